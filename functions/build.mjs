@@ -1,0 +1,68 @@
+// Makes one small folder for each deploy tool under functions/dist: a bundle, its source map and a
+// package.json. The functions-framework keeps its functions in a module-level map, so the copy that
+// we register with has to be the copy that serves: it is the one package that is never bundled.
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import path from "node:path";
+import { build } from "esbuild";
+
+const root = path.resolve(fileURLToPath(import.meta.url), "../..");
+const { version, dependencies } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+
+const TOOLS = {
+  gcloud: { external: ["@google-cloud/functions-framework"], named: [] },
+  // The CLI looks for both names in the manifest; the bundle itself needs neither.
+  firebase: { external: [], named: ["firebase-admin", "firebase-functions"] },
+};
+
+// CommonJS inside an ES module still calls require and __dirname.
+const REQUIRE_SHIM = [
+  'import { createRequire as __createRequire } from "node:module";',
+  'import { fileURLToPath as __fileURLToPath } from "node:url";',
+  "const require = __createRequire(import.meta.url);",
+  "const __filename = __fileURLToPath(import.meta.url);",
+  'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
+].join("\n");
+
+for (const [tool, { external, named }] of Object.entries(TOOLS)) {
+  const folder = path.join(root, "functions/dist", tool);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [`functions/src/entries/${tool}.ts`],
+    outfile: path.join(folder, "index.js"),
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    external,
+    banner: { js: REQUIRE_SHIM },
+    minifySyntax: true,
+    sourcemap: true,
+    sourcesContent: false,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  const stray = Object.keys(metafile.inputs).filter(
+    (input) => !/^(functions\/src|node_modules)\//.test(input),
+  );
+  if (stray.length > 0) throw new Error(`not deployable: ${stray.join(", ")}`);
+
+  const pick = (names) => Object.fromEntries(names.map((name) => [name, dependencies[name]]));
+  const manifest = {
+    name: `gmail-push-receiver-${tool}`,
+    version,
+    private: true,
+    type: "module",
+    main: "index.js",
+    engines: { node: "24" },
+    dependencies: pick(external),
+    devDependencies: pick(named),
+  };
+  await writeFile(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  const { bytes } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint);
+  console.log(`functions/dist/${tool}: ${(bytes / 1e6).toFixed(1)} MB`);
+}

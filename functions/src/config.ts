@@ -1,0 +1,349 @@
+import { z } from "zod";
+import { parseKeyRing } from "./grant/sealing.ts";
+import type { Loggable } from "./log.ts";
+import { parseEmailAddress } from "./mailbox/email-address.ts";
+
+/**
+ * Everything that can be set, read once. All of it comes from environment variables; an empty one
+ * counts as not set.
+ *
+ * | variable                     | default          | what it says                                          |
+ * | ---------------------------- | ---------------- | ----------------------------------------------------- |
+ * | `GOOGLE_CLOUD_PROJECT`       | required         | the project we run in                                 |
+ * | `GMAIL_TOPIC`                | required         | full name; where Gmail publishes notifications        |
+ * | `CHANGES_TOPIC`              | required         | short or full name; where we publish changes          |
+ * | `PUBLIC_URL`                 | required         | where `connect` is reached; https, or http on loopback |
+ * | `OAUTH_CLIENT_ID`            | required         | the OAuth client, of the project that owns the topic  |
+ * | `OAUTH_CLIENT_SECRET`        | required         | its secret                                            |
+ * | `TOKEN_KEYS`                 | required         | the key ring, see `grant/sealing.ts`                  |
+ * | `TOKEN_KEYS_KMS_KEY`         | none             | the Cloud KMS key that `TOKEN_KEYS` is encrypted with |
+ * | `GMAIL_SCOPES`               | `gmail.metadata` | list; `openid email` are asked for in any case        |
+ * | `WATCH_LABEL_IDS`            | all mail         | list; limits the watch and what is published          |
+ * | `RETURN_TO_ORIGINS`          | none             | list; origins that `return_to` may name               |
+ * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more             |
+ * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; needs `NOTICE_FROM`              |
+ * | `NOTICE_FROM`                | none             | the sender of mail to people                          |
+ * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are also written there           |
+ * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too                      |
+ * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port that stands for all of Google      |
+ * | `HISTORY_SETTLE_MS`          | 2 minutes        | how long a position stays unsettled after it was read |
+ * | `RECONCILE_AFTER_MS`         | 6 hours          | how long a mailbox may be quiet before it is synced   |
+ * | `WATCH_RENEW_AFTER_MS`       | 24 hours         | how long a watch stands before it is renewed          |
+ * | `SYNC_PAGES_MAX`             | 40               | pages of history in one run                           |
+ * | `SYNC_TIME_MS_MAX`           | 50 seconds       | time of one run                                       |
+ * | `RENEWAL_CONCURRENCY`        | 8                | watches that are renewed at a time                    |
+ * | `RENEWAL_TIME_MS_MAX`        | 8 minutes        | time of one renewal run, which starts every 10        |
+ * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes that are reconciled at a time               |
+ * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | time of one reconciliation run, which starts every minute |
+ * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below              |
+ *
+ * Lists are separated by spaces or commas.
+ */
+export interface Config {
+  readonly projectId: string;
+  /** Without a slash at its end. */
+  readonly publicUrl: string;
+  readonly oauth: { readonly clientId: string; readonly clientSecret: string };
+  /** The key ring as JSON or, when `kmsKey` is set, that JSON encrypted with it, in base64. */
+  readonly sealing: { readonly tokenKeys: string; readonly kmsKey?: string };
+  readonly gmail: {
+    readonly topic: string;
+    /** Full URLs, without the OpenID scopes. At least one of them allows a watch. */
+    readonly scopes: readonly string[];
+    /** Empty: all mail. */
+    readonly watchLabelIds: readonly string[];
+    readonly unitsPerMinute: number;
+    readonly emulatorHost?: string;
+  };
+  readonly changes: {
+    /** The full name. */
+    readonly topic: string;
+    readonly sink: "pubsub" | "firestore";
+    readonly publishDrafts: boolean;
+  };
+  readonly returnTo: { readonly origins: readonly string[]; readonly secret?: string };
+  /** Without it nobody is written to. */
+  readonly notices?: { readonly smtpUrl: string; readonly from: string };
+  readonly sync: {
+    readonly settleMs: number;
+    readonly reconcileAfterMs: number;
+    readonly pagesMax: number;
+    readonly timeMsMax: number;
+  };
+  readonly renewal: {
+    readonly afterMs: number;
+    readonly concurrency: number;
+    readonly timeMsMax: number;
+  };
+  readonly reconciliation: { readonly concurrency: number; readonly timeMsMax: number };
+}
+
+/** What is wrong with the environment, all of it: variables by name, never what they hold. */
+export class ConfigError extends Error implements Loggable {
+  override name = "ConfigError";
+  readonly isLoggable = true;
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration is not usable: ${problems.join("; ")}`);
+    this.problems = problems;
+  }
+}
+
+/** Reads the configuration. Throws one {@link ConfigError} that names every problem. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const read = Variables.safeParse(
+    Object.fromEntries(Object.keys(Variables.shape).map((name) => [name, env[name] || undefined])),
+  );
+  const problems = [
+    ...(read.error?.issues ?? []).map(({ path, message }) => `${path.join(".")} ${message}`),
+    ...findContradictions(env),
+  ];
+  if (read.data === undefined || problems.length > 0) throw new ConfigError(problems);
+  return arrange(read.data);
+}
+
+const HOUR_MS = 3_600_000;
+const PROJECT = "(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,61}[a-z0-9]";
+const TOPIC_ID = "(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}";
+const NAMES = {
+  project: new RegExp(`^${PROJECT}$`),
+  topic: new RegExp(`^projects/${PROJECT}/topics/${TOPIC_ID}$`),
+  shortOrFullTopic: new RegExp(`^(?:projects/${PROJECT}/topics/)?${TOPIC_ID}$`),
+  kmsKey: new RegExp(
+    `^projects/${PROJECT}/locations/[a-z0-9-]+/keyRings/[\\w-]{1,63}/cryptoKeys/[\\w-]{1,63}$`,
+  ),
+};
+
+/** The scopes that `users.watch` and `users.history.list` accept; any one of them will do. */
+const WATCH_SCOPES = new Set([
+  "https://www.googleapis.com/auth/gmail.metadata",
+  "https://www.googleapis.com/auth/gmail.readonly",
+  "https://www.googleapis.com/auth/gmail.modify",
+  "https://mail.google.com/",
+]);
+const OPENID_SCOPES = new Set([
+  "openid",
+  "email",
+  "https://www.googleapis.com/auth/userinfo.email",
+]);
+
+const Variables = z.object({
+  GOOGLE_CLOUD_PROJECT: text("a project id", (value) => NAMES.project.test(value)),
+  GMAIL_TOPIC: text("a full topic name, projects/PROJECT/topics/TOPIC", (value) =>
+    NAMES.topic.test(value),
+  ),
+  CHANGES_TOPIC: text("a topic name, TOPIC or projects/PROJECT/topics/TOPIC", (value) =>
+    NAMES.shortOrFullTopic.test(value),
+  ),
+  PUBLIC_URL: text(
+    "an https URL (http on loopback only) without user, query or fragment",
+    isPublicUrl,
+  ).transform((url) => new URL(url).href.replace(/\/+$/, "")),
+  OAUTH_CLIENT_ID: text("an OAuth client id", isVisibleAscii),
+  OAUTH_CLIENT_SECRET: text("an OAuth client secret", isVisibleAscii),
+  // Its content depends on TOKEN_KEYS_KMS_KEY: see findContradictions.
+  TOKEN_KEYS: z.string("is not set"),
+  TOKEN_KEYS_KMS_KEY: text(
+    "a Cloud KMS key, projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY",
+    (value) => NAMES.kmsKey.test(value),
+  ).optional(),
+  GMAIL_SCOPES: list(
+    "Gmail scopes, one of which allows users.watch",
+    isScopes,
+    "gmail.metadata",
+  ).transform((scopes) =>
+    [...new Set(scopes.map(fullScope))].filter((scope) => !OPENID_SCOPES.has(scope)),
+  ),
+  WATCH_LABEL_IDS: list("label ids", (ids) => ids.every((id) => /^[\w-]{1,225}$/.test(id))),
+  RETURN_TO_ORIGINS: list(
+    "origins, https (http on loopback only) and nothing after the port",
+    (origins) => origins.every(isOrigin),
+  ),
+  RETURN_TO_SECRET: text("32 characters or more", (value) => value.length >= 32).optional(),
+  NOTICE_SMTP_URL: text("an smtp:// or smtps:// URL", isSmtpUrl).optional(),
+  NOTICE_FROM: text("an address, or a name and an address in <>", isSender).optional(),
+  CHANGES_SINK: z.enum(["pubsub", "firestore"], "must be pubsub or firestore").default("pubsub"),
+  PUBLISH_DRAFTS: z.enum(["true", "false"], "must be true or false").default("false"),
+  GMAIL_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
+  HISTORY_SETTLE_MS: number(0, HOUR_MS, 120_000),
+  RECONCILE_AFTER_MS: number(1_000, 7 * 24 * HOUR_MS, 6 * HOUR_MS),
+  // Gmail ends a watch after 7 days.
+  WATCH_RENEW_AFTER_MS: number(1_000, 6 * 24 * HOUR_MS, 24 * HOUR_MS),
+  SYNC_PAGES_MAX: number(1, 1_000, 40),
+  // 540 s is the longest that a function with an event trigger may run, 1800 s a scheduled one.
+  SYNC_TIME_MS_MAX: number(1_000, 530_000, 50_000),
+  RENEWAL_CONCURRENCY: number(1, 100, 8),
+  RENEWAL_TIME_MS_MAX: number(1_000, 1_790_000, 480_000),
+  RECONCILIATION_CONCURRENCY: number(1, 100, 8),
+  RECONCILIATION_TIME_MS_MAX: number(1_000, 1_790_000, 50_000),
+  // One watch is 100 units.
+  GMAIL_UNITS_PER_MINUTE: number(100, 1_000_000_000, 1_200_000),
+});
+
+function text(what: string, check: (value: string) => boolean) {
+  return z
+    .string("is not set")
+    .refine((value) => value === value.trim(), {
+      error: "has white space at its start or end",
+      abort: true,
+    })
+    .refine(check, `must be ${what}`);
+}
+
+function list(what: string, check: (items: string[]) => boolean, fallback = "") {
+  return z
+    .string()
+    .default(fallback)
+    .transform((value) => value.split(/[\s,]+/).filter((item) => item !== ""))
+    .refine(check, `must be a list of ${what}`);
+}
+
+function number(min: number, max: number, fallback: number) {
+  return z
+    .string()
+    .default(String(fallback))
+    .refine(
+      (value) => /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max,
+      `must be a whole number from ${min} to ${max}`,
+    )
+    .transform(Number);
+}
+
+/** What no variable shows by itself. Checked on the raw text, so that it is told with the rest. */
+function findContradictions(env: Readonly<Record<string, string | undefined>>): string[] {
+  const problems: string[] = [];
+  const { TOKEN_KEYS, TOKEN_KEYS_KMS_KEY, NOTICE_SMTP_URL, NOTICE_FROM } = env;
+  if (TOKEN_KEYS && TOKEN_KEYS_KMS_KEY) {
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(TOKEN_KEYS)) {
+      problems.push("TOKEN_KEYS must be base64, because TOKEN_KEYS_KMS_KEY is set");
+    }
+  } else if (TOKEN_KEYS) {
+    const keyRing = parseKeyRing(TOKEN_KEYS);
+    if (keyRing.kind === "unusable") {
+      problems.push(...keyRing.problems.map((problem) => `TOKEN_KEYS: ${problem}`));
+    }
+  }
+  if (NOTICE_SMTP_URL && !NOTICE_FROM) problems.push("NOTICE_FROM is not set, NOTICE_SMTP_URL is");
+  if (NOTICE_FROM && !NOTICE_SMTP_URL) problems.push("NOTICE_SMTP_URL is not set, NOTICE_FROM is");
+  const { GMAIL_TOPIC, CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT } = env;
+  if (GMAIL_TOPIC && CHANGES_TOPIC) {
+    // Each change would come back as a notification.
+    const isSame = fullTopic(CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT ?? "") === GMAIL_TOPIC;
+    if (isSame) problems.push("CHANGES_TOPIC must be another topic than GMAIL_TOPIC");
+  }
+  return problems;
+}
+
+function arrange(read: z.infer<typeof Variables>): Config {
+  const { TOKEN_KEYS_KMS_KEY, RETURN_TO_SECRET, GMAIL_EMULATOR_HOST } = read;
+  const { NOTICE_SMTP_URL: smtpUrl, NOTICE_FROM: from } = read;
+  return {
+    projectId: read.GOOGLE_CLOUD_PROJECT,
+    publicUrl: read.PUBLIC_URL,
+    oauth: { clientId: read.OAUTH_CLIENT_ID, clientSecret: read.OAUTH_CLIENT_SECRET },
+    sealing: {
+      tokenKeys: read.TOKEN_KEYS,
+      ...(TOKEN_KEYS_KMS_KEY !== undefined && { kmsKey: TOKEN_KEYS_KMS_KEY }),
+    },
+    gmail: {
+      topic: read.GMAIL_TOPIC,
+      scopes: read.GMAIL_SCOPES,
+      watchLabelIds: read.WATCH_LABEL_IDS,
+      unitsPerMinute: read.GMAIL_UNITS_PER_MINUTE,
+      ...(GMAIL_EMULATOR_HOST !== undefined && { emulatorHost: GMAIL_EMULATOR_HOST }),
+    },
+    changes: {
+      topic: fullTopic(read.CHANGES_TOPIC, read.GOOGLE_CLOUD_PROJECT),
+      sink: read.CHANGES_SINK,
+      publishDrafts: read.PUBLISH_DRAFTS === "true",
+    },
+    returnTo: {
+      origins: read.RETURN_TO_ORIGINS,
+      ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
+    },
+    ...(smtpUrl !== undefined && from !== undefined && { notices: { smtpUrl, from } }),
+    sync: {
+      settleMs: read.HISTORY_SETTLE_MS,
+      reconcileAfterMs: read.RECONCILE_AFTER_MS,
+      pagesMax: read.SYNC_PAGES_MAX,
+      timeMsMax: read.SYNC_TIME_MS_MAX,
+    },
+    renewal: {
+      afterMs: read.WATCH_RENEW_AFTER_MS,
+      concurrency: read.RENEWAL_CONCURRENCY,
+      timeMsMax: read.RENEWAL_TIME_MS_MAX,
+    },
+    reconciliation: {
+      concurrency: read.RECONCILIATION_CONCURRENCY,
+      timeMsMax: read.RECONCILIATION_TIME_MS_MAX,
+    },
+  };
+}
+
+function fullTopic(name: string, projectId: string): string {
+  return name.includes("/") ? name : `projects/${projectId}/topics/${name}`;
+}
+
+function fullScope(name: string): string {
+  if (name.startsWith("https://") || ["openid", "email", "profile"].includes(name)) return name;
+  return name === "mail.google.com"
+    ? "https://mail.google.com/"
+    : `https://www.googleapis.com/auth/${name}`;
+}
+
+function isScopes(names: string[]): boolean {
+  const scopes = names.map(fullScope);
+  return (
+    scopes.some((scope) => WATCH_SCOPES.has(scope)) &&
+    scopes.every(
+      (scope) =>
+        OPENID_SCOPES.has(scope) ||
+        WATCH_SCOPES.has(scope) ||
+        /^(profile|https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._-]+)$/.test(scope),
+    )
+  );
+}
+
+function isVisibleAscii(value: string): boolean {
+  return /^[\x21-\x7e]{1,512}$/.test(value);
+}
+
+function isPublicUrl(value: string): boolean {
+  const url = parseUrl(value);
+  if (url === undefined || /[?#\s\\]/.test(value)) return false;
+  return isHttpsOrLoopback(url) && url.username === "" && url.password === "";
+}
+
+function isOrigin(value: string): boolean {
+  const url = parseUrl(value);
+  return url !== undefined && isHttpsOrLoopback(url) && url.origin === value;
+}
+
+function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {
+  if (protocol === "http:") return LOOPBACK.test(hostname);
+  // A URL may have `*` for a host; nothing here means "any".
+  return protocol === "https:" && !hostname.includes("*");
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+function isLoopbackHostAndPort(value: string): boolean {
+  const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
+  const isPort = Number(port) >= 1 && Number(port) <= 65_535;
+  return LOOPBACK.test(host) && isPort && parseUrl(`http://${value}`) !== undefined;
+}
+
+function isSmtpUrl(value: string): boolean {
+  const url = parseUrl(value);
+  return url !== undefined && /^smtps?:$/.test(url.protocol) && url.hostname !== "";
+}
+
+function isSender(value: string): boolean {
+  const address = /^[^<>\p{Cc}]*<([^<>]+)>$/u.exec(value)?.[1] ?? value;
+  return parseEmailAddress(address) !== undefined;
+}
+
+function parseUrl(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined;
+}

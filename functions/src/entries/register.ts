@@ -1,0 +1,25 @@
+import { type CloudEvent, cloudEvent, http } from "@google-cloud/functions-framework";
+import { serve, serveScheduled } from "../http.ts";
+import type { Receiver } from "../receiver.ts";
+import { readTraceparent } from "./traceparent.ts";
+
+/** Registers the five functions with the functions-framework under the names they deploy by. */
+export function registerFunctions(getReceiver: () => Promise<Receiver>): void {
+  // One declared parameter: with two the framework waits for a callback.
+  cloudEvent("gmailNotification", async ({ data, ...event }: CloudEvent<unknown>) => {
+    const receiver = await getReceiver();
+    await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
+  });
+  http("watchRenewal", (request, response) =>
+    serveScheduled(request, response, getReceiver, (receiver) => receiver.watchRenewal()),
+  );
+  http("mailboxReconciliation", (request, response) =>
+    serveScheduled(request, response, getReceiver, (receiver) => receiver.mailboxReconciliation()),
+  );
+  http("connect", (request, response) =>
+    serve(request, response, getReceiver, (receiver) => receiver.connect),
+  );
+  http("securityEvent", (request, response) =>
+    serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
+  );
+}

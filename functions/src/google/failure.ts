@@ -1,0 +1,258 @@
+import { type Answer, isPage, readAnswer } from "./answer.ts";
+
+/**
+ * What a failed call to Google means to us. Whatever shape it had stops here, and so does what
+ * that carried: tokens and codes in clear.
+ *
+ * `reason` is a short stable code, Google's own where there is one: never prose, never a value.
+ */
+export type Failure =
+  /** The person has to allow us again: nothing else helps. */
+  | { kind: "reauthorize"; reason: string }
+  /** Gmail refused the access token. Says nothing about the grant: a new token decides. */
+  | { kind: "unauthenticated" }
+  /** The grant is sound, but Google gives nobody this mailbox. */
+  | { kind: "mailbox_unavailable"; reason: string }
+  /** Our project, client or topic is wrong, for every user alike. */
+  | { kind: "misconfigured"; reason: string }
+  /** `retryAt` is what Google said, however far off; `daily` when the limit is one of the day. */
+  | { kind: "rate_limited"; reason: string; retryAt?: Date; daily: boolean }
+  /** It may work in a moment, or nothing could be read that says otherwise. */
+  | { kind: "transient"; reason: string }
+  /** `users.history.list`: Gmail no longer keeps the history after the cursor. */
+  | { kind: "history_expired" }
+  /** What was asked for, or was to be ended, no longer exists. */
+  | { kind: "gone" }
+  /** `users.watch`: another watch of this mailbox, with another topic, is in the way. */
+  | { kind: "conflict" }
+  /** We asked for something that cannot be: our bug. */
+  | { kind: "bad_request"; reason: string };
+
+/** The request that failed: the same answer means another thing to another call. */
+export type Call =
+  | "token.refresh"
+  | "token.code"
+  | "token.revoke"
+  | "users.watch"
+  | "users.stop"
+  | "users.getProfile"
+  | "history.list"
+  | "messages.list"
+  | "messages.get"
+  | "jwks"
+  | "risc.configuration";
+
+/**
+ * Classifies anything that a Google client, `fetch` or a parser can throw, or an answer itself
+ * (`{ status, headers, data }`). Total: it never throws, and what it cannot read is `transient`.
+ * It looks at the HTTP status, the codes in the body and the call; at prose only where Google says
+ * a thing nowhere else.
+ */
+export function classify(call: Call, error: unknown, now: Date): Failure {
+  try {
+    return classifyAnswer(call, readAnswer(error), now);
+  } catch {
+    return { kind: "transient", reason: "unreadable" };
+  }
+}
+
+function classifyAnswer(call: Call, answer: Answer, now: Date): Failure {
+  const { status, codes, reason } = answer;
+  if (status === undefined && codes.length === 0) return classifyLocal(answer);
+  if (isRateLimit(answer)) return rateLimited(answer, now);
+  if (status !== undefined && isPassing(status)) return { kind: "transient", reason };
+  switch (call) {
+    case "token.refresh":
+    case "token.code":
+    case "token.revoke":
+      return classifyTokenAnswer(call, answer);
+    case "jwks":
+    case "risc.configuration":
+      return { kind: "transient", reason };
+    case "users.watch":
+    case "users.stop":
+    case "users.getProfile":
+    case "history.list":
+    case "messages.list":
+    case "messages.get":
+      return classifyGmailAnswer(call, answer);
+  }
+}
+
+/** No answer that stands: redirects and stray successes, timeouts (408, 499), faults of a server. */
+function isPassing(status: number): boolean {
+  return status < 400 || status >= 500 || status === 408 || status === 499;
+}
+
+/** Nothing came back from Google: the network, a timeout, or the client library itself. */
+function classifyLocal({ text, reason }: Answer): Failure {
+  return /^No (access, )?refresh token\b/i.test(text)
+    ? { kind: "bad_request", reason: "no_refresh_token" }
+    : { kind: "transient", reason };
+}
+
+/** The codes of RFC 6749 §5.2 and Google's additions to them; without one nothing is proven. */
+function classifyTokenAnswer(
+  call: "token.refresh" | "token.code" | "token.revoke",
+  { status, oauthError, codes, text, reason }: Answer,
+): Failure {
+  switch (oauthError) {
+    case undefined:
+      return { kind: "transient", reason };
+
+    case "invalid_grant":
+      // A code that is used up or damaged says nothing about the grant that may be stored.
+      if (call === "token.code") return { kind: "bad_request", reason };
+      if (call === "token.revoke") return { kind: "gone" };
+      // Of an assertion (RFC 7523) only the text tells: a service account's, so ours.
+      if (/\bJWT\b|\bRobot is\b|account not found|invalid signature/i.test(text)) {
+        return { kind: "misconfigured", reason };
+      }
+      // An administrator's limit on how long a session lasts; `error_subtype` may be missing.
+      return [...codes, text].some((it) => /\b(invalid_rapt|rapt_required)\b/.test(it))
+        ? { kind: "reauthorize", reason: "invalid_rapt" }
+        : { kind: "reauthorize", reason };
+
+    case "invalid_token":
+      return call === "token.revoke" ? { kind: "gone" } : { kind: "bad_request", reason };
+
+    case "admin_policy_enforced":
+      return { kind: "reauthorize", reason };
+
+    case "access_denied":
+      return /Account restricted/i.test(text)
+        ? { kind: "mailbox_unavailable", reason: "account_disabled" }
+        : { kind: "misconfigured", reason };
+
+    case "invalid_request":
+      // Sent without client id or secret, which is configuration; the rest is a bug.
+      return /client.?(id|secret)/i.test(text)
+        ? { kind: "misconfigured", reason }
+        : { kind: "bad_request", reason };
+
+    case "internal_failure":
+    case "server_error":
+    case "temporarily_unavailable":
+      return { kind: "transient", reason };
+
+    default:
+      if (CLIENT_ERRORS.has(oauthError)) return { kind: "misconfigured", reason };
+      return { kind: status === undefined ? "transient" : "bad_request", reason };
+  }
+}
+
+/** Our OAuth client is wrong, deleted, disabled, or closed to the user: true of every user. */
+const CLIENT_ERRORS = new Set([
+  "invalid_client",
+  "unauthorized_client",
+  "deleted_client",
+  "disabled_client",
+  "restricted_client",
+  "org_internal",
+  "redirect_uri_mismatch",
+  "use_dpop_nonce",
+  "invalid_dpop_proof",
+]);
+
+function classifyGmailAnswer(call: Call, answer: Answer): Failure {
+  const { status, codes, text, reason, format, authenticate } = answer;
+  const has = (code: string) => codes.includes(code);
+
+  if (has("domainPolicy") || has("USER_BLOCKED_BY_ADMIN")) {
+    return { kind: "mailbox_unavailable", reason: "domain_policy" };
+  }
+  if (codes.some((code) => ACCOUNT_ERRORS.has(code))) {
+    return { kind: "mailbox_unavailable", reason: "account_disabled" };
+  }
+  // Both come under codes that mean other things elsewhere; the second is a 401 that no new token
+  // cures, because the service is off for this account.
+  if (/Mail service not enabled|Active session is invalid/i.test(text)) {
+    return { kind: "mailbox_unavailable", reason: "mail_service_not_enabled" };
+  }
+
+  switch (status) {
+    case 400:
+      if (call === "users.watch" && /only one user push notification client/i.test(text)) {
+        return { kind: "conflict" };
+      }
+      if (call === "users.watch" && /\btopic/i.test(text)) return { kind: "misconfigured", reason };
+      // Seen to pass; a mailbox that is off says so in words (above).
+      if (has("failedPrecondition") || has("FAILED_PRECONDITION")) {
+        return { kind: "transient", reason };
+      }
+      return isPage(format) ? { kind: "transient", reason } : { kind: "bad_request", reason };
+
+    case 401:
+      // We sent no credentials, which says nothing about the ones we have.
+      if (has("required") || has("CREDENTIALS_MISSING") || /Login Required/i.test(text)) {
+        return { kind: "bad_request", reason };
+      }
+      return isPage(format) ? { kind: "transient", reason } : { kind: "unauthenticated" };
+
+    case 403:
+      if (
+        has("insufficientPermissions") ||
+        has("ACCESS_TOKEN_SCOPE_INSUFFICIENT") ||
+        /\berror="?insufficient_scope\b/.test(authenticate) ||
+        /insufficient authentication scopes/i.test(text)
+      ) {
+        return { kind: "reauthorize", reason: "insufficient_scope" };
+      }
+      // "Unreg" is a request without credentials; the other, one for somebody else's mailbox.
+      return codes.some((code) => code.endsWith("Unreg")) || /^Delegation denied/i.test(text)
+        ? { kind: "bad_request", reason }
+        : { kind: "misconfigured", reason };
+
+    case 404:
+      // A page is the front end's: a wrong host or path, not Gmail speaking of a mailbox.
+      if (isPage(format)) return { kind: "bad_request", reason };
+      if (call === "history.list") return { kind: "history_expired" };
+      if (call === "messages.get") return { kind: "gone" };
+      // A watch is of the topic, and Gmail looks whether it exists.
+      return { kind: call === "users.watch" ? "misconfigured" : "bad_request", reason };
+
+    case undefined:
+      return { kind: "transient", reason };
+
+    default:
+      return has("ABORTED") ? { kind: "transient", reason } : { kind: "bad_request", reason };
+  }
+}
+
+/** Of Google's global errors, old and new, those that speak of the person's account. */
+const ACCOUNT_ERRORS = new Set([
+  "accountDeleted",
+  "accountDisabled",
+  "accountUnverified",
+  "ACCOUNT_STATE_INVALID",
+]);
+
+/** `userRateLimitExceeded`, `RATE_LIMIT_EXCEEDED`, `quotaExceeded`...: the family is large. */
+const RATE_LIMIT = /(limit|quota)_?exceeded$|^RESOURCE_EXHAUSTED$/i;
+
+function isRateLimit({ status, codes, text, format }: Answer): boolean {
+  if (status === 429 || codes.some((code) => RATE_LIMIT.test(code))) return true;
+  // Google's abuse filter sends a throttled address of ours to a page of its own.
+  if (status === 302) return /google\.com\/sorry\//.test(text);
+  if (status !== 403 && status !== 503) return false;
+  return (
+    /(rate.?limit|quota) exceeded/i.test(text) || (format === "text" && /\bquota\b/i.test(text))
+  );
+}
+
+/** Gmail says when to come back in prose; a header, where there is one, may say something else. */
+function rateLimited({ codes, text, reason, retryAfter }: Answer, now: Date): Failure {
+  const written = /Retry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)/i.exec(text)?.[1];
+  const times = [written === undefined ? Number.NaN : Date.parse(written)];
+  if (/^\d{1,10}$/.test(retryAfter)) times.push(now.getTime() + Number(retryAfter) * 1000);
+  else if (HTTP_DATE.test(retryAfter)) times.push(Date.parse(retryAfter));
+  // Earlier than either would only be refused again.
+  const latest = Math.max(...times.filter((time) => !Number.isNaN(time)));
+  const daily = codes.includes("dailyLimitExceeded") || /\bper day\b|daily limit/i.test(text);
+  return Number.isFinite(latest)
+    ? { kind: "rate_limited", reason, retryAt: new Date(latest), daily }
+    : { kind: "rate_limited", reason, daily };
+}
+
+/** RFC 9110 §5.6.7, the one form that may be sent. */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;

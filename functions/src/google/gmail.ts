@@ -1,0 +1,185 @@
+import { type gmail_v1, gmail } from "googleapis/build/src/apis/gmail/index.js";
+import type { Clock } from "../clock.ts";
+import { type HistoryId, parseHistoryId } from "../mailbox/history-id.ts";
+import type {
+  HistoryItem,
+  HistoryMessage,
+  HistoryPage,
+  HistoryRecord,
+} from "../mailbox/history.ts";
+import { FailedCall } from "./failed-call.ts";
+import { type Call, classify } from "./failure.ts";
+
+/** What `users.watch` answers. `expiresAt` is at most 7 days ahead. */
+export interface WatchAnswer {
+  historyId: HistoryId;
+  expiresAt: Date;
+}
+
+/** The Gmail methods that the receiver uses. Each throws {@link FailedCall} and nothing else. */
+export interface Gmail {
+  /** `users.history.list`, one page of 500 at most, records strictly after `after`, unfiltered. */
+  listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
+  /** `users.getProfile`, of which only the head is used. */
+  getHead(accessToken: string): Promise<HistoryId>;
+  /** `users.watch`; makes Gmail notify once at once. */
+  watch(accessToken: string, topicName: string, labelIds: readonly string[]): Promise<WatchAnswer>;
+  /** `users.stop`; notifications may still come for some minutes. */
+  stop(accessToken: string): Promise<void>;
+}
+
+/** Gmail's own maximum. */
+const HISTORY_PAGE_SIZE = 500;
+/** One call; the whole run has its own limit. */
+const CALL_TIMEOUT_MS = 20_000;
+const ME = "me";
+
+/** Gmail through the googleapis client, which neither retries nor refreshes: both are decided here. */
+export function gmailClient(rootUrl: string, clock: Clock): Gmail {
+  const { users } = gmail({ version: "v1", rootUrl, retry: false, timeout: CALL_TIMEOUT_MS });
+  const as = (accessToken: string) => ({ headers: { authorization: `Bearer ${accessToken}` } });
+
+  async function attempt<T>(call: Call, request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      if (error instanceof FailedCall) throw error;
+      throw new FailedCall(call, classify(call, error, clock.now()));
+    }
+  }
+
+  return {
+    listHistory: (accessToken, after, pageToken) =>
+      attempt("history.list", async () => {
+        const { data } = await users.history.list(
+          {
+            userId: ME,
+            startHistoryId: after,
+            maxResults: HISTORY_PAGE_SIZE,
+            ...(pageToken !== undefined && { pageToken }),
+          },
+          as(accessToken),
+        );
+        return toHistoryPage(data);
+      }),
+
+    getHead: (accessToken) =>
+      attempt("users.getProfile", async () => {
+        const { data } = await users.getProfile({ userId: ME }, as(accessToken));
+        return readHistoryId("users.getProfile", data.historyId);
+      }),
+
+    watch: (accessToken, topicName, labelIds) =>
+      attempt("users.watch", async () => {
+        const filter =
+          labelIds.length === 0 ? {} : { labelIds: [...labelIds], labelFilterBehavior: "include" };
+        const requestBody = { topicName, ...filter };
+        const { data } = await users.watch({ userId: ME, requestBody }, as(accessToken));
+        const expiration = Number(data.expiration);
+        if (!Number.isSafeInteger(expiration)) throw malformed("users.watch");
+        return {
+          historyId: readHistoryId("users.watch", data.historyId),
+          expiresAt: new Date(expiration),
+        };
+      }),
+
+    stop: (accessToken) =>
+      attempt("users.stop", async () => {
+        await users.stop({ userId: ME }, as(accessToken));
+      }),
+  };
+}
+
+/** Google's answers are input like any other: what cannot be read is as good as no answer. */
+function malformed(call: Call): FailedCall {
+  return new FailedCall(call, { kind: "transient", reason: "malformed_answer" });
+}
+
+function readHistoryId(call: Call, value: unknown): HistoryId {
+  const historyId = parseHistoryId(value);
+  if (historyId === undefined) throw malformed(call);
+  return historyId;
+}
+
+function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
+  const head = readHistoryId("history.list", data?.historyId);
+  const { history = [], nextPageToken } = data;
+  if (!Array.isArray(history)) throw malformed("history.list");
+  return {
+    records: toRecords(history, head),
+    ...(typeof nextPageToken === "string" && nextPageToken !== "" && { nextPageToken }),
+    head,
+  };
+}
+
+/** A record without a readable id stands where the next one does: its content is told as a gap. */
+function toRecords(history: gmail_v1.Schema$History[], head: HistoryId): HistoryRecord[] {
+  const records: HistoryRecord[] = [];
+  let next = head;
+  for (const record of history.toReversed()) {
+    const historyId = parseHistoryId(record?.id);
+    const { items, unreadable } = toItems(record);
+    next = historyId ?? next;
+    records.push({ historyId: next, items, unreadable: unreadable || historyId === undefined });
+  }
+  return records.toReversed();
+}
+
+/**
+ * The typed arrays of a record. `messages`, which repeats what they hold, is not read; and a record
+ * in which only that is present has nothing to tell.
+ */
+function toItems(record: gmail_v1.Schema$History | null | undefined): {
+  items: HistoryItem[];
+  unreadable: boolean;
+} {
+  const items: HistoryItem[] = [];
+  let unreadable = typeof record !== "object" || record === null;
+  const each = <T>(list: T[] | null | undefined, toItem: (entry: T) => HistoryItem | undefined) => {
+    if (list !== undefined && list !== null && !Array.isArray(list)) unreadable = true;
+    for (const entry of Array.isArray(list) ? list : []) {
+      const item = toItem(entry);
+      if (item === undefined) unreadable = true;
+      else items.push(item);
+    }
+  };
+  const message =
+    (kind: "added" | "deleted") =>
+    (entry: { message?: gmail_v1.Schema$Message } | null): HistoryItem | undefined => {
+      const read = toMessage(entry?.message);
+      return read && { kind, message: read };
+    };
+  const labels =
+    (kind: "labels.added" | "labels.removed") =>
+    (
+      entry: { message?: gmail_v1.Schema$Message; labelIds?: string[] | null } | null,
+    ): HistoryItem | undefined => {
+      const read = toMessage(entry?.message);
+      const labelIds = toStrings(entry?.labelIds);
+      return read && labelIds && { kind, message: read, labelIds };
+    };
+  each(record?.messagesAdded, message("added"));
+  each(record?.labelsAdded, labels("labels.added"));
+  each(record?.labelsRemoved, labels("labels.removed"));
+  each(record?.messagesDeleted, message("deleted"));
+  return { items, unreadable };
+}
+
+function toMessage(
+  message: gmail_v1.Schema$Message | null | undefined,
+): HistoryMessage | undefined {
+  const { id, threadId, labelIds } = message ?? {};
+  if (!isId(id) || !isId(threadId)) return undefined;
+  const labels = toStrings(labelIds);
+  return { id, threadId, ...(labels !== undefined && { labelIds: labels }) };
+}
+
+/** Message and thread ids are hexadecimal; ours only have to be safe inside an event's id. */
+function isId(value: unknown): value is string {
+  return typeof value === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(value);
+}
+
+function toStrings(value: unknown): string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.every((entry) => typeof entry === "string") ? value : undefined;
+}

@@ -1,0 +1,82 @@
+import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { z } from "zod";
+import type { Clock } from "../clock.ts";
+import { type EmailAddress, parseEmailAddress } from "../mailbox/email-address.ts";
+import { type UserId, parseUserId } from "../user.ts";
+import { type GoogleEndpoints, GOOGLE_ISSUER } from "./endpoints.ts";
+
+/** Who a verified ID token speaks of. */
+export interface Identity {
+  userId: UserId;
+  emailAddress: EmailAddress;
+}
+
+export type IdentityCheck =
+  | { kind: "verified"; identity: Identity }
+  /** A verified token about an address that Google has not confirmed. */
+  | { kind: "address_unverified" }
+  | { kind: "refused"; reason: string }
+  /** Google's keys could not be fetched. */
+  | { kind: "unavailable" };
+
+/** Google's clock and ours. */
+const CLOCK_TOLERANCE_SECONDS = 60;
+const KEYS_TIMEOUT_MS = 5_000;
+
+const CLAIMS = z.object({ sub: z.string(), email: z.string(), email_verified: z.boolean() });
+
+/**
+ * Verifies an ID token (OpenID Connect Core §3.1.3.7): signature by a key of Google's, RS256,
+ * `iss`, `aud`, `exp` and `nonce`. The token itself never leaves this function.
+ */
+export function idTokenVerifier(
+  clientId: string,
+  { certs }: GoogleEndpoints,
+  clock: Clock,
+): (idToken: string, nonce: string) => Promise<IdentityCheck> {
+  const keys = createRemoteJWKSet(new URL(certs), { timeoutDuration: KEYS_TIMEOUT_MS });
+
+  return async (idToken, nonce) => {
+    try {
+      const { payload } = await jwtVerify(idToken, keys, {
+        issuer: [GOOGLE_ISSUER, new URL(GOOGLE_ISSUER).host],
+        audience: clientId,
+        algorithms: ["RS256"],
+        requiredClaims: ["exp", "iat", "sub", "nonce"],
+        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        currentDate: clock.now(),
+      });
+      if (payload["nonce"] !== nonce) return { kind: "refused", reason: "nonce" };
+      return toIdentity(payload);
+    } catch (error) {
+      return refusal(error);
+    }
+  };
+}
+
+function toIdentity(payload: unknown): IdentityCheck {
+  const claims = CLAIMS.safeParse(payload);
+  if (!claims.success) return { kind: "refused", reason: "claims" };
+  const userId = parseUserId(claims.data.sub);
+  const emailAddress = parseEmailAddress(claims.data.email);
+  if (userId === undefined || emailAddress === undefined) {
+    return { kind: "refused", reason: "claims" };
+  }
+  if (!claims.data.email_verified) return { kind: "address_unverified" };
+  return { kind: "verified", identity: { userId, emailAddress } };
+}
+
+/** Only jose's stable codes are kept: its messages can quote the token. */
+function refusal(error: unknown): IdentityCheck {
+  if (error instanceof errors.JWKSTimeout) return { kind: "unavailable" };
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return { kind: "refused", reason: error.claim };
+  }
+  if (error instanceof errors.JOSEError) {
+    // A plain JOSEError is a key set that could not be fetched.
+    return error.code === errors.JOSEError.code
+      ? { kind: "unavailable" }
+      : { kind: "refused", reason: error.code };
+  }
+  return { kind: "unavailable" };
+}

@@ -1,0 +1,95 @@
+import { Gaxios } from "gaxios";
+import { z } from "zod";
+import { type Clock, later } from "../clock.ts";
+import type { GoogleEndpoints } from "./endpoints.ts";
+import { FailedCall } from "./failed-call.ts";
+import { type Call, classify } from "./failure.ts";
+
+/** Our own identity towards Google. */
+export interface OAuthClient {
+  clientId: string;
+  clientSecret: string;
+}
+
+/** A token response (RFC 6749 §5.1). */
+export interface TokenAnswer {
+  accessToken: string;
+  expiresAt: Date;
+  /** Absent in an answer to a refresh, unless Google rotates it. */
+  refreshToken?: string;
+  /** The scopes granted, which can be fewer than those asked for. */
+  scopes: string[];
+  idToken?: string;
+}
+
+/** Google's token and revocation endpoints. Each method throws {@link FailedCall} and nothing else. */
+export interface OAuth {
+  /** RFC 6749 §4.1.3 with RFC 7636 §4.5. Asked once: a second try would burn what the first got. */
+  exchangeCode(code: string, codeVerifier: string, redirectUri: string): Promise<TokenAnswer>;
+  /** RFC 6749 §6. */
+  refresh(refreshToken: string): Promise<TokenAnswer>;
+  /** RFC 7009 §2.1, in the body. Ends the whole grant of this person for our project. */
+  revoke(token: string): Promise<void>;
+}
+
+/** One call; runs and pages have their own limits. */
+const CALL_TIMEOUT_MS = 15_000;
+/** What an answer without `expires_in` is good for: the one call it was made for, and little more. */
+const EXPIRES_IN_SECONDS_UNKNOWN = 120;
+
+const TOKEN_ANSWER = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.number().positive().optional(),
+  refresh_token: z.string().min(1).optional(),
+  scope: z.string().optional(),
+  id_token: z.string().min(1).optional(),
+});
+
+export function googleOAuth(client: OAuthClient, endpoints: GoogleEndpoints, clock: Clock): OAuth {
+  const http = new Gaxios({ retry: false, timeout: CALL_TIMEOUT_MS, responseType: "json" });
+
+  async function post(call: Call, url: string, form: Record<string, string>): Promise<unknown> {
+    try {
+      const { data } = await http.request({ url, method: "POST", data: new URLSearchParams(form) });
+      return data;
+    } catch (error) {
+      throw new FailedCall(call, classify(call, error, clock.now()));
+    }
+  }
+
+  async function requestToken(call: Call, form: Record<string, string>): Promise<TokenAnswer> {
+    const askedAt = clock.now();
+    const credentials = { client_id: client.clientId, client_secret: client.clientSecret };
+    const answer = TOKEN_ANSWER.safeParse(
+      await post(call, endpoints.token, { ...form, ...credentials }),
+    );
+    if (!answer.success) {
+      throw new FailedCall(call, { kind: "transient", reason: "malformed_answer" });
+    }
+    const { access_token, expires_in, refresh_token, scope, id_token } = answer.data;
+    return {
+      accessToken: access_token,
+      expiresAt: later(askedAt, (expires_in ?? EXPIRES_IN_SECONDS_UNKNOWN) * 1_000),
+      scopes: scope?.split(" ").filter((name) => name !== "") ?? [],
+      ...(refresh_token !== undefined && { refreshToken: refresh_token }),
+      ...(id_token !== undefined && { idToken: id_token }),
+    };
+  }
+
+  return {
+    exchangeCode: (code, codeVerifier, redirectUri) =>
+      requestToken("token.code", {
+        grant_type: "authorization_code",
+        code,
+        code_verifier: codeVerifier,
+        redirect_uri: redirectUri,
+      }),
+
+    refresh: (refreshToken) =>
+      requestToken("token.refresh", { grant_type: "refresh_token", refresh_token: refreshToken }),
+
+    async revoke(token) {
+      await post("token.revoke", endpoints.revoke, { token });
+    },
+  };
+}

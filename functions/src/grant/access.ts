@@ -1,0 +1,168 @@
+import type { Clock, Random } from "../clock.ts";
+import { jittered, later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Log } from "../log.ts";
+import type { Access, Answer } from "../mailbox/access.ts";
+import type { Grant, User, UserStore } from "../user.ts";
+import type { TokenSeal } from "./token-seal.ts";
+
+/** What the token endpoint answers to a refresh (RFC 6749 §6). */
+export interface RefreshedToken {
+  accessToken: string;
+  expiresAt: Date;
+  /** Only when Google rotates it; the old one may be dead by then. */
+  refreshToken?: string;
+}
+
+export interface AccessServices {
+  users: UserStore;
+  tokens: TokenSeal;
+  refresh(refreshToken: string): Promise<RefreshedToken>;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** A token about to expire could do so under way. */
+const EXPIRY_MARGIN_MS = 60_000;
+/** Tries of one call within a run; then a due time takes over. */
+const TRIES_MAX = 3;
+const RETRY_MS = 1_000;
+/** Between the first refusal of a grant and the second: long enough for a hiccup to pass. */
+const CONFIRM_MS = 2_000;
+/** 401, new token, 401, confirmation, and the transient tries in between. */
+const STEPS_MAX = 8;
+
+export function openAccess(user: User, services: AccessServices): Access {
+  const { clock, random, tokens } = services;
+  let held: { token: string; minted: boolean } | undefined;
+  let obtained: Pick<Grant, "accessToken" | "accessTokenExpiresAt"> | undefined;
+  let isCacheTrusted = true;
+
+  async function accessToken(): Promise<string> {
+    held ??= (isCacheTrusted ? cached() : undefined) ?? (await mint());
+    return held.token;
+  }
+
+  function cached(): { token: string; minted: boolean } | undefined {
+    const { accessToken: sealed, accessTokenExpiresAt } = user.grant;
+    if (sealed === undefined || accessTokenExpiresAt === undefined) return undefined;
+    if (accessTokenExpiresAt <= later(clock.now(), EXPIRY_MARGIN_MS)) return undefined;
+    const token = tokens.open(user.id, "access_token", sealed);
+    return token === undefined ? undefined : { token, minted: false };
+  }
+
+  async function mint(): Promise<{ token: string; minted: boolean }> {
+    const sealed = user.grant.refreshToken;
+    const refreshToken =
+      sealed === undefined ? undefined : tokens.open(user.id, "refresh_token", sealed);
+    if (refreshToken === undefined) {
+      const reason = sealed === undefined ? "refresh_token_missing" : "sealed_token_unreadable";
+      throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
+    }
+    const answer = await services.refresh(refreshToken);
+    if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
+      await keepRotated(user, answer.refreshToken, services);
+    }
+    obtained = {
+      accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
+      accessTokenExpiresAt: answer.expiresAt,
+    };
+    return { token: answer.accessToken, minted: true };
+  }
+
+  function forgetToken(): void {
+    held = undefined;
+    isCacheTrusted = false;
+  }
+
+  async function call<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+    let tries = 0;
+    let isConfirming = false;
+    for (let step = 0; ; step++) {
+      const answer = await attempt(async () => request(await accessToken()));
+      if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
+      const { failure } = answer;
+      switch (failure.kind) {
+        case "transient":
+          tries += 1;
+          if (tries === TRIES_MAX) return answer;
+          await clock.sleep(jittered(RETRY_MS * 2 ** tries, random));
+          break;
+
+        case "unauthenticated":
+        case "reauthorize": {
+          const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
+          if (!isOfOldToken) {
+            if (isConfirming) return { kind: "failed", failure: asReauthorize(failure) };
+            isConfirming = true;
+            if (!(await isCurrentGrant(user, services.users))) return { kind: "superseded" };
+            await clock.sleep(jittered(CONFIRM_MS, random));
+          }
+          forgetToken();
+          break;
+        }
+
+        default:
+          return answer;
+      }
+    }
+  }
+
+  return { call, obtained: () => obtained };
+}
+
+async function attempt<T>(request: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { kind: "answered", value: await request() };
+  } catch (error) {
+    if (error instanceof FailedCall) return { kind: "failed", failure: error.failure };
+    throw error;
+  }
+}
+
+/** Gmail refused a token that the token endpoint had just made, twice: the grant does not work. */
+function asReauthorize(failure: Failure): Failure {
+  return failure.kind === "unauthenticated"
+    ? { kind: "reauthorize", reason: "invalid_credentials" }
+    : failure;
+}
+
+/** False once somebody authorized again or the user was flagged: the failure is of the past. */
+async function isCurrentGrant(user: User, users: UserStore): Promise<boolean> {
+  const stored = await users.find(user.id);
+  return (
+    stored !== undefined &&
+    stored.status === user.status &&
+    stored.grant.generation === user.grant.generation
+  );
+}
+
+/** Writes that other fields can refuse; more than this in a row is no coincidence. */
+const KEEP_TRIES_MAX = 5;
+
+/**
+ * Stores a rotated refresh token before anything is done with the answer it came in: lost here, it
+ * is lost for good.
+ */
+async function keepRotated(
+  { id, grant }: User,
+  refreshToken: string,
+  { users, tokens, log }: AccessServices,
+): Promise<void> {
+  for (let tries = 0; tries < KEEP_TRIES_MAX; tries++) {
+    const stored = await users.find(id);
+    if (stored === undefined || stored.grant.generation !== grant.generation) return;
+    if (stored.grant.refreshToken === undefined) return;
+    const rotated = {
+      ...stored.grant,
+      refreshToken: tokens.seal(id, "refresh_token", refreshToken),
+      refreshTokenDigests: tokens.digests(refreshToken),
+    };
+    if ((await users.update(stored, { grant: rotated })) === "written") return;
+  }
+  log.error("refresh_token_not_kept", "a rotated refresh token could not be stored", {
+    userId: id,
+  });
+}

@@ -1,0 +1,115 @@
+import { type Clock, later } from "../clock.ts";
+import { type LifecycleEvent, type Publish, PublishFailure } from "../mailbox/event.ts";
+import type { Log } from "../log.ts";
+import type { FollowUp, User, UserStore } from "../user.ts";
+import type { ReauthorizationLinks } from "./reauthorization-link.ts";
+
+export interface AnnouncementServices {
+  users: UserStore;
+  publish: Publish;
+  links: ReauthorizationLinks;
+  clock: Clock;
+  log: Log;
+}
+
+/** An unavailable mailbox is looked at once a day. */
+export const PROBE_AFTER_MS = 24 * 3_600_000;
+/** Writes that another field's writer can refuse. */
+const WRITE_TRIES_MAX = 5;
+
+/**
+ * Tells subscribers the user's status, once for each status and generation, and notes that it was
+ * told. Published first: a crash in between repeats the event under the same id. A topic that does
+ * not take it leaves `followUp.dueAt` as it is, and the reconciliation comes back to it. How many
+ * changes an authorization recovered is known only to the run that did it.
+ */
+export async function announce(
+  user: User,
+  services: AnnouncementServices,
+  recoveredChanges?: number,
+): Promise<boolean> {
+  const { publish, log } = services;
+  if (!isAnnounced(user)) {
+    try {
+      await publish(user, [statusEvent(user, services.links, recoveredChanges)]);
+    } catch (error) {
+      if (!(error instanceof PublishFailure)) throw error;
+      log.warn("announcement_failed", "a status could not be announced yet", {
+        userId: user.id,
+        status: user.status,
+        reason: error.reason,
+      });
+      return false;
+    }
+  }
+  await noteAnnounced(user, services);
+  return true;
+}
+
+export function isAnnounced({ status, grant, followUp }: User): boolean {
+  const { announced } = followUp;
+  return announced?.status === status && announced.generation === grant.generation;
+}
+
+async function noteAnnounced(
+  { id, status, grant }: User,
+  { users, clock, log }: AnnouncementServices,
+): Promise<void> {
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const user = await users.find(id);
+    const isSame =
+      user !== undefined && user.status === status && user.grant.generation === grant.generation;
+    if (!isSame) return;
+    const { dueAt: _, ...followUp }: FollowUp = {
+      ...user.followUp,
+      announced: { status, generation: grant.generation },
+      failures: 0,
+    };
+    const dueAt = nextDue(user, clock.now());
+    const patch = { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
+    if ((await users.update(user, patch)) === "written") return;
+  }
+  log.warn("announcement_not_noted", "a status may be announced again", { userId: id });
+}
+
+/** What is still owed once the status is announced. */
+function nextDue(user: User, now: Date): Date | undefined {
+  switch (user.status) {
+    case "active":
+    case "reauthorization_required":
+      return undefined;
+    case "mailbox_unavailable":
+      return later(now, PROBE_AFTER_MS);
+    case "disconnected":
+      // The tokens go last: as long as one is there, the disconnect is unfinished.
+      return user.grant.refreshToken === undefined ? undefined : user.followUp.dueAt;
+  }
+}
+
+function statusEvent(
+  user: User,
+  links: ReauthorizationLinks,
+  recoveredChanges: number | undefined,
+): LifecycleEvent {
+  const { generation } = user.grant;
+  const { statusReason: reason } = user;
+  switch (user.status) {
+    case "active":
+      return {
+        kind: "connected",
+        generation,
+        ...(recoveredChanges !== undefined && { recoveredChanges }),
+      };
+    case "reauthorization_required":
+      return {
+        kind: "reauthorization_required",
+        generation,
+        reason,
+        reauthorizeUrl: links.to(user),
+      };
+    case "mailbox_unavailable":
+      return { kind: "unavailable", generation, reason, reauthorizeUrl: links.to(user) };
+    case "disconnected":
+      return { kind: "disconnected", generation, reason };
+  }
+}

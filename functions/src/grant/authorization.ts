@@ -1,0 +1,265 @@
+import { type Clock, later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Identity, IdentityCheck } from "../google/id-token.ts";
+import type { TokenAnswer } from "../google/oauth.ts";
+import type { Log } from "../log.ts";
+import type { HistoryId } from "../mailbox/history-id.ts";
+import type { InTurn } from "../mailbox/in-turn.ts";
+import { sync } from "../mailbox/sync.ts";
+import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
+import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
+import type { Grant, User, Watch } from "../user.ts";
+import { type AccessServices } from "./access.ts";
+import { type AnnouncementServices, announce } from "./announcement.ts";
+import { type PendingAuthorization, expectedUserId } from "./authorization-request.ts";
+import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal } from "./flagging.ts";
+
+export interface AuthorizationServices
+  extends SyncServices, WatchServices, AccessServices, AnnouncementServices {
+  exchangeCode(code: string, codeVerifier: string, redirectUri: string): Promise<TokenAnswer>;
+  revoke(token: string): Promise<void>;
+  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  /** What the receiver needs beside `openid email`. */
+  scopes: readonly string[];
+  redirectUri: string;
+  mailboxes: InTurn<SyncOutcome>;
+  clock: Clock;
+  log: Log;
+}
+
+/** Every way in which the answer that Google sent the browser back with can end. */
+export type Authorization =
+  | {
+      kind: "connected";
+      user: User;
+      /** The grant was lost before: changes were missed, and these were made good. */
+      isRestored: boolean;
+      recoveredChanges: number;
+      /** Everything up to now has been delivered. */
+      isCaughtUp: boolean;
+      /** Gmail notifies from now on; otherwise it will soon. */
+      isWatched: boolean;
+    }
+  /** Google gave no refresh token, and none is held: consent has to be asked for. */
+  | { kind: "consent_needed"; emailAddress: string }
+  | { kind: "code_refused" }
+  | { kind: "identity_refused" }
+  | { kind: "address_unverified" }
+  /** A re-authorization was answered with another Google account. */
+  | { kind: "wrong_account" }
+  /** A box was left unticked. */
+  | { kind: "scopes_missing" }
+  | { kind: "mailbox_unavailable"; reason: string }
+  /** Ours or passing: nothing was kept. */
+  | { kind: "try_later"; failure: Failure };
+
+/**
+ * Completes an authorization: exchanges the code once, verifies who it is of and what was allowed,
+ * makes the watch, stores the grant in one write, and delivers what was missed before it returns.
+ * Whatever is refused leaves nothing behind.
+ */
+export async function completeAuthorization(
+  code: string,
+  pending: PendingAuthorization,
+  services: AuthorizationServices,
+): Promise<Authorization> {
+  const { scopes, redirectUri } = services;
+  const exchanged = await attempt(() =>
+    services.exchangeCode(code, pending.codeVerifier, redirectUri),
+  );
+  if ("failure" in exchanged) {
+    const isCodeBad = exchanged.failure.kind === "bad_request";
+    return isCodeBad ? { kind: "code_refused" } : refused(exchanged.failure);
+  }
+  const { idToken } = exchanged.value;
+  if (idToken === undefined) return { kind: "identity_refused" };
+  const check = await services.verifyIdToken(idToken, pending.nonce);
+  switch (check.kind) {
+    case "unavailable":
+      return refused({ kind: "transient", reason: "google_keys_unavailable" });
+    case "refused":
+      services.log.warn("id_token_refused", "an ID token was refused", { reason: check.reason });
+      return { kind: "identity_refused" };
+    case "address_unverified":
+      return { kind: "address_unverified" };
+    case "verified":
+      break;
+  }
+  const { identity } = check;
+  const stored = await services.users.find(identity.userId);
+  const expected = expectedUserId(pending);
+  if (expected !== undefined && expected !== identity.userId) {
+    await giveBack(exchanged.value, stored, services);
+    return { kind: "wrong_account" };
+  }
+  if (!scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
+    await giveBack(exchanged.value, stored, services);
+    return { kind: "scopes_missing" };
+  }
+  const { refreshToken = await liveRefreshToken(stored, services) } = exchanged.value;
+  if (refreshToken === undefined) {
+    if (!pending.isConsentAsked) {
+      return { kind: "consent_needed", emailAddress: identity.emailAddress };
+    }
+    return refused({ kind: "misconfigured", reason: "no_refresh_token" });
+  }
+  return establish(identity, { ...exchanged.value, refreshToken }, stored, services);
+}
+
+function refused(failure: Failure): Authorization {
+  return { kind: "try_later", failure };
+}
+
+/**
+ * Ends a grant that is not going to be used, unless the same person has one that is: revoking ends
+ * all that they ever allowed our project.
+ */
+async function giveBack(
+  { refreshToken, accessToken }: TokenAnswer,
+  stored: User | undefined,
+  services: AuthorizationServices,
+): Promise<void> {
+  const isInUse = stored !== undefined && stored.grant.refreshToken !== undefined;
+  if (isInUse) return;
+  await attempt(() => services.revoke(refreshToken ?? accessToken));
+}
+
+/** The refresh token that is held for this person, if Google still takes it. */
+async function liveRefreshToken(
+  stored: User | undefined,
+  { tokens, refresh }: AuthorizationServices,
+): Promise<string | undefined> {
+  const sealed = stored?.grant.refreshToken;
+  if (stored === undefined || sealed === undefined) return undefined;
+  const held = tokens.open(stored.id, "refresh_token", sealed);
+  if (held === undefined) return undefined;
+  const refreshed = await attempt(() => refresh(held));
+  if ("failure" in refreshed) return undefined;
+  return refreshed.value.refreshToken ?? held;
+}
+
+/** Whether the history goes on from the kept cursor. After a disconnect it begins anew. */
+function isResumed(stored: User | undefined): stored is User {
+  return stored !== undefined && stored.status !== "disconnected";
+}
+
+/**
+ * Watch, one write, sync. The watch comes first because a new mailbox takes its cursor from it; a
+ * crash before the write leaves a watch whose notifications are of nobody, which is harmless.
+ */
+async function establish(
+  { userId, emailAddress }: Identity,
+  token: TokenAnswer & { refreshToken: string },
+  stored: User | undefined,
+  services: AuthorizationServices,
+): Promise<Authorization> {
+  const { users, tokens, clock } = services;
+  const watched = await attempt(() => watchAgain(token.accessToken, services));
+  const start = await startingPoint(watched, stored, token.accessToken, services);
+  if ("refusal" in start) {
+    await giveBack(token, stored, services);
+    return start.refusal;
+  }
+  const now = clock.now();
+  const watch: Watch =
+    "value" in watched
+      ? afterWatch(watched.value, services)
+      : { ...(isResumed(stored) && withoutRenewal(stored.watch)), renewAt: now, failures: 0 };
+  const grant: Omit<Grant, "generation"> = {
+    scopes: token.scopes,
+    refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
+    refreshTokenDigests: tokens.digests(token.refreshToken),
+    accessToken: tokens.seal(userId, "access_token", token.accessToken),
+    accessTokenExpiresAt: token.expiresAt,
+    grantedAt: now,
+  };
+  // Due at once, so that a crash before the sync below is made good by the reconciliation.
+  const due = { dueAt: now, dueReason: "unfinished" as const, retries: 0 };
+
+  const { user, displaced } = await users.authorize(
+    userId,
+    (previous) => ({
+      emailAddress,
+      status: "active",
+      statusReason: isResumed(previous) ? "reauthorized" : "authorized",
+      statusAt: now,
+      grant: { ...grant, generation: (previous?.grant.generation ?? 0) + 1 },
+      historyId: isResumed(previous) ? previous.historyId : start.historyId,
+      watch,
+      sync: { recent: [], ...(isResumed(previous) && previous.sync), ...due },
+      followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+    }),
+    (other) => ({
+      status: "disconnected",
+      statusReason: "address_moved",
+      statusAt: now,
+      watch: withoutRenewal(other.watch),
+      sync: withoutDue(other.sync),
+      followUp: { ...other.followUp, dueAt: now, failures: 0 },
+    }),
+  );
+  for (const { id } of displaced) {
+    services.log.info("address_moved", "an address now belongs to another account", { userId: id });
+  }
+  return resume(user, "value" in watched, stored, services);
+}
+
+/** Where a mailbox without a cursor starts; refused when the failed watch says that it cannot be. */
+async function startingPoint(
+  watched: Attempt<{ historyId: HistoryId }>,
+  stored: User | undefined,
+  accessToken: string,
+  services: AuthorizationServices,
+): Promise<{ historyId: HistoryId } | { refusal: Authorization }> {
+  if ("value" in watched) return watched.value;
+  const { failure } = watched;
+  switch (failure.kind) {
+    case "mailbox_unavailable":
+      return { refusal: { kind: "mailbox_unavailable", reason: failure.reason } };
+    case "reauthorize":
+    case "unauthenticated":
+      return { refusal: refused(failure) };
+    default:
+      break;
+  }
+  if (isResumed(stored)) return { historyId: stored.historyId };
+  const head = await attempt(() => services.getHead(accessToken));
+  if ("value" in head) return { historyId: head.value };
+  return { refusal: refused(head.failure) };
+}
+
+async function resume(
+  user: User,
+  isWatched: boolean,
+  stored: User | undefined,
+  services: AuthorizationServices,
+): Promise<Authorization> {
+  const outcome = await services.mailboxes.run(user.emailAddress, () =>
+    sync(user, { kind: "authorized" }, services),
+  );
+  const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
+  const current = (await services.users.find(user.id)) ?? user;
+  if (current.grant.generation === user.grant.generation && current.status === "active") {
+    await announce(current, services, recoveredChanges);
+  }
+  return {
+    kind: "connected",
+    user: current,
+    isRestored: isResumed(stored) && stored.status !== "active",
+    recoveredChanges,
+    isCaughtUp: outcome.kind === "caught_up",
+    isWatched,
+  };
+}
+
+type Attempt<T> = { value: T } | { failure: Failure };
+
+async function attempt<T>(request: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await request() };
+  } catch (error) {
+    if (error instanceof FailedCall) return { failure: error.failure };
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+import { type Clock, later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Log } from "../log.ts";
+import type { Access } from "../mailbox/access.ts";
+import type { User, UserStore } from "../user.ts";
+import { type AnnouncementServices, announce } from "./announcement.ts";
+import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal, withoutTokens } from "./flagging.ts";
+import type { TokenSeal } from "./token-seal.ts";
+
+export interface DisconnectServices extends AnnouncementServices {
+  users: UserStore;
+  tokens: TokenSeal;
+  openAccess(user: User): Access;
+  /** `users.stop`. Throws `FailedCall`. */
+  stop(accessToken: string): Promise<void>;
+  /** Ends the grant at Google. Throws `FailedCall`. */
+  revoke(token: string): Promise<void>;
+  clock: Clock;
+  log: Log;
+}
+
+const WRITE_TRIES_MAX = 10;
+/** Between two tries to finish a disconnect that Google did not answer. */
+const RETRY_MS = 5 * 60_000;
+/** After so long the tokens are removed all the same: better unrevoked than kept. */
+const FINISH_AGE_MS_MAX = 24 * 3_600_000;
+
+/**
+ * Ends a connection because the person wants it: first the status, so that nothing is done for them
+ * any more; then at Google; the tokens last, since they are what Google needs to hear. What is left
+ * half-done is finished by the reconciliation.
+ */
+export async function disconnect(
+  connected: User,
+  reason: string,
+  services: DisconnectServices,
+): Promise<void> {
+  const { users, clock, log } = services;
+  let user: User | undefined = connected;
+  for (let tries = 0; user !== undefined && tries < WRITE_TRIES_MAX; tries++) {
+    if (user.status === "disconnected") break;
+    const now = clock.now();
+    const result = await users.update(user, {
+      status: "disconnected",
+      statusReason: reason,
+      statusAt: now,
+      watch: withoutRenewal(user.watch),
+      sync: withoutDue(user.sync),
+      followUp: { ...user.followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+    });
+    user = await users.find(user.id);
+    if (result === "written") {
+      log.info("user_disconnected", "a person ended a connection", {
+        userId: connected.id,
+        reason,
+      });
+      break;
+    }
+  }
+  if (user?.status === "disconnected") await finishDisconnect(user, services);
+}
+
+/** Stops the watch, revokes the grant, removes the tokens and announces; each as far as it is due. */
+export async function finishDisconnect(user: User, services: DisconnectServices): Promise<void> {
+  const { users, clock, log } = services;
+  const isEnded = await endAtGoogle(user, services);
+  const isOld = user.statusAt <= later(clock.now(), -FINISH_AGE_MS_MAX);
+  if (!isEnded && !isOld) {
+    await announce(user, services);
+    const current = await users.find(user.id);
+    if (current?.status !== "disconnected") return;
+    const { failures } = current.followUp;
+    const dueAt = later(clock.now(), RETRY_MS);
+    await users.update(current, {
+      followUp: { ...current.followUp, dueAt, failures: failures + 1 },
+    });
+    return;
+  }
+  if (!isEnded) {
+    log.error("grant_not_revoked", "a disconnected grant could not be revoked at Google", {
+      userId: user.id,
+    });
+  }
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const current = await users.find(user.id);
+    const isSame =
+      current?.status === "disconnected" && current.grant.generation === user.grant.generation;
+    if (!isSame) return;
+    const patch = { grant: withoutTokens(current.grant) };
+    if ((await users.update(current, patch)) === "refused") continue;
+    await announce({ ...current, ...patch }, services);
+    return;
+  }
+}
+
+/** True once there is nothing left to end at Google, or nothing that we could still end. */
+async function endAtGoogle(user: User, services: DisconnectServices): Promise<boolean> {
+  const sealed = user.grant.refreshToken;
+  if (sealed === undefined) return true;
+  const refreshToken = services.tokens.open(user.id, "refresh_token", sealed);
+  if (refreshToken === undefined) return true;
+  // Best effort: once the grant is revoked, Gmail stops notifying by itself.
+  await services.openAccess(user).call((token) => services.stop(token));
+  try {
+    await services.revoke(refreshToken);
+    return true;
+  } catch (error) {
+    if (!(error instanceof FailedCall)) throw error;
+    return !isWorthRetrying(error.failure);
+  }
+}
+
+function isWorthRetrying({ kind }: Failure): boolean {
+  return kind === "transient" || kind === "rate_limited" || kind === "misconfigured";
+}

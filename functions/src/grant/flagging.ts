@@ -1,0 +1,94 @@
+import { type Clock, later } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Flagging, GrantFailure } from "../mailbox/access.ts";
+import type { Grant, Status, User, UserPatch, UserStore } from "../user.ts";
+import { type AnnouncementServices, announce } from "./announcement.ts";
+
+export interface FlaggingServices extends AnnouncementServices {
+  users: UserStore;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * How long the flagging run has to announce the new status itself before the reconciliation does.
+ * Longer than any run, so that the person is not told twice.
+ */
+export const ANNOUNCE_GRACE_MS = 2 * 60_000;
+/** Lost races in a row; each one means that somebody else wrote the document. */
+const WRITE_TRIES_MAX = 10;
+
+/**
+ * Ends all background work for a user whose grant failed: one conditional write that removes what
+ * the due lists are built on, and only if the generation is the one that failed. Whoever wins that
+ * write announces it; if the winner dies first, the reconciliation does.
+ */
+export async function flag(
+  failed: User,
+  failure: GrantFailure,
+  services: FlaggingServices,
+): Promise<Flagging> {
+  const { users, clock, log } = services;
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const user = await users.find(failed.id);
+    if (
+      user === undefined ||
+      user.status !== failed.status ||
+      user.grant.generation !== failed.grant.generation
+    ) {
+      return { kind: "superseded" };
+    }
+    const patch = flagged(user, failure, clock.now());
+    if ((await users.update(user, patch)) === "refused") continue;
+
+    const status = patch.status;
+    log.info("user_flagged", "background work for this user is suspended", {
+      userId: user.id,
+      status,
+      reason: failure.reason,
+      generation: user.grant.generation,
+    });
+    await announce({ ...user, ...patch }, services);
+    return { kind: "flagged", status, reason: failure.reason };
+  }
+  throw new Error("a user could not be flagged: the document is written all the time");
+}
+
+function flagged(
+  { grant, watch, sync, followUp }: User,
+  { kind, reason }: GrantFailure,
+  now: Date,
+): UserPatch & { status: Status } {
+  const status = kind === "reauthorize" ? "reauthorization_required" : "mailbox_unavailable";
+  return {
+    status,
+    statusReason: reason,
+    statusAt: now,
+    // An unavailable mailbox keeps its refresh token: the grant may be sound, and is probed.
+    grant: status === "mailbox_unavailable" ? withoutAccessToken(grant) : withoutTokens(grant),
+    watch: withoutRenewal(watch),
+    sync: withoutDue(sync),
+    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+function withoutAccessToken(grant: Grant): Grant {
+  const { accessToken: _, accessTokenExpiresAt: __, ...rest } = grant;
+  return rest;
+}
+
+/** What is left of a grant that is over. */
+export function withoutTokens(grant: Grant): Grant {
+  const { refreshToken: _, refreshTokenDigests: __, ...rest } = withoutAccessToken(grant);
+  return rest;
+}
+
+/** A watch that nobody renews. */
+export function withoutRenewal({ renewAt: _, ...watch }: User["watch"]): User["watch"] {
+  return watch;
+}
+
+/** A mailbox that is not due. */
+export function withoutDue({ dueAt: _, dueReason: __, ...sync }: User["sync"]): User["sync"] {
+  return { ...sync, retries: 0 };
+}

@@ -1,0 +1,86 @@
+import { later } from "../clock.ts";
+import type { Flagging, GrantFailure } from "../mailbox/access.ts";
+import type { HistoryId } from "../mailbox/history-id.ts";
+import type { FollowUp, User, UserPatch } from "../user.ts";
+import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
+import { PROBE_AFTER_MS, announce, isAnnounced } from "./announcement.ts";
+import { type DisconnectServices, finishDisconnect } from "./disconnect.ts";
+
+export interface FollowUpServices extends DisconnectServices {
+  flag(user: User, failure: GrantFailure): Promise<Flagging>;
+  /** `users.getProfile`. Throws `FailedCall`. */
+  getHead(accessToken: string): Promise<HistoryId>;
+}
+
+/** Daily probes of an unavailable mailbox; from then on one a week. */
+const DAILY_PROBES_MAX = 7;
+/** A probe that could not be made says nothing. */
+const PROBE_RETRY_MS = 3_600_000;
+/** First wait when an announcement is not taken; doubles up to the maximum. */
+const ANNOUNCE_RETRY_MS = 60_000;
+const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
+
+/** Does what a user is owed outside the stream, whose `followUp.dueAt` has come. */
+export async function followUp(user: User, services: FollowUpServices): Promise<void> {
+  if (user.status === "disconnected" && user.grant.refreshToken !== undefined) {
+    return finishDisconnect(user, services);
+  }
+  if (!isAnnounced(user)) {
+    const isTaken = await announce(user, services);
+    if (!isTaken) await postpone(user, services);
+    return;
+  }
+  if (user.status === "mailbox_unavailable") return probe(user, services);
+  const { dueAt: _, ...settled } = user.followUp;
+  await services.users.update(user, { followUp: settled });
+}
+
+async function postpone({ id, status }: User, { users, clock }: FollowUpServices): Promise<void> {
+  const user = await users.find(id);
+  if (user?.status !== status) return;
+  const { failures } = user.followUp;
+  const waitMs = Math.min(ANNOUNCE_RETRY_MS * 2 ** Math.min(failures, 16), ANNOUNCE_RETRY_MS_MAX);
+  const dueAt = later(clock.now(), waitMs);
+  await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
+}
+
+/** Looks whether an unavailable mailbox is there again: one cheap call, once a day, then a week. */
+async function probe(user: User, services: FollowUpServices): Promise<void> {
+  const { users, clock, log } = services;
+  const access = services.openAccess(user);
+  const answer = await access.call((token) => services.getHead(token));
+  if (answer.kind === "superseded") return;
+  if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
+    await services.flag(user, answer.failure);
+    return;
+  }
+  const obtained = access.obtained();
+  const grant = obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
+  const now = clock.now();
+  if (answer.kind === "answered") {
+    log.info("mailbox_available", "an unavailable mailbox is there again", { userId: user.id });
+    await users.update(user, { ...available(user, now), ...grant });
+    return;
+  }
+  const isStillGone = answer.failure.kind === "mailbox_unavailable";
+  const failures = user.followUp.failures + (isStillGone ? 1 : 0);
+  const waitMs = failures > DAILY_PROBES_MAX ? 7 * PROBE_AFTER_MS : PROBE_AFTER_MS;
+  const next: FollowUp = {
+    ...user.followUp,
+    failures,
+    dueAt: later(now, isStillGone ? waitMs : PROBE_RETRY_MS),
+  };
+  await users.update(user, { followUp: next, ...grant });
+}
+
+/** Everything is due at once: the watch, what was missed, and the announcement. */
+function available({ watch, sync }: User, now: Date): UserPatch {
+  return {
+    status: "active",
+    statusReason: "available_again",
+    statusAt: now,
+    watch: { ...watch, renewAt: now, failures: 0 },
+    sync: { ...sync, dueAt: now, dueReason: "unfinished", retries: 0 },
+    followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}

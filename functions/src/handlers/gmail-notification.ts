@@ -1,0 +1,56 @@
+import { type Log, describeUnknown } from "../log.ts";
+import { parseNotification } from "../mailbox/notification.ts";
+import { sync } from "../mailbox/sync.ts";
+import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
+import type { InTurn } from "../mailbox/in-turn.ts";
+import { reportSync } from "./report.ts";
+
+export interface NotificationServices extends SyncServices {
+  mailboxes: InTurn<SyncOutcome>;
+}
+
+/** Thrown to make Pub/Sub deliver the same message again, later. Carries nothing of the cause. */
+export class Redeliver extends Error {
+  override name = "Redeliver";
+  readonly isLoggable = true;
+}
+
+/**
+ * Gmail has told Pub/Sub of something new in a mailbox: syncs it. Returning acknowledges the
+ * message, throwing asks for it again; only here it is decided which. What is malformed or of
+ * nobody will be so next time too. What Google refuses now is noted as due and acknowledged. Only a
+ * store that does not answer leaves nothing but redelivery.
+ */
+export async function gmailNotification(
+  data: unknown,
+  log: Log,
+  services: NotificationServices,
+): Promise<void> {
+  const notification = parseNotification(data);
+  if (notification.kind === "malformed") {
+    return log.error("notification_malformed", "a notification cannot be read and is dropped", {
+      why: notification.why,
+    });
+  }
+  const { emailAddress, historyId, messageId } = notification;
+  const fields = { pubsubMessageId: messageId, notifiedHistoryId: historyId };
+  try {
+    // One run for all notifications of a mailbox that arrive while another run is under way.
+    const outcome = await services.mailboxes.runNotified(
+      emailAddress,
+      historyId,
+      async (highest): Promise<SyncOutcome> => {
+        const user = await services.users.findByEmailAddress(emailAddress);
+        if (user === undefined) return { kind: "unknown_mailbox" };
+        return sync(user, { kind: "notified", historyId: highest }, services);
+      },
+    );
+    reportSync(log, outcome, fields);
+  } catch (error) {
+    log.error("notification_failed", "a notification is asked for again", {
+      ...fields,
+      error: describeUnknown(error),
+    });
+    throw new Redeliver("the store did not answer");
+  }
+}

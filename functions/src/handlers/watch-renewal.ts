@@ -1,0 +1,10 @@
+import type { Log } from "../log.ts";
+import { type RenewalServices, renewWatches } from "../mailbox/renewal.ts";
+
+/** The schedule has come: renews the watches that are due. What is left is due next time. */
+export async function watchRenewal(log: Log, services: RenewalServices): Promise<void> {
+  const { renewed, flagged, failed, isCutShort } = await renewWatches(services);
+  const isIdle = renewed + flagged + failed === 0;
+  const write = isIdle ? log.debug : log.info;
+  write("watches_renewed", "due watches were renewed", { renewed, flagged, failed, isCutShort });
+}

@@ -1,0 +1,140 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Log, describeUnknown, parseTraceHeader } from "./log.ts";
+
+/** An Express request, as far as the functions-framework and firebase-functions agree on it. */
+export interface ExpressRequest extends IncomingMessage {
+  /** The path and query after the function's own base. */
+  url: string;
+  rawBody?: Buffer;
+}
+
+export type HttpHandler = (request: Request, log: Log) => Promise<Response>;
+
+/** No form or token that we accept comes near this. */
+const BODY_BYTES_MAX = 64 * 1024;
+
+const BODYLESS = new Set(["GET", "HEAD"]);
+
+/** One fixed body for each status: a stranger learns nothing from the way something was refused. */
+const BODIES = {
+  400: "bad request",
+  403: "forbidden",
+  404: "not found",
+  405: "method not allowed",
+  413: "too large",
+  415: "unsupported media type",
+  500: "something went wrong",
+  501: "not implemented",
+  503: "try again later",
+} as const;
+
+/** A refusal without any detail. */
+export function refusal(
+  status: keyof typeof BODIES,
+  headers: Record<string, string> = {},
+): Response {
+  const response = new Response(JSON.stringify({ error: BODIES[status] }), { status, headers });
+  response.headers.set("content-type", "application/json");
+  response.headers.set("cache-control", "no-store");
+  response.headers.set("x-content-type-options", "nosniff");
+  return response;
+}
+
+/** Where a handler is reached and what it writes to. */
+export interface ServeOptions {
+  /** The address that requests are taken to be for, whatever they claim themselves. */
+  publicUrl: string;
+  projectId: string;
+  log: Log;
+}
+
+/**
+ * Serves a handler that takes a web request and returns a response. Whatever a body parser made of
+ * the body is ignored: only the bytes as they came are passed on.
+ */
+export async function serve<T extends { http: ServeOptions }>(
+  request: ExpressRequest,
+  response: ServerResponse,
+  getServer: () => Promise<T>,
+  pick: (server: T) => HttpHandler,
+): Promise<void> {
+  await send(await answer(request, getServer, pick), response);
+}
+
+/** Serves `POST /` of a schedule: 204 when the run went through, 500 when it did not. */
+export function serveScheduled<T extends { http: ServeOptions }>(
+  request: ExpressRequest,
+  response: ServerResponse,
+  getServer: () => Promise<T>,
+  run: (server: T) => Promise<void>,
+): Promise<void> {
+  return serve(request, response, getServer, (server) => async ({ method, url }) => {
+    if (new URL(url).pathname !== new URL(`${server.http.publicUrl}/`).pathname) {
+      return refusal(404);
+    }
+    if (method !== "POST") return refusal(405, { allow: "POST" });
+    await run(server);
+    return new Response(null, { status: 204 });
+  });
+}
+
+async function answer<T extends { http: ServeOptions }>(
+  request: ExpressRequest,
+  getServer: () => Promise<T>,
+  pick: (server: T) => HttpHandler,
+): Promise<Response> {
+  let log: Log | undefined;
+  try {
+    const server = await getServer();
+    const { publicUrl, projectId } = server.http;
+    log = server.http.log.with(parseTraceHeader(header(request, "traceparent"), projectId));
+    const web = toWebRequest(request, publicUrl);
+    return web instanceof Response ? web : await pick(server)(web, log);
+  } catch (error) {
+    log?.error("request_failed", "a request could not be handled", {
+      error: describeUnknown(error),
+    });
+    return refusal(500);
+  }
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function toWebRequest(request: ExpressRequest, publicUrl: string): Request | Response {
+  const method = request.method ?? "GET";
+  const { rawBody } = request;
+  if (rawBody !== undefined && rawBody.length > BODY_BYTES_MAX) return refusal(413);
+  // Only the path and the query: an absolute or a protocol-relative form names another host.
+  const path = `/${request.url.replace(/^[/\\]+/, "")}`;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined) headers.append(name, each);
+    }
+  }
+  const hasBody = !BODYLESS.has(method) && rawBody !== undefined && rawBody.length > 0;
+  try {
+    return new Request(`${publicUrl}${path}`, {
+      method,
+      headers,
+      ...(hasBody && { body: new Uint8Array(rawBody) }),
+    });
+  } catch {
+    return refusal(400);
+  }
+}
+
+async function send(from: Response, response: ServerResponse): Promise<void> {
+  const cookies = from.headers.getSetCookie();
+  from.headers.delete("set-cookie");
+  const body = Buffer.from(await from.arrayBuffer());
+  response.writeHead(from.status, {
+    ...Object.fromEntries(from.headers),
+    ...(cookies.length > 0 && { "set-cookie": cookies }),
+    "content-length": String(body.length),
+  });
+  response.end(body);
+}

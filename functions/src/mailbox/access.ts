@@ -1,0 +1,29 @@
+import type { Failure } from "../google/failure.ts";
+import type { Grant, Status } from "../user.ts";
+
+export type Answer<T> =
+  | { kind: "answered"; value: T }
+  | { kind: "failed"; failure: Failure }
+  /** The grant this run was opened with is no longer the user's: whatever failed says nothing. */
+  | { kind: "superseded" };
+
+/** One run's way to call Gmail as one user. */
+export interface Access {
+  /**
+   * Makes the call with a valid access token. Repeats it a few times when the failure is
+   * transient, once with a new token on a 401, and reports `reauthorize` only after the stored
+   * grant was found unchanged and Google refused a second time, a moment later.
+   */
+  call<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
+
+  /** What the next write should keep of the access token that this run obtained, if any. */
+  obtained(): Pick<Grant, "accessToken" | "accessTokenExpiresAt"> | undefined;
+}
+
+/** A failure that is the user's own: nothing but the person, or their administrator, can mend it. */
+export type GrantFailure = Extract<Failure, { kind: "reauthorize" | "mailbox_unavailable" }>;
+
+export type Flagging =
+  | { kind: "flagged"; status: Status; reason: string }
+  /** The grant that failed is no longer the user's, or somebody else flagged it first. */
+  | { kind: "superseded" };

@@ -1,0 +1,84 @@
+import type { User, UserId } from "../user.ts";
+import type { HistoryId } from "./history-id.ts";
+
+/** One published fact about one message. */
+export type Change =
+  | {
+      kind: "added";
+      historyId: HistoryId;
+      messageId: string;
+      threadId: string;
+      labelIds: readonly string[];
+      recovered?: true;
+    }
+  | { kind: "deleted"; historyId: HistoryId; messageId: string; threadId: string }
+  | {
+      kind: "labels.added" | "labels.removed";
+      historyId: HistoryId;
+      messageId: string;
+      threadId: string;
+      /** The labels that changed. */
+      labelIds: readonly string[];
+    };
+
+/** History that cannot be told change by change. */
+export interface Gap {
+  kind: "gap";
+  fromHistoryId: HistoryId;
+  toHistoryId: HistoryId;
+  since: Date;
+  reason: "history_expired" | "history_rewound" | "unreadable_record";
+}
+
+/** What happened to the connection itself. */
+export type LifecycleEvent =
+  | { kind: "connected"; generation: number; recoveredChanges?: number }
+  | { kind: "reauthorization_required"; generation: number; reason: string; reauthorizeUrl: string }
+  | { kind: "unavailable"; generation: number; reason: string; reauthorizeUrl: string }
+  | { kind: "disconnected"; generation: number; reason: string };
+
+export type MailboxEvent = Change | Gap | LifecycleEvent;
+
+/**
+ * The id of an event: the same change has the same id however often it is published. A message is
+ * added once in its life, so that id is the same whether history or a recovery told of it.
+ */
+export function eventId(userId: UserId, event: MailboxEvent): string {
+  switch (event.kind) {
+    case "added":
+      return `${userId}/added/${event.messageId}`;
+    case "deleted":
+    case "labels.added":
+    case "labels.removed":
+      return `${userId}/${event.historyId}/${event.kind}/${event.messageId}`;
+    case "gap":
+      return `${userId}/gap/${event.fromHistoryId}`;
+    case "connected":
+    case "reauthorization_required":
+    case "unavailable":
+    case "disconnected":
+      return `${userId}/${event.kind}/${event.generation}`;
+  }
+}
+
+/**
+ * Publishes in the given order on the user's ordering key and resolves once every event is
+ * accepted. Rejects with a {@link PublishFailure} otherwise; some may have been accepted by then.
+ */
+export type Publish = (
+  user: Pick<User, "id" | "emailAddress">,
+  events: readonly MailboxEvent[],
+) => Promise<void>;
+
+/** The topic did not take the events. */
+export class PublishFailure extends Error {
+  override name = "PublishFailure";
+  readonly kind: "misconfigured" | "transient";
+  readonly reason: string;
+
+  constructor(kind: "misconfigured" | "transient", reason: string) {
+    super(`publishing failed: ${reason}`);
+    this.kind = kind;
+    this.reason = reason;
+  }
+}

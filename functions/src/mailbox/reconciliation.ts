@@ -1,0 +1,66 @@
+import { jittered, later } from "../clock.ts";
+import type { User } from "../user.ts";
+import { type Budget, eachDue } from "./each-due.ts";
+import type { InTurn } from "./in-turn.ts";
+import { sync } from "./sync.ts";
+import type { SyncOutcome, SyncServices } from "./sync-run.ts";
+
+export interface ReconciliationServices extends SyncServices {
+  mailboxes: InTurn<SyncOutcome>;
+  reconciliation: Budget;
+  /** Does what a user is owed outside the stream. */
+  followUp(user: User): Promise<void>;
+  /** Told of each mailbox's outcome. */
+  report(user: User, outcome: SyncOutcome): void;
+}
+
+export interface ReconciliationRun {
+  synced: number;
+  postponed: number;
+  followedUp: number;
+  /** The run stopped before the lists were empty; the rest stays due. */
+  isCutShort: boolean;
+}
+
+/**
+ * Does what is due: mailboxes that have been quiet for long, whose history was not readable yet,
+ * that were throttled or left unfinished; then what is owed outside the stream. The longest overdue
+ * first, until the time is up. Losing every notification delays changes no longer than this.
+ */
+export async function reconcile(services: ReconciliationServices): Promise<ReconciliationRun> {
+  const { reconciliation } = services;
+  const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
+
+  const isSyncCut = await eachDue("sync.dueAt", reconciliation, services, async (user) => {
+    run[await syncDue(user, services)] += 1;
+    return "done";
+  });
+  const isFollowUpCut = await eachDue("followUp.dueAt", reconciliation, services, async (user) => {
+    await services.followUp(user);
+    run.followedUp += 1;
+    return "done";
+  });
+  run.isCutShort = isSyncCut || isFollowUpCut;
+  return run;
+}
+
+async function syncDue(
+  user: User,
+  services: ReconciliationServices,
+): Promise<"synced" | "postponed"> {
+  const { clock, random, limits, users } = services;
+  const { dueReason, syncedAt } = user.sync;
+  if (dueReason === "quiet" && syncedAt !== undefined) {
+    const dueAt = later(syncedAt, jittered(limits.quietMs, random));
+    if (dueAt > clock.now()) {
+      // Refused: somebody else is at work on it. The next run finds what they left.
+      await users.update(user, { sync: { ...user.sync, dueAt } });
+      return "postponed";
+    }
+  }
+  const outcome = await services.mailboxes.run(user.emailAddress, () =>
+    sync(user, { kind: "due" }, services),
+  );
+  services.report(user, outcome);
+  return "synced";
+}

@@ -1,0 +1,142 @@
+import { jittered, later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
+import type { User, Watch } from "../user.ts";
+import { type Budget, eachDue } from "./each-due.ts";
+import type { InTurn } from "./in-turn.ts";
+import { isAfter } from "./history-id.ts";
+import { highestRead } from "./settling.ts";
+import { sync } from "./sync.ts";
+import { type SyncOutcome, type SyncServices, progressOf } from "./sync-run.ts";
+import { type WatchServices, afterWatch, watchAgain } from "./watch.ts";
+
+export interface RenewalServices extends SyncServices, WatchServices {
+  mailboxes: InTurn<SyncOutcome>;
+  renewal: Budget;
+}
+
+export type RenewalOutcome =
+  | { kind: "renewed"; expiresAt: Date }
+  | { kind: "flagged"; reason: string }
+  | { kind: "superseded" }
+  | { kind: "failed"; failure: Failure };
+
+export interface RenewalRun {
+  renewed: number;
+  flagged: number;
+  failed: number;
+  /** The run stopped before the list was empty; the rest stays due. */
+  isCutShort: boolean;
+}
+
+/** The same failure of ours so often in a row is not worth walking the fleet for. */
+const MISCONFIGURED_IN_A_ROW_MAX = 5;
+/** First wait after a failed renewal; doubles up to the maximum. */
+const RETRY_MS = 60_000;
+const RETRY_MS_MAX = 3_600_000;
+/** Left between the last try and the expiry. */
+const EXPIRY_MARGIN_MS = 10 * 60_000;
+const WRITE_TRIES_MAX = 10;
+
+/** Renews the watches whose time has come, the longest overdue first, until the time is up. */
+export async function renewWatches(services: RenewalServices): Promise<RenewalRun> {
+  const { renewal, log } = services;
+  const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
+  let misconfigured = 0;
+
+  run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
+    const outcome = await renew(user, services);
+    const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
+    misconfigured = isOurs ? misconfigured + 1 : 0;
+    if (outcome.kind !== "superseded") run[outcome.kind] += 1;
+    return misconfigured >= MISCONFIGURED_IN_A_ROW_MAX ? "stop" : "done";
+  });
+  if (misconfigured >= MISCONFIGURED_IN_A_ROW_MAX) {
+    log.alert("renewal_misconfigured", "watches cannot be renewed until the set-up is mended", {
+      failures: misconfigured,
+    });
+  }
+  return run;
+}
+
+/**
+ * Renews one watch: one call, one write. Only the watch is stored; the history id in the answer is
+ * a hint like any notification's.
+ */
+export async function renew(user: User, services: RenewalServices): Promise<RenewalOutcome> {
+  const { clock, log } = services;
+  if (user.status !== "active") return { kind: "superseded" };
+  const { expiresAt } = user.watch;
+  if (expiresAt !== undefined && expiresAt <= clock.now()) {
+    log.warn("watch_lapsed", "Gmail has stopped notifying of a mailbox", { userId: user.id });
+  }
+  const access = services.openAccess(user);
+  const answer = await access.call((token) => watchAgain(token, services));
+  if (answer.kind === "superseded") return answer;
+  if (answer.kind === "failed") return failed(user, answer.failure, access.obtained(), services);
+
+  const watch = afterWatch(answer.value, services);
+  const stored = await writeWatch(user, watch, access.obtained(), services);
+  if (stored === "superseded") return { kind: "superseded" };
+  if (isAfter(answer.value.historyId, highestRead(progressOf(user)))) {
+    const current = await services.users.find(user.id);
+    if (current !== undefined) {
+      await services.mailboxes.run(current.emailAddress, () =>
+        sync(current, { kind: "renewed" }, services),
+      );
+    }
+  }
+  return { kind: "renewed", expiresAt: answer.value.expiresAt };
+}
+
+async function failed(
+  user: User,
+  failure: Failure,
+  obtained: Partial<User["grant"]> | undefined,
+  services: RenewalServices,
+): Promise<RenewalOutcome> {
+  if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
+    const flagging = await services.flag(user, failure);
+    return flagging.kind === "flagged" ? { kind: "flagged", reason: flagging.reason } : flagging;
+  }
+  const watch = afterFailedRenewal(user.watch, failure, services);
+  const stored = await writeWatch(user, watch, obtained, services);
+  return stored === "superseded" ? { kind: "superseded" } : { kind: "failed", failure };
+}
+
+/** Backs off, but comes back before the watch expires as long as there is time for that. */
+function afterFailedRenewal(
+  { failures, ...watch }: Watch,
+  failure: Failure,
+  { clock, random }: Pick<WatchServices, "clock" | "random">,
+): Watch {
+  const now = clock.now();
+  const backoffMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
+  const wanted =
+    failure.kind === "rate_limited" && failure.retryAt !== undefined
+      ? Math.min(failure.retryAt.getTime() - now.getTime(), RETRY_MS_MAX)
+      : jittered(backoffMs, random);
+  const lastMs =
+    watch.expiresAt === undefined
+      ? Infinity
+      : watch.expiresAt.getTime() - EXPIRY_MARGIN_MS - now.getTime();
+  const waitMs = Math.max(Math.min(wanted, lastMs), jittered(RETRY_MS, random));
+  return { ...watch, renewAt: later(now, waitMs), failures: failures + 1 };
+}
+
+async function writeWatch(
+  user: User,
+  watch: Watch,
+  obtained: Partial<User["grant"]> | undefined,
+  { users }: RenewalServices,
+): Promise<"written" | "superseded"> {
+  let current: User | undefined = user;
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    if (current === undefined || current.status !== user.status) return "superseded";
+    if (current.grant.generation !== user.grant.generation) return "superseded";
+    const grant = { ...current.grant, ...obtained };
+    const patch = { watch, ...(obtained !== undefined && { grant }) };
+    if ((await users.update(current, patch)) === "written") return "written";
+    current = await users.find(user.id);
+  }
+  throw new Error("a watch could not be stored: the document is written all the time");
+}

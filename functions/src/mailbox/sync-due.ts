@@ -1,0 +1,102 @@
+import { type Clock, type Random, jittered, later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Sync, User } from "../user.ts";
+import type { HistoryId } from "./history-id.ts";
+import { isAfter } from "./history-id.ts";
+import type { Trigger } from "./sync-run.ts";
+
+/** When a mailbox is looked at again, and why. */
+export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
+
+/** The first later look when nothing of what was told could be read; each following waits twice. */
+const LAG_DUE_MS = 30_000;
+/** Due runs in a row that find nothing of what was told; then the mailbox counts as quiet. */
+const LAG_RETRIES_MAX = 4;
+/** The one later look when the notification's id lay above the last record. */
+const RECHECK_MS = 60_000;
+/** First wait after a failure that is not the user's; doubles up to the maximum. */
+const FAILURE_DUE_MS = 15_000;
+const FAILURE_DUE_MS_MAX = 15 * 60_000;
+/** Without a time from Google. */
+const THROTTLE_MS = 60_000;
+/** What Google's `Retry after` is believed within; clocks differ. */
+const THROTTLE_MS_MIN = 1_000;
+const THROTTLE_MS_MAX = 3_600_000;
+const THROTTLE_DAILY_MS_MAX = 24 * 3_600_000;
+
+export interface Listing {
+  hasNew: boolean;
+  /** Nothing of what the notification told is readable. */
+  isLagging: boolean;
+  /** The highest record that is known to have been read. */
+  newest: HistoryId;
+}
+
+interface DueServices {
+  clock: Clock;
+  random: Random;
+  limits: { quietMs: number };
+}
+
+/** What a complete listing makes of the due time; `undefined` leaves it as it is. */
+export function afterListing(
+  {
+    user,
+    trigger,
+    services,
+  }: {
+    user: User;
+    trigger: Trigger;
+    services: DueServices;
+  },
+  { hasNew, isLagging, newest }: Listing,
+): Due | undefined {
+  const { dueReason, retries } = user.sync;
+  const now = services.clock.now();
+  if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+  if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
+    return { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
+  }
+  if (trigger.kind === "due" && dueReason === "lag" && !hasNew && retries < LAG_RETRIES_MAX) {
+    const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
+    return { dueAt, dueReason: "lag", retries: retries + 1 };
+  }
+  // A complete catch-up, whoever asked for it, is what these were due for.
+  const isServed = dueReason === "unfinished" || dueReason === "throttled";
+  return trigger.kind === "due" || isServed ? quiet(services) : undefined;
+}
+
+/** Spread, so that a fleet connected in one hour is not due in one minute. */
+export function quiet({ clock, random, limits }: DueServices): Due {
+  return {
+    dueAt: later(clock.now(), jittered(limits.quietMs, random)),
+    dueReason: "quiet",
+    retries: 0,
+  };
+}
+
+/**
+ * When to try again after a failure that is not the user's. `undefined` when the mailbox is
+ * already due early enough: a storm of notifications during an outage writes once.
+ */
+export function afterFailure(
+  { sync }: User,
+  failure: Failure,
+  { clock, random }: Pick<DueServices, "clock" | "random">,
+): Due | undefined {
+  const now = clock.now();
+  if (failure.kind === "rate_limited") {
+    const wanted = (failure.retryAt ?? later(now, THROTTLE_MS)).getTime() - now.getTime();
+    const max = failure.daily ? THROTTLE_DAILY_MS_MAX : THROTTLE_MS_MAX;
+    const waitMs = Math.min(Math.max(wanted, THROTTLE_MS_MIN), max);
+    return { dueAt: later(now, waitMs), dueReason: "throttled", retries: sync.retries };
+  }
+  const isRepeated = sync.dueReason === "unfinished";
+  const retries = isRepeated ? sync.retries + 1 : 1;
+  const waitMs = Math.min(FAILURE_DUE_MS * 2 ** Math.min(retries, 16), FAILURE_DUE_MS_MAX);
+  const dueAt = later(now, jittered(waitMs, random));
+  if (isRepeated && sync.dueAt !== undefined && sync.dueAt > now && sync.dueAt <= dueAt) {
+    return undefined;
+  }
+  return { dueAt, dueReason: "unfinished", retries };
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { type Clock, type Random, later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Log } from "../log.ts";
+import type { Status, StoredChange, Sync, User, UserPatch, UserStore } from "../user.ts";
+import type { Access, Flagging, GrantFailure } from "./access.ts";
+import type { Change, Gap, Publish } from "./event.ts";
+import { type HistoryId, isAfter } from "./history-id.ts";
+import type { ChangeFilter, HistoryPage } from "./history.ts";
+import { type Progress, covers } from "./settling.ts";
+import { afterFailure } from "./sync-due.ts";
+
+/** Why a sync is run, and what is known from that about the history that it should find. */
+export type Trigger =
+  | { kind: "notified"; historyId: HistoryId }
+  | { kind: "due" }
+  | { kind: "renewed" }
+  | { kind: "authorized" };
+
+/** Every way a sync can end. */
+export type SyncOutcome =
+  | { kind: "caught_up"; changes: number }
+  /** Gmail told of something that is not readable yet; the mailbox is due again. */
+  | { kind: "lagging"; changes: number }
+  /** Out of pages or time; the mailbox is due at once. */
+  | { kind: "unfinished"; changes: number }
+  /** The notification tells nothing that has not been read. */
+  | { kind: "stale" }
+  | { kind: "inactive"; status: Status }
+  /** The notification names nobody who is connected. */
+  | { kind: "unknown_mailbox" }
+  /** Google asked to be left alone until then; the mailbox is due at that time. */
+  | { kind: "throttled"; until: Date }
+  | { kind: "flagged"; status: Status; reason: string }
+  /** Another run, or a newer grant, is ahead of this one. */
+  | { kind: "superseded"; changes: number }
+  /** Not the user's fault; the mailbox is due again. */
+  | { kind: "failed"; failure: Failure; changes: number };
+
+export interface SyncLimits {
+  /** How long after it was first read a position counts as settled. */
+  settleMs: number;
+  /** Between two looks at a mailbox that nothing is heard of. */
+  quietMs: number;
+  pagesMax: number;
+  timeMsMax: number;
+}
+
+export interface SyncServices {
+  users: UserStore;
+  openAccess(user: User): Access;
+  /** Ends all background work for a user whose grant failed, and for no newer grant. */
+  flag(user: User, failure: GrantFailure): Promise<Flagging>;
+  /** `users.history.list` after the id, unfiltered. Throws `FailedCall`. */
+  listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
+  /** `users.getProfile`: the mailbox's present head. Throws `FailedCall`. */
+  getHead(accessToken: string): Promise<HistoryId>;
+  publish: Publish;
+  /** What the store keeps of a change beside the cursor; nothing unless that sink is on. */
+  toStoredChanges(user: User, changes: readonly (Change | Gap)[]): StoredChange[];
+  changeFilter: ChangeFilter;
+  limits: SyncLimits;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** One run over one mailbox: what it has read of the store, and what it has done so far. */
+export interface Run {
+  user: User;
+  readonly trigger: Trigger;
+  readonly services: SyncServices;
+  readonly access: Access;
+  readonly deadline: Date;
+  pages: number;
+  /** Changes and gaps published. */
+  changes: number;
+  /** Published, and still to be written beside the cursor where that sink is on. */
+  unkept: (Change | Gap)[];
+}
+
+export function startRun(user: User, trigger: Trigger, services: SyncServices): Run {
+  return {
+    user,
+    trigger,
+    services,
+    access: services.openAccess(user),
+    deadline: later(services.clock.now(), services.limits.timeMsMax),
+    pages: 0,
+    changes: 0,
+    unkept: [],
+  };
+}
+
+/** Checkpoints refused in a row, each because somebody else wrote the document meanwhile. */
+const WRITE_TRIES_MAX = 10;
+
+/**
+ * Writes what `make` says of the stored user, on the condition that it is still the one that was
+ * read. Refused: if a winner has accounted for all of `records`, this run is superseded; otherwise
+ * what it read is added to what is stored now. Everything in `records` has been published, so
+ * either way nothing is lost.
+ */
+export async function writeProgress(
+  run: Run,
+  records: readonly HistoryId[],
+  make: (user: User) => Progress & { sync: Partial<Sync> },
+): Promise<"written" | "superseded"> {
+  const { services } = run;
+  const { historyId: startedFrom } = run.user;
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const { user } = run;
+    const { historyId, recent, sync } = make(user);
+    assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
+    const patch = { historyId, sync: { ...user.sync, ...sync, recent }, ...keptToken(run) };
+    const kept = services.toStoredChanges(user, run.unkept);
+    if ((await services.users.update(user, patch, kept)) === "written") {
+      run.unkept = [];
+      return "written";
+    }
+    if (!(await reread(run))) return "superseded";
+    const stored = progressOf(run.user);
+    if (isAfter(startedFrom, stored.historyId)) return "superseded";
+    const isCovered = records.length > 0 && covers(stored, records);
+    if (isCovered && sync.dueReason !== "lag") return "superseded";
+  }
+  throw new Error("a checkpoint could not be written: the document is written all the time");
+}
+
+/** Reads the user again; false when this run's grant is no longer the user's. */
+export async function reread(run: Run): Promise<boolean> {
+  const { id, grant, status } = run.user;
+  const user = await run.services.users.find(id);
+  if (user === undefined || user.status !== status) return false;
+  if (user.grant.generation !== grant.generation) return false;
+  run.user = user;
+  return true;
+}
+
+/** Ends a run that failed: flags the user when the failure is theirs, and is due again otherwise. */
+export async function giveUp(run: Run, failure: Failure): Promise<SyncOutcome> {
+  const { services, changes } = run;
+  if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
+    const flagging = await services.flag(run.user, failure);
+    return flagging.kind === "flagged" ? flagging : { kind: "superseded", changes };
+  }
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const due = afterFailure(run.user, failure, services);
+    if (due === undefined) break;
+    const patch = { sync: { ...run.user.sync, ...due }, ...keptToken(run) };
+    if ((await services.users.update(run.user, patch)) === "written") break;
+    if (!(await reread(run))) return { kind: "superseded", changes };
+  }
+  return { kind: "failed", failure, changes };
+}
+
+/** The access token that this run obtained, kept in a write that is made anyway. */
+function keptToken({ user, access }: Run): Pick<UserPatch, "grant"> {
+  const obtained = access.obtained();
+  return obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
+}
+
+export function progressOf({ historyId, sync: { recent } }: User): Progress {
+  return { historyId, recent };
+}

@@ -1,0 +1,226 @@
+import { later } from "../clock.ts";
+import type { User } from "../user.ts";
+import { type Change, type Gap, PublishFailure } from "./event.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
+import { type HistoryRecord, toChanges } from "./history.ts";
+import { passOver } from "./recovery.ts";
+import { covers, highestRead, readRecords, settle, settleUpTo } from "./settling.ts";
+import { afterListing } from "./sync-due.ts";
+import {
+  type Run,
+  type SyncOutcome,
+  type SyncServices,
+  type Trigger,
+  giveUp,
+  progressOf,
+  reread,
+  startRun,
+  writeProgress,
+} from "./sync-run.ts";
+
+/** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
+const LAG_WAITS_MS = [1_000, 2_000, 4_000];
+/** Expired cursors passed over in one run; more would mean that the head itself expires. */
+const GAPS_MAX = 3;
+
+/**
+ * Brings one mailbox from its cursor up to the present. Each page is published, then the
+ * checkpoint is written: a crash in between repeats changes under the same ids; the other order
+ * would lose them. `user` is what was just read from the store. Rejects only when the store fails.
+ */
+export async function sync(
+  user: User,
+  trigger: Trigger,
+  services: SyncServices,
+): Promise<SyncOutcome> {
+  if (user.status !== "active") return { kind: "inactive", status: user.status };
+  if (trigger.kind === "notified" && isServed(user, trigger.historyId)) return { kind: "stale" };
+
+  const { dueAt, dueReason } = user.sync;
+  const isThrottled = dueReason === "throttled" && dueAt !== undefined;
+  if (isThrottled && dueAt > services.clock.now()) return { kind: "throttled", until: dueAt };
+
+  return catchUp(startRun(user, trigger, services));
+}
+
+function isServed({ historyId, sync: { notifiedHistoryId } }: User, notified: HistoryId): boolean {
+  if (!isAfter(notified, historyId)) return true;
+  return notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
+}
+
+/** Listings until one comes to its end, and again after short waits when Gmail is known to lag. */
+async function catchUp(run: Run): Promise<SyncOutcome> {
+  const { trigger, services } = run;
+  const knownBefore = highestRead(progressOf(run.user));
+  for (let gaps = 0, waits = 0; ;) {
+    const listed = await listOnce(run);
+    if (listed.kind === "ended") return listed.outcome;
+    if (listed.kind === "expired") {
+      gaps += 1;
+      const outcome = await passOver(run, listed, gaps === GAPS_MAX);
+      if (outcome !== undefined) return outcome;
+      continue;
+    }
+    const isLagging =
+      trigger.kind === "notified" &&
+      listed.fresh.length === 0 &&
+      isAfter(trigger.historyId, knownBefore);
+    const waitMs = LAG_WAITS_MS[waits];
+    if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
+    if (later(services.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
+    waits += 1;
+    await services.clock.sleep(waitMs);
+  }
+}
+
+/** A listing that came to its end. The checkpoint of its last page is still to be written. */
+interface Listed {
+  kind: "listed";
+  startedAt: Date;
+  /** The new records of the last page. */
+  lastPage: readonly HistoryId[];
+  /** The new records of all pages. */
+  fresh: readonly HistoryId[];
+  /** The highest record that is known to have been read. */
+  newest: HistoryId;
+  head: HistoryId;
+}
+
+type Listing =
+  | Listed
+  | { kind: "expired"; from: HistoryId; reason: Gap["reason"] }
+  | { kind: "ended"; outcome: SyncOutcome };
+
+/**
+ * One listing: from the cursor to the last page, with the same start for all pages. Every page is
+ * published; every page but the last is checkpointed here.
+ */
+async function listOnce(run: Run): Promise<Listing> {
+  const { services, access } = run;
+  const startedAt = services.clock.now();
+  const start = run.user.historyId;
+  const fresh: HistoryId[] = [];
+  let upTo = start;
+  let pageToken: string | undefined;
+  for (;;) {
+    const answer = await access.call((token) => services.listHistory(token, start, pageToken));
+    if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
+    if (answer.kind === "failed") {
+      const { failure } = answer;
+      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
+      return { kind: "expired", from: start, reason: "history_expired" };
+    }
+    const { records, nextPageToken, head } = answer.value;
+    if (isAfter(start, head)) return { kind: "expired", from: start, reason: "history_rewound" };
+
+    const unpublished = unknownTo(run.user, records);
+    const failed = await publishRecords(run, unpublished, upTo);
+    if (failed !== undefined) return ended(failed);
+    const page = unpublished.map(({ historyId }) => historyId);
+    fresh.push(...page);
+    upTo = maxHistoryId(upTo, ...records.map(({ historyId }) => historyId));
+    run.pages += 1;
+
+    if (nextPageToken === undefined) {
+      const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
+      return { kind: "listed", startedAt, lastPage: page, fresh, newest, head };
+    }
+    const outcome = await checkpointPage(run, { startedAt, records: page, upTo });
+    if (outcome !== undefined) return ended(outcome);
+    pageToken = nextPageToken;
+  }
+}
+
+function ended(outcome: SyncOutcome): Listing {
+  return { kind: "ended", outcome };
+}
+
+/** Records that have not been published: after the cursor, and not among the recent ones. */
+function unknownTo(user: User, records: readonly HistoryRecord[]): HistoryRecord[] {
+  const known = readRecords(progressOf(user));
+  return records.filter(({ historyId }) => {
+    if (!isAfter(historyId, user.historyId) || known.has(historyId)) return false;
+    known.add(historyId);
+    return true;
+  });
+}
+
+async function publishRecords(
+  run: Run,
+  records: readonly HistoryRecord[],
+  after: HistoryId,
+): Promise<SyncOutcome | undefined> {
+  const { services, user } = run;
+  const since = user.sync.syncedAt ?? user.grant.grantedAt;
+  const events: (Change | Gap)[] = [];
+  let previous = after;
+  for (const record of records) {
+    events.push(...toChanges(record, previous, since, services.changeFilter));
+    previous = record.historyId;
+    if (!record.unreadable) continue;
+    services.log.error("history_record_unreadable", "a history record is told as a gap", {
+      userId: user.id,
+      historyId: record.historyId,
+    });
+  }
+  if (events.length === 0) return undefined;
+  try {
+    await services.publish(user, events);
+  } catch (error) {
+    if (!(error instanceof PublishFailure)) throw error;
+    return giveUp(run, { kind: error.kind, reason: error.reason });
+  }
+  run.changes += events.length;
+  run.unkept.push(...events);
+  return undefined;
+}
+
+/** The checkpoint of a page that others follow; an outcome when the run ends with it. */
+async function checkpointPage(
+  run: Run,
+  read: { startedAt: Date; records: readonly HistoryId[]; upTo: HistoryId },
+): Promise<SyncOutcome | undefined> {
+  const { services, changes } = run;
+  const { limits, clock } = services;
+  const isOver = run.pages >= limits.pagesMax || clock.now() >= run.deadline;
+  const written = await writeProgress(run, read.records, (user) => {
+    const settled = settle(progressOf(user), read, limits.settleMs);
+    if (!isOver) return { ...settled, sync: {} };
+    const sync = { dueAt: clock.now(), dueReason: "unfinished" as const, retries: 0 };
+    return { ...settleUpTo(settled, read.upTo), sync };
+  });
+  if (written === "superseded") return { kind: "superseded", changes };
+  if (isOver) return { kind: "unfinished", changes };
+  // The next page is compared with what is stored now, not with what we believe we wrote.
+  return (await reread(run)) ? undefined : { kind: "superseded", changes };
+}
+
+/** The end of the last listing: its checkpoint, and when to look again. */
+async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
+  const { services, trigger } = run;
+  const { startedAt, lastPage, fresh, newest, head } = listed;
+  const due = afterListing(run, { hasNew: fresh.length > 0, isLagging, newest });
+  // The head is a quiet mailbox's position only when nothing is known to be hidden.
+  const isQuiet = fresh.length === 0 && !isLagging && due?.dueReason !== "lag";
+  const read = { startedAt, records: lastPage, ...(isQuiet && { head }) };
+
+  const isServed = trigger.kind === "notified" && fresh.length > 0;
+  const sync = {
+    ...due,
+    syncedAt: startedAt,
+    // Capped: an absurd id must not make the mailbox deaf to those that follow.
+    ...(isServed && {
+      notifiedHistoryId: isAfter(trigger.historyId, head) ? head : trigger.historyId,
+    }),
+  };
+  const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
+  const isWorthWriting = due !== undefined || fresh.length > 0 || isMoved;
+  if (isWorthWriting || run.access.obtained() !== undefined) {
+    const written = await writeProgress(run, lastPage, (user) => ({
+      ...settle(progressOf(user), read, services.limits.settleMs),
+      sync,
+    }));
+    if (written === "superseded") return { kind: "superseded", changes: run.changes };
+  }
+  return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
+}

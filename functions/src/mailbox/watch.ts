@@ -1,0 +1,46 @@
+import { type Clock, type Random, later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { WatchAnswer } from "../google/gmail.ts";
+import type { Watch } from "../user.ts";
+
+export interface WatchServices {
+  /** `users.watch` on the configured topic. Throws `FailedCall`. */
+  watch(accessToken: string): Promise<WatchAnswer>;
+  /** `users.stop`. Throws `FailedCall`. */
+  stop(accessToken: string): Promise<void>;
+  clock: Clock;
+  random: Random;
+  renewAfterMs: number;
+}
+
+/** Renewals are spread over this part of the interval before its end. */
+const RENEWAL_SPREAD = 0.2;
+
+/**
+ * Makes the watch, or makes it again. When a watch with another topic is in the way (Gmail allows
+ * one client for each mailbox and project), that one is stopped once.
+ */
+export async function watchAgain(
+  accessToken: string,
+  { watch, stop }: WatchServices,
+): Promise<WatchAnswer> {
+  try {
+    return await watch(accessToken);
+  } catch (error) {
+    if (!(error instanceof FailedCall) || error.failure.kind !== "conflict") throw error;
+    await stop(accessToken);
+    return watch(accessToken);
+  }
+}
+
+/** A fresh watch, and when to renew it: once a day, spread, and never after it expires. */
+export function afterWatch(
+  { expiresAt }: WatchAnswer,
+  { clock, random, renewAfterMs }: Pick<WatchServices, "clock" | "random" | "renewAfterMs">,
+): Watch {
+  const now = clock.now();
+  const afterMs = renewAfterMs * (1 - RENEWAL_SPREAD * random());
+  const untilExpiryMs = Math.max(0, expiresAt.getTime() - now.getTime());
+  const renewAt = later(now, Math.min(afterMs, untilExpiryMs / 2));
+  return { expiresAt, renewAt, failures: 0 };
+}

@@ -1,0 +1,130 @@
+import type { Clock, Random } from "./clock.ts";
+import { toStoredChange } from "./changes/cloud-event.ts";
+import type { Config } from "./config.ts";
+import type { GoogleEndpoints } from "./google/endpoints.ts";
+import type { Gmail } from "./google/gmail.ts";
+import type { IdentityCheck } from "./google/id-token.ts";
+import type { OAuth } from "./google/oauth.ts";
+import { openAccess } from "./grant/access.ts";
+import { envelopes } from "./grant/envelope.ts";
+import { flag } from "./grant/flagging.ts";
+import { followUp } from "./grant/follow-up.ts";
+import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
+import type { KeyRing } from "./grant/sealing.ts";
+import { tokenSeal } from "./grant/token-seal.ts";
+import { type ConnectServices, connect } from "./handlers/connect.ts";
+import { gmailNotification } from "./handlers/gmail-notification.ts";
+import { mailboxReconciliation } from "./handlers/mailbox-reconciliation.ts";
+import { reportSync } from "./handlers/report.ts";
+import { securityEvent } from "./handlers/security-event.ts";
+import { watchRenewal } from "./handlers/watch-renewal.ts";
+import type { HttpHandler, ServeOptions } from "./http.ts";
+import { type Log, parseTraceHeader } from "./log.ts";
+import type { Publish } from "./mailbox/event.ts";
+import { inTurn } from "./mailbox/in-turn.ts";
+import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
+import type { RenewalServices } from "./mailbox/renewal.ts";
+import type { SyncOutcome } from "./mailbox/sync-run.ts";
+import type { UserStore } from "./user.ts";
+
+/** Everything outside of us, and what is not the same twice. */
+export interface Surroundings {
+  users: UserStore;
+  publish: Publish;
+  gmail: Gmail;
+  oauth: OAuth;
+  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  clock: Clock;
+  random: Random;
+  randomBytes(size: number): Uint8Array;
+  log: Log;
+}
+
+/** A Pub/Sub message as a CloudEvent brings it. */
+export interface NotificationEvent {
+  data: unknown;
+  traceparent?: string | undefined;
+}
+
+/** The five deployed functions, without the tools that serve them. */
+export interface Receiver {
+  /** Resolves to acknowledge, rejects to be delivered again. */
+  gmailNotification(event: NotificationEvent): Promise<void>;
+  watchRenewal(): Promise<void>;
+  mailboxReconciliation(): Promise<void>;
+  connect: HttpHandler;
+  securityEvent: HttpHandler;
+  /** How HTTP requests are served. */
+  http: ServeOptions;
+}
+
+/** Puts the receiver together. Nothing happens before one of its functions is called. */
+export function createReceiver(
+  config: Config,
+  ring: KeyRing,
+  endpoints: GoogleEndpoints,
+  surroundings: Surroundings,
+): Receiver {
+  const { gmail, oauth, clock, log, randomBytes } = surroundings;
+  const { projectId, publicUrl } = config;
+  const tokens = tokenSeal(ring, randomBytes, log);
+  const envelope = envelopes(ring, randomBytes);
+
+  const services: ConnectServices & RenewalServices & ReconciliationServices = {
+    ...surroundings,
+    mailboxes: inTurn<SyncOutcome>(),
+
+    tokens,
+    envelope,
+    links: reauthorizationLinks(publicUrl, envelope, clock),
+    randomToken: () => Buffer.from(randomBytes(32)).toString("base64url"),
+    refresh: oauth.refresh,
+    exchangeCode: oauth.exchangeCode,
+    revoke: oauth.revoke,
+    openAccess: (user) => openAccess(user, services),
+    flag: (user, failure) => flag(user, failure, services),
+    followUp: (user) => followUp(user, services),
+
+    listHistory: gmail.listHistory,
+    getHead: gmail.getHead,
+    watch: (accessToken) =>
+      gmail.watch(accessToken, config.gmail.topic, config.gmail.watchLabelIds),
+    stop: gmail.stop,
+
+    toStoredChanges: (user, changes) =>
+      config.changes.sink === "firestore"
+        ? changes.map((change) => toStoredChange(user, change, clock.now()))
+        : [],
+    changeFilter: {
+      publishDrafts: config.changes.publishDrafts,
+      labelIds: config.gmail.watchLabelIds,
+    },
+    limits: {
+      settleMs: config.sync.settleMs,
+      quietMs: config.sync.reconcileAfterMs,
+      pagesMax: config.sync.pagesMax,
+      timeMsMax: config.sync.timeMsMax,
+    },
+    renewAfterMs: config.renewal.afterMs,
+    renewal: config.renewal,
+    reconciliation: config.reconciliation,
+    report: (user, outcome) => reportSync(log, outcome, { userId: user.id }),
+
+    authorizeUrl: endpoints.authorize,
+    clientId: config.oauth.clientId,
+    redirectUri: `${publicUrl}/callback`,
+    scopes: config.gmail.scopes,
+    pageLinks: { publicUrl, googleOrigin: new URL(endpoints.authorize).origin },
+    returnTo: config.returnTo,
+  };
+
+  return {
+    gmailNotification: ({ data, traceparent }) =>
+      gmailNotification(data, log.with(parseTraceHeader(traceparent, projectId)), services),
+    watchRenewal: () => watchRenewal(log, services),
+    mailboxReconciliation: () => mailboxReconciliation(log, services),
+    connect: (request, traced) => connect(request, traced, services),
+    securityEvent,
+    http: { publicUrl, projectId, log },
+  };
+}

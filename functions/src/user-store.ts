@@ -1,0 +1,170 @@
+import {
+  type DocumentData,
+  type DocumentReference,
+  type DocumentSnapshot,
+  type Firestore,
+  Timestamp,
+} from "@google-cloud/firestore";
+import { z } from "zod";
+import type { Sealed } from "./grant/sealing.ts";
+import { parseEmailAddress } from "./mailbox/email-address.ts";
+import { parseHistoryId } from "./mailbox/history-id.ts";
+import type { Log } from "./log.ts";
+import { type Revision, type User, type UserPatch, type UserStore, parseUserId } from "./user.ts";
+
+/** gRPC status codes with which Firestore refuses a conditional write that was not applied. */
+const REFUSED = new Set<unknown>([
+  5 /* NOT_FOUND */, 9 /* FAILED_PRECONDITION */, 10 /* ABORTED */,
+]);
+
+/** Users of one address, the disconnected ones among them. */
+const SAME_ADDRESS_MAX = 20;
+
+/**
+ * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
+ * The condition of a write is the update time of the document that was read.
+ */
+export function firestoreUsers(db: Firestore, log: Log): UserStore {
+  const users = db.collection("users");
+
+  function decode(document: DocumentSnapshot): User | undefined {
+    const decoded = DOCUMENT.safeParse({ ...document.data(), id: document.id });
+    if (decoded.success && document.updateTime !== undefined) {
+      return { ...decoded.data, revision: toRevision(document.updateTime) };
+    }
+    log.error("user_unreadable", "a user document does not have the shape that we write", {
+      userId: document.id,
+      fields: decoded.error?.issues.map(({ path }) => path.join(".")) ?? [],
+    });
+    return undefined;
+  }
+
+  return {
+    async find(id) {
+      const document = await users.doc(id).get();
+      return document.exists ? decode(document) : undefined;
+    },
+
+    async findByEmailAddress(address) {
+      const query = users.where("emailAddress", "==", address).limit(SAME_ADDRESS_MAX);
+      const { docs } = await query.get();
+      return docs.map(decode).find((user) => user !== undefined && user.status !== "disconnected");
+    },
+
+    async listDue(list, now, limit) {
+      const query = users.where(list, "<=", Timestamp.fromDate(now)).orderBy(list).limit(limit);
+      const { docs } = await query.get();
+      return docs.map(decode).filter((user) => user !== undefined);
+    },
+
+    async update(user, patch, changes = []) {
+      const document = users.doc(user.id);
+      const batch = db.batch();
+      batch.update(document, encode(patch), { lastUpdateTime: toTimestamp(user.revision) });
+      for (const { id, ...change } of changes) {
+        batch.set(document.collection("changes").doc(id.replaceAll("/", ":")), change);
+      }
+      try {
+        await batch.commit();
+        return "written";
+      } catch (error) {
+        if (REFUSED.has((error as { code?: unknown }).code)) return "refused";
+        throw error;
+      }
+    },
+
+    async authorize(id, make, moved) {
+      const document: DocumentReference = users.doc(id);
+      const displaced = await db.runTransaction(async (transaction) => {
+        const found = await transaction.get(document);
+        const next = make(found.exists ? decode(found) : undefined);
+        const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
+        const { docs } = await transaction.get(query);
+        const others = docs
+          .map(decode)
+          .filter((other) => other !== undefined)
+          .filter((other) => other.id !== id && other.status !== "disconnected");
+        transaction.set(document, encode(next));
+        for (const other of others) transaction.update(users.doc(other.id), encode(moved(other)));
+        return others;
+      });
+      const user = await this.find(id);
+      if (user === undefined) throw new Error("an authorization was stored and is not there");
+      return { user, displaced };
+    },
+  };
+}
+
+/** Dates become timestamps by themselves; everything else is stored as it is. */
+function encode(patch: UserPatch): DocumentData {
+  return patch;
+}
+
+function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
+  return `${seconds}.${nanoseconds}` as Revision;
+}
+
+function toTimestamp(revision: Revision): Timestamp {
+  const [seconds, nanoseconds] = revision.split(".").map(Number);
+  return new Timestamp(seconds ?? 0, nanoseconds ?? 0);
+}
+
+const DATE = z.instanceof(Timestamp).transform((timestamp) => timestamp.toDate());
+const SEALED = z.string().transform((sealed) => sealed as Sealed);
+const HISTORY_ID = parsed(parseHistoryId);
+const COUNT = z.int().nonnegative();
+const STATUS = z.enum([
+  "active",
+  "reauthorization_required",
+  "mailbox_unavailable",
+  "disconnected",
+]);
+
+/** What was written by an older deploy is checked like any other input. */
+const DOCUMENT = z.object({
+  id: parsed(parseUserId),
+  emailAddress: parsed(parseEmailAddress),
+  status: STATUS,
+  statusReason: z.string(),
+  statusAt: DATE,
+  grant: z.object({
+    generation: COUNT,
+    scopes: z.array(z.string()),
+    refreshToken: SEALED.exactOptional(),
+    accessToken: SEALED.exactOptional(),
+    accessTokenExpiresAt: DATE.exactOptional(),
+    refreshTokenDigests: z.object({ prefix: z.string(), doubleHash: z.string() }).exactOptional(),
+    grantedAt: DATE,
+  }),
+  historyId: HISTORY_ID,
+  watch: z.object({
+    expiresAt: DATE.exactOptional(),
+    renewAt: DATE.exactOptional(),
+    failures: COUNT,
+  }),
+  sync: z.object({
+    dueAt: DATE.exactOptional(),
+    dueReason: z.enum(["quiet", "lag", "throttled", "unfinished"]).exactOptional(),
+    retries: COUNT,
+    notifiedHistoryId: HISTORY_ID.exactOptional(),
+    recent: z.array(
+      z.object({ historyId: HISTORY_ID, at: DATE, isHead: z.literal(true).exactOptional() }),
+    ),
+    syncedAt: DATE.exactOptional(),
+    recovery: z.object({ toHistoryId: HISTORY_ID, since: DATE }).exactOptional(),
+  }),
+  followUp: z.object({
+    dueAt: DATE.exactOptional(),
+    announced: z.object({ status: STATUS, generation: COUNT }).exactOptional(),
+    failures: COUNT,
+  }),
+});
+
+function parsed<T>(parse: (value: unknown) => T | undefined) {
+  return z.unknown().transform((value, context): T => {
+    const result = parse(value);
+    if (result !== undefined) return result;
+    context.addIssue({ code: "custom", message: "unreadable" });
+    return z.NEVER;
+  });
+}

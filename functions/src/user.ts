@@ -1,0 +1,143 @@
+import type { Sealed } from "./grant/sealing.ts";
+import type { EmailAddress } from "./mailbox/email-address.ts";
+import type { HistoryId } from "./mailbox/history-id.ts";
+
+/** Google's `sub`: stable for the life of the account, while addresses change and are reassigned. */
+export type UserId = string & { readonly __brand: "UserId" };
+
+/** Which version of the stored document was read: the precondition of the next write. */
+export type Revision = string & { readonly __brand: "Revision" };
+
+export type Status = "active" | "reauthorization_required" | "mailbox_unavailable" | "disconnected";
+
+/** What one authorization allows us. The tokens are gone once the user is flagged. */
+export interface Grant {
+  /** +1 at every authorization, so that a late failure of an old grant never ends a newer one. */
+  generation: number;
+  /** The scopes that were granted, not the ones that were asked for. */
+  scopes: readonly string[];
+  refreshToken?: Sealed;
+  accessToken?: Sealed;
+  accessTokenExpiresAt?: Date;
+  /** How a RISC `token-revoked` event names our refresh token; keyed digests, not the token. */
+  refreshTokenDigests?: { prefix: string; doubleHash: string };
+  grantedAt: Date;
+}
+
+/** Gmail's promise to notify. Without `renewAt` it is not renewed. */
+export interface Watch {
+  expiresAt?: Date;
+  renewAt?: Date;
+  /** Renewals that failed in a row. */
+  failures: number;
+}
+
+/** Why a mailbox is due. Only a quiet one may be put off. */
+export type DueReason = "quiet" | "lag" | "throttled" | "unfinished";
+
+/** A position of the history that was read, and when its listing began. */
+export interface ReadPosition {
+  historyId: HistoryId;
+  at: Date;
+  /** The head of an answer without records: nothing of that id has been read or published. */
+  isHead?: true;
+}
+
+/** How far an expired history has been made good. */
+export interface Recovery {
+  /** The head pinned before anything was listed: the cursor once the recovery is complete. */
+  toHistoryId: HistoryId;
+  since: Date;
+}
+
+export interface Sync {
+  dueAt?: Date;
+  dueReason?: DueReason;
+  /** Due runs in a row that did not get where they should; spaces out the next one. */
+  retries: number;
+  /** The highest notification that has been served to its end. */
+  notifiedHistoryId?: HistoryId;
+  /** Positions read too recently to be settled; at most 500, ascending. */
+  recent: readonly ReadPosition[];
+  /** When the last listing that reached the end began. */
+  syncedAt?: Date;
+  recovery?: Recovery;
+}
+
+/** What is owed outside the stream. Without `dueAt` nothing is. */
+export interface FollowUp {
+  dueAt?: Date;
+  announced?: { status: Status; generation: number };
+  /** Tries in a row that failed. */
+  failures: number;
+}
+
+/** `users/{userId}`: everything the receiver knows about one connected Gmail account. */
+export interface User {
+  id: UserId;
+  revision: Revision;
+  /** Lower case; what notifications name. Unique among users that are not `disconnected`. */
+  emailAddress: EmailAddress;
+  status: Status;
+  statusReason: string;
+  statusAt: Date;
+  grant: Grant;
+  /** The cursor: everything up to it is published and settled. */
+  historyId: HistoryId;
+  watch: Watch;
+  sync: Sync;
+  followUp: FollowUp;
+}
+
+/** Whole top-level fields to replace. A map that leaves a member out removes it. */
+export type UserPatch = Partial<Omit<User, "id" | "revision">>;
+
+/** A change as the Firestore sink keeps it: `users/{userId}/changes/{id}`. */
+export interface StoredChange {
+  id: string;
+  type: string;
+  time: Date;
+  data: Readonly<Record<string, unknown>>;
+}
+
+/** The three lists of due work, each one indexed timestamp. */
+export type DueList = "watch.renewAt" | "sync.dueAt" | "followUp.dueAt";
+
+export interface UserStore {
+  find(id: UserId): Promise<User | undefined>;
+
+  /** The user of this address who is not `disconnected`; one query. */
+  findByEmailAddress(address: EmailAddress): Promise<User | undefined>;
+
+  /** Users whose date in the list has come, the longest overdue first. */
+  listDue(list: DueList, now: Date, limit: number): Promise<User[]>;
+
+  /**
+   * Writes the patch (and the changes, in the same commit) if the document is still the one that
+   * was read. `refused` means that somebody else wrote, or that this very write was applied
+   * although it seemed to fail: read again.
+   */
+  update(
+    user: User,
+    patch: UserPatch,
+    changes?: readonly StoredChange[],
+  ): Promise<"written" | "refused">;
+
+  /**
+   * Stores a new authorization in one transaction: `make` gets the stored user, if any, and
+   * returns what to store. Another user who is not `disconnected` and holds the same address
+   * becomes what `moved` returns. `make` and `moved` may run several times and have no effects.
+   */
+  authorize(
+    id: UserId,
+    make: (stored: User | undefined) => Omit<User, "id" | "revision">,
+    moved: (other: User) => UserPatch,
+  ): Promise<{ user: User; displaced: User[] }>;
+}
+
+/** Google's `sub`: 1 to 255 ASCII characters; ours also has to be a document id. */
+export function parseUserId(value: unknown): UserId | undefined {
+  return typeof value === "string" && /^[A-Za-z0-9_-]{1,255}$/.test(value)
+    ? (value as UserId)
+    : undefined;
+}

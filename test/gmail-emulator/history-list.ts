@@ -1,0 +1,138 @@
+import { type Answer, ok } from "./answer.ts";
+import { invalidArgument, notFound } from "./errors.ts";
+import type { Google } from "./google.ts";
+import { parseHistoryId } from "./ids.ts";
+import {
+  type HistoryItem,
+  type HistoryRecord,
+  type HistoryType,
+  isReadable,
+  type Mailbox,
+} from "./mailbox.ts";
+
+const RESULTS_DEFAULT = 100;
+const RESULTS_MAX = 500;
+
+const HISTORY_TYPES: readonly HistoryType[] = [
+  "messageAdded",
+  "messageDeleted",
+  "labelAdded",
+  "labelRemoved",
+];
+
+/** Gmail `users.history.list`: the readable records after `startHistoryId`, one page of them. */
+export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchParams): Answer {
+  const start = parseHistoryId(query.get("startHistoryId"));
+  if (start === undefined) return invalidArgument("Missing/invalid parameter: startHistoryId");
+  const wanted = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
+  if (wanted === undefined) return invalidArgument("Invalid value for maxResults");
+  const token = readPageToken(query.get("pageToken"));
+  if (token === undefined) return invalidArgument("Invalid pageToken");
+  const types = query.getAll("historyTypes");
+  if (types.some((type) => !isHistoryType(type))) return invalidArgument("Invalid historyTypes");
+
+  if (start < mailbox.floor) return notFound();
+  if (start > mailbox.head && google.settings.startAboveHead === "not_found") return notFound();
+
+  const historyId = String(mailbox.head);
+  const after = token.after ?? start;
+  if (token.empties < google.settings.emptyHistoryPages) {
+    return ok({ nextPageToken: pageToken(after, token.empties + 1), historyId });
+  }
+
+  const labelId = query.get("labelId");
+  const found = mailbox.history.flatMap((record) => {
+    if (record.epoch !== mailbox.epoch || record.id <= after || record.id <= mailbox.floor) {
+      return [];
+    }
+    return isReadable(google, record) ? toJson(record, types, labelId) : [];
+  });
+  const page = found.slice(0, Math.min(wanted, google.settings.historyPageMax));
+  const last = page.at(-1);
+  return ok({
+    ...(page.length > 0 && { history: page.map(({ json }) => json) }),
+    ...(last !== undefined &&
+      page.length < found.length && { nextPageToken: pageToken(last.id, 0) }),
+    historyId,
+  });
+}
+
+function isHistoryType(type: string): boolean {
+  return HISTORY_TYPES.some((known) => known === type);
+}
+
+/** `undefined` for what Gmail refuses; more than it allows is cut, not refused. */
+export function readMaxResults(
+  text: string | null,
+  standard: number,
+  max: number,
+): number | undefined {
+  if (text === null) return standard;
+  if (!/^\d{1,9}$/.test(text) || Number(text) === 0) return undefined;
+  return Math.min(Number(text), max);
+}
+
+interface PageToken {
+  after?: bigint;
+  /** Empty pages given since the last full one. */
+  empties: number;
+}
+
+const pageToken = (after: bigint, empties: number) =>
+  Buffer.from(`h${after}.${empties}`).toString("base64url");
+
+function readPageToken(text: string | null): PageToken | undefined {
+  if (text === null) return { empties: 0 };
+  const [, digits, empties] =
+    /^h(\d{1,20})\.(\d{1,4})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
+  const after = parseHistoryId(digits);
+  return after === undefined ? undefined : { after, empties: Number(empties) };
+}
+
+function toJson(
+  record: HistoryRecord,
+  types: readonly string[],
+  labelId: string | null,
+): { id: bigint; json: Record<string, unknown> }[] {
+  const { id, raw } = record;
+  if (raw !== undefined) return [{ id, json: { id: String(id), ...raw } }];
+
+  const items = record.items.filter(
+    (item) =>
+      (types.length === 0 || types.includes(item.kind)) &&
+      (labelId === null || carries(item, labelId)),
+  );
+  if (items.length === 0) return [];
+
+  const messages = new Map(items.map(({ message }) => [message.id, message]));
+  const json: Record<string, unknown> = {
+    id: String(id),
+    messages: [...messages.values()].map((message) => ({
+      id: message.id,
+      threadId: message.threadId,
+    })),
+  };
+  for (const kind of HISTORY_TYPES) {
+    const typed = items.filter((item) => item.kind === kind);
+    if (typed.length > 0) json[FIELD_OF_TYPE[kind]] = typed.map(itemToJson);
+  }
+  return [{ id, json }];
+}
+
+const FIELD_OF_TYPE: Record<HistoryType, string> = {
+  messageAdded: "messagesAdded",
+  messageDeleted: "messagesDeleted",
+  labelAdded: "labelsAdded",
+  labelRemoved: "labelsRemoved",
+};
+
+function itemToJson(item: HistoryItem): Record<string, unknown> {
+  return "labelIds" in item
+    ? { message: item.message, labelIds: item.labelIds }
+    : { message: item.message };
+}
+
+function carries(item: HistoryItem, labelId: string): boolean {
+  if (item.message.labelIds.includes(labelId)) return true;
+  return "labelIds" in item && item.labelIds.includes(labelId);
+}

@@ -1,0 +1,157 @@
+import type { Google } from "./google.ts";
+import { idStep } from "./ids.ts";
+
+/** A message as history names it. */
+export interface MessageRef {
+  readonly id: string;
+  readonly threadId: string;
+  /** After the change; before it, for a deleted message. */
+  readonly labelIds: readonly string[];
+}
+
+/** The kinds are Gmail's `historyTypes`. */
+export type HistoryItem =
+  | { readonly kind: "messageAdded" | "messageDeleted"; readonly message: MessageRef }
+  | {
+      readonly kind: "labelAdded" | "labelRemoved";
+      readonly message: MessageRef;
+      /** The labels that changed. */
+      readonly labelIds: readonly string[];
+    };
+
+export type HistoryType = HistoryItem["kind"];
+
+export interface HistoryRecord {
+  readonly id: bigint;
+  readonly at: number;
+  /** Counts the rewinds of the head: records of an earlier epoch are never listed again. */
+  readonly epoch: number;
+  readonly items: readonly HistoryItem[];
+  /** When the index shows it: `Infinity` while it is held back. */
+  readableAt: number;
+  /** Listed as it is in place of what the items would give. */
+  readonly raw?: Record<string, unknown>;
+}
+
+export interface Message {
+  readonly id: string;
+  readonly threadId: string;
+  /** Breaks ties between messages of one instant. */
+  readonly serial: number;
+  readonly internalDate: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+  /** The record that added it: both become readable together. */
+  readonly added: HistoryRecord;
+  labelIds: string[];
+  historyId: bigint;
+}
+
+/** How long a new record stays unreadable after push and head have moved. */
+export type IndexLag =
+  | { kind: "none" }
+  | { kind: "delayed"; ms: number }
+  | { kind: "held" };
+
+/** The mail of one account. Nothing is ever removed from `history`: it is the truth. */
+export interface Mailbox {
+  /** What `getProfile`, `watch` and an empty listing tell. */
+  head: bigint;
+  /** The highest id given to anything, records and notifications alike. */
+  allocated: bigint;
+  /** Where history begins: an older `startHistoryId` is not found. */
+  floor: bigint;
+  epoch: number;
+  readonly history: HistoryRecord[];
+  readonly messages: Map<string, Message>;
+  readonly userLabels: Set<string>;
+  lag: IndexLag;
+}
+
+/** Beyond 2^53, where a JavaScript number can no longer tell neighbours apart. */
+const FIRST_HISTORY_ID = 2n ** 53n;
+
+export function createMailbox(google: Google, historyId?: bigint): Mailbox {
+  const start = historyId ?? FIRST_HISTORY_ID + idStep(google.random, 1e6);
+  return {
+    head: start,
+    allocated: start,
+    floor: start,
+    epoch: 0,
+    history: [],
+    messages: new Map(),
+    userLabels: new Set(),
+    lag: { kind: "none" },
+  };
+}
+
+export function nextHistoryId(google: Google, mailbox: Mailbox): bigint {
+  mailbox.allocated += idStep(google.random, google.settings.historyIdStepMax);
+  return mailbox.allocated;
+}
+
+/** Writes one record. The head moves at once; the index may lag behind. */
+export function appendRecord(
+  google: Google,
+  mailbox: Mailbox,
+  items: readonly HistoryItem[],
+  raw?: Record<string, unknown>,
+): HistoryRecord {
+  const at = google.now();
+  const record: HistoryRecord = {
+    id: nextHistoryId(google, mailbox),
+    at,
+    epoch: mailbox.epoch,
+    items,
+    readableAt: readableAt(mailbox.lag, at),
+    ...(raw !== undefined && { raw }),
+  };
+  mailbox.head = record.id;
+  mailbox.history.push(record);
+  for (const { message } of items) {
+    const present = mailbox.messages.get(message.id);
+    if (present !== undefined) present.historyId = record.id;
+  }
+  return record;
+}
+
+function readableAt(lag: IndexLag, at: number): number {
+  switch (lag.kind) {
+    case "none":
+      return at;
+    case "delayed":
+      return at + lag.ms;
+    case "held":
+      return Number.POSITIVE_INFINITY;
+  }
+}
+
+export function isReadable(google: Google, record: HistoryRecord): boolean {
+  return record.readableAt <= google.now();
+}
+
+/** Shows what the index holds back: one record, or all of them. */
+export function revealRecords(google: Google, mailbox: Mailbox, historyId?: bigint): void {
+  const now = google.now();
+  for (const record of mailbox.history) {
+    if (record.readableAt <= now) continue;
+    if (historyId === undefined || record.id === historyId) record.readableAt = now;
+  }
+}
+
+/** Gmail no longer keeps records up to this id, or up to the head. */
+export function expireHistory(mailbox: Mailbox, upTo: bigint = mailbox.head): void {
+  if (upTo > mailbox.floor) mailbox.floor = upTo;
+}
+
+/** The mailbox counts on from a lower id, as was seen in the field; its earlier records are gone. */
+export function rewindHead(mailbox: Mailbox, to: bigint): void {
+  mailbox.epoch += 1;
+  mailbox.head = to;
+  mailbox.allocated = to;
+  if (mailbox.floor > to) mailbox.floor = to;
+}
+
+export function refOf(message: Message): MessageRef {
+  return { id: message.id, threadId: message.threadId, labelIds: [...message.labelIds] };
+}

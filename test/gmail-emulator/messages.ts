@@ -1,0 +1,171 @@
+import { type Answer, ok } from "./answer.ts";
+import { invalidArgument, metadataScopeForbids, notFound } from "./errors.ts";
+import type { Google } from "./google.ts";
+import { readMaxResults } from "./history-list.ts";
+import { isReadable, type Mailbox, type Message } from "./mailbox.ts";
+import { isLimitedToMetadata } from "./scopes.ts";
+
+const RESULTS_DEFAULT = 100;
+const RESULTS_MAX = 500;
+const SNIPPET_MAX = 200;
+
+const SYSTEM_LABELS = [
+  "INBOX",
+  "UNREAD",
+  "STARRED",
+  "IMPORTANT",
+  "SENT",
+  "DRAFT",
+  "TRASH",
+  "SPAM",
+  "CHAT",
+  "CATEGORY_PERSONAL",
+  "CATEGORY_SOCIAL",
+  "CATEGORY_PROMOTIONS",
+  "CATEGORY_UPDATES",
+  "CATEGORY_FORUMS",
+];
+
+export function isSystemLabel(labelId: string): boolean {
+  return SYSTEM_LABELS.includes(labelId);
+}
+
+/** Gmail `users.messages.list`: newest first, without spam and trash unless asked for. */
+export function listMessages(
+  google: Google,
+  mailbox: Mailbox,
+  scopes: ReadonlySet<string>,
+  query: URLSearchParams,
+): Answer {
+  const search = query.get("q");
+  if (search !== null && isLimitedToMetadata(scopes)) {
+    return metadataScopeForbids("does not support 'q' parameter");
+  }
+  const times = readSearch(search);
+  if (times === undefined) return invalidArgument("The emulator searches by after: and before:");
+  const wanted = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
+  if (wanted === undefined) return invalidArgument("Invalid value for maxResults");
+  const position = readPosition(query.get("pageToken"));
+  if (position === "invalid") return invalidArgument("Invalid pageToken");
+
+  const labelIds = query.getAll("labelIds");
+  const hidden = query.get("includeSpamTrash") === "true" ? [] : ["SPAM", "TRASH"];
+  const found = [...mailbox.messages.values()]
+    .filter(
+      (message) =>
+        isReadable(google, message.added) &&
+        labelIds.every((label) => message.labelIds.includes(label)) &&
+        !hidden.some((label) => message.labelIds.includes(label) && !labelIds.includes(label)) &&
+        message.internalDate >= times.after &&
+        message.internalDate < times.before &&
+        (position === undefined || compareNewestFirst(position, message) < 0),
+    )
+    .toSorted(compareNewestFirst);
+  const page = found.slice(0, wanted);
+  const last = page.at(-1);
+  return ok({
+    ...(page.length > 0 && { messages: page.map(({ id, threadId }) => ({ id, threadId })) }),
+    ...(last !== undefined && page.length < found.length && { nextPageToken: pageToken(last) }),
+    resultSizeEstimate: found.length,
+  });
+}
+
+interface Position {
+  internalDate: number;
+  serial: number;
+}
+
+function compareNewestFirst(a: Position, b: Position): number {
+  return b.internalDate - a.internalDate || b.serial - a.serial;
+}
+
+const pageToken = ({ internalDate, serial }: Position) =>
+  Buffer.from(`m${internalDate}.${serial}`).toString("base64url");
+
+function readPosition(text: string | null): Position | undefined | "invalid" {
+  if (text === null) return undefined;
+  const [, internalDate, serial] =
+    /^m(\d{1,15})\.(\d{1,9})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
+  if (internalDate === undefined || serial === undefined) return "invalid";
+  return { internalDate: Number(internalDate), serial: Number(serial) };
+}
+
+/** Gmail's search by epoch seconds is all that is understood; `undefined` for anything else. */
+function readSearch(search: string | null): { after: number; before: number } | undefined {
+  const times = { after: 0, before: Number.POSITIVE_INFINITY };
+  for (const term of (search ?? "").split(" ").filter((text) => text !== "")) {
+    const [, name, seconds] = /^(after|before):(\d{1,12})$/.exec(term) ?? [];
+    if (name !== "after" && name !== "before") return undefined;
+    times[name] = Number(seconds) * 1000;
+  }
+  return times;
+}
+
+const FORMATS = ["minimal", "metadata", "full", "raw"];
+
+/** Gmail `users.messages.get`. */
+export function getMessage(
+  google: Google,
+  mailbox: Mailbox,
+  scopes: ReadonlySet<string>,
+  id: string,
+  query: URLSearchParams,
+): Answer {
+  const format = (query.get("format") ?? "full").toLowerCase();
+  if (!FORMATS.includes(format)) return invalidArgument("Invalid value for format");
+  const limited = isLimitedToMetadata(scopes);
+  if (limited && (format === "full" || format === "raw")) {
+    return metadataScopeForbids(`doesn't allow format ${format.toUpperCase()}`);
+  }
+  if (!/^[0-9a-f]{1,16}$/.test(id)) return invalidArgument("Invalid id value");
+  const message = mailbox.messages.get(id);
+  if (message === undefined || !isReadable(google, message.added)) return notFound();
+
+  return ok({
+    id,
+    threadId: message.threadId,
+    labelIds: message.labelIds,
+    ...(!limited && { snippet: message.text.slice(0, SNIPPET_MAX) }),
+    sizeEstimate: rawMail(message).length,
+    historyId: String(message.historyId),
+    internalDate: String(message.internalDate),
+    ...(format === "raw" && { raw: Buffer.from(rawMail(message)).toString("base64url") }),
+    ...(format === "metadata" && { payload: headersOnly(message, query) }),
+    ...(format === "full" && { payload: wholePayload(message) }),
+  });
+}
+
+function headerList(message: Message): { name: string; value: string }[] {
+  return Object.entries(message.headers).map(([name, value]) => ({ name, value }));
+}
+
+function headersOnly(message: Message, query: URLSearchParams): Record<string, unknown> {
+  const wanted = query.getAll("metadataHeaders").map((name) => name.toLowerCase());
+  const headers = headerList(message).filter(
+    ({ name }) => wanted.length === 0 || wanted.includes(name.toLowerCase()),
+  );
+  return { mimeType: "text/plain", headers };
+}
+
+function wholePayload(message: Message): Record<string, unknown> {
+  const data = Buffer.from(message.text);
+  return {
+    partId: "",
+    mimeType: "text/plain",
+    filename: "",
+    headers: headerList(message),
+    body: { size: data.length, data: data.toString("base64url") },
+  };
+}
+
+function rawMail(message: Message): string {
+  const head = headerList(message).map(({ name, value }) => `${name}: ${value}`);
+  return [...head, "", message.text].join("\r\n");
+}
+
+/** Gmail `users.labels.list`. */
+export function listLabels(mailbox: Mailbox): Answer {
+  const system = SYSTEM_LABELS.map((id) => ({ id, name: id, type: "system" }));
+  const own = [...mailbox.userLabels].map((id) => ({ id, name: id, type: "user" }));
+  return ok({ labels: [...system, ...own] });
+}

@@ -1,0 +1,313 @@
+import type { Answer } from "./answer.ts";
+import {
+  type AuthorizationRequest,
+  checkAuthorization,
+  type Decision,
+  decideAuthorization,
+  ISSUER,
+  selectableAccounts,
+  silentRedirect,
+} from "./authorization.ts";
+import { answerGmail, type GmailRequest } from "./gmail-api.ts";
+import {
+  type Account,
+  accountOf,
+  DEFAULT_SETTINGS,
+  findAccount,
+  type Google,
+  type OAuthClient,
+  type Settings,
+} from "./google.ts";
+import type { Random } from "./ids.ts";
+import { expireHistory, type IndexLag, revealRecords, rewindHead } from "./mailbox.ts";
+import {
+  type Notification,
+  type ReleaseOrder,
+  releaseNotifications,
+} from "./notifications.ts";
+import {
+  appendRawRecord,
+  createAccount,
+  deleteAccount,
+  deleteMessage,
+  deliver,
+  type Mail,
+  type MessageIds,
+  modifyLabels,
+  moveAddress,
+  type NewAccount,
+  renameAddress,
+  saveDraft,
+  send,
+} from "./people.ts";
+import { type SecurityEvent, securityEventToken } from "./security-event.ts";
+import { createSigner, type Signer } from "./signing.ts";
+import { answerRevoke, answerToken } from "./token-endpoint.ts";
+import { endAccessTokens, endGrant, endMailTokens, endRefreshTokens } from "./tokens.ts";
+import { type AccountTruth, truthOf } from "./truth.ts";
+
+/** An OAuth client to start with. */
+export interface NewClient {
+  clientId: string;
+  clientSecret: string;
+  redirectUris: readonly string[];
+  /** `demo-gmail-push` unless said. */
+  projectId?: string;
+  /** For a client in "testing": its refresh tokens die after this time. */
+  refreshTokenMs?: number;
+}
+
+export interface ModelOptions {
+  now?: () => number;
+  /** Like `Math.random`; the same numbers make the same ids and tokens. */
+  random?: Random;
+  /** RSA keys made at first use, unless given. */
+  signer?: Signer;
+  projectId?: string;
+  clients?: readonly NewClient[];
+  /** Full names; `projects/{projectId}/topics/gmail-notifications` unless said. */
+  topics?: readonly string[];
+  settings?: Partial<Settings>;
+  /** Called for each notification that reaches its topic, before the act that caused it returns. */
+  publish?: (notification: Notification) => void;
+}
+
+export const DEFAULT_PROJECT = "demo-gmail-push";
+const PROJECT_NUMBER = 123_456_789_000;
+
+/**
+ * Google as a value: accounts, mail, history, watches, tokens, and the answers of its endpoints,
+ * without a server. Everything happens at once when called; time and randomness are the caller's.
+ */
+export function createGmailModel(options: ModelOptions = {}) {
+  const google = createGoogle(options);
+  const account = (address: string) => accountOf(google, address);
+
+  return {
+    /** How Google behaves; assign to change it. */
+    settings: google.settings,
+
+    // Google's endpoints.
+
+    gmail: (request: GmailRequest): Answer => answerGmail(google, request),
+    token: (form: URLSearchParams): Answer => answerToken(google, form),
+    revoke: (token: string | null): Answer => answerRevoke(google, token),
+    checkAuthorization: (query: URLSearchParams) => checkAuthorization(google, query),
+    silentRedirect: (request: AuthorizationRequest) => silentRedirect(google, request),
+    selectableAccounts: () => selectableAccounts(google),
+    decideAuthorization: (request: AuthorizationRequest, decision: Decision) =>
+      decideAuthorization(google, request, decision),
+    jwks: () => google.signer.jwks(),
+    pems: () => google.signer.pems(),
+
+    // What people do. An address may be given as the account's `sub`, too.
+
+    createAccount: (created: NewAccount): AccountTruth =>
+      truthOf(google, createAccount(google, created)),
+    deliver: (address: string, mail?: Mail) => deliver(google, address, mail),
+    send: (address: string, mail?: Mail) => send(google, address, mail),
+    saveDraft: (address: string, draft?: Mail & { replaces?: string }) =>
+      saveDraft(google, address, draft),
+    addLabels: (address: string, ids: MessageIds, labelIds: readonly string[]) =>
+      modifyLabels(google, address, ids, { add: labelIds }),
+    removeLabels: (address: string, ids: MessageIds, labelIds: readonly string[]) =>
+      modifyLabels(google, address, ids, { remove: labelIds }),
+    archive: (address: string, ids: MessageIds) =>
+      modifyLabels(google, address, ids, { remove: ["INBOX"] }),
+    markRead: (address: string, ids: MessageIds) =>
+      modifyLabels(google, address, ids, { remove: ["UNREAD"] }),
+    markUnread: (address: string, ids: MessageIds) =>
+      modifyLabels(google, address, ids, { add: ["UNREAD"] }),
+    star: (address: string, ids: MessageIds) =>
+      modifyLabels(google, address, ids, { add: ["STARRED"] }),
+    trash: (address: string, ids: MessageIds) =>
+      modifyLabels(google, address, ids, { add: ["TRASH"], remove: ["INBOX"] }),
+    deleteMessage: (address: string, ids: MessageIds) => deleteMessage(google, address, ids),
+
+    /** Ends every token that opens Gmail, as a change of the password does. */
+    changePassword: (address: string) => endMailTokens(google, account(address)),
+    /** The person removes the application's access: every token and consent of the project. */
+    revokeAccess: (address: string, projectId?: string) =>
+      endGrant(google, account(address), projectId ?? firstProject(google)),
+    /** Refresh tokens end as those do that were unused for six months. */
+    expireRefreshTokens: (address: string) => endRefreshTokens(account(address), "expired"),
+    /** Access tokens end before their time; refreshing still works. */
+    expireAccessTokens: (address: string) => endAccessTokens(google, account(address)),
+    /** The Workspace administrator blocks the application, or allows it again. */
+    enforceAdminPolicy: (address: string, enforced = true) => {
+      account(address).adminPolicyEnforced = enforced;
+    },
+    suspend: (address: string) => setStanding(account(address), "suspended"),
+    reinstate: (address: string) => setStanding(account(address), "active"),
+    setMailService: (address: string, state: Account["mailService"]) => {
+      account(address).mailService = state;
+    },
+    deleteAccount: (address: string) => deleteAccount(google, address),
+    renameAddress: (address: string, newAddress: string) =>
+      renameAddress(google, address, newAddress),
+    /** The address goes to a new account with a new `sub`. */
+    moveAddress: (
+      address: string,
+      to?: Omit<NewAccount, "email"> & { formerAddress?: string },
+    ): AccountTruth => truthOf(google, moveAddress(google, address, to)),
+
+    // What happens to history.
+
+    /** Gmail forgets records up to this id, or up to the head: older cursors are not found. */
+    expireHistory: (address: string, upTo?: string) =>
+      expireHistory(account(address).mailbox, upTo === undefined ? undefined : BigInt(upTo)),
+    /** The head goes down to this id and counts on from there. */
+    rewindHead: (address: string, to: string) => rewindHead(account(address).mailbox, BigInt(to)),
+    /** How late records written from now on become readable. */
+    setIndexLag: (address: string, lag: IndexLag) => {
+      account(address).mailbox.lag = lag;
+    },
+    /** Shows one record that the index holds back, or all of them. */
+    reveal: (address: string, historyId?: string) =>
+      revealRecords(
+        google,
+        account(address).mailbox,
+        historyId === undefined ? undefined : BigInt(historyId),
+      ),
+    /** Shows everything held back and ends every lag. */
+    revealAll: () => {
+      for (const { mailbox } of google.accounts.values()) {
+        mailbox.lag = { kind: "none" };
+        revealRecords(google, mailbox);
+      }
+    },
+    /** A record that is listed as given, with its id. */
+    appendRawRecord: (address: string, raw: Record<string, unknown>) =>
+      appendRawRecord(google, address, raw),
+
+    // What happens to notifications.
+
+    /** The next notifications do not reach their topic. */
+    loseNotifications: (count: number | "all" = "all") => {
+      google.notificationFaults.lose = count === "all" ? Number.POSITIVE_INFINITY : count;
+    },
+    /** The next notifications are published more than once. */
+    duplicateNotifications: (count: number | "all" = "all", copies = 1) => {
+      const times = count === "all" ? Number.POSITIVE_INFINITY : count;
+      google.notificationFaults.duplicate = { count: times, copies };
+    },
+    holdNotifications: () => {
+      google.notificationFaults.held ??= [];
+    },
+    releaseNotifications: (order: ReleaseOrder = "in_order") => releaseNotifications(google, order),
+
+    // What the developer does in the Cloud console.
+
+    addClient: (client: NewClient) => void addClient(google, client),
+    /** Changes the secret on Google's side, so that whoever knows only the old one is refused. */
+    setClientSecret: (clientId: string, clientSecret: string) => {
+      clientOf(google, clientId).clientSecret = clientSecret;
+      google.secrets.add(clientSecret);
+    },
+    setRedirectUris: (clientId: string, redirectUris: readonly string[]) => {
+      clientOf(google, clientId).redirectUris = redirectUris;
+    },
+    setClientState: (clientId: string, state: OAuthClient["state"]) => {
+      clientOf(google, clientId).state = state;
+    },
+    setGmailApi: (state: "enabled" | "disabled", projectId?: string) => {
+      const project = google.projects.get(projectId ?? firstProject(google));
+      if (project === undefined) throw new Error(`no project ${projectId}`);
+      project.gmailApiEnabled = state === "enabled";
+    },
+    addTopic: (name: string) => void google.topics.set(name, { name, publishable: true }),
+    removeTopic: (name: string) => void google.topics.delete(name),
+    /** Whether Gmail's service account may publish to the topic. */
+    setTopicPublishing: (name: string, state: "allowed" | "forbidden") =>
+      void google.topics.set(name, { name, publishable: state === "allowed" }),
+    /** A new key signs from now on; the one before stays published. */
+    rotateSigningKey: () => google.signer.rotate(),
+
+    /** A security event token (RFC 8417) as Cross-Account Protection signs it. */
+    securityEvent: (event: SecurityEvent): string => securityEventToken(google, ISSUER, event),
+
+    // The truth.
+
+    account: (address: string): AccountTruth => truthOf(google, account(address)),
+    findAccount: (address: string): AccountTruth | undefined => {
+      const found = findAccount(google, address);
+      return found === undefined ? undefined : truthOf(google, found);
+    },
+    accounts: (): AccountTruth[] =>
+      [...google.accounts.values()].map((found) => truthOf(google, found)),
+    /** Who a call is for, told by its access or refresh token or its code. */
+    ownerOf: (secret: string): string | undefined => {
+      const { accessTokens, refreshTokens, codes } = google;
+      const found = accessTokens.get(secret) ?? refreshTokens.get(secret) ?? codes.get(secret);
+      return found === undefined ? undefined : google.accounts.get(found.sub)?.email;
+    },
+    /** Every token and code issued and every client secret set, to look for where none may be. */
+    secretsIssued: (): string[] => [...google.secrets],
+  };
+}
+
+export type GmailModel = ReturnType<typeof createGmailModel>;
+
+function createGoogle(options: ModelOptions): Google {
+  const { projectId = DEFAULT_PROJECT, clients = [], settings = {} } = options;
+  const { topics = [`projects/${projectId}/topics/gmail-notifications`] } = options;
+  const google: Google = {
+    now: options.now ?? Date.now,
+    random: options.random ?? Math.random,
+    signer: options.signer ?? createSigner(),
+    settings: { ...DEFAULT_SETTINGS, ...settings },
+    clients: new Map(),
+    projects: new Map(),
+    topics: new Map(topics.map((name) => [name, { name, publishable: true }])),
+    accounts: new Map(),
+    addresses: new Map(),
+    codes: new Map(),
+    refreshTokens: new Map(),
+    accessTokens: new Map(),
+    secrets: new Set(),
+    notificationFaults: { lose: 0, duplicate: { count: 0, copies: 0 }, held: undefined },
+    publish: options.publish ?? (() => undefined),
+    usage: new Map(),
+    serial: 0,
+  };
+  addProject(google, projectId);
+  for (const client of clients) addClient(google, { projectId, ...client });
+  return google;
+}
+
+function addProject(google: Google, projectId: string): void {
+  if (google.projects.has(projectId)) return;
+  const projectNumber = String(PROJECT_NUMBER + google.projects.size);
+  google.projects.set(projectId, { projectId, projectNumber, gmailApiEnabled: true });
+}
+
+function addClient(google: Google, client: NewClient): void {
+  const { clientId, clientSecret, redirectUris, refreshTokenMs } = client;
+  const { projectId = firstProject(google) } = client;
+  addProject(google, projectId);
+  google.clients.set(clientId, {
+    clientId,
+    clientSecret,
+    redirectUris,
+    projectId,
+    state: "enabled",
+    ...(refreshTokenMs !== undefined && { refreshTokenMs }),
+  });
+  google.secrets.add(clientSecret);
+}
+
+function firstProject(google: Google): string {
+  const [projectId] = google.projects.keys();
+  if (projectId === undefined) throw new Error("there is no project");
+  return projectId;
+}
+
+function clientOf(google: Google, clientId: string): OAuthClient {
+  const client = google.clients.get(clientId);
+  if (client === undefined) throw new Error(`no client ${clientId}`);
+  return client;
+}
+
+function setStanding(account: Account, standing: Account["standing"]): void {
+  account.standing = standing;
+}

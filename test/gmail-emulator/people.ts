@@ -1,0 +1,270 @@
+import { type Account, accountOf, findAccount, type Google } from "./google.ts";
+import { accountId, messageId } from "./ids.ts";
+import {
+  appendRecord,
+  createMailbox,
+  type HistoryItem,
+  type HistoryRecord,
+  type Message,
+  refOf,
+} from "./mailbox.ts";
+import { isSystemLabel } from "./messages.ts";
+import { endAccessTokens, endRefreshTokens } from "./tokens.ts";
+import { notifyWatchers } from "./watch.ts";
+
+export interface NewAccount {
+  email: string;
+  name?: string;
+  sub?: string;
+  hostedDomain?: string;
+  /** Where this mailbox starts counting; beyond 2^53 unless said. */
+  historyId?: string;
+}
+
+export function createAccount(google: Google, account: NewAccount): Account {
+  const { email, name = email.split("@")[0] ?? email, hostedDomain, historyId } = account;
+  google.serial += 1;
+  const { sub = accountId(google.random, google.serial) } = account;
+  if (findAccount(google, email) !== undefined) throw new Error(`${email} exists already`);
+  if (google.accounts.has(sub)) throw new Error(`an account ${sub} exists already`);
+  const created: Account = {
+    sub,
+    email,
+    name,
+    ...(hostedDomain !== undefined && { hostedDomain }),
+    standing: "active",
+    mailService: "on",
+    adminPolicyEnforced: false,
+    mailbox: createMailbox(google, historyId === undefined ? undefined : BigInt(historyId)),
+    consents: new Map(),
+    watches: new Map(),
+    refreshTokens: [],
+    accessTokens: [],
+  };
+  google.accounts.set(sub, created);
+  google.addresses.set(email.toLowerCase(), created);
+  return created;
+}
+
+export interface Mail {
+  from?: string;
+  to?: string;
+  subject?: string;
+  text?: string;
+  /** Makes it a reply. */
+  threadId?: string;
+  /** `INBOX` and `UNREAD` unless said. */
+  labelIds?: readonly string[];
+  /** When it reached the mailbox, in milliseconds; now unless said. */
+  internalDate?: number;
+}
+
+/** What an act made or changed. `historyId` is the id of its last record, or the head. */
+export interface Act {
+  historyId: string;
+}
+
+export interface MessageAct extends Act {
+  messageId: string;
+  threadId: string;
+}
+
+/** A mail reaches the mailbox. */
+export function deliver(google: Google, address: string, mail: Mail = {}): MessageAct {
+  const account = accountOf(google, address);
+  const message = addMessage(google, account, { to: account.email, ...mail }, [
+    "UNREAD",
+    "INBOX",
+  ]);
+  notifyWatchers(google, account, [message.added]);
+  return messageAct(message);
+}
+
+/** A person sends a mail; when the receiver has an account here, it arrives there. */
+export function send(google: Google, address: string, mail: Mail = {}): MessageAct {
+  const account = accountOf(google, address);
+  const receiver = mail.to === undefined ? undefined : findAccount(google, mail.to);
+  const labels = receiver === account ? ["UNREAD", "SENT", "INBOX"] : ["SENT"];
+  const message = addMessage(google, account, { ...mail, from: account.email }, labels);
+  notifyWatchers(google, account, [message.added]);
+  if (receiver !== undefined && receiver !== account) {
+    const { threadId: _, labelIds: __, ...sent } = mail;
+    deliver(google, receiver.email, { ...sent, from: account.email });
+  }
+  return messageAct(message);
+}
+
+/** Saves a draft. With `replaces`, as an autosave does: a new message takes the old one's place. */
+export function saveDraft(
+  google: Google,
+  address: string,
+  { replaces, ...mail }: Mail & { replaces?: string } = {},
+): MessageAct {
+  const account = accountOf(google, address);
+  const previous = replaces === undefined ? undefined : messageOf(account, replaces);
+  const removed =
+    previous === undefined ? [] : [removeMessages(google, account, [previous])];
+  const draft = addMessage(
+    google,
+    account,
+    { from: account.email, ...(previous && { threadId: previous.threadId }), ...mail },
+    ["DRAFT"],
+  );
+  notifyWatchers(google, account, [...removed, draft.added]);
+  return messageAct(draft);
+}
+
+function addMessage(
+  google: Google,
+  account: Account,
+  mail: Mail,
+  labels: readonly string[],
+): Message {
+  google.serial += 1;
+  const { mailbox } = account;
+  const { from = "sender@example.com", to = "", subject = "(no subject)", text = "" } = mail;
+  const { internalDate = google.now(), labelIds = labels } = mail;
+  const id = messageId(google.random, google.serial);
+  const { threadId = id } = mail;
+  const added = appendRecord(google, mailbox, [
+    { kind: "messageAdded", message: { id, threadId, labelIds: [...labelIds] } },
+  ]);
+  const message: Message = {
+    id,
+    threadId,
+    serial: google.serial,
+    internalDate,
+    headers: {
+      "Message-ID": `<${id}@mail.example.com>`,
+      Date: new Date(internalDate).toUTCString(),
+      From: from,
+      To: to,
+      Subject: subject,
+    },
+    text,
+    added,
+    labelIds: [...labelIds],
+    historyId: added.id,
+  };
+  mailbox.messages.set(id, message);
+  rememberLabels(account, labelIds);
+  return message;
+}
+
+function messageAct({ id, threadId, historyId }: Message): MessageAct {
+  return { messageId: id, threadId, historyId: String(historyId) };
+}
+
+function messageOf({ email, mailbox }: Account, id: string): Message {
+  const message = mailbox.messages.get(id);
+  if (message === undefined) throw new Error(`${email} has no message ${id}`);
+  return message;
+}
+
+function rememberLabels({ mailbox }: Account, labelIds: readonly string[]): void {
+  for (const label of labelIds) if (!isSystemLabel(label)) mailbox.userLabels.add(label);
+}
+
+/** Messages by id; several at a time change in one history record. */
+export type MessageIds = string | readonly string[];
+
+export interface LabelChange {
+  add?: readonly string[];
+  remove?: readonly string[];
+}
+
+/** Changes labels. What changes nothing leaves no record and notifies nobody. */
+export function modifyLabels(
+  google: Google,
+  address: string,
+  ids: MessageIds,
+  { add = [], remove = [] }: LabelChange,
+): Act {
+  const account = accountOf(google, address);
+  const items = [ids].flat().flatMap((id): HistoryItem[] => {
+    const message = messageOf(account, id);
+    const added = add.filter((label) => !message.labelIds.includes(label));
+    const removed = remove.filter((label) => message.labelIds.includes(label));
+    message.labelIds = [...message.labelIds.filter((label) => !removed.includes(label)), ...added];
+    const ref = refOf(message);
+    return [
+      ...(added.length > 0 ? [{ kind: "labelAdded", message: ref, labelIds: added } as const] : []),
+      ...(removed.length > 0
+        ? [{ kind: "labelRemoved", message: ref, labelIds: removed } as const]
+        : []),
+    ];
+  });
+  rememberLabels(account, add);
+  return record(google, account, items);
+}
+
+function record(google: Google, account: Account, items: readonly HistoryItem[]): Act {
+  if (items.length === 0) return { historyId: String(account.mailbox.head) };
+  const written = appendRecord(google, account.mailbox, items);
+  notifyWatchers(google, account, [written]);
+  return { historyId: String(written.id) };
+}
+
+/** Deletes for good; moving to the trash is a change of labels. */
+export function deleteMessage(google: Google, address: string, ids: MessageIds): Act {
+  const account = accountOf(google, address);
+  const messages = [ids].flat().map((id) => messageOf(account, id));
+  const removed = removeMessages(google, account, messages);
+  notifyWatchers(google, account, [removed]);
+  return { historyId: String(removed.id) };
+}
+
+function removeMessages(
+  google: Google,
+  { mailbox }: Account,
+  messages: readonly Message[],
+): HistoryRecord {
+  for (const { id } of messages) mailbox.messages.delete(id);
+  return appendRecord(
+    google,
+    mailbox,
+    messages.map((message) => ({ kind: "messageDeleted", message: refOf(message) })),
+  );
+}
+
+/** Writes a record that is listed as given, for what Gmail has never been seen to list. */
+export function appendRawRecord(
+  google: Google,
+  address: string,
+  raw: Record<string, unknown>,
+): Act {
+  const account = accountOf(google, address);
+  const written = appendRecord(google, account.mailbox, [], raw);
+  notifyWatchers(google, account, [written]);
+  return { historyId: String(written.id) };
+}
+
+/** The account gets another address; mail, history and tokens stay. */
+export function renameAddress(google: Google, address: string, newAddress: string): void {
+  const account = accountOf(google, address);
+  const owner = google.addresses.get(newAddress.toLowerCase());
+  if (owner !== undefined && owner !== account) throw new Error(`${newAddress} is taken`);
+  google.addresses.delete(account.email.toLowerCase());
+  account.email = newAddress;
+  google.addresses.set(newAddress.toLowerCase(), account);
+}
+
+/** The address goes to a new account; the one that had it lives on under another. */
+export function moveAddress(
+  google: Google,
+  address: string,
+  { formerAddress, ...account }: Omit<NewAccount, "email"> & { formerAddress?: string } = {},
+): Account {
+  const former = accountOf(google, address);
+  const { email } = former;
+  renameAddress(google, email, formerAddress ?? `former.${former.sub}.${email}`);
+  return createAccount(google, { ...account, email });
+}
+
+/** The account is gone: nothing that was issued for it works. */
+export function deleteAccount(google: Google, address: string): void {
+  const account = accountOf(google, address);
+  account.standing = "deleted";
+  endRefreshTokens(account, "account_deleted");
+  endAccessTokens(google, account);
+}

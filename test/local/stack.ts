@@ -1,0 +1,154 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getTestServer } from "@google-cloud/functions-framework/testing";
+import type { Clock } from "../../functions/src/clock.ts";
+import { type Config, readConfig } from "../../functions/src/config.ts";
+import { registerFunctions } from "../../functions/src/entries/register.ts";
+import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
+import { gmailClient } from "../../functions/src/google/gmail.ts";
+import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
+import { googleOAuth } from "../../functions/src/google/oauth.ts";
+import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { createLog } from "../../functions/src/log.ts";
+import type { UserStore } from "../../functions/src/user.ts";
+import type { Publish } from "../../functions/src/mailbox/event.ts";
+import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import {
+  DEFAULT_CLIENT,
+  type EmulatorOptions,
+  type GmailEmulator,
+  startGmailEmulator,
+} from "../gmail-emulator/emulator.ts";
+
+/** The functions as they are served, each on its own port of loopback. */
+export interface LocalStack {
+  emulator: GmailEmulator;
+  /** Where `connect` is. */
+  publicUrl: string;
+  /** Addresses of the five functions, by name. */
+  urls: Record<FunctionName, string>;
+  config: Config;
+  /** Runs the schedule's function over HTTP, as Cloud Scheduler would; resolves to the status. */
+  runSchedule(name: "watchRenewal" | "mailboxReconciliation"): Promise<number>;
+  /** Every line logged so far. */
+  logs: string[];
+  close(): Promise<void>;
+}
+
+const FUNCTIONS = [
+  "gmailNotification",
+  "watchRenewal",
+  "mailboxReconciliation",
+  "connect",
+  "securityEvent",
+] as const;
+type FunctionName = (typeof FUNCTIONS)[number];
+
+export interface LocalStackOptions {
+  users: UserStore;
+  publish: Publish;
+  clock: Clock;
+  random?: () => number;
+  /** Beside what the stack sets itself. */
+  env?: Record<string, string>;
+  emulator?: EmulatorOptions;
+  onLog?: (line: string) => void;
+  /** For `connect`; a free one unless said. */
+  port?: number;
+}
+
+export const PROJECT = "demo-gmail-push";
+const LOOPBACK = "127.0.0.1";
+
+/** The receiver in this process: served by the functions-framework, against the Gmail emulator. */
+export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
+  const { clock, users, publish, random = Math.random } = options;
+  const logs: string[] = [];
+  const log = createLog((line) => {
+    logs.push(line);
+    options.onLog?.(line);
+  });
+
+  const receiver = deferred<Receiver>();
+  registerFunctions(() => receiver.promise);
+  const servers = {} as Record<FunctionName, Server>;
+  const urls = {} as Record<FunctionName, string>;
+  for (const name of FUNCTIONS) {
+    const server = getTestServer(name);
+    server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
+    await once(server, "listening");
+    servers[name] = server;
+    urls[name] = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
+  }
+  const publicUrl = urls.connect;
+
+  const emulator = await startGmailEmulator({
+    now: () => clock.now().getTime(),
+    clients: [{ ...DEFAULT_CLIENT, redirectUris: [`${publicUrl}/callback`] }],
+    push: { kind: "push", url: urls.gmailNotification },
+    ...options.emulator,
+  });
+
+  const config = readConfig({
+    GOOGLE_CLOUD_PROJECT: PROJECT,
+    GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
+    CHANGES_TOPIC: "mailbox-changes",
+    PUBLIC_URL: publicUrl,
+    OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
+    OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
+    TOKEN_KEYS: makeTokenKeys(),
+    GMAIL_EMULATOR_HOST: emulator.host,
+    ...options.env,
+  });
+  const ring = parseKeyRing(config.sealing.tokenKeys);
+  if (ring.kind !== "key_ring") throw new Error(ring.problems.join("; "));
+  const endpoints = googleEndpoints(config.gmail.emulatorHost);
+  receiver.resolve(
+    createReceiver(config, ring.ring, endpoints, {
+      users,
+      publish,
+      gmail: gmailClient(endpoints.gmail, clock),
+      oauth: googleOAuth(config.oauth, endpoints, clock),
+      verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
+      clock,
+      random,
+      randomBytes,
+      log,
+    }),
+  );
+
+  return {
+    emulator,
+    publicUrl,
+    urls,
+    config,
+    logs,
+    async runSchedule(name) {
+      const { status } = await fetch(urls[name], { method: "POST" });
+      return status;
+    },
+    async close() {
+      await emulator.close();
+      for (const server of Object.values(servers)) {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  };
+}
+
+/** A key ring made at start: what it seals lives no longer than this process. */
+export function makeTokenKeys(): string {
+  const key = randomBytes(32).toString("base64");
+  return JSON.stringify({ primary: "local", keys: { local: key } });
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,34 @@
+/** A browser as far as cookies and redirects go: it keeps the first and does not follow the second. */
+export interface Browser {
+  get(url: string, headers?: Record<string, string>): Promise<Response>;
+  /** Sends a form as a page of `from` would. */
+  post(url: string, form: Record<string, string>, from?: string): Promise<Response>;
+  cookies: Map<string, string>;
+}
+
+export function openBrowser(): Browser {
+  const cookies = new Map<string, string>();
+
+  async function request(url: string, init: RequestInit): Promise<Response> {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const headers = { ...(init.headers as Record<string, string>), ...(cookie && { cookie }) };
+    const response = await fetch(url, { ...init, headers, redirect: "manual" });
+    for (const line of response.headers.getSetCookie()) {
+      const [name = "", value = ""] = (line.split(";")[0] ?? "").split("=");
+      if (/max-age=0/i.test(line)) cookies.delete(name);
+      else cookies.set(name, value);
+    }
+    return response;
+  }
+
+  return {
+    cookies,
+    get: (url, headers = {}) => request(url, { headers }),
+    post: (url, form, from = new URL(url).origin) =>
+      request(url, {
+        method: "POST",
+        headers: { origin: from, "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams(form).toString(),
+      }),
+  };
+}

@@ -1,0 +1,95 @@
+import type {
+  DueList,
+  Revision,
+  StoredChange,
+  User,
+  UserId,
+  UserStore,
+} from "../../functions/src/user.ts";
+
+/** Users in memory, with the same conditions on a write as the Firestore store. */
+export interface MemoryUsers extends UserStore {
+  /** Everything stored, as a dump of the database would show it. */
+  dump(): { users: User[]; changes: Record<string, StoredChange[]> };
+  /** Documents read and written, as Firestore would bill them. */
+  operations: { reads: number; writes: number };
+}
+
+export function memoryUsers(): MemoryUsers {
+  const users = new Map<UserId, User>();
+  const changes = new Map<UserId, Map<string, StoredChange>>();
+  const operations = { reads: 0, writes: 0 };
+  let writes = 0;
+
+  function read(user: User | undefined): User | undefined {
+    operations.reads += 1;
+    return user === undefined ? undefined : structuredClone(user);
+  }
+
+  function write(user: Omit<User, "revision">): void {
+    operations.writes += 1;
+    writes += 1;
+    users.set(user.id, structuredClone({ ...user, revision: String(writes) as Revision }));
+  }
+
+  function holders(address: string): User[] {
+    return [...users.values()].filter(
+      ({ emailAddress, status }) => emailAddress === address && status !== "disconnected",
+    );
+  }
+
+  return {
+    operations,
+    find: (id) => Promise.resolve(read(users.get(id))),
+    findByEmailAddress: (address) => Promise.resolve(read(holders(address)[0])),
+
+    listDue(list, now, limit) {
+      const due = [...users.values()]
+        .map((user) => ({ user, at: dateOf(user, list) }))
+        .filter((entry): entry is { user: User; at: Date } => entry.at !== undefined)
+        .filter(({ at }) => at <= now)
+        .sort((a, b) => a.at.getTime() - b.at.getTime() || (a.user.id < b.user.id ? -1 : 1))
+        .slice(0, limit);
+      if (due.length === 0) operations.reads += 1;
+      return Promise.resolve(due.map(({ user }) => read(user)).filter((it) => it !== undefined));
+    },
+
+    update(user, patch, kept = []) {
+      const stored = users.get(user.id);
+      if (stored === undefined || stored.revision !== user.revision) {
+        return Promise.resolve("refused");
+      }
+      write({ ...stored, ...patch });
+      const own = changes.get(user.id) ?? new Map<string, StoredChange>();
+      for (const change of kept) own.set(change.id.replaceAll("/", ":"), structuredClone(change));
+      changes.set(user.id, own);
+      return Promise.resolve("written");
+    },
+
+    authorize(id, make, moved) {
+      const next = make(read(users.get(id)));
+      const displaced = holders(next.emailAddress).filter((other) => other.id !== id);
+      write({ ...next, id });
+      for (const other of displaced) write({ ...other, ...moved(structuredClone(other)) });
+      const user = read(users.get(id));
+      if (user === undefined) throw new Error("just written");
+      return Promise.resolve({ user, displaced: displaced.map((it) => structuredClone(it)) });
+    },
+
+    dump: () => ({
+      users: [...users.values()].map((user) => structuredClone(user)),
+      changes: Object.fromEntries([...changes].map(([id, own]) => [id, [...own.values()]])),
+    }),
+  };
+}
+
+function dateOf({ watch, sync, followUp }: User, list: DueList): Date | undefined {
+  switch (list) {
+    case "watch.renewAt":
+      return watch.renewAt;
+    case "sync.dueAt":
+      return sync.dueAt;
+    case "followUp.dueAt":
+      return followUp.dueAt;
+  }
+}

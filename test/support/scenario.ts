@@ -1,0 +1,112 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { Clock } from "../../functions/src/clock.ts";
+import type { User } from "../../functions/src/user.ts";
+import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
+import { type LocalStack, startLocalStack } from "../local/stack.ts";
+import { type Browser, openBrowser } from "./browser.ts";
+import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
+import { type MemoryUsers, memoryUsers } from "./memory-users.ts";
+
+/** A clock that goes on by itself and can be set forward; a sleep sets it forward and ends. */
+export interface MovableClock extends Clock {
+  advance(ms: number): void;
+}
+
+export function movableClock(): MovableClock {
+  let offsetMs = 0;
+  return {
+    now: () => new Date(Date.now() + offsetMs),
+    advance(ms) {
+      offsetMs += ms;
+    },
+    async sleep(ms) {
+      offsetMs += ms;
+      await turn();
+    },
+  };
+}
+
+/** The whole receiver against the Gmail emulator, with its stores and its topic in memory. */
+export interface Scenario extends LocalStack {
+  clock: MovableClock;
+  users: MemoryUsers;
+  topic: MemoryTopic;
+  /** Creates the account at Google and connects it as a person would, in a browser of their own. */
+  connect(email: string, options?: ConnectOptions): Promise<Connected>;
+  /** What is stored of a user. */
+  stored(email: string): User;
+  /** What was published about a user, repeats left out, in the order of first publication. */
+  events(email: string): PubsubCloudEvent[];
+  /** Resolves when every notification so far has been dealt with. */
+  settled(): Promise<void>;
+  logged(event: string): Record<string, unknown>[];
+}
+
+export interface ConnectOptions {
+  /** Whether the account is there already. */
+  exists?: boolean;
+  browser?: Browser;
+  untick?: string[];
+}
+
+export interface Connected {
+  browser: Browser;
+  /** The page that the person ended on. */
+  status: number;
+  page: string;
+}
+
+export async function startScenario(
+  options: { env?: Record<string, string>; emulator?: EmulatorOptions; random?: () => number } = {},
+): Promise<Scenario> {
+  const clock = movableClock();
+  const users = memoryUsers();
+  const topic = memoryTopic(clock.now);
+  const stack = await startLocalStack({ ...options, users, publish: topic.publish, clock });
+  const { emulator, publicUrl } = stack;
+
+  return {
+    ...stack,
+    clock,
+    users,
+    topic,
+
+    async connect(email, { exists = false, browser = openBrowser(), untick = [] } = {}) {
+      if (!exists) emulator.createAccount({ email });
+      const start = await browser.get(`${publicUrl}/start`);
+      const location = start.headers.get("location");
+      if (location === null) throw new Error(`not sent to Google: ${start.status}`);
+      const back = await emulator.consent(location, { account: email, untick });
+      const response = await browser.get(back);
+      const page = await response.text();
+      await emulator.idle();
+      return { browser, status: response.status, page };
+    },
+
+    stored(email) {
+      const user = users.dump().users.find(({ emailAddress }) => emailAddress === email);
+      if (user === undefined) throw new Error(`no user ${email}`);
+      return user;
+    },
+
+    events(email) {
+      const seen = new Set<string>();
+      return topic.published.filter(({ attributes, json }) => {
+        const id = attributes["ce-id"] ?? "";
+        if (json["emailAddress"] !== email || seen.has(id)) return false;
+        seen.add(id);
+        return true;
+      });
+    },
+
+    async settled() {
+      await emulator.idle();
+    },
+
+    logged: (event) =>
+      stack.logs
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter((record) => record["event"] === event),
+  };
+}

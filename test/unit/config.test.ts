@@ -1,0 +1,373 @@
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError, readConfig } from "../../functions/src/config.ts";
+
+/**
+ * Goal: a wrong environment is told at once, variable by variable, and without what it holds, since
+ * half of it is secret and all of it ends up in a log.
+ */
+
+const KEY = Buffer.alloc(32, 3).toString("base64");
+const TOKEN_KEYS = JSON.stringify({ primary: "2026-11", keys: { "2026-11": KEY } });
+
+type Env = Record<string, string | undefined>;
+
+const required = {
+  GOOGLE_CLOUD_PROJECT: "demo-project",
+  GMAIL_TOPIC: "projects/demo-project/topics/gmail-notifications",
+  CHANGES_TOPIC: "mailbox-changes",
+  PUBLIC_URL: "https://connect.example.com",
+  OAUTH_CLIENT_ID: "123-abc.apps.googleusercontent.com",
+  OAUTH_CLIENT_SECRET: "GOCSPX-secret",
+  TOKEN_KEYS,
+};
+
+const full = {
+  ...required,
+  TOKEN_KEYS: "CiQAb64+/w==",
+  TOKEN_KEYS_KMS_KEY: "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key",
+  GMAIL_SCOPES: "gmail.readonly",
+  WATCH_LABEL_IDS: "INBOX",
+  RETURN_TO_ORIGINS: "https://app.example.com",
+  RETURN_TO_SECRET: "s".repeat(32),
+  NOTICE_SMTP_URL: "smtps://user:password@mail.example.com:465",
+  NOTICE_FROM: "Mail sync <sync@example.com>",
+  CHANGES_SINK: "firestore",
+  PUBLISH_DRAFTS: "true",
+  GMAIL_EMULATOR_HOST: "127.0.0.1:9000",
+  HISTORY_SETTLE_MS: "0",
+  RECONCILE_AFTER_MS: "60000",
+  WATCH_RENEW_AFTER_MS: "3600000",
+  SYNC_PAGES_MAX: "7",
+  SYNC_TIME_MS_MAX: "9000",
+  RENEWAL_CONCURRENCY: "3",
+  RENEWAL_TIME_MS_MAX: "120000",
+  RECONCILIATION_CONCURRENCY: "4",
+  RECONCILIATION_TIME_MS_MAX: "30000",
+  GMAIL_UNITS_PER_MINUTE: "600000",
+};
+
+function errorOf(env: Env): ConfigError {
+  try {
+    readConfig(env);
+  } catch (error) {
+    assert(error instanceof ConfigError);
+    return error;
+  }
+  return assert.fail("nothing was thrown");
+}
+
+/** A value in the shapes that variables have, so that it gets as far as it can. */
+const dressed = (text: string) =>
+  fc.constantFrom(
+    text,
+    `${text}\n`,
+    ` ${text}`,
+    `https://user:${text}@example.com/${text}?${text}`,
+    `{"primary":"${text}","keys":{"${text}":"${text}"}}`,
+    `projects/${text}/topics/${text}`,
+    `smtp:${text}`,
+    `"${text}`,
+    `${text}<${text}>`,
+  );
+
+describe("a configuration", () => {
+  it("is complete with what is required and has a default for the rest", () => {
+    expect(readConfig({ ...required, UNRELATED: "x" })).toEqual({
+      projectId: "demo-project",
+      publicUrl: "https://connect.example.com",
+      oauth: {
+        clientId: "123-abc.apps.googleusercontent.com",
+        clientSecret: "GOCSPX-secret",
+      },
+      sealing: { tokenKeys: TOKEN_KEYS },
+      gmail: {
+        topic: "projects/demo-project/topics/gmail-notifications",
+        scopes: ["https://www.googleapis.com/auth/gmail.metadata"],
+        watchLabelIds: [],
+        unitsPerMinute: 1_200_000,
+      },
+      changes: {
+        topic: "projects/demo-project/topics/mailbox-changes",
+        sink: "pubsub",
+        publishDrafts: false,
+      },
+      returnTo: { origins: [] },
+      sync: { settleMs: 120_000, reconcileAfterMs: 21_600_000, pagesMax: 40, timeMsMax: 50_000 },
+      renewal: { afterMs: 86_400_000, concurrency: 8, timeMsMax: 480_000 },
+      reconciliation: { concurrency: 8, timeMsMax: 50_000 },
+    });
+  });
+
+  it("has everything that can be set", () => {
+    expect(readConfig(full)).toEqual({
+      projectId: "demo-project",
+      publicUrl: "https://connect.example.com",
+      oauth: {
+        clientId: "123-abc.apps.googleusercontent.com",
+        clientSecret: "GOCSPX-secret",
+      },
+      sealing: {
+        tokenKeys: "CiQAb64+/w==",
+        kmsKey: "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key",
+      },
+      gmail: {
+        topic: "projects/demo-project/topics/gmail-notifications",
+        scopes: ["https://www.googleapis.com/auth/gmail.readonly"],
+        watchLabelIds: ["INBOX"],
+        unitsPerMinute: 600_000,
+        emulatorHost: "127.0.0.1:9000",
+      },
+      changes: {
+        topic: "projects/demo-project/topics/mailbox-changes",
+        sink: "firestore",
+        publishDrafts: true,
+      },
+      returnTo: { origins: ["https://app.example.com"], secret: "s".repeat(32) },
+      notices: {
+        smtpUrl: "smtps://user:password@mail.example.com:465",
+        from: "Mail sync <sync@example.com>",
+      },
+      sync: { settleMs: 0, reconcileAfterMs: 60_000, pagesMax: 7, timeMsMax: 9_000 },
+      renewal: { afterMs: 3_600_000, concurrency: 3, timeMsMax: 120_000 },
+      reconciliation: { concurrency: 4, timeMsMax: 30_000 },
+    });
+  });
+
+  it("takes an empty variable for one that is not set", () => {
+    const empty = Object.fromEntries(
+      Object.keys(full).map((name) => [name, name in required ? undefined : ""]),
+    );
+    expect(readConfig({ ...empty, ...required })).toEqual(readConfig(required));
+  });
+
+  it.each([
+    ["https://example.com/", "https://example.com"],
+    ["https://example.com/connect/", "https://example.com/connect"],
+    ["https://EXAMPLE.com:443/a/b//", "https://example.com/a/b"],
+    ["http://localhost:8080", "http://localhost:8080"],
+    ["http://127.0.0.1:8080/connect", "http://127.0.0.1:8080/connect"],
+    ["http://[::1]:8080/", "http://[::1]:8080"],
+  ])("has %j as its public URL, without a slash at the end", (PUBLIC_URL, publicUrl) => {
+    expect(readConfig({ ...required, PUBLIC_URL }).publicUrl).toBe(publicUrl);
+  });
+
+  it.each([
+    ["gmail.readonly", ["https://www.googleapis.com/auth/gmail.readonly"]],
+    ["https://mail.google.com/", ["https://mail.google.com/"]],
+    ["mail.google.com", ["https://mail.google.com/"]],
+    [
+      "openid email, gmail.modify,https://www.googleapis.com/auth/gmail.metadata\n gmail.send",
+      [
+        "https://www.googleapis.com/auth/gmail.modify",
+        "https://www.googleapis.com/auth/gmail.metadata",
+        "https://www.googleapis.com/auth/gmail.send",
+      ],
+    ],
+  ])("asks for full scopes, each once, given %j", (GMAIL_SCOPES, scopes) => {
+    expect(readConfig({ ...required, GMAIL_SCOPES }).gmail.scopes).toEqual(scopes);
+    const twice = `${GMAIL_SCOPES} ${GMAIL_SCOPES}`;
+    expect(readConfig({ ...required, GMAIL_SCOPES: twice }).gmail.scopes).toEqual(scopes);
+  });
+
+  it("has lists divided by commas and spaces, and topics in full", () => {
+    const { gmail, returnTo, changes } = readConfig({
+      ...required,
+      CHANGES_TOPIC: "projects/other-project/topics/changes",
+      WATCH_LABEL_IDS: "INBOX, Label_12 CATEGORY_PERSONAL,",
+      RETURN_TO_ORIGINS: "https://app.example.com,http://localhost:3000",
+    });
+    expect(gmail.watchLabelIds).toEqual(["INBOX", "Label_12", "CATEGORY_PERSONAL"]);
+    expect(returnTo.origins).toEqual(["https://app.example.com", "http://localhost:3000"]);
+    expect(changes.topic).toBe("projects/other-project/topics/changes");
+  });
+
+  it.each(["localhost:9000", "127.0.0.1:1", "127.1.2.3:65535", "[::1]:9000"])(
+    "may be sent to an emulator on loopback: %s",
+    (GMAIL_EMULATOR_HOST) => {
+      const { gmail } = readConfig({ ...required, GMAIL_EMULATOR_HOST });
+      expect(gmail.emulatorHost).toBe(GMAIL_EMULATOR_HOST);
+    },
+  );
+});
+
+describe("a configuration error", () => {
+  const wrong: Record<string, string[]> = {
+    GOOGLE_CLOUD_PROJECT: ["Demo", "a", "demo project", "demo-project\n", "projects/demo-project"],
+    GMAIL_TOPIC: [
+      "gmail-notifications",
+      "projects/demo-project/topics/gmail-notifications\n",
+      " projects/demo-project/topics/gmail-notifications",
+      "projects/demo-project/topics/goog-x",
+      "projects/demo-project/topics/x",
+      "projects/demo-project/subscriptions/gmail",
+      "//pubsub.googleapis.com/projects/demo-project/topics/gmail",
+    ],
+    CHANGES_TOPIC: ["a/b", "topics/changes", "changes ", "goog", "ch anges"],
+    PUBLIC_URL: [
+      "example.com",
+      "http://example.com",
+      "http://localhost.example.com",
+      "http://127.0.0.1.example.com",
+      "ftp://example.com",
+      "https://example.com?x=1",
+      "https://example.com/?",
+      "https://example.com/#",
+      "https://user@example.com",
+      "https://:password@example.com",
+      "https://",
+      "https://example.com/a b",
+      "https://example.com/\t",
+      "javascript:alert(1)",
+    ],
+    OAUTH_CLIENT_ID: ["a b", "a\n", "\u00fc"],
+    OAUTH_CLIENT_SECRET: ["a b", "secret\n", "x".repeat(513)],
+    TOKEN_KEYS: ["not json at all", KEY, `{"primary":"b","keys":{"a":"${KEY}"}}`],
+    TOKEN_KEYS_KMS_KEY: ["key", "projects/p/locations/global/keyRings/r/cryptoKeys/k/versions/1"],
+    GMAIL_SCOPES: [
+      "gmail.send",
+      "openid email",
+      ",",
+      "gmail.readonly https://evil.example.com/auth",
+      "https://www.googleapis.com/auth/gmail.labels",
+      "GMAIL.READONLY",
+    ],
+    WATCH_LABEL_IDS: ["INBOX/a", "a;b", "é"],
+    RETURN_TO_ORIGINS: [
+      "https://app.example.com/",
+      "https://app.example.com/path",
+      "http://app.example.com",
+      "https://*.example.com",
+      "app.example.com",
+      "null",
+      "https://user@app.example.com",
+      "HTTPS://app.example.com",
+      "javascript:alert(1)",
+    ],
+    RETURN_TO_SECRET: ["s".repeat(31), `${"s".repeat(40)}\n`],
+    NOTICE_SMTP_URL: ["mail.example.com", "https://mail.example.com", "smtp://"],
+    NOTICE_FROM: ["sync", "Sync <sync>", "a@b.example\r\nBcc: c@d.example", "Sync a@b.example"],
+    CHANGES_SINK: ["kafka", "PUBSUB", "pubsub "],
+    PUBLISH_DRAFTS: ["yes", "1", "TRUE"],
+    GMAIL_EMULATOR_HOST: [
+      "gmail.googleapis.com:443",
+      "0.0.0.0:9000",
+      "127.0.0.1",
+      "127.0.0.1:0",
+      "127.0.0.1:65536",
+      "127.0.0.999:80",
+      "127.0.0.1.example.com:80",
+      "localhost.example.com:80",
+      "localhost:80/path",
+      "http://localhost:80",
+      "10.0.0.1:80",
+      "user@localhost:80",
+      "localhost:9000\n",
+    ],
+    HISTORY_SETTLE_MS: ["-1", "1.5", "1e3", "0x10", "two", "3600001", "NaN", "Infinity"],
+    RECONCILE_AFTER_MS: ["0", "604800001"],
+    WATCH_RENEW_AFTER_MS: ["999", "518400001"],
+    SYNC_PAGES_MAX: ["0", "1001"],
+    SYNC_TIME_MS_MAX: ["0", "540000"],
+    RENEWAL_CONCURRENCY: ["0", "101", "8.0"],
+    RENEWAL_TIME_MS_MAX: ["0", "1800000"],
+    RECONCILIATION_CONCURRENCY: ["0", "101"],
+    RECONCILIATION_TIME_MS_MAX: ["0", "1800000"],
+    GMAIL_UNITS_PER_MINUTE: ["99", "1000000001"],
+  };
+  const names = Object.keys(wrong);
+
+  it("has a wrong value here for every variable there is", () => {
+    expect(names.toSorted()).toEqual(Object.keys(full).toSorted());
+  });
+
+  it.each(names.flatMap((name) => (wrong[name] ?? []).map((value) => [name, value] as const)))(
+    "names %s, and nothing else, for %j",
+    (name, value) => {
+      // A ring that is wrong in itself is judged only when no KMS key has it encrypted.
+      const base = name === "TOKEN_KEYS" ? required : full;
+      const { problems } = errorOf({ ...base, [name]: value });
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toMatch(new RegExp(`^${name}\\b`));
+    },
+  );
+
+  it("names every required variable that is missing", () => {
+    const expected = Object.keys(required).map((name) => `${name} is not set`);
+    expect(errorOf({}).problems).toEqual(expected);
+    expect(errorOf(Object.fromEntries(names.map((name) => [name, ""]))).problems).toEqual(expected);
+  });
+
+  it("names all that is wrong at once, in its message too", () => {
+    const env = Object.fromEntries(names.map((name) => [name, wrong[name]?.[0]]));
+    const { problems, message } = errorOf(env);
+    expect(problems.map((problem) => /^\w+/.exec(problem)?.[0]).toSorted()).toEqual(
+      names.toSorted(),
+    );
+    for (const problem of problems) expect(message).toContain(problem);
+  });
+
+  it("says that white space is what is wrong, since nobody sees it", () => {
+    const GMAIL_TOPIC = `${required.GMAIL_TOPIC}\n`;
+    expect(errorOf({ ...required, GMAIL_TOPIC }).problems).toEqual([
+      "GMAIL_TOPIC has white space at its start or end",
+    ]);
+  });
+
+  it("names what belongs together and is not", () => {
+    const { NOTICE_SMTP_URL, NOTICE_FROM } = full;
+    expect(errorOf({ ...required, NOTICE_SMTP_URL }).problems).toEqual([
+      "NOTICE_FROM is not set, NOTICE_SMTP_URL is",
+    ]);
+    expect(errorOf({ ...required, NOTICE_FROM }).problems).toEqual([
+      "NOTICE_SMTP_URL is not set, NOTICE_FROM is",
+    ]);
+    for (const CHANGES_TOPIC of ["gmail-notifications", required.GMAIL_TOPIC]) {
+      expect(errorOf({ ...required, CHANGES_TOPIC }).problems).toEqual([
+        "CHANGES_TOPIC must be another topic than GMAIL_TOPIC",
+      ]);
+    }
+    const plainKeys = errorOf({ ...full, TOKEN_KEYS });
+    expect(plainKeys.problems).toEqual([
+      "TOKEN_KEYS must be base64, because TOKEN_KEYS_KMS_KEY is set",
+    ]);
+  });
+
+  it("never holds what a variable holds", () => {
+    const canary = fc.stringMatching(/^[a-z0-9]{12}$/).map((text) => `CANARY${text}`);
+    const cases = canary.chain((text) =>
+      fc.tuple(
+        fc.constant(text),
+        fc.dictionary(fc.constantFrom(...names), dressed(text), { minKeys: 1 }),
+      ),
+    );
+    fc.assert(
+      fc.property(cases, ([text, values]) => {
+        // What is wrong besides makes sure that there is an error.
+        const error = errorOf({ ...full, ...values, HISTORY_SETTLE_MS: `x${text}` });
+        const printed = [error.message, error.stack, inspect(error, { depth: 10 })].join();
+        expect(printed).toContain("HISTORY_SETTLE_MS");
+        expect(printed).not.toContain(text);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it("is all that is ever thrown, whatever the environment", () => {
+    const value = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.webUrl(),
+      fc.json(),
+      fc.constantFrom(...Object.values(full)),
+    );
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...names), value), (env) => {
+        const { problems } = errorOf({ ...env, PUBLISH_DRAFTS: "perhaps" });
+        for (const problem of problems) expect(problem).toMatch(/^[A-Z_]+\b/);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+});

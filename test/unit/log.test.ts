@@ -1,0 +1,267 @@
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import { ConfigError } from "../../functions/src/config.ts";
+import {
+  createLog,
+  describeUnknown,
+  type Log,
+  type LogFields,
+  maskEmail,
+  parseTraceHeader,
+} from "../../functions/src/log.ts";
+
+/** What Cloud Logging receives: each test looks at the lines, as text and parsed. */
+describe("a log", () => {
+  let lines: string[];
+  let log: Log;
+  const records = (): Record<string, unknown>[] => lines.map((line) => JSON.parse(line));
+
+  beforeEach(() => {
+    lines = [];
+    log = createLog((line) => lines.push(line));
+  });
+
+  it("writes one line of JSON in Cloud Logging's fields", () => {
+    log.info("mailbox_synced", "a mailbox was synced", { userId: "1001", changes: 3, more: false });
+    expect(lines).toHaveLength(1);
+    expect(records()).toEqual([
+      {
+        severity: "INFO",
+        event: "mailbox_synced",
+        message: "a mailbox was synced",
+        userId: "1001",
+        changes: 3,
+        more: false,
+      },
+    ]);
+  });
+
+  it("gives each severity its name, and CRITICAL to what calls the operator", () => {
+    log.debug("e", "m");
+    log.info("e", "m");
+    log.warn("e", "m");
+    log.error("e", "m");
+    log.alert("e", "m");
+    expect(records().map(({ severity }) => severity)).toEqual([
+      "DEBUG",
+      "INFO",
+      "WARNING",
+      "ERROR",
+      "CRITICAL",
+    ]);
+  });
+
+  it("carries the fields it was made with, the nearest winning", () => {
+    const run = log.with({ userId: "1001", run: "a" }).with({ run: "b" });
+    run.info("e", "m", { labelIds: ["INBOX", "UNREAD"], absent: undefined });
+    log.info("e", "m");
+    const bare = { severity: "INFO", event: "e", message: "m" };
+    const fields = { userId: "1001", run: "b", labelIds: ["INBOX", "UNREAD"] };
+    expect(records()).toEqual([{ ...bare, ...fields }, bare]);
+  });
+
+  it("lets no field pass for the record's own", () => {
+    const forged = { severity: "DEBUG", event: "forged", message: "forged" };
+    log.with(forged).alert("e", "m", forged);
+    expect(records()).toEqual([{ severity: "CRITICAL", event: "e", message: "m" }]);
+  });
+
+  it("keeps a forged line, an ANSI sequence and a line separator inside of its own", () => {
+    const text = 'a\r\n{"severity":"CRITICAL"}\u001b[31m\u009b31m\u007f\u2028\u2029\u0000';
+    log.with({ [text]: text }).warn(text, text, { list: [text] });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+    expect(records()[0]).toEqual({
+      severity: "WARNING",
+      event: text,
+      message: text,
+      [text]: text,
+      list: [text],
+    });
+  });
+
+  it("cuts what is too long", () => {
+    const text = "x".repeat(5_000);
+    log.info("e", text, { text, list: Array.from({ length: 500 }, () => text) });
+    const cut = `${"x".repeat(1_000)}…`;
+    expect(records()[0]).toMatchObject({ message: cut, text: cut });
+    expect(records()[0]?.["list"]).toEqual(Array.from({ length: 100 }, () => cut));
+  });
+
+  it("leaves out what only a cast could bring in", () => {
+    const error = Object.assign(new Error("1//secret"), { config: { data: "1//secret" } });
+    const fields = { error, list: ["a", error], nested: { token: "1//secret" }, big: 5n };
+    log.error("e", "m", fields as unknown as LogFields);
+    expect(records()).toEqual([{ severity: "ERROR", event: "e", message: "m", list: ["a"] }]);
+  });
+
+  it("writes one parsable line, whatever it is given", () => {
+    const value = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.double(),
+      fc.boolean(),
+      fc.array(fc.string({ unit: "binary" })),
+      fc.constant(undefined),
+    );
+    const text = fc.string({ unit: "binary" });
+    fc.assert(
+      fc.property(text, text, fc.dictionary(text, value), (event, message, fields) => {
+        lines = [];
+        log.with(fields).info(event, message, fields);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+        expect(records()[0]).toMatchObject({ severity: "INFO", event, message });
+      }),
+    );
+  });
+});
+
+describe("a masked address", () => {
+  it.each([
+    ["ada@example.com", "a…@example.com"],
+    ["a@example.com", "a…@example.com"],
+    ["ünal@example.com", "ü…@example.com"],
+    ["@example.com", "…"],
+    ["ada", "…"],
+    ["", "…"],
+    ["1//token", "…"],
+  ])("of %j is %j", (address, masked) => {
+    expect(maskEmail(address)).toBe(masked);
+  });
+
+  it("has no more of the name than its first character", () => {
+    const name = fc.stringMatching(/^[a-z0-9._+-]{2,64}$/);
+    fc.assert(
+      fc.property(name, (local) => {
+        expect(maskEmail(`${local}@example.com`)).toBe(`${local[0]}…@example.com`);
+      }),
+    );
+  });
+});
+
+describe("what is logged of something thrown", () => {
+  const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
+
+  it("is its class and its code, not its message", () => {
+    class GaxiosError extends Error {
+      code = 400;
+      config = { data: `refresh_token=${TOKEN}` };
+    }
+    const system = Object.assign(new Error(`connect ${TOKEN}`), { code: "ECONNREFUSED" });
+    expect(describeUnknown(new GaxiosError(TOKEN))).toBe("GaxiosError (400)");
+    expect(describeUnknown(new TypeError(TOKEN, { cause: TOKEN }))).toBe("TypeError");
+    expect(describeUnknown(system)).toBe("Error (ECONNREFUSED)");
+    expect(describeUnknown(new DOMException(TOKEN, "TimeoutError"))).toBe("TimeoutError (23)");
+  });
+
+  it("is also the message when it is one that we wrote", () => {
+    const failed = new ConfigError(["GMAIL_TOPIC is not set"]);
+    const asserted = (() => {
+      try {
+        return assert(false, "the cursor moved backwards");
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(describeUnknown(failed)).toBe(
+      "ConfigError: the configuration is not usable: GMAIL_TOPIC is not set",
+    );
+    expect(describeUnknown(asserted)).toBe(
+      "AssertionError (ERR_ASSERTION): the cursor moved backwards",
+    );
+  });
+
+  it("is no message that an assertion made of the values", () => {
+    const compared = (() => {
+      try {
+        return assert.equal(TOKEN, "other");
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(describeUnknown(compared)).toBe("AssertionError (ERR_ASSERTION)");
+  });
+
+  it("is little when it is no error", () => {
+    expect(describeUnknown(TOKEN)).toBe("not an error: string");
+    expect(describeUnknown({ message: TOKEN })).toBe("not an error: object");
+    expect(describeUnknown(undefined)).toBe("not an error: undefined");
+    expect(describeUnknown(null)).toBe("not an error: null");
+  });
+
+  it("is nothing of a name or code that a token could be", () => {
+    const error = Object.assign(new Error("x"), { name: TOKEN, code: TOKEN });
+    expect(describeUnknown(error)).toBe("Error");
+    expect(describeUnknown(Object.assign(new Error("x"), { code: "4/0AeanS0e" }))).toBe("Error");
+    expect(describeUnknown(Object.assign(new Error("x"), { code: { TOKEN } }))).toBe("Error");
+  });
+
+  it("is had without an exception, whatever was thrown", () => {
+    const hostile = Object.defineProperty(new Error("x"), "code", {
+      get: () => {
+        throw new Error(TOKEN);
+      },
+    });
+    expect(describeUnknown(hostile)).toBe("unreadable");
+    expect(describeUnknown(Object.setPrototypeOf(new Error("x"), null))).toMatch(/^not an error/);
+    const members = fc.record(
+      { name: fc.anything(), code: fc.anything(), message: fc.anything(), stack: fc.anything() },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.anything(), members, (value, own) => {
+        expect(describeUnknown(value).length).toBeLessThan(120);
+        expect(describeUnknown(Object.assign(new Error(TOKEN), own))).not.toContain(TOKEN);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+});
+
+describe("a trace", () => {
+  const TRACE = "0af7651916cd43dd8448eb211c80319c";
+
+  it("is read from traceparent", () => {
+    expect(parseTraceHeader(`00-${TRACE}-b7ad6b7169203331-01`, "p")).toEqual({
+      "logging.googleapis.com/trace": `projects/p/traces/${TRACE}`,
+      "logging.googleapis.com/spanId": "b7ad6b7169203331",
+      "logging.googleapis.com/trace_sampled": true,
+    });
+    expect(parseTraceHeader(`00-${TRACE}-b7ad6b7169203331-00`, "p")).toMatchObject({
+      "logging.googleapis.com/trace_sampled": false,
+    });
+  });
+
+  it("is read from X-Cloud-Trace-Context, its span turned into hexadecimal", () => {
+    expect(parseTraceHeader(`${TRACE}/255;o=1`, "p")).toEqual({
+      "logging.googleapis.com/trace": `projects/p/traces/${TRACE}`,
+      "logging.googleapis.com/spanId": "00000000000000ff",
+      "logging.googleapis.com/trace_sampled": true,
+    });
+    expect(parseTraceHeader(TRACE.toUpperCase(), "p")).toEqual({
+      "logging.googleapis.com/trace": `projects/p/traces/${TRACE}`,
+      "logging.googleapis.com/spanId": undefined,
+      "logging.googleapis.com/trace_sampled": false,
+    });
+    expect(parseTraceHeader(`${TRACE}/99999999999999999999`, "p")).toMatchObject({
+      "logging.googleapis.com/spanId": undefined,
+    });
+  });
+
+  it.each([
+    undefined,
+    "",
+    "00",
+    `00-${"0".repeat(32)}-b7ad6b7169203331-01`,
+    `ff-${TRACE}-b7ad6b7169203331-01`,
+    `00-${TRACE}-b7ad6b7169203331`,
+    `00-${TRACE}-b7ad6b7169203331-01\n`,
+    `${TRACE}/255;o=1"}`,
+    `${TRACE}/x`,
+    `../../${TRACE}`,
+    "g".repeat(32),
+  ])("is not read from %j", (header) => {
+    expect(parseTraceHeader(header, "p")).toEqual({});
+  });
+});

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { inspect } from "node:util";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type KeyRing, open, parseKeyRing, seal } from "../../functions/src/grant/sealing.ts";
+
+/**
+ * Goal: what was sealed opens for the same user and purpose and for nothing else, and nothing that
+ * somebody did to it goes unnoticed or throws.
+ */
+
+const OLD_KEY = Buffer.alloc(32, 1).toString("base64");
+const NEW_KEY = Buffer.alloc(32, 2).toString("base64");
+const ADA = { userId: "1001", purpose: "refresh_token" };
+const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
+
+function keyRing(primary: string, keys: Record<string, string>): KeyRing {
+  const parsed = parseKeyRing(JSON.stringify({ primary, keys }));
+  assert(parsed.kind === "key_ring");
+  return parsed.ring;
+}
+
+const ring = keyRing("2026-11", { "2026-11": NEW_KEY, "2026-05": OLD_KEY });
+/** Its IV is written with both of the characters in which base64 and base64url differ. */
+const sealed = seal(ring, TOKEN, ADA, (size) => Buffer.alloc(size, 0xfb));
+const opened = { kind: "opened", plaintext: TOKEN };
+const notAuthentic = { kind: "unreadable", why: "not_authentic" };
+const malformed = { kind: "unreadable", why: "malformed" };
+
+const problemsOf = (ringText: unknown) => {
+  const parsed = parseKeyRing(typeof ringText === "string" ? ringText : JSON.stringify(ringText));
+  return parsed.kind === "unusable" ? parsed.problems : [];
+};
+
+/** One bit of one of the parts of a sealed value, which stays well-formed. */
+function flip(value: string, part: number, bit: number): string {
+  const parts = value.split(".");
+  const bytes = Buffer.from(parts[part] ?? "", "base64url");
+  const at = Math.floor(bit / 8) % bytes.length;
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit % 8));
+  return parts.with(part, bytes.toString("base64url")).join(".");
+}
+
+describe("a sealed text", () => {
+  it("opens for the same user and purpose, and says nothing of itself", () => {
+    expect(open(ring, sealed, ADA)).toEqual(opened);
+    expect(sealed).toMatch(/^v1\.2026-11(\.[A-Za-z0-9_-]+){3}$/);
+    for (const encoding of ["utf8", "base64", "base64url", "hex"] as const) {
+      expect(sealed).not.toContain(Buffer.from(TOKEN).toString(encoding).slice(0, 12));
+    }
+  });
+
+  it("opens for no other user and no other purpose", () => {
+    for (const context of [
+      { ...ADA, userId: "1002" },
+      { ...ADA, userId: "" },
+      { ...ADA, purpose: "access_token" },
+      { userId: ADA.purpose, purpose: ADA.userId },
+      // The same characters, divided elsewhere.
+      { userId: "1001r", purpose: "efresh_token" },
+      { userId: "100", purpose: "1refresh_token" },
+    ]) {
+      expect(open(ring, sealed, context)).toEqual(notAuthentic);
+    }
+  });
+
+  it("does not open after any single bit was changed", () => {
+    const lengths = sealed.split(".").map((part) => Buffer.from(part, "base64url").length);
+    for (const part of [2, 3, 4]) {
+      for (let bit = 0; bit < (lengths[part] ?? 0) * 8; bit++) {
+        expect(open(ring, flip(sealed, part, bit), ADA)).toEqual(notAuthentic);
+      }
+    }
+  });
+
+  it("does not open under the name of another key, even of one with the same bytes", () => {
+    const named = sealed.replace(".2026-11.", ".2026-05.");
+    expect(open(ring, named, ADA)).toEqual(notAuthentic);
+    const key = ring.keys.get("2026-11");
+    assert(key !== undefined);
+    const twin = {
+      primary: "2026-11",
+      keys: new Map([...ring.keys.keys()].map((id) => [id, key])),
+    };
+    expect(open(twin, named, ADA)).toEqual(notAuthentic);
+  });
+
+  it("has one spelling only", () => {
+    for (const spelling of [
+      sealed.replace("v1.", "v2."),
+      sealed.replace("v1.", ""),
+      `${sealed}=`,
+      `${sealed} `,
+      `${sealed}.`,
+      ` ${sealed}`,
+      `${sealed}\n`,
+      sealed.replace("-_", "+/"),
+    ]) {
+      expect(open(ring, spelling, ADA)).toEqual(malformed);
+    }
+  });
+
+  it("is malformed with a short IV or tag, which would weaken the check", () => {
+    const parts = sealed.split(".");
+    for (const part of [2, 4]) {
+      for (const bytes of [0, 4, 11, 13, 15, 17]) {
+        const changed = parts.with(part, Buffer.alloc(bytes).toString("base64url")).join(".");
+        expect(open(ring, changed, ADA)).toEqual(malformed);
+      }
+    }
+    expect(open(ring, parts.with(4, (parts[4] ?? "").slice(0, 6)).join("."), ADA)).toEqual(
+      malformed,
+    );
+  });
+
+  it("does not open once its key has left the ring", () => {
+    const without = keyRing("2026-05", { "2026-05": OLD_KEY });
+    expect(open(without, sealed, ADA)).toEqual({ kind: "unreadable", why: "unknown_key" });
+  });
+
+  it("survives any text, and the empty one", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme" }),
+        fc.string(),
+        fc.string(),
+        (text, userId, purpose) => {
+          const context = { userId, purpose };
+          const value = seal(ring, text, context, randomBytes);
+          expect(open(ring, value, context)).toEqual({ kind: "opened", plaintext: text });
+        },
+      ),
+    );
+    expect(open(ring, seal(ring, "", ADA, randomBytes), ADA)).toMatchObject({ plaintext: "" });
+  });
+
+  it("is bound to its context, whatever that is", () => {
+    const context = fc.record({ userId: fc.string(), purpose: fc.string() });
+    fc.assert(
+      fc.property(context, context, (one, other) => {
+        fc.pre(one.userId !== other.userId || one.purpose !== other.purpose);
+        const value = seal(ring, TOKEN, one, randomBytes);
+        expect(open(ring, value, other)).toEqual(notAuthentic);
+      }),
+    );
+  });
+
+  it("is never sealed twice the same way: no IV repeats", () => {
+    const ivs = new Set<string>();
+    for (let i = 0; i < 20_000; i++) {
+      ivs.add(seal(ring, TOKEN, ADA, randomBytes).split(".")[2] ?? "");
+    }
+    expect(ivs.size).toBe(20_000);
+  });
+
+  it("is refused when the randomness is of another length", () => {
+    expect(() => seal(ring, TOKEN, ADA, () => Buffer.alloc(8))).toThrow("the IV");
+  });
+});
+
+describe("a rotated ring", () => {
+  it("opens what the old key sealed, and seals with the new one", () => {
+    const before = keyRing("2026-05", { "2026-05": OLD_KEY });
+    const old = seal(before, TOKEN, ADA, randomBytes);
+    expect(old).toMatch(/^v1\.2026-05\./);
+    expect(open(ring, old, ADA)).toEqual(opened);
+    expect(seal(ring, TOKEN, ADA, randomBytes)).toMatch(/^v1\.2026-11\./);
+  });
+});
+
+describe("a value that we did not seal", () => {
+  const base64url = fc
+    .uint8Array({ maxLength: 40 })
+    .map((bytes) => Buffer.from(bytes).toString("base64url"));
+  const lookalike = fc
+    .tuple(
+      fc.constantFrom("v1", "v2", ""),
+      fc.constantFrom("2026-11", "x", ""),
+      fc.array(base64url),
+    )
+    .map(([version, keyId, parts]) => [version, keyId, ...parts].join("."));
+  const mutated = fc
+    .tuple(fc.nat({ max: sealed.length }), fc.nat({ max: 3 }), fc.string({ maxLength: 3 }))
+    .map(([at, length, text]) => sealed.slice(0, at) + text + sealed.slice(at + length));
+
+  it("does not open and does not throw", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), lookalike, mutated), (value) => {
+        fc.pre(value !== sealed);
+        expect(open(ring, value, ADA).kind).toBe("unreadable");
+      }),
+      { numRuns: 10_000 },
+    );
+    expect(open(ring, "a".repeat(10_000_000), ADA)).toEqual(malformed);
+    expect(open(ring, ".".repeat(10_000_000), ADA)).toEqual(malformed);
+  });
+});
+
+describe("a key ring", () => {
+  it("is read with its primary and its older keys", () => {
+    expect(ring.primary).toBe("2026-11");
+    expect([...ring.keys.keys()]).toEqual(["2026-11", "2026-05"]);
+    expect(ring.keys.get("2026-11")?.export().toString("base64")).toBe(NEW_KEY);
+  });
+
+  it("prints no key", () => {
+    expect(inspect(ring, { depth: 10, showHidden: true })).not.toContain(NEW_KEY.slice(0, 12));
+    expect(JSON.stringify([...ring.keys])).not.toContain(NEW_KEY.slice(0, 12));
+  });
+
+  it.each([
+    ["", ["is not a JSON object"]],
+    ["null", ["is not a JSON object"]],
+    ["[]", ["is not a JSON object"]],
+    [NEW_KEY, ["is not a JSON object"]],
+    [{}, ['"keys" is not an object with at least one key', '"primary" is not a string']],
+    [
+      { primary: "a", keys: [] },
+      ['"keys" is not an object with at least one key', '"primary" names none of "keys"'],
+    ],
+    [{ primary: "b", keys: { a: NEW_KEY } }, ['"primary" names none of "keys"']],
+    [{ primary: NEW_KEY, keys: { a: NEW_KEY } }, ['"primary" names none of "keys"']],
+    [{ primary: "a", keys: { a: NEW_KEY, b: NEW_KEY } }, ['key 2 of "keys" repeats another key']],
+    [
+      { primary: "a.b", keys: { "a.b": NEW_KEY } },
+      ['the id of key 1 of "keys" is not 1 to 64 of A-Z a-z 0-9 _ -'],
+    ],
+    [
+      {
+        primary: "a",
+        keys: { a: Buffer.alloc(31, 7).toString("base64"), b: 5, c: `${NEW_KEY}\n` },
+      },
+      [1, 2, 3].map((place) => `key ${place} of "keys" is not 32 bytes in base64`),
+    ],
+  ])("is unusable and says why: %j", (ringText, problems) => {
+    expect(problemsOf(ringText)).toEqual(problems);
+  });
+
+  it("quotes nothing of what it refuses", () => {
+    const secret = Buffer.alloc(32, 9).toString("base64");
+    for (const ringText of [
+      secret,
+      { primary: secret, keys: secret },
+      { primary: secret, keys: { [secret]: secret } },
+      { primary: "a", keys: { a: `${secret}x`, [`${secret}y`]: `z${secret}` } },
+      `{"primary":"a","keys":{"a":"${secret}"}`,
+    ]) {
+      expect(problemsOf(ringText)).not.toEqual([]);
+      expect(problemsOf(ringText).join()).not.toContain(secret.slice(0, 12));
+    }
+  });
+
+  it("is read or unusable, whatever the text", () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.json(),
+      fc
+        .record(
+          {
+            primary: fc.oneof(fc.constantFrom("a", "b", "__proto__"), fc.jsonValue()),
+            keys: fc.oneof(
+              fc.jsonValue(),
+              fc.dictionary(
+                fc.constantFrom("a", "b", "__proto__", "constructor"),
+                fc.oneof(fc.constantFrom(NEW_KEY, OLD_KEY), fc.jsonValue()),
+              ),
+            ),
+          },
+          { requiredKeys: [] },
+        )
+        .map((value) => JSON.stringify(value)),
+    );
+    fc.assert(
+      fc.property(text, (value) => {
+        const parsed = parseKeyRing(value);
+        const usable = parsed.kind === "key_ring" && parsed.ring.keys.has(parsed.ring.primary);
+        expect(usable || (parsed.kind === "unusable" && parsed.problems.length > 0)).toBe(true);
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+});
