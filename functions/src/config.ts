@@ -12,7 +12,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `GOOGLE_CLOUD_PROJECT`       | required         | the project we run in                                 |
  * | `GMAIL_TOPIC`                | required         | full name; where Gmail publishes notifications        |
  * | `CHANGES_TOPIC`              | required         | short or full name; where we publish changes          |
- * | `PUBLIC_URL`                 | required         | where `connect` is reached; https, or http on loopback |
+ * | `PUBLIC_URL`                 | required         | where `connect` is; https, or http on loopback        |
  * | `OAUTH_CLIENT_ID`            | required         | the OAuth client, of the project that owns the topic  |
  * | `OAUTH_CLIENT_SECRET`        | required         | its secret                                            |
  * | `TOKEN_KEYS`                 | required         | the key ring, see `grant/sealing.ts`                  |
@@ -34,7 +34,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `RENEWAL_CONCURRENCY`        | 8                | watches that are renewed at a time                    |
  * | `RENEWAL_TIME_MS_MAX`        | 8 minutes        | time of one renewal run, which starts every 10        |
  * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes that are reconciled at a time               |
- * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | time of one reconciliation run, which starts every minute |
+ * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | time of one reconciliation run, one every minute      |
  * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below              |
  *
  * Lists are separated by spaces or commas.

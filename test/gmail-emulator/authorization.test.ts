@@ -56,11 +56,11 @@ describe("the authorization endpoint", () => {
   });
 
   it("preselects the account of the login hint", async () => {
-    const checked = async (hint: string) =>
-      /data-email="([^"]+)"\s+required\s+checked/.exec(await page({ login_hint: hint }))?.[1];
-    expect(await checked(GRACE)).toBe(GRACE);
-    expect(await checked(emulator.account(GRACE).sub)).toBe(GRACE);
-    expect(await checked("nobody@example.com")).toBe(ADA);
+    const checked = /data-email="([^"]+)"\s+required\s+checked/;
+    const hinted = async (hint: string) => checked.exec(await page({ login_hint: hint }))?.[1];
+    expect(await hinted(GRACE)).toBe(GRACE);
+    expect(await hinted(emulator.account(GRACE).sub)).toBe(GRACE);
+    expect(await hinted("nobody@example.com")).toBe(ADA);
   });
 
   it("offers only the accounts of the domain that is asked for", async () => {
@@ -108,8 +108,10 @@ describe("the authorization endpoint", () => {
   });
 
   it("refuses an account whose administrator blocks the application", async () => {
+    await connect(emulator, GRACE);
     emulator.enforceAdminPolicy(GRACE);
-    const consent = emulator.consent(authUrl(emulator), { account: GRACE });
+    const url = authUrl(emulator, { login_hint: GRACE });
+    const consent = emulator.consent(url, { account: GRACE });
     await expect(consent).rejects.toThrow("admin_policy_enforced");
   });
 

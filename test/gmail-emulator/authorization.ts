@@ -127,7 +127,8 @@ export function silentRedirect(google: Google, request: AuthorizationRequest): s
     request.loginHint === undefined ? undefined : findAccount(google, request.loginHint);
   const allowed = account?.consents.get(request.client.projectId)?.scopes;
   const consented = request.scopes.every((scope) => allowed?.has(longScope(scope)) === true);
-  if (account !== undefined && consented && account.standing === "active") {
+  const mayPass = account?.standing === "active" && !account.adminPolicyEnforced;
+  if (account !== undefined && consented && mayPass) {
     return allowRedirect(google, request, account, request.scopes);
   }
   return silent ? errorRedirect(request, "interaction_required") : undefined;

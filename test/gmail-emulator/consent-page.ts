@@ -83,7 +83,9 @@ function page(title: string, body: Html): Html {
         <title>${title}</title>
         <style>
           body {
-            font: 16px/1.5 system-ui, sans-serif;
+            font:
+              16px/1.5 system-ui,
+              sans-serif;
             max-width: 34rem;
             margin: 2rem auto;
             padding: 0 1rem;

@@ -1,4 +1,3 @@
-
 export interface ConsentDecision {
   /** The address to choose on the page. */
   account: string;

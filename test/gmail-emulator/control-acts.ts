@@ -45,6 +45,7 @@ const mail = {
 const newAccount = {
   name: text.exactOptional(),
   sub: text.exactOptional(),
+  emailVerified: z.boolean().exactOptional(),
   hostedDomain: text.exactOptional(),
   historyId: historyId.exactOptional(),
 };
@@ -167,6 +168,10 @@ const NOTIFICATIONS: Record<string, Act> = {
   "release-notifications": act(
     z.strictObject({ order: z.enum(["in_order", "reversed", "shuffled"]).exactOptional() }),
     (emulator, body) => emulator.releaseNotifications(body.order),
+  ),
+  "publish-notification": act(
+    z.strictObject({ emailAddress: text, historyId, topicName: text.exactOptional() }),
+    (emulator, body) => emulator.publishNotification(body),
   ),
   "redeliver-next": act(z.strictObject({ count: z.int().positive() }), (emulator, body) =>
     emulator.redeliverNext(body.count),

@@ -43,7 +43,8 @@ export function controlRoutes(emulator: Controlled) {
       try {
         return context.json((await act(emulator, body)) ?? {});
       } catch (error) {
-        if (error instanceof z.ZodError) return context.json({ error: z.prettifyError(error) }, 400);
+        if (error instanceof z.ZodError)
+          return context.json({ error: z.prettifyError(error) }, 400);
         return context.json({ error: error instanceof Error ? error.message : "failed" }, 409);
       }
     });

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import type { Answer } from "./answer.ts";
 import { isMethod } from "./calls.ts";
 import { answerOfPreset, type Preset } from "./presets.ts";
@@ -126,9 +127,7 @@ export function createFaults(now: () => number): Faults {
 
 function isHit(target: Target, method: string, account: string | undefined): boolean {
   if (!isMethod(method, target.method)) return false;
-  return (
-    target.account === undefined || target.account.toLowerCase() === account?.toLowerCase()
-  );
+  return target.account === undefined || target.account.toLowerCase() === account?.toLowerCase();
 }
 
 function breaks({ kind }: Action): boolean {
@@ -170,10 +169,9 @@ function toAnswer(action: Action, now: () => number): Answer | "drop" {
   };
 }
 
+/** A promise, and what resolves it. */
 function gate(): { opened: Promise<void>; open: () => void } {
-  let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
+  const opener = new EventEmitter();
+  const opened = once(opener, "open").then(() => undefined);
+  return { opened, open: () => void opener.emit("open") };
 }

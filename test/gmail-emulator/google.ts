@@ -39,6 +39,7 @@ export interface Account {
   readonly sub: string;
   email: string;
   name: string;
+  readonly emailVerified: boolean;
   /** The Workspace domain, absent for consumer accounts. */
   readonly hostedDomain?: string;
   standing: "active" | "suspended" | "deleted";
@@ -107,8 +108,8 @@ export interface Google {
   readonly refreshTokens: Map<string, RefreshToken>;
   /** Live ones only: Gmail tells a dead access token from an unknown one in no way. */
   readonly accessTokens: Map<string, AccessToken>;
-  /** Every token, code and client secret there ever was. */
-  readonly secrets: Set<string>;
+  /** Every token, code and client secret there ever was, with the `sub` of whom it is about. */
+  readonly secrets: Map<string, string | undefined>;
   readonly notificationFaults: NotificationFaults;
   /** Hands a notification to whatever plays Pub/Sub. */
   readonly publish: (notification: Notification) => void;

@@ -41,13 +41,10 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
   }
 
   const labelId = query.get("labelId");
-  const found = mailbox.history.flatMap((record) => {
-    if (record.epoch !== mailbox.epoch || record.id <= after || record.id <= mailbox.floor) {
-      return [];
-    }
-    return isReadable(google, record) ? toJson(record, types, labelId) : [];
-  });
-  const page = found.slice(0, Math.min(wanted, google.settings.historyPageMax));
+  const pageMax = Math.min(wanted, google.settings.historyPageMax);
+  // One more than the page holds tells whether there is another page.
+  const found = findRecords(google, mailbox, after, { types, labelId, max: pageMax + 1 });
+  const page = found.slice(0, pageMax);
   const last = page.at(-1);
   return ok({
     ...(page.length > 0 && { history: page.map(({ json }) => json) }),
@@ -55,6 +52,32 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
       page.length < found.length && { nextPageToken: pageToken(last.id, 0) }),
     historyId,
   });
+}
+
+interface Listed {
+  id: bigint;
+  json: Record<string, unknown>;
+}
+
+function findRecords(
+  google: Google,
+  mailbox: Mailbox,
+  after: bigint,
+  wanted: { types: readonly string[]; labelId: string | null; max: number },
+): Listed[] {
+  const { history, epoch, floor } = mailbox;
+  // Ids rise within an epoch, so that reading from the end stays quick in a long history.
+  const before = history.findLastIndex(
+    ({ id, epoch: other }) => other !== epoch || id <= after || id <= floor,
+  );
+  const found: Listed[] = [];
+  for (const record of history.slice(before + 1)) {
+    if (found.length === wanted.max) break;
+    if (!isReadable(google, record)) continue;
+    const json = toJson(record, wanted.types, wanted.labelId);
+    if (json !== undefined) found.push({ id: record.id, json });
+  }
+  return found;
 }
 
 function isHistoryType(type: string): boolean {
@@ -93,16 +116,16 @@ function toJson(
   record: HistoryRecord,
   types: readonly string[],
   labelId: string | null,
-): { id: bigint; json: Record<string, unknown> }[] {
+): Record<string, unknown> | undefined {
   const { id, raw } = record;
-  if (raw !== undefined) return [{ id, json: { id: String(id), ...raw } }];
+  if (raw !== undefined) return { id: String(id), ...raw };
 
   const items = record.items.filter(
     (item) =>
       (types.length === 0 || types.includes(item.kind)) &&
       (labelId === null || carries(item, labelId)),
   );
-  if (items.length === 0) return [];
+  if (items.length === 0) return undefined;
 
   const messages = new Map(items.map(({ message }) => [message.id, message]));
   const json: Record<string, unknown> = {
@@ -116,7 +139,7 @@ function toJson(
     const typed = items.filter((item) => item.kind === kind);
     if (typed.length > 0) json[FIELD_OF_TYPE[kind]] = typed.map(itemToJson);
   }
-  return [{ id, json }];
+  return json;
 }
 
 const FIELD_OF_TYPE: Record<HistoryType, string> = {

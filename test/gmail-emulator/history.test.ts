@@ -137,8 +137,11 @@ describe("users.history.list", () => {
     expect(await list()).toEqual({ historyId: second.historyId });
     emulator.reveal(ADA, second.historyId);
     expect((await list()).history?.map(({ id }) => id)).toEqual([second.historyId]);
-    expect(await refusalOf(gmail.users.messages.get({ userId: "me", id: first.messageId, format: "minimal" })))
-      .toMatchObject({ status: 404 });
+    expect(
+      await refusalOf(
+        gmail.users.messages.get({ userId: "me", id: first.messageId, format: "minimal" }),
+      ),
+    ).toMatchObject({ status: 404 });
     emulator.revealAll();
     expect((await list()).history).toHaveLength(2);
   });

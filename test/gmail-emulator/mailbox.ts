@@ -48,10 +48,7 @@ export interface Message {
 }
 
 /** How long a new record stays unreadable after push and head have moved. */
-export type IndexLag =
-  | { kind: "none" }
-  | { kind: "delayed"; ms: number }
-  | { kind: "held" };
+export type IndexLag = { kind: "none" } | { kind: "delayed"; ms: number } | { kind: "held" };
 
 /** The mail of one account. Nothing is ever removed from `history`: it is the truth. */
 export interface Mailbox {

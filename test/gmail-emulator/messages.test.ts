@@ -21,6 +21,10 @@ describe("messages, labels and profile", () => {
   });
   afterEach(() => emulator.close());
 
+  const count = async (query: gmail_v1.Params$Resource$Users$Messages$List) =>
+    (await limited.users.messages.list({ userId, ...query })).data.messages?.length ?? 0;
+  const get = (id: string) => limited.users.messages.get({ userId, id, format: "minimal" });
+
   it("lists newest first by when a message came, page by page", async () => {
     const dates = [3000, 1000, 2000, 2000];
     const sent = dates.map((internalDate) => emulator.deliver(ADA, { internalDate }).messageId);
@@ -41,8 +45,6 @@ describe("messages, labels and profile", () => {
   it("hides spam and trash unless they are asked for", async () => {
     const { messageId } = emulator.deliver(ADA);
     emulator.trash(ADA, messageId);
-    const count = async (query: gmail_v1.Params$Resource$Users$Messages$List) =>
-      (await limited.users.messages.list({ userId, ...query })).data.messages?.length ?? 0;
     expect(await count({})).toBe(0);
     expect(await count({ includeSpamTrash: true })).toBe(1);
     expect(await count({ labelIds: ["TRASH"] })).toBe(1);
@@ -72,7 +74,7 @@ describe("messages, labels and profile", () => {
       text: "the content",
       internalDate: 1_700_000_000_000,
     });
-    const minimal = await limited.users.messages.get({ userId, id, format: "minimal" });
+    const minimal = await get(id);
     expect(minimal.data).toMatchObject({ id, historyId, internalDate: "1700000000000" });
     expect(minimal.data.labelIds).toEqual(["UNREAD", "INBOX"]);
     expect(minimal.data).not.toHaveProperty("payload");
@@ -99,16 +101,16 @@ describe("messages, labels and profile", () => {
     const body = Buffer.from(data.payload?.body?.data ?? "", "base64url");
     expect(body.toString()).toBe("the content");
     const raw = await gmail.users.messages.get({ userId, id, format: "raw" });
-    expect(Buffer.from(raw.data.raw ?? "", "base64url").toString()).toContain("\r\n\r\nthe content");
+    expect(Buffer.from(raw.data.raw ?? "", "base64url").toString()).toContain(
+      "\r\n\r\nthe content",
+    );
   });
 
   it("knows no message that was deleted or never was", async () => {
     const { messageId: id } = emulator.deliver(ADA);
     emulator.deleteMessage(ADA, id);
-    const get = (wanted: string) =>
-      refusalOf(limited.users.messages.get({ userId, id: wanted, format: "minimal" }));
-    expect(await get(id)).toMatchObject({ status: 404, reason: "notFound" });
-    expect(await get("no such message")).toMatchObject({ status: 400 });
+    expect(await refusalOf(get(id))).toMatchObject({ status: 404, reason: "notFound" });
+    expect(await refusalOf(get("no such message"))).toMatchObject({ status: 400 });
   });
 
   it("tells the profile with the head, and the labels with those a person made", async () => {

@@ -22,6 +22,7 @@ import type { Random } from "./ids.ts";
 import { expireHistory, type IndexLag, revealRecords, rewindHead } from "./mailbox.ts";
 import {
   type Notification,
+  publishNotification,
   type ReleaseOrder,
   releaseNotifications,
 } from "./notifications.ts";
@@ -196,13 +197,18 @@ export function createGmailModel(options: ModelOptions = {}) {
     },
     releaseNotifications: (order: ReleaseOrder = "in_order") => releaseNotifications(google, order),
 
+    /** A notification that no change has caused: to an address and of an id that may be wrong. */
+    publishNotification: (
+      notification: Pick<Notification, "emailAddress" | "historyId"> & { topicName?: string },
+    ) => publishNotification(google, { topicName: firstTopic(google), ...notification }),
+
     // What the developer does in the Cloud console.
 
     addClient: (client: NewClient) => void addClient(google, client),
     /** Changes the secret on Google's side, so that whoever knows only the old one is refused. */
     setClientSecret: (clientId: string, clientSecret: string) => {
       clientOf(google, clientId).clientSecret = clientSecret;
-      google.secrets.add(clientSecret);
+      google.secrets.set(clientSecret, undefined);
     },
     setRedirectUris: (clientId: string, redirectUris: readonly string[]) => {
       clientOf(google, clientId).redirectUris = redirectUris;
@@ -223,6 +229,8 @@ export function createGmailModel(options: ModelOptions = {}) {
     /** A new key signs from now on; the one before stays published. */
     rotateSigningKey: () => google.signer.rotate(),
 
+    /** Signs claims with Google's key, for tokens that Google itself would never issue. */
+    sign: (claims: Record<string, unknown>): string => google.signer.sign(claims),
     /** A security event token (RFC 8417) as Cross-Account Protection signs it. */
     securityEvent: (event: SecurityEvent): string => securityEventToken(google, ISSUER, event),
 
@@ -235,14 +243,11 @@ export function createGmailModel(options: ModelOptions = {}) {
     },
     accounts: (): AccountTruth[] =>
       [...google.accounts.values()].map((found) => truthOf(google, found)),
-    /** Who a call is for, told by its access or refresh token or its code. */
-    ownerOf: (secret: string): string | undefined => {
-      const { accessTokens, refreshTokens, codes } = google;
-      const found = accessTokens.get(secret) ?? refreshTokens.get(secret) ?? codes.get(secret);
-      return found === undefined ? undefined : google.accounts.get(found.sub)?.email;
-    },
+    /** The address of the account that a token or code is about, dead ones too. */
+    ownerOf: (secret: string): string | undefined =>
+      google.accounts.get(google.secrets.get(secret) ?? "")?.email,
     /** Every token and code issued and every client secret set, to look for where none may be. */
-    secretsIssued: (): string[] => [...google.secrets],
+    secretsIssued: (): string[] => [...google.secrets.keys()],
   };
 }
 
@@ -264,7 +269,7 @@ function createGoogle(options: ModelOptions): Google {
     codes: new Map(),
     refreshTokens: new Map(),
     accessTokens: new Map(),
-    secrets: new Set(),
+    secrets: new Map(),
     notificationFaults: { lose: 0, duplicate: { count: 0, copies: 0 }, held: undefined },
     publish: options.publish ?? (() => undefined),
     usage: new Map(),
@@ -293,13 +298,19 @@ function addClient(google: Google, client: NewClient): void {
     state: "enabled",
     ...(refreshTokenMs !== undefined && { refreshTokenMs }),
   });
-  google.secrets.add(clientSecret);
+  google.secrets.set(clientSecret, undefined);
 }
 
 function firstProject(google: Google): string {
   const [projectId] = google.projects.keys();
   if (projectId === undefined) throw new Error("there is no project");
   return projectId;
+}
+
+function firstTopic(google: Google): string {
+  const [topicName] = google.topics.keys();
+  if (topicName === undefined) throw new Error("there is no topic");
+  return topicName;
 }
 
 function clientOf(google: Google, clientId: string): OAuthClient {

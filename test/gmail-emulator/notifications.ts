@@ -1,9 +1,10 @@
-import type { Account, Google } from "./google.ts";
+import { type Account, findAccount, type Google } from "./google.ts";
 import { nextHistoryId } from "./mailbox.ts";
 
 /** What Gmail publishes: a hint that a mailbox has changed. */
 export interface Notification {
   readonly topicName: string;
+  /** Empty when nobody has the address. */
   readonly sub: string;
   readonly emailAddress: string;
   readonly historyId: string;
@@ -48,6 +49,15 @@ function notifiedId(google: Google, { mailbox }: Account): bigint {
     case "past_head":
       return nextHistoryId(google, mailbox);
   }
+}
+
+/** Publishes what no watch asked for. Faults and a closed topic are in its way all the same. */
+export function publishNotification(
+  google: Google,
+  notification: Pick<Notification, "topicName" | "emailAddress" | "historyId">,
+): void {
+  const { sub = "" } = findAccount(google, notification.emailAddress) ?? {};
+  send(google, { ...notification, sub, at: google.now() });
 }
 
 function send(google: Google, notification: Notification): void {

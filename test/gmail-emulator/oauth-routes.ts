@@ -11,7 +11,6 @@ const CERTS_CACHE = { "cache-control": "public, max-age=300" };
 
 /** Google's OAuth and OpenID Connect endpoints, all on the emulator's one host. */
 export function oauthRoutes(model: GmailModel, services: CallServices) {
-  const anonymous = (method: string) => ({ method, account: undefined });
   const serve =
     (method: string, run: (url: URL) => Answer) =>
     async (context: EmulatorContext): Promise<Response> =>
@@ -59,6 +58,8 @@ export function oauthRoutes(model: GmailModel, services: CallServices) {
       serve("discovery", (url) => ok(riscConfiguration(url.origin))),
     );
 }
+
+const anonymous = (method: string) => ({ method, account: undefined });
 
 /** Malformed forms become empty ones: the endpoint then says which parameter is missing. */
 async function readForm(context: EmulatorContext): Promise<URLSearchParams> {

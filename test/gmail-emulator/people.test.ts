@@ -191,5 +191,9 @@ describe("what ends or limits a grant", () => {
     expect(emulator.countCalls("gmail", ADA)).toBe(2);
     expect(emulator.countCalls("token")).toBe(1);
     expect(emulator.countCalls("token", GRACE)).toBe(0);
+
+    emulator.changePassword(ADA);
+    await refusalOf(profile());
+    expect(emulator.countCalls("gmail", ADA)).toBe(3);
   });
 });

@@ -16,6 +16,8 @@ export interface NewAccount {
   email: string;
   name?: string;
   sub?: string;
+  /** True unless said; what ID tokens tell. */
+  emailVerified?: boolean;
   hostedDomain?: string;
   /** Where this mailbox starts counting; beyond 2^53 unless said. */
   historyId?: string;
@@ -24,13 +26,14 @@ export interface NewAccount {
 export function createAccount(google: Google, account: NewAccount): Account {
   const { email, name = email.split("@")[0] ?? email, hostedDomain, historyId } = account;
   google.serial += 1;
-  const { sub = accountId(google.random, google.serial) } = account;
+  const { sub = accountId(google.random, google.serial), emailVerified = true } = account;
   if (findAccount(google, email) !== undefined) throw new Error(`${email} exists already`);
   if (google.accounts.has(sub)) throw new Error(`an account ${sub} exists already`);
   const created: Account = {
     sub,
     email,
     name,
+    emailVerified,
     ...(hostedDomain !== undefined && { hostedDomain }),
     standing: "active",
     mailService: "on",
@@ -72,10 +75,7 @@ export interface MessageAct extends Act {
 /** A mail reaches the mailbox. */
 export function deliver(google: Google, address: string, mail: Mail = {}): MessageAct {
   const account = accountOf(google, address);
-  const message = addMessage(google, account, { to: account.email, ...mail }, [
-    "UNREAD",
-    "INBOX",
-  ]);
+  const message = addMessage(google, account, { to: account.email, ...mail }, ["UNREAD", "INBOX"]);
   notifyWatchers(google, account, [message.added]);
   return messageAct(message);
 }
@@ -102,8 +102,7 @@ export function saveDraft(
 ): MessageAct {
   const account = accountOf(google, address);
   const previous = replaces === undefined ? undefined : messageOf(account, replaces);
-  const removed =
-    previous === undefined ? [] : [removeMessages(google, account, [previous])];
+  const removed = previous === undefined ? [] : [removeMessages(google, account, [previous])];
   const draft = addMessage(
     google,
     account,

@@ -1,4 +1,10 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+} from "node:crypto";
 
 /** Google's signing keys. A simulation may pass a cheaper one. */
 export interface Signer {

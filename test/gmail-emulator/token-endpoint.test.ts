@@ -238,7 +238,12 @@ describe("the token endpoint", () => {
   it("ends the refresh tokens of a client in testing after its time", async () => {
     const clientId = "testing";
     const redirectUris = ["http://127.0.0.1/testing"];
-    emulator.addClient({ clientId, clientSecret: "secret", redirectUris, refreshTokenMs: MINUTE_MS });
+    emulator.addClient({
+      clientId,
+      clientSecret: "secret",
+      redirectUris,
+      refreshTokenMs: MINUTE_MS,
+    });
     const client = { client_id: clientId, redirect_uri: "http://127.0.0.1/testing" };
     const form = { ...client, client_secret: "secret" };
     const { body } = await redeem(emulator, await newCode(client), form);

@@ -53,8 +53,11 @@ function authenticate(google: Google, form: URLSearchParams): OAuthClient | Answ
 }
 
 function equal(a: string, b: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+  return timingSafeEqual(sha256(a), sha256(b));
+}
+
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }
 
 function redeem(google: Google, client: OAuthClient, form: URLSearchParams): Answer {
@@ -76,10 +79,10 @@ function redeem(google: Google, client: OAuthClient, form: URLSearchParams): Ans
   }
 
   code.redeemed = true;
-  const refreshToken = code.offline
-    ? issueRefreshToken(google, account, client, code)
-    : undefined;
-  return ok(tokenBody(google, account, issueAccessToken(google, account, code), code, refreshToken));
+  const refreshToken = code.offline ? issueRefreshToken(google, account, client, code) : undefined;
+  return ok(
+    tokenBody(google, account, issueAccessToken(google, account, code), code, refreshToken),
+  );
 }
 
 /** RFC 7636 section 4.6; the reason when the verifier does not fit. */
@@ -89,10 +92,7 @@ function checkVerifier(
 ): string | undefined {
   if (challenge === undefined) return undefined;
   if (verifier === null || verifier === "") return "Missing code verifier.";
-  const value =
-    challenge.method === "plain"
-      ? verifier
-      : createHash("sha256").update(verifier).digest("base64url");
+  const value = challenge.method === "plain" ? verifier : sha256(verifier).toString("base64url");
   return equal(value, challenge.value) ? undefined : "Invalid code verifier.";
 }
 
@@ -106,7 +106,8 @@ function refresh(google: Google, client: OAuthClient, form: URLSearchParams): An
   if (token === undefined || account === undefined) {
     return oauthError(400, "invalid_grant", "Bad Request");
   }
-  if (token.clientId !== client.clientId) return oauthError(401, "unauthorized_client", "Unauthorized");
+  if (token.clientId !== client.clientId)
+    return oauthError(401, "unauthorized_client", "Unauthorized");
   if (account.standing === "deleted") {
     return oauthError(400, "invalid_grant", "Account has been deleted");
   }
@@ -163,7 +164,7 @@ function idToken(
   { clientId, token, scopes }: AccessToken,
   nonce: string | undefined,
 ): string {
-  const { sub, email, name, hostedDomain } = account;
+  const { sub, email, emailVerified, name, hostedDomain } = account;
   const issuedAt = Math.floor(google.now() / 1000);
   const signed = google.signer.sign({
     iss: ISSUER,
@@ -171,14 +172,14 @@ function idToken(
     aud: clientId,
     sub,
     ...(hostedDomain !== undefined && { hd: hostedDomain }),
-    ...(scopes.has(longScope("email")) && { email, email_verified: true }),
+    ...(scopes.has(longScope("email")) && { email, email_verified: emailVerified }),
     ...(scopes.has(longScope("profile")) && { name }),
-    at_hash: createHash("sha256").update(token).digest().subarray(0, 16).toString("base64url"),
+    at_hash: sha256(token).subarray(0, 16).toString("base64url"),
     ...(nonce !== undefined && { nonce }),
     iat: issuedAt,
     exp: issuedAt + ID_TOKEN_SECONDS,
   });
-  google.secrets.add(signed);
+  google.secrets.set(signed, sub);
   return signed;
 }
 

@@ -46,10 +46,10 @@ const CODE_LENGTH = 64;
 const ACCESS_TOKEN_LENGTH = 160;
 const REFRESH_TOKEN_LENGTH = 88;
 
-export function newSecret(google: Google, prefix: string, length: number): string {
+function newSecret(google: Google, sub: string, prefix: string, length: number): string {
   google.serial += 1;
   const secret = `${prefix}${randomText(google.random, length)}${google.serial.toString(36)}`;
-  google.secrets.add(secret);
+  google.secrets.set(secret, sub);
   return secret;
 }
 
@@ -57,7 +57,7 @@ export function issueCode(
   google: Google,
   grant: Omit<AuthorizationCode, "code" | "expiresAt" | "redeemed">,
 ): string {
-  const code = newSecret(google, "4/0A", CODE_LENGTH);
+  const code = newSecret(google, grant.sub, "4/0A", CODE_LENGTH);
   const expiresAt = google.now() + google.settings.authorizationCodeMs;
   google.codes.set(code, { ...grant, code, expiresAt, redeemed: false });
   return code;
@@ -65,7 +65,7 @@ export function issueCode(
 
 export function issueAccessToken(google: Google, account: Account, grant: Grant): AccessToken {
   const { sub, clientId, projectId, scopes } = grant;
-  const token = newSecret(google, "ya29.a0", ACCESS_TOKEN_LENGTH);
+  const token = newSecret(google, sub, "ya29.a0", ACCESS_TOKEN_LENGTH);
   const expiresAt = google.now() + google.settings.accessTokenSeconds * 1000;
   const issued = { token, sub, clientId, projectId, scopes, expiresAt };
   endAccessTokens(google, account, (other) => other.expiresAt <= google.now());
@@ -82,7 +82,7 @@ export function issueRefreshToken(
   grant: Grant,
 ): RefreshToken {
   const { sub, clientId, projectId, scopes } = grant;
-  const token = newSecret(google, "1//0", REFRESH_TOKEN_LENGTH);
+  const token = newSecret(google, sub, "1//0", REFRESH_TOKEN_LENGTH);
   const issuedAt = google.now();
   const lifetime = client.refreshTokenMs;
   const issued: RefreshToken = {
@@ -134,10 +134,13 @@ export function endGrant(google: Google, account: Account, projectId: string): v
 
 /** A password change ends every token that opens Gmail. What was consented to stays. */
 export function endMailTokens(google: Google, account: Account): void {
-  const opensMail = ({ scopes }: Grant) => [...scopes].some(isGmailScope);
   endRefreshTokens(account, "password_changed", opensMail);
   endAccessTokens(google, account, opensMail);
   if (!google.settings.watchOutlivesGrant) account.watches.clear();
+}
+
+function opensMail({ scopes }: Grant): boolean {
+  return [...scopes].some(isGmailScope);
 }
 
 export function endRefreshTokens(
@@ -155,6 +158,7 @@ export function endAccessTokens(
   account: Account,
   which: (token: AccessToken) => boolean = () => true,
 ): void {
-  for (const token of account.accessTokens) if (which(token)) google.accessTokens.delete(token.token);
+  for (const token of account.accessTokens)
+    if (which(token)) google.accessTokens.delete(token.token);
   account.accessTokens = account.accessTokens.filter((token) => !which(token));
 }

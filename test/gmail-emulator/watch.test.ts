@@ -146,6 +146,28 @@ describe("users.watch and users.stop", () => {
     expect(BigInt(emulator.deliver(ADA).historyId) > pastHead).toBe(true);
   });
 
+  it("can notify of an address and an id that mean nothing", async () => {
+    emulator.publishNotification({ emailAddress: "nobody@example.com", historyId: "1" });
+    await emulator.idle();
+    expect(notified).toMatchObject([
+      { emailAddress: "nobody@example.com", historyId: "1", topicName: TOPIC },
+    ]);
+  });
+
+  it("notifies after a revocation as well, unless told that the watch ends with the grant", async () => {
+    await watch();
+    emulator.revokeAccess(ADA);
+    emulator.deliver(ADA);
+    await emulator.idle();
+    expect(notified).toHaveLength(2);
+
+    emulator.settings.watchOutlivesGrant = false;
+    emulator.revokeAccess(ADA);
+    emulator.deliver(ADA);
+    await emulator.idle();
+    expect(notified).toHaveLength(2);
+  });
+
   it("loses, repeats and reorders notifications when told to", async () => {
     await watch();
     await emulator.idle();

@@ -35,7 +35,8 @@ export function startWatch(
   if (request === undefined) return invalidArgument("Invalid watch request");
   const { topicName, labelIds, labelFilter } = request;
   if (topicName === "") return topicNameMissing();
-  const [project, topicId] = /^projects\/([^/]+)\/topics\/([^/\s]+)$/.exec(topicName)?.slice(1) ?? [];
+  const [project, topicId] =
+    /^projects\/([^/]+)\/topics\/([^/\s]+)$/.exec(topicName)?.slice(1) ?? [];
   if (project !== projectId || topicId === undefined) return topicOfOtherProject(projectId);
 
   const present = account.watches.get(projectId);

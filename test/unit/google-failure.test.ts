@@ -241,13 +241,40 @@ describe("the token endpoint", () => {
       oauth(400, "admin_policy_enforced"),
       { kind: "reauthorize", reason: "admin_policy_enforced" },
     ],
-    ...["deleted_client", "disabled_client", "restricted_client", "redirect_uri_mismatch"].map(
+    ...[
+      "deleted_client",
+      "disabled_client",
+      "restricted_client",
+      "redirect_uri_mismatch",
+      "use_dpop_nonce",
+      "invalid_dpop_proof",
+    ].map((code): [string, unknown, Failure] => [
+      `answers ${code}`,
+      oauth(400, code),
+      { kind: "misconfigured", reason: code },
+    ]),
+    ...["internal_failure", "server_error", "temporarily_unavailable"].map(
       (code): [string, unknown, Failure] => [
-        `answers ${code}`,
+        `answers ${code}, even with a status that blames us`,
         oauth(400, code),
-        { kind: "misconfigured", reason: code },
+        { kind: "transient", reason: code },
       ],
     ),
+    [
+      "answers invalid_token, which belongs to another call",
+      oauth(400, "invalid_token"),
+      { kind: "bad_request", reason: "invalid_token" },
+    ],
+    [
+      "throws its body as a string",
+      '{"error":"invalid_grant"}',
+      { kind: "reauthorize", reason: "invalid_grant" },
+    ],
+    [
+      "throws a body that names its code beside the error's own members",
+      Object.assign(new Error("refused"), { status: 400, error: "invalid_grant" }),
+      { kind: "reauthorize", reason: "invalid_grant" },
+    ],
     [
       "answers invalid_grant about a service account that does not exist",
       oauth(400, "invalid_grant", "Invalid grant: account not found"),
@@ -355,6 +382,162 @@ describe("Gmail", () => {
       { kind: "reauthorize", reason: "insufficient_scope" },
     ],
     [
+      "finds the account disabled, in the old words",
+      "history.list",
+      apiError(403, "accountDisabled"),
+      { kind: "mailbox_unavailable", reason: "account_disabled" },
+    ],
+    [
+      "finds the account unverified",
+      "history.list",
+      apiError(403, "accountUnverified"),
+      { kind: "mailbox_unavailable", reason: "account_disabled" },
+    ],
+    [
+      "finds the account blocked by its administrator",
+      "history.list",
+      details(403, "USER_BLOCKED_BY_ADMIN"),
+      { kind: "mailbox_unavailable", reason: "domain_policy" },
+    ],
+    [
+      "says only in the list of errors that there is no mail",
+      "history.list",
+      answer(400, { error: { code: 400, errors: [{ message: "Mail service not enabled" }] } }),
+      { kind: "mailbox_unavailable", reason: "mail_service_not_enabled" },
+    ],
+    [
+      "got no credentials and gives no reason",
+      "history.list",
+      answer(401, { error: { code: 401, message: "Login Required" } }),
+      { kind: "bad_request", reason: "http_401" },
+    ],
+    [
+      "got no credentials and says so in its reason alone",
+      "history.list",
+      apiError(401, "required"),
+      { kind: "bad_request", reason: "required" },
+    ],
+    [
+      "tells a missing scope in its reason alone",
+      "users.watch",
+      apiError(403, "insufficientPermissions"),
+      { kind: "reauthorize", reason: "insufficient_scope" },
+    ],
+    [
+      "tells a missing scope in its details alone",
+      "users.watch",
+      details(403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+      { kind: "reauthorize", reason: "insufficient_scope" },
+    ],
+    [
+      "tells a missing scope in a header alone",
+      "users.watch",
+      answer(403, {}, { "WWW-Authenticate": 'Bearer realm="x", error="insufficient_scope"' }),
+      { kind: "reauthorize", reason: "insufficient_scope" },
+    ],
+    [
+      "speaks of a topic, but not about a watch",
+      "messages.list",
+      apiError(400, "invalidArgument", "Invalid topicName"),
+      { kind: "bad_request", reason: "invalidArgument" },
+    ],
+    [
+      "speaks of a quota where there is none",
+      "history.list",
+      answer(404, "Quota exceeded, or not found"),
+      { kind: "bad_request", reason: "http_404" },
+    ],
+    [
+      "speaks of a quota in passing",
+      "history.list",
+      apiError(403, "forbidden", "Not allowed to use this quota project"),
+      { kind: "misconfigured", reason: "forbidden" },
+    ],
+    [
+      "refuses in prose that names no quota",
+      "history.list",
+      answer(403, "Go away"),
+      { kind: "misconfigured", reason: "http_403" },
+    ],
+    [
+      "sits behind a front end that says 404 in prose",
+      "history.list",
+      answer(404, "no such host"),
+      { kind: "bad_request", reason: "http_404" },
+    ],
+    [
+      "sits behind a front end whose page an old client made its message",
+      "history.list",
+      Object.assign(new Error("<html>404</html>"), { code: 404 }),
+      { kind: "bad_request", reason: "html" },
+    ],
+    [
+      "sends a page with a 500",
+      "history.list",
+      answer(500, "<html></html>"),
+      { kind: "transient", reason: "http_500" },
+    ],
+    [
+      "sends white space",
+      "history.list",
+      answer(400, " \r\n"),
+      { kind: "transient", reason: "http_400" },
+    ],
+    [
+      "sends null for an error",
+      "history.list",
+      answer(400, { error: null }),
+      { kind: "bad_request", reason: "http_400" },
+    ],
+    [
+      "sends null in a list",
+      "history.list",
+      answer(400, [null]),
+      { kind: "bad_request", reason: "http_400" },
+    ],
+    [
+      "sends a number for a body",
+      "history.list",
+      answer(400, "5"),
+      { kind: "transient", reason: "http_400" },
+    ],
+    [
+      "answers within an answer that says 200",
+      "messages.get",
+      answer(200, { error: { code: 404, errors: [{ reason: "notFound" }] } }),
+      { kind: "gone" },
+    ],
+    [
+      "answers within a batch, of which this is a part",
+      "messages.get",
+      { error: { code: 404, errors: [{ reason: "notFound" }] } },
+      { kind: "gone" },
+    ],
+    [
+      "sends another code in the body than in the status, which counts",
+      "history.list",
+      answer(503, { error: { code: 404, errors: [{ reason: "notFound" }] } }),
+      { kind: "transient", reason: "notFound" },
+    ],
+    [
+      "is reached through a client that has no use for headers",
+      "history.list",
+      { response: { status: 404, data: { error: { code: 404 } }, headers: { get: "x" } } },
+      { kind: "history_expired" },
+    ],
+    [
+      "has a precondition in its status alone",
+      "history.list",
+      answer(400, { error: { code: 400, message: "", status: "FAILED_PRECONDITION" } }),
+      { kind: "transient", reason: "FAILED_PRECONDITION" },
+    ],
+    [
+      "has a precondition in the old words",
+      "history.list",
+      apiError(400, "failedPrecondition"),
+      { kind: "transient", reason: "failedPrecondition" },
+    ],
+    [
       "has a precondition that may pass",
       "history.list",
       apiError(400, "failedPrecondition", "Precondition check failed.", "FAILED_PRECONDITION"),
@@ -419,7 +602,7 @@ describe("the time to come back", () => {
   const AT_NOON = "2026-01-01T12:00:00.000Z";
 
   it("is read from a header, in seconds or as a date", () => {
-    expect(limited("90").retryAt).toEqual(new Date("2026-01-01T00:01:30.000Z"));
+    expect(limited(" 90 ").retryAt).toEqual(new Date("2026-01-01T00:01:30.000Z"));
     expect(limited("0").retryAt).toEqual(NOW);
     expect(limited("Thu, 01 Jan 2026 12:00:00 GMT").retryAt).toEqual(new Date(AT_NOON));
   });
@@ -590,6 +773,9 @@ describe("anything at all", () => {
         throw new TypeError("no");
       },
     });
+    const unreadable = { kind: "transient", reason: "unreadable" };
+    expect(classify("token.refresh", hostile, NOW)).toEqual(unreadable);
+    expect(classify("token.refresh", getter, NOW)).toEqual(unreadable);
     const endless: object = new Proxy(() => undefined, { get: () => endless });
     for (const input of [circle, hostile, getter, endless, null, undefined, 0, 5n, Symbol("x")]) {
       expect(classify("token.refresh", input, NOW).kind).toBe("transient");

@@ -237,6 +237,17 @@ describe("a key ring", () => {
     expect(problemsOf(ringText)).toEqual(problems);
   });
 
+  it("has at most 100 keys", () => {
+    const keys = (count: number) =>
+      Object.fromEntries(
+        Array.from({ length: count }, (_, i) => [`k${i}`, Buffer.alloc(32, i).toString("base64")]),
+      );
+    expect(problemsOf({ primary: "k0", keys: keys(100) })).toEqual([]);
+    expect(problemsOf({ primary: "k0", keys: keys(101) })).toEqual([
+      '"keys" has more than 100 keys',
+    ]);
+  });
+
   it("quotes nothing of what it refuses", () => {
     const secret = Buffer.alloc(32, 9).toString("base64");
     for (const ringText of [

@@ -174,7 +174,7 @@ function faultOf(thrown: Thrown): "timeout" | "network" | "unreadable" {
   return isNetwork ? "network" : "unreadable";
 }
 
-/** A code as Google writes them. Tokens and secrets have digits, so none passes for one. */
+/** A code as Google writes them: words, without the digits that tokens and secrets have. */
 function asCode(value: unknown): string | undefined {
   return typeof value === "string" &&
     value.length <= 64 &&

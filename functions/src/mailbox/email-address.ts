@@ -1,4 +1,4 @@
-/** An e-mail address as Google names a mailbox, in lower case. Not a key: addresses change hands. */
+/** An address as Google names a mailbox, in lower case. Not a key: addresses change hands. */
 export type EmailAddress = string & { readonly __brand: "EmailAddress" };
 
 /** RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain, and the `@`. */

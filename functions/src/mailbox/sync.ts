@@ -113,10 +113,10 @@ async function listOnce(run: Run): Promise<Listing> {
     const { records, nextPageToken, head } = answer.value;
     if (isAfter(start, head)) return { kind: "expired", from: start, reason: "history_rewound" };
 
-    const unpublished = unknownTo(run.user, records);
-    const failed = await publishRecords(run, unpublished, upTo);
+    const unknown = unknownTo(run.user, records);
+    const failed = await publishRecords(run, records, unknown, upTo);
     if (failed !== undefined) return ended(failed);
-    const page = unpublished.map(({ historyId }) => historyId);
+    const page = [...unknown];
     fresh.push(...page);
     upTo = maxHistoryId(upTo, ...records.map(({ historyId }) => historyId));
     run.pages += 1;
@@ -136,18 +136,16 @@ function ended(outcome: SyncOutcome): Listing {
 }
 
 /** Records that have not been published: after the cursor, and not among the recent ones. */
-function unknownTo(user: User, records: readonly HistoryRecord[]): HistoryRecord[] {
+function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId> {
   const known = readRecords(progressOf(user));
-  return records.filter(({ historyId }) => {
-    if (!isAfter(historyId, user.historyId) || known.has(historyId)) return false;
-    known.add(historyId);
-    return true;
-  });
+  const ids = records.map(({ historyId }) => historyId);
+  return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
 }
 
 async function publishRecords(
   run: Run,
   records: readonly HistoryRecord[],
+  unknown: ReadonlySet<HistoryId>,
   after: HistoryId,
 ): Promise<SyncOutcome | undefined> {
   const { services, user } = run;
@@ -155,13 +153,11 @@ async function publishRecords(
   const events: (Change | Gap)[] = [];
   let previous = after;
   for (const record of records) {
-    events.push(...toChanges(record, previous, since, services.changeFilter));
+    if (unknown.has(record.historyId)) {
+      events.push(...toChanges(record, previous, since, services.changeFilter));
+      logUnreadable(run, record);
+    }
     previous = record.historyId;
-    if (!record.unreadable) continue;
-    services.log.error("history_record_unreadable", "a history record is told as a gap", {
-      userId: user.id,
-      historyId: record.historyId,
-    });
   }
   if (events.length === 0) return undefined;
   try {
@@ -173,6 +169,14 @@ async function publishRecords(
   run.changes += events.length;
   run.unkept.push(...events);
   return undefined;
+}
+
+function logUnreadable({ services, user }: Run, { historyId, unreadable }: HistoryRecord): void {
+  if (!unreadable) return;
+  services.log.error("history_record_unreadable", "a history record is told as a gap", {
+    userId: user.id,
+    historyId,
+  });
 }
 
 /** The checkpoint of a page that others follow; an outcome when the run ends with it. */

@@ -1,0 +1,488 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openBrowser } from "../support/browser.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+
+const ADA = "ada@example.com";
+const BOB = "bob@example.com";
+const DAY_MS = 24 * 3_600_000;
+
+describe("connecting a mailbox", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  it("stores the user under Google's sub, watched and due, with the cursor from the watch", async () => {
+    const { status, page } = await scenario.connect(ADA);
+    expect(status).toBe(200);
+    expect(page).toContain(ADA);
+    const truth = scenario.emulator.account(ADA);
+    const user = scenario.stored(ADA);
+    expect(user).toMatchObject({
+      id: truth.sub,
+      emailAddress: ADA,
+      status: "active",
+      historyId: truth.historyId,
+      grant: { generation: 1 },
+      watch: { failures: 0, expiresAt: new Date(truth.watches[0]?.expiration ?? 0) },
+    });
+    expect(user.watch.renewAt).toBeInstanceOf(Date);
+    expect(user.sync.dueReason).toBe("quiet");
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-id"])).toEqual([
+      `${truth.sub}/connected/1`,
+    ]);
+    expect(user.followUp).toEqual({ announced: { status: "active", generation: 1 }, failures: 0 });
+  });
+
+  it("asks Google for the narrowest scopes, offline, with PKCE, state and nonce", async () => {
+    const response = await openBrowser().get(`${scenario.publicUrl}/start`);
+    const { searchParams } = new URL(response.headers.get("location") ?? "");
+    expect(Object.fromEntries(searchParams)).toEqual({
+      client_id: scenario.config.oauth.clientId,
+      redirect_uri: `${scenario.publicUrl}/callback`,
+      response_type: "code",
+      scope: "openid email https://www.googleapis.com/auth/gmail.metadata",
+      access_type: "offline",
+      include_granted_scopes: "true",
+      prompt: "consent",
+      state: expect.stringMatching(/^[\w-]{43}$/),
+      nonce: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/),
+      code_challenge_method: "S256",
+    });
+  });
+
+  it("keeps nothing when a box is left unticked, and ends the grant at Google", async () => {
+    const { status, page } = await scenario.connect(ADA, {
+      untick: ["https://www.googleapis.com/auth/gmail.metadata"],
+    });
+    expect(status).toBe(400);
+    expect(page).toContain("One permission is missing");
+    expect(scenario.users.dump().users).toEqual([]);
+    expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
+  });
+
+  it("says so when the person declines", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const back = await scenario.emulator.consent(start.headers.get("location") ?? "", {
+      account: ADA,
+      decline: true,
+    });
+    const response = await browser.get(back);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain("You did not allow access");
+    expect(scenario.emulator.countCalls("token.code")).toBe(0);
+  });
+
+  it("refuses a callback in another browser, with another state, or from another issuer", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const back = await scenario.emulator.consent(start.headers.get("location") ?? "", {
+      account: ADA,
+    });
+    const altered = (change: (params: URLSearchParams) => void) => {
+      const url = new URL(back);
+      change(url.searchParams);
+      return url.href;
+    };
+    const state = new URL(back).searchParams.get("state") ?? "";
+    const flipped = `${state.slice(0, -1)}${state.endsWith("A") ? "B" : "A"}`;
+    const refused = [
+      await openBrowser().get(back),
+      await browser.get(altered((params) => params.set("state", flipped))),
+      await browser.get(altered((params) => params.delete("state"))),
+      await browser.get(altered((params) => params.set("iss", "https://evil.example"))),
+      await browser.get(altered((params) => params.append("code", "another"))),
+    ];
+    expect(refused.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
+    expect(scenario.emulator.countCalls("token.code")).toBe(0);
+    expect(scenario.users.dump().users).toEqual([]);
+    // What was refused burnt nothing: the real answer still works, once.
+    expect((await browser.get(back)).status).toBe(200);
+    expect((await browser.get(back)).status).toBe(400);
+    expect(scenario.emulator.countCalls("token.code")).toBe(1);
+  });
+
+  it("refuses a callback that comes after ten minutes", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const back = await scenario.emulator.consent(start.headers.get("location") ?? "", {
+      account: ADA,
+    });
+    scenario.clock.advance(10 * 60_000);
+    expect((await browser.get(back)).status).toBe(400);
+    expect(scenario.emulator.countCalls("token.code")).toBe(0);
+  });
+
+  it("refuses an ID token that answers another authorization", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const url = new URL(start.headers.get("location") ?? "");
+    url.searchParams.set("nonce", "a".repeat(43));
+    const back = await scenario.emulator.consent(url.href, { account: ADA });
+    const response = await browser.get(back);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain("could not verify");
+    expect(scenario.users.dump().users).toEqual([]);
+  });
+
+  it("refuses the code when somebody else's verifier would be needed", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const url = new URL(start.headers.get("location") ?? "");
+    url.searchParams.set("code_challenge", "b".repeat(43));
+    const back = await scenario.emulator.consent(url.href, { account: ADA });
+    expect((await browser.get(back)).status).toBe(400);
+    expect(scenario.users.dump().users).toEqual([]);
+  });
+
+  it("keeps the grant when the watch fails for our own reason, and says that changes follow", async () => {
+    const topic = scenario.config.gmail.topic;
+    scenario.emulator.setTopicPublishing(topic, "forbidden");
+    const { status, page } = await scenario.connect(ADA);
+    expect(status).toBe(200);
+    expect(page).toContain("begin to arrive shortly");
+    expect(scenario.stored(ADA)).toMatchObject({
+      status: "active",
+      historyId: scenario.emulator.account(ADA).historyId,
+    });
+
+    scenario.emulator.setTopicPublishing(topic, "allowed");
+    scenario.clock.advance(60_000);
+    expect(await scenario.runSchedule("watchRenewal")).toBe(204);
+    expect(scenario.emulator.account(ADA).watches).toHaveLength(1);
+  });
+
+  it("does not connect an account without a mailbox", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    scenario.emulator.setMailService(ADA, "off");
+    const { status, page } = await scenario.connect(ADA, { exists: true });
+    expect(status).toBe(400);
+    expect(page).toContain("has no Gmail mailbox");
+    expect(scenario.users.dump().users).toEqual([]);
+  });
+
+  it("updates the user when the same account connects again, and keeps the cursor", async () => {
+    await scenario.connect(ADA);
+    const before = scenario.stored(ADA);
+    scenario.emulator.loseNotifications();
+    scenario.emulator.deliver(ADA);
+    const { page } = await scenario.connect(ADA, { exists: true });
+    expect(page).toContain("is connected");
+    expect(scenario.users.dump().users).toHaveLength(1);
+    expect(scenario.stored(ADA).grant.generation).toBe(2);
+    expect(scenario.stored(ADA).historyId).toBe(before.historyId);
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-type"])).toEqual([
+      "mailbox.connected",
+      "mailbox.message.added",
+      "mailbox.connected",
+    ]);
+  });
+
+  it("gives an address that moved to another account to its new holder", async () => {
+    await scenario.connect(ADA);
+    const old = scenario.stored(ADA);
+    const moved = scenario.emulator.moveAddress(ADA);
+    await scenario.connect(ADA, { exists: true });
+    const users = scenario.users.dump().users;
+    expect(users.find(({ id }) => id === old.id)).toMatchObject({
+      status: "disconnected",
+      statusReason: "address_moved",
+    });
+    expect(users.find(({ id }) => id === moved.sub)).toMatchObject({ status: "active" });
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(
+      scenario.users.dump().users.find(({ id }) => id === old.id)?.grant.refreshToken,
+    ).toBeUndefined();
+  });
+
+  it("sends the person back to the application only where it is allowed", async () => {
+    const refused = await openBrowser().get(
+      `${scenario.publicUrl}/start?return_to=https://evil.example/`,
+    );
+    expect(refused.status).toBe(400);
+    expect(refused.headers.get("location")).toBeNull();
+  });
+});
+
+describe("a revoked grant", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  /** The link that subscribers were given. */
+  const linkOf = (email: string) => {
+    const event = scenario
+      .events(email)
+      .find(({ attributes }) => attributes["ce-type"] === "mailbox.reauthorization_required");
+    return String(event?.json["reauthorizeUrl"]);
+  };
+
+  async function reauthorize(email: string, as = email, link = linkOf(email)) {
+    const browser = openBrowser();
+    expect((await browser.get(link)).status).toBe(200);
+    const started = await browser.post(link, {});
+    const to = started.headers.get("location") ?? "";
+    const response = await browser.get(await scenario.emulator.consent(to, { account: as }));
+    return {
+      asked: new URL(to).searchParams,
+      status: response.status,
+      page: await response.text(),
+    };
+  }
+
+  it("P7: flags exactly that user, announces it once, and costs nothing any more", async () => {
+    await scenario.connect(ADA);
+    await scenario.connect(BOB);
+    scenario.emulator.changePassword(ADA);
+    scenario.emulator.resetCalls();
+    scenario.emulator.deliver(ADA);
+    scenario.emulator.deliver(BOB);
+    await scenario.settled();
+
+    const user = scenario.stored(ADA);
+    expect(user).toMatchObject({
+      status: "reauthorization_required",
+      statusReason: "invalid_grant",
+      followUp: { announced: { status: "reauthorization_required", generation: 1 } },
+    });
+    expect(user.grant).not.toHaveProperty("refreshToken");
+    expect(user.grant).not.toHaveProperty("accessToken");
+    expect(user.watch).not.toHaveProperty("renewAt");
+    expect(user.sync).not.toHaveProperty("dueAt");
+    expect(scenario.stored(BOB).status).toBe("active");
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-id"])).toEqual([
+      `${user.id}/connected/1`,
+      `${user.id}/reauthorization_required/1`,
+    ]);
+
+    scenario.emulator.resetCalls();
+    for (let day = 0; day < 9; day++) {
+      scenario.emulator.deliver(ADA);
+      await scenario.settled();
+      scenario.clock.advance(DAY_MS);
+      expect(await scenario.runSchedule("watchRenewal")).toBe(204);
+      expect(await scenario.runSchedule("mailboxReconciliation")).toBe(204);
+    }
+    expect(scenario.emulator.countCalls(undefined, ADA)).toBe(0);
+    const announced = scenario.topic.published.filter(
+      ({ attributes }) => attributes["ce-id"] === `${user.id}/reauthorization_required/1`,
+    );
+    expect(announced).toHaveLength(1);
+  });
+
+  it("P8: is renewed in one click, resumes from the kept cursor and says what it recovered", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    scenario.emulator.changePassword(ADA);
+    const missed = [1, 2, 3].map(() => scenario.emulator.deliver(ADA));
+    await scenario.settled();
+    scenario.clock.advance(3 * DAY_MS);
+
+    const { asked, status, page } = await reauthorize(ADA);
+    expect(asked.get("login_hint")).toBe(ADA);
+    expect(status).toBe(200);
+    expect(page).toContain("3 changes that were made meanwhile have been delivered.");
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
+    const events = scenario.events(ADA);
+    expect(
+      events.slice(-4).map(({ attributes, json }) => json["messageId"] ?? attributes["ce-id"]),
+    ).toEqual([
+      ...missed.map(({ messageId }) => messageId),
+      `${scenario.stored(ADA).id}/connected/2`,
+    ]);
+    expect(events.at(-1)?.json).toMatchObject({ generation: 2, recoveredChanges: 3 });
+  });
+
+  it("lets a link work once, for one account, for seven days", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.createAccount({ email: BOB });
+    scenario.emulator.revokeAccess(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const link = linkOf(ADA);
+
+    const wrong = await reauthorize(ADA, BOB);
+    expect(wrong.status).toBe(403);
+    expect(wrong.page).toContain("another Google account");
+    expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+    expect(scenario.emulator.account(BOB).refreshTokens).toEqual([]);
+
+    scenario.clock.advance(7 * DAY_MS + 1);
+    expect((await openBrowser().get(link)).status).toBe(410);
+    scenario.clock.advance(-8 * DAY_MS);
+    expect((await reauthorize(ADA)).status).toBe(200);
+    expect((await openBrowser().get(link)).status).toBe(410);
+    expect((await openBrowser().get(`${link.slice(0, -2)}AA`)).status).toBe(410);
+  });
+
+  it("does not end the live grant of somebody who opens another person's link", async () => {
+    await scenario.connect(ADA);
+    await scenario.connect(BOB);
+    scenario.emulator.changePassword(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect((await reauthorize(ADA, BOB)).status).toBe(403);
+    scenario.emulator.deliver(BOB);
+    await scenario.settled();
+    expect(scenario.stored(BOB).status).toBe("active");
+    expect(scenario.events(BOB).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
+  });
+
+  it("P6: a wrong client secret, 50 users and 50 notifications flag nobody", async () => {
+    const emails = Array.from({ length: 50 }, (_, index) => `user${index}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    scenario.clock.advance(2 * 3_600_000);
+    const { clientId, clientSecret } = scenario.config.oauth;
+    scenario.emulator.setClientSecret(clientId, "GOCSPX-rotated-by-somebody");
+    for (const email of emails) scenario.emulator.deliver(email);
+    await scenario.settled();
+    await scenario.runSchedule("mailboxReconciliation");
+
+    const users = scenario.users.dump().users;
+    expect(new Set(users.map(({ status }) => status))).toEqual(new Set(["active"]));
+    expect(users.every(({ sync }) => sync.dueAt !== undefined)).toBe(true);
+    expect(scenario.logged("misconfigured").length).toBeGreaterThan(0);
+
+    scenario.emulator.setClientSecret(clientId, clientSecret);
+    scenario.clock.advance(20 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    for (const email of emails) {
+      expect(scenario.events(email).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
+    }
+  });
+
+  it("P6: a missing topic permission, a disabled API and server errors flag nobody", async () => {
+    await scenario.connect(ADA);
+    const faults = [
+      () => scenario.emulator.setGmailApi("disabled"),
+      () => scenario.emulator.setGmailApi("enabled"),
+      () => scenario.emulator.setTopicPublishing(scenario.config.gmail.topic, "forbidden"),
+    ];
+    for (const fault of faults) {
+      fault();
+      scenario.clock.advance(2 * DAY_MS);
+      scenario.emulator.deliver(ADA);
+      await scenario.settled();
+      await scenario.runSchedule("watchRenewal");
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(ADA).status).toBe("active");
+    }
+  });
+
+  it("P7: a late failure of an old grant never flags a newer one", async () => {
+    await scenario.connect(ADA);
+    scenario.clock.advance(2 * 3_600_000);
+    scenario.emulator.changePassword(ADA);
+    const held = scenario.emulator.faults.hold("token.refresh");
+    scenario.emulator.deliver(ADA);
+    await held.arrived;
+    // While the old grant's refresh is under way, the person connects again.
+    const browser = openBrowser();
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const to = start.headers.get("location") ?? "";
+    const connecting = browser.get(await scenario.emulator.consent(to, { account: ADA }));
+    const stored = async () => {
+      for (;;) {
+        if (scenario.stored(ADA).grant.generation === 2) return;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await stored();
+    held.release();
+    expect((await connecting).status).toBe(200);
+    await scenario.settled();
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-type"])).toEqual([
+      "mailbox.connected",
+      "mailbox.message.added",
+      "mailbox.connected",
+    ]);
+  });
+
+  it("flags an unavailable mailbox with its own status, probes it slowly, and resumes", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setMailService(ADA, "off");
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.stored(ADA)).toMatchObject({
+      status: "mailbox_unavailable",
+      statusReason: "mail_service_not_enabled",
+    });
+    scenario.emulator.resetCalls();
+    scenario.clock.advance(DAY_MS / 2);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.emulator.countCalls(undefined, ADA)).toBe(0);
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBe(1);
+    expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+
+    scenario.emulator.setMailService(ADA, "on");
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).status).toBe("active");
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-type"])).toContain(
+      "mailbox.message.added",
+    );
+  });
+});
+
+describe("disconnecting", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  const csrfOf = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+
+  it("stops the watch, revokes at Google, removes the tokens and announces it", async () => {
+    const { browser, page } = await scenario.connect(ADA);
+    const response = await browser.post(`${scenario.publicUrl}/disconnect`, { csrf: csrfOf(page) });
+    expect(response.status).toBe(200);
+    const user = scenario.stored(ADA);
+    expect(user).toMatchObject({ status: "disconnected", statusReason: "user_request" });
+    expect(user.grant).not.toHaveProperty("refreshToken");
+    expect(user.followUp.dueAt).toBeUndefined();
+    const { refreshTokens, accessTokens } = scenario.emulator.account(ADA);
+    expect([...refreshTokens, ...accessTokens]).toEqual([]);
+    expect(scenario.emulator.countCalls("users.stop", ADA)).toBe(1);
+    expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${user.id}/disconnected/1`);
+  });
+
+  it("needs the session, its token and our own page", async () => {
+    const { browser, page } = await scenario.connect(ADA);
+    const url = `${scenario.publicUrl}/disconnect`;
+    const csrf = csrfOf(page);
+    expect((await openBrowser().post(url, { csrf })).status).toBe(400);
+    expect((await browser.post(url, {})).status).toBe(403);
+    expect((await browser.post(url, { csrf }, "https://evil.example")).status).toBe(403);
+    expect((await browser.get(url)).status).toBe(405);
+    expect(scenario.stored(ADA).status).toBe("active");
+  });
+
+  it("is finished later when Google does not answer", async () => {
+    const { browser, page } = await scenario.connect(ADA);
+    scenario.emulator.faults.failNext({ method: "revoke", count: 1, status: 503 });
+    await browser.post(`${scenario.publicUrl}/disconnect`, { csrf: csrfOf(page) });
+    expect(scenario.stored(ADA)).toMatchObject({ status: "disconnected" });
+    expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
+    scenario.clock.advance(6 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
+    expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+  });
+});
