@@ -7,35 +7,35 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * Everything that can be set, read once. All of it comes from environment variables; an empty one
  * counts as not set.
  *
- * | variable                     | default          | what it says                                          |
- * | ---------------------------- | ---------------- | ----------------------------------------------------- |
- * | `GOOGLE_CLOUD_PROJECT`       | required         | the project we run in                                 |
- * | `GMAIL_TOPIC`                | required         | full name; where Gmail publishes notifications        |
- * | `CHANGES_TOPIC`              | required         | short or full name; where we publish changes          |
- * | `PUBLIC_URL`                 | required         | where `connect` is; https, or http on loopback        |
- * | `OAUTH_CLIENT_ID`            | required         | the OAuth client, of the project that owns the topic  |
- * | `OAUTH_CLIENT_SECRET`        | required         | its secret                                            |
- * | `TOKEN_KEYS`                 | required         | the key ring, see `grant/sealing.ts`                  |
- * | `TOKEN_KEYS_KMS_KEY`         | none             | the Cloud KMS key that `TOKEN_KEYS` is encrypted with |
- * | `GMAIL_SCOPES`               | `gmail.metadata` | list; `openid email` are asked for in any case        |
- * | `WATCH_LABEL_IDS`            | all mail         | list; limits the watch and what is published          |
- * | `RETURN_TO_ORIGINS`          | none             | list; origins that `return_to` may name               |
- * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more             |
- * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; needs `NOTICE_FROM`              |
- * | `NOTICE_FROM`                | none             | the sender of mail to people                          |
- * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are also written there           |
- * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too                      |
- * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port that stands for all of Google      |
- * | `HISTORY_SETTLE_MS`          | 2 minutes        | how long a position stays unsettled after it was read |
- * | `RECONCILE_AFTER_MS`         | 6 hours          | how long a mailbox may be quiet before it is synced   |
- * | `WATCH_RENEW_AFTER_MS`       | 24 hours         | how long a watch stands before it is renewed          |
- * | `SYNC_PAGES_MAX`             | 40               | pages of history in one run                           |
- * | `SYNC_TIME_MS_MAX`           | 50 seconds       | time of one run                                       |
- * | `RENEWAL_CONCURRENCY`        | 8                | watches that are renewed at a time                    |
- * | `RENEWAL_TIME_MS_MAX`        | 8 minutes        | time of one renewal run, which starts every 10        |
- * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes that are reconciled at a time               |
- * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | time of one reconciliation run, one every minute      |
- * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below              |
+ * | variable                     | default          | what it says                               |
+ * | ---------------------------- | ---------------- | ------------------------------------------ |
+ * | `GOOGLE_CLOUD_PROJECT`       | required         | the project we run in                      |
+ * | `GMAIL_TOPIC`                | required         | where Gmail publishes; full name           |
+ * | `CHANGES_TOPIC`              | required         | where we publish; short or full name       |
+ * | `PUBLIC_URL`                 | required         | of `connect`; https, or http on loopback   |
+ * | `OAUTH_CLIENT_ID`            | required         | of the project that owns `GMAIL_TOPIC`     |
+ * | `OAUTH_CLIENT_SECRET`        | required         | its secret                                 |
+ * | `TOKEN_KEYS`                 | required         | the key ring: `grant/sealing.ts`           |
+ * | `TOKEN_KEYS_KMS_KEY`         | none             | the KMS key that encrypted `TOKEN_KEYS`    |
+ * | `GMAIL_SCOPES`               | `gmail.metadata` | list; beside `openid email`                |
+ * | `WATCH_LABEL_IDS`            | all mail         | list; what is watched and published        |
+ * | `RETURN_TO_ORIGINS`          | none             | list; where `return_to` may lead           |
+ * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
+ * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
+ * | `NOTICE_FROM`                | none             | the sender of mail to people               |
+ * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are written there too |
+ * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too           |
+ * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port in place of Google      |
+ * | `HISTORY_SETTLE_MS`          | 2 minutes        | until a position that was read is settled  |
+ * | `RECONCILE_AFTER_MS`         | 6 hours          | until a quiet mailbox is synced            |
+ * | `WATCH_RENEW_AFTER_MS`       | 24 hours         | until a watch is renewed                   |
+ * | `SYNC_PAGES_MAX`             | 40               | pages of history in one run                |
+ * | `SYNC_TIME_MS_MAX`           | 50 seconds       | of one run                                 |
+ * | `RENEWAL_CONCURRENCY`        | 8                | watches renewed at a time                  |
+ * | `RENEWAL_TIME_MS_MAX`        | 8 minutes        | of one run; one starts every 10            |
+ * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes reconciled at a time             |
+ * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | of one run; one starts every minute        |
+ * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below   |
  *
  * Lists are separated by spaces or commas.
  */

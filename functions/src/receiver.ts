@@ -1,6 +1,7 @@
 import type { Clock, Random } from "./clock.ts";
 import { toStoredChange } from "./changes/cloud-event.ts";
 import type { Config } from "./config.ts";
+import { type Circuit, createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
@@ -65,7 +66,8 @@ export function createReceiver(
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
 ): Receiver {
-  const { gmail, oauth, clock, log, randomBytes } = surroundings;
+  const { clock, log, randomBytes } = surroundings;
+  const { gmail, oauth } = guarded(surroundings, createCircuit(clock, log));
   const { projectId, publicUrl } = config;
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
@@ -87,6 +89,8 @@ export function createReceiver(
 
     listHistory: gmail.listHistory,
     getHead: gmail.getHead,
+    listMessages: gmail.listMessages,
+    getInternalDate: gmail.getInternalDate,
     watch: (accessToken) =>
       gmail.watch(accessToken, config.gmail.topic, config.gmail.watchLabelIds),
     stop: gmail.stop,
@@ -107,6 +111,7 @@ export function createReceiver(
     },
     renewAfterMs: config.renewal.afterMs,
     renewal: config.renewal,
+    unitsPerMinute: config.gmail.unitsPerMinute,
     reconciliation: config.reconciliation,
     report: (user, outcome) => reportSync(log, outcome, { userId: user.id }),
 
@@ -126,5 +131,21 @@ export function createReceiver(
     connect: (request, traced) => connect(request, traced, services),
     securityEvent,
     http: { publicUrl, projectId, log },
+  };
+}
+
+/** The calls that are made in the background, behind a circuit; a person's own are always tried. */
+function guarded({ gmail, oauth }: Surroundings, circuit: Circuit): { gmail: Gmail; oauth: OAuth } {
+  return {
+    gmail: {
+      ...gmail,
+      listHistory: (...args) => circuit.call("history.list", () => gmail.listHistory(...args)),
+      getHead: (...args) => circuit.call("users.getProfile", () => gmail.getHead(...args)),
+      watch: (...args) => circuit.call("users.watch", () => gmail.watch(...args)),
+    },
+    oauth: {
+      ...oauth,
+      refresh: (...args) => circuit.call("token.refresh", () => oauth.refresh(...args)),
+    },
   };
 }

@@ -10,7 +10,14 @@ import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
 import type { Log } from "./log.ts";
-import { type Revision, type User, type UserPatch, type UserStore, parseUserId } from "./user.ts";
+import {
+  type FlagAllowance,
+  type Revision,
+  type User,
+  type UserPatch,
+  type UserStore,
+  parseUserId,
+} from "./user.ts";
 
 /** gRPC status codes with which Firestore refuses a conditional write that was not applied. */
 const REFUSED = new Set<unknown>([
@@ -73,6 +80,28 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       }
     },
 
+    async flag(user, patch, allowance) {
+      const document = users.doc(user.id);
+      const counter = db.collection("fleet").doc("flagging");
+      return db.runTransaction(async (transaction) => {
+        const [stored, counted] = await transaction.getAll(document, counter);
+        const isSame =
+          stored?.updateTime !== undefined && toRevision(stored.updateTime) === user.revision;
+        if (!isSame) return "refused";
+        const minutes = recentMinutes(counted?.get("minutes"), allowance);
+        const flagged = Object.values(minutes).reduce((sum, count) => sum + count, 0);
+        if (flagged >= allowance.min) {
+          // Only active users are due: the index entries of one due list count them.
+          const active = await users.where("sync.dueAt", ">", new Timestamp(0, 0)).count().get();
+          if (flagged >= allowance.share * active.data().count) return "guarded";
+        }
+        const minute = String(Math.floor(allowance.now.getTime() / MINUTE_MS));
+        transaction.update(document, encode(patch));
+        transaction.set(counter, { minutes: { ...minutes, [minute]: (minutes[minute] ?? 0) + 1 } });
+        return "written";
+      });
+    },
+
     async authorize(id, make, moved) {
       const document: DocumentReference = users.doc(id);
       const displaced = await db.runTransaction(async (transaction) => {
@@ -98,6 +127,15 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
 /** Dates become timestamps by themselves; everything else is stored as it is. */
 function encode(patch: UserPatch): DocumentData {
   return patch;
+}
+
+const MINUTE_MS = 60_000;
+
+/** The users flagged in each minute of the window. */
+function recentMinutes(stored: unknown, { now, windowMs }: FlagAllowance): Record<string, number> {
+  const minutes = z.record(z.string(), COUNT).safeParse(stored).data ?? {};
+  const first = Math.floor((now.getTime() - windowMs) / MINUTE_MS);
+  return Object.fromEntries(Object.entries(minutes).filter(([minute]) => Number(minute) > first));
 }
 
 function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
@@ -151,7 +189,17 @@ const DOCUMENT = z.object({
       z.object({ historyId: HISTORY_ID, at: DATE, isHead: z.literal(true).exactOptional() }),
     ),
     syncedAt: DATE.exactOptional(),
-    recovery: z.object({ toHistoryId: HISTORY_ID, since: DATE }).exactOptional(),
+    recovery: z
+      .object({
+        fromHistoryId: HISTORY_ID,
+        toHistoryId: HISTORY_ID,
+        reason: z.enum(["history_expired", "history_rewound"]),
+        since: DATE,
+        listing: COUNT,
+        pages: z.array(z.object({ token: z.string().exactOptional(), firstMessageId: z.string() })),
+        isWalked: z.boolean(),
+      })
+      .exactOptional(),
   }),
   followUp: z.object({
     dueAt: DATE.exactOptional(),

@@ -43,11 +43,28 @@ export interface ReadPosition {
   isHead?: true;
 }
 
+/** A page of `messages.list`, as it was when it was walked over. */
+export interface WalkedPage {
+  /** Absent: the first page. */
+  token?: string;
+  /** Its newest message: pages shift while mail arrives, and this tells how far. */
+  firstMessageId: string;
+}
+
 /** How far an expired history has been made good. */
 export interface Recovery {
+  fromHistoryId: HistoryId;
   /** The head pinned before anything was listed: the cursor once the recovery is complete. */
   toHistoryId: HistoryId;
+  reason: "history_expired" | "history_rewound";
+  /** The last sync before: what is older has been told. */
   since: Date;
+  /** Which listing is under way, where there is one for each watched label. */
+  listing: number;
+  /** Newest first. Walked over from the newest, published from the oldest. */
+  pages: readonly WalkedPage[];
+  /** The walk has reached a message from before `since`, or the end. */
+  isWalked: boolean;
 }
 
 export interface Sync {
@@ -103,6 +120,16 @@ export interface StoredChange {
 /** The three lists of due work, each one indexed timestamp. */
 export type DueList = "watch.renewAt" | "sync.dueAt" | "followUp.dueAt";
 
+/** How many users may be flagged before that is taken for our own mistake. */
+export interface FlagAllowance {
+  now: Date;
+  windowMs: number;
+  /** Always allowed within a window. */
+  min: number;
+  /** Allowed within a window, as a part of the active users. */
+  share: number;
+}
+
 export interface UserStore {
   find(id: UserId): Promise<User | undefined>;
 
@@ -122,6 +149,16 @@ export interface UserStore {
     patch: UserPatch,
     changes?: readonly StoredChange[],
   ): Promise<"written" | "refused">;
+
+  /**
+   * Like `update`, and counts it, in one transaction. `guarded`: as many users as allowed were
+   * flagged within the window, so nothing was written.
+   */
+  flag(
+    user: User,
+    patch: UserPatch,
+    allowance: FlagAllowance,
+  ): Promise<"written" | "refused" | "guarded">;
 
   /**
    * Stores a new authorization in one transaction: `make` gets the stored user, if any, and

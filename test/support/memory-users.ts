@@ -13,6 +13,8 @@ export interface MemoryUsers extends UserStore {
   dump(): { users: User[]; changes: Record<string, StoredChange[]> };
   /** Documents read and written, as Firestore would bill them. */
   operations: { reads: number; writes: number };
+  /** As an operator would delete the document; changes below it stay. */
+  remove(id: UserId): void;
 }
 
 export function memoryUsers(): MemoryUsers {
@@ -20,6 +22,8 @@ export function memoryUsers(): MemoryUsers {
   const changes = new Map<UserId, Map<string, StoredChange>>();
   const operations = { reads: 0, writes: 0 };
   let writes = 0;
+  /** The minutes in which users were flagged. */
+  let flagged: number[] = [];
 
   function read(user: User | undefined): User | undefined {
     operations.reads += 1;
@@ -40,6 +44,7 @@ export function memoryUsers(): MemoryUsers {
 
   return {
     operations,
+    remove: (id) => void users.delete(id),
     find: (id) => Promise.resolve(read(users.get(id))),
     findByEmailAddress: (address) => Promise.resolve(read(holders(address)[0])),
 
@@ -63,6 +68,22 @@ export function memoryUsers(): MemoryUsers {
       const own = changes.get(user.id) ?? new Map<string, StoredChange>();
       for (const change of kept) own.set(change.id.replaceAll("/", ":"), structuredClone(change));
       changes.set(user.id, own);
+      return Promise.resolve("written");
+    },
+
+    flag(user, patch, { now, windowMs, min, share }) {
+      const stored = users.get(user.id);
+      if (stored === undefined || stored.revision !== user.revision) {
+        return Promise.resolve("refused");
+      }
+      const first = Math.floor((now.getTime() - windowMs) / 60_000);
+      flagged = flagged.filter((minute) => minute > first);
+      const active = [...users.values()].filter(({ sync }) => sync.dueAt !== undefined).length;
+      if (flagged.length >= min && flagged.length >= share * active) {
+        return Promise.resolve("guarded");
+      }
+      flagged.push(Math.floor(now.getTime() / 60_000));
+      write({ ...stored, ...patch });
       return Promise.resolve("written");
     },
 

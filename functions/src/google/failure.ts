@@ -79,7 +79,7 @@ function classifyAnswer(call: Call, answer: Answer, now: Date): Failure {
   }
 }
 
-/** Redirects and stray successes, timeouts (408, 499), faults of a server: no answer that stands. */
+/** Redirects, stray successes, timeouts (408, 499), faults of a server: no answer that stands. */
 function isPassing(status: number): boolean {
   return status < 400 || status >= 500 || status === 408 || status === 499;
 }

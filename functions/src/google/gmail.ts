@@ -6,6 +6,7 @@ import type {
   HistoryMessage,
   HistoryPage,
   HistoryRecord,
+  MessagePage,
 } from "../mailbox/history.ts";
 import { FailedCall } from "./failed-call.ts";
 import { type Call, classify } from "./failure.ts";
@@ -22,14 +23,25 @@ export interface Gmail {
   listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
   /** `users.getProfile`, of which only the head is used. */
   getHead(accessToken: string): Promise<HistoryId>;
+  /**
+   * `users.messages.list`, one page of 500 at most, newest first, spam and trash among them.
+   * Without `q`, which Gmail refuses to whoever has allowed `gmail.metadata`.
+   */
+  listMessages(
+    accessToken: string,
+    page: { token?: string | undefined; labelId?: string | undefined },
+  ): Promise<MessagePage>;
+  /** `users.messages.get` with `format=minimal`, of which only `internalDate` is used. */
+  getInternalDate(accessToken: string, messageId: string): Promise<Date>;
   /** `users.watch`; makes Gmail notify once at once. */
   watch(accessToken: string, topicName: string, labelIds: readonly string[]): Promise<WatchAnswer>;
   /** `users.stop`; notifications may still come for some minutes. */
   stop(accessToken: string): Promise<void>;
 }
 
-/** Gmail's own maximum. */
+/** Gmail's own maxima. */
 const HISTORY_PAGE_SIZE = 500;
+const MESSAGES_PAGE_SIZE = 500;
 /** One call; the whole run has its own limit. */
 const CALL_TIMEOUT_MS = 20_000;
 const ME = "me";
@@ -69,6 +81,30 @@ export function gmailClient(rootUrl: string, clock: Clock): Gmail {
         return readHistoryId("users.getProfile", data.historyId);
       }),
 
+    listMessages: (accessToken, { token, labelId }) =>
+      attempt("messages.list", async () => {
+        const { data } = await users.messages.list(
+          {
+            userId: ME,
+            maxResults: MESSAGES_PAGE_SIZE,
+            includeSpamTrash: true,
+            ...(labelId !== undefined && { labelIds: [labelId] }),
+            ...(token !== undefined && { pageToken: token }),
+          },
+          as(accessToken),
+        );
+        return toMessagePage(data);
+      }),
+
+    getInternalDate: (accessToken, messageId) =>
+      attempt("messages.get", async () => {
+        const { data } = await users.messages.get(
+          { userId: ME, id: messageId, format: "minimal" },
+          as(accessToken),
+        );
+        return toInternalDate(data);
+      }),
+
     watch: (accessToken, topicName, labelIds) =>
       attempt("users.watch", async () => {
         const filter =
@@ -101,7 +137,22 @@ function readHistoryId(call: Call, value: unknown): HistoryId {
   return historyId;
 }
 
-function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
+export function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
+  const { messages = [], nextPageToken } = data ?? {};
+  if (!Array.isArray(messages)) throw malformed("messages.list");
+  return {
+    messages: messages.map(toMessage).filter((message) => message !== undefined),
+    ...(typeof nextPageToken === "string" && nextPageToken !== "" && { nextPageToken }),
+  };
+}
+
+export function toInternalDate(data: gmail_v1.Schema$Message): Date {
+  const ms = Number(data?.internalDate);
+  if (!Number.isSafeInteger(ms)) throw malformed("messages.get");
+  return new Date(ms);
+}
+
+export function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
   const head = readHistoryId("history.list", data?.historyId);
   const { history = [], nextPageToken } = data;
   if (!Array.isArray(history)) throw malformed("history.list");

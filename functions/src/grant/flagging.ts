@@ -15,6 +15,8 @@ export interface FlaggingServices extends AnnouncementServices {
  * Longer than any run, so that the person is not told twice.
  */
 export const ANNOUNCE_GRACE_MS = 2 * 60_000;
+/** More failures than this at once are not people's: a swapped client, damaged ciphertexts. */
+const GUARD = { windowMs: 10 * 60_000, min: 20, share: 0.02 };
 /** Lost races in a row; each one means that somebody else wrote the document. */
 const WRITE_TRIES_MAX = 10;
 
@@ -39,7 +41,15 @@ export async function flag(
       return { kind: "superseded" };
     }
     const patch = flagged(user, failure, clock.now());
-    if ((await users.update(user, patch)) === "refused") continue;
+    const written = await users.flag(user, patch, { ...GUARD, now: clock.now() });
+    if (written === "refused") continue;
+    if (written === "guarded") {
+      log.alert("fleet_guard", "too many grants failed at once; nobody more is flagged", {
+        userId: user.id,
+        reason: failure.reason,
+      });
+      return { kind: "guarded" };
+    }
 
     const status = patch.status;
     log.info("user_flagged", "background work for this user is suspended", {

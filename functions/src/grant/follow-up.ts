@@ -51,8 +51,8 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
   const answer = await access.call((token) => services.getHead(token));
   if (answer.kind === "superseded") return;
   if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
-    await services.flag(user, answer.failure);
-    return;
+    const flagging = await services.flag(user, answer.failure);
+    if (flagging.kind !== "guarded") return;
   }
   const obtained = access.obtained();
   const grant = obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };

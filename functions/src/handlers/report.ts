@@ -43,6 +43,10 @@ export function reportFailure(log: Log, failure: Failure, fields: LogFields): vo
   const own = { ...fields, failure: failure.kind, reason };
   switch (failure.kind) {
     case "misconfigured":
+      // Each of these has had its alert where it was found.
+      if (reason === "circuit_open" || reason === "fleet_guard") {
+        return log.warn("call_skipped", "a mailbox waits until our set-up is mended", own);
+      }
       return log.alert("misconfigured", "our own set-up is refused; no user is flagged", own);
     case "bad_request":
       return log.error("bad_request", "Google refused a request of ours as wrong", own);

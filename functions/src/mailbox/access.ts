@@ -26,4 +26,6 @@ export type GrantFailure = Extract<Failure, { kind: "reauthorize" | "mailbox_una
 export type Flagging =
   | { kind: "flagged"; status: Status; reason: string }
   /** The grant that failed is no longer the user's, or somebody else flagged it first. */
-  | { kind: "superseded" };
+  | { kind: "superseded" }
+  /** So many users failed at once that it is taken for our own mistake: nobody more is flagged. */
+  | { kind: "guarded" };

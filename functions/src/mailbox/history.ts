@@ -32,6 +32,12 @@ export interface HistoryPage {
   head: HistoryId;
 }
 
+/** One page of `users.messages.list`, newest first. */
+export interface MessagePage {
+  messages: readonly HistoryMessage[];
+  nextPageToken?: string;
+}
+
 /** Which changes are published. Filtering is ours, so that an empty answer means an empty one. */
 export interface ChangeFilter {
   publishDrafts: boolean;

@@ -50,7 +50,9 @@ async function syncDue(
 ): Promise<"synced" | "postponed"> {
   const { clock, random, limits, users } = services;
   const { dueReason, syncedAt } = user.sync;
-  if (dueReason === "quiet" && syncedAt !== undefined) {
+  const { expiresAt } = user.watch;
+  const isWatched = expiresAt !== undefined && expiresAt > clock.now();
+  if (dueReason === "quiet" && isWatched && syncedAt !== undefined) {
     const dueAt = later(syncedAt, jittered(limits.quietMs, random));
     if (dueAt > clock.now()) {
       // Refused: somebody else is at work on it. The next run finds what they left.

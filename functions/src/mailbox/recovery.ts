@@ -1,52 +1,292 @@
-import { type Gap, PublishFailure } from "./event.ts";
+import { later } from "../clock.ts";
+import type { Recovery, User, UserPatch, WalkedPage } from "../user.ts";
+import type { Answer } from "./access.ts";
+import { type Change, type Gap, PublishFailure } from "./event.ts";
 import type { HistoryId } from "./history-id.ts";
-import { type Run, type SyncOutcome, giveUp, reread } from "./sync-run.ts";
+import type { HistoryMessage, MessagePage } from "./history.ts";
+import {
+  type Run,
+  type SyncOutcome,
+  giveUp,
+  isOver,
+  keptToken,
+  reread,
+  unfinished,
+} from "./sync-run.ts";
 
 /** A cursor that Gmail no longer knows. */
 export interface ExpiredCursor {
   from: HistoryId;
-  reason: Gap["reason"];
+  reason: Recovery["reason"];
+}
+
+/** Listed again from before the last sync: clocks differ, and mail is dated before it arrives. */
+const MARGIN_MS = 3_600_000;
+/** Half a million messages; a gap names what is older. */
+const WALKED_PAGES_MAX = 1_000;
+/** How far a page is followed when mail has arrived since the walk. */
+const SHIFTED_PAGES_MAX = 3;
+/** Messages asked for their date before a page counts as undated. */
+const DATED_MESSAGES_MAX = 5;
+/** Pages of drafts to leave out. */
+const DRAFT_PAGES_MAX = 10;
+
+/** An outcome when the run has to end; `undefined` when it goes on. */
+type Ended = SyncOutcome | undefined;
+
+/**
+ * Gmail no longer keeps the history after the cursor. Pins the present head, before anything is
+ * told: the gap that is then published keeps its bounds however often it is published. The cursor
+ * stays where it is until {@link recover} is through.
+ */
+export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
+  const { services, access, user } = run;
+  const answer = await access.call((token) => services.getHead(token));
+  if (answer.kind !== "answered") return endOf(run, answer);
+  const recovery: Recovery = {
+    fromHistoryId: from,
+    toHistoryId: answer.value,
+    reason,
+    since: user.sync.syncedAt ?? user.grant.grantedAt,
+    listing: 0,
+    pages: [],
+    isWalked: false,
+  };
+  services.log.error("history_gap", "Gmail no longer keeps the history after the cursor", {
+    userId: user.id,
+    fromHistoryId: from,
+    toHistoryId: recovery.toHistoryId,
+    reason,
+  });
+  // Due, so that another run goes on should this one die.
+  const dueAt = later(services.clock.now(), services.limits.timeMsMax);
+  return write(run, {
+    sync: { ...user.sync, recovery, dueAt, dueReason: "unfinished", retries: 0 },
+  });
 }
 
 /**
- * Goes on from the present head when Gmail no longer keeps the history after the cursor. The head
- * is pinned first, the gap is published, then the cursor moves: a crash in between repeats the gap
- * under the same id. An outcome when the run has to end; otherwise it lists on from the new cursor.
+ * Makes an expired history good, from wherever it stands: tells the gap, walks over the mailbox
+ * from the newest message to the last sync, publishes what it found from the oldest on, and only
+ * then sets the cursor to the pinned head. Bounded in pages and time; what is left is due.
  */
-export async function passOver(
-  run: Run,
-  { from, reason }: ExpiredCursor,
-  isLast: boolean,
-): Promise<SyncOutcome | undefined> {
+export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
+  const { services, user } = run;
+  if (recovery.pages.length === 0 && !recovery.isWalked) {
+    const { fromHistoryId, toHistoryId, since, reason } = recovery;
+    const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
+    const failed = await publish(run, [gap]);
+    if (failed !== undefined) return failed;
+  }
+  for (let current: Recovery | undefined = recovery; current !== undefined;) {
+    if (isOver(run)) return unfinished(run);
+    const failed = await (current.isWalked ? publishOldest(run, current) : walkOn(run, current));
+    if (failed !== undefined) return failed;
+    current = run.user.sync.recovery;
+  }
+  services.log.info("history_recovered", "an expired history has been made good", {
+    userId: user.id,
+    toHistoryId: recovery.toHistoryId,
+  });
+  return undefined;
+}
+
+/** One step of the walk: notes a page, and whether what is older has been told before. */
+async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   const { services, access } = run;
-  if (isLast) return giveUp(run, { kind: "transient", reason: "history_expires_at_once" });
+  const { pages } = recovery;
+  const token = run.walkToken;
+  if (pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
-  const answer = await access.call((token) => services.getHead(token));
-  if (answer.kind === "superseded") return { kind: "superseded", changes: run.changes };
-  if (answer.kind === "failed") return giveUp(run, answer.failure);
-  const head = answer.value;
+  const labelId = labelOf(run, recovery);
+  const listed = await access.call((bearer) => services.listMessages(bearer, { token, labelId }));
+  if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
+  if (listed.kind !== "answered") return endOf(run, listed);
+  run.pages += 1;
+  const { messages, nextPageToken } = listed.value;
+  const isOld = await isBefore(run, messages, later(recovery.since, -MARGIN_MS));
+  if (isOld.kind !== "answered") return endOf(run, isOld);
 
-  const { user } = run;
-  const since = user.sync.syncedAt ?? user.grant.grantedAt;
-  const gap: Gap = { kind: "gap", fromHistoryId: from, toHistoryId: head, since, reason };
+  const [first] = messages;
+  const page: WalkedPage[] =
+    first === undefined
+      ? []
+      : [{ firstMessageId: first.id, ...(token !== undefined && { token }) }];
+  run.walkToken = nextPageToken;
+  const isWalked =
+    isOld.value || nextPageToken === undefined || pages.length + 1 >= WALKED_PAGES_MAX;
+  return keep(run, { ...recovery, pages: [...pages, ...page], isWalked });
+}
+
+/** In a later run: the token that leads on from the last page that was noted. */
+async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
+  const { services, access } = run;
+  const token = recovery.pages.at(-1)?.token;
+  const labelId = labelOf(run, recovery);
+  const listed = await access.call((bearer) => services.listMessages(bearer, { token, labelId }));
+  if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
+  if (listed.kind !== "answered") return endOf(run, listed);
+  run.walkToken = listed.value.nextPageToken;
+  if (run.walkToken !== undefined) return undefined;
+  return keep(run, { ...recovery, isWalked: true });
+}
+
+/** Google refuses a page token: the walk begins again. What was published stays published. */
+async function startAnew(run: Run): Promise<Ended> {
+  const { recovery } = run.user.sync;
+  run.walkToken = undefined;
+  if (recovery === undefined) return undefined;
+  if (recovery.pages.length === 0) {
+    return giveUp(run, { kind: "bad_request", reason: "messages_list" });
+  }
+  return keep(run, { ...recovery, pages: [], isWalked: false });
+}
+
+/** Publishes the oldest page that is left, oldest message first; after the last one, the end. */
+async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
+  const page = recovery.pages.at(-1);
+  if (page === undefined) return endListing(run, recovery);
+  const messages = await readPage(run, recovery, page);
+  if (messages.kind === "failed" && messages.failure.kind === "bad_request") return startAnew(run);
+  if (messages.kind !== "answered") return endOf(run, messages);
+  const drafts = await readDrafts(run);
+  if (drafts.kind !== "answered") return endOf(run, drafts);
+
+  const labelId = labelOf(run, recovery);
+  const changes = messages.value
+    .filter(({ id }) => !drafts.value.has(id))
+    .toReversed()
+    .map(({ id: messageId, threadId }): Change => ({
+      kind: "added",
+      historyId: recovery.toHistoryId,
+      messageId,
+      threadId,
+      labelIds: labelId === undefined ? [] : [labelId],
+      recovered: true,
+    }));
+  const failed = await publish(run, changes);
+  if (failed !== undefined) return failed;
+  return keep(run, { ...recovery, pages: recovery.pages.slice(0, -1) });
+}
+
+/**
+ * The messages that a page held when it was walked over. Mail that arrived since has pushed some of
+ * them on to the next pages, so it is followed to the message that the next page began with.
+ */
+async function readPage(
+  run: Run,
+  recovery: Recovery,
+  page: WalkedPage,
+): Promise<Answer<HistoryMessage[]>> {
+  const { services, access } = run;
+  const labelId = labelOf(run, recovery);
+  const messages: HistoryMessage[] = [];
+  let token = page.token;
+  for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
+    const listed: Answer<MessagePage> = await access.call((bearer) =>
+      services.listMessages(bearer, { token, labelId }),
+    );
+    if (listed.kind !== "answered") return listed;
+    run.pages += 1;
+    const known = new Set(messages.map(({ id }) => id));
+    messages.push(...listed.value.messages.filter(({ id }) => !known.has(id)));
+    token = listed.value.nextPageToken;
+    const isUnshifted = pages === 0 && listed.value.messages[0]?.id === page.firstMessageId;
+    if (isUnshifted || token === undefined) break;
+  }
+  return { kind: "answered", value: messages };
+}
+
+/** Drafts are left out by their ids: a list of messages does not say what labels they carry. */
+async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
+  const { services, access } = run;
+  if (run.drafts !== undefined) return { kind: "answered", value: run.drafts };
+  const drafts = new Set<string>();
+  if (services.changeFilter.publishDrafts) return { kind: "answered", value: drafts };
+  let token: string | undefined;
+  for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
+    const listed: Answer<MessagePage> = await access.call((bearer) =>
+      services.listMessages(bearer, { token, labelId: "DRAFT" }),
+    );
+    if (listed.kind !== "answered") return listed;
+    for (const { id } of listed.value.messages) drafts.add(id);
+    token = listed.value.nextPageToken;
+    if (token === undefined) break;
+  }
+  run.drafts = drafts;
+  return { kind: "answered", value: drafts };
+}
+
+/** The end of one listing: the next watched label, or the cursor on the pinned head. */
+async function endListing(run: Run, recovery: Recovery): Promise<Ended> {
+  const { services, user } = run;
+  const listing = recovery.listing + 1;
+  if (listing < services.changeFilter.labelIds.length) {
+    run.walkToken = undefined;
+    return keep(run, { ...recovery, listing, pages: [], isWalked: false });
+  }
+  const { recovery: _, ...sync } = user.sync;
+  // What was read after the old cursor lies before the pinned head, or is listed again after it.
+  return write(run, { historyId: recovery.toHistoryId, sync: { ...sync, recent: [] } });
+}
+
+function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
+  return services.changeFilter.labelIds[listing];
+}
+
+/** Whether the last message of a page that still exists is older than `date`. */
+async function isBefore(
+  run: Run,
+  messages: readonly HistoryMessage[],
+  date: Date,
+): Promise<Answer<boolean>> {
+  const { services, access } = run;
+  for (const { id } of messages.slice(-DATED_MESSAGES_MAX).toReversed()) {
+    const dated = await access.call((bearer) => services.getInternalDate(bearer, id));
+    if (dated.kind === "answered") return { kind: "answered", value: dated.value < date };
+    if (dated.kind === "superseded" || dated.failure.kind !== "gone") return dated;
+  }
+  return { kind: "answered", value: false };
+}
+
+async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
+  if (events.length === 0) return undefined;
   try {
-    await services.publish(user, [gap]);
+    await run.services.publish(run.user, events);
   } catch (error) {
     if (!(error instanceof PublishFailure)) throw error;
     return giveUp(run, { kind: error.kind, reason: error.reason });
   }
-  run.changes += 1;
-  services.log.error("history_gap", "Gmail no longer keeps the history after the cursor", {
-    userId: user.id,
-    fromHistoryId: from,
-    toHistoryId: head,
-    reason,
-  });
-  const kept = services.toStoredChanges(user, [...run.unkept, gap]);
-  const patch = { historyId: head, sync: { ...user.sync, recent: [] } };
-  const written = await services.users.update(user, patch, kept);
+  run.changes += events.length;
+  run.unkept.push(...events);
+  return undefined;
+}
+
+function keep(run: Run, recovery: Recovery): Promise<Ended> {
+  return write(run, { sync: { ...run.user.sync, recovery } });
+}
+
+/** Refused: somebody else is at it, or at work on the document. What they stored says how far. */
+async function write(run: Run, patch: UserPatch): Promise<Ended> {
+  const { services, user, changes } = run;
+  const kept = services.toStoredChanges(user, run.unkept);
+  const written = await services.users.update(user, { ...patch, ...keptToken(run) }, kept);
   if (written === "written") run.unkept = [];
   const isCurrent = await reread(run);
-  // Refused: somebody else moved on. What they stored says where to list from.
-  return isCurrent ? undefined : { kind: "superseded", changes: run.changes };
+  if (!isCurrent) return { kind: "superseded", changes };
+  if (written === "refused" && isMoved(user, run.user)) return { kind: "superseded", changes };
+  return undefined;
+}
+
+/** Another run has gone on with this recovery, or has begun or ended one. */
+function isMoved({ historyId, sync }: User, stored: User): boolean {
+  const progress = ({ recovery }: User["sync"]) =>
+    recovery && `${recovery.listing} ${recovery.pages.length} ${String(recovery.isWalked)}`;
+  return stored.historyId !== historyId || progress(stored.sync) !== progress(sync);
+}
+
+function endOf(run: Run, answer: Exclude<Answer<unknown>, { kind: "answered" }>): Promise<Ended> {
+  return answer.kind === "failed"
+    ? giveUp(run, answer.failure)
+    : Promise.resolve({ kind: "superseded", changes: run.changes });
 }

@@ -12,6 +12,8 @@ import { type WatchServices, afterWatch, watchAgain } from "./watch.ts";
 export interface RenewalServices extends SyncServices, WatchServices {
   mailboxes: InTurn<SyncOutcome>;
   renewal: Budget;
+  /** The project's Gmail quota. */
+  unitsPerMinute: number;
 }
 
 export type RenewalOutcome =
@@ -28,6 +30,9 @@ export interface RenewalRun {
   isCutShort: boolean;
 }
 
+/** What `users.watch` costs, and how much of the quota renewals may take. */
+const WATCH_UNITS = 100;
+const QUOTA_SHARE = 0.5;
 /** The same failure of ours so often in a row is not worth walking the fleet for. */
 const MISCONFIGURED_IN_A_ROW_MAX = 5;
 /** First wait after a failed renewal; doubles up to the maximum. */
@@ -41,9 +46,11 @@ const WRITE_TRIES_MAX = 10;
 export async function renewWatches(services: RenewalServices): Promise<RenewalRun> {
   const { renewal, log } = services;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
+  const pace = paced(services);
   let misconfigured = 0;
 
   run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
+    await pace();
     const outcome = await renew(user, services);
     const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
     misconfigured = isOurs ? misconfigured + 1 : 0;
@@ -56,6 +63,18 @@ export async function renewWatches(services: RenewalServices): Promise<RenewalRu
     });
   }
   return run;
+}
+
+/** Resolves when the next watch may be made, one after the other at an even pace. */
+function paced({ clock, unitsPerMinute }: RenewalServices): () => Promise<void> {
+  const intervalMs = (60_000 * WATCH_UNITS) / (unitsPerMinute * QUOTA_SHARE);
+  let nextAt = clock.now();
+  return async () => {
+    const now = clock.now();
+    const turn = nextAt > now ? nextAt : now;
+    nextAt = later(turn, intervalMs);
+    if (turn > now) await clock.sleep(turn.getTime() - now.getTime());
+  };
 }
 
 /**
@@ -96,7 +115,8 @@ async function failed(
 ): Promise<RenewalOutcome> {
   if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
     const flagging = await services.flag(user, failure);
-    return flagging.kind === "flagged" ? { kind: "flagged", reason: flagging.reason } : flagging;
+    if (flagging.kind === "flagged") return { kind: "flagged", reason: flagging.reason };
+    if (flagging.kind === "superseded") return flagging;
   }
   const watch = afterFailedRenewal(user.watch, failure, services);
   const stored = await writeWatch(user, watch, obtained, services);

@@ -1,6 +1,6 @@
 import { type Clock, type Random, jittered, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
-import type { Sync, User } from "../user.ts";
+import type { Sync, User, Watch } from "../user.ts";
 import type { HistoryId } from "./history-id.ts";
 import { isAfter } from "./history-id.ts";
 import type { Trigger } from "./sync-run.ts";
@@ -17,6 +17,8 @@ const RECHECK_MS = 60_000;
 /** First wait after a failure that is not the user's; doubles up to the maximum. */
 const FAILURE_DUE_MS = 15_000;
 const FAILURE_DUE_MS_MAX = 15 * 60_000;
+/** Between two looks at a mailbox whose watch has lapsed. */
+const LAPSED_DUE_MS = 5 * 60_000;
 /** Without a time from Google. */
 const THROTTLE_MS = 60_000;
 /** What Google's `Retry after` is believed within; clocks differ. */
@@ -63,16 +65,18 @@ export function afterListing(
   }
   // A complete catch-up, whoever asked for it, is what these were due for.
   const isServed = dueReason === "unfinished" || dueReason === "throttled";
-  return trigger.kind === "due" || isServed ? quiet(services) : undefined;
+  return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
 }
 
-/** Spread, so that a fleet connected in one hour is not due in one minute. */
-export function quiet({ clock, random, limits }: DueServices): Due {
-  return {
-    dueAt: later(clock.now(), jittered(limits.quietMs, random)),
-    dueReason: "quiet",
-    retries: 0,
-  };
+/**
+ * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
+ * Spread, so that a fleet connected in one hour is not due in one minute.
+ */
+export function quiet({ clock, random, limits }: DueServices, { expiresAt }: Watch): Due {
+  const now = clock.now();
+  const isLapsed = expiresAt === undefined || expiresAt <= now;
+  const waitMs = isLapsed ? Math.min(limits.quietMs, LAPSED_DUE_MS) : limits.quietMs;
+  return { dueAt: later(now, jittered(waitMs, random)), dueReason: "quiet", retries: 0 };
 }
 
 /**

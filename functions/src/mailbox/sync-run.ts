@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
-import type { Status, StoredChange, Sync, User, UserPatch, UserStore } from "../user.ts";
+import type { Status, StoredChange, Sync, User, UserPatch, UserStore, Watch } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
 import type { Change, Gap, Publish } from "./event.ts";
 import { type HistoryId, isAfter } from "./history-id.ts";
-import type { ChangeFilter, HistoryPage } from "./history.ts";
+import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
 import { type Progress, covers } from "./settling.ts";
-import { afterFailure } from "./sync-due.ts";
+import { type Due, afterFailure } from "./sync-due.ts";
 
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
@@ -55,6 +55,13 @@ export interface SyncServices {
   listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
   /** `users.getProfile`: the mailbox's present head. Throws `FailedCall`. */
   getHead(accessToken: string): Promise<HistoryId>;
+  /** `users.messages.list`, newest first. Throws `FailedCall`. */
+  listMessages(
+    accessToken: string,
+    page: { token?: string | undefined; labelId?: string | undefined },
+  ): Promise<MessagePage>;
+  /** `internalDate` of one message. Throws `FailedCall`. */
+  getInternalDate(accessToken: string, messageId: string): Promise<Date>;
   publish: Publish;
   /** What the store keeps of a change beside the cursor; nothing unless that sink is on. */
   toStoredChanges(user: User, changes: readonly (Change | Gap)[]): StoredChange[];
@@ -75,6 +82,10 @@ export interface Run {
   pages: number;
   /** Changes and gaps published. */
   changes: number;
+  /** Where a recovery's walk goes on; known only to the run that walks. */
+  walkToken: string | undefined;
+  /** The drafts that a recovery leaves out, once they are known. */
+  drafts?: ReadonlySet<string>;
   /** Published, and still to be written beside the cursor where that sink is on. */
   unkept: (Change | Gap)[];
 }
@@ -88,8 +99,22 @@ export function startRun(user: User, trigger: Trigger, services: SyncServices): 
     deadline: later(services.clock.now(), services.limits.timeMsMax),
     pages: 0,
     changes: 0,
+    walkToken: undefined,
     unkept: [],
   };
+}
+
+/** Out of pages or time: what is left is for the next run. */
+export function isOver({ pages, deadline, services }: Run): boolean {
+  return pages >= services.limits.pagesMax || services.clock.now() >= deadline;
+}
+
+/** A run that stops where it stands: its mailbox is due at once. */
+export async function unfinished(run: Run): Promise<SyncOutcome> {
+  const { services, changes } = run;
+  const due = { dueAt: services.clock.now(), dueReason: "unfinished" as const, retries: 0 };
+  const isWritten = await writeDue(run, () => due);
+  return { kind: isWritten ? "unfinished" : "superseded", changes };
 }
 
 /** Checkpoints refused in a row, each because somebody else wrote the document meanwhile. */
@@ -104,15 +129,20 @@ const WRITE_TRIES_MAX = 10;
 export async function writeProgress(
   run: Run,
   records: readonly HistoryId[],
-  make: (user: User) => Progress & { sync: Partial<Sync> },
+  make: (user: User) => Progress & { sync: Partial<Sync>; watch?: Watch },
 ): Promise<"written" | "superseded"> {
   const { services } = run;
   const { historyId: startedFrom } = run.user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const { user } = run;
-    const { historyId, recent, sync } = make(user);
+    const { historyId, recent, sync, ...more } = make(user);
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
-    const patch = { historyId, sync: { ...user.sync, ...sync, recent }, ...keptToken(run) };
+    const patch = {
+      ...more,
+      historyId,
+      sync: { ...user.sync, ...sync, recent },
+      ...keptToken(run),
+    };
     const kept = services.toStoredChanges(user, run.unkept);
     if ((await services.users.update(user, patch, kept)) === "written") {
       run.unkept = [];
@@ -142,20 +172,34 @@ export async function giveUp(run: Run, failure: Failure): Promise<SyncOutcome> {
   const { services, changes } = run;
   if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
     const flagging = await services.flag(run.user, failure);
-    return flagging.kind === "flagged" ? flagging : { kind: "superseded", changes };
+    if (flagging.kind === "flagged") return flagging;
+    if (flagging.kind === "superseded") return { kind: "superseded", changes };
+    return postpone(run, { kind: "misconfigured", reason: "fleet_guard" });
   }
+  return postpone(run, failure);
+}
+
+/** The mailbox is due again after a failure that is not the user's. */
+async function postpone(run: Run, failure: Failure): Promise<SyncOutcome> {
+  const { services, changes } = run;
+  const isWritten = await writeDue(run, (user) => afterFailure(user, failure, services));
+  return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
+}
+
+/** False when this run's grant is no longer the user's. */
+async function writeDue(run: Run, make: (user: User) => Due | undefined): Promise<boolean> {
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const due = afterFailure(run.user, failure, services);
-    if (due === undefined) break;
+    const due = make(run.user);
+    if (due === undefined) return true;
     const patch = { sync: { ...run.user.sync, ...due }, ...keptToken(run) };
-    if ((await services.users.update(run.user, patch)) === "written") break;
-    if (!(await reread(run))) return { kind: "superseded", changes };
+    if ((await run.services.users.update(run.user, patch)) === "written") return true;
+    if (!(await reread(run))) return false;
   }
-  return { kind: "failed", failure, changes };
+  throw new Error("a due time could not be written: the document is written all the time");
 }
 
 /** The access token that this run obtained, kept in a write that is made anyway. */
-function keptToken({ user, access }: Run): Pick<UserPatch, "grant"> {
+export function keptToken({ user, access }: Run): Pick<UserPatch, "grant"> {
   const obtained = access.obtained();
   return obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
 }

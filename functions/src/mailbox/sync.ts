@@ -3,7 +3,7 @@ import type { User } from "../user.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
-import { passOver } from "./recovery.ts";
+import { type ExpiredCursor, beginRecovery, recover } from "./recovery.ts";
 import { covers, highestRead, readRecords, settle, settleUpTo } from "./settling.ts";
 import { afterListing } from "./sync-due.ts";
 import {
@@ -12,15 +12,17 @@ import {
   type SyncServices,
   type Trigger,
   giveUp,
+  isOver,
   progressOf,
   reread,
   startRun,
+  unfinished,
   writeProgress,
 } from "./sync-run.ts";
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
-/** Expired cursors passed over in one run; more would mean that the head itself expires. */
+/** Cursors that expire in one run; more would mean that the head itself expires. */
 const GAPS_MAX = 3;
 
 /**
@@ -48,17 +50,25 @@ function isServed({ historyId, sync: { notifiedHistoryId } }: User, notified: Hi
   return notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
 }
 
-/** Listings until one comes to its end, and again after short waits when Gmail is known to lag. */
+/**
+ * Listings until one comes to its end, and again after short waits when Gmail is known to lag. A
+ * recovery that is under way comes first: before it is through there is nothing to list from.
+ */
 async function catchUp(run: Run): Promise<SyncOutcome> {
   const { trigger, services } = run;
-  const knownBefore = highestRead(progressOf(run.user));
   for (let gaps = 0, waits = 0; ;) {
+    const { recovery } = run.user.sync;
+    const ended = recovery && (await recover(run, recovery));
+    if (ended !== undefined) return ended;
+
+    const knownBefore = highestRead(progressOf(run.user));
     const listed = await listOnce(run);
     if (listed.kind === "ended") return listed.outcome;
     if (listed.kind === "expired") {
       gaps += 1;
-      const outcome = await passOver(run, listed, gaps === GAPS_MAX);
-      if (outcome !== undefined) return outcome;
+      if (gaps > GAPS_MAX) return unfinished(run);
+      const failed = await beginRecovery(run, listed);
+      if (failed !== undefined) return failed;
       continue;
     }
     const isLagging =
@@ -88,7 +98,7 @@ interface Listed {
 
 type Listing =
   | Listed
-  | { kind: "expired"; from: HistoryId; reason: Gap["reason"] }
+  | ({ kind: "expired" } & ExpiredCursor)
   | { kind: "ended"; outcome: SyncOutcome };
 
 /**
@@ -186,15 +196,15 @@ async function checkpointPage(
 ): Promise<SyncOutcome | undefined> {
   const { services, changes } = run;
   const { limits, clock } = services;
-  const isOver = run.pages >= limits.pagesMax || clock.now() >= run.deadline;
+  const isLast = isOver(run);
   const written = await writeProgress(run, read.records, (user) => {
     const settled = settle(progressOf(user), read, limits.settleMs);
-    if (!isOver) return { ...settled, sync: {} };
+    if (!isLast) return { ...settled, sync: {} };
     const sync = { dueAt: clock.now(), dueReason: "unfinished" as const, retries: 0 };
     return { ...settleUpTo(settled, read.upTo), sync };
   });
   if (written === "superseded") return { kind: "superseded", changes };
-  if (isOver) return { kind: "unfinished", changes };
+  if (isLast) return { kind: "unfinished", changes };
   // The next page is compared with what is stored now, not with what we believe we wrote.
   return (await reread(run)) ? undefined : { kind: "superseded", changes };
 }
@@ -220,11 +230,28 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
   const isWorthWriting = due !== undefined || fresh.length > 0 || isMoved;
   if (isWorthWriting || run.access.obtained() !== undefined) {
+    const isSilent = wasSilent(run, fresh);
     const written = await writeProgress(run, lastPage, (user) => ({
       ...settle(progressOf(user), read, services.limits.settleMs),
       sync,
+      ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
     }));
     if (written === "superseded") return { kind: "superseded", changes: run.changes };
   }
   return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
+}
+
+/**
+ * Nobody told of what a look at a quiet mailbox has found: its watch may be dead although it has
+ * not expired, so it is made again. What happened in this very minute may just be on its way, and
+ * then the watch is made again for nothing.
+ */
+function wasSilent({ user, trigger, services }: Run, fresh: readonly HistoryId[]): boolean {
+  const isSilent = trigger.kind === "due" && user.sync.dueReason === "quiet" && fresh.length > 0;
+  if (isSilent) {
+    services.log.error("push_silent", "history moved and Gmail told nothing; watching again", {
+      userId: user.id,
+    });
+  }
+  return isSilent;
 }
