@@ -27,6 +27,9 @@ const REFUSED = new Set<unknown>([
 /** Users of one address, the disconnected ones among them. */
 const SAME_ADDRESS_MAX = 20;
 
+/** Each further one is needed only when the one before brought something unreadable. */
+const DUE_READS_MAX = 10;
+
 /**
  * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
  * The condition of a write is the update time of the document that was read.
@@ -59,9 +62,17 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
     },
 
     async listDue(list, now, limit) {
-      const query = users.where(list, "<=", Timestamp.fromDate(now)).orderBy(list).limit(limit);
-      const { docs } = await query.get();
-      return docs.map(decode).filter((user) => user !== undefined);
+      let query = users.where(list, "<=", Timestamp.fromDate(now)).orderBy(list).limit(limit);
+      const due: User[] = [];
+      // An unreadable document stays due for good: it takes nobody else's place in the list.
+      for (let reads = 0; reads < DUE_READS_MAX; reads++) {
+        const { docs } = await query.get();
+        due.push(...docs.map(decode).filter((user) => user !== undefined));
+        const last = docs.at(-1);
+        if (last === undefined || docs.length < limit || due.length >= limit) break;
+        query = query.startAfter(last);
+      }
+      return due.slice(0, limit);
     },
 
     async update(user, patch, changes = []) {

@@ -135,6 +135,8 @@ describe("users.history.list", () => {
     const first = emulator.deliver(ADA);
     const second = emulator.deliver(ADA);
     expect(await list()).toEqual({ historyId: second.historyId });
+    const unseen = await gmail.users.messages.list({ userId: "me" });
+    expect(unseen.data.messages).toBeUndefined();
     emulator.reveal(ADA, second.historyId);
     expect((await list()).history?.map(({ id }) => id)).toEqual([second.historyId]);
     expect(

@@ -106,6 +106,14 @@ describe("messages, labels and profile", () => {
     );
   });
 
+  it("tells with a message the id of the last record about it", async () => {
+    const { messageId } = emulator.deliver(ADA);
+    emulator.deliver(ADA);
+    const { historyId } = emulator.star(ADA, messageId);
+    emulator.deliver(ADA);
+    expect((await get(messageId)).data.historyId).toBe(historyId);
+  });
+
   it("knows no message that was deleted or never was", async () => {
     const { messageId: id } = emulator.deliver(ADA);
     emulator.deleteMessage(ADA, id);

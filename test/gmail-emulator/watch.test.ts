@@ -74,6 +74,7 @@ describe("users.watch and users.stop", () => {
     emulator.settings.stopDelayMs = 1000;
     await watch();
     await gmail.users.stop({ userId: "me" });
+    expect(emulator.account(ADA).watches).toMatchObject([{ active: false }]);
     const late = emulator.deliver(ADA);
     now += 1000;
     emulator.deliver(ADA);

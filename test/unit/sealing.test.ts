@@ -42,6 +42,11 @@ function flip(value: string, part: number, bit: number): string {
   return parts.with(part, bytes.toString("base64url")).join(".");
 }
 
+const manyKeys = (count: number) =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, i) => [`k${i}`, Buffer.alloc(32, i).toString("base64")]),
+  );
+
 describe("a sealed text", () => {
   it("opens for the same user and purpose, and says nothing of itself", () => {
     expect(open(ring, sealed, ADA)).toEqual(opened);
@@ -238,12 +243,8 @@ describe("a key ring", () => {
   });
 
   it("has at most 100 keys", () => {
-    const keys = (count: number) =>
-      Object.fromEntries(
-        Array.from({ length: count }, (_, i) => [`k${i}`, Buffer.alloc(32, i).toString("base64")]),
-      );
-    expect(problemsOf({ primary: "k0", keys: keys(100) })).toEqual([]);
-    expect(problemsOf({ primary: "k0", keys: keys(101) })).toEqual([
+    expect(problemsOf({ primary: "k0", keys: manyKeys(100) })).toEqual([]);
+    expect(problemsOf({ primary: "k0", keys: manyKeys(101) })).toEqual([
       '"keys" has more than 100 keys',
     ]);
   });

@@ -46,9 +46,20 @@ const MESSAGES_PAGE_SIZE = 500;
 const CALL_TIMEOUT_MS = 20_000;
 const ME = "me";
 
+/** The part of the googleapis client that is called. */
+export type GmailUsers = Pick<
+  gmail_v1.Resource$Users,
+  "getProfile" | "history" | "messages" | "stop" | "watch"
+>;
+
 /** Gmail through the googleapis client, which neither retries nor refreshes: both are decided here. */
 export function gmailClient(rootUrl: string, clock: Clock): Gmail {
   const { users } = gmail({ version: "v1", rootUrl, retry: false, timeout: CALL_TIMEOUT_MS });
+  return gmailOf(users, clock);
+}
+
+/** Reads the client's answers, and classifies whatever it throws. */
+export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
   const as = (accessToken: string) => ({ headers: { authorization: `Bearer ${accessToken}` } });
 
   async function attempt<T>(call: Call, request: () => Promise<T>): Promise<T> {

@@ -45,13 +45,23 @@ const TOKEN_ANSWER = z.object({
   id_token: z.string().min(1).optional(),
 });
 
-export function googleOAuth(client: OAuthClient, endpoints: GoogleEndpoints, clock: Clock): OAuth {
-  const http = new Gaxios({ retry: false, timeout: CALL_TIMEOUT_MS, responseType: "json" });
+/** Sends a form and resolves to the body of the answer. Throws whatever the client throws. */
+export type PostForm = (url: string, form: URLSearchParams) => Promise<unknown>;
 
+function gaxiosPost(): PostForm {
+  const http = new Gaxios({ retry: false, timeout: CALL_TIMEOUT_MS, responseType: "json" });
+  return async (url, form) => (await http.request({ url, method: "POST", data: form })).data;
+}
+
+export function googleOAuth(
+  client: OAuthClient,
+  endpoints: GoogleEndpoints,
+  clock: Clock,
+  postForm: PostForm = gaxiosPost(),
+): OAuth {
   async function post(call: Call, url: string, form: Record<string, string>): Promise<unknown> {
     try {
-      const { data } = await http.request({ url, method: "POST", data: new URLSearchParams(form) });
-      return data;
+      return await postForm(url, new URLSearchParams(form));
     } catch (error) {
       throw new FailedCall(call, classify(call, error, clock.now()));
     }

@@ -6,6 +6,7 @@ import type { TokenAnswer } from "../google/oauth.ts";
 import type { Log } from "../log.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";
+import { atOnce } from "../mailbox/sync-due.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
@@ -174,8 +175,8 @@ async function establish(
     accessTokenExpiresAt: token.expiresAt,
     grantedAt: now,
   };
-  // Due at once, so that a crash before the sync below is made good by the reconciliation.
-  const due = { dueAt: now, dueReason: "unfinished" as const, retries: 0 };
+  // So that a crash before the sync below is made good by the reconciliation.
+  const due = atOnce(clock);
 
   const { user, displaced } = await users.authorize(
     userId,

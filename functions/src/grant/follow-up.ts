@@ -1,6 +1,7 @@
-import { later } from "../clock.ts";
+import { type Clock, later } from "../clock.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
+import { atOnce } from "../mailbox/sync-due.ts";
 import type { FollowUp, User, UserPatch } from "../user.ts";
 import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "./announcement.ts";
@@ -59,7 +60,7 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
   const now = clock.now();
   if (answer.kind === "answered") {
     log.info("mailbox_available", "an unavailable mailbox is there again", { userId: user.id });
-    await users.update(user, { ...available(user, now), ...grant });
+    await users.update(user, { ...available(user, clock), ...grant });
     return;
   }
   const isStillGone = answer.failure.kind === "mailbox_unavailable";
@@ -74,13 +75,14 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
 }
 
 /** Everything is due at once: the watch, what was missed, and the announcement. */
-function available({ watch, sync }: User, now: Date): UserPatch {
+function available({ watch, sync }: User, clock: Clock): UserPatch {
+  const now = clock.now();
   return {
     status: "active",
     statusReason: "available_again",
     statusAt: now,
     watch: { ...watch, renewAt: now, failures: 0 },
-    sync: { ...sync, dueAt: now, dueReason: "unfinished", retries: 0 },
+    sync: { ...sync, ...atOnce(clock) },
     followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
   };
 }

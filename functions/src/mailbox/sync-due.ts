@@ -68,6 +68,11 @@ export function afterListing(
   return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
 }
 
+/** The next reconciliation goes on. */
+export function atOnce(clock: Clock): Due {
+  return { dueAt: clock.now(), dueReason: "unfinished", retries: 0 };
+}
+
 /**
  * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
  * Spread, so that a fleet connected in one hour is not due in one minute.

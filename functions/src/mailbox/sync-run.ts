@@ -8,7 +8,7 @@ import type { Change, Gap, Publish } from "./event.ts";
 import { type HistoryId, isAfter } from "./history-id.ts";
 import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
 import { type Progress, covers } from "./settling.ts";
-import { type Due, afterFailure } from "./sync-due.ts";
+import { type Due, afterFailure, atOnce } from "./sync-due.ts";
 
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
@@ -112,8 +112,7 @@ export function isOver({ pages, deadline, services }: Run): boolean {
 /** A run that stops where it stands: its mailbox is due at once. */
 export async function unfinished(run: Run): Promise<SyncOutcome> {
   const { services, changes } = run;
-  const due = { dueAt: services.clock.now(), dueReason: "unfinished" as const, retries: 0 };
-  const isWritten = await writeDue(run, () => due);
+  const isWritten = await writeDue(run, () => atOnce(services.clock));
   return { kind: isWritten ? "unfinished" : "superseded", changes };
 }
 

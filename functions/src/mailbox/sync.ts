@@ -5,7 +5,7 @@ import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
 import { type ExpiredCursor, beginRecovery, recover } from "./recovery.ts";
 import { covers, highestRead, readRecords, settle, settleUpTo } from "./settling.ts";
-import { afterListing } from "./sync-due.ts";
+import { afterListing, atOnce } from "./sync-due.ts";
 import {
   type Run,
   type SyncOutcome,
@@ -36,7 +36,7 @@ export async function sync(
   services: SyncServices,
 ): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
-  if (trigger.kind === "notified" && isServed(user, trigger.historyId)) return { kind: "stale" };
+  if (trigger.kind === "notified" && isStale(user, trigger.historyId)) return { kind: "stale" };
 
   const { dueAt, dueReason } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
@@ -45,8 +45,9 @@ export async function sync(
   return catchUp(startRun(user, trigger, services));
 }
 
-function isServed({ historyId, sync: { notifiedHistoryId } }: User, notified: HistoryId): boolean {
-  if (!isAfter(notified, historyId)) return true;
+function isStale(user: User, notified: HistoryId): boolean {
+  const { notifiedHistoryId } = user.sync;
+  if (!isAfter(notified, user.historyId)) return true;
   return notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
 }
 
@@ -58,8 +59,8 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
   const { trigger, services } = run;
   for (let gaps = 0, waits = 0; ;) {
     const { recovery } = run.user.sync;
-    const ended = recovery && (await recover(run, recovery));
-    if (ended !== undefined) return ended;
+    const stopped = recovery && (await recover(run, recovery));
+    if (stopped !== undefined) return stopped;
 
     const knownBefore = highestRead(progressOf(run.user));
     const listed = await listOnce(run);
@@ -200,8 +201,7 @@ async function checkpointPage(
   const written = await writeProgress(run, read.records, (user) => {
     const settled = settle(progressOf(user), read, limits.settleMs);
     if (!isLast) return { ...settled, sync: {} };
-    const sync = { dueAt: clock.now(), dueReason: "unfinished" as const, retries: 0 };
-    return { ...settleUpTo(settled, read.upTo), sync };
+    return { ...settleUpTo(settled, read.upTo), sync: atOnce(clock) };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   if (isLast) return { kind: "unfinished", changes };
@@ -219,7 +219,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const read = { startedAt, records: lastPage, ...(isQuiet && { head }) };
 
   const isServed = trigger.kind === "notified" && fresh.length > 0;
-  const sync = {
+  const served = {
     ...due,
     syncedAt: startedAt,
     // Capped: an absurd id must not make the mailbox deaf to those that follow.
@@ -233,7 +233,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
     const isSilent = wasSilent(run, fresh);
     const written = await writeProgress(run, lastPage, (user) => ({
       ...settle(progressOf(user), read, services.limits.settleMs),
-      sync,
+      sync: served,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
     }));
     if (written === "superseded") return { kind: "superseded", changes: run.changes };

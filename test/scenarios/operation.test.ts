@@ -1,0 +1,268 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+
+const ADA = "ada@example.com";
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** What an operator relies on: recovery, renewal, the guard and the circuit. */
+describe("an expired history", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario({ env: { SYNC_PAGES_MAX: "2" } });
+    await scenario.connect(ADA);
+    scenario.emulator.loseNotifications();
+  });
+  afterEach(() => scenario.close());
+
+  const added = () =>
+    scenario
+      .events(ADA)
+      .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
+      .map(({ json }) => json["messageId"]);
+  const gaps = () =>
+    scenario.topic.published.filter(({ attributes }) => attributes["ce-type"] === "mailbox.gap");
+
+  /** Runs the reconciliation until nothing is left unfinished. */
+  async function reconcile(): Promise<number> {
+    for (let run = 1; run <= 60; run++) {
+      await scenario.runSchedule("mailboxReconciliation");
+      if (scenario.stored(ADA).sync.dueReason === "quiet") return run;
+    }
+    throw new Error("the mailbox is wedged");
+  }
+
+  it("P1: is made good: what came since the last sync is published, oldest first", async () => {
+    const missed = [1, 2, 3, 4, 5].map(() => scenario.emulator.deliver(ADA).messageId);
+    const cursor = scenario.stored(ADA).historyId;
+    scenario.emulator.expireHistory(ADA);
+    const head = scenario.emulator.account(ADA).historyId;
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    expect(added()).toEqual(missed);
+    expect(gaps().map(({ json }) => [json["fromHistoryId"], json["toHistoryId"]])).toEqual([
+      [cursor, head],
+    ]);
+    const recovered = scenario
+      .events(ADA)
+      .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added");
+    expect(recovered.every(({ json }) => json["recovered"] === true)).toBe(true);
+    expect(scenario.stored(ADA)).toMatchObject({ historyId: head });
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");
+  });
+
+  it("P2: gives a recovered message the id that history would have given it", async () => {
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    const { id } = scenario.stored(ADA);
+    expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-id"])).toContain(
+      `${id}/added/${messageId}`,
+    );
+  });
+
+  it("P1: keeps its bounds when the run that pinned the head died before it told of the gap", async () => {
+    scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    const head = scenario.emulator.account(ADA).historyId;
+    scenario.clock.advance(7 * HOUR_MS);
+    const publish = scenario.topic.onPublished;
+    scenario.topic.onPublished = () => {
+      scenario.topic.onPublished = publish;
+      throw new Error("the instance died");
+    };
+    await scenario.runSchedule("mailboxReconciliation");
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(HOUR_MS);
+    await reconcile();
+    expect(new Set(gaps().map(({ json }) => json["toHistoryId"]))).toEqual(new Set([head]));
+    expect(added()).toHaveLength(2);
+  });
+
+  it("is recovered in bounded runs, over many pages, while mail keeps coming", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { SYNC_PAGES_MAX: "3" } });
+    await scenario.connect(ADA);
+    scenario.emulator.loseNotifications();
+    scenario.emulator.settings.messagePageMax = 4;
+    const missed = Array.from({ length: 30 }, () => scenario.emulator.deliver(ADA).messageId);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    const late: string[] = [];
+    for (let run = 0; run < 60; run++) {
+      await scenario.runSchedule("mailboxReconciliation");
+      if (scenario.stored(ADA).sync.dueReason === "quiet") break;
+      if (run < 8) late.push(scenario.emulator.deliver(ADA).messageId);
+    }
+    expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
+    expect(new Set(added())).toEqual(new Set([...missed, ...late]));
+    expect(added().filter((id) => missed.includes(String(id)))).toEqual(missed);
+    expect(gaps().length).toBeGreaterThan(0);
+  });
+
+  it("leaves drafts out of a recovery", async () => {
+    scenario.emulator.saveDraft(ADA, { subject: "to" });
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    expect(added()).toEqual([messageId]);
+  });
+
+  it("treats a head that went backwards the same way", async () => {
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    const cursor = BigInt(scenario.stored(ADA).historyId);
+    scenario.emulator.rewindHead(ADA, String(cursor - 100n));
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    expect(gaps().at(-1)?.json).toMatchObject({ reason: "history_rewound" });
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcile();
+    expect(added()).toContain(messageId);
+  });
+});
+
+describe("renewal", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  it("takes a mailbox over from another topic of ours: stop once, watch once", async () => {
+    await scenario.connect(ADA);
+    const other = "projects/demo-gmail-push/topics/staging";
+    scenario.emulator.addTopic(other);
+    const [watch] = scenario.emulator.account(ADA).watches;
+    expect(watch?.topicName).toBe(scenario.config.gmail.topic);
+    scenario.emulator.resetCalls();
+    scenario.emulator.faults.failNext({
+      method: "users.watch",
+      count: 1,
+      status: 400,
+      body: {
+        error: {
+          code: 400,
+          message:
+            "Only one user push notification client allowed per developer (call /stop then try again)",
+          errors: [{ domain: "global", reason: "invalidArgument", message: "x" }],
+        },
+      },
+    });
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("watchRenewal");
+    expect(
+      scenario.emulator.calls
+        .map(({ method }) => method)
+        .filter((method) => method.startsWith("users.")),
+    ).toEqual(["users.watch", "users.stop", "users.watch"]);
+    expect(scenario.stored(ADA).watch.failures).toBe(0);
+  });
+
+  it("backs off, and comes back before the watch expires", async () => {
+    await scenario.connect(ADA);
+    const { expiresAt } = scenario.stored(ADA).watch;
+    scenario.emulator.faults.failNext({ method: "users.watch", count: 1_000, status: 503 });
+    for (let hour = 0; hour < 8 * 24; hour++) {
+      scenario.clock.advance(HOUR_MS);
+      await scenario.runSchedule("watchRenewal");
+      const { renewAt } = scenario.stored(ADA).watch;
+      if (scenario.clock.now() < (expiresAt ?? 0))
+        expect(renewAt?.getTime()).toBeLessThan(Number(expiresAt));
+    }
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active" });
+    expect(scenario.logged("watch_lapsed").length).toBeGreaterThan(0);
+    scenario.emulator.faults.clear();
+    scenario.clock.advance(2 * HOUR_MS);
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.stored(ADA).watch.failures).toBe(0);
+  });
+
+  it("ends a run early, with one alert, when the set-up is refused", async () => {
+    const emails = Array.from({ length: 30 }, (_, index) => `user${index}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    scenario.emulator.removeTopic(scenario.config.gmail.topic);
+    scenario.clock.advance(DAY_MS);
+    scenario.emulator.resetCalls();
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.emulator.countCalls("users.watch")).toBeLessThan(20);
+    expect(scenario.logged("renewal_misconfigured")).toHaveLength(1);
+    expect(scenario.users.dump().users.every(({ status }) => status === "active")).toBe(true);
+  });
+
+  it("reconciles a mailbox whose watch has lapsed every few minutes", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setTopicPublishing(scenario.config.gmail.topic, "forbidden");
+    scenario.clock.advance(8 * DAY_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.clock.advance(5 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.events(ADA).at(-1)?.json["messageId"]).toBe(messageId);
+  });
+
+  it("makes a watch again that has fallen silent", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.loseNotifications();
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(6 * HOUR_MS);
+    scenario.emulator.resetCalls();
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.logged("push_silent")).toHaveLength(1);
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(1);
+  });
+});
+
+describe("our own mistakes", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  it("P6: stop flagging after twenty users in ten minutes, and flag the rest when it was no mistake", async () => {
+    const emails = Array.from({ length: 30 }, (_, index) => `user${index}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    for (const email of emails) scenario.emulator.changePassword(email);
+    for (const email of emails) scenario.emulator.deliver(email);
+    await scenario.settled();
+    const flagged = () =>
+      scenario.users.dump().users.filter(({ status }) => status === "reauthorization_required");
+    expect(flagged()).toHaveLength(20);
+    expect(scenario.logged("fleet_guard").length).toBeGreaterThan(0);
+    const waiting = scenario.users.dump().users.filter(({ status }) => status === "active");
+    expect(waiting.every(({ sync }) => sync.dueReason === "unfinished")).toBe(true);
+
+    scenario.clock.advance(20 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(flagged()).toHaveLength(30);
+  });
+
+  it("leave Google alone for a minute after five refusals in a row", async () => {
+    const emails = Array.from({ length: 12 }, (_, index) => `user${index}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    scenario.clock.advance(2 * HOUR_MS);
+    const { clientId, clientSecret } = scenario.config.oauth;
+    scenario.emulator.setClientSecret(clientId, "GOCSPX-another");
+    scenario.emulator.resetCalls();
+    for (const email of emails) {
+      scenario.emulator.deliver(email);
+      await scenario.settled();
+    }
+    expect(scenario.emulator.countCalls("token.refresh")).toBe(5);
+    expect(scenario.logged("circuit_open")).toHaveLength(1);
+    scenario.emulator.setClientSecret(clientId, clientSecret);
+    scenario.clock.advance(20 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    for (const email of emails) {
+      expect(scenario.events(email).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
+    }
+  });
+});

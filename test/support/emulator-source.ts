@@ -1,0 +1,74 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { answers, freePort, startProgram } from "./program.ts";
+
+/** An emulator on loopback. */
+export interface Emulator {
+  /** `127.0.0.1:PORT`. */
+  host: string;
+  output(): string;
+  /** Stops what was started for us; an emulator that ran already goes on. */
+  stop(): Promise<void>;
+}
+
+export type EmulatorSource =
+  | { kind: "found"; start(): Promise<Emulator> }
+  | { kind: "missing"; why: string };
+
+const START_MS_MAX = 60_000;
+
+/** An emulator that somebody else started and named in the environment. */
+export function runningEmulator(host: string): EmulatorSource {
+  const emulator = { host, output: () => "", stop: () => Promise.resolve() };
+  return { kind: "found", start: () => Promise.resolve(emulator) };
+}
+
+/** An emulator that a launcher of the gcloud SDK starts. */
+export function launchedEmulator(
+  command: string,
+  args: (port: number) => readonly string[],
+): EmulatorSource {
+  return {
+    kind: "found",
+    async start() {
+      const port = await freePort();
+      const host = `127.0.0.1:${port}`;
+      const program = startProgram({ command, args: args(port) });
+      try {
+        await program.until(() => answers(`http://${host}/`), START_MS_MAX);
+      } catch (error) {
+        await program.stop();
+        throw error;
+      }
+      return { host, output: program.output, stop: () => program.stop() };
+    },
+  };
+}
+
+/**
+ * Whether the tests that need an emulator can run. Where they cannot they are skipped, and it is
+ * said why; in CI that would be a hole in the tests that nobody sees, so there it fails.
+ */
+export function isHad(
+  source: EmulatorSource,
+): source is Extract<EmulatorSource, { kind: "found" }> {
+  if (source.kind === "found") return true;
+  if (process.env["CI"]) throw new Error(source.why);
+  console.warn(`skipped: ${source.why}`);
+  return false;
+}
+
+/** A file of the installed gcloud SDK, if both are there. */
+export function findInGcloudSdk(file: string): string | undefined {
+  const info = ["info", "--format=value(installation.sdk_root)"];
+  const { stdout } = spawnSync("gcloud", info, { encoding: "utf8" });
+  const found = path.join(stdout?.trim() || "/nowhere", file);
+  return existsSync(found) ? found : undefined;
+}
+
+/** The major version of the `java` on the path; 0 when there is none. */
+export function javaVersion(): number {
+  const { stderr } = spawnSync("java", ["-version"], { encoding: "utf8" });
+  return Number(/version "(\d+)/.exec(stderr ?? "")?.[1] ?? 0);
+}
