@@ -101,6 +101,9 @@ describe("connecting a mailbox", () => {
     expect(refused.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
     expect(scenario.emulator.countCalls("token.code")).toBe(0);
     expect(scenario.users.dump().users).toEqual([]);
+    const cookie = [...browser.cookies].map((pair) => pair.join("=")).join("; ");
+    const head = await fetch(back, { method: "HEAD", headers: { cookie } });
+    expect(head.status).toBe(405);
     // What was refused burnt nothing: the real answer still works, once.
     expect((await browser.get(back)).status).toBe(200);
     expect((await browser.get(back)).status).toBe(400);

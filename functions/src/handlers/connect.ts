@@ -54,7 +54,7 @@ interface ConnectRequest {
 }
 
 const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][] = [
-  [/^\/$/, { GET: showStatus }],
+  [/^\/$/, { GET: showStatus, HEAD: showStatus }],
   [/^\/start$/, { GET: start }],
   [/^\/callback$/, { GET: callback }],
   [/^\/reauthorize\/([^/]+)$/, { GET: showReauthorize, POST: reauthorize }],
@@ -76,8 +76,8 @@ export async function connect(
   for (const [pattern, methods] of ROUTES) {
     const match = pattern.exec(path);
     if (match === null) continue;
-    const method = request.method === "HEAD" ? "GET" : request.method;
-    const route = methods[method];
+    // A HEAD is not answered like a GET: at the callback it would use up the code.
+    const route = methods[request.method];
     if (route === undefined) {
       return refusal(405, { allow: Object.keys(methods).join(", ") });
     }
