@@ -71,8 +71,12 @@ export interface Settings {
   historyIdStepMax: number;
   /** Records in a page of history, whatever `maxResults` asks for. */
   historyPageMax: number;
+  /** Messages in a page of `messages.list`, whatever `maxResults` asks for. */
+  messagePageMax: number;
   /** Empty pages with a `nextPageToken`, put before each page of history. */
   emptyHistoryPages: number;
+  /** How many of the next page tokens of history are refused, genuine as they are. */
+  pageTokenRefusals: number;
   /** The answer to a `startHistoryId` above the head. Which one Gmail gives is not documented. */
   startAboveHead: "empty" | "not_found";
   quota: "off" | { unitsPerUserMinute: number; unitsPerProjectMinute: number };
@@ -126,7 +130,9 @@ export const DEFAULT_SETTINGS: Settings = {
   rotatedTokenDies: true,
   historyIdStepMax: 40,
   historyPageMax: 500,
+  messagePageMax: 500,
   emptyHistoryPages: 0,
+  pageTokenRefusals: 0,
   startAboveHead: "empty",
   quota: "off",
   notificationHistoryId: "number",

@@ -28,6 +28,10 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
   if (wanted === undefined) return invalidArgument("Invalid value for maxResults");
   const token = readPageToken(query.get("pageToken"));
   if (token === undefined) return invalidArgument("Invalid pageToken");
+  if (token.after !== undefined && google.settings.pageTokenRefusals > 0) {
+    google.settings.pageTokenRefusals -= 1;
+    return invalidArgument("Invalid pageToken");
+  }
   const types = query.getAll("historyTypes");
   if (types.some((type) => !isHistoryType(type))) return invalidArgument("Invalid historyTypes");
 

@@ -130,6 +130,16 @@ describe("users.history.list", () => {
     expect(await refusalOf(list({ pageToken: "next" }))).toMatchObject({ status: 400 });
   });
 
+  it("refuses a genuine page token when told to, but never a first page", async () => {
+    emulator.deliver(ADA);
+    emulator.deliver(ADA);
+    emulator.settings.pageTokenRefusals = 1;
+    const pageToken = String((await list({ maxResults: 1 })).nextPageToken);
+    const refused = await refusalOf(list({ pageToken }));
+    expect(refused).toMatchObject({ status: 400, reason: "invalidArgument" });
+    expect((await list({ pageToken })).history).toHaveLength(1);
+  });
+
   it("moves the head at once but shows held records only when revealed, in any order", async () => {
     emulator.setIndexLag(ADA, { kind: "held" });
     const first = emulator.deliver(ADA);

@@ -43,8 +43,9 @@ export function listMessages(
   }
   const times = readSearch(search);
   if (times === undefined) return invalidArgument("The emulator searches by after: and before:");
-  const wanted = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
-  if (wanted === undefined) return invalidArgument("Invalid value for maxResults");
+  const asked = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
+  if (asked === undefined) return invalidArgument("Invalid value for maxResults");
+  const wanted = Math.min(asked, google.settings.messagePageMax);
   const position = readPosition(query.get("pageToken"));
   if (position === "invalid") return invalidArgument("Invalid pageToken");
 

@@ -13,7 +13,9 @@ export const settingsSchema = z
     rotatedTokenDies: z.boolean(),
     historyIdStepMax: z.int().positive(),
     historyPageMax: z.int().positive(),
+    messagePageMax: z.int().positive(),
     emptyHistoryPages: whole.max(9999),
+    pageTokenRefusals: whole,
     startAboveHead: z.enum(["empty", "not_found"]),
     quota: z.union([
       z.literal("off"),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
 import {
+  type ChangeFilter,
   type HistoryItem,
   type HistoryRecord,
   toChanges,
@@ -8,7 +9,7 @@ import {
 
 const id = (value: number) => String(value) as HistoryId;
 const SINCE = new Date(0);
-const ALL = { publishDrafts: false, labelIds: [] };
+const ALL: ChangeFilter = { publishDrafts: false, labelIds: [] };
 const record = (...items: HistoryItem[]): HistoryRecord => ({
   historyId: id(7),
   items,
