@@ -137,23 +137,11 @@ describe("renewal", () => {
 
   it("takes a mailbox over from another topic of ours: stop once, watch once", async () => {
     await scenario.connect(ADA);
-    const other = "projects/demo-gmail-push/topics/staging";
-    scenario.emulator.addTopic(other);
-    const [watch] = scenario.emulator.account(ADA).watches;
-    expect(watch?.topicName).toBe(scenario.config.gmail.topic);
     scenario.emulator.resetCalls();
     scenario.emulator.faults.failNext({
       method: "users.watch",
       count: 1,
-      status: 400,
-      body: {
-        error: {
-          code: 400,
-          message:
-            "Only one user push notification client allowed per developer (call /stop then try again)",
-          errors: [{ domain: "global", reason: "invalidArgument", message: "x" }],
-        },
-      },
+      preset: "otherPushClientActive",
     });
     scenario.clock.advance(DAY_MS);
     await scenario.runSchedule("watchRenewal");
