@@ -330,8 +330,8 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 function isLoopbackHostAndPort(value: string): boolean {
   const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
-  const isPort = Number(port) >= 1 && Number(port) <= 65_535;
-  return LOOPBACK.test(host) && isPort && parseUrl(`http://${value}`) !== undefined;
+  // What is too large for a port or for a part of an address is no URL.
+  return LOOPBACK.test(host) && Number(port) > 0 && parseUrl(`http://${value}`) !== undefined;
 }
 
 function isSmtpUrl(value: string): boolean {

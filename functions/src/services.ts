@@ -53,8 +53,11 @@ async function buildReceiver(): Promise<Receiver> {
 }
 
 function readConfigAloud(): Config {
+  // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
+  const GOOGLE_CLOUD_PROJECT =
+    process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
   try {
-    return readConfig(process.env);
+    return readConfig({ ...process.env, GOOGLE_CLOUD_PROJECT });
   } catch (error) {
     log.alert("configuration_unusable", "nothing works until the configuration is mended", {
       problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],

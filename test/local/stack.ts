@@ -146,9 +146,9 @@ export function makeTokenKeys(): string {
 }
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => {};
+  let resolve: ((value: T) => void) | undefined;
   const promise = new Promise<T>((settle) => {
     resolve = settle;
   });
-  return { promise, resolve };
+  return { promise, resolve: (value) => resolve?.(value) };
 }

@@ -466,6 +466,19 @@ describe("disconnecting", () => {
     expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${user.id}/disconnected/1`);
   });
 
+  it("is offered to a signed-in person whose grant has ended or whose mailbox is gone", async () => {
+    for (const end of ["changePassword", "suspend"] as const) {
+      const email = `${end.toLowerCase()}@example.com`;
+      const { browser } = await scenario.connect(email);
+      scenario.emulator[end](email);
+      scenario.clock.advance(DAY_MS / 3);
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(email).status).not.toBe("active");
+      const page = await (await browser.get(`${scenario.publicUrl}/`)).text();
+      expect(csrfOf(page)).not.toBe("");
+    }
+  });
+
   it("needs the session, its token and our own page", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const url = `${scenario.publicUrl}/disconnect`;

@@ -75,7 +75,7 @@ export function parseKeyRing(json: string): ParsedKeyRing {
     : { kind: "unusable", problems };
 }
 
-/** Seals with the primary key. Every sealing of the same text differs. */
+/** Seals with the primary key. Every sealing of the same text differs. For short texts only. */
 export function seal(
   ring: KeyRing,
   plaintext: string,
@@ -92,7 +92,9 @@ export function seal(
   const parts = [iv, ciphertext, cipher.getAuthTag()].map((bytes) =>
     Buffer.from(bytes).toString("base64url"),
   );
-  return ["v1", ring.primary, ...parts].join(".") as Sealed;
+  const sealed = ["v1", ring.primary, ...parts].join(".");
+  assert(sealed.length <= SEALED_CHARACTERS_MAX, "the text is too long to be sealed");
+  return sealed as Sealed;
 }
 
 /** Opens what was sealed for the same context with any key of the ring. Never throws. */

@@ -31,7 +31,6 @@ import {
   errorPage,
   landingPage,
   reauthorizePage,
-  unavailablePage,
 } from "../pages/pages.ts";
 import type { PageError } from "../pages/texts.ts";
 import type { User } from "../user.ts";
@@ -100,12 +99,11 @@ function statusPage(user: User, session: Session, services: ConnectServices): Re
   switch (user.status) {
     case "active":
       return connectedPage(user, session.csrf, pageLinks, { isCaughtUp: true, isWatched: true });
-    case "reauthorization_required": {
+    case "reauthorization_required":
+    case "mailbox_unavailable": {
       const link = links.to(user).slice(`${pageLinks.publicUrl}/reauthorize/`.length);
-      return reauthorizePage(user, link, pageLinks);
+      return reauthorizePage(user, link, pageLinks, session.csrf);
     }
-    case "mailbox_unavailable":
-      return unavailablePage(user);
     case "disconnected":
       return disconnectedPage(pageLinks);
   }

@@ -1,5 +1,5 @@
 import type { User } from "../user.ts";
-import { html } from "./html.ts";
+import { type Html, html } from "./html.ts";
 import { page } from "./page.ts";
 import { type PageError, TEXTS } from "./texts.ts";
 
@@ -34,24 +34,38 @@ export function connectedPage(
   { publicUrl }: PageLinks,
   { recoveredChanges, isCaughtUp, isWatched }: ConnectedNews,
 ): Response {
-  const { title, account, recovered, more, unwatched, disconnect } = TEXTS.connected;
+  const { title, account, recovered, more, unwatched } = TEXTS.connected;
   return page(
     200,
     title,
     html`<p>${account} <strong>${user.emailAddress}</strong></p>
       ${recoveredChanges === undefined ? undefined : html`<p>${recovered(recoveredChanges)}</p>`}
       ${isCaughtUp ? undefined : html`<p>${more}</p>`}
-      ${isWatched ? undefined : html`<p>${unwatched}</p>`}
-      <form method="post" action="${publicUrl}/disconnect">
-        <input type="hidden" name="csrf" value="${csrf}" />
-        <button>${disconnect}</button>
-      </form>`,
+      ${isWatched ? undefined : html`<p>${unwatched}</p>`} ${disconnectForm(csrf, publicUrl)}`,
   );
 }
 
-/** One button, because mail scanners follow links: nothing happens before it is pressed. */
-export function reauthorizePage(user: User, link: string, links: PageLinks): Response {
-  const { title, body, hints, button } = TEXTS.reauthorize;
+function disconnectForm(csrf: string, publicUrl: string): Html {
+  return html`<form method="post" action="${publicUrl}/disconnect">
+    <input type="hidden" name="csrf" value="${csrf}" />
+    <button>${TEXTS.connected.disconnect}</button>
+  </form>`;
+}
+
+/**
+ * Where a link leads, and what a signed-in person sees whose grant has ended. One button for it,
+ * because mail scanners follow links: nothing happens before it is pressed. With `csrf` the person
+ * is signed in, and can disconnect instead.
+ */
+export function reauthorizePage(
+  user: User,
+  link: string,
+  links: PageLinks,
+  csrf?: string,
+): Response {
+  const { hints, button } = TEXTS.reauthorize;
+  const isUnavailable = user.status === "mailbox_unavailable";
+  const { title, body } = isUnavailable ? TEXTS.unavailable : TEXTS.reauthorize;
   const hint = hints[user.statusReason];
   return page(
     200,
@@ -61,19 +75,10 @@ export function reauthorizePage(user: User, link: string, links: PageLinks): Res
       ${hint === undefined ? undefined : html`<p>${hint}</p>`}
       <form method="post" action="${links.publicUrl}/reauthorize/${link}">
         <button>${button}</button>
-      </form>`,
+      </form>
+      ${csrf === undefined ? undefined : disconnectForm(csrf, links.publicUrl)}`,
     // The form's answer redirects to Google, which the policy counts as a target of the form.
     [links.googleOrigin],
-  );
-}
-
-export function unavailablePage(user: User): Response {
-  const { title, body } = TEXTS.unavailable;
-  return page(
-    200,
-    title,
-    html`<p><strong>${user.emailAddress}</strong></p>
-      <p>${body}</p>`,
   );
 }
 

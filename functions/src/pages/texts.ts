@@ -31,7 +31,7 @@ export const TEXTS = {
   },
   unavailable: {
     title: "This Gmail account cannot be read at present",
-    body: "Google says that mail is not available for this account. An administrator may have switched it off. We look again from time to time.",
+    body: "Google says that mail is not available for this account. An administrator may have switched it off. We look again from time to time, and go on from where we were once it is there. If mail works for you again, you need not wait.",
   },
   disconnected: {
     title: "Your Gmail account is disconnected",

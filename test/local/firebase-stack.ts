@@ -1,0 +1,199 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Firestore } from "@google-cloud/firestore";
+import {
+  DEFAULT_CLIENT,
+  type GmailEmulator,
+  startGmailEmulator,
+} from "../gmail-emulator/emulator.ts";
+import { type EmulatorSource, javaVersion } from "../support/emulator-source.ts";
+import { type FirebaseEmulators, startFirebaseEmulators } from "../support/firebase-cli.ts";
+import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { freePort } from "../support/program.ts";
+import {
+  type Received,
+  type Subscriber,
+  findPubsubLauncher,
+  openPubsub,
+  subscribe,
+} from "../support/pubsub-emulator.ts";
+import { PROJECT, makeTokenKeys } from "./stack.ts";
+import type { ScheduleName } from "./schedules.ts";
+
+/** The built functions in the Functions emulator, and everything that they talk to. */
+export interface FirebaseStack {
+  emulator: GmailEmulator;
+  /** Where `connect` is. */
+  publicUrl: string;
+  firestoreHost: string;
+  pubsubHost: string;
+  database: Firestore;
+  /** Of the changes topic. */
+  subscriber: Subscriber;
+  /** Runs the schedule's function over HTTP; the emulator has no clock for it. Resolves to the status. */
+  runSchedule(name: ScheduleName): Promise<number>;
+  /** What each program has logged so far, by name. */
+  logs(): Promise<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+export interface FirebaseStackOptions {
+  /** For the functions, beside what the stack sets itself. */
+  env?: Record<string, string>;
+  /** Take the emulators' usual ports where they are free, so that addresses stay the same. */
+  wantsUsualPorts?: boolean;
+  onChange?: (change: Received) => void;
+  /** Everything that the Firebase CLI shows. */
+  onOutput?: (text: string) => void;
+}
+
+const REGION = "us-central1";
+const GMAIL_TOPIC_ID = "gmail-notifications";
+const CHANGES_TOPIC_ID = "mailbox-changes";
+const USUAL_PORTS = { functions: 5001, pubsub: 8085, gmail: 8090 };
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const BUNDLE = path.join(ROOT, "functions/dist/firebase");
+
+/** What the stack needs that is not there; `undefined` when it can be started. */
+export function findMissing(): string | undefined {
+  if (!existsSync(path.join(BUNDLE, "index.js"))) {
+    return "functions/dist/firebase is not there: run `npm run build`";
+  }
+  if (javaVersion() === 0) return "there is no Java, which the emulators need";
+  const firestore = findFirestoreEmulator();
+  return firestore.kind === "missing" ? firestore.why : undefined;
+}
+
+export async function startFirebaseStack(
+  options: FirebaseStackOptions = {},
+): Promise<FirebaseStack> {
+  const { onChange, onOutput, wantsUsualPorts = false } = options;
+  // Stopped in reverse, whether all of them were started or not.
+  const started: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const stop of started.splice(0).toReversed()) await stop();
+  };
+  try {
+    const firestore = await start(findFirestoreEmulator());
+    started.push(() => firestore.stop());
+    const usual = wantsUsualPorts ? USUAL_PORTS : undefined;
+    const ports = {
+      functions: await freePort(usual?.functions),
+      pubsub: await freePort(usual?.pubsub),
+    };
+    const functionsUrl = `http://127.0.0.1:${ports.functions}`;
+    const publicUrl = `${functionsUrl}/${PROJECT}/${REGION}/connect`;
+    const pubsubHost = `127.0.0.1:${ports.pubsub}`;
+
+    const emulator = await startGmailEmulator({
+      port: await freePort(usual?.gmail),
+      clients: [{ ...DEFAULT_CLIENT, redirectUris: [`${publicUrl}/callback`] }],
+      push: { kind: "pubsub_emulator", host: pubsubHost },
+    });
+    started.push(() => emulator.close());
+
+    const folder = await mkdtemp(path.join(tmpdir(), "firebase-stack-"));
+    started.push(() => rm(folder, { recursive: true, force: true }));
+    await layOut(folder, {
+      GMAIL_TOPIC: `projects/${PROJECT}/topics/${GMAIL_TOPIC_ID}`,
+      CHANGES_TOPIC: CHANGES_TOPIC_ID,
+      PUBLIC_URL: publicUrl,
+      OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
+      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
+      TOKEN_KEYS: makeTokenKeys(),
+      GMAIL_EMULATOR_HOST: emulator.host,
+      ...options.env,
+    });
+    const firebase = await startFirebaseEmulators({
+      folder,
+      projectId: PROJECT,
+      ports,
+      config: readConfig(),
+      env: { FIRESTORE_EMULATOR_HOST: firestore.host, ...(await pubsubEnv(folder)) },
+      ...(onOutput !== undefined && { onOutput }),
+    });
+    started.push(() => firebase.stop());
+
+    const database = openDatabase(firestore, PROJECT);
+    started.push(() => database.terminate());
+    const pubsub = openPubsub({ host: pubsubHost }, PROJECT);
+    started.push(() => pubsub.close());
+    const subscriber = await subscribe(pubsub, CHANGES_TOPIC_ID, onChange);
+    started.push(() => subscriber.close());
+
+    return {
+      emulator,
+      publicUrl,
+      firestoreHost: firestore.host,
+      pubsubHost,
+      database,
+      subscriber,
+      async runSchedule(name) {
+        // The emulator names a trigger after its function, with its place among several.
+        const trigger = `${REGION}-${name}-0`;
+        const url = `${functionsUrl}/functions/projects/${PROJECT}/triggers/${trigger}`;
+        const { status } = await fetch(url, { method: "POST" });
+        return status;
+      },
+      logs: () => readLogs(folder, firebase, firestore.output()),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function start(source: EmulatorSource) {
+  if (source.kind === "missing") throw new Error(source.why);
+  return source.start();
+}
+
+/** The project's own `firebase.json` without what a running emulator has no use for. */
+function readConfig(): Record<string, unknown> {
+  const { functions } = JSON.parse(readFileSync(path.join(ROOT, "firebase.json"), "utf8"));
+  const [{ predeploy: _, ...codebase }] = functions;
+  return { functions: [{ ...codebase, source: "functions" }] };
+}
+
+/**
+ * A project of the Firebase CLI: the built folder, an env file beside it as a deployment would have
+ * one, and our own `node_modules`, which is where the CLI looks for its SDKs.
+ */
+async function layOut(folder: string, env: Record<string, string>): Promise<void> {
+  const functions = path.join(folder, "functions");
+  await mkdir(functions);
+  await cp(BUNDLE, functions, { recursive: true });
+  await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
+  const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`);
+  await writeFile(path.join(functions, ".env"), lines.join(""), { mode: 0o600 });
+}
+
+/**
+ * Makes the CLI run the gcloud SDK's Pub/Sub emulator where there is one. Through a script of ours,
+ * because the CLI changes the mode of what it is pointed at, which only its owner may.
+ */
+async function pubsubEnv(folder: string): Promise<Record<string, string>> {
+  const launcher = findPubsubLauncher();
+  if (launcher === undefined) return {};
+  const script = path.join(folder, "pubsub-emulator.sh");
+  await writeFile(script, `#!/bin/sh\nexec '${launcher}' "$@"\n`, { mode: 0o755 });
+  return { PUBSUB_EMULATOR_BINARY_PATH: script };
+}
+
+async function readLogs(
+  folder: string,
+  firebase: FirebaseEmulators,
+  firestore: string,
+): Promise<Record<string, string>> {
+  return {
+    firebase: firebase.output(),
+    firebaseDebug: await firebase.debugLog(),
+    pubsub: await readFile(path.join(folder, "pubsub-debug.log"), "utf8"),
+    firestore,
+  };
+}

@@ -1,0 +1,54 @@
+import { fileURLToPath } from "node:url";
+import { serveStatic } from "@hono/node-server/serve-static";
+import { Hono } from "hono";
+import { secureHeaders } from "hono/secure-headers";
+import { controlRoutes } from "../gmail-emulator/control-routes.ts";
+import type { LiveFeed } from "./live-feed.ts";
+import { parseScheduleName } from "./schedules.ts";
+import type { LocalStack } from "./stack.ts";
+
+const FILES = fileURLToPath(new URL("./page", import.meta.url));
+const LOOPBACK_HOST = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/;
+
+/**
+ * The page and what it needs: `GET /live` tells what happens, `POST /emulator/{act}` does what
+ * people and Google do, `POST /schedules/{name}` runs a schedule now.
+ */
+export function pageRoutes(stack: LocalStack, feed: LiveFeed): Hono {
+  const routes = new Hono();
+
+  // A page of the web must neither steer this one nor, by a host name of its own, read it.
+  routes.use(async (context, next) => {
+    const origin = context.req.header("origin");
+    const hosts = [context.req.header("host") ?? "", ...(origin ? [hostOf(origin)] : [])];
+    if (hosts.every((host) => LOOPBACK_HOST.test(host))) return next();
+    return context.json({ error: "only pages on loopback may do this" }, 403);
+  });
+  routes.use(
+    secureHeaders({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: { defaultSrc: ["'self'"], frameAncestors: ["'none'"] },
+    }),
+  );
+  routes.use(async (context, next) => {
+    await next();
+    context.res.headers.set("cache-control", "no-store");
+  });
+
+  routes.get("/live", (context) => {
+    const stream = feed.open(context.req.header("last-event-id"));
+    return context.body(stream, { headers: { "content-type": "text/event-stream" } });
+  });
+  routes.post("/schedules/:name", async (context) => {
+    const name = parseScheduleName(context.req.param("name"));
+    if (name === undefined) return context.json({ error: "no such schedule" }, 404);
+    return context.json({ status: await stack.runSchedule(name) });
+  });
+  routes.route("/emulator", controlRoutes(stack.emulator));
+  routes.get("*", serveStatic({ root: FILES }));
+  return routes;
+}
+
+function hostOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).host : "";
+}

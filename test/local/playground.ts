@@ -1,0 +1,109 @@
+import { once } from "node:events";
+import { Server } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createAdaptorServer } from "@hono/node-server";
+import { memoryTopic } from "../support/memory-topic.ts";
+import { memoryUsers } from "../support/memory-users.ts";
+import { liveFeed } from "./live-feed.ts";
+import { pageRoutes } from "./page-routes.ts";
+import { startSchedules } from "./schedules.ts";
+import { type Snapshot, countCalls, showAccount, showUser } from "./snapshot.ts";
+import { type LocalStack, startLocalStack } from "./stack.ts";
+
+/** The local stack with a page on which one plays every part in it. */
+export interface Playground {
+  /** Where the page is. */
+  url: string;
+  stack: LocalStack;
+  close(): Promise<void>;
+}
+
+export interface PlaygroundOptions {
+  /** Taken when free, another one otherwise. */
+  pagePort: number;
+  /** The same for `connect`. */
+  connectPort: number;
+}
+
+const LOOPBACK = "127.0.0.1";
+const SNAPSHOT_MS = 200;
+/** Somebody to begin with. */
+const FIRST_ACCOUNT = { email: "ada@example.com", name: "Ada Lovelace" };
+
+/**
+ * What takes a day or six hours when deployed is due at once, so that a schedule has something to
+ * do whenever it runs.
+ */
+const IMPATIENT = { WATCH_RENEW_AFTER_MS: "1000", RECONCILE_AFTER_MS: "1000" };
+
+export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
+  const feed = liveFeed(Date.now().toString(36));
+  const clock = { now: () => new Date(), sleep: pause };
+  const users = memoryUsers();
+  const topic = memoryTopic(clock.now);
+  topic.onPublished = ({ attributes, json }) => {
+    const { "ce-id": id, "ce-type": type, "ce-time": time } = attributes;
+    feed.tell("published", { id, type, time, data: json });
+  };
+  const stack = await startLocalStack({
+    users,
+    publish: topic.publish,
+    clock,
+    env: IMPATIENT,
+    port: await freePort(options.connectPort),
+    onLog: (line) => {
+      const record: unknown = JSON.parse(line);
+      feed.tell("log", { at: clock.now().toISOString(), record });
+    },
+  });
+  stack.emulator.createAccount(FIRST_ACCOUNT);
+  const schedules = startSchedules(stack.runSchedule);
+
+  const snapshot = (): Snapshot => ({
+    accounts: stack.emulator.accounts().map(showAccount),
+    users: users.dump().users.map(showUser),
+    calls: countCalls(stack.emulator.calls),
+    schedules: schedules.nextRuns(),
+  });
+  feed.show("addresses", { start: `${stack.publicUrl}/start`, status: `${stack.publicUrl}/` });
+  feed.show("state", snapshot());
+  const looking = setInterval(() => {
+    if (feed.isWatched) feed.show("state", snapshot());
+  }, SNAPSHOT_MS);
+
+  const server = createAdaptorServer({ fetch: pageRoutes(stack, feed).fetch });
+  server.listen(await freePort(options.pagePort), LOOPBACK);
+  await once(server, "listening");
+
+  return {
+    url: `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`,
+    stack,
+    async close() {
+      schedules.stop();
+      clearInterval(looking);
+      feed.close();
+      server.close();
+      if (server instanceof Server) server.closeAllConnections();
+      await stack.close();
+    },
+  };
+}
+
+/** Does not keep the process from ending. */
+async function pause(ms: number): Promise<void> {
+  await sleep(ms, undefined, { ref: false });
+}
+
+/** The wanted port, or any other when somebody else has it. */
+async function freePort(wanted: number): Promise<number> {
+  const server = createServer().listen(wanted, LOOPBACK);
+  const isFree = await once(server, "listening").then(
+    () => true,
+    () => false,
+  );
+  if (!isFree) return 0;
+  server.close();
+  await once(server, "close");
+  return wanted;
+}
