@@ -72,14 +72,6 @@ function capped(text: string): string {
   return text.length <= STRING_CHARACTERS_MAX ? text : `${text.slice(0, STRING_CHARACTERS_MAX)}…`;
 }
 
-/** `ada@example.com` becomes `a…@example.com`: enough to recognise, too little to write to. */
-export function maskEmail(address: string): string {
-  const at = address.lastIndexOf("@");
-  if (at < 1) return "…";
-  const [first] = address;
-  return `${first}…${address.slice(at)}`;
-}
-
 /** An error whose message we wrote ourselves, without values, so that it may be logged. */
 export interface Loggable extends Error {
   readonly isLoggable: true;

@@ -184,6 +184,38 @@ describe("a configuration", () => {
     expect(changes.topic).toBe("projects/other-project/topics/changes");
   });
 
+  it("keeps a scope that is neither Gmail's nor asked for in any case", () => {
+    const { gmail } = readConfig({ ...required, GMAIL_SCOPES: "profile gmail.metadata" });
+    expect(gmail.scopes).toEqual(["profile", "https://www.googleapis.com/auth/gmail.metadata"]);
+  });
+
+  it("may name its defaults", () => {
+    const named = { CHANGES_SINK: "pubsub", PUBLISH_DRAFTS: "false" };
+    expect(readConfig({ ...required, ...named })).toEqual(readConfig(required));
+  });
+
+  it.each([
+    ["HISTORY_SETTLE_MS", 0, 3_600_000],
+    ["RECONCILE_AFTER_MS", 1_000, 604_800_000],
+    ["WATCH_RENEW_AFTER_MS", 1_000, 518_400_000],
+    ["SYNC_PAGES_MAX", 1, 1_000],
+    ["SYNC_TIME_MS_MAX", 1_000, 530_000],
+    ["RENEWAL_CONCURRENCY", 1, 100],
+    ["RENEWAL_TIME_MS_MAX", 1_000, 1_790_000],
+    ["RECONCILIATION_CONCURRENCY", 1, 100],
+    ["RECONCILIATION_TIME_MS_MAX", 1_000, 1_790_000],
+    ["GMAIL_UNITS_PER_MINUTE", 100, 1_000_000_000],
+  ])("has %s from %d to %d", (name, min, max) => {
+    for (const value of [min, max]) {
+      expect(() => readConfig({ ...required, [name]: String(value) })).not.toThrow();
+    }
+    for (const value of [min - 1, max + 1]) {
+      expect(errorOf({ ...required, [name]: String(value) }).problems).toEqual([
+        `${name} must be a whole number from ${min} to ${max}`,
+      ]);
+    }
+  });
+
   it.each(["localhost:9000", "127.0.0.1:1", "127.1.2.3:65535", "[::1]:9000"])(
     "may be sent to an emulator on loopback: %s",
     (GMAIL_EMULATOR_HOST) => {
@@ -307,6 +339,14 @@ describe("a configuration error", () => {
       names.toSorted(),
     );
     for (const problem of problems) expect(message).toContain(problem);
+  });
+
+  it("says what a choice is between", () => {
+    const choices = { CHANGES_SINK: "kafka", PUBLISH_DRAFTS: "yes" };
+    expect(errorOf({ ...required, ...choices }).problems).toEqual([
+      "CHANGES_SINK must be pubsub or firestore",
+      "PUBLISH_DRAFTS must be true or false",
+    ]);
   });
 
   it("says that white space is what is wrong, since nobody sees it", () => {

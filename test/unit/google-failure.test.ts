@@ -472,6 +472,24 @@ describe("Gmail", () => {
       { kind: "bad_request", reason: "html" },
     ],
     [
+      "sits behind a front end whose page begins with a line break",
+      "history.list",
+      answer(404, "\n<html></html>"),
+      { kind: "bad_request", reason: "html" },
+    ],
+    [
+      "gives a reason of 64 letters",
+      "history.list",
+      apiError(400, "a".repeat(64)),
+      { kind: "bad_request", reason: "a".repeat(64) },
+    ],
+    [
+      "gives a reason that is longer",
+      "history.list",
+      apiError(400, "a".repeat(65)),
+      { kind: "bad_request", reason: "http_400" },
+    ],
+    [
       "sends a page with a 500",
       "history.list",
       answer(500, "<html></html>"),

@@ -159,6 +159,20 @@ describe("a sealed text", () => {
     expect(ivs.size).toBe(20_000);
   });
 
+  it("is malformed under an id that no key can have", () => {
+    for (const keyId of ["", "a b", "a".repeat(65), "2026+11"]) {
+      expect(open(ring, sealed.replace("2026-11", keyId), ADA)).toEqual(malformed);
+    }
+  });
+
+  it("is never longer than what opens", () => {
+    const longest = "x".repeat(49_000);
+    const value = seal(ring, longest, ADA, randomBytes);
+    expect(open(ring, value, ADA)).toEqual({ kind: "opened", plaintext: longest });
+    expect(() => seal(ring, "x".repeat(49_200), ADA, randomBytes)).toThrow("too long");
+    expect(open(ring, `${value}${"A".repeat(600)}`, ADA)).toEqual(malformed);
+  });
+
   it("is refused when the randomness is of another length", () => {
     expect(() => seal(ring, TOKEN, ADA, () => Buffer.alloc(8))).toThrow("the IV");
   });

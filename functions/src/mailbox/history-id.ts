@@ -34,8 +34,3 @@ export function isAfter(a: HistoryId, b: HistoryId): boolean {
 export function maxHistoryId(first: HistoryId, ...others: readonly HistoryId[]): HistoryId {
   return others.reduce((latest, id) => (isAfter(id, latest) ? id : latest), first);
 }
-
-/** The earliest of the positions. */
-export function minHistoryId(first: HistoryId, ...others: readonly HistoryId[]): HistoryId {
-  return others.reduce((earliest, id) => (isAfter(earliest, id) ? id : earliest), first);
-}

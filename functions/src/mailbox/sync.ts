@@ -4,7 +4,7 @@ import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
 import { type ExpiredCursor, beginRecovery, recover } from "./recovery.ts";
-import { covers, highestRead, readRecords, settle, settleUpTo } from "./settling.ts";
+import { covers, highestRead, readRecords, settle } from "./settling.ts";
 import { afterListing, atOnce } from "./sync-due.ts";
 import {
   type Run,
@@ -130,7 +130,9 @@ async function listOnce(run: Run): Promise<Listing> {
     const page = [...unknown];
     fresh.push(...page);
     upTo = maxHistoryId(upTo, ...records.map(({ historyId }) => historyId));
-    run.pages += 1;
+    // A page of what is known and not settled yet is passed over, or small pages would never end.
+    const isKnown = records.length > 0 && unknown.size === 0;
+    run.pages += isKnown ? 0 : 1;
 
     if (nextPageToken === undefined) {
       const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
@@ -201,7 +203,7 @@ async function checkpointPage(
   const written = await writeProgress(run, read.records, (user) => {
     const settled = settle(progressOf(user), read, limits.settleMs);
     if (!isLast) return { ...settled, sync: {} };
-    return { ...settleUpTo(settled, read.upTo), sync: atOnce(clock) };
+    return { ...settled, sync: atOnce(clock) };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   if (isLast) return { kind: "unfinished", changes };
