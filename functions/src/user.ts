@@ -35,7 +35,7 @@ export interface Watch {
 /** Why a mailbox is due. Only a quiet one may be put off. */
 export type DueReason = "quiet" | "lag" | "throttled" | "unfinished";
 
-/** A position of the history that was read, and when its listing began. */
+/** A position of the history that was read, and when. */
 export interface ReadPosition {
   historyId: HistoryId;
   at: Date;

@@ -274,12 +274,13 @@ describe("the stream of changes", () => {
     const before = scenario.emulator.deliver(ADA);
     await scenario.settled();
     scenario.emulator.loseNotifications();
-    scenario.emulator.appendRawRecord(ADA, { messagesAdded: [{ message: { id: 7 } }] });
+    const raw = { messagesAdded: [{ message: { id: 7 } }] };
+    const unreadable = scenario.emulator.appendRawRecord(ADA, raw);
     const after = scenario.emulator.deliver(ADA);
     await notify(after.historyId);
     expect(received(scenario)).toEqual([
       `added/${before.messageId}`,
-      `gap/${before.historyId}`,
+      `${unreadable.historyId}/gap`,
       `added/${after.messageId}`,
     ]);
   });

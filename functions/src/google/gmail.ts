@@ -149,7 +149,9 @@ function readHistoryId(call: Call, value: unknown): HistoryId {
 }
 
 export function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
-  const { messages = [], nextPageToken } = data ?? {};
+  // Taken for an empty mailbox, a broken answer would end a recovery before it has begun.
+  if (typeof data !== "object" || data === null) throw malformed("messages.list");
+  const { messages = [], nextPageToken } = data;
   if (!Array.isArray(messages)) throw malformed("messages.list");
   return {
     messages: messages.map(toMessage).filter((message) => message !== undefined),

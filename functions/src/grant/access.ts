@@ -34,8 +34,9 @@ const CONFIRM_MS = 2_000;
 /** 401, new token, 401, confirmation, and the transient tries in between. */
 const STEPS_MAX = 8;
 
-export function openAccess(user: User, services: AccessServices): Access {
+export function openAccess(opened: User, services: AccessServices): Access {
   const { clock, random, tokens } = services;
+  let user = opened;
   let held: { token: string; minted: boolean } | undefined;
   let obtained: Pick<Grant, "accessToken" | "accessTokenExpiresAt"> | undefined;
   let isCacheTrusted = true;
@@ -95,10 +96,16 @@ export function openAccess(user: User, services: AccessServices): Access {
         case "reauthorize": {
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
-            if (isConfirming) return { kind: "failed", failure: asReauthorize(failure) };
-            isConfirming = true;
-            if (!(await isCurrentGrant(user, services.users))) return { kind: "superseded" };
-            await clock.sleep(jittered(CONFIRM_MS, random));
+            const stored = await services.users.find(user.id);
+            if (!isSameGrant(user, stored)) return { kind: "superseded" };
+            // Another run may have stored a rotated token: then the one refused is of the past.
+            const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
+            user = stored;
+            if (!isRotated) {
+              if (isConfirming) return { kind: "failed", failure: asReauthorize(failure) };
+              isConfirming = true;
+              await clock.sleep(jittered(CONFIRM_MS, random));
+            }
           }
           forgetToken();
           break;
@@ -130,8 +137,7 @@ function asReauthorize(failure: Failure): Failure {
 }
 
 /** False once somebody authorized again or the user was flagged: the failure is of the past. */
-async function isCurrentGrant(user: User, users: UserStore): Promise<boolean> {
-  const stored = await users.find(user.id);
+function isSameGrant(user: User, stored: User | undefined): stored is User {
   return (
     stored !== undefined &&
     stored.status === user.status &&

@@ -236,9 +236,10 @@ async function resume(
   stored: User | undefined,
   services: AuthorizationServices,
 ): Promise<Authorization> {
-  const outcome = await services.mailboxes.run(user.emailAddress, () =>
-    sync(user, { kind: "authorized" }, services),
-  );
+  const outcome = await services.mailboxes.run(user.emailAddress, async (hasWaited) => {
+    const current = hasWaited ? await services.users.find(user.id) : user;
+    return sync(current ?? user, { kind: "authorized" }, services);
+  });
   const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
   const current = (await services.users.find(user.id)) ?? user;
   if (current.grant.generation === user.grant.generation && current.status === "active") {

@@ -52,7 +52,10 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
     case "labels.removed":
       return `${userId}/${event.historyId}/${event.kind}/${event.messageId}`;
     case "gap":
-      return `${userId}/gap/${event.fromHistoryId}`;
+      // An expiry can begin where an unreadable record was told before: another gap, another id.
+      return event.reason === "unreadable_record"
+        ? `${userId}/${event.toHistoryId}/gap`
+        : `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
     case "reauthorization_required":
     case "unavailable":

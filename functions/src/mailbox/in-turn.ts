@@ -2,8 +2,11 @@ import { type HistoryId, maxHistoryId } from "./history-id.ts";
 
 /** Runs over one mailbox, one after the other within this instance. */
 export interface InTurn<T> {
-  /** Runs once everything before it on this key has ended, however it ended. */
-  run(key: string, run: () => Promise<T>): Promise<T>;
+  /**
+   * Runs once everything before it on this key has ended, however it ended. When it had to wait,
+   * whatever was read of the mailbox before is out of date.
+   */
+  run(key: string, run: (hasWaited: boolean) => Promise<T>): Promise<T>;
 
   /**
    * The same for a notification. Notifications that arrive while another run is under way share
@@ -21,9 +24,9 @@ export function inTurn<T>(): InTurn<T> {
   const tails = new Map<string, Promise<void>>();
   const waiting = new Map<string, { highest: HistoryId; outcome: Promise<T> }>();
 
-  function enqueue(key: string, run: () => Promise<T>): Promise<T> {
+  function enqueue(key: string, run: (hasWaited: boolean) => Promise<T>): Promise<T> {
     const before = tails.get(key);
-    const outcome = before === undefined ? run() : before.then(run);
+    const outcome = before === undefined ? run(false) : before.then(() => run(true));
     const tail = outcome.then(
       () => leave(),
       () => leave(),

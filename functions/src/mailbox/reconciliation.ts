@@ -60,9 +60,10 @@ async function syncDue(
       return "postponed";
     }
   }
-  const outcome = await services.mailboxes.run(user.emailAddress, () =>
-    sync(user, { kind: "due" }, services),
-  );
+  const outcome = await services.mailboxes.run(user.emailAddress, async (hasWaited) => {
+    const current = hasWaited ? await users.find(user.id) : user;
+    return sync(current ?? user, { kind: "due" }, services);
+  });
   services.report(user, outcome);
   return "synced";
 }

@@ -225,7 +225,8 @@ async function endListing(run: Run, recovery: Recovery): Promise<Ended> {
     run.walkToken = undefined;
     return keep(run, { ...recovery, listing, pages: [], isWalked: false });
   }
-  const { recovery: _, ...sync } = user.sync;
+  // After a rewind the ids begin anew: one notified before would make the mailbox deaf.
+  const { recovery: _, notifiedHistoryId: __, ...sync } = user.sync;
   // What was read after the old cursor lies before the pinned head, or is listed again after it.
   return write(run, { historyId: recovery.toHistoryId, sync: { ...sync, recent: [] } });
 }
@@ -272,6 +273,8 @@ async function write(run: Run, patch: UserPatch): Promise<Ended> {
   const kept = services.toStoredChanges(user, run.unkept);
   const written = await services.users.update(user, { ...patch, ...keptToken(run) }, kept);
   if (written === "written") run.unkept = [];
+  // A page that was not noted is walked over again.
+  else run.walkToken = undefined;
   const isCurrent = await reread(run);
   if (!isCurrent) return { kind: "superseded", changes };
   if (written === "refused" && isMoved(user, run.user)) return { kind: "superseded", changes };

@@ -97,12 +97,12 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   const stored = await writeWatch(user, watch, access.obtained(), services);
   if (stored === "superseded") return { kind: "superseded" };
   if (isAfter(answer.value.historyId, highestRead(progressOf(user)))) {
-    const current = await services.users.find(user.id);
-    if (current !== undefined) {
-      await services.mailboxes.run(current.emailAddress, () =>
-        sync(current, { kind: "renewed" }, services),
-      );
-    }
+    await services.mailboxes.run(user.emailAddress, async () => {
+      const current = await services.users.find(user.id);
+      return current === undefined
+        ? { kind: "unknown_mailbox" }
+        : sync(current, { kind: "renewed" }, services);
+    });
   }
   return { kind: "renewed", expiresAt: answer.value.expiresAt };
 }

@@ -14,6 +14,8 @@ export interface Progress {
 export interface Read {
   /** Taken before the listing began: a record hidden until later is not covered by it. */
   startedAt: Date;
+  /** Taken after the answer came, which may be long after: what is new in it was read by then. */
+  readAt: Date;
   /** Records read, and published. */
   records: readonly HistoryId[];
   /** The head that an answer without anything new named. */
@@ -74,7 +76,7 @@ export function covers(progress: Progress, records: readonly HistoryId[]): boole
 }
 
 /** Ascending, each position once, with the time it was first read. */
-function merge(progress: Progress, { records, head, startedAt: at }: Read): ReadPosition[] {
+function merge(progress: Progress, { records, head, readAt: at }: Read): ReadPosition[] {
   const known = readRecords(progress);
   const fresh = new Set(records.filter((id) => isAfter(id, progress.historyId) && !known.has(id)));
   const positions: ReadPosition[] = [

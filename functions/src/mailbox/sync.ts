@@ -4,7 +4,7 @@ import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
 import { type ExpiredCursor, beginRecovery, recover } from "./recovery.ts";
-import { covers, highestRead, readRecords, settle } from "./settling.ts";
+import { type Read, covers, highestRead, readRecords, settle } from "./settling.ts";
 import { afterListing, atOnce } from "./sync-due.ts";
 import {
   type Run,
@@ -68,6 +68,9 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
     if (listed.kind === "expired") {
       gaps += 1;
       if (gaps > GAPS_MAX) return unfinished(run);
+      // Between two pages another run may have made it good, or begun to.
+      const isPast = run.user.historyId !== listed.from || run.user.sync.recovery !== undefined;
+      if (isPast) continue;
       const failed = await beginRecovery(run, listed);
       if (failed !== undefined) return failed;
       continue;
@@ -88,6 +91,8 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
 interface Listed {
   kind: "listed";
   startedAt: Date;
+  /** When the last page was read. */
+  readAt: Date;
   /** The new records of the last page. */
   lastPage: readonly HistoryId[];
   /** The new records of all pages. */
@@ -121,6 +126,7 @@ async function listOnce(run: Run): Promise<Listing> {
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
+    const readAt = services.clock.now();
     const { records, nextPageToken, head } = answer.value;
     if (isAfter(start, head)) return { kind: "expired", from: start, reason: "history_rewound" };
 
@@ -136,9 +142,9 @@ async function listOnce(run: Run): Promise<Listing> {
 
     if (nextPageToken === undefined) {
       const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
-      return { kind: "listed", startedAt, lastPage: page, fresh, newest, head };
+      return { kind: "listed", startedAt, readAt, lastPage: page, fresh, newest, head };
     }
-    const outcome = await checkpointPage(run, { startedAt, records: page, upTo });
+    const outcome = await checkpointPage(run, { startedAt, readAt, records: page, upTo });
     if (outcome !== undefined) return ended(outcome);
     pageToken = nextPageToken;
   }
@@ -195,7 +201,7 @@ function logUnreadable({ services, user }: Run, { historyId, unreadable }: Histo
 /** The checkpoint of a page that others follow; an outcome when the run ends with it. */
 async function checkpointPage(
   run: Run,
-  read: { startedAt: Date; records: readonly HistoryId[]; upTo: HistoryId },
+  read: Read & { upTo: HistoryId },
 ): Promise<SyncOutcome | undefined> {
   const { services, changes } = run;
   const { limits, clock } = services;
@@ -214,11 +220,11 @@ async function checkpointPage(
 /** The end of the last listing: its checkpoint, and when to look again. */
 async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
   const { services, trigger } = run;
-  const { startedAt, lastPage, fresh, newest, head } = listed;
+  const { startedAt, readAt, lastPage, fresh, newest, head } = listed;
   const due = afterListing(run, { hasNew: fresh.length > 0, isLagging, newest });
   // The head is a quiet mailbox's position only when nothing is known to be hidden.
   const isQuiet = fresh.length === 0 && !isLagging && due?.dueReason !== "lag";
-  const read = { startedAt, records: lastPage, ...(isQuiet && { head }) };
+  const read = { startedAt, readAt, records: lastPage, ...(isQuiet && { head }) };
 
   const isServed = trigger.kind === "notified" && fresh.length > 0;
   const served = {
