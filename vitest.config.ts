@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/emulators/**"],
+    exclude: ["test/{emulators,storm}/**"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

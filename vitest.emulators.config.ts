@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** What runs over the wire, in the emulators of the Firebase CLI and the gcloud SDK. */
 export default defineConfig({
   test: {
-    include: ["test/emulators/**/*.test.ts"],
+    include: ["test/{emulators,storm}/**/*.test.ts"],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 180_000,

@@ -1,0 +1,37 @@
+import { parseArgs } from "node:util";
+import { findMissing, runStorm } from "./storm.ts";
+
+const USAGE = `Usage: npx tsx test/storm/main.ts [options]
+  --seed N       what is done, and in which order (1)
+  --kills N      how often a notified process is killed (200)
+  --built DIR    the built folder to serve (functions/dist/gcloud)`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    kills: { type: "string", default: "200" },
+    built: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+// What was started ends with this process, but only if it exits by itself.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
+const missing = findMissing(values.built);
+if (values.help) {
+  console.log(USAGE);
+} else if (missing !== undefined) {
+  console.error(missing);
+  process.exitCode = 1;
+} else {
+  const { findings, ...table } = await runStorm({
+    seed: Number(values.seed),
+    kills: Number(values.kills),
+    ...(values.built !== undefined && { built: values.built }),
+    onProgress: (line) => console.error(line),
+  });
+  console.table(table);
+  for (const finding of findings) console.error(finding);
+  if (findings.length > 0 || table.unsettled > 0) process.exitCode = 1;
+}
