@@ -26,7 +26,8 @@ const PACKAGES: readonly [name: RegExp, where: RegExp][] = [
 ];
 
 /** What only the composition root may touch: everything that is not the same twice. */
-const AMBIENT = /\bprocess\.|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\b|\bsetTimeout\(|\bfetch\(/;
+const AMBIENT =
+  /\bprocess\.|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\b|\bsetTimeout\(|\bfetch\(/;
 
 interface Import {
   file: string;
@@ -41,7 +42,9 @@ const imports = files.flatMap((file) => importsOf(file));
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(path.join(SOURCE, file), "utf8");
-  const statements = text.matchAll(/^import\s+(type\s)?[^;]*?from\s+"([^"]+)";|import\("([^"]+)"\)/gm);
+  const statements = text.matchAll(
+    /^import\s+(type\s)?[^;]*?from\s+"([^"]+)";|import\("([^"]+)"\)/gm,
+  );
   return [...statements].map(([, type, specifier, dynamic]) => ({
     file,
     specifier: specifier ?? dynamic ?? "",

@@ -50,9 +50,9 @@ export function launchedEmulator(
  * Whether the tests that need an emulator can run. Where they cannot they are skipped, and it is
  * said why; in CI that would be a hole in the tests that nobody sees, so there it fails.
  */
-export function isHad(
-  source: EmulatorSource,
-): source is Extract<EmulatorSource, { kind: "found" }> {
+export function isHad<Found extends { kind: "found" }>(
+  source: Found | { kind: "missing"; why: string },
+): source is Found {
   if (source.kind === "found") return true;
   if (process.env["CI"]) throw new Error(source.why);
   console.warn(`skipped: ${source.why}`);

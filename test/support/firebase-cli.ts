@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Emulator, EmulatorSource } from "./emulator-source.ts";
-import { freePort, startProgram } from "./program.ts";
+import { freePort, guardGroup, startProgram } from "./program.ts";
 
 /** The emulators of the Firebase CLI that are started by name here. */
 export type FirebaseEmulator = "functions" | "pubsub" | "firestore";
@@ -50,20 +50,33 @@ export async function startFirebaseEmulators(
     command: FIREBASE,
     args: ["emulators:start", "--only", only, "--project", projectId, "--config", file],
     cwd: folder,
-    // The CLI asks neither the network what is new nor a metadata server who it is.
-    env: { CI: "true", METADATA_SERVER_DETECTION: "none", ...env },
+    // The CLI asks nobody on the network what is new, or whether this machine is Google's.
+    env: {
+      CI: "true",
+      npm_config_offline: "true",
+      METADATA_SERVER_DETECTION: "none",
+      ...env,
+    },
     ...(onOutput !== undefined && { onOutput }),
   });
+  /** The emulators' own processes. Each leads a group, which the end of the CLI's does not end. */
+  const guards = new Map<number, { dismiss(): void }>();
+  const isReady = async () => {
+    for (const pid of await runningPids(`http://127.0.0.1:${all["hub"]}/emulators`)) {
+      if (!guards.has(pid)) guards.set(pid, guardGroup(pid));
+    }
+    return program.output().includes("All emulators ready");
+  };
   const stop = async () => {
     // When an emulator of its own does not end in time, the CLI kills every Pub/Sub emulator on the
     // machine, whoever started it. One that has ended already gives it no reason to.
-    for (const pid of await runningPids(`http://127.0.0.1:${all["hub"]}/emulators`)) {
-      process.kill(pid, "SIGKILL");
-    }
+    for (const pid of guards.keys()) kill(pid);
     await program.stop("SIGINT");
+    for (const guard of guards.values()) guard.dismiss();
+    guards.clear();
   };
   try {
-    await program.until(() => program.output().includes("All emulators ready"), START_MS_MAX);
+    await program.until(isReady, START_MS_MAX);
   } catch (error) {
     await stop();
     throw error;
@@ -77,12 +90,20 @@ export async function startFirebaseEmulators(
 
 const RUNNING = z.record(z.string(), z.object({ pid: z.int().positive().optional() }));
 
-/** The processes that the CLI has started for its emulators, as its hub names them. */
+/** The processes that the CLI has started for its emulators so far, as its hub names them. */
 async function runningPids(hubUrl: string): Promise<number[]> {
   const answer = await fetch(hubUrl).catch(() => undefined);
   if (answer === undefined) return [];
   const running = RUNNING.parse(await answer.json());
   return Object.values(running).flatMap(({ pid }) => pid ?? []);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** One emulator alone, run by the CLI, which downloads it if need be. */

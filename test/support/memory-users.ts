@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type {
   DueList,
   Revision,
@@ -30,8 +31,11 @@ export function memoryUsers(): MemoryUsers {
     return user === undefined ? undefined : structuredClone(user);
   }
 
+  /** As in Firestore, a write that changes nothing leaves the document at its revision. */
   function write(user: Omit<User, "revision">): void {
     operations.writes += 1;
+    const stored = users.get(user.id);
+    if (stored !== undefined && isDeepStrictEqual({ ...stored, ...user }, stored)) return;
     writes += 1;
     users.set(user.id, structuredClone({ ...user, revision: String(writes) as Revision }));
   }

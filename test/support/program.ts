@@ -58,8 +58,7 @@ export function startProgram(options: ProgramOptions): Program {
     ending = `it ended with ${signal ?? `code ${code}`}`;
   });
   const { pid } = child;
-  const kill = () => void signalGroup(pid, "SIGKILL");
-  process.once("exit", kill);
+  const guard = pid === undefined ? undefined : guardGroup(pid);
 
   return {
     output: () => output,
@@ -83,9 +82,23 @@ export function startProgram(options: ProgramOptions): Program {
         if (waitedMs > GONE_MS_MAX) throw new Error(`${command} (${pid}) cannot be stopped`);
         await pause(POLL_MS);
       }
-      process.off("exit", kill);
+      guard?.dismiss();
     },
   };
+}
+
+/**
+ * Kills a process group when this process ends, however it ends: a shell waits for the end of a
+ * pipe that only we hold open. To be dismissed once the group is gone.
+ */
+export function guardGroup(pid: number): { dismiss(): void } {
+  const script = 'cat > /dev/null; kill -s KILL -- "-$1"';
+  const guard = spawn("sh", ["-c", script, "guard", String(pid)], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  guard.unref();
+  return { dismiss: () => void guard.kill("SIGKILL") };
 }
 
 /** False when nobody of the group is there any more. */

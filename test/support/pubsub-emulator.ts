@@ -30,6 +30,8 @@ export function findPubsubLauncher(): string | undefined {
 }
 
 export function openPubsub({ host }: Pick<Emulator, "host">, projectId: string): PubSub {
+  // Without it the client asks the network whether this machine is one of Google's.
+  process.env["METADATA_SERVER_DETECTION"] ??= "none";
   return new PubSub({ projectId, apiEndpoint: host, emulatorMode: true });
 }
 

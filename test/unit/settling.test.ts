@@ -18,7 +18,11 @@ const start: Progress = { historyId: id(100), recent: [] };
 
 describe("settle", () => {
   it("remembers what it read, and leaves the cursor where it is", () => {
-    const progress = settle(start, { startedAt: at(0), readAt: at(0), records: ids(101, 107) }, SETTLE_MS);
+    const progress = settle(
+      start,
+      { startedAt: at(0), readAt: at(0), records: ids(101, 107) },
+      SETTLE_MS,
+    );
     expect(progress).toEqual({
       historyId: id(100),
       recent: [
@@ -29,10 +33,22 @@ describe("settle", () => {
   });
 
   it("moves the cursor once a listing begins two minutes after a position was read", () => {
-    const read = settle(start, { startedAt: at(0), readAt: at(0), records: ids(101, 107) }, SETTLE_MS);
-    const early = settle(read, { startedAt: at(119.999), readAt: at(119.999), records: [] }, SETTLE_MS);
+    const read = settle(
+      start,
+      { startedAt: at(0), readAt: at(0), records: ids(101, 107) },
+      SETTLE_MS,
+    );
+    const early = settle(
+      read,
+      { startedAt: at(119.999), readAt: at(119.999), records: [] },
+      SETTLE_MS,
+    );
     expect(early.historyId).toBe(id(100));
-    const late = settle(read, { startedAt: at(120), readAt: at(120), records: ids(110) }, SETTLE_MS);
+    const late = settle(
+      read,
+      { startedAt: at(120), readAt: at(120), records: ids(110) },
+      SETTLE_MS,
+    );
     expect(late).toEqual({
       historyId: id(107),
       recent: [{ historyId: id(110), at: at(120) }],
@@ -40,7 +56,11 @@ describe("settle", () => {
   });
 
   it("does not settle what the pages so far have not reached", () => {
-    const read = settle(start, { startedAt: at(0), readAt: at(0), records: ids(101, 120) }, SETTLE_MS);
+    const read = settle(
+      start,
+      { startedAt: at(0), readAt: at(0), records: ids(101, 120) },
+      SETTLE_MS,
+    );
     const page = { startedAt: at(300), readAt: at(300), records: ids(105), upTo: id(110) };
     const { historyId, recent } = settle(read, page, SETTLE_MS);
     expect(historyId).toBe(id(101));
@@ -65,20 +85,34 @@ describe("settle", () => {
   });
 
   it("keeps a head apart from records, and lets the record take its place", () => {
-    const quiet = settle(start, { startedAt: at(0), readAt: at(0), records: [], head: id(105) }, SETTLE_MS);
+    const quiet = settle(
+      start,
+      { startedAt: at(0), readAt: at(0), records: [], head: id(105) },
+      SETTLE_MS,
+    );
     expect(quiet.recent).toEqual([{ historyId: id(105), at: at(0), isHead: true }]);
     expect(covers(quiet, ids(105))).toBe(false);
     expect(highestRead(quiet)).toBe(id(100));
-    const shown = settle(quiet, { startedAt: at(30), readAt: at(30), records: ids(105) }, SETTLE_MS);
+    const shown = settle(
+      quiet,
+      { startedAt: at(30), readAt: at(30), records: ids(105) },
+      SETTLE_MS,
+    );
     expect(shown.recent).toEqual([{ historyId: id(105), at: at(30) }]);
     expect(covers(shown, ids(105))).toBe(true);
-    expect(settle(quiet, { startedAt: at(120), readAt: at(120), records: [] }, SETTLE_MS).historyId).toBe(id(105));
+    expect(
+      settle(quiet, { startedAt: at(120), readAt: at(120), records: [] }, SETTLE_MS).historyId,
+    ).toBe(id(105));
   });
 
   it("compares ids above 2^53 exactly", () => {
     const near = 2n ** 53n;
     const progress = { historyId: id(near), recent: [] };
-    const next = settle(progress, { startedAt: at(0), readAt: at(0), records: [id(near + 1n)] }, SETTLE_MS);
+    const next = settle(
+      progress,
+      { startedAt: at(0), readAt: at(0), records: [id(near + 1n)] },
+      SETTLE_MS,
+    );
     expect(next.recent).toHaveLength(1);
   });
 
@@ -95,7 +129,8 @@ describe("settle", () => {
         for (const { seconds, records, head } of steps) {
           now += seconds;
           const read = {
-            startedAt: at(now), readAt: at(now),
+            startedAt: at(now),
+            readAt: at(now),
             records: records.map(id),
             ...(head !== undefined && { head: id(head) }),
           };

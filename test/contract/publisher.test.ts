@@ -1,0 +1,251 @@
+import type { PubSub } from "@google-cloud/pubsub";
+import { randomBytes } from "node:crypto";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
+import { type EmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import {
+  type Change,
+  type MailboxEvent,
+  type Publish,
+  PublishFailure,
+} from "../../functions/src/mailbox/event.ts";
+import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
+import type { UserId } from "../../functions/src/user.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import {
+  type Subscriber,
+  findPubsubEmulator,
+  openPubsub,
+  subscribe,
+} from "../support/pubsub-emulator.ts";
+import { type TcpProxy, startTcpProxy } from "../support/tcp-proxy.ts";
+
+const NOW = new Date("2026-11-20T12:00:00.123Z");
+const TOPIC = "mailbox-changes";
+const ADA = { id: "108" as UserId, emailAddress: "ada@example.com" as EmailAddress };
+const BOB = { id: "207" as UserId, emailAddress: "bob@example.com" as EmailAddress };
+
+function added(messageId: string): Change & { kind: "added" } {
+  return {
+    kind: "added",
+    historyId: "1001" as HistoryId,
+    messageId,
+    threadId: "18a",
+    labelIds: ["INBOX"],
+  };
+}
+
+const source = findPubsubEmulator();
+const isPubsubHad = isHad(source);
+
+/** What a subscriber of the topic gets, through the real client and the emulator's server. */
+describe.skipIf(!isPubsubHad)("the publisher", () => {
+  let emulator: Emulator;
+  let proxy: TcpProxy;
+  let pubsub: PubSub;
+  let direct: PubSub;
+  let publish: Publish;
+  let subscriber: Subscriber;
+
+  beforeAll(async () => {
+    if (source.kind === "found") emulator = await source.start();
+  });
+  afterAll(() => emulator?.stop());
+
+  beforeEach(async () => {
+    const projectId = `demo-${randomBytes(6).toString("hex")}`;
+    proxy = await startTcpProxy(emulator.host);
+    direct = openPubsub(emulator, projectId);
+    pubsub = openPubsub(proxy, projectId);
+    const clock = { now: () => NOW, sleep: () => Promise.resolve() };
+    publish = pubsubPublisher(pubsub, `projects/${projectId}/topics/${TOPIC}`, clock);
+    subscriber = await subscribe(direct, TOPIC);
+  });
+  afterEach(async () => {
+    await subscriber.close();
+    await Promise.all([pubsub.close(), direct.close()]);
+    await proxy.close();
+  });
+
+  const arrived = (count: number) =>
+    vi.waitFor(() => expect(subscriber.received).toHaveLength(count), { timeout: 10_000 });
+
+  async function failureOf(publishing: Promise<void>): Promise<PublishFailure> {
+    const error: unknown = await publishing.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if (!(error instanceof PublishFailure)) throw new Error("it did not fail as documented");
+    return error;
+  }
+
+  it("sends an event as a CloudEvent in binary mode, on the user's ordering key", async () => {
+    await publish(ADA, [{ ...added("18b"), recovered: true }]);
+    await arrived(1);
+    expect(subscriber.received[0]).toEqual({
+      attributes: {
+        "ce-specversion": "1.0",
+        "ce-id": "108/added/18b",
+        "ce-type": "mailbox.message.added",
+        "ce-source": "//gmail.googleapis.com/users/108",
+        "ce-subject": "messages/18b",
+        "ce-time": "2026-11-20T12:00:00.123Z",
+        "content-type": "application/json",
+      },
+      orderingKey: "108",
+      text: expect.any(String),
+      json: {
+        userId: "108",
+        emailAddress: "ada@example.com",
+        historyId: "1001",
+        messageId: "18b",
+        threadId: "18a",
+        labelIds: ["INBOX"],
+        recovered: true,
+      },
+    });
+  });
+
+  const place = { historyId: "1002" as HistoryId, messageId: "18b", threadId: "18a" };
+  const reauthorizeUrl = "https://receiver.example.com/reauthorize/v1.link";
+  it.each<[MailboxEvent, string, string, Record<string, unknown>]>([
+    [{ kind: "deleted", ...place }, "mailbox.message.deleted", "108/1002/deleted/18b", place],
+    [
+      { kind: "labels.added", ...place, labelIds: ["STARRED"] },
+      "mailbox.labels.added",
+      "108/1002/labels.added/18b",
+      { ...place, labelIds: ["STARRED"] },
+    ],
+    [
+      { kind: "labels.removed", ...place, labelIds: ["UNREAD"] },
+      "mailbox.labels.removed",
+      "108/1002/labels.removed/18b",
+      { ...place, labelIds: ["UNREAD"] },
+    ],
+    [
+      {
+        kind: "gap",
+        fromHistoryId: "1000" as HistoryId,
+        toHistoryId: "2000" as HistoryId,
+        since: NOW,
+        reason: "history_expired",
+      },
+      "mailbox.gap",
+      "108/gap/1000",
+      {
+        fromHistoryId: "1000",
+        toHistoryId: "2000",
+        since: "2026-11-20T12:00:00.123Z",
+        reason: "history_expired",
+      },
+    ],
+    [
+      { kind: "connected", generation: 2, recoveredChanges: 3 },
+      "mailbox.connected",
+      "108/connected/2",
+      { generation: 2, recoveredChanges: 3 },
+    ],
+    [
+      { kind: "reauthorization_required", generation: 2, reason: "invalid_grant", reauthorizeUrl },
+      "mailbox.reauthorization_required",
+      "108/reauthorization_required/2",
+      { generation: 2, reason: "invalid_grant", reauthorizeUrl },
+    ],
+    [
+      { kind: "unavailable", generation: 2, reason: "domain_policy", reauthorizeUrl },
+      "mailbox.unavailable",
+      "108/unavailable/2",
+      { generation: 2, reason: "domain_policy", reauthorizeUrl },
+    ],
+    [
+      { kind: "disconnected", generation: 2, reason: "user_request" },
+      "mailbox.disconnected",
+      "108/disconnected/2",
+      { generation: 2, reason: "user_request" },
+    ],
+  ])("says of %o what is documented", async (event, type, id, data) => {
+    await publish(ADA, [event]);
+    await arrived(1);
+    const [received] = subscriber.received;
+    expect(received?.attributes).toMatchObject({ "ce-type": type, "ce-id": id });
+    expect(received?.json).toEqual({ userId: "108", emailAddress: "ada@example.com", ...data });
+  });
+
+  it("keeps the order of a mailbox, over several requests and beside another mailbox", async () => {
+    // Nobody waits for one page before the next, and together they are more than one request takes.
+    const names = (prefix: string) => [...Array(1_200).keys()].map((index) => `${prefix}${index}`);
+    const pages = (user: typeof ADA, ids: string[]) =>
+      [0, 400, 800].map((start) => publish(user, ids.slice(start, start + 400).map(added)));
+    await Promise.all([...pages(ADA, names("a")), ...pages(BOB, names("b"))]);
+    await arrived(2_400);
+    for (const [{ id }, prefix] of [[ADA, "a"] as const, [BOB, "b"] as const]) {
+      const own = subscriber.received.filter(({ orderingKey }) => orderingKey === id);
+      expect(own.map(({ json }) => json["messageId"])).toEqual(names(prefix));
+    }
+  });
+
+  it("has nothing to do for no events", async () => {
+    await publish(ADA, []);
+    expect(subscriber.received).toEqual([]);
+  });
+
+  it("resolves only when the topic has taken every event", async () => {
+    proxy.hold();
+    let isDone = false;
+    const publishing = publish(ADA, [added("18b")]).finally(() => {
+      isDone = true;
+    });
+    await vi.waitFor(() => expect(proxy.heldBytes()).toBeGreaterThan(0), { timeout: 10_000 });
+    expect(isDone).toBe(false);
+    proxy.release();
+    await publishing;
+    await arrived(1);
+  });
+
+  it("rejects as misconfigured while the topic is missing, and goes on once it is there", async () => {
+    await publish(ADA, [added("before")]);
+    await arrived(1);
+    await direct.topic(TOPIC).delete();
+
+    const events = [added("18b"), added("18c")];
+    const failures = await Promise.all([
+      failureOf(publish(ADA, events)),
+      failureOf(publish(ADA, events)),
+      failureOf(publish(BOB, events)),
+    ]);
+    for (const { kind, reason } of failures) {
+      expect({ kind, reason }).toEqual({ kind: "misconfigured", reason: "topic_not_found" });
+    }
+    expect((await failureOf(publish(ADA, events))).kind).toBe("misconfigured");
+
+    await subscriber.close();
+    await direct.subscription(`${TOPIC}-subscriber`).delete();
+    subscriber = await subscribe(direct, TOPIC);
+    await publish(ADA, events);
+    await publish(BOB, events);
+    await arrived(4);
+    for (const { id } of [ADA, BOB]) {
+      const own = subscriber.received.filter(({ orderingKey }) => orderingKey === id);
+      expect(own.map(({ json }) => json["messageId"])).toEqual(["18b", "18c"]);
+    }
+  });
+
+  it("rejects as transient while Pub/Sub is not reached, and goes on once it is", async () => {
+    await publish(ADA, [added("before")]);
+    proxy.cut();
+    const startedAt = Date.now();
+    const failure = await failureOf(publish(ADA, [added("18b"), added("18c")]));
+    expect({ kind: failure.kind, reason: failure.reason }).toEqual({
+      kind: "transient",
+      reason: "publish_failed",
+    });
+    // A run has its own limit, and has to be left time to say that it failed.
+    expect(Date.now() - startedAt).toBeLessThan(25_000);
+
+    proxy.mend();
+    await publish(ADA, [added("18b"), added("18c")]);
+    await arrived(3);
+    const ids = subscriber.received.map(({ json }) => json["messageId"]);
+    expect(ids).toEqual(["before", "18b", "18c"]);
+  }, 60_000);
+});

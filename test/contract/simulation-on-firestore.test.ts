@@ -1,0 +1,85 @@
+import type { Firestore } from "@google-cloud/firestore";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createLog } from "../../functions/src/log.ts";
+import { firestoreUsers } from "../../functions/src/user-store.ts";
+import type { User } from "../../functions/src/user.ts";
+import { type PairedUsers, pairedUsers } from "../simulation/paired-users.ts";
+import type { Parameters } from "../simulation/parameters.ts";
+import { simulate } from "../simulation/simulate.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+
+const HOUR = 3_600_000;
+const PROJECT = `demo-simulation-${process.pid}`;
+const SEEDS = Array.from({ length: 24 }, (_, index) => 1_000 + index);
+
+const source = findFirestoreEmulator();
+const isFirestoreHad = isHad(source);
+let emulator: Emulator | undefined;
+let database: Firestore | undefined;
+
+beforeAll(async () => {
+  if (!isFirestoreHad) return;
+  emulator = await source.start();
+  database = openDatabase(emulator, PROJECT);
+});
+afterAll(async () => {
+  await database?.terminate();
+  await emulator?.stop();
+});
+
+/** One client for all: each new one would look for credentials for seconds. */
+async function emptyDatabase(): Promise<Firestore> {
+  if (emulator === undefined || database === undefined) {
+    throw new Error("there is no Firestore emulator");
+  }
+  const documents = `emulator/v1/projects/${PROJECT}/databases/(default)/documents`;
+  await fetch(`http://${emulator.host}/${documents}`, { method: "DELETE" });
+  return database;
+}
+
+/** The same faults in less time: what a store answers takes real time here. */
+function shortened(derived: Parameters): Parameters {
+  return {
+    ...derived,
+    mailboxes: Math.min(derived.mailboxes, 2),
+    chaosMs: 2 * HOUR,
+    acts: Math.min(derived.acts, 10),
+    quietMs: Math.max(derived.quietMs, HOUR),
+    renewAfterMs: Math.max(derived.renewAfterMs, 6 * HOUR),
+  };
+}
+
+/**
+ * All that the simulation shows, it shows of a store in memory. Here the same runs are made with
+ * documents in Firestore: the store answers alike each time, so the runs are the same to the end.
+ */
+describe.skipIf(!isFirestoreHad)("simulated runs on Firestore", () => {
+  it.each(SEEDS)("seed %i ends as it does in memory", async (seed) => {
+    const lines: string[] = [];
+    const users = firestoreUsers(
+      await emptyDatabase(),
+      createLog((line) => void lines.push(line)),
+    );
+    const paired: { users?: PairedUsers } = {};
+    const inMemory = await simulate(seed, { adjust: shortened });
+    const inFirestore = await simulate(seed, {
+      adjust: shortened,
+      openUsers: ({ hold }) => (paired.users = pairedUsers(users, hold)),
+    });
+
+    expect(paired.users?.differences).toEqual([]);
+    expect(inFirestore.published).toEqual(inMemory.published);
+    expect(inFirestore.violations).toEqual(inMemory.violations);
+    expect(inFirestore.events).toBe(inMemory.events);
+    const stored = await Promise.all(inMemory.users.map(({ id }) => users.find(id)));
+    expect(stored.map(withoutRevision)).toStrictEqual(inMemory.users.map(withoutRevision));
+    expect(lines).toEqual([]);
+  });
+});
+
+function withoutRevision(user: User | undefined): Omit<User, "revision"> | undefined {
+  if (user === undefined) return undefined;
+  const { revision: _, ...rest } = user;
+  return rest;
+}

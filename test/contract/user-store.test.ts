@@ -1,0 +1,744 @@
+import type { Firestore } from "@google-cloud/firestore";
+import { Timestamp } from "@google-cloud/firestore";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { Sealed } from "../../functions/src/grant/sealing.ts";
+import { createLog } from "../../functions/src/log.ts";
+import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import { type HistoryId, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { firestoreUsers } from "../../functions/src/user-store.ts";
+import {
+  type DueList,
+  type StoredChange,
+  type User,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  parseUserId,
+} from "../../functions/src/user.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { memoryUsers } from "../support/memory-users.ts";
+
+/** An empty store, and what an operator could do to it past the interface. */
+interface Subject {
+  users: UserStore;
+  /** The kept changes of a user by document id, as a reader of the database finds them. */
+  changes(id: UserId): Promise<Record<string, Omit<StoredChange, "id">>>;
+  remove(id: UserId): Promise<void>;
+  close(): Promise<void>;
+}
+
+function openMemory(): Subject {
+  const users = memoryUsers();
+  return {
+    users,
+    changes(id) {
+      const kept = users.dump().changes[id] ?? [];
+      const entries = kept.map(({ id: changeId, ...change }) => [
+        changeId.replaceAll("/", ":"),
+        change,
+      ]);
+      return Promise.resolve(Object.fromEntries(entries));
+    },
+    remove: (id) => Promise.resolve(users.remove(id)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function openFirestore(database: Firestore, lines: string[] = []): Subject {
+  const documents = database.collection("users");
+  return {
+    users: firestoreUsers(
+      database,
+      createLog((line) => void lines.push(line)),
+    ),
+    async changes(id) {
+      const { docs } = await documents.doc(id).collection("changes").get();
+      const entries = docs.map((document) => {
+        const { time, ...change } = document.data();
+        return [document.id, { ...change, time: (time as Timestamp).toDate() }];
+      });
+      return Object.fromEntries(entries);
+    },
+    remove: async (id) => void (await documents.doc(id).delete()),
+    close: () => database.terminate(),
+  };
+}
+
+const ADA = address("ada@example.com");
+const NOW = new Date("2026-11-20T12:00:00.000Z");
+const DUE_LISTS: readonly DueList[] = ["watch.renewAt", "sync.dueAt", "followUp.dueAt"];
+
+function address(text: string): EmailAddress {
+  const parsed = parseEmailAddress(text);
+  if (parsed === undefined) throw new Error(`not an address: ${text}`);
+  return parsed;
+}
+
+function at(text: string): HistoryId {
+  const parsed = parseHistoryId(text);
+  if (parsed === undefined) throw new Error(`not a history id: ${text}`);
+  return parsed;
+}
+
+function sub(text: string): UserId {
+  const parsed = parseUserId(text);
+  if (parsed === undefined) throw new Error(`not a user id: ${text}`);
+  return parsed;
+}
+
+function minutes(count: number): Date {
+  return new Date(NOW.getTime() + count * 60_000);
+}
+
+type Content = Omit<User, "id" | "revision">;
+
+/** A user with nothing that may be absent. */
+function plain(over: Partial<Content> = {}): Content {
+  return {
+    emailAddress: ADA,
+    status: "active",
+    statusReason: "authorized",
+    statusAt: NOW,
+    grant: { generation: 1, scopes: ["openid"], grantedAt: NOW },
+    historyId: at("1000"),
+    watch: { failures: 0 },
+    sync: { retries: 0, recent: [] },
+    followUp: { failures: 0 },
+    ...over,
+  };
+}
+
+/** A user with every field that there is. Times to the millisecond, an id beyond 2^53. */
+const FULL: Content = {
+  emailAddress: ADA,
+  status: "active",
+  statusReason: "reauthorized",
+  statusAt: new Date("2026-11-20T11:59:59.123Z"),
+  grant: {
+    generation: 7,
+    scopes: ["openid", "https://www.googleapis.com/auth/gmail.metadata"],
+    refreshToken: "v1.local.aXY.cmVmcmVzaA.dGFn" as Sealed,
+    accessToken: "v1.local.aXY.YWNjZXNz.dGFn" as Sealed,
+    accessTokenExpiresAt: minutes(59),
+    refreshTokenDigests: { prefix: "cHJlZml4", doubleHash: "aGFzaA" },
+    grantedAt: minutes(-60),
+  },
+  historyId: at("18446744073709551615"),
+  watch: { expiresAt: minutes(7 * 24 * 60), renewAt: minutes(24 * 60), failures: 2 },
+  sync: {
+    dueAt: minutes(6 * 60),
+    dueReason: "throttled",
+    retries: 3,
+    notifiedHistoryId: at("9007199254740993"),
+    recent: [
+      { historyId: at("9007199254740994"), at: minutes(-1) },
+      { historyId: at("9007199254740995"), at: minutes(0), isHead: true },
+    ],
+    syncedAt: minutes(-2),
+    recovery: {
+      fromHistoryId: at("9007199254740990"),
+      toHistoryId: at("9007199254740999"),
+      reason: "history_expired",
+      since: minutes(-9),
+      listing: 1,
+      pages: [{ firstMessageId: "18f" }, { token: "17", firstMessageId: "18e" }],
+      isWalked: true,
+    },
+  },
+  followUp: {
+    dueAt: minutes(5),
+    announced: { status: "reauthorization_required", generation: 6 },
+    failures: 1,
+  },
+};
+
+const nobodyMoves = (): UserPatch => {
+  throw new Error("nobody holds this address");
+};
+
+const moves = (): UserPatch => ({ status: "disconnected", statusReason: "address_moved" });
+
+async function put(users: UserStore, id: string, content: Content): Promise<User> {
+  const { user } = await users.authorize(sub(id), () => content, nobodyMoves);
+  return user;
+}
+
+async function read(users: UserStore, id: string): Promise<User> {
+  const user = await users.find(sub(id));
+  if (user === undefined) throw new Error(`no user ${id}`);
+  return user;
+}
+
+/** A user who is due in one list at this time, and in no other. */
+function dueIn(list: DueList, date: Date | undefined, name: string): Content {
+  const due = date === undefined ? {} : { dueAt: date };
+  const emailAddress = address(`${name}@example.com`);
+  switch (list) {
+    case "watch.renewAt": {
+      const renewal = date === undefined ? {} : { renewAt: date };
+      return plain({ emailAddress, watch: { failures: 0, ...renewal } });
+    }
+    case "sync.dueAt":
+      return plain({ emailAddress, sync: { retries: 0, recent: [], ...due } });
+    case "followUp.dueAt":
+      return plain({ emailAddress, followUp: { failures: 0, ...due } });
+  }
+}
+
+const source = findFirestoreEmulator();
+const isFirestoreHad = isHad(source);
+let emulator: Emulator | undefined;
+
+beforeAll(async () => {
+  emulator = isFirestoreHad ? await source.start() : undefined;
+});
+afterAll(() => emulator?.stop());
+
+function newDatabase(): Firestore {
+  if (emulator === undefined) throw new Error("there is no Firestore emulator");
+  return openDatabase(emulator);
+}
+
+/** What every store of users does. Whoever relies on it runs on the one in memory in other tests. */
+describe.for([
+  { store: "memory", isThere: true, open: openMemory },
+  { store: "Firestore", isThere: isFirestoreHad, open: () => openFirestore(newDatabase()) },
+])("users in $store", ({ isThere, open }) => {
+  describe.skipIf(!isThere)("a store", () => {
+    let subject: Subject;
+    let users: UserStore;
+
+    beforeEach(() => {
+      subject = open();
+      ({ users } = subject);
+    });
+    afterEach(() => subject.close());
+
+    describe("find", () => {
+      it("answers undefined for somebody who was never stored", async () => {
+        expect(await users.find(sub("nobody"))).toBeUndefined();
+        expect(await users.findByEmailAddress(ADA)).toBeUndefined();
+      });
+
+      it.each([
+        ["every field that there is", FULL],
+        ["no field that may be absent", plain()],
+      ])("gives back exactly what was stored, with %s", async (_, content) => {
+        const stored = await put(users, "1", content);
+        const { id, revision, ...found } = await read(users, "1");
+        expect(found).toStrictEqual(content);
+        expect(id).toBe("1");
+        expect(revision).toBe(stored.revision);
+        expect(await users.findByEmailAddress(ADA)).toStrictEqual(stored);
+      });
+    });
+
+    describe("findByEmailAddress", () => {
+      it("finds the one who is not disconnected", async () => {
+        const gone = { status: "disconnected", statusReason: "user_request" } as const;
+        await put(users, "1", plain(gone));
+        await put(users, "2", plain());
+        await put(users, "3", plain({ emailAddress: address("bob@example.com") }));
+        expect((await users.findByEmailAddress(ADA))?.id).toBe("2");
+      });
+
+      it("finds nobody once the holder is disconnected", async () => {
+        await users.update(await put(users, "1", plain()), { status: "disconnected" });
+        expect(await users.findByEmailAddress(ADA)).toBeUndefined();
+      });
+
+      it.each(["reauthorization_required", "mailbox_unavailable"] as const)(
+        "finds somebody whose status is %s",
+        async (status) => {
+          await put(users, "1", plain({ status }));
+          expect((await users.findByEmailAddress(ADA))?.id).toBe("1");
+        },
+      );
+
+      it("finds an address however a notification writes it", async () => {
+        await put(users, "1", plain());
+        expect((await users.findByEmailAddress(address("ADA@Example.COM")))?.id).toBe("1");
+      });
+    });
+
+    describe.each(DUE_LISTS)("listDue %s", (list) => {
+      it("lists whose date has come, the longest overdue first, up to the limit", async () => {
+        await put(users, "a", dueIn(list, minutes(-1), "a"));
+        await put(users, "b", dueIn(list, minutes(-3), "b"));
+        await put(users, "c", dueIn(list, minutes(0), "c"));
+        await put(users, "d", dueIn(list, minutes(-2), "d"));
+        await put(users, "later", dueIn(list, new Date(NOW.getTime() + 1), "later"));
+        await put(users, "never", dueIn(list, undefined, "never"));
+        const ids = async (limit: number) =>
+          (await users.listDue(list, NOW, limit)).map(({ id }) => id);
+        expect(await ids(10)).toEqual(["b", "d", "a", "c"]);
+        expect(await ids(2)).toEqual(["b", "d"]);
+      });
+
+      it("lists nobody who is due in another list only", async () => {
+        for (const other of DUE_LISTS.filter((each) => each !== list)) {
+          const name = other.replace(".", "-");
+          await put(users, name, dueIn(other, minutes(-1), name.toLowerCase()));
+        }
+        expect(await users.listDue(list, NOW, 10)).toEqual([]);
+      });
+
+      it("gives whom it lists as they are stored, so that they can be written", async () => {
+        const stored = await put(users, "a", dueIn(list, minutes(-1), "a"));
+        const [due] = await users.listDue(list, NOW, 10);
+        expect(due).toStrictEqual(stored);
+        expect(await users.update(stored, { historyId: at("1001") })).toBe("written");
+      });
+    });
+
+    describe("update", () => {
+      it("writes what the patch names and nothing else", async () => {
+        const user = await put(users, "1", FULL);
+        expect(await users.update(user, { historyId: at("2000"), statusReason: "why" })).toBe(
+          "written",
+        );
+        const { id: _, revision, ...found } = await read(users, "1");
+        expect(found).toStrictEqual({ ...FULL, historyId: "2000", statusReason: "why" });
+        expect(revision).not.toBe(user.revision);
+      });
+
+      it("replaces a whole map: what the patch leaves out of it is gone", async () => {
+        const user = await put(users, "1", FULL);
+        const grant = { generation: 7, scopes: [], grantedAt: NOW };
+        await users.update(user, { grant, sync: { retries: 0, recent: [] } });
+        const found = await read(users, "1");
+        expect(found.grant).toStrictEqual(grant);
+        expect(found.sync).toStrictEqual({ retries: 0, recent: [] });
+        expect(found.watch).toStrictEqual(FULL.watch);
+      });
+
+      it.each([
+        ["of another field", { watch: { failures: 9 } }],
+        ["of the same field", { historyId: at("1500") }],
+      ] as [string, UserPatch][])("refuses after a write %s", async (_, patch) => {
+        const user = await put(users, "1", plain());
+        expect(await users.update(user, patch)).toBe("written");
+        expect(await users.update(user, { historyId: at("2000") })).toBe("refused");
+        const current = await read(users, "1");
+        expect(current.historyId).not.toBe("2000");
+        expect(await users.update(current, { historyId: at("2000") })).toBe("written");
+      });
+
+      it("refuses after the user has authorized again", async () => {
+        const user = await put(users, "1", plain());
+        await put(users, "1", plain({ grant: { generation: 2, scopes: [], grantedAt: NOW } }));
+        expect(await users.update(user, { status: "reauthorization_required" })).toBe("refused");
+        expect((await read(users, "1")).status).toBe("active");
+      });
+
+      it("refuses when the document was deleted, and does not bring it back", async () => {
+        const user = await put(users, "1", plain());
+        await subject.remove(user.id);
+        expect(await users.update(user, { historyId: at("2000") })).toBe("refused");
+        expect(await users.find(user.id)).toBeUndefined();
+      });
+
+      it("lets exactly one of the checkpoints win that start from the same reading", async () => {
+        const user = await put(users, "1", plain());
+        const cursors = [...Array(6).keys()].map((index) => at(String(2000 + index)));
+        const outcomes = await Promise.all(
+          cursors.map((historyId) => users.update(user, { historyId })),
+        );
+        const winners = cursors.filter((_, index) => outcomes[index] === "written");
+        expect(winners).toHaveLength(1);
+        expect((await read(users, "1")).historyId).toBe(winners[0]);
+      });
+
+      it("takes somebody off the lists whose dates the patch leaves out", async () => {
+        const { watch, sync } = FULL;
+        const user = await put(users, "1", FULL);
+        const { renewAt: _, ...watchKept } = watch;
+        const { dueAt: __, dueReason: ___, ...syncKept } = sync;
+        await users.update(user, {
+          status: "reauthorization_required",
+          watch: watchKept,
+          sync: syncKept,
+        });
+        const far = minutes(365 * 24 * 60);
+        expect(await users.listDue("watch.renewAt", far, 10)).toEqual([]);
+        expect(await users.listDue("sync.dueAt", far, 10)).toEqual([]);
+        expect(await users.listDue("followUp.dueAt", far, 10)).toHaveLength(1);
+      });
+    });
+
+    describe("flag", () => {
+      const patch: UserPatch = {
+        status: "reauthorization_required",
+        sync: { retries: 0, recent: [] },
+      };
+      const allowance = { now: NOW, windowMs: 10 * 60_000, min: 2, share: 0.02 };
+      /** Somebody active: due at some time. */
+      const active = (name: string) => dueIn("sync.dueAt", minutes(60), name);
+
+      it("writes like an update", async () => {
+        const user = await put(users, "1", FULL);
+        expect(await users.flag(user, patch, allowance)).toBe("written");
+        const { id: _, revision, ...found } = await read(users, "1");
+        expect(found).toStrictEqual({ ...FULL, ...patch });
+        expect(revision).not.toBe(user.revision);
+      });
+
+      it("refuses after any other write, and does not count it", async () => {
+        const user = await put(users, "1", active("a"));
+        await users.update(user, { watch: { failures: 1 } });
+        for (const _ of [1, 2, 3]) {
+          expect(await users.flag(user, patch, allowance)).toBe("refused");
+        }
+        expect((await read(users, "1")).status).toBe("active");
+        expect(await users.flag(await read(users, "1"), patch, allowance)).toBe("written");
+      });
+
+      it("refuses when the document was deleted", async () => {
+        const user = await put(users, "1", active("a"));
+        await subject.remove(user.id);
+        expect(await users.flag(user, patch, allowance)).toBe("refused");
+        expect(await users.find(user.id)).toBeUndefined();
+      });
+
+      it("writes nothing once as many were flagged as are allowed within the window", async () => {
+        const fleet = [];
+        for (const name of ["a", "b", "c", "d"]) fleet.push(await put(users, name, active(name)));
+        const outcomes = [];
+        for (const user of fleet) outcomes.push(await users.flag(user, patch, allowance));
+        expect(outcomes).toEqual(["written", "written", "guarded", "guarded"]);
+        expect(await read(users, "c")).toStrictEqual(fleet[2]);
+
+        const next = { ...allowance, now: minutes(11) };
+        expect(await users.flag(await read(users, "c"), patch, next)).toBe("written");
+      });
+
+      it("allows more of a large fleet", async () => {
+        const fleet = [];
+        for (const name of ["a", "b", "c", "d", "e", "f"]) {
+          fleet.push(await put(users, name, active(name)));
+        }
+        const half = { ...allowance, min: 1, share: 0.5 };
+        const outcomes = [];
+        for (const user of fleet) outcomes.push(await users.flag(user, patch, half));
+        // 6 active: 3 would be half of them, but each one flagged leaves one active less.
+        expect(outcomes).toEqual([
+          "written",
+          "written",
+          "guarded",
+          "guarded",
+          "guarded",
+          "guarded",
+        ]);
+      });
+
+      it("allows no more of those who are flagged at once", async () => {
+        const fleet = [];
+        for (const name of ["a", "b", "c"]) fleet.push(await put(users, name, active(name)));
+        const outcomes = await Promise.all(
+          fleet.map((user) => users.flag(user, patch, { ...allowance, min: 1 })),
+        );
+        expect(outcomes.toSorted()).toEqual(["guarded", "guarded", "written"]);
+      });
+    });
+
+    describe("kept changes", () => {
+      const changes: StoredChange[] = [
+        {
+          id: "1/1001/labels.added/18c",
+          type: "mailbox.labels.added",
+          time: NOW,
+          data: { userId: "1", historyId: "1001", messageId: "18c", labelIds: ["INBOX", "UNREAD"] },
+        },
+        {
+          id: "1/added/18d",
+          type: "mailbox.message.added",
+          time: minutes(1),
+          data: { userId: "1", historyId: "1002", messageId: "18d", labelIds: [], recovered: true },
+        },
+      ];
+      const kept = {
+        "1:1001:labels.added:18c": withoutId(changes[0]),
+        "1:added:18d": withoutId(changes[1]),
+      };
+
+      it("are written with the cursor, under the event's id", async () => {
+        const user = await put(users, "1", plain());
+        expect(await users.update(user, { historyId: at("1002") }, changes)).toBe("written");
+        expect(await subject.changes(user.id)).toEqual(kept);
+        expect((await read(users, "1")).historyId).toBe("1002");
+      });
+
+      it("are not written when the cursor is refused", async () => {
+        const user = await put(users, "1", plain());
+        await users.update(user, { watch: { failures: 1 } });
+        expect(await users.update(user, { historyId: at("1002") }, changes)).toBe("refused");
+        expect(await subject.changes(user.id)).toEqual({});
+      });
+
+      it("are there once, however often they are kept", async () => {
+        await users.update(await put(users, "1", plain()), { historyId: at("1002") }, changes);
+        await users.update(await read(users, "1"), { historyId: at("1002") }, changes);
+        expect(await subject.changes(sub("1"))).toEqual(kept);
+      });
+
+      it("are kept in one write, as many as a page of history can hold", async () => {
+        const user = await put(users, "1", plain());
+        const [change] = changes;
+        const many = [...Array(1_200).keys()].map((index) => ({
+          ...(change as StoredChange),
+          id: `1/added/${index}`,
+        }));
+        expect(await users.update(user, { historyId: at("1002") }, many)).toBe("written");
+        expect(Object.keys(await subject.changes(user.id))).toHaveLength(many.length);
+      });
+
+      it("stay when the user authorizes again", async () => {
+        await users.update(await put(users, "1", plain()), { historyId: at("1002") }, changes);
+        await put(users, "1", plain());
+        expect(await subject.changes(sub("1"))).toEqual(kept);
+      });
+    });
+
+    describe("authorize", () => {
+      it("stores somebody new", async () => {
+        const seen: (User | undefined)[] = [];
+        const { user, displaced } = await users.authorize(
+          sub("1"),
+          (stored) => {
+            seen.push(stored);
+            return FULL;
+          },
+          nobodyMoves,
+        );
+        expect(seen).toEqual([undefined]);
+        expect(displaced).toEqual([]);
+        expect(user).toStrictEqual(await read(users, "1"));
+      });
+
+      it("makes the new document from the stored one, and replaces it", async () => {
+        const before = await put(users, "1", FULL);
+        const { user } = await users.authorize(
+          sub("1"),
+          (stored) => {
+            expect(stored).toStrictEqual(before);
+            return plain({
+              grant: {
+                generation: (stored?.grant.generation ?? 0) + 1,
+                scopes: [],
+                grantedAt: NOW,
+              },
+            });
+          },
+          nobodyMoves,
+        );
+        expect(user.grant.generation).toBe(8);
+        expect(user.grant.refreshToken).toBeUndefined();
+        expect(user.sync).toStrictEqual({ retries: 0, recent: [] });
+      });
+
+      it("displaces whoever else holds the address, and nobody but them", async () => {
+        const gone = { status: "disconnected", statusReason: "user_request" } as const;
+        const former = await put(users, "former", plain(gone));
+        await put(users, "holder", FULL);
+        const bob = await put(users, "bob", plain({ emailAddress: address("bob@example.com") }));
+
+        const asked: string[] = [];
+        const { user, displaced } = await users.authorize(
+          sub("new"),
+          () => plain(),
+          (other) => {
+            asked.push(other.id);
+            return {
+              status: "disconnected",
+              statusReason: "address_moved",
+              watch: { failures: 0 },
+            };
+          },
+        );
+        expect(new Set(asked)).toEqual(new Set(["holder"]));
+        expect(displaced.map(({ id }) => id)).toEqual(["holder"]);
+        expect((await users.findByEmailAddress(ADA))?.id).toBe("new");
+        const { id: _, revision: __, ...holder } = await read(users, "holder");
+        expect(holder).toStrictEqual({
+          ...FULL,
+          status: "disconnected",
+          statusReason: "address_moved",
+          watch: { failures: 0 },
+        });
+        expect(await read(users, "former")).toStrictEqual(former);
+        expect(await read(users, "bob")).toStrictEqual(bob);
+        expect(user.status).toBe("active");
+      });
+
+      it("displaces nobody when somebody authorizes their own address again", async () => {
+        await put(users, "1", plain());
+        const { displaced } = await users.authorize(sub("1"), () => plain(), nobodyMoves);
+        expect(displaced).toEqual([]);
+      });
+
+      it("leaves one holder when two accounts authorize one address at once", async () => {
+        await Promise.all(["1", "2"].map((id) => users.authorize(sub(id), () => plain(), moves)));
+        const both = [await read(users, "1"), await read(users, "2")];
+        const holders = both.filter(({ status }) => status !== "disconnected");
+        expect(holders).toHaveLength(1);
+        expect((await users.findByEmailAddress(ADA))?.id).toBe(holders[0]?.id);
+      });
+
+      it("counts both of two authorizations of one account at once", async () => {
+        const again = (stored: User | undefined) =>
+          plain({
+            grant: { generation: (stored?.grant.generation ?? 0) + 1, scopes: [], grantedAt: NOW },
+          });
+        await Promise.all([1, 2].map(() => users.authorize(sub("1"), again, nobodyMoves)));
+        expect((await read(users, "1")).grant.generation).toBe(2);
+      });
+    });
+  });
+});
+
+function withoutId({ id: _, ...change }: StoredChange = { id: "", type: "", time: NOW, data: {} }) {
+  return change;
+}
+
+/** What is seen only in the database itself, or comes only from there. */
+describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () => {
+  let db: Firestore;
+  let lines: string[];
+  let subject: Subject;
+  let users: UserStore;
+
+  beforeEach(() => {
+    db = newDatabase();
+    lines = [];
+    subject = openFirestore(db, lines);
+    ({ users } = subject);
+  });
+  afterEach(() => subject.close());
+
+  it("are stored as documented: times as timestamps, history ids as strings", async () => {
+    await put(users, "1", FULL);
+    const time = (date: Date | undefined) => Timestamp.fromDate(date ?? new Date(Number.NaN));
+    const { grant, watch, sync, followUp } = FULL;
+    expect((await db.doc("users/1").get()).data()).toStrictEqual({
+      emailAddress: "ada@example.com",
+      status: "active",
+      statusReason: "reauthorized",
+      statusAt: time(FULL.statusAt),
+      grant: {
+        generation: 7,
+        scopes: ["openid", "https://www.googleapis.com/auth/gmail.metadata"],
+        refreshToken: "v1.local.aXY.cmVmcmVzaA.dGFn",
+        accessToken: "v1.local.aXY.YWNjZXNz.dGFn",
+        accessTokenExpiresAt: time(grant.accessTokenExpiresAt),
+        refreshTokenDigests: { prefix: "cHJlZml4", doubleHash: "aGFzaA" },
+        grantedAt: time(grant.grantedAt),
+      },
+      historyId: "18446744073709551615",
+      watch: { expiresAt: time(watch.expiresAt), renewAt: time(watch.renewAt), failures: 2 },
+      sync: {
+        dueAt: time(sync.dueAt),
+        dueReason: "throttled",
+        retries: 3,
+        notifiedHistoryId: "9007199254740993",
+        recent: [
+          { historyId: "9007199254740994", at: time(sync.recent[0]?.at) },
+          { historyId: "9007199254740995", at: time(sync.recent[1]?.at), isHead: true },
+        ],
+        syncedAt: time(sync.syncedAt),
+        recovery: {
+          fromHistoryId: "9007199254740990",
+          toHistoryId: "9007199254740999",
+          reason: "history_expired",
+          since: time(sync.recovery?.since),
+          listing: 1,
+          pages: [{ firstMessageId: "18f" }, { token: "17", firstMessageId: "18e" }],
+          isWalked: true,
+        },
+      },
+      followUp: {
+        dueAt: time(followUp.dueAt),
+        announced: { status: "reauthorization_required", generation: 6 },
+        failures: 1,
+      },
+    });
+  });
+
+  it("are patched field by field in the stored document", async () => {
+    const user = await put(users, "1", FULL);
+    await users.update(user, { watch: { failures: 0, renewAt: NOW } });
+    const data = (await db.doc("users/1").get()).data();
+    expect(data?.["watch"]).toStrictEqual({ failures: 0, renewAt: Timestamp.fromDate(NOW) });
+    expect(Object.keys(data ?? {}).toSorted()).toEqual(Object.keys(FULL).toSorted());
+  });
+
+  it("keep a change as a document of its own below the user", async () => {
+    const data = { userId: "1", emailAddress: ADA, historyId: "1002", labelIds: ["INBOX"] };
+    const change = { id: "1/added/18d", type: "mailbox.message.added", time: NOW, data };
+    await users.update(await put(users, "1", plain()), { historyId: at("1002") }, [change]);
+    expect((await db.doc("users/1/changes/1:added:18d").get()).data()).toStrictEqual({
+      type: "mailbox.message.added",
+      time: Timestamp.fromDate(NOW),
+      data,
+    });
+  });
+
+  describe("a document of a foreign shape", () => {
+    /** Due in every list, before anybody else, at the address that is looked for. */
+    const foreign: Record<string, unknown> = {
+      ...FULL,
+      watch: { ...FULL.watch, renewAt: minutes(-60) },
+      sync: { ...FULL.sync, dueAt: minutes(-60) },
+      followUp: { ...FULL.followUp, dueAt: minutes(-60) },
+    };
+    const DAMAGES: [string, Record<string, unknown>, string][] = [
+      ["a history id that is none", { historyId: "head" }, "historyId"],
+      ["an unknown status", { status: "retired" }, "status"],
+      ["no grant", { grant: null }, "grant"],
+      ["a date that is a string", { statusAt: NOW.toISOString() }, "statusAt"],
+      [
+        "a position without its time",
+        { sync: { retries: 0, recent: [{ historyId: "1" }], dueAt: minutes(-60) } },
+        "sync.recent.0.at",
+      ],
+      ["an optional date that is null", { watch: { renewAt: null, failures: 0 } }, "watch.renewAt"],
+    ];
+
+    it.each(DAMAGES)(
+      "with %s is reported by its field and read as nobody",
+      async (_, bad, path) => {
+        await db.doc("users/foreign").set({ ...foreign, ...bad });
+        expect(await users.find(sub("foreign"))).toBeUndefined();
+        expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+          { severity: "ERROR", event: "user_unreadable", userId: "foreign", fields: [path] },
+        ]);
+        expect(lines.join()).not.toContain("v1.local");
+      },
+    );
+
+    it("keeps nobody else from being found at the same address", async () => {
+      await db.doc("users/foreign").set({ ...foreign, historyId: "head" });
+      await put(users, "zoe", plain());
+      expect((await users.findByEmailAddress(ADA))?.id).toBe("zoe");
+    });
+
+    it.each(DUE_LISTS)("keeps nobody else from their turn in %s", async (list) => {
+      for (const id of ["foreign-1", "foreign-2", "foreign-3"]) {
+        await db.doc(`users/${id}`).set({ ...foreign, historyId: "head" });
+      }
+      await put(users, "bob", dueIn(list, minutes(-2), "bob"));
+      await put(users, "eve", dueIn(list, minutes(-1), "eve"));
+      const ids = async (limit: number) =>
+        (await users.listDue(list, NOW, limit)).map(({ id }) => id);
+      expect(await ids(1)).toEqual(["bob"]);
+      expect(await ids(2)).toEqual(["bob", "eve"]);
+      expect(await ids(10)).toEqual(["bob", "eve"]);
+    });
+
+    it("is replaced when its user authorizes again", async () => {
+      await db.doc("users/foreign").set({ ...foreign, historyId: "head" });
+      await put(users, "foreign", plain());
+      expect((await read(users, "foreign")).historyId).toBe("1000");
+    });
+  });
+});

@@ -1,0 +1,31 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import { createCursorChecks } from "./cursor-checks.ts";
+import type { SimulatedGoogle } from "./google.ts";
+import { type GrantChecks, createGrantChecks } from "./grant-checks.ts";
+import { type Ledgers, createLedgers } from "./ledgers.ts";
+import type { Commit } from "./store.ts";
+import { createStreamChecks } from "./stream-checks.ts";
+import type { World } from "./world.ts";
+
+/** Looks at everything that is published, stored or asked of Google, as it happens. */
+export interface Checks extends Ledgers, Pick<GrantChecks, "onCall" | "troubled"> {
+  onPublished(event: PubsubCloudEvent): void;
+  onCommit(commit: Commit): void;
+}
+
+export function createChecks(world: World, google: SimulatedGoogle): Checks {
+  const ledgers = createLedgers(google);
+  const grants = createGrantChecks(world, google);
+  const cursors = createCursorChecks(world, google, ledgers);
+  const stream = createStreamChecks(world, google, ledgers, grants.wasStored);
+  return {
+    ...ledgers,
+    onPublished: stream.onPublished,
+    onCall: grants.onCall,
+    troubled: grants.troubled,
+    onCommit(commit) {
+      grants.onCommit(commit);
+      cursors.onCommit(commit);
+    },
+  };
+}

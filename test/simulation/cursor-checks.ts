@@ -1,0 +1,85 @@
+import type { User } from "../../functions/src/user.ts";
+import type { SimulatedGoogle } from "./google.ts";
+import { type MailboxLedger, isTold } from "./ledger.ts";
+import { type Ledgers, epochOf } from "./ledgers.ts";
+import type { Commit } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** Looks at every cursor that is stored: P4, and what a recovery has to tell by then. */
+export function createCursorChecks(
+  { violate }: World,
+  { model }: SimulatedGoogle,
+  ledgers: Ledgers,
+): { onCommit(commit: Commit): void } {
+  return {
+    onCommit({ before, after }) {
+      const ledger = ledgers.current(after.id);
+      const cursor = BigInt(after.historyId);
+      const isNew = before === undefined || isNewConnection(before, after);
+      if (isNew) {
+        const epoch = epochOf(ledger);
+        const head = BigInt(model.account(after.id).historyId);
+        if (cursor > head) violate("P4", `${after.id} starts at ${cursor}, above the head ${head}`);
+        const first = ledger.records.findIndex((it) => it.epoch === epoch && it.id > cursor);
+        ledger.since = first < 0 ? ledger.records.length : first;
+        ledger.toldUpTo = ledger.since;
+        return;
+      }
+      if (after.status === "disconnected") ledger.since = undefined;
+      if (ledger.since === undefined || before === undefined) return;
+      if (cursor < BigInt(before.historyId) && !isRewindTold(ledger, BigInt(before.historyId))) {
+        violate("P4", `the cursor goes back from ${before.historyId} to ${cursor}`);
+      }
+      if (after.historyId === before.historyId) return;
+      checkTold(ledger, cursor);
+      checkRecovered(ledger, cursor);
+    },
+  };
+
+  /** The cursor stands where a gap ends: every message that was there is told by then. */
+  function checkRecovered(ledger: MailboxLedger, cursor: bigint): void {
+    const gaps = ledger.gaps.filter((gap) => !gap.isRecovered && gap.to === cursor);
+    for (const gap of gaps) {
+      gap.isRecovered = true;
+      const { recoveredSince: since } = gap;
+      if (since === undefined) continue;
+      for (const { id, internalDate, labelIds } of model.account(ledger.sub).messages) {
+        const added = ledger.expected.get(`${ledger.sub}/added/${id}`);
+        const isMeant =
+          added !== undefined && added.record.readableAt <= gap.at && internalDate >= since;
+        if (!isMeant || labelIds.includes("DRAFT")) continue;
+        if (!ledger.firsts.has(added.event.id)) {
+          violate("P1", `message ${id} of ${ledger.sub} is not told after the gap to ${gap.to}`);
+        }
+      }
+    }
+  }
+
+  /** Every record up to the cursor has been published or is within a gap. */
+  function checkTold(ledger: MailboxLedger, cursor: bigint): void {
+    const epoch = epochOf(ledger);
+    // A cursor above the head is still of the time before the head went back.
+    const isOld = cursor > BigInt(model.account(ledger.sub).historyId);
+    for (let index = ledger.toldUpTo; index < ledger.records.length; index++) {
+      const record = ledger.records[index];
+      if (record === undefined) break;
+      const isPassed = record.epoch < epoch || !isOld;
+      if (!isPassed || record.id > cursor) break;
+      if (!isTold(ledger, record)) {
+        violate(
+          "P4",
+          `the cursor ${cursor} of ${ledger.sub} has passed ${record.id}, not published`,
+        );
+      }
+      ledger.toldUpTo = index + 1;
+    }
+  }
+
+  function isRewindTold(ledger: MailboxLedger, from: bigint): boolean {
+    return ledger.gaps.some((gap) => gap.from === from && gap.to < from);
+  }
+}
+
+function isNewConnection(before: User, after: User): boolean {
+  return before.status === "disconnected" && after.grant.generation > before.grant.generation;
+}

@@ -1,0 +1,147 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import { parseUserId } from "../../functions/src/user.ts";
+import type { Checks } from "./checks.ts";
+import type { SimulatedGoogle } from "./google.ts";
+import { type MailboxLedger, type RecordTruth, isTold } from "./ledger.ts";
+import type { Person, Persons } from "./persons.ts";
+import type { SimulatedPubsub } from "./pubsub.ts";
+import type { SimulatedStore } from "./store.ts";
+import type { World } from "./world.ts";
+
+export interface Finished {
+  google: SimulatedGoogle;
+  checks: Checks;
+  persons: Persons;
+  store: SimulatedStore;
+  pubsub: SimulatedPubsub;
+  published: readonly PubsubCloudEvent[];
+  logged: readonly unknown[];
+  /** Where each mailbox's head was long enough ago for the cursor to have followed. */
+  heads: ReadonlyMap<string, string>;
+  headsAt: number;
+  /** When the last mail came to everybody, long after the faults. */
+  lastMailAt: number;
+}
+
+/** What must be true once the faults have stopped and time has passed. */
+export function checkFinally(world: World, finished: Finished): void {
+  const { checks, persons, pubsub } = finished;
+  for (const person of persons.all) {
+    checks.touched(person.sub);
+    const ledger = checks.current(person.sub);
+    checkOrder(world, ledger);
+    checkUser(world, person, ledger, finished);
+  }
+  if (pubsub.pending() > 0) {
+    world.violate("P11", `${pubsub.pending()} notifications are still being redelivered`);
+  }
+  checkSecrets(world, finished);
+}
+
+function checkUser(
+  world: World,
+  { sub, wants }: Person,
+  ledger: MailboxLedger,
+  { store, heads, headsAt, lastMailAt }: Finished,
+): void {
+  const id = parseUserId(sub);
+  const user = id === undefined ? undefined : store.storedUser(id);
+  if (user === undefined) {
+    if (wants === "connected") world.violate("P8", `${sub} could never connect`);
+    return;
+  }
+  const { status, grant, historyId, sync } = user;
+  const { family } = world.parameters;
+  const isReconciled = family !== "notified";
+  const kind = KIND_OF_STATUS[status];
+  if (isReconciled && !ledger.firsts.has(`${sub}/${kind}/${grant.generation}`)) {
+    world.violate("P7", `${sub} is ${status} in generation ${grant.generation}, never announced`);
+  }
+  if (status !== "active" || ledger.since === undefined) return;
+
+  for (const record of ledger.records.slice(ledger.since)) {
+    if (family === "prompt") checkPromptness(world, ledger, record);
+    if (isTold(ledger, record)) continue;
+    const at = new Date(record.at).toISOString();
+    world.violate("P1", `${record.id} of ${sub}, of ${at}, is neither published nor in a gap`);
+  }
+  const last = ledger.records.findLast(({ at }) => at === lastMailAt);
+  const [heard] = last?.events ?? [];
+  const heardAt = heard === undefined ? undefined : ledger.firsts.get(heard.id)?.at;
+  const wasActive = user.statusAt.getTime() < lastMailAt - PROMPT_MS;
+  if (wasActive && heardAt !== undefined && heardAt > lastMailAt + PROMPT_MS) {
+    world.violate("P11", `a change of ${sub} took ${heardAt - lastMailAt} ms without a fault`);
+  }
+  const head = heads.get(sub) ?? "0";
+  const wasActiveLong = family !== "prompt" && user.statusAt.getTime() < headsAt;
+  if (isReconciled && wasActiveLong && BigInt(historyId) < BigInt(head)) {
+    world.violate("P11", `the cursor of ${sub} is ${historyId}, the head ${head}`);
+  }
+  if (sync.recovery !== undefined) world.violate("P11", `the recovery of ${sub} does not end`);
+}
+
+/**
+ * Where everything passes within minutes, so does what it has delayed. A record that others have
+ * overtaken is not looked for: it comes with the next notification, or with the reconciliation.
+ */
+function checkPromptness(world: World, ledger: MailboxLedger, record: RecordTruth): void {
+  if (record.readableAt > record.at) return;
+  for (const { id } of record.events) {
+    const at = ledger.firsts.get(id)?.at;
+    if (at === undefined || at <= record.readableAt + LATE_MS) continue;
+    const minutes = Math.round((at - record.readableAt) / 60_000);
+    world.violate("P11", `${id} is published after ${minutes} minutes of passing faults`);
+  }
+}
+
+/** The longest wait after a failure, twice, and the longest outage. */
+const LATE_MS = 80 * 60_000;
+
+/** From a change to its publication, where nothing goes wrong. */
+const PROMPT_MS = 5 * 60_000;
+
+const KIND_OF_STATUS = {
+  active: "connected",
+  reauthorization_required: "reauthorization_required",
+  mailbox_unavailable: "unavailable",
+  disconnected: "disconnected",
+} as const;
+
+/** A run that was frozen on the way, and what it publishes then. */
+const LISTING_MS_MAX = 20 * 60_000;
+
+/**
+ * A record that became readable no later than another with a higher id is published before it.
+ * What Gmail reveals late may come late.
+ */
+function checkOrder(world: World, { sub, records, firsts }: MailboxLedger): void {
+  const told = records
+    .flatMap((record) => record.events.map(({ id }) => ({ record, first: firsts.get(id) })))
+    .filter(({ first }) => first !== undefined && first.event.json["recovered"] !== true);
+  for (const [index, { record, first }] of told.entries()) {
+    for (const later of told.slice(index + 1)) {
+      if (first === undefined || later.first === undefined) continue;
+      // A listing of many pages may have passed the place of a record before it was revealed.
+      const isLate = record.readableAt > record.at;
+      const knownAt = record.readableAt + (isLate ? LISTING_MS_MAX : 0);
+      const isSwapped =
+        later.first.order < first.order &&
+        later.record.epoch === record.epoch &&
+        (isLate ? later.first.at > knownAt : later.record.readableAt >= knownAt);
+      if (isSwapped) {
+        world.violate("P3", `${sub}: ${later.record.id} is published before ${record.id}`);
+        return;
+      }
+    }
+  }
+}
+
+/** No token, code or secret in a log line, a document or an event. */
+function checkSecrets(world: World, { google, store, published, logged }: Finished): void {
+  const everything = JSON.stringify([logged, store.stored(), published]);
+  for (const secret of google.model.secretsIssued()) {
+    if (everything.includes(secret)) {
+      world.violate("P9", `${secret.slice(0, 6)}… is in a log line, a document or an event`);
+    }
+  }
+}

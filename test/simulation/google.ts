@@ -1,0 +1,285 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../../functions/src/clock.ts";
+import type { GoogleEndpoints } from "../../functions/src/google/endpoints.ts";
+import { type Gmail, type GmailUsers, gmailOf } from "../../functions/src/google/gmail.ts";
+import type { IdentityCheck } from "../../functions/src/google/id-token.ts";
+import { type OAuth, type OAuthClient, googleOAuth } from "../../functions/src/google/oauth.ts";
+import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import { parseUserId } from "../../functions/src/user.ts";
+import type { Answer } from "../gmail-emulator/answer.ts";
+import type { GmailRequest } from "../gmail-emulator/gmail-api.ts";
+import { type GmailModel, createGmailModel } from "../gmail-emulator/model.ts";
+import type { Notification } from "../gmail-emulator/notifications.ts";
+import type { Effect, Limit, Outcome } from "./effects.ts";
+import type { Instance } from "./fleet.ts";
+import { createGoogleFaults } from "./google-faults.ts";
+import type { World } from "./world.ts";
+
+/** One call that reached Google. */
+export interface GoogleCall {
+  /** When the oldest of the runs began that were under way in its instance as it was sent. */
+  runSince: number;
+  method: string;
+  /** The account that its token or code is of. */
+  sub: string;
+  /** Made with a token that a person's own authorization has just brought. */
+  isOfAuthorization: boolean;
+}
+
+export interface Token {
+  sub: string;
+  kind: "refresh" | "access";
+  issuedAt: number;
+  /** By an authorization, not by a refresh. */
+  isOfAuthorization: boolean;
+  endedAt?: number;
+  /** It ended because a refresh brought another. */
+  isRotated?: boolean;
+}
+
+/** Google as the instances reach it, and as the checks know it. */
+export interface SimulatedGoogle {
+  model: GmailModel;
+  tokens: Map<string, Token>;
+  /** The refresh token whose SHA-512, taken twice, this is. */
+  findRefreshToken(sub: string, doubleHash: string | undefined): Token | undefined;
+  /** Every refresh and access token of this account is dead from now on. */
+  endTokens(sub: string): void;
+  onCall: (call: GoogleCall) => void;
+  gmailFor(instance: Instance, effect: Effect, clock: Clock): Gmail;
+  oauthFor(instance: Instance, effect: Effect, clock: Clock): OAuth;
+  verifyIdTokenFor(effect: Effect): (idToken: string, nonce: string) => Promise<IdentityCheck>;
+}
+
+const GMAIL_TIMEOUT_MS = 20_000;
+const TOKEN_TIMEOUT_MS = 15_000;
+/** Fewer, and a recovery's pages would shift by more than any real ones. */
+const MESSAGES_PAGE_MIN = 8;
+
+export const CLIENT: OAuthClient = {
+  clientId: "simulated.apps.googleusercontent.com",
+  clientSecret: "GOCSPX-the-right-client-secret",
+};
+
+export function createSimulatedGoogle(
+  world: World,
+  endpoints: GoogleEndpoints,
+  options: { redirectUri: string; publish: (notification: Notification) => void },
+): SimulatedGoogle {
+  const { parameters, scheduler } = world;
+  const { idStepMax, pageMax, emptyPages, notificationIdAhead, startAboveHead } = parameters;
+  const model = createGmailModel({
+    now: () => Math.round(scheduler.now()),
+    random: world.random("google").next,
+    signer: { sign: unsigned, rotate() {}, jwks: () => ({ keys: [] }), pems: () => ({}) },
+    clients: [{ ...CLIENT, redirectUris: [options.redirectUri] }],
+    settings: {
+      historyIdStepMax: idStepMax,
+      historyPageMax: pageMax,
+      emptyHistoryPages: emptyPages,
+      notificationIdAhead,
+      startAboveHead,
+    },
+    publish: options.publish,
+  });
+  const tokens = new Map<string, Token>();
+  const faults = createGoogleFaults(world);
+  const random = world.random("google-world");
+
+  const limit = (ms: number): Limit => ({
+    ms,
+    error() {
+      world.count("google timed out");
+      return Object.assign(new Error("timeout"), { code: "ETIMEDOUT" });
+    },
+  });
+
+  function endTokens(sub: string): void {
+    for (const token of tokens.values()) {
+      if (token.sub === sub) token.endedAt ??= scheduler.now();
+    }
+  }
+
+  const google: SimulatedGoogle = {
+    model,
+    tokens,
+    endTokens,
+    findRefreshToken(sub, doubleHash) {
+      return [...tokens].find(
+        ([text, token]) =>
+          token.sub === sub && token.kind === "refresh" && hashTwice(text) === doubleHash,
+      )?.[1];
+    },
+    onCall: () => {},
+
+    gmailFor(instance, effect, clock) {
+      const call = async (request: Omit<GmailRequest, "userId">, bearer: string) => {
+        const accessToken = bearer.slice("Bearer ".length);
+        const token = tokens.get(accessToken);
+        const runSince = oldestRun(instance);
+        if (request.method === "messages.list") {
+          request.query?.set("maxResults", String(Math.max(pageMax, MESSAGES_PAGE_MIN)));
+        }
+        return effect<{ data: unknown }>(
+          request.method,
+          () => {
+            const { method } = request;
+            if (token !== undefined) note(runSince, method, token);
+            return asClient(
+              faults.around(method, token?.sub ?? "", () =>
+                model.gmail({ ...request, accessToken, userId: "me" }),
+              ),
+            );
+          },
+          limit(GMAIL_TIMEOUT_MS),
+        );
+      };
+      return gmailOf(gmailUsers(call), clock);
+    },
+
+    oauthFor(instance, effect, clock) {
+      const post = async (url: string, form: URLSearchParams) => {
+        const isRevoke = url === endpoints.revoke;
+        const method = isRevoke ? "token.revoke" : tokenMethod(form);
+        const runSince = oldestRun(instance);
+        const { data } = await effect<{ data: unknown }>(
+          method,
+          () => {
+            const secret = form.get("token") ?? form.get("refresh_token") ?? form.get("code") ?? "";
+            const sub = subOf(secret);
+            const token = tokens.get(secret) ?? newToken(sub, "access", method === "token.code");
+            note(runSince, method, token);
+            const answer = faults.around(method, sub, () =>
+              isRevoke ? revoke(secret) : issue(form, sub, method),
+            );
+            return asClient(answer);
+          },
+          limit(TOKEN_TIMEOUT_MS),
+        );
+        return data;
+      };
+      return googleOAuth(CLIENT, endpoints, clock, post);
+    },
+
+    verifyIdTokenFor: (effect) => (idToken, nonce) =>
+      effect("jwks", () => ({ value: readIdToken(idToken, nonce) }), limit(TOKEN_TIMEOUT_MS)),
+  };
+
+  function note(runSince: number, method: string, token: Token): void {
+    const { sub, isOfAuthorization } = token;
+    google.onCall({ runSince, method, sub, isOfAuthorization });
+  }
+
+  function subOf(secret: string): string {
+    const email = model.ownerOf(secret);
+    return email === undefined ? "" : (model.findAccount(email)?.sub ?? "");
+  }
+
+  function newToken(sub: string, kind: Token["kind"], isOfAuthorization: boolean): Token {
+    return { sub, kind, issuedAt: scheduler.now(), isOfAuthorization };
+  }
+
+  function issue(form: URLSearchParams, sub: string, method: string): Answer {
+    const isRotated = method === "token.refresh" && random.chance(world.rates.tokenRotates);
+    model.settings.refreshTokenRotations = isRotated ? 1 : 0;
+    model.settings.rotatedTokenDies = random.chance(0.5);
+    const answer = model.token(form);
+    if (answer.status !== 200) return answer;
+    const { access_token: access, refresh_token: refresh } = answer.body as Record<string, string>;
+    const isOfAuthorization = method === "token.code";
+    if (access !== undefined) tokens.set(access, newToken(sub, "access", isOfAuthorization));
+    if (refresh === undefined) return answer;
+    tokens.set(refresh, newToken(sub, "refresh", isOfAuthorization));
+    if (isOfAuthorization) return answer;
+    world.count("refresh token rotated");
+    const old = tokens.get(form.get("refresh_token") ?? "");
+    if (old === undefined || !model.settings.rotatedTokenDies) return answer;
+    old.isRotated = old.endedAt === undefined;
+    old.endedAt ??= scheduler.now();
+    return answer;
+  }
+
+  function revoke(secret: string): Answer {
+    const answer = model.revoke(secret);
+    if (answer.status === 200) endTokens(tokens.get(secret)?.sub ?? "");
+    return answer;
+  }
+
+  return google;
+}
+
+/** The client library's calls, as far as they are made. */
+function gmailUsers(
+  call: (request: Omit<GmailRequest, "userId">, bearer: string) => Promise<{ data: unknown }>,
+): GmailUsers {
+  type Params = Record<string, unknown>;
+  interface Options {
+    headers: { authorization: string };
+  }
+  const method =
+    (name: GmailRequest["method"]) =>
+    ({ userId: _, requestBody, id, ...query }: Params, { headers }: Options) =>
+      call(
+        {
+          method: name,
+          query: toQuery(query),
+          ...(requestBody !== undefined && { body: requestBody }),
+          ...(typeof id === "string" && { id }),
+        },
+        headers.authorization,
+      );
+  const users = {
+    getProfile: method("users.getProfile"),
+    watch: method("users.watch"),
+    stop: method("users.stop"),
+    history: { list: method("history.list") },
+    messages: { list: method("messages.list"), get: method("messages.get") },
+  };
+  // Of the library's many overloads only the one that takes parameters and options is used.
+  return users as unknown as GmailUsers;
+}
+
+function toQuery(params: Record<string, unknown>): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const each of [value].flat()) query.append(name, String(each));
+  }
+  return query;
+}
+
+/** What the client library makes of an answer: it resolves to the body, or throws the rest. */
+function asClient(answer: Answer | { thrown: unknown }): Outcome<{ data: unknown }> {
+  if ("thrown" in answer) return { error: answer.thrown };
+  const { status, headers = {}, body: data = "" } = answer;
+  return status < 300 ? { value: { data } } : { error: { status, headers, data } };
+}
+
+function tokenMethod(form: URLSearchParams): "token.refresh" | "token.code" {
+  return form.get("grant_type") === "refresh_token" ? "token.refresh" : "token.code";
+}
+
+function oldestRun({ invocations }: Instance): number {
+  return Math.min(...[...invocations].map(({ startedAt }) => startedAt));
+}
+
+function hashTwice(text: string): string {
+  const once = createHash("sha512").update(text).digest();
+  return createHash("sha512").update(once).digest("base64");
+}
+
+function unsigned(claims: Record<string, unknown>): string {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "none" })}.${part(claims)}.`;
+}
+
+/** The claims without the signature: that it is checked is tested elsewhere. */
+function readIdToken(idToken: string, nonce: string): IdentityCheck {
+  const [, part = ""] = idToken.split(".");
+  const claims = JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
+  const userId = parseUserId(claims["sub"]);
+  const emailAddress = parseEmailAddress(claims["email"]);
+  if (claims["nonce"] !== nonce || userId === undefined || emailAddress === undefined) {
+    return { kind: "refused", reason: "claims" };
+  }
+  return { kind: "verified", identity: { userId, emailAddress } };
+}

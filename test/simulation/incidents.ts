@@ -1,0 +1,136 @@
+import type { Checks } from "./checks.ts";
+import { CLIENT, type SimulatedGoogle } from "./google.ts";
+import { REWIND } from "./ledger.ts";
+import type { Person, Persons } from "./persons.ts";
+import type { Outages, World } from "./world.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+export interface Incidents {
+  /** Ends everything that is still going on. */
+  end(): void;
+}
+
+/** What happens to the world between two times: each incident strikes now and then, or never. */
+export function startIncidents(
+  world: World,
+  { google, checks, persons }: { google: SimulatedGoogle; checks: Checks; persons: Persons },
+  gmailTopic: string,
+  [from, upTo]: readonly [number, number],
+): Incidents {
+  const { scheduler, parameters, count } = world;
+  const { incidents } = parameters;
+  const { model } = google;
+  const random = world.random("incidents");
+  const endings = new Set<() => void>();
+
+  /** Poisson's number of times would do no better. */
+  function strike(mean: number, act: (person: Person) => void): void {
+    const times = Math.floor(mean) + (random.chance(mean % 1) ? 1 : 0);
+    for (let index = 0; index < times; index++) {
+      scheduler.at(random.between(from, upTo), () => {
+        const person = random.some(persons.all);
+        if (person !== undefined && !world.isHealing) act(person);
+      });
+    }
+  }
+
+  function last(ms: number, end: () => void): void {
+    endings.add(end);
+    scheduler.at(scheduler.now() + ms, () => {
+      if (endings.delete(end)) end();
+    });
+  }
+
+  strike(incidents.historyExpires, ({ email, sub }) => {
+    const { history, historyId: head } = model.account(email);
+    const recent = history.slice(-8).filter(({ id }) => BigInt(id) <= BigInt(head));
+    const some = random.chance(0.5) ? random.some(recent)?.id : undefined;
+    model.expireHistory(email, some);
+    count("history expired");
+    world.trace(() => `${sub.slice(-4)} history expired up to ${some ?? "the head"}`);
+  });
+  strike(incidents.headRewinds, ({ email, sub }) => {
+    const to = BigInt(model.account(email).historyId) - REWIND;
+    model.rewindHead(email, String(to));
+    // Otherwise the epoch would not show in the truth before the next record.
+    model.deliver(email);
+    checks.touched(sub);
+    count("head rewound");
+    world.trace(() => `${sub.slice(-4)} head back to ${to}`);
+  });
+
+  strike(incidents.grantEnds, ({ email, sub }) => {
+    const end = random.pick([model.changePassword, model.revokeAccess, model.expireRefreshTokens]);
+    end(email);
+    google.endTokens(sub);
+    count("grant ended");
+    world.trace(() => `${sub.slice(-4)} grant ended`);
+  });
+  strike(incidents.accessTokensEnd, ({ email }) => model.expireAccessTokens(email));
+  strike(incidents.mailOff, ({ email, sub }) => {
+    model.setMailService(email, "off");
+    checks.troubled(sub, "mail", true);
+    count("mail switched off");
+    world.trace(() => `${sub.slice(-4)} mail off`);
+    last(random.between(5 * MINUTE, 3 * HOUR), () => {
+      model.setMailService(email, "on");
+      checks.troubled(sub, "mail", false);
+    });
+  });
+  strike(incidents.adminBlocks, ({ email, sub }) => {
+    model.enforceAdminPolicy(email, true);
+    checks.troubled(sub, "admin", true);
+    count("admin blocked");
+    world.trace(() => `${sub.slice(-4)} blocked by the administrator`);
+    last(random.between(5 * MINUTE, HOUR), () => {
+      model.enforceAdminPolicy(email, false);
+      checks.troubled(sub, "admin", false);
+    });
+  });
+  strike(incidents.disconnects, (person) => persons.disconnect(person, scheduler.now()));
+
+  strike(incidents.wrongSecret, () => {
+    model.setClientSecret(CLIENT.clientId, "GOCSPX-another-client-secret");
+    // As if nobody had a valid access token left: otherwise it would not be noticed for an hour.
+    for (const { email } of persons.all) model.expireAccessTokens(email);
+    count("wrong client secret");
+    world.trace(() => "the client secret is wrong");
+    last(random.between(5 * MINUTE, 2 * HOUR), () =>
+      model.setClientSecret(CLIENT.clientId, CLIENT.clientSecret),
+    );
+  });
+  strike(incidents.topicClosed, () => {
+    model.setTopicPublishing(gmailTopic, "forbidden");
+    count("gmail topic closed");
+    last(random.between(5 * MINUTE, 3 * HOUR), () =>
+      model.setTopicPublishing(gmailTopic, "allowed"),
+    );
+  });
+  strike(incidents.apiDisabled, () => {
+    model.setGmailApi("disabled");
+    count("gmail api disabled");
+    last(random.between(5 * MINUTE, 2 * HOUR), () => model.setGmailApi("enabled"));
+  });
+  strike(incidents.googleDown, () => outage("google", "google down"));
+  strike(incidents.storeDown, () => outage("store", "store down"));
+  strike(incidents.changesTopicClosed, () => outage("changesTopic", undefined));
+
+  function outage(of: keyof Outages, situation: "google down" | "store down" | undefined): void {
+    world.outages[of] = true;
+    if (situation !== undefined) count(situation);
+    world.trace(() => `outage of ${of}`);
+    last(random.between(MINUTE, 40 * MINUTE), () => {
+      world.outages[of] = false;
+    });
+  }
+
+  return {
+    end() {
+      for (const end of endings) end();
+      endings.clear();
+    },
+  };
+}

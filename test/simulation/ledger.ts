@@ -1,0 +1,147 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { AccountTruth, HistoryTruth } from "../gmail-emulator/truth.ts";
+
+/** One record of Gmail's history, and what has to be heard of it. */
+export interface RecordTruth {
+  id: bigint;
+  /** Counts the rewinds of the head; ids rise within each. */
+  epoch: number;
+  at: number;
+  readableAt: number;
+  /** By event id. */
+  events: readonly ExpectedEvent[];
+  /** It cannot be read, so only a gap can tell of it. */
+  isUnreadable: boolean;
+}
+
+export interface ExpectedEvent {
+  id: string;
+  type: string;
+  messageId: string;
+  threadId: string;
+  historyId: string;
+  labelIds: readonly string[] | undefined;
+}
+
+export interface PublishedGap {
+  from: bigint;
+  to: bigint;
+  /** The epoch of the mailbox when it was published. */
+  epoch: number;
+  at: number;
+  /** From when on its messages have to be told one by one; absent where one record is meant. */
+  recoveredSince: number | undefined;
+  isRecovered: boolean;
+}
+
+/** What Gmail's history holds of one mailbox, and what subscribers have heard. */
+export interface MailboxLedger {
+  readonly sub: string;
+  readonly email: string;
+  records: RecordTruth[];
+  expected: Map<string, { record: RecordTruth; event: ExpectedEvent }>;
+  /** First publications by event id, in order. */
+  readonly firsts: Map<string, { order: number; at: number; event: PubsubCloudEvent }>;
+  readonly gaps: PublishedGap[];
+  /** Index of the first record that this connection has to tell of; absent while there is none. */
+  since: number | undefined;
+  /** Records before this one are known to be told. */
+  toldUpTo: number;
+}
+
+/** More than the head of a mailbox ever rises in a run; a rewind goes further back. */
+export const REWIND = 10_000_000n;
+
+export function createLedger(sub: string, email: string): MailboxLedger {
+  return {
+    sub,
+    email,
+    records: [],
+    expected: new Map(),
+    firsts: new Map(),
+    gaps: [],
+    since: undefined,
+    toldUpTo: 0,
+  };
+}
+
+/** Takes in what has happened to the mailbox since. */
+export function refresh(ledger: MailboxLedger, { history }: AccountTruth): void {
+  const { records } = ledger;
+  for (const [index, truth] of history.entries()) {
+    const known = records[index];
+    if (known !== undefined) {
+      known.readableAt = truth.readableAt ?? Infinity;
+      continue;
+    }
+    const previous = records.at(-1);
+    const id = BigInt(truth.id);
+    const isRewound = previous !== undefined && id <= previous.id;
+    const record: RecordTruth = {
+      id,
+      epoch: (previous?.epoch ?? 0) + (isRewound ? 1 : 0),
+      at: truth.at,
+      readableAt: truth.readableAt ?? Infinity,
+      events: truth.raw === undefined ? expectedEvents(ledger.sub, truth) : [],
+      isUnreadable: truth.raw !== undefined,
+    };
+    records.push(record);
+    for (const event of record.events) ledger.expected.set(event.id, { record, event });
+  }
+}
+
+/** What one record has to be told as, worked out from Gmail's truth and the promise alone. */
+function expectedEvents(sub: string, truth: HistoryTruth): ExpectedEvent[] {
+  const { id: historyId } = truth;
+  const common = ({ id: messageId, threadId }: { id: string; threadId: string }) => ({
+    messageId,
+    threadId,
+    historyId,
+  });
+  const isHeard = ({ labelIds }: { labelIds: readonly string[] }) => !labelIds.includes("DRAFT");
+  return [
+    ...truth.messagesAdded.filter(isHeard).map((message) => ({
+      ...common(message),
+      id: `${sub}/added/${message.id}`,
+      type: "mailbox.message.added",
+      labelIds: message.labelIds,
+    })),
+    ...truth.messagesDeleted.filter(isHeard).map((message) => ({
+      ...common(message),
+      id: `${sub}/${historyId}/deleted/${message.id}`,
+      type: "mailbox.message.deleted",
+      labelIds: undefined,
+    })),
+    ...truth.labelsAdded
+      .filter(({ message }) => isHeard(message))
+      .map(({ message, labelIds }) => ({
+        ...common(message),
+        id: `${sub}/${historyId}/labels.added/${message.id}`,
+        type: "mailbox.labels.added",
+        labelIds,
+      })),
+    ...truth.labelsRemoved
+      .filter(({ message }) => isHeard(message))
+      .map(({ message, labelIds }) => ({
+        ...common(message),
+        id: `${sub}/${historyId}/labels.removed/${message.id}`,
+        type: "mailbox.labels.removed",
+        labelIds,
+      })),
+  ];
+}
+
+/** True when every event of the record has been published, or a published gap names it. */
+export function isTold({ firsts, gaps }: MailboxLedger, record: RecordTruth): boolean {
+  const isHeard = !record.isUnreadable && record.events.every(({ id }) => firsts.has(id));
+  return isHeard || gaps.some((gap) => isWithin(gap, record));
+}
+
+/** A gap to a lower id than it starts from tells that the mailbox counts anew from there. */
+function isWithin({ from, to, epoch, at }: PublishedGap, record: RecordTruth): boolean {
+  if (record.at > at) return false;
+  const isRewound = to < from;
+  if (record.epoch < epoch) return isRewound || (from < record.id && record.id <= to);
+  if (record.epoch > epoch) return false;
+  return record.id <= to && (isRewound || record.id > from);
+}

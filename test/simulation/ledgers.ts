@@ -1,0 +1,37 @@
+import type { SimulatedGoogle } from "./google.ts";
+import { type MailboxLedger, createLedger, refresh } from "./ledger.ts";
+
+/** The ledgers of all mailboxes. */
+export interface Ledgers {
+  /** The mailbox has changed at Gmail. */
+  touched(sub: string): void;
+  /** The ledger as Gmail's truth is now. */
+  current(sub: string): MailboxLedger;
+}
+
+export function createLedgers({ model }: SimulatedGoogle): Ledgers {
+  const ledgers = new Map<string, MailboxLedger>();
+  const dirty = new Set<string>();
+
+  function ledgerOf(sub: string): MailboxLedger {
+    const present = ledgers.get(sub);
+    if (present !== undefined) return present;
+    const made = createLedger(sub, model.account(sub).email);
+    ledgers.set(sub, made);
+    return made;
+  }
+
+  return {
+    touched: (sub) => void dirty.add(sub),
+    current(sub) {
+      const ledger = ledgerOf(sub);
+      if (dirty.delete(sub)) refresh(ledger, model.account(sub));
+      return ledger;
+    },
+  };
+}
+
+/** How often the mailbox's head has gone back. */
+export function epochOf(ledger: MailboxLedger): number {
+  return ledger.records.at(-1)?.epoch ?? 0;
+}

@@ -1,0 +1,319 @@
+/** A change that breaks a promise, or one of the layers that keep it. */
+export interface Mutation {
+  name: string;
+  edits: readonly Edit[];
+}
+
+export interface Edit {
+  /** Below `functions/src`. */
+  file: string;
+  /** Occurs exactly once. */
+  find: string;
+  replace: string;
+}
+
+function mutation(
+  name: string,
+  ...edits: readonly [file: string, find: string, replace: string][]
+): Mutation {
+  return { name, edits: edits.map(([file, find, replace]) => ({ file, find, replace })) };
+}
+
+const SYNC = "mailbox/sync.ts";
+const RUN = "mailbox/sync-run.ts";
+const SETTLING = "mailbox/settling.ts";
+const RECOVERY = "mailbox/recovery.ts";
+const FINAL_CHECKPOINT = `      ...settle(progressOf(user), read, services.limits.settleMs),
+      sync: served,`;
+
+export const MUTATIONS: readonly Mutation[] = [
+  // The cursor.
+  mutation("the cursor comes from the notification", [
+    SYNC,
+    FINAL_CHECKPOINT,
+    `      recent: [],
+      historyId: trigger.kind === "notified"
+        ? maxHistoryId(user.historyId, trigger.historyId)
+        : settle(progressOf(user), read, services.limits.settleMs).historyId,
+      sync: served,`,
+  ]),
+  mutation("the cursor is the head of the answer, at once", [
+    SYNC,
+    FINAL_CHECKPOINT,
+    `      recent: [],
+      historyId: maxHistoryId(user.historyId, head),
+      sync: served,`,
+  ]),
+  mutation(
+    "the cursor comes from the renewal",
+    [
+      "mailbox/renewal.ts",
+      "    const patch = { watch, ...(obtained",
+      "    const { head, ...kept } = watch; const patch = { watch: kept, ...(head && { historyId: head }), ...(obtained",
+    ],
+    [
+      "mailbox/renewal.ts",
+      "  const watch = afterWatch(answer.value, services);",
+      "  const watch = { ...afterWatch(answer.value, services), head: answer.value.historyId };",
+    ],
+  ),
+  mutation("a re-authorization starts at the present", [
+    "grant/authorization.ts",
+    "historyId: isResumed(previous) ? previous.historyId : start.historyId,",
+    "historyId: start.historyId,",
+  ]),
+  mutation("the checkpoint is written before the changes are published", [
+    SYNC,
+    "    const failed = await publishRecords(run, records, unknown, upTo);",
+    `    await writeProgress(run, [], (user) => ({
+      ...settle(progressOf(user), { startedAt, readAt, records: [...unknown], upTo }, services.limits.settleMs),
+      sync: {},
+    }));
+    const failed = await publishRecords(run, records, unknown, upTo);`,
+  ]),
+  mutation(
+    "no compare-and-set: a refused checkpoint is written over what is stored",
+    [
+      RUN,
+      `    const { user } = run;
+    const { historyId, recent, sync, ...more } = make(user);`,
+      `    run.first ??= run.user;
+    const user = run.user;
+    const { historyId, recent, sync, ...more } = make(tries === 0 ? user : run.first);
+    if (tries === 0) run.first = user;`,
+    ],
+    [
+      RUN,
+      `    assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
+`,
+      "",
+    ],
+    [
+      RUN,
+      `    if (isAfter(startedFrom, stored.historyId)) return "superseded";
+`,
+      "",
+    ],
+    [
+      RUN,
+      `    if (isCovered && sync.dueReason !== "lag") return "superseded";
+`,
+      "",
+    ],
+  ),
+  mutation("ids are compared as numbers", [
+    "mailbox/history-id.ts",
+    `  const difference = BigInt(a) - BigInt(b);
+  return difference > 0n ? 1 : difference < 0n ? -1 : 0;`,
+    `  return Number(a) - Number(b);`,
+  ]),
+
+  // Settling.
+  mutation("nothing has to settle", [
+    SETTLING,
+    "  const settledBefore = read.startedAt.getTime() - settleMs;",
+    "  const settledBefore = read.readAt.getTime();",
+  ]),
+  mutation("the clock is read after the listing", [
+    SETTLING,
+    "  const settledBefore = read.startedAt.getTime() - settleMs;",
+    "  const settledBefore = read.readAt.getTime() - settleMs;",
+  ]),
+  mutation("a position counts as read when its listing began", [
+    SETTLING,
+    "{ records, head, readAt: at }: Read",
+    "{ records, head, startedAt: at }: Read",
+  ]),
+  mutation("a run that stops counts what it read as settled", [
+    SYNC,
+    "    return { ...settled, sync: atOnce(clock) };",
+    "    return { historyId: maxHistoryId(settled.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
+  ]),
+  mutation("a remembered head counts as a record that was read", [
+    SETTLING,
+    "recent.filter(({ isHead }) => isHead !== true).map(",
+    "recent.map(",
+  ]),
+  mutation("what was read is not remembered", [
+    SETTLING,
+    "    recent: positions.slice(settledCount),",
+    "    recent: [],",
+  ]),
+
+  // Listing.
+  mutation("only the first page is read", [
+    SYNC,
+    "    if (nextPageToken === undefined) {\n      const newest",
+    "    if (true) {\n      const newest",
+  ]),
+  mutation("a page without history ends the listing", [
+    SYNC,
+    "    if (nextPageToken === undefined) {\n      const newest",
+    "    if (nextPageToken === undefined || records.length === 0) {\n      const newest",
+  ]),
+  mutation("the request filters", [
+    "google/gmail.ts",
+    "            startHistoryId: after,",
+    '            startHistoryId: after, historyTypes: ["messageAdded"],',
+  ]),
+  mutation("each page has a new start in place of the token", [
+    SYNC,
+    "services.listHistory(token, start, pageToken)",
+    "services.listHistory(token, upTo, undefined)",
+  ]),
+  mutation("a page is published from its end", [
+    SYNC,
+    "      events.push(...toChanges(",
+    "      events.unshift(...toChanges(",
+  ]),
+  mutation("a record that cannot be read is passed over", [
+    "mailbox/history.ts",
+    "  if (!record.unreadable) return readable;",
+    "  if (record.unreadable || readable.length >= 0) return readable;",
+  ]),
+
+  // Recovery.
+  mutation("an expired history is passed over in silence", [
+    RECOVERY,
+    "    const failed = await publish(run, [gap]);",
+    "    const failed = undefined;",
+  ]),
+  mutation("what was read is kept over a recovery", [
+    RECOVERY,
+    "sync: { ...sync, recent: [] } });",
+    "sync });",
+  ]),
+  mutation("a gap begins at the last record read, not where the listing began", [
+    RECOVERY,
+    "    fromHistoryId: from,\n    toHistoryId: answer.value,",
+    "    fromHistoryId: user.sync.recent.at(-1)?.historyId ?? from,\n    toHistoryId: answer.value,",
+  ]),
+  mutation("a recovery ends at the head of its end, not at the pinned one", [
+    RECOVERY,
+    "  return write(run, { historyId: recovery.toHistoryId, sync",
+    "  const late = await run.access.call((token) => run.services.getHead(token));\n  return write(run, { historyId: late.kind === 'answered' ? late.value : recovery.toHistoryId, sync",
+  ]),
+  mutation("a recovery walks over one page", [
+    RECOVERY,
+    "isOld.value || nextPageToken === undefined",
+    "true || isOld.value || nextPageToken === undefined",
+  ]),
+  mutation("a recovery passes over a page that was not noted", [
+    RECOVERY,
+    "  else run.walkToken = undefined;",
+    "",
+  ]),
+  mutation("a broken list of messages is an empty one", [
+    "google/gmail.ts",
+    '  if (typeof data !== "object" || data === null) throw malformed("messages.list");\n',
+    "",
+  ]),
+  mutation("after a rewind the notified id stays", [RECOVERY, "notifiedHistoryId: __, ", ""]),
+  mutation("a recovery of the past is begun again", [SYNC, "      if (isPast) continue;\n", ""]),
+
+  // Acknowledging and coming back.
+  mutation("a notification is acknowledged although the store failed", [
+    "handlers/gmail-notification.ts",
+    '    throw new Redeliver("the store did not answer");',
+    "",
+  ]),
+  mutation("a throttled mailbox has no due time", [
+    "mailbox/sync-due.ts",
+    '  if (failure.kind === "rate_limited") {',
+    '  if (failure.kind === "rate_limited") return undefined;\n  if (failure.kind === "rate_limited") {',
+  ]),
+  mutation("a failed mailbox has no due time", [
+    "mailbox/sync-due.ts",
+    '  const isRepeated = sync.dueReason === "unfinished";',
+    '  if (now.getTime() > 0) return undefined;\n  const isRepeated = sync.dueReason === "unfinished";',
+  ]),
+  mutation("an unfinished mailbox has no due time", [
+    SYNC,
+    "    return { ...settled, sync: atOnce(clock) };",
+    "    return { ...settled, sync: {} };",
+  ]),
+  mutation("a run that waited goes on with what it read before", [
+    "mailbox/reconciliation.ts",
+    "    const current = hasWaited ? await users.find(user.id) : user;",
+    "    const current = user;",
+  ]),
+
+  // Grants.
+  mutation("a wrong client secret is the user's fault", [
+    "google/failure.ts",
+    '    case "admin_policy_enforced":',
+    '    case "invalid_client":\n    case "admin_policy_enforced":',
+  ]),
+  mutation("a 5xx of the token endpoint is the user's fault", [
+    "google/failure.ts",
+    '  if (status !== undefined && isPassing(status)) return { kind: "transient", reason };',
+    '  if (call === "token.refresh" && status === 503) return { kind: "reauthorize", reason };\n  if (status !== undefined && isPassing(status)) return { kind: "transient", reason };',
+  ]),
+  mutation("one refusal of a new token flags the user", [
+    "grant/access.ts",
+    "              if (isConfirming) return",
+    "              if (isConfirming || !isConfirming) return",
+  ]),
+  mutation(
+    "a user is flagged whatever generation has failed",
+    [
+      "grant/flagging.ts",
+      `      user.status !== failed.status ||
+      user.grant.generation !== failed.grant.generation`,
+      "      user.status !== failed.status",
+    ],
+    [
+      "grant/access.ts",
+      `    stored.status === user.status &&
+    stored.grant.generation === user.grant.generation`,
+      "    stored.status === user.status",
+    ],
+  ),
+  mutation("a rotated refresh token is not kept", [
+    "grant/access.ts",
+    "      await keepRotated(user, answer.refreshToken, services);",
+    "",
+  ]),
+  mutation("a rotated refresh token that another run stored is not looked for", [
+    "grant/access.ts",
+    "            const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;\n            user = stored;",
+    "            const isRotated = false;",
+  ]),
+  mutation("a flagged user keeps the tokens", [
+    "grant/flagging.ts",
+    "withoutAccessToken(grant) : withoutTokens(grant),",
+    "withoutAccessToken(grant) : grant,",
+  ]),
+  mutation("a flagged user's watch is renewed", [
+    "grant/flagging.ts",
+    "    watch: withoutRenewal(watch),",
+    "    watch,",
+  ]),
+  mutation("a flagged user's mailbox stays due", [
+    "grant/flagging.ts",
+    "    sync: withoutDue(sync),",
+    "    sync,",
+  ]),
+  mutation("nobody comes back to a status that was not announced", [
+    "grant/flagging.ts",
+    "    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },",
+    "    followUp,",
+  ]),
+
+  // Events.
+  mutation("an unreadable record and an expiry share an id", [
+    "mailbox/event.ts",
+    "? `${userId}/${event.toHistoryId}/gap`",
+    "? `${userId}/gap/${event.fromHistoryId}`",
+  ]),
+  mutation("an added message is named by its record", [
+    "mailbox/event.ts",
+    "return `${userId}/added/${event.messageId}`;",
+    "return `${userId}/${event.historyId}/added/${event.messageId}`;",
+  ]),
+  mutation("a token is logged", [
+    "mailbox/renewal.ts",
+    "(token) => watchAgain(token, services)",
+    '(token) => (log.info("watching", "with", { token }), watchAgain(token, services))',
+  ]),
+];

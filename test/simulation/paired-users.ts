@@ -1,0 +1,108 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Revision, User, UserId, UserStore } from "../../functions/src/user.ts";
+import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
+
+export interface PairedUsers extends MemoryUsers {
+  /** Every operation whose two answers were not the same. */
+  differences: string[];
+}
+
+/**
+ * Users in memory and in another store at once. Each operation is performed in both; the answers
+ * are compared, and it is the other store's that count. Time has to stand still until `hold` lets
+ * it go on, so that one operation ends before the next begins.
+ */
+export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => void): PairedUsers {
+  const memory = memoryUsers();
+  const differences: string[] = [];
+  /** The revision in memory of a document that was read from the other store. */
+  const revisions = new Map<string, Revision>();
+
+  function inMemory(user: User): User {
+    const revision = revisions.get(`${user.id} ${user.revision}`) ?? ("unknown" as Revision);
+    return { ...user, revision };
+  }
+
+  function pair(mine: User | undefined, theirs: User | undefined): void {
+    if (mine === undefined || theirs === undefined) return;
+    revisions.set(`${theirs.id} ${theirs.revision}`, mine.revision);
+  }
+
+  /** The other store's answer, once both are there. */
+  function both<T>(
+    operation: string,
+    mine: Promise<T>,
+    theirs: Promise<T>,
+    usersIn: (answer: T) => readonly (User | undefined)[],
+  ): Promise<T> {
+    const answer = Promise.all([mine, theirs]).then(([expected, actual]) => {
+      for (const [index, user] of usersIn(expected).entries()) pair(user, usersIn(actual)[index]);
+      if (!isDeepStrictEqual(comparable(expected), comparable(actual))) {
+        const [inMemoryIs, is] = [expected, actual].map((it) => JSON.stringify(comparable(it)));
+        differences.push(`${operation}: ${is}, in memory ${inMemoryIs}`);
+      }
+      return actual;
+    });
+    hold(answer);
+    return answer;
+  }
+
+  const nobody = () => [];
+
+  return {
+    differences,
+    operations: memory.operations,
+    dump: memory.dump,
+    remove: (id: UserId) => memory.remove(id),
+
+    find: (id) => both("find", memory.find(id), other.find(id), (user) => [user]),
+
+    findByEmailAddress: (address) =>
+      both(
+        "findByEmailAddress",
+        memory.findByEmailAddress(address),
+        other.findByEmailAddress(address),
+        (user) => [user],
+      ),
+
+    listDue: (list, now, limit) =>
+      both(
+        `listDue ${list}`,
+        memory.listDue(list, now, limit),
+        other.listDue(list, now, limit),
+        (users) => users,
+      ),
+
+    update: (user, patch, changes) =>
+      both(
+        "update",
+        memory.update(inMemory(user), patch, changes),
+        other.update(user, patch, changes),
+        nobody,
+      ),
+
+    flag: (user, patch, allowance) =>
+      both(
+        "flag",
+        memory.flag(inMemory(user), patch, allowance),
+        other.flag(user, patch, allowance),
+        nobody,
+      ),
+
+    authorize: (id, make, moved) =>
+      both(
+        "authorize",
+        memory.authorize(id, make, moved),
+        other.authorize(id, make, moved),
+        ({ user, displaced }) => [user, ...displaced],
+      ),
+  };
+}
+
+/** Revisions are each store's own. */
+function comparable(answer: unknown): unknown {
+  if (Array.isArray(answer)) return answer.map(comparable);
+  if (typeof answer !== "object" || answer === null || answer instanceof Date) return answer;
+  const members = Object.entries(answer).filter(([name]) => name !== "revision");
+  return Object.fromEntries(members.map(([name, value]) => [name, comparable(value)]));
+}

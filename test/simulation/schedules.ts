@@ -1,0 +1,62 @@
+import type { User } from "../../functions/src/user.ts";
+import type { End, Fleet } from "./fleet.ts";
+import type { World } from "./world.ts";
+
+const MINUTE = 60_000;
+const RENEWAL_EVERY_MS = 10 * MINUTE;
+const RECONCILIATION_EVERY_MS = MINUTE;
+
+type Name = "watchRenewal" | "mailboxReconciliation";
+
+/**
+ * Cloud Scheduler: calls at their times, sometimes twice, sometimes not at all, whether or not the
+ * one before has ended. A call at which nothing is due would do nothing, so it is not made.
+ */
+export function startSchedules(
+  world: World,
+  fleet: Fleet,
+  stored: () => readonly User[],
+  isOver: () => boolean,
+): void {
+  const random = world.random("schedules");
+  const { scheduler, count, parameters } = world;
+  const underWay: Record<Name, number> = { watchRenewal: 0, mailboxReconciliation: 0 };
+
+  function every(ms: number, name: Name, dueOf: (user: User) => (Date | undefined)[]): void {
+    const tick = () => {
+      if (isOver()) return;
+      scheduler.quietly(scheduler.now() + ms, tick);
+      const horizon = scheduler.now() + parameters.skewMsMax;
+      const isDue = stored().some((user) =>
+        dueOf(user).some((at) => at !== undefined && at.getTime() <= horizon),
+      );
+      if (!isDue) return;
+      if (random.chance(world.rates.scheduleSkipped)) {
+        count("schedule skipped");
+        return;
+      }
+      const isDoubled = random.chance(world.rates.scheduleDoubled);
+      if (isDoubled) count("schedule doubled");
+      for (let calls = isDoubled ? 2 : 1; calls > 0; calls--) {
+        scheduler.at(scheduler.now() + random.between(0, 3_000), () => call(name));
+      }
+    };
+    scheduler.quietly(scheduler.now() + random.between(0, ms), tick);
+  }
+
+  function call(name: Name): void {
+    if (underWay[name] > 0) count("schedules overlapped");
+    underWay[name] += 1;
+    const ended = (_: End<void>) => {
+      underWay[name] -= 1;
+    };
+    fleet.invoke(name, (receiver) => receiver[name](), ended);
+  }
+
+  every(RENEWAL_EVERY_MS, "watchRenewal", ({ watch }) => [watch.renewAt]);
+  if (parameters.family === "notified") return;
+  every(RECONCILIATION_EVERY_MS, "mailboxReconciliation", ({ sync, followUp }) => [
+    sync.dueAt,
+    followUp.dueAt,
+  ]);
+}

@@ -1,0 +1,262 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import { type Config, readConfig } from "../../functions/src/config.ts";
+import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
+import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { createReceiver } from "../../functions/src/receiver.ts";
+import type { User } from "../../functions/src/user.ts";
+import type { MemoryUsers } from "../support/memory-users.ts";
+import { checkCosts, watchCosts } from "./costs.ts";
+import { type Checks, createChecks } from "./checks.ts";
+import { type Counts, createCounters } from "./counters.ts";
+import { type Plan, createClock } from "./effects.ts";
+import { checkFinally } from "./final-checks.ts";
+import { type Fleet, createFleet } from "./fleet.ts";
+import { CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
+import { startIncidents } from "./incidents.ts";
+import { createSimulatedLog } from "./log-counts.ts";
+import { startMail } from "./mail.ts";
+import { NO_RATES, type Parameters, deriveParameters } from "./parameters.ts";
+import { type Persons, createPersons } from "./persons.ts";
+import { createSimulatedTopic } from "./publisher.ts";
+import { createSimulatedPubsub } from "./pubsub.ts";
+import { hash, randomStreams } from "./random.ts";
+import { type Scheduler, createScheduler } from "./scheduler.ts";
+import { startSchedules } from "./schedules.ts";
+import { watchSituations } from "./situations.ts";
+import { type SimulatedStore, createSimulatedStore } from "./store.ts";
+import { type Violation, type World, endFaults } from "./world.ts";
+
+export interface Result {
+  seed: number;
+  parameters: Parameters;
+  violations: Violation[];
+  counts: Counts;
+  events: number;
+  /** Of everything that happened, in order. */
+  traceHash: number;
+  trace: string[];
+  /** What is stored, and what subscribers have heard, at the end. */
+  users: readonly User[];
+  published: readonly PubsubCloudEvent[];
+}
+
+/** The parts of a run, for whoever directs what happens in it. */
+export interface Stage {
+  world: World;
+  google: SimulatedGoogle;
+  checks: Checks;
+  persons: Persons;
+  store: SimulatedStore;
+  published: readonly PubsubCloudEvent[];
+}
+
+export interface Options {
+  /** Keeps the trace; it costs time. */
+  isTraced?: boolean;
+  /** Changes what the seed has decided. */
+  adjust?: (parameters: Parameters) => Parameters;
+  /** Strikes where it says, beside whatever chance does. */
+  plan?: Plan;
+  /** Called before time begins. */
+  direct?: (stage: Stage) => void;
+  /** The documents, where they are not only in memory. */
+  openUsers?: (scheduler: Scheduler) => MemoryUsers;
+}
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const START = Date.UTC(2026, 10, 1);
+/** Everybody connects in this time, and in the families without it no fault disturbs them. */
+const CONNECTING_MS = 15 * MINUTE;
+/** The last scheduled calls, and the notifications that they cause, come to their end. */
+const LAST_CALLS_MS = 20 * MINUTE;
+const PUBLIC_URL = "https://connect.example.com";
+const PROJECT = "demo-gmail-push";
+const GMAIL_TOPIC = `projects/${PROJECT}/topics/gmail-notifications`;
+/** One key for all runs: nothing about it is random to them. */
+const TOKEN_KEYS = JSON.stringify({
+  primary: "simulated",
+  keys: { simulated: Buffer.alloc(32, 7).toString("base64") },
+});
+
+/** One run of the receiver in a world that its seed decides. The same seed, the same run. */
+export async function simulate(seed: number, options: Options = {}): Promise<Result> {
+  const random = randomStreams(seed);
+  const derived = deriveParameters(seed, random("parameters"));
+  const parameters = options.adjust?.(derived) ?? derived;
+  const scheduler = createScheduler(START, random("ties"));
+  const counters = createCounters();
+  const violations: Violation[] = [];
+  const trace: string[] = [];
+  let traceHash = 0;
+  const isReconciled = parameters.family === "reconciled";
+
+  const world: World = {
+    parameters,
+    scheduler,
+    random,
+    count: counters.count,
+    rates: isReconciled ? parameters.rates : NO_RATES,
+    outages: { google: false, store: false, changesTopic: false },
+    isHealing: false,
+    ...(options.plan !== undefined && { plan: options.plan }),
+    trace(line) {
+      if (options.isTraced !== true) return;
+      const text = `${new Date(scheduler.now()).toISOString().slice(8, 23)} ${line()}`;
+      traceHash = hash(text, traceHash);
+      trace.push(text);
+    },
+    violate(property, what) {
+      violations.push({ property, what, at: scheduler.now() });
+      world.trace(() => `VIOLATION ${property} ${what}`);
+    },
+  };
+
+  const { config, ring } = configured(parameters);
+  const endpoints = googleEndpoints(undefined);
+  const logged: unknown[] = [];
+  const store = createSimulatedStore(world, options.openUsers?.(scheduler));
+  const topic = createSimulatedTopic(world);
+  const pubsub = createSimulatedPubsub(world, () => fleet.invoke);
+  const redirectUri = `${PUBLIC_URL}/callback`;
+  const google = createSimulatedGoogle(world, endpoints, { redirectUri, publish: pubsub.accept });
+
+  const fleet: Fleet = createFleet(world, (instance, effect) => {
+    const clock = createClock(world, instance);
+    return createReceiver(config, ring, endpoints, {
+      users: store.usersFor(instance, effect),
+      publish: topic.publishFor(instance, effect, clock),
+      gmail: google.gmailFor(instance, effect, clock),
+      oauth: google.oauthFor(instance, effect, clock),
+      verifyIdToken: google.verifyIdTokenFor(effect),
+      clock,
+      random: random("product").next,
+      randomBytes: (size) => bytesOf(random("product-bytes").next, size),
+      log: createSimulatedLog(world, instance.name, logged),
+    });
+  });
+
+  const checks: Checks = createChecks(world, google);
+  const persons = createPersons(world, { fleet, google, store, publicUrl: PUBLIC_URL });
+  const situations = watchSituations(world, { fleet, store, persons });
+  const costs = watchCosts();
+  pubsub.onAttempt = situations.onAttempt;
+  google.onCall = (call) => {
+    checks.onCall(call);
+    costs.onCall(call);
+  };
+  store.onCommit = (commit) => {
+    situations.onCommit(commit);
+    checks.onCommit(commit);
+  };
+  topic.onPublished = (event) => {
+    checks.onPublished(event);
+    situations.onPublished(event);
+  };
+
+  const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
+  let lastCallsAt = Infinity;
+  for (const person of persons.all) {
+    persons.connect(person, START + random("start").between(0, 5 * MINUTE));
+    startMail(world, person, google, checks, chaos);
+  }
+  startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
+  const incidents = startIncidents(world, { google, checks, persons }, GMAIL_TOPIC, chaos);
+
+  const pass = async (time: number) => {
+    try {
+      await scheduler.runUntil(time);
+    } catch (error) {
+      world.violate("P11", error instanceof Error ? error.message : "the run came to a stop");
+    }
+  };
+  options.direct?.({ world, google, checks, persons, store, published: topic.published });
+  await pass(chaos[0]);
+  world.rates = parameters.rates;
+  await pass(chaos[1]);
+
+  world.trace(() => "HEALING: the faults stop");
+  endFaults(world);
+  incidents.end();
+  google.model.revealAll();
+  for (const person of persons.all) {
+    if (person.wants !== "connected" || !random("healing").chance(0.85)) continue;
+    for (let minute = 20; minute < 120; minute += 25) {
+      persons.connect(person, chaos[1] + minute * MINUTE);
+    }
+  }
+  const isProbed = store.stored().some(({ status }) => status === "mailbox_unavailable");
+  lastCallsAt = chaos[1] + healingMs(parameters, isProbed);
+  const healedAt = lastCallsAt + LAST_CALLS_MS;
+  // The last looks for what a notification told, and two at a quiet mailbox, make the cursor follow.
+  await pass(Math.max(chaos[1], lastCallsAt - 30 * MINUTE - 2.6 * parameters.quietMs));
+  const headsAt = scheduler.now();
+  const heads = new Map(google.model.accounts().map(({ sub, historyId }) => [sub, historyId]));
+  await pass(lastCallsAt - 30 * MINUTE);
+  const lastMailAt = Math.round(scheduler.now());
+  // Without reconciliation, more mail would make good whatever was left undone.
+  for (const { email, sub } of parameters.family === "notified" ? [] : persons.all) {
+    google.model.setIndexLag(email, { kind: "none" });
+    google.model.deliver(email);
+    checks.touched(sub);
+  }
+  await pass(healedAt);
+
+  const { published } = topic;
+  checkFinally(world, {
+    google,
+    checks,
+    persons,
+    store,
+    pubsub,
+    published,
+    logged,
+    heads,
+    headsAt,
+    lastMailAt,
+  });
+  checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
+  const { counts } = counters;
+  return {
+    seed,
+    parameters,
+    violations,
+    counts,
+    events: scheduler.events(),
+    traceHash,
+    trace,
+    users: store.stored(),
+    published,
+  };
+}
+
+/** Long enough for every due time, and for the cursor to follow the head of a quiet mailbox. */
+function healingMs({ family, quietMs, settleMs }: Parameters, isProbed: boolean): number {
+  if (family === "notified" || family === "prompt") return 6 * HOUR;
+  // An unavailable mailbox is looked at once a day.
+  return (isProbed ? 26 * HOUR : 0) + 4 * HOUR + 3 * quietMs + settleMs;
+}
+
+function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
+  const config = readConfig({
+    GOOGLE_CLOUD_PROJECT: PROJECT,
+    GMAIL_TOPIC,
+    CHANGES_TOPIC: "mailbox-changes",
+    PUBLIC_URL,
+    OAUTH_CLIENT_ID: CLIENT.clientId,
+    OAUTH_CLIENT_SECRET: CLIENT.clientSecret,
+    TOKEN_KEYS,
+    HISTORY_SETTLE_MS: String(parameters.settleMs),
+    RECONCILE_AFTER_MS: String(parameters.quietMs),
+    WATCH_RENEW_AFTER_MS: String(parameters.renewAfterMs),
+    SYNC_PAGES_MAX: String(parameters.pagesMax),
+  });
+  const parsed = parseKeyRing(config.sealing.tokenKeys);
+  if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
+  return { config, ring: parsed.ring };
+}
+
+function bytesOf(next: () => number, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, () => Math.floor(next() * 256));
+}

@@ -1,0 +1,187 @@
+import type { User, UserId, UserPatch, UserStore } from "../../functions/src/user.ts";
+import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
+import type { Effect, Limit, Outcome } from "./effects.ts";
+import type { Instance } from "./fleet.ts";
+import type { World } from "./world.ts";
+
+/** One document written. */
+export interface Commit {
+  at: number;
+  kind: "update" | "flag" | "authorize";
+  before: User | undefined;
+  after: User;
+  instance: Instance;
+}
+
+export interface SimulatedStore {
+  /** What is stored now, for whoever looks without being seen. */
+  stored(): readonly User[];
+  storedUser(id: UserId): User | undefined;
+  onCommit: (commit: Commit) => void;
+  usersFor(instance: Instance, effect: Effect): UserStore;
+}
+
+const STORE_TIMEOUT_MS = 60_000;
+
+/** The users in memory, behind the scheduler, with a store's faults. */
+export function createSimulatedStore(
+  world: World,
+  memory: MemoryUsers = memoryUsers(),
+): SimulatedStore {
+  const random = world.random("store-faults");
+  const { count, scheduler } = world;
+  /** The same documents, to look at without reading. */
+  const mirror = new Map<UserId, User>();
+  /** Whose write was refused last, to tell what came of it. */
+  const losers = new Map<UserId, Instance>();
+  const limit: Limit = { ms: STORE_TIMEOUT_MS, error: () => storeError(4) };
+
+  const store: SimulatedStore = {
+    stored: () => [...mirror.values()],
+    storedUser: (id) => mirror.get(id),
+    onCommit: () => {},
+
+    usersFor(instance, effect) {
+      const read = <T>(label: string, perform: () => Promise<T>) =>
+        effect<T>(
+          label,
+          () => {
+            if (!isFailing()) return { value: perform() };
+            count("store read failed");
+            return { error: storeError(14) };
+          },
+          limit,
+        );
+      const write = <T>(label: string, perform: () => Promise<T>) =>
+        effect<T>(label, () => faulty(perform), limit);
+
+      function conditional<T>(
+        label: string,
+        kind: Commit["kind"],
+        { id }: User,
+        patch: UserPatch,
+        perform: () => Promise<T>,
+      ): Promise<T | "refused"> {
+        return effect<T | "refused">(
+          label,
+          () => {
+            if (random.chance(world.rates.storeRefuses)) {
+              count("write refused by contention");
+              return { value: Promise.resolve("refused" as const) };
+            }
+            const performed = () => {
+              const { writes } = memory.operations;
+              const result = perform();
+              const before = mirror.get(id);
+              const isWritten = memory.operations.writes > writes && before !== undefined;
+              if (isWritten) commit(kind, before, { ...before, ...patch }, instance);
+              else lost(id, instance, kind);
+              return { result, isWritten };
+            };
+            if (!isFailing() && random.chance(world.rates.storeAppliedRefused)) {
+              count("write applied but refused");
+              performed();
+              return { value: Promise.resolve("refused" as const) };
+            }
+            return faulty(() => performed().result);
+          },
+          limit,
+        );
+      }
+
+      return {
+        find: (id) => read("users.find", () => memory.find(id)),
+        findByEmailAddress: (address) =>
+          read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
+        listDue: (list, now, max) =>
+          read(`users.listDue ${list}`, () => memory.listDue(list, now, max)),
+        update: (user, patch, changes) =>
+          conditional("users.update", "update", user, patch, () =>
+            memory.update(user, patch, changes),
+          ),
+        flag: (user, patch, allowance) =>
+          conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch, allowance)),
+        authorize: (id, make, moved) =>
+          write("users.authorize", () => {
+            const written: User[] = [];
+            const result = memory.authorize(
+              id,
+              (stored) => {
+                const next = make(stored);
+                written.push({
+                  revision: stored?.revision ?? ("" as User["revision"]),
+                  ...next,
+                  id,
+                });
+                return next;
+              },
+              (other) => {
+                const patch = moved(other);
+                written.push({ ...other, ...patch });
+                return patch;
+              },
+            );
+            for (const after of written) {
+              commit("authorize", mirror.get(after.id), after, instance);
+            }
+            return result;
+          }),
+      };
+    },
+  };
+
+  function isFailing(): boolean {
+    return world.outages.store || random.chance(world.rates.storeFailsBefore);
+  }
+
+  function faulty<T>(perform: () => Promise<T>): Outcome<T> {
+    if (isFailing()) {
+      count("store failed before a write");
+      return { error: storeError(14) };
+    }
+    const result = perform();
+    if (!random.chance(world.rates.storeFailsAfter)) return { value: result };
+    count("commit unknown");
+    return { error: storeError(4) };
+  }
+
+  function commit(
+    kind: Commit["kind"],
+    before: User | undefined,
+    after: User,
+    instance: Instance,
+  ): void {
+    mirror.set(after.id, after);
+    if (losers.get(after.id) === instance) count("checkpoint written after a lost race");
+    losers.delete(after.id);
+    world.trace(() => `${instance.name} COMMIT ${kind} ${describe(after)}`);
+    store.onCommit({ at: scheduler.now(), kind, before, after, instance });
+  }
+
+  function lost(id: UserId, instance: Instance, kind: Commit["kind"]): void {
+    count("compare-and-set lost");
+    if (instance.wasFrozen) count("compare-and-set lost by a frozen instance");
+    if (kind === "flag") count("flagging lost a race");
+    losers.set(id, instance);
+  }
+
+  return store;
+}
+
+/** As Firestore's client throws it: a gRPC status code and prose. */
+function storeError(code: number): Error {
+  return Object.assign(new Error("the store failed"), { code });
+}
+
+function describe({ id, status, historyId, sync, grant, watch }: User): string {
+  const recent = sync.recent.map(({ historyId: it, isHead }) => `${it}${isHead ? "h" : ""}`);
+  const due = sync.dueAt?.toISOString().slice(8, 19);
+  return [
+    `${id.slice(-4)} ${status} g${grant.generation} cursor ${historyId} recent [${recent.join(" ")}]`,
+    `due ${due} ${sync.dueReason} notified ${sync.notifiedHistoryId}`,
+    `renew ${watch.renewAt?.toISOString().slice(8, 19)}`,
+    sync.recovery && `recovery ${JSON.stringify(sync.recovery)}`,
+  ]
+    .filter((part) => part !== undefined)
+    .join(" ");
+}

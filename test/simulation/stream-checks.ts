@@ -1,0 +1,111 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { Status } from "../../functions/src/user.ts";
+import type { SimulatedGoogle } from "./google.ts";
+import type { MailboxLedger } from "./ledger.ts";
+import { type Ledgers, epochOf } from "./ledgers.ts";
+import type { World } from "./world.ts";
+
+/** Looks at everything that is published: P2, P3, and that nothing is made up. */
+export function createStreamChecks(
+  world: World,
+  { model }: SimulatedGoogle,
+  ledgers: Ledgers,
+  /** Whether this status was ever stored, in this generation. */
+  wasStored: (sub: string, status: Status, generation: number) => boolean,
+): { onPublished(event: PubsubCloudEvent): void } {
+  const { scheduler, count, violate } = world;
+
+  return {
+    onPublished(event) {
+      const { attributes, json, orderingKey } = event;
+      const id = attributes["ce-id"] ?? "";
+      const [sub = ""] = id.split("/");
+      const ledger = ledgers.current(sub);
+      if (orderingKey !== sub || json["userId"] !== sub) {
+        violate("P3", `${id} is on the ordering key ${orderingKey}`);
+      }
+      const first = ledger.firsts.get(id);
+      if (first !== undefined) {
+        count("repeated publication");
+        checkRepeat(first.event, event);
+      } else {
+        ledger.firsts.set(id, { order: ledger.firsts.size, at: scheduler.now(), event });
+      }
+      if (attributes["ce-type"] === "mailbox.gap") checkGap(ledger, event);
+      else if ("messageId" in json) checkChange(ledger, event);
+      else checkLifecycle(id);
+    },
+  };
+
+  function checkRepeat(first: PubsubCloudEvent, event: PubsubCloudEvent): void {
+    const isRecovered = first.json["recovered"] === true || event.json["recovered"] === true;
+    const told = ({ attributes, json }: PubsubCloudEvent) => {
+      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = json;
+      const { labelIds: ____, historyId: _____, ...sure } = rest;
+      // Where a record could not be read, the bounds are those of its neighbours then readable.
+      const { since: ______, fromHistoryId: _______, ...unreadable } = rest;
+      const isUnreadable = json["reason"] === "unreadable_record";
+      const same = isRecovered ? sure : isUnreadable ? unreadable : rest;
+      return JSON.stringify([attributes["ce-type"], same]);
+    };
+    if (told(first) !== told(event)) {
+      violate("P2", `${event.attributes["ce-id"]}: ${told(first)} and then ${told(event)}`);
+    }
+  }
+
+  function checkGap(ledger: MailboxLedger, { json }: PubsubCloudEvent): void {
+    const from = BigInt(String(json["fromHistoryId"]));
+    const to = BigInt(String(json["toHistoryId"]));
+    const account = model.account(ledger.sub);
+    const epoch = epochOf(ledger);
+    count("gap published");
+    if (to < from) count("gap after a rewind");
+    const isUnreadable = json["reason"] === "unreadable_record";
+    const isForgotten = from < BigInt(account.oldestHistoryId) || epoch > 0;
+    const isAboveHead = from > BigInt(account.historyId);
+    if (!isUnreadable && !isForgotten && !isAboveHead) {
+      violate("P1", `a gap from ${from}, which Gmail still knows (${account.oldestHistoryId})`);
+    }
+    if (to > BigInt(account.historyId) && epoch === 0) {
+      violate("P1", `a gap up to ${to}, above the head ${account.historyId}`);
+    }
+    const recoveredSince = isUnreadable ? undefined : Date.parse(String(json["since"]));
+    const at = scheduler.now();
+    ledger.gaps.push({ from, to, epoch, at, recoveredSince, isRecovered: false });
+  }
+
+  function checkChange(ledger: MailboxLedger, { attributes, json }: PubsubCloudEvent): void {
+    const id = attributes["ce-id"] ?? "";
+    const expected = ledger.expected.get(id);
+    if (json["recovered"] === true) {
+      count("recovered message published");
+      if (expected?.event.threadId !== json["threadId"]) violate("P2", `${id} is not Gmail's`);
+      return;
+    }
+    if (expected === undefined) return violate("P2", `${id} never happened`);
+    const { event } = expected;
+    const labels = (value: unknown) => JSON.stringify([value].flat().map(String).sort());
+    const isSame =
+      attributes["ce-type"] === event.type &&
+      json["historyId"] === event.historyId &&
+      json["messageId"] === event.messageId &&
+      json["threadId"] === event.threadId &&
+      (event.labelIds === undefined || labels(json["labelIds"]) === labels(event.labelIds));
+    if (!isSame) violate("P2", `${id} tells ${JSON.stringify(json)}`);
+  }
+
+  function checkLifecycle(id: string): void {
+    const [sub = "", kind = "", generation = ""] = id.split("/");
+    const status = STATUS_OF_KIND[kind];
+    if (status === undefined || !wasStored(sub, status, Number(generation))) {
+      violate("P7", `${id} announces what never was`);
+    }
+  }
+}
+
+const STATUS_OF_KIND: Partial<Record<string, Status>> = {
+  connected: "active",
+  reauthorization_required: "reauthorization_required",
+  unavailable: "mailbox_unavailable",
+  disconnected: "disconnected",
+};
