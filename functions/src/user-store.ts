@@ -117,7 +117,10 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       const document: DocumentReference = users.doc(id);
       const displaced = await db.runTransaction(async (transaction) => {
         const found = await transaction.get(document);
-        const next = make(found.exists ? decode(found) : undefined);
+        const stored = found.exists ? decode(found) : undefined;
+        // Taken for a new user, its cursor would be lost without a word.
+        if (found.exists && stored === undefined) throw new Error("a user document is unreadable");
+        const next = make(stored);
         const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
         const { docs } = await transaction.get(query);
         const others = docs

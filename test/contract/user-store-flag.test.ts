@@ -59,7 +59,9 @@ async function connect(users: UserStore, name: string, isDue = true): Promise<Us
 }
 
 async function connectAll(users: UserStore, names: readonly string[]): Promise<User[]> {
-  return Promise.all(names.map((name) => connect(users, name)));
+  const fleet = [];
+  for (const name of names) fleet.push(await connect(users, name));
+  return fleet;
 }
 
 const source = findFirestoreEmulator();

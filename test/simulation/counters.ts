@@ -71,6 +71,7 @@ export const SITUATIONS = [
   "user flagged for re-authorization",
   "user flagged as unavailable",
   "flagging lost a race",
+  "fleet guard tripped",
   "announcement repeated or made by the reconciliation",
   "unavailable mailbox available again",
   "watch renewed",

@@ -19,6 +19,8 @@ export interface Flow {
   /** Some of its effects, in order: without them it is not the flow that it is meant to be. */
   passes: readonly string[];
   play(scene: Scene): void;
+  /** A wish that slept meets a newer one: which of them wins is not promised. */
+  isContested?: boolean;
   /** What the person does when a page does not come. */
   tryAgain?(scene: Scene): void;
 }
@@ -122,6 +124,20 @@ function loseHistory(scene: Scene): void {
 }
 
 const TO_THE_END_OF_A_PAGE = ["history.list", "publish 2", "users.update", "users.find"];
+
+const DISCONNECT = [
+  "users.find",
+  "users.find",
+  "users.update",
+  "users.find",
+  "users.stop",
+  "token.revoke",
+  "users.find",
+  "users.update",
+  "publish 1",
+  "users.find",
+  "users.update",
+];
 
 export const FLOWS: readonly Flow[] = [
   {
@@ -556,21 +572,27 @@ export const FLOWS: readonly Flow[] = [
     name: "a disconnect",
     from: CALM,
     upTo: 40,
-    passes: [
-      "users.find",
-      "users.find",
-      "users.update",
-      "users.find",
-      "users.stop",
-      "token.revoke",
-      "users.find",
-      "users.update",
-      "publish 1",
-      "users.find",
-      "users.update",
-    ],
+    passes: DISCONNECT,
     play({ at, persons, person, world }) {
+      person.staysAway = true;
       at(CALM, () => persons.disconnect(person, world.scheduler.now()));
+    },
+    tryAgain: disconnectAgain,
+  },
+  {
+    name: "a disconnect, and a new connection",
+    isContested: true,
+    from: CALM,
+    upTo: 28,
+    passes: DISCONNECT,
+    play(scene) {
+      const { at, persons, person, world } = scene;
+      person.staysAway = true;
+      at(CALM, () => persons.disconnect(person, world.scheduler.now()));
+      at(30, () => {
+        person.wants = "connected";
+        connectAgain(scene);
+      });
     },
     tryAgain: disconnectAgain,
   },
@@ -596,6 +618,7 @@ export const FLOWS: readonly Flow[] = [
       "users.update",
     ],
     play({ at, persons, person, world }) {
+      person.staysAway = true;
       at(CALM, () => {
         world.outages.google = true;
         persons.disconnect(person, world.scheduler.now());

@@ -16,12 +16,17 @@ export interface GrantChecks {
 const MINUTE = 60_000;
 /** A run that began before trouble ended may flag for it so much later: a run, and a frozen one. */
 const TROUBLE_LASTS_MS = 45 * MINUTE;
+/** Ten minutes, counted in whole ones. */
+const GUARD_WINDOW_MS = 9 * MINUTE;
+const GUARD_MAX = 20;
 
 export function createGrantChecks(world: World, google: SimulatedGoogle): GrantChecks {
   const { scheduler, count, violate } = world;
   /** Since when a user has been flagged, and for what. */
   const flagged = new Map<string, { at: number; status: Status }>();
   const statuses = new Set<string>();
+  /** When users were flagged. */
+  const flags: number[] = [];
   const troubles = new Map<string, { isOn: boolean; endedAt: number }>();
 
   return {
@@ -72,6 +77,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   function checkFlag({ before, after }: Commit): void {
     const { status, statusReason, id } = after;
     if (status === "disconnected") return;
+    checkGuard();
     if (status === "mailbox_unavailable") {
       count("user flagged as unavailable");
       if (!isTroubled(id, "mail")) violate("P6", `${id} flagged ${statusReason} without a reason`);
@@ -80,6 +86,14 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     count("user flagged for re-authorization");
     if (isTroubled(id, "admin") || (before !== undefined && isGrantDead(before))) return;
     violate("P6", `${id} flagged ${statusReason} although the grant is alive`);
+  }
+
+  /** So many at once are our own mistake, whatever Google says. */
+  function checkGuard(): void {
+    const now = scheduler.now();
+    flags.push(now);
+    const recent = flags.filter((at) => at > now - GUARD_WINDOW_MS);
+    if (recent.length > GUARD_MAX) violate("P6", `${recent.length} users flagged within minutes`);
   }
 
   function isTroubled(sub: string, kind: "admin" | "mail"): boolean {

@@ -69,6 +69,18 @@ export function startIncidents(
     count("grant ended");
     world.trace(() => `${sub.slice(-4)} grant ended`);
   });
+  if (parameters.allGrantsEnd === true) {
+    scheduler.at((from + upTo) / 2, () => {
+      world.trace(() => "every grant ends");
+      for (const { email, sub } of persons.all) {
+        model.changePassword(email);
+        google.endTokens(sub);
+        // So that all of them are noticed at once.
+        model.deliver(email);
+        checks.touched(sub);
+      }
+    });
+  }
   strike(incidents.accessTokensEnd, ({ email }) => model.expireAccessTokens(email));
   strike(incidents.mailOff, ({ email, sub }) => {
     model.setMailService(email, "off");

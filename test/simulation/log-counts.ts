@@ -16,6 +16,7 @@ const OF_EVENT: Partial<Record<string, Situation>> = {
   mailbox_available: "unavailable mailbox available again",
   push_silent: "push silent",
   circuit_open: "circuit open",
+  fleet_guard: "fleet guard tripped",
 };
 
 /** A log that counts the situations its records tell of, and keeps them to look for secrets. */

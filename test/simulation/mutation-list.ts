@@ -279,6 +279,11 @@ export const MUTATIONS: readonly Mutation[] = [
     "            const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;\n            user = stored;",
     "            const isRotated = false;",
   ]),
+  mutation("there is no limit to how many users are flagged", [
+    "grant/flagging.ts",
+    "const GUARD = { windowMs: 10 * 60_000, min: 20,",
+    "const GUARD = { windowMs: 10 * 60_000, min: 2_000,",
+  ]),
   mutation("a flagged user keeps the tokens", [
     "grant/flagging.ts",
     "withoutAccessToken(grant) : withoutTokens(grant),",

@@ -4,9 +4,10 @@ import type { Stream } from "./random.ts";
  * `reconciled`: every fault, notifications lost too, and the reconciliation to make it good.
  * `notified`: no reconciliation and nothing that needs one, so that work acknowledged before it is
  * done stays undone. `prompt`: only what passes, and quiet mailboxes looked at so rarely that what
- * has no due time of its own comes late. `calm`: no fault at all, to count calls.
+ * has no due time of its own comes late. `calm`: no fault at all, to count calls. `fleet`: many
+ * mailboxes whose grants all end at once, which is more than people do.
  */
-export type Family = "reconciled" | "notified" | "prompt" | "calm";
+export type Family = "reconciled" | "notified" | "prompt" | "calm" | "fleet";
 
 /** How often each fault strikes. Probabilities are of one effect, unless they say otherwise. */
 export interface Rates {
@@ -56,6 +57,8 @@ export interface Parameters {
   /** How late records become readable, at most; and whether one can overtake another. */
   lagMsMax: number;
   rates: Rates;
+  /** Every grant ends in one instant. */
+  allGrantsEnd?: boolean;
   /** Incidents in the whole run, on average. */
   incidents: {
     historyExpires: number;
@@ -116,8 +119,12 @@ export const NO_INCIDENTS: Parameters["incidents"] = {
   changesTopicClosed: 0,
 };
 
+/** More than may be flagged within ten minutes. */
+const FLEET = 26;
+
 /** One run in nine is calm, two are without reconciliation, one watches how long things take. */
 export function familyOf(seed: number): Family {
+  if (seed % 250 === 7) return "fleet";
   const rest = seed % 9;
   if (rest === 0) return "calm";
   if (rest === 2) return "prompt";
@@ -132,9 +139,14 @@ export function deriveParameters(seed: number, random: Stream): Parameters {
     seed,
     family,
     instances: family === "calm" ? 1 : random.int(1, 3),
-    mailboxes: random.pick([1, 1, 2, 3]),
+    mailboxes: family === "fleet" ? FLEET : random.pick([1, 1, 2, 3]),
     settleMs: random.pick([20 * SECOND, 2 * MINUTE, 2 * MINUTE]),
-    quietMs: family === "prompt" ? 48 * HOUR : random.pick([10 * MINUTE, HOUR, 6 * HOUR]),
+    quietMs:
+      family === "prompt"
+        ? 48 * HOUR
+        : family === "fleet"
+          ? 20 * MINUTE
+          : random.pick([10 * MINUTE, HOUR, 6 * HOUR]),
     // Whatever a renewal would sync must not hide what a notification has left undone.
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
@@ -146,6 +158,8 @@ export function deriveParameters(seed: number, random: Stream): Parameters {
       return { ...common, ...notified(random) };
     case "prompt":
       return { ...common, ...prompt(random) };
+    case "fleet":
+      return { ...common, ...calm(random), chaosMs: 3 * HOUR, acts: 2, allGrantsEnd: true };
     case "reconciled":
       return { ...common, ...reconciled(random, common) };
   }

@@ -12,6 +12,8 @@ export interface Person {
   browser: Browser;
   wants: "connected" | "disconnected";
   isBusy: boolean;
+  /** Once disconnected, they do not change their mind. */
+  staysAway?: boolean;
 }
 
 export interface Persons {
@@ -139,7 +141,7 @@ export function createPersons(
     person.wants = "disconnected";
     count("person disconnected");
     await person.browser.post(`${publicUrl}/disconnect`, { csrf });
-    if (!random.chance(0.6)) return;
+    if (person.staysAway === true || !random.chance(0.6)) return;
     await pause(random.between(10 * MINUTE, 180 * MINUTE));
     person.wants = "connected";
     connect(person, scheduler.now() + SECOND);

@@ -4,7 +4,7 @@ import { REGRESSIONS } from "./regressions.ts";
 import { simulate } from "./simulate.ts";
 
 /** A few hundred here; thousands with `npm run simulate`. */
-const SEEDS = 200;
+const SEEDS = 300;
 const TIMEOUT_MS = 180_000;
 
 /** What to run to see how a promise was broken. */

@@ -35,10 +35,12 @@ export async function disconnect(
   connected: User,
   reason: string,
   services: DisconnectServices,
-): Promise<void> {
+): Promise<"disconnected" | "superseded"> {
   const { users, clock, log } = services;
   let user: User | undefined = connected;
   for (let tries = 0; user !== undefined && tries < WRITE_TRIES_MAX; tries++) {
+    // Connected anew meanwhile: that is not the connection which the person wanted to end.
+    if (user.grant.generation !== connected.grant.generation) return "superseded";
     if (user.status === "disconnected") break;
     const now = clock.now();
     const result = await users.update(user, {
@@ -59,6 +61,7 @@ export async function disconnect(
     }
   }
   if (user?.status === "disconnected") await finishDisconnect(user, services);
+  return "disconnected";
 }
 
 /** Stops the watch, revokes the grant, removes the tokens and announces; each as far as it is due. */
@@ -102,6 +105,9 @@ async function endAtGoogle(user: User, services: DisconnectServices): Promise<bo
   if (refreshToken === undefined) return true;
   // Best effort: once the grant is revoked, Gmail stops notifying by itself.
   await services.openAccess(user).call((token) => services.stop(token));
+  // Revoking ends all that the person allows our project: never once they have connected anew.
+  const current = await services.users.find(user.id);
+  if (current?.grant.generation !== user.grant.generation) return true;
   try {
     await services.revoke(refreshToken);
     return true;

@@ -274,7 +274,8 @@ async function endConnection(
     return errorPage("forbidden", pageLinks);
   }
   const user = await services.users.find(session.userId);
-  if (user !== undefined) await disconnect(user, "user_request", services);
+  const ended = user && (await disconnect(user, "user_request", services));
+  if (ended === "superseded") return errorPage("session_lost", pageLinks);
   const response = disconnectedPage(pageLinks);
   return withCookies(response, [cookie(sessionName(services), "", 0, services)]);
 }
