@@ -1,6 +1,10 @@
+import type { Focus } from "./focus.ts";
+
 /** A change that breaks a promise, or one of the layers that keep it. */
 export interface Mutation {
   name: string;
+  /** The workload that shows it soonest, where chance alone takes long. */
+  focus?: Focus;
   edits: readonly Edit[];
 }
 
@@ -96,7 +100,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       RUN,
-      `    if (isCovered && sync.dueReason !== "lag") return "superseded";
+      `    if (isCovered && sync.dueReason !== "lag") return "covered";
 `,
       "",
     ],
@@ -114,16 +118,22 @@ export const MUTATIONS: readonly Mutation[] = [
     "  const settledBefore = read.startedAt.getTime() - settleMs;",
     "  const settledBefore = read.readAt.getTime();",
   ]),
-  mutation("the clock is read after the listing", [
-    SETTLING,
-    "  const settledBefore = read.startedAt.getTime() - settleMs;",
-    "  const settledBefore = read.readAt.getTime() - settleMs;",
-  ]),
-  mutation("a position counts as read when its listing began", [
-    SETTLING,
-    "{ records, head, readAt: at }: Read",
-    "{ records, head, startedAt: at }: Read",
-  ]),
+  {
+    focus: "slow",
+    ...mutation("the clock is read after the listing", [
+      SETTLING,
+      "  const settledBefore = read.startedAt.getTime() - settleMs;",
+      "  const settledBefore = read.readAt.getTime() - settleMs;",
+    ]),
+  },
+  {
+    focus: "slow",
+    ...mutation("a position counts as read when its listing began", [
+      SETTLING,
+      "{ records, head, readAt: at }: Read",
+      "{ records, head, startedAt: at }: Read",
+    ]),
+  },
   mutation("a run that stops counts what it read as settled", [
     SYNC,
     "    return { ...settled, sync: atOnce(clock) };",
@@ -198,18 +208,28 @@ export const MUTATIONS: readonly Mutation[] = [
     "isOld.value || nextPageToken === undefined",
     "true || isOld.value || nextPageToken === undefined",
   ]),
-  mutation("a recovery passes over a page that was not noted", [
-    RECOVERY,
-    "  else run.walkToken = undefined;",
-    "",
-  ]),
+  {
+    focus: "recovery",
+    ...mutation("a recovery passes over a page that was not noted", [
+      RECOVERY,
+      "  else run.walkToken = undefined;",
+      "",
+    ]),
+  },
   mutation("a broken list of messages is an empty one", [
     "google/gmail.ts",
     '  if (typeof data !== "object" || data === null) throw malformed("messages.list");\n',
     "",
   ]),
   mutation("after a rewind the notified id stays", [RECOVERY, "notifiedHistoryId: __, ", ""]),
-  mutation("a recovery of the past is begun again", [SYNC, "      if (isPast) continue;\n", ""]),
+  {
+    focus: "recovery",
+    ...mutation("a recovery of the past is begun again", [
+      SYNC,
+      "      if (isPast) continue;\n",
+      "",
+    ]),
+  },
 
   // Acknowledging and coming back.
   mutation("a notification is acknowledged although the store failed", [
@@ -231,6 +251,11 @@ export const MUTATIONS: readonly Mutation[] = [
     SYNC,
     "    return { ...settled, sync: atOnce(clock) };",
     "    return { ...settled, sync: {} };",
+  ]),
+  mutation("a run whose page another has covered leaves the next pages alone", [
+    SYNC,
+    '  if (written === "covered") return isLast ? unfinished(run) : undefined;',
+    '  if (written === "covered") return { kind: "superseded", changes };',
   ]),
   mutation("a run that waited goes on with what it read before", [
     "mailbox/reconciliation.ts",
@@ -254,21 +279,24 @@ export const MUTATIONS: readonly Mutation[] = [
     "              if (isConfirming) return",
     "              if (isConfirming || !isConfirming) return",
   ]),
-  mutation(
-    "a user is flagged whatever generation has failed",
-    [
-      "grant/flagging.ts",
-      `      user.status !== failed.status ||
+  {
+    focus: "grants",
+    ...mutation(
+      "a user is flagged whatever generation has failed",
+      [
+        "grant/flagging.ts",
+        `      user.status !== failed.status ||
       user.grant.generation !== failed.grant.generation`,
-      "      user.status !== failed.status",
-    ],
-    [
-      "grant/access.ts",
-      `    stored.status === user.status &&
+        "      user.status !== failed.status",
+      ],
+      [
+        "grant/access.ts",
+        `    stored.status === user.status &&
     stored.grant.generation === user.grant.generation`,
-      "    stored.status === user.status",
-    ],
-  ),
+        "    stored.status === user.status",
+      ],
+    ),
+  },
   mutation("a rotated refresh token is not kept", [
     "grant/access.ts",
     "      await keepRotated(user, answer.refreshToken, services);",

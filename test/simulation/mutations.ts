@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { type Plugin, build } from "esbuild";
 import pLimit from "p-limit";
+import type { Focus } from "./focus.ts";
 import { type Mutation, MUTATIONS } from "./mutation-list.ts";
 import type { Caught } from "./mutant.ts";
 
@@ -35,7 +36,7 @@ const results = await Promise.all(
       const result = await tryOut(mutation, index);
       const found =
         result.kind === "caught"
-          ? `seed ${result.caught.seed}, ${result.caught.property}: ${result.caught.what}`
+          ? `seed ${result.caught.seed}${result.caught.focus === undefined ? "" : ` (${result.caught.focus})`}, ${result.caught.property}: ${result.caught.what}`
           : result.kind === "survived"
             ? "SURVIVED"
             : `NOT TRIED: ${result.why}`;
@@ -74,7 +75,7 @@ async function tryOut(mutation: Mutation, index: number): Promise<Result> {
   if (unapplied !== undefined) {
     return { kind: "not_tried", why: wrong.at(0) ?? `${unapplied.file} is not in the bundle` };
   }
-  const first = await runMutant(outfile);
+  const first = await runMutant(outfile, mutation.focus);
   return first === undefined ? { kind: "survived" } : { kind: "caught", caught: first };
 }
 
@@ -103,9 +104,9 @@ function mutating({ edits }: Mutation, applied: Set<string>, wrong: string[]): P
   };
 }
 
-function runMutant(file: string): Promise<Caught | undefined> {
+function runMutant(file: string, focus: Focus | undefined): Promise<Caught | undefined> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(file, { workerData: { seeds: Number(values.seeds) } });
+    const worker = new Worker(file, { workerData: { seeds: Number(values.seeds), focus } });
     worker.on("message", resolve);
     worker.on("error", reject);
   });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runSeeds, seedsFrom } from "./batch.ts";
+import { FOCUS } from "./focus.ts";
+import { familyOf } from "./parameters.ts";
 import { REGRESSIONS } from "./regressions.ts";
 import { simulate } from "./simulate.ts";
 
@@ -31,6 +33,15 @@ describe("simulation", () => {
     async () => {
       const { failed } = await runSeeds(REGRESSIONS.map(({ seed }) => seed));
       expect(broken(failed)).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each(Object.entries(FOCUS))(
+    "breaks no promise where %s is all that happens",
+    async (_, adjust) => {
+      const seeds = [...seedsFrom(0, 30)].filter((seed) => familyOf(seed) === "reconciled");
+      expect(broken((await runSeeds(seeds, { adjust })).failed)).toEqual([]);
     },
     TIMEOUT_MS,
   );

@@ -7,7 +7,6 @@ import {
   covers,
   highestRead,
   settle,
-  settleUpTo,
 } from "../../functions/src/mailbox/settling.ts";
 
 const SETTLE_MS = 120_000;
@@ -145,16 +144,5 @@ describe("settle", () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe("settleUpTo", () => {
-  it("puts the cursor on the end of what was read, and keeps what lies beyond", () => {
-    const recent = [101, 120].map((each) => ({ historyId: id(each), at: at(0) }));
-    expect(settleUpTo({ historyId: id(100), recent }, id(110))).toEqual({
-      historyId: id(110),
-      recent: [{ historyId: id(120), at: at(0) }],
-    });
-    expect(settleUpTo({ historyId: id(100), recent: [] }, id(90)).historyId).toBe(id(100));
   });
 });

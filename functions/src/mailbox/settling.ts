@@ -46,17 +46,6 @@ export function settle(progress: Progress, read: Read, settleMs: number): Progre
 }
 
 /**
- * The progress of a run that stops before the end of a long history: what it read counts as
- * settled, so that the next run starts where this one stopped.
- */
-export function settleUpTo({ historyId, recent }: Progress, upTo: HistoryId): Progress {
-  return {
-    historyId: maxHistoryId(historyId, upTo),
-    recent: recent.filter((position) => isAfter(position.historyId, upTo)),
-  };
-}
-
-/**
  * Records that were read and are not settled. A remembered head is not one of them: the record
  * that it is the id of may still be hidden, and has to be published when it shows.
  */

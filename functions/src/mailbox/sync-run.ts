@@ -121,15 +121,15 @@ const WRITE_TRIES_MAX = 10;
 
 /**
  * Writes what `make` says of the stored user, on the condition that it is still the one that was
- * read. Refused: if a winner has accounted for all of `records`, this run is superseded; otherwise
- * what it read is added to what is stored now. Everything in `records` has been published, so
+ * read. Refused: if a winner has accounted for all of `records`, they are covered; otherwise what
+ * was read is added to what is stored now. Everything in `records` has been published, so
  * either way nothing is lost.
  */
 export async function writeProgress(
   run: Run,
   records: readonly HistoryId[],
   make: (user: User) => Progress & { sync: Partial<Sync>; watch?: Watch },
-): Promise<"written" | "superseded"> {
+): Promise<"written" | "covered" | "superseded"> {
   const { services } = run;
   const { historyId: startedFrom } = run.user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
@@ -151,7 +151,7 @@ export async function writeProgress(
     const stored = progressOf(run.user);
     if (isAfter(startedFrom, stored.historyId)) return "superseded";
     const isCovered = records.length > 0 && covers(stored, records);
-    if (isCovered && sync.dueReason !== "lag") return "superseded";
+    if (isCovered && sync.dueReason !== "lag") return "covered";
   }
   throw new Error("a checkpoint could not be written: the document is written all the time");
 }

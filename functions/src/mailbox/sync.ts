@@ -212,6 +212,8 @@ async function checkpointPage(
     return { ...settled, sync: atOnce(clock) };
   });
   if (written === "superseded") return { kind: "superseded", changes };
+  // The winner may have stopped there, or have been this run itself: the next pages are still due.
+  if (written === "covered") return isLast ? unfinished(run) : undefined;
   if (isLast) return { kind: "unfinished", changes };
   // The next page is compared with what is stored now, not with what we believe we wrote.
   return (await reread(run)) ? undefined : { kind: "superseded", changes };
@@ -244,7 +246,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
       sync: served,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
     }));
-    if (written === "superseded") return { kind: "superseded", changes: run.changes };
+    if (written !== "written") return { kind: "superseded", changes: run.changes };
   }
   return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
 }

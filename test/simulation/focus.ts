@@ -1,0 +1,50 @@
+import type { Parameters } from "./parameters.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/**
+ * Workloads that bring about what chance alone brings about in one run of thousands. Each says
+ * what it makes of a run of the family `reconciled`.
+ */
+export const FOCUS = {
+  /** Answers that come long after they were asked for, about records that show late. */
+  slow: (parameters) => ({
+    ...parameters,
+    instances: 2,
+    settleMs: 2 * MINUTE,
+    quietMs: 10 * MINUTE,
+    chaosMs: 8 * HOUR,
+    acts: 60,
+    pagesMax: 40,
+    pageMax: 500,
+    skewMsMax: 0,
+    lagMsMax: 2 * MINUTE,
+    rates: { ...parameters.rates, slow: 0.25, freeze: 0.02, notificationLost: 0.3, crash: 0 },
+    incidents: { ...parameters.incidents, historyExpires: 0, googleDown: 0, storeDown: 0 },
+  }),
+  /** Histories that expire again and again, over mailboxes of many pages. */
+  recovery: (parameters) => ({
+    ...parameters,
+    quietMs: 20 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 60,
+    pageMax: 1,
+    lagMsMax: 0,
+    rates: { ...parameters.rates, storeRefuses: 0.2, notificationLost: 0.5 },
+    incidents: { ...parameters.incidents, historyExpires: 15, headRewinds: 0 },
+  }),
+  /** Grants that end and are renewed while runs of the old one are still under way. */
+  grants: (parameters) => ({
+    ...parameters,
+    instances: 3,
+    quietMs: 10 * MINUTE,
+    renewAfterMs: HOUR,
+    chaosMs: 10 * HOUR,
+    acts: 60,
+    rates: { ...parameters.rates, slow: 0.1, freeze: 0.03, crash: 0, notificationLost: 0 },
+    incidents: { ...parameters.incidents, grantEnds: 20, disconnects: 0, storeDown: 0 },
+  }),
+} satisfies Record<string, (parameters: Parameters) => Parameters>;
+
+export type Focus = keyof typeof FOCUS;
