@@ -1,3 +1,4 @@
+import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -204,6 +205,36 @@ describe("connecting a mailbox", () => {
     expect(
       scenario.users.dump().users.find(({ id }) => id === old.id)?.grant.refreshToken,
     ).toBeUndefined();
+  });
+
+  it("tells the application whose mailbox it is, in a token that is for it alone", async () => {
+    await scenario.close();
+    const secret = "an application and this receiver share it";
+    const env = { RETURN_TO_ORIGINS: "https://app.example", RETURN_TO_SECRET: secret };
+    scenario = await startScenario({ env });
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const query = new URLSearchParams({
+      return_to: "https://app.example/done?a=1",
+      app_state: "s1",
+    });
+    const start = await browser.get(`${scenario.publicUrl}/start?${query}`);
+    const to = start.headers.get("location") ?? "";
+    const response = await browser.get(await scenario.emulator.consent(to, { account: ADA }));
+    expect(response.status).toBe(303);
+    const back = new URL(response.headers.get("location") ?? "");
+    expect(`${back.origin}${back.pathname}`).toBe("https://app.example/done");
+    const { payload } = await jwtVerify(
+      back.searchParams.get("connection") ?? "",
+      new TextEncoder().encode(secret),
+      { audience: "https://app.example", algorithms: ["HS256"] },
+    );
+    expect(payload).toMatchObject({
+      sub: scenario.stored(ADA).id,
+      email: ADA,
+      app_state: "s1",
+    });
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(300);
   });
 
   it("sends the person back to the application only where it is allowed", async () => {

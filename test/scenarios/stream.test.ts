@@ -35,6 +35,22 @@ const historyId = (value: string | undefined) => {
   return parsed;
 };
 
+/** Hands the function a message as Eventarc would; resolves to the status it answers. */
+async function push({ urls }: Scenario, data: string): Promise<number> {
+  const { status } = await fetch(urls.gmailNotification, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "ce-specversion": "1.0",
+      "ce-id": "1",
+      "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
+      "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
+    },
+    body: JSON.stringify({ message: { data: Buffer.from(data).toString("base64") } }),
+  });
+  return status;
+}
+
 describe("the stream of changes", () => {
   let scenario: Scenario;
   beforeEach(async () => {
@@ -357,23 +373,10 @@ describe("the stream of changes", () => {
   });
 
   it("acknowledges what nobody can read and whom nobody knows", async () => {
-    const { urls } = scenario;
-    const push = (data: string) =>
-      fetch(urls.gmailNotification, {
-        method: "POST",
-        headers: {
-          "content-type": "application/json",
-          "ce-specversion": "1.0",
-          "ce-id": "1",
-          "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
-          "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
-        },
-        body: JSON.stringify({ message: { data: Buffer.from(data).toString("base64") } }),
-      });
     const writes = scenario.users.operations.writes;
     const statuses = [];
     for (const data of ["", "{", "null", '{"emailAddress":"x@y.z","historyId":12}']) {
-      statuses.push((await push(data)).status);
+      statuses.push(await push(scenario, data));
     }
     expect(statuses).toEqual([204, 204, 204, 204]);
     expect(scenario.logged("notification_malformed")).toHaveLength(3);
@@ -404,19 +407,24 @@ describe("the stream of changes", () => {
 
   async function notify(id: string | undefined): Promise<void> {
     const data = `{"emailAddress":"${ADA}","historyId":${id}}`;
-    const response = await fetch(scenario.urls.gmailNotification, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        "ce-specversion": "1.0",
-        "ce-id": "1",
-        "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
-        "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
-      },
-      body: JSON.stringify({ message: { data: Buffer.from(data).toString("base64") } }),
-    });
-    expect(response.status).toBe(204);
+    expect(await push(scenario, data)).toBe(204);
   }
+});
+
+describe("the Firestore sink", () => {
+  it("keeps every change beside the cursor, once, under the id of its event", async () => {
+    const scenario = await startScenario({ env: { CHANGES_SINK: "firestore" } });
+    await scenario.connect(ADA);
+    scenario.emulator.duplicateNotifications("all", 1);
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.star(ADA, messageId);
+    await scenario.settled();
+    await scenario.close();
+    const { id } = scenario.stored(ADA);
+    const kept = scenario.users.dump().changes[id] ?? [];
+    expect(kept.map((change) => change.id.slice(id.length + 1))).toEqual(happened(scenario));
+    expect(kept[0]).toMatchObject({ type: "mailbox.message.added", data: { messageId } });
+  });
 });
 
 describe("P9: no secret leaves", () => {
