@@ -23,6 +23,10 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
  * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
  * | `NOTICE_FROM`                | none             | the sender of mail to people               |
+ * | `APP_NAME`                   | Gmail changes    | what people see that they connect to       |
+ * | `APP_LOGO_URL`               | none             | https; shown on pages and in mail          |
+ * | `SUPPORT_EMAIL`              | none             | whom people can ask                        |
+ * | `RISC_CLIENT_IDS`            | none             | list; more clients of this project         |
  * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are written there too |
  * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too           |
  * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port in place of Google      |
@@ -64,6 +68,14 @@ export interface Config {
   readonly returnTo: { readonly origins: readonly string[]; readonly secret?: string };
   /** Without it nobody is written to. */
   readonly notices?: { readonly smtpUrl: string; readonly from: string };
+  /** What people see of whoever runs this. */
+  readonly app: {
+    readonly name: string;
+    readonly logoUrl?: string;
+    readonly supportEmail?: string;
+  };
+  /** The OAuth clients that a security event may be for: ours, and others of the same project. */
+  readonly risc: { readonly clientIds: readonly string[] };
   readonly sync: {
     readonly settleMs: number;
     readonly reconcileAfterMs: number;
@@ -163,6 +175,16 @@ const Variables = z.object({
   RETURN_TO_SECRET: text("32 characters or more", (value) => value.length >= 32).optional(),
   NOTICE_SMTP_URL: text("an smtp:// or smtps:// URL", isSmtpUrl).optional(),
   NOTICE_FROM: text("an address, or a name and an address in <>", isSender).optional(),
+  // Shown to people and put into mail headers.
+  APP_NAME: text("1 to 60 characters on one line", (value) => /^\P{C}{1,60}$/u.test(value)).default(
+    "Gmail changes",
+  ),
+  APP_LOGO_URL: text(
+    "an https URL (http on loopback only) without user, query or fragment",
+    isPublicUrl,
+  ).optional(),
+  SUPPORT_EMAIL: text("an address", (value) => parseEmailAddress(value) !== undefined).optional(),
+  RISC_CLIENT_IDS: list("OAuth client ids", (ids) => ids.every(isVisibleAscii)),
   CHANGES_SINK: z.enum(["pubsub", "firestore"], "must be pubsub or firestore").default("pubsub"),
   PUBLISH_DRAFTS: z.enum(["true", "false"], "must be true or false").default("false"),
   GMAIL_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
@@ -238,6 +260,7 @@ function findContradictions(env: Readonly<Record<string, string | undefined>>): 
 function arrange(read: z.infer<typeof Variables>): Config {
   const { TOKEN_KEYS_KMS_KEY, RETURN_TO_SECRET, GMAIL_EMULATOR_HOST } = read;
   const { NOTICE_SMTP_URL: smtpUrl, NOTICE_FROM: from } = read;
+  const { APP_LOGO_URL: logoUrl, SUPPORT_EMAIL: supportEmail } = read;
   return {
     projectId: read.GOOGLE_CLOUD_PROJECT,
     publicUrl: read.PUBLIC_URL,
@@ -263,6 +286,12 @@ function arrange(read: z.infer<typeof Variables>): Config {
       ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
     },
     ...(smtpUrl !== undefined && from !== undefined && { notices: { smtpUrl, from } }),
+    app: {
+      name: read.APP_NAME,
+      ...(logoUrl !== undefined && { logoUrl }),
+      ...(supportEmail !== undefined && { supportEmail }),
+    },
+    risc: { clientIds: [...new Set([read.OAUTH_CLIENT_ID, ...read.RISC_CLIENT_IDS])] },
     sync: {
       settleMs: read.HISTORY_SETTLE_MS,
       reconcileAfterMs: read.RECONCILE_AFTER_MS,
