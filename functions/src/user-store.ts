@@ -220,6 +220,7 @@ const DOCUMENT = z.object({
     announced: z.object({ status: STATUS, generation: COUNT }).exactOptional(),
     failures: COUNT,
   }),
+  signedOutAt: DATE.exactOptional(),
 });
 
 function parsed<T>(parse: (value: unknown) => T | undefined) {

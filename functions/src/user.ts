@@ -104,6 +104,8 @@ export interface User {
   watch: Watch;
   sync: Sync;
   followUp: FollowUp;
+  /** Browser sessions that began until then have ended: Google said that the account is at risk. */
+  signedOutAt?: Date;
 }
 
 /** Whole top-level fields to replace. A map that leaves a member out removes it. */
