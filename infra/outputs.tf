@@ -1,0 +1,39 @@
+output "connect_url" {
+  description = "Where people connect a mailbox: send them to /start below it."
+  value       = local.public_url
+}
+
+output "redirect_uri" {
+  description = "The redirect URI to register with the OAuth client."
+  value       = "${local.public_url}/callback"
+}
+
+output "risc_url" {
+  description = "Where Google may send security events. It takes only hosts on a domain that the project has verified, so put one of your own in front."
+  value       = local.urls["securityEvent"]
+}
+
+output "changes_topic" {
+  description = "The topic of the changes, to subscribe to."
+  value       = google_pubsub_topic.changes.id
+}
+
+output "project_number" {
+  description = "The number of the project, which the module subscription asks for."
+  value       = data.google_project.this.number
+}
+
+output "service_accounts" {
+  description = "The account that each function runs as."
+  value       = { for name, account in google_service_account.function : name => account.email }
+}
+
+output "secrets" {
+  description = "The secret to add a version to, for each name in secret_versions."
+  value       = { for name, secret in google_secret_manager_secret.secret : name => secret.secret_id }
+}
+
+output "token_keys_kms_key" {
+  description = "The Cloud KMS key to encrypt TOKEN_KEYS with."
+  value       = google_kms_crypto_key.token_keys.id
+}

@@ -1,0 +1,50 @@
+data "google_project" "this" {
+  project_id = var.project_id
+}
+
+locals {
+  # What the five functions are, the same for every deploy tool.
+  settings = jsondecode(file("${path.module}/../functions/src/entries/functions.json"))
+
+  # The name of a Cloud Run service has no capitals: gmailNotification is gmail-notification.
+  functions = {
+    for name, setting in local.settings :
+    name => merge(setting, { service = lower(replace(name, "/([A-Z])/", "-$1")) })
+  }
+
+  # Cloud Run serves under this address beside the one with a random part. It is known before
+  # anything is made, and so it can be registered with Google and given to the functions.
+  urls = {
+    for name, function in local.functions :
+    name => "https://${function.service}-${data.google_project.this.number}.${var.region}.run.app"
+  }
+  public_url = coalesce(var.public_url, local.urls["connect"])
+
+  # The functions read their secrets as they start, so there have to be versions first.
+  is_deployed = length(var.secret_versions) > 0
+}
+
+resource "google_project_service" "api" {
+  for_each = toset([
+    "artifactregistry.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudkms.googleapis.com",
+    "cloudscheduler.googleapis.com",
+    "firebaserules.googleapis.com",
+    "firestore.googleapis.com",
+    "gmail.googleapis.com",
+    "iam.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
+    "run.googleapis.com",
+    "secretmanager.googleapis.com",
+    "storage.googleapis.com",
+  ])
+
+  project = var.project_id
+  service = each.key
+  # Others may use it in this project.
+  disable_on_destroy = false
+}

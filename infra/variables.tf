@@ -1,0 +1,157 @@
+variable "project_id" {
+  description = "The project to deploy into. Gmail wants it to be the one that owns the OAuth client."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "Must be a project id, such as acme-mail-prod."
+  }
+}
+
+variable "region" {
+  description = "Where the functions run and the schedules are kept."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Must be a region, such as europe-west1."
+  }
+}
+
+variable "firestore_location" {
+  description = "Where Firestore keeps the users: a region or a multi-region (eur3, nam5). Cannot be changed later. The region when not set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.firestore_location == null || can(regex("^[a-z0-9-]+$", var.firestore_location))
+    error_message = "Must be a Firestore location, such as eur3 or europe-west1."
+  }
+}
+
+variable "source_zip" {
+  description = "The built functions as a zip file: infra/README.md says how it is made."
+  type        = string
+
+  validation {
+    condition     = can(regex("\\.zip$", var.source_zip)) && fileexists(var.source_zip)
+    error_message = "There is no such zip file: build it first, as infra/README.md says."
+  }
+}
+
+variable "public_url" {
+  description = "Where people reach the function connect: https, without a slash at its end. A domain of your own, or the address that Cloud Run gives it when not set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.public_url == null || can(regex("^https://[^/?#@\\s]+(/[^?#\\s]*[^/?#\\s])?$", var.public_url))
+    error_message = "Must be an https URL without user, query, fragment or a slash at its end."
+  }
+}
+
+variable "secret_versions" {
+  description = "Which version of each secret the functions read, by the name of its environment variable. Empty: everything is made but the functions, so that the versions can be added."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = length(setsubtract(keys(var.secret_versions), [
+      "OAUTH_CLIENT_SECRET", "TOKEN_KEYS", "RETURN_TO_SECRET", "NOTICE_SMTP_URL",
+    ])) == 0
+    error_message = "The secrets are OAUTH_CLIENT_SECRET, TOKEN_KEYS, RETURN_TO_SECRET and NOTICE_SMTP_URL."
+  }
+  validation {
+    condition     = alltrue([for version in values(var.secret_versions) : can(regex("^[1-9][0-9]*$", version))])
+    error_message = "Must be version numbers: an instance reads \"latest\" only when it starts, so two of them could disagree."
+  }
+  validation {
+    condition = length(var.secret_versions) == 0 || length(setsubtract(
+      ["OAUTH_CLIENT_SECRET", "TOKEN_KEYS"], keys(var.secret_versions)
+    )) == 0
+    error_message = "OAUTH_CLIENT_SECRET and TOKEN_KEYS are both needed."
+  }
+  validation {
+    condition     = contains(keys(var.secret_versions), "NOTICE_SMTP_URL") == contains(keys(var.settings), "NOTICE_FROM")
+    error_message = "Mail to people needs both the secret NOTICE_SMTP_URL and the setting NOTICE_FROM."
+  }
+}
+
+variable "oauth_client_id" {
+  description = "The OAuth client of type \"web application\", made by hand: Google has no API for it. Needed once secret_versions is set."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.oauth_client_id != null || length(var.secret_versions) == 0
+    error_message = "Must be set once secret_versions is."
+  }
+  validation {
+    condition     = var.oauth_client_id == null || can(regex("^[!-~]+$", var.oauth_client_id))
+    error_message = "Must be an OAuth client id, without white space."
+  }
+}
+
+variable "settings" {
+  description = "Further environment variables of the functions: the optional ones of functions/src/config.ts, such as GMAIL_SCOPES or RETURN_TO_ORIGINS."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
+    error_message = "The names must be in capitals, as in functions/src/config.ts."
+  }
+  validation {
+    condition = length(setintersection(keys(var.settings), [
+      "OAUTH_CLIENT_SECRET", "TOKEN_KEYS", "RETURN_TO_SECRET", "NOTICE_SMTP_URL",
+    ])) == 0
+    error_message = "A secret belongs into Secret Manager: see secret_versions."
+  }
+  validation {
+    condition = length(setintersection(keys(var.settings), [
+      "GOOGLE_CLOUD_PROJECT", "GMAIL_TOPIC", "CHANGES_TOPIC", "PUBLIC_URL", "OAUTH_CLIENT_ID",
+      "TOKEN_KEYS_KMS_KEY", "GMAIL_EMULATOR_HOST", "NODE_ENV",
+    ])) == 0
+    error_message = "This module sets GOOGLE_CLOUD_PROJECT, the topics, PUBLIC_URL, OAUTH_CLIENT_ID, TOKEN_KEYS_KMS_KEY and NODE_ENV itself, and GMAIL_EMULATOR_HOST is for loopback only."
+  }
+}
+
+variable "notification_channels" {
+  description = "Cloud Monitoring channels that alerts are sent to: projects/PROJECT/notificationChannels/ID. Without one they are only shown."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[0-9]+$", channel))])
+    error_message = "Must be full names: projects/PROJECT/notificationChannels/ID."
+  }
+}
+
+variable "requests_per_hour_max" {
+  description = "More requests than this in an hour, over all functions, raise an alert. A mailbox makes about one for each change that is told of."
+  type        = number
+  default     = 100000
+
+  validation {
+    condition     = var.requests_per_hour_max >= 1000
+    error_message = "Must be 1000 or more: the schedules alone make 66."
+  }
+}
+
+variable "budget" {
+  description = "A monthly budget for the project, in whole units of the billing account's currency: mails go to its administrators at 50, 90 and 100 %. It does not stop anything."
+  type = object({
+    billing_account = string
+    amount          = number
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.budget.billing_account))
+    error_message = "The billing account must look like 012345-6789AB-CDEF01."
+  }
+  validation {
+    condition     = var.budget == null || try(var.budget.amount >= 1 && floor(var.budget.amount) == var.budget.amount, false)
+    error_message = "The amount must be a whole number, 1 or more."
+  }
+}
