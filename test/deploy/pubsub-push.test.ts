@@ -1,0 +1,77 @@
+import type { PubSub } from "@google-cloud/pubsub";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { pushBody } from "../gmail-emulator/push.ts";
+import { PROJECT } from "../local/stack.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+
+const ADA = "ada@example.com";
+const TOPIC = `projects/${PROJECT}/topics/gmail-notifications`;
+
+/** Terraform has Pub/Sub push straight to the function, without Eventarc, at the topic's name. */
+describe("a push of Pub/Sub to gmailNotification", () => {
+  let scenario: Scenario;
+  let endpoint: string;
+
+  beforeEach(async () => {
+    // Nothing arrives but what is pushed here.
+    scenario = await startScenario({ emulator: { push: { kind: "none" } } });
+    endpoint = `${scenario.urls.gmailNotification}/${TOPIC}`;
+    await scenario.connect(ADA);
+  });
+  afterEach(() => scenario.close());
+
+  /** What Gmail publishes now, and the message that it tells of. */
+  function deliver(): { data: Buffer; messageId: string } {
+    const { messageId } = scenario.emulator.deliver(ADA, { subject: "one" });
+    const { historyId } = scenario.emulator.account(ADA);
+    return {
+      data: Buffer.from(`{"emailAddress":"${ADA}","historyId":${historyId}}`),
+      messageId,
+    };
+  }
+  const published = () => scenario.events(ADA).flatMap(({ json }) => json["messageId"] ?? []);
+
+  it("is a notification, though it is no CloudEvent", async () => {
+    const warned = vi.spyOn(console, "warn");
+    const { data, messageId } = deliver();
+    const response = await fetch(endpoint, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: pushBody(TOPIC, {
+        data: data.toString("base64"),
+        messageId: "11032",
+        publishTime: new Date().toISOString(),
+      }),
+    });
+    expect(response.status).toBe(204);
+    expect(published()).toEqual([messageId]);
+    expect(warned.mock.calls).toEqual([]);
+    warned.mockRestore();
+  });
+
+  const source = findPubsubEmulator();
+  describe.skipIf(!isHad(source))("by the Pub/Sub emulator", () => {
+    let emulator: Emulator;
+    let pubsub: PubSub;
+
+    beforeEach(async () => {
+      if (source.kind === "missing") return;
+      emulator = await source.start();
+      pubsub = openPubsub(emulator, PROJECT);
+    });
+    afterEach(async () => {
+      await pubsub?.close();
+      await emulator?.stop();
+    });
+
+    it("arrives by a subscription that pushes", async () => {
+      const [topic] = await pubsub.createTopic("gmail-notifications");
+      await topic.createSubscription("push", { pushEndpoint: endpoint });
+      const { data, messageId } = deliver();
+      await topic.publishMessage({ data });
+      await vi.waitFor(() => expect(published()).toEqual([messageId]), { timeout: 20_000 });
+    });
+  });
+});
