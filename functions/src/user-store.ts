@@ -2,6 +2,7 @@ import {
   type DocumentData,
   type DocumentReference,
   type DocumentSnapshot,
+  FieldPath,
   type Firestore,
   Timestamp,
 } from "@google-cloud/firestore";
@@ -73,6 +74,21 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
         query = query.startAfter(last);
       }
       return due.slice(0, limit);
+    },
+
+    async listAll(after, limit) {
+      const ordered = users.orderBy(FieldPath.documentId()).limit(limit);
+      let query = after === undefined ? ordered : ordered.startAfter(after);
+      const all: User[] = [];
+      // Ends with the collection: each reading begins after the last document of the one before.
+      for (;;) {
+        const { docs } = await query.get();
+        all.push(...docs.map(decode).filter((user) => user !== undefined));
+        const last = docs.at(-1);
+        if (last === undefined || docs.length < limit || all.length >= limit) break;
+        query = ordered.startAfter(last.id);
+      }
+      return all.slice(0, limit);
     },
 
     async update(user, patch, changes = []) {

@@ -142,6 +142,12 @@ export interface UserStore {
   listDue(list: DueList, now: Date, limit: number): Promise<User[]>;
 
   /**
+   * All users, whatever their status, in the order of their ids: the first `limit` after the given
+   * id, or from the start. Fewer than `limit` only at the end; what cannot be read is left out.
+   */
+  listAll(after: UserId | undefined, limit: number): Promise<User[]>;
+
+  /**
    * Writes the patch (and the changes, in the same commit) if the document is still the one that
    * was read. `refused` means that somebody else wrote, or that this very write was applied
    * although it seemed to fail: read again.

@@ -292,6 +292,42 @@ describe.for([
       });
     });
 
+    describe("listAll", () => {
+      const names = ["10", "9", "a", "B", "a-b", "_x"];
+      const ordered = ["10", "9", "B", "_x", "a", "a-b"];
+
+      beforeEach(async () => {
+        for (const [index, name] of names.entries()) {
+          const status = index % 2 === 0 ? "active" : "disconnected";
+          await put(users, name, plain({ emailAddress: address(`u${index}@example.com`), status }));
+        }
+      });
+
+      it("lists everybody once, page by page, in the order of their ids", async () => {
+        const pages: string[][] = [];
+        let after: UserId | undefined;
+        do {
+          const page = await users.listAll(after, 2);
+          pages.push(page.map(({ id }) => id));
+          after = page.at(-1)?.id;
+        } while (after !== undefined);
+        expect(pages).toEqual([ordered.slice(0, 2), ordered.slice(2, 4), ordered.slice(4, 6), []]);
+        expect((await users.listAll(undefined, 100)).map(({ id }) => id)).toEqual(ordered);
+      });
+
+      it("goes on after an id that is gone or never was", async () => {
+        await subject.remove(sub("B"));
+        expect((await users.listAll(sub("B"), 2)).map(({ id }) => id)).toEqual(["_x", "a"]);
+        expect((await users.listAll(sub("Zz"), 1)).map(({ id }) => id)).toEqual(["_x"]);
+      });
+
+      it("gives whom it lists as they are stored, so that they can be written", async () => {
+        const [first] = await users.listAll(undefined, 1);
+        expect(first).toStrictEqual(await read(users, "10"));
+        expect(first && (await users.update(first, { historyId: at("1001") }))).toBe("written");
+      });
+    });
+
     describe("update", () => {
       it("writes what the patch names and nothing else", async () => {
         const user = await put(users, "1", FULL);
@@ -693,6 +729,22 @@ describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () =>
       expect(await ids(1)).toEqual(["bob"]);
       expect(await ids(2)).toEqual(["bob", "eve"]);
       expect(await ids(10)).toEqual(["bob", "eve"]);
+    });
+
+    it("is left out of the list of all, and does not end it", async () => {
+      for (const id of ["b1", "b2", "b3", "d"]) {
+        await db.doc(`users/${id}`).set({ ...foreign, historyId: "head" });
+      }
+      for (const id of ["a", "c", "e"]) {
+        await put(users, id, plain({ emailAddress: address(`${id}@example.com`) }));
+      }
+      const ids = async (after: string | undefined, limit: number) =>
+        (await users.listAll(after === undefined ? after : sub(after), limit)).map(({ id }) => id);
+      expect(await ids(undefined, 1)).toEqual(["a"]);
+      expect(await ids("a", 1)).toEqual(["c"]);
+      expect(await ids("a", 2)).toEqual(["c", "e"]);
+      expect(await ids("c", 2)).toEqual(["e"]);
+      expect(lines.join()).toContain('"userId":"b2"');
     });
 
     it("is not replaced when its user authorizes again, which would lose its cursor", async () => {

@@ -73,6 +73,9 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
         (users) => users,
       ),
 
+    listAll: (after, limit) =>
+      both("listAll", memory.listAll(after, limit), other.listAll(after, limit), (users) => users),
+
     update: (user, patch, changes) =>
       both(
         "update",

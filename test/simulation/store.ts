@@ -95,6 +95,7 @@ export function createSimulatedStore(
           read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
         listDue: (list, now, max) =>
           read(`users.listDue ${list}`, () => memory.listDue(list, now, max)),
+        listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
         update: (user, patch, changes) =>
           conditional("users.update", "update", user, patch, () =>
             memory.update(user, patch, changes),

@@ -63,6 +63,15 @@ export function memoryUsers(): MemoryUsers {
       return Promise.resolve(due.map(({ user }) => read(user)).filter((it) => it !== undefined));
     },
 
+    listAll(after = "" as UserId, limit) {
+      const page = [...users.values()]
+        .filter(({ id }) => id > after)
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .slice(0, limit);
+      if (page.length === 0) operations.reads += 1;
+      return Promise.resolve(page.map((user) => read(user)).filter((it) => it !== undefined));
+    },
+
     update(user, patch, kept = []) {
       const stored = users.get(user.id);
       if (stored === undefined || stored.revision !== user.revision) {
