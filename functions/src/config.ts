@@ -30,6 +30,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are written there too |
  * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too           |
  * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port in place of Google      |
+ * | `KMS_EMULATOR_HOST`          | none             | loopback host:port in place of Cloud KMS   |
  * | `HISTORY_SETTLE_MS`          | 2 minutes        | until a position that was read is settled  |
  * | `RECONCILE_AFTER_MS`         | 6 hours          | until a quiet mailbox is synced            |
  * | `WATCH_RENEW_AFTER_MS`       | 24 hours         | until a watch is renewed                   |
@@ -49,7 +50,11 @@ export interface Config {
   readonly publicUrl: string;
   readonly oauth: { readonly clientId: string; readonly clientSecret: string };
   /** The key ring as JSON or, when `kmsKey` is set, that JSON encrypted with it, in base64. */
-  readonly sealing: { readonly tokenKeys: string; readonly kmsKey?: string };
+  readonly sealing: {
+    readonly tokenKeys: string;
+    readonly kmsKey?: string;
+    readonly kmsEmulatorHost?: string;
+  };
   readonly gmail: {
     readonly topic: string;
     /** Full URLs, without the OpenID scopes. At least one of them allows a watch. */
@@ -188,6 +193,7 @@ const Variables = z.object({
   CHANGES_SINK: z.enum(["pubsub", "firestore"], "must be pubsub or firestore").default("pubsub"),
   PUBLISH_DRAFTS: z.enum(["true", "false"], "must be true or false").default("false"),
   GMAIL_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
+  KMS_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
   HISTORY_SETTLE_MS: number(0, HOUR_MS, 120_000),
   RECONCILE_AFTER_MS: number(1_000, 7 * 24 * HOUR_MS, 6 * HOUR_MS),
   // Gmail ends a watch after 7 days.
@@ -258,7 +264,7 @@ function findContradictions(env: Readonly<Record<string, string | undefined>>): 
 }
 
 function arrange(read: z.infer<typeof Variables>): Config {
-  const { TOKEN_KEYS_KMS_KEY, RETURN_TO_SECRET, GMAIL_EMULATOR_HOST } = read;
+  const { TOKEN_KEYS_KMS_KEY, KMS_EMULATOR_HOST, RETURN_TO_SECRET, GMAIL_EMULATOR_HOST } = read;
   const { NOTICE_SMTP_URL: smtpUrl, NOTICE_FROM: from } = read;
   const { APP_LOGO_URL: logoUrl, SUPPORT_EMAIL: supportEmail } = read;
   return {
@@ -268,6 +274,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
     sealing: {
       tokenKeys: read.TOKEN_KEYS,
       ...(TOKEN_KEYS_KMS_KEY !== undefined && { kmsKey: TOKEN_KEYS_KMS_KEY }),
+      ...(KMS_EMULATOR_HOST !== undefined && { kmsEmulatorHost: KMS_EMULATOR_HOST }),
     },
     gmail: {
       topic: read.GMAIL_TOPIC,
@@ -357,7 +364,8 @@ function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-function isLoopbackHostAndPort(value: string): boolean {
+/** What a `..._EMULATOR_HOST` may hold: an emulator elsewhere would be sent what Google is sent. */
+export function isLoopbackHostAndPort(value: string): boolean {
   const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
   // What is too large for a port or for a part of an address is no URL.
   return LOOPBACK.test(host) && Number(port) > 0 && parseUrl(`http://${value}`) !== undefined;

@@ -7,7 +7,7 @@ import { type Config, readConfig } from "./config.ts";
 import { googleEndpoints } from "./google/endpoints.ts";
 import { gmailClient } from "./google/gmail.ts";
 import { idTokenVerifier } from "./google/id-token.ts";
-import { unwrapKeyRing } from "./google/key-management.ts";
+import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleOAuth } from "./google/oauth.ts";
 import { createLog } from "./log.ts";
 import { type Receiver, createReceiver } from "./receiver.ts";
@@ -37,7 +37,8 @@ export function getReceiver(): Promise<Receiver> {
 async function buildReceiver(): Promise<Receiver> {
   const config = readConfigAloud();
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
-  const ring = await unwrapKeyRing(config.sealing, log);
+  const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
+  const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
   const { projectId, oauth } = config;
   return createReceiver(config, ring, endpoints, {
     users: firestoreUsers(new Firestore({ projectId }), log),

@@ -41,6 +41,7 @@ const full = {
   CHANGES_SINK: "firestore",
   PUBLISH_DRAFTS: "true",
   GMAIL_EMULATOR_HOST: "127.0.0.1:9000",
+  KMS_EMULATOR_HOST: "127.0.0.1:9001",
   HISTORY_SETTLE_MS: "0",
   RECONCILE_AFTER_MS: "60000",
   WATCH_RENEW_AFTER_MS: "3600000",
@@ -118,6 +119,7 @@ describe("a configuration", () => {
       sealing: {
         tokenKeys: "CiQAb64+/w==",
         kmsKey: "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key",
+        kmsEmulatorHost: "127.0.0.1:9001",
       },
       gmail: {
         topic: "projects/demo-project/topics/gmail-notifications",
@@ -232,9 +234,10 @@ describe("a configuration", () => {
 
   it.each(["localhost:9000", "127.0.0.1:1", "127.1.2.3:65535", "[::1]:9000"])(
     "may be sent to an emulator on loopback: %s",
-    (GMAIL_EMULATOR_HOST) => {
-      const { gmail } = readConfig({ ...required, GMAIL_EMULATOR_HOST });
-      expect(gmail.emulatorHost).toBe(GMAIL_EMULATOR_HOST);
+    (host) => {
+      const emulators = { GMAIL_EMULATOR_HOST: host, KMS_EMULATOR_HOST: host };
+      const { gmail, sealing } = readConfig({ ...required, ...emulators });
+      expect([gmail.emulatorHost, sealing.kmsEmulatorHost]).toEqual([host, host]);
     },
   );
 });
@@ -315,6 +318,14 @@ describe("a configuration error", () => {
       "10.0.0.1:80",
       "user@localhost:80",
       "localhost:9000\n",
+    ],
+    KMS_EMULATOR_HOST: [
+      "cloudkms.googleapis.com:443",
+      "0.0.0.0:9001",
+      "127.0.0.1",
+      "127.0.0.1.example.com:80",
+      "http://localhost:80",
+      "user@localhost:80",
     ],
     HISTORY_SETTLE_MS: ["-1", "1.5", "1e3", "0x10", "two", "3600001", "NaN", "Infinity"],
     RECONCILE_AFTER_MS: ["0", "604800001"],

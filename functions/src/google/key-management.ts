@@ -1,41 +1,184 @@
 import { type KeyRing, parseKeyRing } from "../grant/sealing.ts";
-import { type Log, describeUnknown } from "../log.ts";
+import { type Log, type Loggable, describeUnknown } from "../log.ts";
+import { crc32c } from "./crc32c.ts";
+
+/**
+ * Cloud KMS, as far as a key ring needs it. What goes out and what comes back is checked by its
+ * CRC32C on both sides. Each method throws {@link KeyManagementFailure} and nothing else.
+ */
+export interface KeyManagement {
+  /** `Encrypt`, with the primary version of the key. At most 64 KiB. */
+  encrypt(keyName: string, plaintext: Uint8Array): Promise<Buffer>;
+  /** `Decrypt`. The version is the one that encrypted, as long as it is enabled. */
+  decrypt(keyName: string, ciphertext: Uint8Array): Promise<Buffer>;
+}
+
+/** Cloud KMS did not do it. Says nothing of what it was asked. */
+export class KeyManagementFailure extends Error implements Loggable {
+  override name = "KeyManagementFailure";
+  readonly isLoggable = true;
+  /** A gRPC status by its name, or what was wrong with an answer. */
+  readonly reason: string;
+  readonly kind: "misconfigured" | "transient";
+
+  constructor(reason: string, kind: KeyManagementFailure["kind"]) {
+    super(`Cloud KMS failed: ${reason}`);
+    this.reason = reason;
+    this.kind = kind;
+  }
+}
 
 /** The keys cannot be used. The reason is in the log; nothing of the keys is here. */
-export class KeysUnusable extends Error {
+export class KeysUnusable extends Error implements Loggable {
   override name = "KeysUnusable";
   readonly isLoggable = true;
 }
 
 /**
- * The key ring of `TOKEN_KEYS`, decrypted by Cloud KMS first (`Decrypt`) when a key is named. Once
- * for each instance: sealing and opening make no remote call.
+ * The key ring of `TOKEN_KEYS`, decrypted by Cloud KMS first when a key is named. Once for each
+ * instance: sealing and opening make no remote call. Whatever goes wrong is one alert and throws
+ * {@link KeysUnusable}, which is no user's failure: what was asked for is asked for again.
  */
 export async function unwrapKeyRing(
   { tokenKeys, kmsKey }: { tokenKeys: string; kmsKey?: string },
+  keyManagement: KeyManagement,
   log: Log,
 ): Promise<KeyRing> {
-  const json = kmsKey === undefined ? tokenKeys : await decrypt(tokenKeys, kmsKey, log);
+  const json = kmsKey === undefined ? tokenKeys : await unwrap(tokenKeys, kmsKey);
   const parsed = parseKeyRing(json);
   if (parsed.kind === "key_ring") return parsed.ring;
   log.alert("token_keys_unusable", "TOKEN_KEYS cannot be used", {
     problems: [...parsed.problems],
   });
   throw new KeysUnusable("TOKEN_KEYS cannot be used");
+
+  async function unwrap(wrapped: string, keyName: string): Promise<string> {
+    try {
+      const ring = await keyManagement.decrypt(keyName, Buffer.from(wrapped, "base64"));
+      return ring.toString("utf8");
+    } catch (error) {
+      const failure = error instanceof KeyManagementFailure ? error : undefined;
+      log.alert("token_keys_unusable", "Cloud KMS does not open TOKEN_KEYS", {
+        failure: failure?.kind,
+        reason: failure?.reason ?? describeUnknown(error),
+      });
+      throw new KeysUnusable("Cloud KMS does not open TOKEN_KEYS");
+    }
+  }
 }
 
-async function decrypt(tokenKeys: string, name: string, log: Log): Promise<string> {
+/** One try, and all tries together: a cold start waits for it, and its request comes again. */
+const TRY_TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 6_000;
+
+/**
+ * Google's Cloud KMS, or an emulator of it on loopback (`host:port`), spoken to without TLS and
+ * without credentials. The client is loaded on the first call and closed after each: there is one
+ * for each instance.
+ */
+export function cloudKeyManagement(emulatorHost?: string, timeoutMs = TIMEOUT_MS): KeyManagement {
+  const options = {
+    retry: {
+      retryCodes: [4 /* DEADLINE_EXCEEDED */, 14 /* UNAVAILABLE */],
+      backoffSettings: {
+        initialRetryDelayMillis: 200,
+        retryDelayMultiplier: 2,
+        maxRetryDelayMillis: 1_000,
+        initialRpcTimeoutMillis: TRY_TIMEOUT_MS,
+        rpcTimeoutMultiplier: 1,
+        maxRpcTimeoutMillis: TRY_TIMEOUT_MS,
+        totalTimeoutMillis: timeoutMs,
+      },
+    },
+  };
+
+  return {
+    async encrypt(name, plaintext) {
+      const plaintextCrc32c = { value: crc32c(plaintext) };
+      const answer = await call(emulatorHost, async (client) => {
+        const [it] = await client.encrypt({ name, plaintext, plaintextCrc32c }, options);
+        return it;
+      });
+      if (answer.verifiedPlaintextCrc32c !== true) throw damaged("request_not_verified");
+      return intact(answer.ciphertext, answer.ciphertextCrc32c);
+    },
+
+    async decrypt(name, ciphertext) {
+      const ciphertextCrc32c = { value: crc32c(ciphertext) };
+      const answer = await call(emulatorHost, async (client) => {
+        const [it] = await client.decrypt({ name, ciphertext, ciphertextCrc32c }, options);
+        return it;
+      });
+      return intact(answer.plaintext, answer.plaintextCrc32c);
+    },
+  };
+}
+
+type Client = Awaited<ReturnType<typeof openClient>>;
+
+async function call<T>(
+  emulatorHost: string | undefined,
+  request: (client: Client) => Promise<T>,
+): Promise<T> {
+  let client: Client | undefined;
   try {
-    // Loaded only where it is used: it costs more than a hundred milliseconds of a cold start.
-    const { KeyManagementServiceClient } = await import("@google-cloud/kms");
-    const client = new KeyManagementServiceClient();
-    const [{ plaintext }] = await client.decrypt({ name, ciphertext: tokenKeys });
-    await client.close();
-    return Buffer.from(plaintext ?? "").toString("utf8");
+    client = await openClient(emulatorHost);
+    return await request(client);
   } catch (error) {
-    log.alert("token_keys_unusable", "Cloud KMS does not open TOKEN_KEYS", {
-      error: describeUnknown(error),
-    });
-    throw new KeysUnusable("Cloud KMS does not open TOKEN_KEYS");
+    throw classify(error);
+  } finally {
+    await client?.close();
   }
+}
+
+/** Loaded only where it is used: it costs more than a hundred milliseconds of a cold start. */
+async function openClient(emulatorHost: string | undefined) {
+  const { KeyManagementServiceClient } = await import("@google-cloud/kms");
+  if (emulatorHost === undefined) return new KeyManagementServiceClient();
+  const { credentials } = await import("@grpc/grpc-js");
+  const { hostname, port } = new URL(`http://${emulatorHost}`);
+  return new KeyManagementServiceClient({
+    apiEndpoint: hostname,
+    port: Number(port || "80"),
+    sslCreds: credentials.createInsecure(),
+  });
+}
+
+/** gRPC statuses that mean our own set-up: nothing changes until an operator mends it. */
+const MISCONFIGURED: Readonly<Record<number, string>> = {
+  3: "INVALID_ARGUMENT",
+  5: "NOT_FOUND",
+  7: "PERMISSION_DENIED",
+  // The version that encrypted is disabled or destroyed.
+  9: "FAILED_PRECONDITION",
+  16: "UNAUTHENTICATED",
+};
+const TRANSIENT: Readonly<Record<number, string>> = {
+  4: "DEADLINE_EXCEEDED",
+  8: "RESOURCE_EXHAUSTED",
+  13: "INTERNAL",
+  14: "UNAVAILABLE",
+};
+
+function classify(error: unknown): KeyManagementFailure {
+  const code = Number((error as { code?: unknown } | null)?.code);
+  const misconfigured = MISCONFIGURED[code];
+  return misconfigured === undefined
+    ? new KeyManagementFailure(TRANSIENT[code] ?? describeUnknown(error), "transient")
+    : new KeyManagementFailure(misconfigured, "misconfigured");
+}
+
+function damaged(reason: string): KeyManagementFailure {
+  return new KeyManagementFailure(reason, "transient");
+}
+
+/** What an answer carries, if it is what was sent: without its checksum it is not taken. */
+function intact(
+  content: Uint8Array | string | null | undefined,
+  checksum: { value?: unknown } | null | undefined,
+): Buffer {
+  if (!(content instanceof Uint8Array)) throw damaged("answer_empty");
+  // An int64, which the client gives as text.
+  if (String(checksum?.value) !== String(crc32c(content))) throw damaged("answer_damaged");
+  return Buffer.from(content);
 }

@@ -7,7 +7,16 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } fro
  */
 export type Sealed = string & { readonly __brand: "Sealed" };
 
-/** What is sealed with, and what older values still open with. A `KeyObject` prints no key. */
+/**
+ * What is sealed with, and what older values still open with. A `KeyObject` prints no key.
+ *
+ * A new key takes over without downtime in five steps, each deployed everywhere before the next
+ * (`npm run keys -- --help`): put it on the ring beside the primary; make it the primary; re-seal
+ * what is stored; verify that nothing needs the old key; take the old key off. Made the primary at
+ * once, it would seal what instances with the ring of before cannot open: until they are gone they
+ * alert, flag nobody, and leave those mailboxes due. A re-authorization link lives for 7 days, so
+ * the old key stays that long after the second step, or the links sealed with it die early.
+ */
 export interface KeyRing {
   readonly primary: string;
   readonly keys: ReadonlyMap<string, KeyObject>;
@@ -112,6 +121,11 @@ export function open(ring: KeyRing, sealed: string, context: SealingContext): Op
   } catch {
     return { kind: "unreadable", why: "not_authentic" };
   }
+}
+
+/** The key that something was sealed with; `undefined` when it is not of our making. */
+export function keyIdOf(sealed: string): string | undefined {
+  return parseSealed(sealed)?.keyId;
 }
 
 /** Each part behind its length, so that no two contexts have the same bytes. */
