@@ -97,12 +97,13 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
   }
 }
 
-/** True once there is nothing left to end at Google, or nothing that we could still end. */
+/** True once there is nothing left to end at Google. */
 async function endAtGoogle(user: User, services: DisconnectServices): Promise<boolean> {
   const sealed = user.grant.refreshToken;
   if (sealed === undefined) return true;
   const refreshToken = services.tokens.open(user.id, "refresh_token", sealed);
-  if (refreshToken === undefined) return true;
+  // Another instance may have the key that it needs, or this one tomorrow.
+  if (refreshToken === undefined) return false;
   // Best effort: once the grant is revoked, Gmail stops notifying by itself.
   await services.openAccess(user).call((token) => services.stop(token));
   // Revoking ends all that the person allows our project: never once they have connected anew.
