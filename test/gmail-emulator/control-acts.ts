@@ -191,6 +191,9 @@ const client = { clientId: text };
 const topic = { topic: z.string().regex(/^projects\/[^/]+\/topics\/[^/\s]+$/) };
 
 const CONSOLE: Record<string, Act> = {
+  "add-client-secret": act(z.strictObject({ ...client, clientSecret: text }), (emulator, body) =>
+    emulator.addClientSecret(body.clientId, body.clientSecret),
+  ),
   "set-client-secret": act(z.strictObject({ ...client, clientSecret: text }), (emulator, body) =>
     emulator.setClientSecret(body.clientId, body.clientSecret),
   ),

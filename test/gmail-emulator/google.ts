@@ -9,6 +9,8 @@ import type { Watch } from "./watch.ts";
 export interface OAuthClient {
   readonly clientId: string;
   clientSecret: string;
+  /** A second secret that is enabled, as while it is being rotated. */
+  addedSecret?: string;
   redirectUris: readonly string[];
   readonly projectId: string;
   state: "enabled" | "disabled" | "deleted";

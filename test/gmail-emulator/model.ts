@@ -205,9 +205,16 @@ export function createGmailModel(options: ModelOptions = {}) {
     // What the developer does in the Cloud console.
 
     addClient: (client: NewClient) => void addClient(google, client),
-    /** Changes the secret on Google's side, so that whoever knows only the old one is refused. */
+    /** A second secret beside the first: Google takes either, until one of them is disabled. */
+    addClientSecret: (clientId: string, clientSecret: string) => {
+      clientOf(google, clientId).addedSecret = clientSecret;
+      google.secrets.set(clientSecret, undefined);
+    },
+    /** The only secret from now on: whoever knows only another one is refused. */
     setClientSecret: (clientId: string, clientSecret: string) => {
-      clientOf(google, clientId).clientSecret = clientSecret;
+      const client = clientOf(google, clientId);
+      client.clientSecret = clientSecret;
+      delete client.addedSecret;
       google.secrets.set(clientSecret, undefined);
     },
     setRedirectUris: (clientId: string, redirectUris: readonly string[]) => {

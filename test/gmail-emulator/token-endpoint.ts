@@ -48,8 +48,10 @@ function authenticate(google: Google, form: URLSearchParams): OAuthClient | Answ
   if (secret === null || secret === "") {
     return oauthError(400, "invalid_request", "client_secret is missing.");
   }
-  if (!equal(secret, client.clientSecret)) return oauthError(401, "invalid_client", "Unauthorized");
-  return client;
+  const isKnown = [client.clientSecret, client.addedSecret].some(
+    (enabled) => enabled !== undefined && equal(secret, enabled),
+  );
+  return isKnown ? client : oauthError(401, "invalid_client", "Unauthorized");
 }
 
 function equal(a: string, b: string): boolean {

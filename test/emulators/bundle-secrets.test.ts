@@ -1,0 +1,73 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { findSecrets } from "../support/find-secrets.ts";
+import { tokenKeys } from "../support/test-keys.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const DIST = path.join(ROOT, "functions/dist");
+
+/** The environment of whoever builds: everything that may be secret is set. */
+const SECRETS = {
+  OAUTH_CLIENT_SECRET: "GOCSPX-canary-client-secret-0001",
+  TOKEN_KEYS: tokenKeys("canary"),
+  RETURN_TO_SECRET: "canary-return-to-secret-0123456789abcdef",
+  NOTICE_SMTP_URL: "smtps://canary:canary-smtp-password-0001@mail.example.com",
+  GOOGLE_APPLICATION_CREDENTIALS: "/canary/home/of/the/builder/credentials.json",
+  NPM_TOKEN: "npm_canaryTokenOfTheRegistry000000000001",
+};
+
+describe("T11: what is deployed", () => {
+  let files: [name: string, text: string][];
+
+  beforeAll(() => {
+    const env = { ...process.env, ...SECRETS };
+    const built = spawnSync(process.execPath, ["functions/build.mjs"], { cwd: ROOT, env });
+    expect(built.status).toBe(0);
+    files = readdirSync(DIST, { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.\w+$/.test(name))
+      .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
+  });
+
+  it("T11: is a bundle, its source map and a package.json for each tool, and nothing else", () => {
+    expect(files.map(([name]) => name).toSorted()).toEqual([
+      "firebase/index.js",
+      "firebase/index.js.map",
+      "firebase/package.json",
+      "gcloud/index.js",
+      "gcloud/index.js.map",
+      "gcloud/package.json",
+    ]);
+  });
+
+  it("T11: holds nothing of the environment that it was built in, nor of the tests", () => {
+    const secrets = [...Object.values(SECRETS), DEFAULT_CLIENT.clientSecret];
+    for (const [name, text] of files) {
+      expect([name, findSecrets(text, secrets)]).toEqual([name, []]);
+    }
+  });
+
+  it("T11: holds nothing that looks like a secret of Google's or a key", () => {
+    const LOOKS = [
+      /GOCSPX-[\w-]{10,}/,
+      /\bya29\.[\w-]{10,}/,
+      /\b1\/\/0[\w-]{20,}/,
+      /\bAIza[\w-]{35}\b/,
+      /-----BEGIN [A-Z ]*PRIVATE KEY-----(\\n|\s)+[A-Za-z0-9+/]{40}/,
+      /"keys":\{"[\w-]+":"[A-Za-z0-9+/]{43}="/,
+    ];
+    for (const [name, text] of files) {
+      expect([name, LOOKS.filter((look) => look.test(text))]).toEqual([name, []]);
+    }
+  });
+
+  it("T11: has a source map without the sources", () => {
+    for (const [name, text] of files.filter(([it]) => it.endsWith(".map"))) {
+      const map = JSON.parse(text) as { sourcesContent?: unknown; sources: string[] };
+      expect([name, map.sourcesContent]).toEqual([name, undefined]);
+      expect(map.sources.filter((source) => path.isAbsolute(source))).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,426 @@
+import assert from "node:assert/strict";
+import { createDecipheriv } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  type Sealed,
+  keyIdOf,
+  open,
+  parseKeyRing,
+  seal,
+} from "../../functions/src/grant/sealing.ts";
+import type { User } from "../../functions/src/user.ts";
+import { openBrowser } from "../support/browser.ts";
+import { findSecrets } from "../support/find-secrets.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
+import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
+
+/**
+ * Goal: what is stored of a token is of use to nobody without the key ring, and a value that does
+ * not open is the operator's business: nobody is flagged, nothing is lost, and it heals.
+ */
+
+const ADA = "ada@example.com";
+const BOB = "bob@example.com";
+const HOUR_MS = 3_600_000;
+
+let scenario: Scenario;
+beforeEach(async () => {
+  scenario = await startScenario({ env: { TOKEN_KEYS: tokenKeys("a") } });
+});
+afterEach(() => scenario.close());
+
+/** Changes the stored document behind everybody's back. */
+async function tamper(
+  email: string,
+  change: (user: User) => Partial<User["grant"]>,
+): Promise<void> {
+  const user = scenario.stored(email);
+  const grant = { ...user.grant, ...change(user) };
+  expect(await scenario.users.update(user, { grant })).toBe("written");
+}
+
+/** As long as the cached access token is valid, nothing needs the refresh token. */
+const expired = () => ({ accessTokenExpiresAt: new Date(0) });
+
+const added = (email: string) =>
+  scenario
+    .events(email)
+    .filter(({ json }) => json["messageId"] !== undefined)
+    .map(({ json }) => json["messageId"]);
+
+/** Alerted, with the user's id; not flagged, told nothing, still due; and no secret in any log. */
+function expectOursToMend(email: string, logs: string[], why: string): void {
+  const user = scenario.stored(email);
+  const alerts = logs
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ event, userId }) => event === "sealed_token_unreadable" && userId === user.id);
+  expect(alerts.length).toBeGreaterThan(0);
+  expect(alerts.at(-1)).toMatchObject({ severity: "CRITICAL", why });
+  expect(user.status).toBe("active");
+  expect(user.grant.refreshToken).toBeDefined();
+  expect(user.sync).toMatchObject({ dueReason: "unfinished", dueAt: expect.any(Date) });
+  expect(user.watch.renewAt).toBeInstanceOf(Date);
+  const kinds = scenario.events(email).map(({ attributes }) => attributes["ce-type"]);
+  expect(kinds).not.toContain("mailbox.reauthorization_required");
+  const { grant } = user;
+  const secrets = [...scenario.emulator.secretsIssued(), grant.refreshToken, grant.accessToken];
+  for (const secret of secrets) {
+    if (secret !== undefined) expect(logs.join("\n")).not.toContain(secret);
+  }
+}
+
+async function reconcileLater(ms = HOUR_MS): Promise<void> {
+  scenario.clock.advance(ms);
+  expect(await scenario.runSchedule("mailboxReconciliation")).toBe(204);
+}
+
+describe("T1: how tokens are sealed", () => {
+  /** Made with the AESGCM of Python's `cryptography`, from the description in sealing.ts. */
+  const SEALED_ELSEWHERE =
+    "v1.2026-11.ZGVmZ2hpamtsbW5v.eTTxVh6hMswKFBTZvx0LkDKuY1juCoEX1Ln4J5DGyw.qm1sNLYAf2cXrfPrMs8dww";
+  const KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i));
+  const CONTEXT = { userId: "1001", purpose: "refresh_token" };
+  const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
+
+  it("T1: AES-256-GCM, user, purpose and key id as additional data, the same wherever it is made", () => {
+    const json = { primary: "2026-11", keys: { "2026-11": KEY.toString("base64") } };
+    const parsed = parseKeyRing(JSON.stringify(json));
+    assert(parsed.kind === "key_ring");
+    expect(open(parsed.ring, SEALED_ELSEWHERE, CONTEXT)).toMatchObject({ plaintext: TOKEN });
+    const iv = Buffer.from("defghijklmno");
+    expect(seal(parsed.ring, TOKEN, CONTEXT, () => iv)).toBe(SEALED_ELSEWHERE);
+  });
+
+  it("T1: so is the stored refresh token, bound to its user", async () => {
+    await scenario.connect(ADA);
+    const { id, grant } = scenario.stored(ADA);
+    const [, keyId, iv = "", ciphertext = "", tag = ""] = (grant.refreshToken ?? "").split(".");
+    const key = keyRing("a").keys.get("a");
+    assert(key !== undefined);
+    const additional = [id, "refresh_token", "a"].flatMap((part) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(part.length);
+      return [length, Buffer.from(part)];
+    });
+    const decipher = createDecipheriv("aes-256-gcm", key, Buffer.from(iv, "base64url"));
+    decipher.setAAD(Buffer.concat(additional)).setAuthTag(Buffer.from(tag, "base64url"));
+    const opened = decipher.update(ciphertext, "base64url", "utf8") + decipher.final("utf8");
+    expect(keyId).toBe("a");
+    expect(opened).toMatch(/^1\/\/0/);
+    expect(scenario.emulator.secretsIssued()).toContain(opened);
+  });
+});
+
+describe("T2: a ciphertext of another user", () => {
+  it.each(["refreshToken", "accessToken"] as const)(
+    "T2: Ada's %s in Bob's document opens for nobody; Bob is not asked to reconnect, and heals",
+    async (field) => {
+      await scenario.connect(ADA);
+      await scenario.connect(BOB);
+      const own = scenario.stored(BOB).grant;
+      const stolen = scenario.stored(ADA).grant[field];
+      assert(stolen !== undefined);
+      // With the access token in order nobody would need to look at the refresh token.
+      await tamper(BOB, () => ({ [field]: stolen, ...(field === "refreshToken" && expired()) }));
+      const callsOfAda = scenario.emulator.calls.filter(({ account }) => account === ADA).length;
+
+      const { messageId } = scenario.emulator.deliver(BOB, { subject: "for Bob" });
+      await scenario.settled();
+      expect(scenario.emulator.calls.filter(({ account }) => account === ADA)).toHaveLength(
+        callsOfAda,
+      );
+      if (field === "accessToken") {
+        // Only a cache: a new one is made with the refresh token, and the alert is given.
+        expect(scenario.logged("sealed_token_unreadable")).toMatchObject([
+          { severity: "CRITICAL", userId: scenario.stored(BOB).id, purpose: "access_token" },
+        ]);
+        expect(scenario.stored(BOB).status).toBe("active");
+        expect(added(BOB)).toEqual([messageId]);
+        return;
+      }
+      expectOursToMend(BOB, scenario.logs, "not_authentic");
+      expect(added(BOB)).toEqual([]);
+
+      await tamper(BOB, () => ({ refreshToken: own.refreshToken }) as Partial<User["grant"]>);
+      await reconcileLater();
+      expect(added(BOB)).toEqual([messageId]);
+    },
+  );
+
+  it("T2: one damaged document keeps no other mailbox from its turn", async () => {
+    for (const email of [ADA, BOB]) await scenario.connect(email);
+    const { refreshToken } = scenario.stored(ADA).grant;
+    for (const name of ["c", "d", "e", "f", "g", "h"]) {
+      await scenario.connect(`${name}@example.com`);
+      await tamper(`${name}@example.com`, () => ({ ...expired(), refreshToken }) as User["grant"]);
+    }
+    scenario.clock.advance(2 * HOUR_MS);
+    for (const name of ["c", "d", "e", "f", "g", "h"]) {
+      scenario.emulator.deliver(`${name}@example.com`, {});
+    }
+    const { messageId } = scenario.emulator.deliver(BOB, {});
+    await scenario.settled();
+    expect(added(BOB)).toEqual([messageId]);
+    expect(scenario.logged("circuit_open")).toEqual([]);
+    expect(scenario.logged("user_flagged")).toEqual([]);
+  });
+});
+
+describe("T3: a damaged ciphertext", () => {
+  it("T3: no bit of any character of a stored value can be changed", async () => {
+    await scenario.connect(ADA);
+    const { id, grant } = scenario.stored(ADA);
+    const lines: string[] = [];
+    const tokens = sealWith(keyRing("a"), lines);
+    for (const [purpose, sealed] of [
+      ["refresh_token", grant.refreshToken],
+      ["access_token", grant.accessToken],
+    ] as const) {
+      assert(sealed !== undefined);
+      expect(tokens.open(id, purpose, sealed)).toBeDefined();
+      for (let at = 0; at < sealed.length; at++) {
+        for (let bit = 0; bit < 8; bit++) {
+          const character = String.fromCharCode(sealed.charCodeAt(at) ^ (1 << bit));
+          const damaged = sealed.slice(0, at) + character + sealed.slice(at + 1);
+          expect(tokens.open(id, purpose, damaged as Sealed)).toBeUndefined();
+        }
+      }
+    }
+    expect(lines.length).toBeGreaterThan(1_000);
+    expect(lines.every((line) => line.includes('"CRITICAL"'))).toBe(true);
+  });
+
+  it("T3: whichever character is damaged, nobody is flagged, and no call is made with it", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setPush({ kind: "none" });
+    const { refreshToken = "" } = scenario.stored(ADA).grant;
+    const { messageId } = scenario.emulator.deliver(ADA, {});
+    const calls = scenario.emulator.calls.length;
+    const instance = startSecondInstance(scenario, {});
+    for (let at = 0; at < refreshToken.length; at += 3) {
+      const character = refreshToken[at] === "A" ? "B" : "A";
+      const damaged = refreshToken.slice(0, at) + character + refreshToken.slice(at + 1);
+      await tamper(ADA, () => ({ ...expired(), refreshToken: damaged as Sealed }));
+      await instance.notify(ADA);
+      expect(scenario.stored(ADA).status).toBe("active");
+    }
+    const { why } = instance.logged("sealed_token_unreadable").at(-1) ?? {};
+    expectOursToMend(ADA, instance.logs, String(why));
+    expect(instance.logged("sealed_token_unreadable")).toHaveLength(
+      Math.ceil(refreshToken.length / 3),
+    );
+    expect(scenario.emulator.calls).toHaveLength(calls);
+    await tamper(ADA, () => ({ refreshToken: refreshToken as Sealed }));
+    await instance.notify(ADA);
+    expect(added(ADA)).toEqual([messageId]);
+  });
+});
+
+describe("T4: an old key", () => {
+  it("T4: still opens while it is on the ring, and what is written anew has the primary one", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setPush({ kind: "none" });
+    scenario.clock.advance(2 * HOUR_MS);
+    const rotated = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
+    const { messageId } = scenario.emulator.deliver(ADA, {});
+    await rotated.notify(ADA);
+    expect(added(ADA)).toEqual([messageId]);
+    expect(rotated.logged("sealed_token_unreadable")).toEqual([]);
+    const { grant } = scenario.stored(ADA);
+    expect(keyIdOf(grant.refreshToken ?? "")).toBe("a");
+    expect(keyIdOf(grant.accessToken ?? "")).toBe("b");
+  });
+
+  it("T4: taken off too early: alerts, nobody flagged, no crash loop, and a person can mend it", async () => {
+    const emails = Array.from({ length: 30 }, (_, i) => `user${i}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    scenario.emulator.setPush({ kind: "none" });
+    scenario.clock.advance(25 * HOUR_MS);
+    const ids = new Map(
+      emails.map((email) => [email, scenario.emulator.deliver(email, {}).messageId]),
+    );
+    const calls = scenario.emulator.calls.length;
+
+    const without = startSecondInstance(scenario, { tokenKeys: tokenKeys("b") });
+    for (const email of emails) await without.notify(email);
+    for (let run = 0; run < 5; run++) {
+      await without.watchRenewal();
+      await without.mailboxReconciliation();
+      scenario.clock.advance(HOUR_MS);
+    }
+    expect(scenario.emulator.calls).toHaveLength(calls);
+    for (const email of emails) expectOursToMend(email, without.logs, "unknown_key");
+    expect(without.logged("user_flagged")).toEqual([]);
+    expect(without.logged("renewal_misconfigured").length).toBeGreaterThan(0);
+    // It is left alone longer and longer, not tried in a loop.
+    expect(scenario.stored(emails[0] ?? "").sync.retries).toBeGreaterThan(3);
+
+    const mended = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
+    scenario.clock.advance(HOUR_MS);
+    await mended.mailboxReconciliation();
+    for (const email of emails) expect(added(email)).toEqual([ids.get(email)]);
+    expect(mended.logged("sealed_token_unreadable")).toEqual([]);
+  });
+
+  it("T4: lost for good: whoever connects again is restored, from the kept cursor", async () => {
+    await scenario.connect(ADA);
+    const { id } = scenario.stored(ADA);
+    const lost = sealWith(keyRing("lost"));
+    await tamper(ADA, () => ({
+      ...expired(),
+      refreshToken: lost.seal(id, "refresh_token", "whatever it was"),
+    }));
+    const { messageId } = scenario.emulator.deliver(ADA, {});
+    await scenario.settled();
+    expectOursToMend(ADA, scenario.logs, "unknown_key");
+    const { status, page } = await scenario.connect(ADA, { exists: true });
+    expect([status, page.includes(ADA)]).toEqual([200, true]);
+    expect(scenario.stored(ADA).grant.generation).toBe(2);
+    expect(added(ADA)).toEqual([messageId]);
+  });
+
+  it("T4: a disconnect with a token that does not open stays unfinished, and ends it once it does", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const { id, grant } = scenario.stored(ADA);
+    const lost = sealWith(keyRing("lost"));
+    await tamper(ADA, () => ({ refreshToken: lost.seal(id, "refresh_token", "elsewhere") }));
+    const page = await (await browser.get(`${scenario.publicUrl}/`)).text();
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+    await browser.post(`${scenario.publicUrl}/disconnect`, { csrf });
+    expect(scenario.stored(ADA)).toMatchObject({
+      status: "disconnected",
+      grant: { refreshToken: expect.any(String) },
+      followUp: { dueAt: expect.any(Date) },
+    });
+    await tamper(ADA, () => ({ refreshToken: grant.refreshToken }) as Partial<User["grant"]>);
+    await reconcileLater();
+    expect(scenario.stored(ADA).grant.refreshToken).toBeUndefined();
+    expect(scenario.emulator.calls.some(({ method }) => method === "revoke")).toBe(true);
+  });
+});
+
+describe("a key that becomes primary before every instance has it", () => {
+  it("is an alert on the old instance, flags nobody, and heals when that is replaced", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setPush({ kind: "none" });
+    const fresh = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
+    const old = startSecondInstance(scenario, { tokenKeys: tokenKeys("a") });
+
+    // The new one rotates the refresh token's seal, as an authorization or a re-sealing does.
+    const { id, grant } = scenario.stored(ADA);
+    const token = sealWith(keyRing("a")).open(id, "refresh_token", grant.refreshToken as Sealed);
+    await tamper(ADA, () => ({
+      ...expired(),
+      refreshToken: sealWith(keyRing("b", "a")).seal(id, "refresh_token", token ?? ""),
+    }));
+    const first = scenario.emulator.deliver(ADA, {}).messageId;
+    await old.notify(ADA);
+    expectOursToMend(ADA, old.logs, "unknown_key");
+    await fresh.notify(ADA);
+    expect(added(ADA)).toEqual([first]);
+
+    // The access token that the new one has sealed is as unreadable to the old one.
+    const second = scenario.emulator.deliver(ADA, {}).messageId;
+    await old.notify(ADA);
+    expectOursToMend(ADA, old.logs, "unknown_key");
+    expect(added(ADA)).toEqual([first]);
+    scenario.clock.advance(HOUR_MS / 2);
+    await fresh.mailboxReconciliation();
+    expect(added(ADA)).toEqual([first, second]);
+    expect(scenario.stored(ADA).status).toBe("active");
+  });
+
+  it("added first and made primary later, no instance meets what it cannot open", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setPush({ kind: "none" });
+    const delivered: (string | undefined)[] = [];
+    const steps = [
+      [tokenKeys("a"), tokenKeys("a", "b")],
+      [tokenKeys("a", "b"), tokenKeys("b", "a")],
+      [tokenKeys("b", "a"), tokenKeys("b", "a")],
+    ] as const;
+    for (const [before, after] of steps) {
+      const instances = [before, after].map((it) =>
+        startSecondInstance(scenario, { tokenKeys: it }),
+      );
+      // Each writes what the other has to read, twice over.
+      for (const instance of [...instances, ...instances]) {
+        scenario.clock.advance(2 * HOUR_MS);
+        delivered.push(scenario.emulator.deliver(ADA, {}).messageId);
+        await instance.notify(ADA);
+      }
+      expect(instances.flatMap(({ logged }) => logged("sealed_token_unreadable"))).toEqual([]);
+    }
+    expect(added(ADA)).toEqual(delivered);
+  });
+});
+
+describe("T6, T8: the whole store", () => {
+  it("T6, T8: holds no token, code or secret after 100 connects, syncs and a renewal", async () => {
+    const emails = Array.from({ length: 100 }, (_, i) => `user${i}@example.com`);
+    for (const email of emails) await scenario.connect(email);
+    for (const email of emails.slice(0, 20)) scenario.emulator.deliver(email, {});
+    await scenario.settled();
+    scenario.clock.advance(25 * HOUR_MS);
+    expect(await scenario.runSchedule("watchRenewal")).toBe(204);
+    expect(await scenario.runSchedule("mailboxReconciliation")).toBe(204);
+
+    const dump = JSON.stringify(scenario.users.dump());
+    expect(dump.length).toBeGreaterThan(50_000);
+    const secrets = scenario.emulator.secretsIssued();
+    expect(secrets.length).toBeGreaterThan(300);
+    expect(findSecrets(dump, secrets)).toEqual([]);
+    // The search itself finds what there is to find.
+    const [token = ""] = secrets.slice(1);
+    for (const form of ["utf8", "base64", "base64url", "hex"] as const) {
+      expect(findSecrets(`${dump}${Buffer.from(token).toString(form)}`, [token])).toEqual([token]);
+    }
+  });
+
+  it("T8: access tokens are sealed, for their own purpose", async () => {
+    await scenario.connect(ADA);
+    const { id, grant } = scenario.stored(ADA);
+    const { accessToken } = grant;
+    assert(accessToken !== undefined);
+    const tokens = sealWith(keyRing("a"));
+    const opened = tokens.open(id, "access_token", accessToken);
+    expect(opened).toMatch(/^ya29\./);
+    expect(tokens.open(id, "refresh_token", accessToken)).toBeUndefined();
+  });
+});
+
+describe("T10: a new client secret", () => {
+  it("T10: with both enabled, instances with the old and the new one work side by side", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setPush({ kind: "none" });
+    const { clientId } = scenario.config.oauth;
+    scenario.emulator.addClientSecret(clientId, "GOCSPX-the-second");
+    const old = startSecondInstance(scenario, {});
+    const fresh = startSecondInstance(scenario, { clientSecret: "GOCSPX-the-second" });
+    const delivered: string[] = [];
+    for (const instance of [old, fresh, old, fresh]) {
+      scenario.clock.advance(2 * HOUR_MS);
+      delivered.push(scenario.emulator.deliver(ADA, {}).messageId);
+      await instance.notify(ADA);
+    }
+    expect(added(ADA)).toEqual(delivered);
+    expect([...old.logged("misconfigured"), ...fresh.logged("misconfigured")]).toEqual([]);
+
+    // The old one is disabled while an instance still has it: an alert, and the other one serves.
+    scenario.emulator.setClientSecret(clientId, "GOCSPX-the-second");
+    scenario.clock.advance(2 * HOUR_MS);
+    delivered.push(scenario.emulator.deliver(ADA, {}).messageId);
+    await old.notify(ADA);
+    expect(old.logged("misconfigured")).toMatchObject([{ severity: "CRITICAL" }]);
+    expect(scenario.stored(ADA)).toMatchObject({
+      status: "active",
+      sync: { dueReason: "unfinished" },
+    });
+    scenario.clock.advance(HOUR_MS);
+    await fresh.mailboxReconciliation();
+    expect(added(ADA)).toEqual(delivered);
+    const browser = openBrowser();
+    expect((await browser.get(`${scenario.publicUrl}/`)).status).toBe(200);
+  });
+});
