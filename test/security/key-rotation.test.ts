@@ -50,7 +50,7 @@ const stored = () => EMAILS.map((email) => scenario.stored(email));
 const keysInUse = () =>
   new Set(
     stored().flatMap(({ grant }) =>
-      [grant.refreshToken, grant.accessToken].flatMap((it) => it && keyIdOf(it)),
+      [grant.refreshToken, grant.accessToken].flatMap((sealed) => sealed && keyIdOf(sealed)),
     ),
   );
 
@@ -185,7 +185,7 @@ describe("T5: re-sealing", () => {
       .map(({ id }) => id)
       .toSorted();
     const progress: unknown[] = [];
-    const report = await reseal(services(), ids[2], (it) => void progress.push(it));
+    const report = await reseal(services(), ids[2], (made) => void progress.push(made));
     expect(report).toMatchObject({ resealed: 3, already: 0 });
     expect(progress).toEqual([{ users: 3, upTo: ids.at(-1) }]);
   });

@@ -65,9 +65,8 @@ function expectOursToMend(email: string, logs: string[], why: string): void {
   expect(kinds).not.toContain("mailbox.reauthorization_required");
   const { grant } = user;
   const secrets = [...scenario.emulator.secretsIssued(), grant.refreshToken, grant.accessToken];
-  for (const secret of secrets) {
-    if (secret !== undefined) expect(logs.join("\n")).not.toContain(secret);
-  }
+  const logged = logs.join("\n");
+  expect(secrets.filter((secret) => secret !== undefined && logged.includes(secret))).toEqual([]);
 }
 
 async function reconcileLater(ms = HOUR_MS): Promise<void> {
@@ -113,40 +112,43 @@ describe("T1: how tokens are sealed", () => {
 });
 
 describe("T2: a ciphertext of another user", () => {
-  it.each(["refreshToken", "accessToken"] as const)(
-    "T2: Ada's %s in Bob's document opens for nobody; Bob is not asked to reconnect, and heals",
-    async (field) => {
-      await scenario.connect(ADA);
-      await scenario.connect(BOB);
-      const own = scenario.stored(BOB).grant;
-      const stolen = scenario.stored(ADA).grant[field];
-      assert(stolen !== undefined);
-      // With the access token in order nobody would need to look at the refresh token.
-      await tamper(BOB, () => ({ [field]: stolen, ...(field === "refreshToken" && expired()) }));
-      const callsOfAda = scenario.emulator.calls.filter(({ account }) => account === ADA).length;
+  it("T2: Ada's refresh token opens for nobody in Bob's document: he is not asked to reconnect, and heals", async () => {
+    await scenario.connect(ADA);
+    await scenario.connect(BOB);
+    const { refreshToken } = scenario.stored(ADA).grant;
+    const own = scenario.stored(BOB).grant.refreshToken;
+    await tamper(BOB, () => ({ ...expired(), refreshToken }) as Partial<User["grant"]>);
+    const calls = scenario.emulator.calls.length;
 
-      const { messageId } = scenario.emulator.deliver(BOB, { subject: "for Bob" });
-      await scenario.settled();
-      expect(scenario.emulator.calls.filter(({ account }) => account === ADA)).toHaveLength(
-        callsOfAda,
-      );
-      if (field === "accessToken") {
-        // Only a cache: a new one is made with the refresh token, and the alert is given.
-        expect(scenario.logged("sealed_token_unreadable")).toMatchObject([
-          { severity: "CRITICAL", userId: scenario.stored(BOB).id, purpose: "access_token" },
-        ]);
-        expect(scenario.stored(BOB).status).toBe("active");
-        expect(added(BOB)).toEqual([messageId]);
-        return;
-      }
-      expectOursToMend(BOB, scenario.logs, "not_authentic");
-      expect(added(BOB)).toEqual([]);
+    const { messageId } = scenario.emulator.deliver(BOB, { subject: "for Bob" });
+    await scenario.settled();
+    expectOursToMend(BOB, scenario.logs, "not_authentic");
+    expect(added(BOB)).toEqual([]);
+    expect(scenario.emulator.calls).toHaveLength(calls);
 
-      await tamper(BOB, () => ({ refreshToken: own.refreshToken }) as Partial<User["grant"]>);
-      await reconcileLater();
-      expect(added(BOB)).toEqual([messageId]);
-    },
-  );
+    await tamper(BOB, () => ({ refreshToken: own }) as Partial<User["grant"]>);
+    await reconcileLater();
+    expect(added(BOB)).toEqual([messageId]);
+  });
+
+  it("T2: nor does her access token, without which a new one is made; that is alerted too", async () => {
+    await scenario.connect(ADA);
+    await scenario.connect(BOB);
+    const { accessToken } = scenario.stored(ADA).grant;
+    await tamper(BOB, () => ({ accessToken }) as Partial<User["grant"]>);
+    const callsOf = (email: string) =>
+      scenario.emulator.calls.filter(({ account }) => account === email).length;
+    const callsOfAda = callsOf(ADA);
+    const { messageId } = scenario.emulator.deliver(BOB, { subject: "for Bob" });
+    await scenario.settled();
+    const { id, status } = scenario.stored(BOB);
+    expect(scenario.logged("sealed_token_unreadable")).toMatchObject([
+      { severity: "CRITICAL", userId: id, purpose: "access_token", why: "not_authentic" },
+    ]);
+    expect(status).toBe("active");
+    expect(added(BOB)).toEqual([messageId]);
+    expect(callsOf(ADA)).toBe(callsOfAda);
+  });
 
   it("T2: one damaged document keeps no other mailbox from its turn", async () => {
     for (const email of [ADA, BOB]) await scenario.connect(email);
@@ -341,8 +343,8 @@ describe("a key that becomes primary before every instance has it", () => {
       [tokenKeys("b", "a"), tokenKeys("b", "a")],
     ] as const;
     for (const [before, after] of steps) {
-      const instances = [before, after].map((it) =>
-        startSecondInstance(scenario, { tokenKeys: it }),
+      const instances = [before, after].map((ring) =>
+        startSecondInstance(scenario, { tokenKeys: ring }),
       );
       // Each writes what the other has to read, twice over.
       for (const instance of [...instances, ...instances]) {
@@ -357,20 +359,24 @@ describe("a key that becomes primary before every instance has it", () => {
 });
 
 describe("T6, T8: the whole store", () => {
-  it("T6, T8: holds no token, code or secret after 100 connects, syncs and a renewal", async () => {
-    const emails = Array.from({ length: 100 }, (_, i) => `user${i}@example.com`);
+  it("T6, T8: holds no token, code or secret after 50 connects, syncs and a renewal", async () => {
+    const emails = Array.from({ length: 50 }, (_, i) => `user${i}@example.com`);
     for (const email of emails) await scenario.connect(email);
     for (const email of emails.slice(0, 20)) scenario.emulator.deliver(email, {});
     await scenario.settled();
+    // Before the first tokens are written over, and after.
+    const dumps = [JSON.stringify(scenario.users.dump())];
     scenario.clock.advance(25 * HOUR_MS);
     expect(await scenario.runSchedule("watchRenewal")).toBe(204);
     expect(await scenario.runSchedule("mailboxReconciliation")).toBe(204);
 
-    const dump = JSON.stringify(scenario.users.dump());
-    expect(dump.length).toBeGreaterThan(50_000);
+    const dump = [...dumps, JSON.stringify(scenario.users.dump())].join("\n");
+    expect(dump.length).toBeGreaterThan(100_000);
     const secrets = scenario.emulator.secretsIssued();
-    expect(secrets.length).toBeGreaterThan(300);
+    expect(secrets.length).toBeGreaterThan(150);
     expect(findSecrets(dump, secrets)).toEqual([]);
+    // Nor for a moment: what was stored unsealed would not have opened.
+    expect(scenario.logged("sealed_token_unreadable")).toEqual([]);
     // The search itself finds what there is to find.
     const [token = ""] = secrets.slice(1);
     for (const form of ["utf8", "base64", "base64url", "hex"] as const) {

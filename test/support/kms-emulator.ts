@@ -118,7 +118,8 @@ export async function startKmsEmulator(): Promise<KmsEmulator> {
         name: `${name}/cryptoKeyVersions/${versionsOf(name ?? "").length}`,
         ciphertext: content,
         ciphertextCrc32c: checksum,
-        verifiedPlaintextCrc32c: plaintextCrc32c != null && spoilt !== "not_verified",
+        verifiedPlaintextCrc32c:
+          plaintextCrc32c !== null && plaintextCrc32c !== undefined && spoilt !== "not_verified",
       };
     }),
     decrypt: method("decrypt", ({ name, ciphertext, ciphertextCrc32c }: Decrypt) => {
@@ -172,7 +173,7 @@ function bytes(content: Bytes): Buffer {
 
 /** As Cloud KMS does: what came in damaged is refused. */
 function checkIncoming(content: Bytes, checksum: { value?: unknown } | null | undefined): void {
-  if (checksum == null || String(checksum.value) === String(crc32c(bytes(content)))) return;
+  if (!checksum || String(checksum.value) === String(crc32c(bytes(content)))) return;
   throw refusal(status.INVALID_ARGUMENT);
 }
 
