@@ -178,7 +178,10 @@ const Variables = z.object({
     (origins) => origins.every(isOrigin),
   ),
   RETURN_TO_SECRET: text("32 characters or more", (value) => value.length >= 32).optional(),
-  NOTICE_SMTP_URL: text("an smtp:// or smtps:// URL", isSmtpUrl).optional(),
+  NOTICE_SMTP_URL: text(
+    "an smtp:// or smtps:// URL of a host, with a user and password at most",
+    isSmtpUrl,
+  ).optional(),
   NOTICE_FROM: text("an address, or a name and an address in <>", isSender).optional(),
   // Shown to people and put into mail headers.
   APP_NAME: text("1 to 60 characters on one line", (value) => /^\P{C}{1,60}$/u.test(value)).default(
@@ -357,23 +360,38 @@ function isOrigin(value: string): boolean {
 }
 
 function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {
-  if (protocol === "http:") return LOOPBACK.test(hostname);
+  if (protocol === "http:") return isLoopback(hostname);
   // A URL may have `*` for a host; nothing here means "any".
   return protocol === "https:" && !hostname.includes("*");
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+/** Whether a URL's host is this machine, where nobody listens in on what is not encrypted. */
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
 
 /** What a `..._EMULATOR_HOST` may hold: an emulator elsewhere would be sent what Google is sent. */
 export function isLoopbackHostAndPort(value: string): boolean {
   const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
   // What is too large for a port or for a part of an address is no URL.
-  return LOOPBACK.test(host) && Number(port) > 0 && parseUrl(`http://${value}`) !== undefined;
+  return isLoopback(host) && Number(port) > 0 && parseUrl(`http://${value}`) !== undefined;
 }
 
 function isSmtpUrl(value: string): boolean {
   const url = parseUrl(value);
-  return url !== undefined && /^smtps?:$/.test(url.protocol) && url.hostname !== "";
+  if (url === undefined || /[?#\s\\]/.test(value)) return false;
+  const { protocol, hostname, pathname, username, password } = url;
+  const isServer = /^smtps?:$/.test(protocol) && hostname !== "" && /^\/?$/.test(pathname);
+  return isServer && isDecodable(username) && isDecodable(password);
+}
+
+function isDecodable(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isSender(value: string): boolean {

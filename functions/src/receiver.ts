@@ -26,7 +26,8 @@ import { inTurn } from "./mailbox/in-turn.ts";
 import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
-import type { UserStore } from "./user.ts";
+import { type SendNotice, notify } from "./notices/series.ts";
+import type { User, UserStore } from "./user.ts";
 
 /** Everything outside of us, and what is not the same twice. */
 export interface Surroundings {
@@ -35,6 +36,8 @@ export interface Surroundings {
   gmail: Gmail;
   oauth: OAuth;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  /** Absent: nobody is written to. */
+  sendNotice?: SendNotice;
   clock: Clock;
   random: Random;
   randomBytes(size: number): Uint8Array;
@@ -66,7 +69,7 @@ export function createReceiver(
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
 ): Receiver {
-  const { clock, log, randomBytes } = surroundings;
+  const { clock, log, randomBytes, sendNotice } = surroundings;
   const { gmail, oauth } = guarded(surroundings, createCircuit(clock, log));
   const { projectId, publicUrl } = config;
   const tokens = tokenSeal(ring, randomBytes, log);
@@ -86,6 +89,9 @@ export function createReceiver(
     openAccess: (user) => openAccess(user, services),
     flag: (user, failure) => flag(user, failure, services),
     followUp: (user) => followUp(user, services),
+    ...(sendNotice !== undefined && {
+      notify: (user: User) => notify(user, { ...services, sendNotice }),
+    }),
 
     listHistory: gmail.listHistory,
     getHead: gmail.getHead,

@@ -10,6 +10,7 @@ import { idTokenVerifier } from "./google/id-token.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleOAuth } from "./google/oauth.ts";
 import { createLog } from "./log.ts";
+import { smtpNotices } from "./notices/smtp.ts";
 import { type Receiver, createReceiver } from "./receiver.ts";
 import { firestoreUsers } from "./user-store.ts";
 
@@ -39,13 +40,14 @@ async function buildReceiver(): Promise<Receiver> {
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
   const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
-  const { projectId, oauth } = config;
+  const { projectId, oauth, notices, app } = config;
   return createReceiver(config, ring, endpoints, {
     users: firestoreUsers(new Firestore({ projectId }), log),
     publish: pubsubPublisher(new PubSub({ projectId }), config.changes.topic, clock),
     gmail: gmailClient(endpoints.gmail, clock),
     oauth: googleOAuth(oauth, endpoints, clock),
     verifyIdToken: idTokenVerifier(oauth.clientId, endpoints, clock),
+    ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),
     clock,
     random: Math.random,
     randomBytes,

@@ -85,6 +85,8 @@ export interface Sync {
 export interface FollowUp {
   dueAt?: Date;
   announced?: { status: Status; generation: number };
+  /** Mails that told the person of the end of this generation's grant. */
+  notices?: { generation: number; sent: number };
   /** Tries in a row that failed. */
   failures: number;
 }

@@ -149,6 +149,7 @@ const FULL: Content = {
   followUp: {
     dueAt: minutes(5),
     announced: { status: "reauthorization_required", generation: 6 },
+    notices: { generation: 6, sent: 2 },
     failures: 1,
   },
 };
@@ -655,6 +656,7 @@ describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () =>
       followUp: {
         dueAt: time(followUp.dueAt),
         announced: { status: "reauthorization_required", generation: 6 },
+        notices: { generation: 6, sent: 2 },
         failures: 1,
       },
     });

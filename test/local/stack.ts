@@ -12,6 +12,7 @@ import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
 import { googleOAuth } from "../../functions/src/google/oauth.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
+import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import type { Publish } from "../../functions/src/mailbox/event.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
@@ -112,6 +113,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       gmail: gmailClient(endpoints.gmail, clock),
       oauth: googleOAuth(config.oauth, endpoints, clock),
       verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
+      ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),
       clock,
       random,
       randomBytes,

@@ -8,6 +8,11 @@ export interface AnnouncementServices {
   users: UserStore;
   publish: Publish;
   links: ReauthorizationLinks;
+  /**
+   * Tells a person whose grant has ended, by mail, when a mail is due. Absent: nobody is written
+   * to, and the event is all.
+   */
+  notify?(user: User): Promise<void>;
   clock: Clock;
   log: Log;
 }
@@ -53,8 +58,9 @@ export function isAnnounced({ status, grant, followUp }: User): boolean {
 
 async function noteAnnounced(
   { id, status, grant }: User,
-  { users, clock, log }: AnnouncementServices,
+  services: AnnouncementServices,
 ): Promise<void> {
+  const { users, log } = services;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const user = await users.find(id);
     const isSame =
@@ -65,7 +71,7 @@ async function noteAnnounced(
       announced: { status, generation: grant.generation },
       failures: 0,
     };
-    const dueAt = nextDue(user, clock.now());
+    const dueAt = nextDue(user, services);
     const patch = { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
     if ((await users.update(user, patch)) === "written") return;
   }
@@ -73,13 +79,16 @@ async function noteAnnounced(
 }
 
 /** What is still owed once the status is announced. */
-function nextDue(user: User, now: Date): Date | undefined {
+function nextDue(user: User, { notify, clock }: AnnouncementServices): Date | undefined {
   switch (user.status) {
     case "active":
-    case "reauthorization_required":
       return undefined;
+    case "reauthorization_required":
+      // Told twice all the same, it must not bring the next mail forward.
+      if (isAnnounced(user)) return user.followUp.dueAt;
+      return notify === undefined ? undefined : clock.now();
     case "mailbox_unavailable":
-      return later(now, PROBE_AFTER_MS);
+      return later(clock.now(), PROBE_AFTER_MS);
     case "disconnected":
       // The tokens go last: as long as one is there, the disconnect is unfinished.
       return user.grant.refreshToken === undefined ? undefined : user.followUp.dueAt;

@@ -12,7 +12,7 @@ export interface FlaggingServices extends AnnouncementServices {
 
 /**
  * How long the flagging run has to announce the new status itself before the reconciliation does.
- * Longer than any run, so that the person is not told twice.
+ * Longer than any run, so that subscribers are not told twice.
  */
 export const ANNOUNCE_GRACE_MS = 2 * 60_000;
 /** More failures than this at once are not people's: a swapped client, damaged ciphertexts. */

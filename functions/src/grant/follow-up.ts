@@ -32,6 +32,9 @@ export async function followUp(user: User, services: FollowUpServices): Promise<
     return;
   }
   if (user.status === "mailbox_unavailable") return probe(user, services);
+  if (user.status === "reauthorization_required" && services.notify !== undefined) {
+    return services.notify(user);
+  }
   const { dueAt: _, ...settled } = user.followUp;
   await services.users.update(user, { followUp: settled });
 }

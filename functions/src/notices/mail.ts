@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import type { Config } from "../config.ts";
+import { type Html, html } from "../pages/html.ts";
+import type { Notice } from "./series.ts";
+import { NOTICE_TEXTS as TEXTS } from "./texts.ts";
+
+/** What a mail says, in both forms, and how a mail system recognizes a repetition of it. */
+export interface NoticeMail {
+  /** RFC 5322 §3.6.4, the same for a mail that is sent again. */
+  messageId: string;
+  subject: string;
+  text: string;
+  html: string;
+}
+
+/** Writes a mail. The link is its only address beside the logo; it asks for nothing else. */
+export function noticeMail(
+  notice: Notice,
+  { name, logoUrl, supportEmail }: Config["app"],
+  /** Of the sender's address. */
+  domain: string,
+): NoticeMail {
+  const { emailAddress, isLast, number, reason, reauthorizeUrl } = notice;
+  const { host } = new URL(reauthorizeUrl);
+  const kind = isLast ? "last" : number === 0 ? "first" : "reminder";
+  const body = TEXTS.body(name, emailAddress);
+  const hint = TEXTS.hints[reason];
+  const orNothing = TEXTS.orNothing(name);
+  const end = isLast ? TEXTS.last : number === 0 ? TEXTS.more : undefined;
+  const paragraphs = [
+    body,
+    hint,
+    `${TEXTS.button}:\n${reauthorizeUrl}`,
+    TEXTS.link(host),
+    [orNothing, end].filter((sentence) => sentence !== undefined).join(" "),
+    supportEmail && `${TEXTS.questions} ${supportEmail}`,
+    `-- \n${name}`,
+  ];
+  const logo =
+    logoUrl === undefined
+      ? undefined
+      : html`<p><img src="${logoUrl}" alt="" height="40" style="height: 40px; border: 0" /></p>`;
+  const questions =
+    supportEmail === undefined
+      ? undefined
+      : html`${TEXTS.questions} <a href="mailto:${supportEmail}">${supportEmail}</a><br />`;
+  const markup = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${TEXTS.subject[kind](name)}</title>
+        ${viewAction(reauthorizeUrl, body)}
+      </head>
+      <body style="margin: 0; padding: 24px 16px; font: 16px/1.5 system-ui, sans-serif">
+        <div style="max-width: 34em; margin: 0 auto">
+          ${logo}
+          <h1 style="font-size: 22px; line-height: 1.25">${TEXTS.title}</h1>
+          <p>${body}</p>
+          ${hint === undefined ? undefined : html`<p>${hint}</p>`}
+          <p style="margin: 24px 0">
+            <a href="${reauthorizeUrl}" style="${BUTTON}">${TEXTS.button}</a>
+          </p>
+          <p>${TEXTS.link(host)}</p>
+          <p>${orNothing} ${end}</p>
+          <p style="font-size: 14px">${questions} ${name}</p>
+        </div>
+      </body>
+    </html> `;
+  return {
+    messageId: messageId(notice, domain),
+    subject: TEXTS.subject[kind](name),
+    text: `${paragraphs.filter((it) => it !== undefined).join("\n\n")}\n`,
+    html: markup.markup,
+  };
+}
+
+const BUTTON =
+  "display: inline-block; padding: 12px 20px; border-radius: 6px; background: #0b57d0; color: #fff; text-decoration: none; font-weight: 600";
+
+/**
+ * What Gmail shows as a button beside the subject: a go-to action (schema.org `EmailMessage` with a
+ * `ViewAction`), once the sender's domain is registered with Google for it.
+ */
+function viewAction(target: string, description: string): Html {
+  const action = {
+    "@context": "http://schema.org",
+    "@type": "EmailMessage",
+    potentialAction: { "@type": "ViewAction", target, url: target, name: TEXTS.button },
+    description,
+  };
+  // In a script nothing is an entity: `<` must not come about at all.
+  const json = JSON.stringify(action).replaceAll("<", "\\u003c");
+  return { markup: `<script type="application/ld+json">${json}</script>` };
+}
+
+/** Says nothing to whoever handles the mail, not even that two of them are for one person. */
+function messageId({ userId, generation, number }: Notice, domain: string): string {
+  const hash = createHash("sha256").update(`${userId}/${generation}/${number}`).digest("hex");
+  return `<${hash.slice(0, 32)}@${domain}>`;
+}

@@ -1,0 +1,184 @@
+import { type Clock, type Random, jittered, later } from "../clock.ts";
+import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
+import type { Log } from "../log.ts";
+import type { EmailAddress } from "../mailbox/email-address.ts";
+import type { FollowUp, User, UserId, UserStore } from "../user.ts";
+
+/** One mail to a person whose grant has ended. */
+export interface Notice {
+  userId: UserId;
+  /** Of the grant that has ended. */
+  generation: number;
+  /** How many mails about it went before. */
+  number: number;
+  /** Nothing more is sent after this one. */
+  isLast: boolean;
+  emailAddress: EmailAddress;
+  /** `statusReason`: for what to do about it, never for why it happened. */
+  reason: string;
+  reauthorizeUrl: string;
+}
+
+/** What became of a mail. `reason` is of codes and digits: it may be logged. */
+export type NoticeOutcome =
+  | { kind: "sent" }
+  /** The mail server wants nothing for this address, ever. */
+  | { kind: "refused"; reason: string }
+  /** It may work later. Not known either whether the mail was taken, if the answer got lost. */
+  | { kind: "failed"; reason: string }
+  /** The mail server does not accept our set-up: only the operator can mend it. */
+  | { kind: "misconfigured"; reason: string };
+
+/** Sends a mail, or says why not, within {@link SEND_MS_MAX}. Never throws. */
+export type SendNotice = (notice: Notice) => Promise<NoticeOutcome>;
+
+export interface NoticeServices {
+  users: UserStore;
+  links: ReauthorizationLinks;
+  sendNotice: SendNotice;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const DAY_MS = 24 * 3_600_000;
+/** Each mail so long after the one before: at once, on day 3, on day 7. Then nothing more. */
+const NOTICE_AFTER_MS: readonly number[] = [0, 3 * DAY_MS, 4 * DAY_MS];
+/** The longest that sending may take. */
+export const SEND_MS_MAX = 30_000;
+/** How long a mail belongs to the instance that is sending it. */
+const CLAIM_MS = 2 * 60_000;
+/** First wait after a mail that was not taken; doubles up to the maximum. */
+const RETRY_MS = 60_000;
+const RETRY_MS_MAX = 3_600_000;
+/** Four to five days of trying, as a mail server would (RFC 5321 §4.5.4.1). */
+const TRIES_MAX = 140;
+/** Writes that another field's writer can refuse. */
+const WRITE_TRIES_MAX = 5;
+
+/**
+ * Sends the mail that is due to a person whose grant has ended. It is claimed first: one
+ * conditional write moves `followUp.dueAt` past the time that sending takes, so that of all
+ * instances that found it due one sends it. A claimer that dies leaves it due again, so a mail is
+ * sent twice only if its sender died, or the mail server's answer got lost, after it was taken.
+ * Whatever ends the lapse (a new grant, a disconnect) refuses the claim, and with it the mail.
+ */
+export async function notify(user: User, services: NoticeServices): Promise<void> {
+  const { users, links, clock, log } = services;
+  const { generation } = user.grant;
+  const number = sentTo(user);
+  if (number >= NOTICE_AFTER_MS.length) {
+    await users.update(user, { followUp: withoutDue(user.followUp) });
+    return;
+  }
+  const claimedUntil = later(clock.now(), CLAIM_MS);
+  const claim = { followUp: { ...user.followUp, dueAt: claimedUntil } };
+  if ((await users.update(user, claim)) === "refused") return;
+  // An instance that slept on the answer must not send what may be somebody else's by now.
+  if (later(clock.now(), SEND_MS_MAX) >= claimedUntil) return;
+
+  const outcome = await services.sendNotice({
+    userId: user.id,
+    generation,
+    number,
+    isLast: number === NOTICE_AFTER_MS.length - 1,
+    emailAddress: user.emailAddress,
+    reason: user.statusReason,
+    reauthorizeUrl: links.to(user),
+  });
+  report(log, outcome, { userId: user.id, generation, number });
+  await note(user, claimedUntil, outcome, services);
+}
+
+/** Mails that the person has had about the end of the present grant. */
+function sentTo({ grant, followUp: { notices } }: User): number {
+  return notices?.generation === grant.generation ? notices.sent : 0;
+}
+
+async function note(
+  claimed: User,
+  claimedUntil: Date,
+  outcome: NoticeOutcome,
+  services: NoticeServices,
+): Promise<void> {
+  const { users, log } = services;
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    const user = await users.find(claimed.id);
+    if (user === undefined || !isSameStep(user, claimed)) return;
+    // What was sent is sent, whoever has it in hand by now; a failure is the claimer's to note.
+    const isOurs = user.followUp.dueAt?.getTime() === claimedUntil.getTime();
+    if (outcome.kind !== "sent" && !isOurs) return;
+    const followUp = afterwards(user, outcome, services);
+    if ((await users.update(user, { followUp })) === "written") return;
+  }
+  log.warn("notice_not_noted", "a mail to a person may be sent again", { userId: claimed.id });
+}
+
+/** Nothing that matters to this mail has happened since it was claimed. */
+function isSameStep(user: User, claimed: User): boolean {
+  return (
+    user.status === claimed.status &&
+    user.grant.generation === claimed.grant.generation &&
+    sentTo(user) === sentTo(claimed)
+  );
+}
+
+function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices): FollowUp {
+  const { clock, random, log } = services;
+  const { failures } = user.followUp;
+  switch (outcome.kind) {
+    case "sent": {
+      const sent = sentTo(user) + 1;
+      const notices = { generation: user.grant.generation, sent };
+      const followUp = { ...withoutDue(user.followUp), notices, failures: 0 };
+      const waitMs = NOTICE_AFTER_MS[sent];
+      return waitMs === undefined ? followUp : { ...followUp, dueAt: later(clock.now(), waitMs) };
+    }
+    case "refused":
+      return withoutDue(user.followUp);
+    case "failed":
+    case "misconfigured": {
+      if (failures + 1 >= TRIES_MAX) {
+        log.error("notice_given_up", "a mail to a person could not be sent for days", {
+          userId: user.id,
+        });
+        return withoutDue(user.followUp);
+      }
+      const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
+      const dueAt = later(clock.now(), jittered(waitMs, random));
+      return { ...user.followUp, dueAt, failures: failures + 1 };
+    }
+  }
+}
+
+function withoutDue({ dueAt: _, ...followUp }: FollowUp): FollowUp {
+  return followUp;
+}
+
+function report(
+  log: Log,
+  outcome: NoticeOutcome,
+  fields: { userId: UserId; generation: number; number: number },
+): void {
+  switch (outcome.kind) {
+    case "sent":
+      return log.info("notice_sent", "a person was told by mail that access has ended", fields);
+    case "refused":
+      return log.warn("notice_refused", "a person's address takes no mail; no more is sent", {
+        ...fields,
+        reason: outcome.reason,
+      });
+    case "failed":
+      return log.warn("notice_failed", "a mail to a person is sent again later", {
+        ...fields,
+        reason: outcome.reason,
+      });
+    case "misconfigured":
+      return log.alert("notice_misconfigured", "the mail server refuses our set-up", {
+        ...fields,
+        reason: outcome.reason,
+      });
+    default:
+      outcome satisfies never;
+  }
+}

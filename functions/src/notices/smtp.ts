@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import type { Transporter } from "nodemailer";
+import { type Clock, later } from "../clock.ts";
+import { type Config, isLoopback } from "../config.ts";
+import { noticeMail } from "./mail.ts";
+import { type NoticeOutcome, SEND_MS_MAX, type SendNotice } from "./series.ts";
+
+const CONNECT_MS_MAX = 10_000;
+/** How long a mail server is left alone that cannot be reached or does not accept our set-up. */
+const REST_MS = 60_000;
+
+/**
+ * Sends mail through the server of `NOTICE_SMTP_URL`, one connection each. Off loopback nothing is
+ * said before TLS is established (RFC 3207, RFC 8314) with a certificate that this machine trusts.
+ * After a failure that every mail would share, the server is left alone for a minute, within this
+ * instance: what follows fails at once.
+ */
+export function smtpNotices(
+  { smtpUrl, from }: NonNullable<Config["notices"]>,
+  app: Config["app"],
+  clock: Clock,
+): SendNotice {
+  const sender = parseSender(from);
+  const domain = sender.address.slice(sender.address.lastIndexOf("@") + 1);
+  let opened: Promise<Transporter> | undefined;
+  let restUntil: Date | undefined;
+
+  return async (notice) => {
+    if (restUntil !== undefined && restUntil > clock.now()) {
+      return { kind: "failed", reason: "server_resting" };
+    }
+    try {
+      opened ??= open(smtpUrl);
+      const transport = await opened;
+      await transport.sendMail({
+        ...noticeMail(notice, app, domain),
+        from: sender,
+        to: { name: "", address: notice.emailAddress },
+        ...(app.supportEmail !== undefined && { replyTo: app.supportEmail }),
+        date: clock.now(),
+        // RFC 3834 §5: nobody's absence is told to us.
+        headers: { "Auto-Submitted": "auto-generated" },
+        xMailer: false,
+        disableFileAccess: true,
+        disableUrlAccess: true,
+        signal: AbortSignal.timeout(SEND_MS_MAX),
+      });
+      return { kind: "sent" };
+    } catch (error) {
+      const { isShared, ...outcome } = classify(error);
+      if (isShared) restUntil = later(clock.now(), REST_MS);
+      return outcome;
+    }
+  };
+}
+
+/** Loaded with the first mail: most instances never send one. */
+async function open(smtpUrl: string): Promise<Transporter> {
+  const { createTransport } = await import("nodemailer");
+  const { protocol, hostname, port, username, password } = new URL(smtpUrl);
+  const secure = protocol === "smtps:";
+  return createTransport({
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (secure ? 465 : 587) : Number(port),
+    secure,
+    requireTLS: !secure && !isLoopback(hostname),
+    ...(username !== "" && {
+      auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
+    }),
+    connectionTimeout: CONNECT_MS_MAX,
+    greetingTimeout: CONNECT_MS_MAX,
+    dnsTimeout: CONNECT_MS_MAX,
+    socketTimeout: SEND_MS_MAX,
+    logger: false,
+    debug: false,
+  });
+}
+
+/** `NOTICE_FROM`: read here, because a comma in the name would make two senders of it. */
+function parseSender(from: string): { name: string; address: string } {
+  const [, name = "", address = from] = /^([^<>]*)<([^<>]+)>$/.exec(from) ?? [];
+  assert(address.includes("@"), "the configuration has an address to send from");
+  return { name: name.trim().replace(/^"(.*)"$/, "$1"), address };
+}
+
+/** As nodemailer tells of a failure: its own code, the system's, and the server's reply. */
+interface SmtpFailure {
+  code?: unknown;
+  originalCode?: unknown;
+  responseCode?: unknown;
+  response?: unknown;
+  command?: unknown;
+}
+
+const MISCONFIGURED = new Set<unknown>(["ENOAUTH", "ECONFIG", "EREQUIRETLS"]);
+/** What Node says of a certificate that it does not trust, or of a peer that speaks no TLS. */
+const UNTRUSTED = /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ENOTFOUND$)/;
+/**
+ * RFC 3463 §3: about the sender's address, about the message, or about policy (a relay that does
+ * not know us). What is about the recipient begins with 5.1 or 5.2, or says nothing.
+ */
+const OURS = /^5\.(1\.[78]|[67]\.)/;
+
+function classify(error: unknown): NoticeOutcome & { isShared: boolean } {
+  const { code, originalCode, responseCode, response, command } = error as SmtpFailure;
+  const [, enhanced = ""] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(String(response)) ?? [];
+  const reason = [originalCode ?? code, responseCode, enhanced]
+    .filter((part) => typeof part === "number" || /^[\w.]{1,40}$/.test(String(part ?? "")))
+    .join(" ");
+  const isOfOne = command === "RCPT TO" || command === "DATA";
+  if (typeof responseCode === "number") {
+    const isPermanent = responseCode >= 500 && responseCode !== 503;
+    if (!isPermanent) return { kind: "failed", reason, isShared: !isOfOne || responseCode === 421 };
+    const isRecipient = command === "RCPT TO" ? !OURS.test(enhanced) : /^5\.[12]\./.test(enhanced);
+    return isOfOne && isRecipient && !OURS.test(enhanced)
+      ? { kind: "refused", reason, isShared: false }
+      : { kind: "misconfigured", reason, isShared: true };
+  }
+  const isOurs = MISCONFIGURED.has(code) || UNTRUSTED.test(String(originalCode));
+  return { kind: isOurs ? "misconfigured" : "failed", reason, isShared: true };
+}
