@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
 import type { AccountTruth } from "../gmail-emulator/truth.ts";
+import { type MailSink, linkIn } from "../support/mail-sink.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import type { Scenario } from "../support/scenario.ts";
 
@@ -21,7 +22,7 @@ const DAY_MS = 24 * HOUR_MS;
  * The life of one connected mailbox. Every step compares what the receiver published and stored
  * with the emulator's own record of what happened: the receiver is never asked about itself.
  */
-export function mailboxStory(): Step[] {
+export function mailboxStory({ mails }: Pick<MailSink, "mails">): Step[] {
   const browser = openBrowser();
   let link = "";
 
@@ -114,10 +115,13 @@ export function mailboxStory(): Step[] {
         const announced = announcements(scenario);
         assert.equal(announced.length, 1, "mailbox.reauthorization_required is published once");
         assert.equal(changesOf(scenario).length, before, "the mail cannot be read, so it waits");
-        link = String(announced[0]?.json["reauthorizeUrl"]);
+        assert.equal(await scenario.runSchedule("mailboxReconciliation"), 204, "it runs through");
+        const [mail] = mails;
+        assert.deepEqual(mail?.to, [ADA], "one mail goes out, to her alone");
         return [
           "The user document says reauthorization_required (invalid_grant), tokens removed.",
           "Published mailbox.reauthorization_required, once, with a link for her.",
+          `Within the minute she has a mail: “${mail.mail.subject}”.`,
         ];
       },
     },
@@ -141,12 +145,20 @@ export function mailboxStory(): Step[] {
         }
         assert.equal(emulator.countCalls("*"), 0, "not one call to Google is made");
         assert.equal(announcements(scenario).length, 1, "and nothing is announced again");
-        assert.deepEqual(scenario.stored(ADA), before, "the user document has not been touched");
-        return ["No watch renewed, no token refreshed, no history read: 0 calls to Google."];
+        const { revision, followUp } = scenario.stored(ADA);
+        const untouched = { ...scenario.stored(ADA), followUp: before.followUp };
+        assert.deepEqual(untouched, { ...before, revision }, "only the mail is noted");
+        assert.equal(followUp.notices?.sent, 2, "on the third day she is reminded");
+        const last = mails.at(-1);
+        link = last === undefined ? "" : linkIn(last);
+        return [
+          "No watch renewed, no token refreshed, no history read: 0 calls to Google.",
+          "On the third day she is reminded by mail, once.",
+        ];
       },
     },
     {
-      does: "Ada follows the link of the event and allows access again.",
+      does: "Ada follows the link of the reminder and allows access again.",
       async run(scenario) {
         const before = changesOf(scenario).length;
         const missed = missedSince(scenario, before);

@@ -1,3 +1,4 @@
+import { startMailSink } from "../support/mail-sink.ts";
 import { startScenario } from "../support/scenario.ts";
 import { mailboxStory } from "./demo-story.ts";
 import { tellStory } from "./tell-story.ts";
@@ -5,6 +6,9 @@ import { tellStory } from "./tell-story.ts";
 console.log(
   "The receiver, served on this machine against an emulated Google. Time is set forward.",
 );
-const scenario = await startScenario();
-process.exitCode = await tellStory(mailboxStory(), scenario, console.log);
+const sink = await startMailSink();
+const env = { NOTICE_SMTP_URL: sink.url, NOTICE_FROM: "Local receiver <mail@localhost>" };
+const scenario = await startScenario({ env });
+process.exitCode = await tellStory(mailboxStory(sink), scenario, console.log);
 await scenario.close();
+await sink.close();

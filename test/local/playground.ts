@@ -3,6 +3,7 @@ import { Server } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
+import { linkIn, startMailSink } from "../support/mail-sink.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { liveFeed } from "./live-feed.ts";
@@ -46,11 +47,21 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     const { "ce-id": id, "ce-type": type, "ce-time": time } = attributes;
     feed.tell("published", { id, type, time, data: json });
   };
+  const sink = await startMailSink();
+  sink.onMail = (sunk) => {
+    const { to, mail } = sunk;
+    const at = clock.now().toISOString();
+    feed.tell("mail", { at, to, subject: mail.subject, text: mail.text, link: linkIn(sunk) });
+  };
   const stack = await startLocalStack({
     users,
     publish: topic.publish,
     clock,
-    env: IMPATIENT,
+    env: {
+      ...IMPATIENT,
+      NOTICE_SMTP_URL: sink.url,
+      NOTICE_FROM: "Local receiver <mail@localhost>",
+    },
     port: await freePort(options.connectPort),
     onLog: (line) => {
       const record: unknown = JSON.parse(line);
@@ -86,6 +97,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       server.close();
       if (server instanceof Server) server.closeAllConnections();
       await stack.close();
+      await sink.close();
     },
   };
 }

@@ -9,7 +9,8 @@ The receiver runs on this machine, against an emulated Google. Open
 
 1. Connect ada@example.com; Google's consent page opens in a new tab.
 2. Deliver a mail and watch the change arrive. Then change her password and deliver another.
-3. Open the link in the re-authorization event and allow access: what was missed arrives.
+3. Open the link in the re-authorization event, or in the mail to her, and allow access: what was
+   missed arrives.
 
 Ctrl-C ends it.`);
 

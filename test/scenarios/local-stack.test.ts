@@ -7,6 +7,7 @@ import { mailboxStory } from "../local/demo-story.ts";
 import { type Playground, startPlayground } from "../local/playground.ts";
 import { tellStory } from "../local/tell-story.ts";
 import { openBrowser } from "../support/browser.ts";
+import { startMailSink } from "../support/mail-sink.ts";
 import { startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -101,6 +102,24 @@ describe("the local page", () => {
     await live.seen("published", ({ id }) => String(id).endsWith("/connected/2"));
   });
 
+  it("shows the mail to a person who is flagged, with a link that restores access", async () => {
+    await connect();
+    await post("emulator/change-password", { account: ADA });
+    await post("emulator/deliver", { account: ADA });
+    await live.seen("published", isOfType("mailbox.reauthorization_required"));
+    const reconcile = async () => {
+      await post("schedules/mailboxReconciliation");
+      return live.text();
+    };
+    await expect.poll(reconcile, { timeout: 10_000 }).toContain("event: mail\n");
+    const { to, subject, text, link } = await live.seen("mail");
+    expect({ to, subject }).toEqual({ to: [ADA], subject: expect.stringContaining("again") });
+    expect(text).toContain(link);
+    const browser = openBrowser();
+    await allowAccess(await browser.post(String(link), {}), browser);
+    await live.seen("published", ({ id }) => String(id).endsWith("/connected/2"));
+  });
+
   it("finds mail that Gmail never told of when the reconciliation runs", async () => {
     await connect();
     await post("emulator/lose-notifications");
@@ -175,10 +194,12 @@ describe("npm run demo", () => {
     ["the change of a password ends no token", 5],
     ["Gmail has forgotten what was not read", 8],
   ] as const)("exits with 1 and names the step when %s", async (what, step) => {
-    const scenario = await startScenario();
+    const sink = await startMailSink();
+    const env = { NOTICE_SMTP_URL: sink.url, NOTICE_FROM: "mail@localhost" };
+    const scenario = await startScenario({ env });
     const { emulator, topic } = scenario;
     const lines: string[] = [];
-    const steps = mailboxStory();
+    const steps = mailboxStory(sink);
     switch (what) {
       case "the topic takes nothing":
         topic.failure = new PublishFailure("transient", "publish_failed");
@@ -199,6 +220,7 @@ describe("npm run demo", () => {
     expect(await tellStory(steps, scenario, (line) => lines.push(line))).toBe(1);
     expect(lines.join("\n")).toContain(`Step ${step} did not hold`);
     await scenario.close();
+    await sink.close();
   });
 });
 

@@ -125,6 +125,14 @@ function loseHistory(scene: Scene): void {
 
 const TO_THE_END_OF_A_PAGE = ["history.list", "publish 2", "users.update", "users.find"];
 
+const MAIL = [
+  "users.listDue followUp.dueAt",
+  "users.update",
+  "mail.send",
+  "users.find",
+  "users.update",
+];
+
 const DISCONNECT = [
   "users.find",
   "users.find",
@@ -486,6 +494,7 @@ export const FLOWS: readonly Flow[] = [
       "publish 1",
       "users.find",
       "users.update",
+      ...MAIL,
     ],
     play(scene) {
       keepAway(scene, CALM, 25);
@@ -508,6 +517,7 @@ export const FLOWS: readonly Flow[] = [
       "publish 1",
       "users.find",
       "users.update",
+      ...MAIL,
     ],
     play(scene) {
       const { world, at } = scene;
@@ -519,6 +529,38 @@ export const FLOWS: readonly Flow[] = [
       });
       at(CALM + 1, () => {
         world.outages.changesTopic = false;
+      });
+    },
+  },
+  {
+    name: "a mail that the server did not take at first",
+    from: CALM,
+    upTo: 40,
+    passes: [...MAIL, ...MAIL],
+    play(scene) {
+      const { world, at } = scene;
+      keepAway(scene, CALM, 45);
+      at(CALM, () => {
+        world.outages.mailServer = true;
+        endGrant(scene);
+        arrive(scene, { told: 1 });
+      });
+      at(CALM + 2, () => {
+        world.outages.mailServer = false;
+      });
+    },
+  },
+  {
+    name: "a reminder on the third day",
+    from: 3 * 24 * 60 + CALM,
+    upTo: 3 * 24 * 60 + 60,
+    parameters: { quietMs: 24 * HOUR },
+    passes: MAIL,
+    play(scene) {
+      keepAway(scene, CALM, 3 * 24 * 60 + 65);
+      scene.at(CALM, () => {
+        endGrant(scene);
+        arrive(scene, { told: 1 });
       });
     },
   },

@@ -98,12 +98,13 @@ export function crashPointsOf(effects: readonly string[]): CrashPoint[] {
   );
 }
 
-/** How often each event was published, the ones that were published once left out. */
-export function repeatsOf({ published }: Result): Map<string, number> {
+/** How often each event was published and each mail sent, what came once left out. */
+export function repeatsOf({ published, mails }: Result): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const { attributes } of published) {
-    const id = attributes["ce-id"] ?? "";
-    counts.set(id, (counts.get(id) ?? 0) + 1);
-  }
+  const events = published.map(({ attributes }) => attributes["ce-id"] ?? "");
+  const notices = mails.map(({ notice: { userId, generation, number } }) =>
+    ["mail", userId, generation, number].join("/"),
+  );
+  for (const id of [...events, ...notices]) counts.set(id, (counts.get(id) ?? 0) + 1);
   return new Map([...counts].filter(([, count]) => count > 1));
 }

@@ -27,11 +27,11 @@ export function startIncidents(
   const endings = new Set<() => void>();
 
   /** Poisson's number of times would do no better. */
-  function strike(mean: number, act: (person: Person) => void): void {
-    const times = Math.floor(mean) + (random.chance(mean % 1) ? 1 : 0);
+  function strike(mean: number, act: (person: Person) => void, draws = random): void {
+    const times = Math.floor(mean) + (draws.chance(mean % 1) ? 1 : 0);
     for (let index = 0; index < times; index++) {
-      scheduler.at(random.between(from, upTo), () => {
-        const person = random.some(persons.all);
+      scheduler.at(draws.between(from, upTo), () => {
+        const person = draws.some(persons.all);
         if (person !== undefined && !world.isHealing) act(person);
       });
     }
@@ -129,12 +129,18 @@ export function startIncidents(
   strike(incidents.googleDown, () => outage("google", "google down"));
   strike(incidents.storeDown, () => outage("store", "store down"));
   strike(incidents.changesTopicClosed, () => outage("changesTopic", undefined));
+  const mailDraws = world.random("mail-incidents");
+  strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
 
-  function outage(of: keyof Outages, situation: "google down" | "store down" | undefined): void {
+  function outage(
+    of: keyof Outages,
+    situation: "google down" | "store down" | undefined,
+    draws = random,
+  ): void {
     world.outages[of] = true;
     if (situation !== undefined) count(situation);
     world.trace(() => `outage of ${of}`);
-    last(random.between(MINUTE, 40 * MINUTE), () => {
+    last(draws.between(MINUTE, 40 * MINUTE), () => {
       world.outages[of] = false;
     });
   }

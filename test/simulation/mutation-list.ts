@@ -333,6 +333,49 @@ export const MUTATIONS: readonly Mutation[] = [
     "    followUp,",
   ]),
 
+  // Mail to people.
+  mutation("a mail is sent without being claimed", [
+    "notices/series.ts",
+    '  if ((await users.update(user, claim)) === "refused") return;',
+    "",
+  ]),
+  mutation("a mail is sent although its claim was refused", [
+    "notices/series.ts",
+    '  if ((await users.update(user, claim)) === "refused") return;',
+    "  await users.update(user, claim);",
+  ]),
+  {
+    focus: "grants",
+    ...mutation("an instance that slept on its claim sends all the same", [
+      "notices/series.ts",
+      "  if (later(clock.now(), SEND_MS_MAX) >= claimedUntil) return;\n",
+      "",
+    ]),
+  },
+  mutation("a mail that was sent is not noted", [
+    "notices/series.ts",
+    "      const sent = sentTo(user) + 1;",
+    "      const sent = sentTo(user);",
+  ]),
+  mutation("a mail that was not taken is never sent again", [
+    "notices/series.ts",
+    "      return { ...user.followUp, dueAt, failures: failures + 1 };",
+    "      return { ...withoutDue(user.followUp), failures: failures + 1 };",
+  ]),
+  mutation("a status that is announced owes no mail", [
+    "grant/announcement.ts",
+    "      return notify === undefined ? undefined : clock.now();",
+    "      return undefined;",
+  ]),
+  {
+    focus: "grants",
+    ...mutation("a second announcement brings the next mail forward", [
+      "grant/announcement.ts",
+      "      if (isAnnounced(user)) return user.followUp.dueAt;\n",
+      "",
+    ]),
+  },
+
   // Events.
   mutation("an unreadable record and an expiry share an id", [
     "mailbox/event.ts",

@@ -74,6 +74,7 @@ export interface Parameters {
     googleDown: number;
     storeDown: number;
     changesTopicClosed: number;
+    mailServerDown: number;
   };
 }
 
@@ -117,6 +118,7 @@ export const NO_INCIDENTS: Parameters["incidents"] = {
   googleDown: 0,
   storeDown: 0,
   changesTopicClosed: 0,
+  mailServerDown: 0,
 };
 
 /** More than may be flagged within ten minutes. */
@@ -300,6 +302,7 @@ function reconciled(
       googleDown: rate(2),
       storeDown: rate(2),
       changesTopicClosed: rate(1.5),
+      mailServerDown: rate(1.5),
     },
   };
 }

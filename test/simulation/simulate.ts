@@ -15,6 +15,8 @@ import { CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts
 import { startIncidents } from "./incidents.ts";
 import { createSimulatedLog } from "./log-counts.ts";
 import { startMail } from "./mail.ts";
+import { type SimulatedMailServer, createSimulatedMailServer } from "./mail-server.ts";
+import { createNoticeChecks } from "./notice-checks.ts";
 import { NO_RATES, type Parameters, deriveParameters } from "./parameters.ts";
 import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
@@ -38,6 +40,8 @@ export interface Result {
   /** What is stored, and what subscribers have heard, at the end. */
   users: readonly User[];
   published: readonly PubsubCloudEvent[];
+  /** The mails that were taken by the mail server. */
+  mails: SimulatedMailServer["mails"];
 }
 
 /** The parts of a run, for whoever directs what happens in it. */
@@ -98,7 +102,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     random,
     count: counters.count,
     rates: isReconciled ? parameters.rates : NO_RATES,
-    outages: { google: false, store: false, changesTopic: false },
+    outages: { google: false, store: false, changesTopic: false, mailServer: false },
     isHealing: false,
     ...(options.plan !== undefined && { plan: options.plan }),
     trace(line) {
@@ -118,6 +122,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const logged: unknown[] = [];
   const store = createSimulatedStore(world, options.openUsers?.(scheduler));
   const topic = createSimulatedTopic(world);
+  const mailServer = createSimulatedMailServer(world);
   const pubsub = createSimulatedPubsub(world, () => fleet.invoke);
   const redirectUri = `${PUBLIC_URL}/callback`;
   const google = createSimulatedGoogle(world, endpoints, { redirectUri, publish: pubsub.accept });
@@ -130,6 +135,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       gmail: google.gmailFor(instance, effect, clock),
       oauth: google.oauthFor(instance, effect, clock),
       verifyIdToken: google.verifyIdTokenFor(effect),
+      sendNotice: mailServer.sendFor(effect),
       clock,
       random: random("product").next,
       randomBytes: (size) => bytesOf(random("product-bytes").next, size),
@@ -140,6 +146,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const checks: Checks = createChecks(world, google);
   const persons = createPersons(world, { fleet, google, store, publicUrl: PUBLIC_URL });
   const situations = watchSituations(world, { fleet, store, persons });
+  const notices = createNoticeChecks(world, mailServer);
   const costs = watchCosts();
   pubsub.onAttempt = situations.onAttempt;
   google.onCall = (call) => {
@@ -149,6 +156,12 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   store.onCommit = (commit) => {
     situations.onCommit(commit);
     checks.onCommit(commit);
+    notices.onCommit(commit);
+  };
+  mailServer.onAsked = notices.onAsked;
+  mailServer.onTaken = (notice) => {
+    notices.onTaken(notice);
+    situations.onMail(notice);
   };
   topic.onPublished = (event) => {
     checks.onPublished(event);
@@ -216,6 +229,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     headsAt,
     lastMailAt,
   });
+  notices.checkFinally(store.stored());
   checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
   const { counts } = counters;
   return {
@@ -228,6 +242,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     trace,
     users: store.stored(),
     published,
+    mails: mailServer.mails,
   };
 }
 

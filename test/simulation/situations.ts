@@ -1,4 +1,5 @@
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { Notice } from "../../functions/src/notices/series.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
 import type { Fleet, Instance } from "./fleet.ts";
 import type { Persons } from "./persons.ts";
@@ -8,6 +9,7 @@ import type { World } from "./world.ts";
 export interface Situations {
   onCommit(commit: Commit): void;
   onPublished(event: PubsubCloudEvent): void;
+  onMail(notice: Notice): void;
   onAttempt(notification: Notification, instance: Instance): void;
 }
 
@@ -20,6 +22,7 @@ export function watchSituations(
 ): Situations {
   const { scheduler, count } = world;
   const random = world.random("reactions");
+  const readers = world.random("readers");
   /** Who began the recovery of a mailbox. */
   const recoverers = new Map<string, Instance>();
   const announced = new Set<string>();
@@ -50,6 +53,13 @@ export function watchSituations(
       if (runs.length > 1) count("joined or queued run");
       const user = store.stored().find(({ id }) => id === sub);
       if (user?.sync.recovery !== undefined) count("notified while a recovery is stored");
+    },
+
+    onMail({ userId, reauthorizeUrl }) {
+      const person = persons.all.find(({ sub }) => sub === userId);
+      if (person === undefined || !readers.chance(0.5)) return;
+      const waitMs = readers.between(MINUTE / 4, 5 * 60 * MINUTE);
+      persons.connect(person, scheduler.now() + waitMs, reauthorizeUrl);
     },
 
     onPublished({ attributes, json }) {

@@ -9,6 +9,7 @@ export interface Outages {
   google: boolean;
   store: boolean;
   changesTopic: boolean;
+  mailServer: boolean;
 }
 
 /** What all parts of a simulated run share. */
@@ -41,4 +42,5 @@ export function endFaults(world: World): void {
   world.outages.google = false;
   world.outages.store = false;
   world.outages.changesTopic = false;
+  world.outages.mailServer = false;
 }

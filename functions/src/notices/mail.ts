@@ -53,7 +53,9 @@ export function noticeMail(
         <title>${TEXTS.subject[kind](name)}</title>
         ${viewAction(reauthorizeUrl, body)}
       </head>
-      <body style="margin: 0; padding: 24px 16px; font: 16px/1.5 system-ui, sans-serif">
+      <body
+        style="margin: 0; padding: 24px 16px; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere"
+      >
         <div style="max-width: 34em; margin: 0 auto">
           ${logo}
           <h1 style="font-size: 22px; line-height: 1.25">${TEXTS.title}</h1>

@@ -4,6 +4,7 @@ import { showCalls } from "./calls.js";
 import { showChange } from "./changes.js";
 import { setText } from "./element.js";
 import { showLog, wireLog } from "./log.js";
+import { showMail } from "./mail.js";
 import { showMessages, wireMailbox } from "./mailbox.js";
 import { showStored } from "./stored.js";
 
@@ -33,6 +34,7 @@ function listen() {
     document.getElementById("status").href = status;
   });
   on("published", showChange);
+  on("mail", showMail);
   on("log", showLog);
   on("state", (shown) => {
     state = shown;
