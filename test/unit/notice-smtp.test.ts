@@ -153,6 +153,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     ["desk@app.example", { name: "", address: "desk@app.example" }],
     ["Acme, Desk <desk@app.example>", { name: "Acme, Desk", address: "desk@app.example" }],
     ['"Acme, Desk" <desk@app.example>', { name: "Acme, Desk", address: "desk@app.example" }],
+    ["Acme: a; b <desk@app.example>", { name: "Acme: a; b", address: "desk@app.example" }],
     ["Büro <desk@app.example>", { name: "Büro", address: "desk@app.example" }],
   ])("comes from %s", async (from, expected) => {
     const { url, mails } = await open();

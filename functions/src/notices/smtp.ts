@@ -76,7 +76,7 @@ async function open(smtpUrl: string): Promise<Transporter> {
   });
 }
 
-/** `NOTICE_FROM`: read here, because a comma in the name would make two senders of it. */
+/** `NOTICE_FROM`: read here, because a colon in the name would make a group of it. */
 function parseSender(from: string): { name: string; address: string } {
   const [, name = "", address = from] = /^([^<>]*)<([^<>]+)>$/.exec(from) ?? [];
   assert(address.includes("@"), "the configuration has an address to send from");
