@@ -13,12 +13,14 @@ export function showMail({ at, to, subject, text, link }) {
     element("time", { datetime: at }, new Date(at).toLocaleTimeString()),
     element("br"),
     `to ${to.join(", ")}`,
-    element("details", {}, element("summary", {}, "What it says"), element("pre", {}, text)),
   );
   if (link !== "") {
     const attributes = { class: "button primary", href: link, target: "_blank", rel: "noopener" };
     row.append(element("p", {}, element("a", attributes, "Open the link in this mail")));
   }
+  row.append(
+    element("details", {}, element("summary", {}, "What it says"), element("pre", {}, text)),
+  );
   list.prepend(row);
   none.hidden = true;
 }
