@@ -1,6 +1,7 @@
-// Makes one small folder for each deploy tool under functions/dist: a bundle, its source map and a
-// package.json. The functions-framework keeps its functions in a module-level map, so the copy that
-// we register with has to be the copy that serves: it is the one package that is never bundled.
+// Makes one small folder for each deploy tool under functions/dist, or under the folder that is named:
+// a bundle, its source map and a package.json. The functions-framework keeps its functions in a
+// module-level map, so the copy that we register with has to be the copy that serves: it is the one
+// package that is never bundled.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -8,6 +9,7 @@ import path from "node:path";
 import { build } from "esbuild";
 
 const root = path.resolve(fileURLToPath(import.meta.url), "../..");
+const dist = path.resolve(process.argv[2] ?? path.join(root, "functions/dist"));
 const { version, dependencies } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
 
 const TOOLS = {
@@ -26,7 +28,7 @@ const REQUIRE_SHIM = [
 ].join("\n");
 
 for (const [tool, { external, named }] of Object.entries(TOOLS)) {
-  const folder = path.join(root, "functions/dist", tool);
+  const folder = path.join(dist, tool);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const { metafile } = await build({
@@ -64,5 +66,5 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   };
   await writeFile(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   const { bytes } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint);
-  console.log(`functions/dist/${tool}: ${(bytes / 1e6).toFixed(1)} MB`);
+  console.log(`${path.relative(root, folder)}: ${(bytes / 1e6).toFixed(1)} MB`);
 }

@@ -4,8 +4,8 @@ import type { Loggable } from "./log.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 
 /**
- * Everything that can be set, read once. All of it comes from environment variables; an empty one
- * counts as not set.
+ * Everything that can be set, read once. All of it comes from environment variables. An empty one
+ * counts as not set, and so does `none`: a secret of Secret Manager cannot be empty.
  *
  * | variable                     | default          | what it says                               |
  * | ---------------------------- | ---------------- | ------------------------------------------ |
@@ -108,16 +108,21 @@ export class ConfigError extends Error implements Loggable {
 }
 
 /** Reads the configuration. Throws one {@link ConfigError} that names every problem. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const read = Variables.safeParse(
-    Object.fromEntries(Object.keys(Variables.shape).map((name) => [name, env[name] || undefined])),
+export function readConfig(from: Readonly<Record<string, string | undefined>>): Config {
+  const env = Object.fromEntries(
+    Object.keys(Variables.shape).map((name) => [name, isNothing(from[name]) ? undefined : from[name]]),
   );
+  const read = Variables.safeParse(env);
   const problems = [
     ...(read.error?.issues ?? []).map(({ path, message }) => `${path.join(".")} ${message}`),
     ...findContradictions(env),
   ];
   if (read.data === undefined || problems.length > 0) throw new ConfigError(problems);
   return arrange(read.data);
+}
+
+function isNothing(value: string | undefined): boolean {
+  return value === "" || value === "none";
 }
 
 const HOUR_MS = 3_600_000;

@@ -152,11 +152,12 @@ describe("a configuration", () => {
     });
   });
 
-  it("takes an empty variable for one that is not set", () => {
-    const empty = Object.fromEntries(
-      Object.keys(full).map((name) => [name, name in required ? undefined : ""]),
-    );
-    expect(readConfig({ ...empty, ...required })).toEqual(readConfig(required));
+  it.each(["", "none"])("takes a variable that is %j for one that is not set", (nothing) => {
+    const unset = Object.fromEntries(Object.keys(full).map((name) => [name, nothing]));
+    expect(readConfig({ ...unset, ...required })).toEqual(readConfig(required));
+    expect(errorOf(unset).problems).toHaveLength(Object.keys(required).length);
+    const half = { ...unset, ...required, NOTICE_FROM: "sync@example.com" };
+    expect(errorOf(half).problems).toEqual(["NOTICE_SMTP_URL is not set, NOTICE_FROM is"]);
   });
 
   it.each([

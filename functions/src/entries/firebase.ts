@@ -1,38 +1,114 @@
-/** The bundle that `firebase deploy` uploads and the Functions emulator runs: the same handlers. */
+/**
+ * The bundle that `firebase deploy` uploads and the Functions emulator runs: the same handlers.
+ *
+ * What has to be set is declared as parameters, so that the CLI asks for what is missing and keeps
+ * the answers in `infra/.env.PROJECT`. They are never read here: they reach the functions as
+ * environment variables, where `config.ts` reads them on first use.
+ */
+import { defineSecret, defineString, expr, projectID } from "firebase-functions/params";
 import { type HttpsOptions, onRequest } from "firebase-functions/v2/https";
+import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
 import { serve } from "../http.ts";
-import { readTraceparent } from "./traceparent.ts";
 import { getReceiver } from "../services.ts";
+import settings from "./functions.json" with { type: "json" };
+import { readTraceparent } from "./traceparent.ts";
 
 /** The topic of `GMAIL_TOPIC`: the CLI needs its short name before any configuration is read. */
 const GMAIL_TOPIC_ID = "gmail-notifications";
 
-const pages: HttpsOptions = { invoker: "public", concurrency: 20, timeoutSeconds: 120 };
+const region = defineString("REGION", {
+  default: "us-central1",
+  description: "The region of the functions.",
+});
+defineString("PUBLIC_URL", {
+  default: expr`https://${region}-${projectID}.cloudfunctions.net/connect`,
+  description: "Where people reach `connect`: this, or your own domain in front of it.",
+});
+defineString("OAUTH_CLIENT_ID", {
+  description: "Of an OAuth client of this project, with PUBLIC_URL/callback as redirect URI.",
+});
+defineString("GMAIL_TOPIC", {
+  default: expr`projects/${projectID}/topics/${GMAIL_TOPIC_ID}`,
+  description: "Where Gmail publishes its notifications. The function listens to no other topic.",
+});
+defineString("CHANGES_TOPIC", {
+  default: "mailbox-changes",
+  description: "Where changes are published.",
+});
+
+const SECRETS = {
+  OAUTH_CLIENT_SECRET: defineSecret("OAUTH_CLIENT_SECRET", {
+    description: "The secret of the OAuth client.",
+  }),
+  TOKEN_KEYS: defineSecret("TOKEN_KEYS", {
+    description: 'The key ring: {"primary":"a","keys":{"a":"<`openssl rand -base64 32`>"}}.',
+  }),
+  RETURN_TO_SECRET: defineSecret("RETURN_TO_SECRET", {
+    description: "32 characters or more, shared with the application at RETURN_TO_ORIGINS; or none.",
+  }),
+  NOTICE_SMTP_URL: defineSecret("NOTICE_SMTP_URL", {
+    description: "smtps://USER:PASSWORD@HOST of the mail server for notices to people; or none.",
+  }),
+};
+
+// All that the five functions do in the project. The CLI makes one service account with these, lets
+// it read the secrets, and runs the functions as it. Eventarc and Cloud Scheduler call as it too.
+requiresRole("roles/datastore.user");
+requiresRole("roles/pubsub.publisher");
+requiresRole("roles/run.invoker");
+
+/** What `functions.json` says of a function, in the words of the CLI. */
+function optionsOf(name: keyof typeof settings) {
+  const { memoryMiB, cpu, concurrency, minInstances, maxInstances, timeoutSeconds } =
+    settings[name];
+  const secrets = settings[name].secrets as (keyof typeof SECRETS)[];
+  return {
+    region,
+    memory: (memoryMiB < 1024 ? `${memoryMiB}MiB` : `${memoryMiB / 1024}GiB`) as MemoryOption,
+    cpu,
+    concurrency,
+    minInstances,
+    maxInstances,
+    timeoutSeconds,
+    secrets: secrets.map((secret) => SECRETS[secret]),
+    ingressSettings: settings[name].public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
+  } satisfies HttpsOptions;
+}
+
+function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
+  const { schedule, retryCount } = settings[name];
+  return { ...optionsOf(name), schedule, retryCount, timeZone: "Etc/UTC" };
+}
 
 export const gmailNotification = onMessagePublished(
-  { topic: GMAIL_TOPIC_ID, retry: true, concurrency: 20, timeoutSeconds: 180 },
+  {
+    ...optionsOf("gmailNotification"),
+    topic: GMAIL_TOPIC_ID,
+    retry: settings.gmailNotification.retry,
+  },
   async ({ data, ...event }) => {
     const receiver = await getReceiver();
     await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
   },
 );
 
-export const watchRenewal = onSchedule(
-  { schedule: "every 10 minutes", timeoutSeconds: 540 },
-  async () => (await getReceiver()).watchRenewal(),
+export const watchRenewal = onSchedule(scheduleOf("watchRenewal"), async () =>
+  (await getReceiver()).watchRenewal(),
 );
 
-export const mailboxReconciliation = onSchedule(
-  { schedule: "every 1 minutes", timeoutSeconds: 180 },
-  async () => (await getReceiver()).mailboxReconciliation(),
+export const mailboxReconciliation = onSchedule(scheduleOf("mailboxReconciliation"), async () =>
+  (await getReceiver()).mailboxReconciliation(),
 );
 
-export const connect = onRequest(pages, (request, response) =>
-  serve(request, response, getReceiver, (receiver) => receiver.connect),
+export const connect = onRequest(
+  { ...optionsOf("connect"), invoker: "public" },
+  (request, response) => serve(request, response, getReceiver, (receiver) => receiver.connect),
 );
 
-export const securityEvent = onRequest(pages, (request, response) =>
-  serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
+export const securityEvent = onRequest(
+  { ...optionsOf("securityEvent"), invoker: "public" },
+  (request, response) =>
+    serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
 );
