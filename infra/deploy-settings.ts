@@ -1,11 +1,14 @@
 /**
- * What `deploy.sh` has to know and a shell cannot read: `tsx infra/deploy-settings.ts COMMAND ...`.
+ * What `deploy.sh` has to know and a shell cannot read: `tsx infra/deploy-settings.ts PROJECT REGION
+ * [ENV_FILE]`. A region that is empty is the one of the file. Prints lines of columns:
  *
- * - `functions` prints the table of `functions.json`, a line for each function.
- * - `fields` prints what `firestore.indexes.json` says, a line for each field.
- * - `environment PROJECT REGION KMS_KEY [ENV_FILE]` prints the environment of the functions as YAML
- *   (of which JSON is a part). Checks it first, as the functions would: every problem is named, and
- *   the exit status is 1.
+ * - `function|NAME|...` for each function of `functions.json`,
+ * - `field|GROUP|...` for each field of `firestore.indexes.json`,
+ * - `setting|NAME|VALUE` for each variable of the functions' environment,
+ * - `environment|JSON` for all of them (JSON is YAML too, which is what gcloud wants).
+ *
+ * The settings are checked first, as the functions would: every problem is named, and the exit
+ * status is 1.
  */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
@@ -15,6 +18,7 @@ import firestore from "./firestore.indexes.json" with { type: "json" };
 
 interface FunctionSettings {
   trigger: string;
+  retry?: boolean;
   schedule?: string;
   retryCount?: number;
   public: boolean;
@@ -34,10 +38,13 @@ interface FieldOverride {
   indexes: { order?: string; arrayConfig?: string; queryScope: string }[];
 }
 
-/** Between the columns; in none of the values. */
+/** Between the columns; in none of them but the last. */
 const SEPARATOR = "|";
 
 const SECRETS = [...new Set(Object.values(settings).flatMap(({ secrets }) => secrets))];
+
+/** In its project and region. */
+const KMS_KEY = "keyRings/gmail-push-receiver/cryptoKeys/token-keys";
 
 class Refused extends Error {}
 
@@ -49,29 +56,24 @@ try {
   process.exitCode = 1;
 }
 
-function print([command, ...args]: string[]): string {
-  switch (command) {
-    case "functions":
-      return lines(Object.entries(settings).map(([name, its]) => functionColumns(name, its)));
-    case "fields":
-      return lines((firestore.fieldOverrides as FieldOverride[]).map(fieldColumns));
-    case "environment":
-      return `${JSON.stringify(readEnvironment(args), null, 2)}\n`;
-    default:
-      throw new Refused("functions, fields or environment?");
-  }
-}
-
-function lines(rows: (string | number | boolean)[][]): string {
+function print(args: string[]): string {
+  const environment = readEnvironment(args);
+  const rows = [
+    ...Object.entries(settings).map(([name, its]) => ["function", ...functionColumns(name, its)]),
+    ...(firestore.fieldOverrides as FieldOverride[]).map((its) => ["field", ...fieldColumns(its)]),
+    ...Object.entries(environment).map(([name, value]) => ["setting", name, value]),
+    ["environment", JSON.stringify(environment)],
+  ];
   return rows.map((row) => `${row.join(SEPARATOR)}\n`).join("");
 }
 
 function functionColumns(name: string, its: FunctionSettings): (string | number | boolean)[] {
-  const { trigger, schedule = "", retryCount = 0, timeoutSeconds, memoryMiB, cpu } = its;
+  const { trigger, retry = false, schedule = "", retryCount = 0 } = its;
+  const { timeoutSeconds, memoryMiB, cpu } = its;
   const size = [timeoutSeconds, memoryMiB, cpu, its.concurrency];
   const instances = [its.minInstances, its.maxInstances];
   const secrets = its.secrets.join(" ");
-  return [name, trigger, its.public, ...size, ...instances, schedule, retryCount, secrets];
+  return [name, trigger, retry, its.public, ...size, ...instances, schedule, retryCount, secrets];
 }
 
 /** The indexes of a field as gcloud spells them, a word for each; none when it is exempt. */
@@ -85,24 +87,27 @@ function fieldColumns({ collectionGroup, fieldPath, ttl = false, indexes }: Fiel
   return [collectionGroup, fieldPath, ttl, words.join(" ")];
 }
 
-function readEnvironment([project = "", region = "", kmsKey = "", file]: string[]) {
+function readEnvironment([project = "", wantedRegion = "", file]: string[]) {
   const set = file === undefined ? {} : parseEnv(readFileSync(file, "utf8"));
   const secret = SECRETS.filter((name) => set[name]);
   if (secret.length > 0) {
     throw new Refused(`${secret.join(", ")}: secrets belong in Secret Manager, not in ${file}`);
   }
   if (set["GMAIL_EMULATOR_HOST"]) throw new Refused("GMAIL_EMULATOR_HOST: not in the cloud");
-  const given = Object.entries(set).filter(([name, value]) => name !== "REGION" && value);
-  const environment: Record<string, string | undefined> = {
-    PUBLIC_URL: `https://${region}-${project}.cloudfunctions.net/connect`,
+  const REGION = wantedRegion || set["REGION"] || "us-central1";
+  const environment: Record<string, string> = {
+    PUBLIC_URL: `https://${REGION}-${project}.cloudfunctions.net/connect`,
     CHANGES_TOPIC: "mailbox-changes",
-    TOKEN_KEYS_KMS_KEY: kmsKey,
-    ...Object.fromEntries(given),
+  };
+  for (const [name, value] of Object.entries(set)) if (value) environment[name] = value;
+  Object.assign(environment, {
+    REGION,
+    GOOGLE_CLOUD_PROJECT: project,
     // The function listens to this topic and no other.
     GMAIL_TOPIC: `projects/${project}/topics/gmail-notifications`,
-    GOOGLE_CLOUD_PROJECT: project,
-  };
-  // Secrets are checked by the functions themselves; here they only have to have some form.
+    TOKEN_KEYS_KMS_KEY: `projects/${project}/locations/${REGION}/${KMS_KEY}`,
+  });
+  // The secrets are not known here, so they are taken for good ones.
   readConfig({
     ...environment,
     OAUTH_CLIENT_SECRET: "secret",

@@ -24,6 +24,7 @@ const Ruleset = z.object({
 const [project] = process.argv.slice(2);
 if (project === undefined) throw new Error("which project?");
 const token = (await text(process.stdin)).trim();
+if (token === "") throw new Error("there is no access token on the standard input");
 const content = readFileSync(new URL("firestore.rules", import.meta.url), "utf8");
 const name = `projects/${project}/releases/cloud.firestore`;
 

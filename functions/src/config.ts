@@ -110,7 +110,10 @@ export class ConfigError extends Error implements Loggable {
 /** Reads the configuration. Throws one {@link ConfigError} that names every problem. */
 export function readConfig(from: Readonly<Record<string, string | undefined>>): Config {
   const env = Object.fromEntries(
-    Object.keys(Variables.shape).map((name) => [name, isNothing(from[name]) ? undefined : from[name]]),
+    Object.keys(Variables.shape).map((name) => [
+      name,
+      isNothing(from[name]) ? undefined : from[name],
+    ]),
   );
   const read = Variables.safeParse(env);
   const problems = [

@@ -1,0 +1,422 @@
+#!/usr/bin/env bash
+# Takes an empty Google Cloud project to a running receiver, and a running one to the present code
+# and settings. What is there already is left alone or brought up to date, so that it can be run
+# again at any time, above all after it has stopped. See --help.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'END'
+Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--dry-run]
+
+  --project   the Google Cloud project, which also owns the OAuth client
+  --region    of the functions, the database and the key; REGION of the env file unless said
+  --env-file  settings, without secrets; infra/.env.PROJECT unless said (see infra/.env.example)
+  --dry-run   prints every command, one on a line, as an empty project would need it, and runs none
+              of them; what only the cloud knows stands there as PROJECT_NUMBER or 000000
+
+Needs gcloud (signed in, as an owner of the project), Node 20 or newer, openssl, and `npm ci` done.
+Secrets are asked for at the terminal. Without one, give them their first version beforehand:
+
+  gcloud secrets create OAUTH_CLIENT_SECRET --replication-policy=automatic --project=PROJECT
+  gcloud secrets versions add OAUTH_CLIENT_SECRET --data-file=- --project=PROJECT
+END
+}
+
+GMAIL_TOPIC=gmail-notifications
+DEAD_LETTERS=gmail-notifications-dead-letters
+# Beside one account for each function: who calls the private ones, and who builds.
+EVENT_INVOKER=event-invoker
+SCHEDULE_INVOKER=schedule-invoker
+BUILDER=function-build
+KEY_RING=gmail-push-receiver
+KEY=token-keys
+
+main() {
+  read_options "$@"
+  check_tools
+  read_settings
+  enable_services
+  make_accounts
+  make_topics
+  make_database
+  make_key
+  make_secrets
+  grant_rights
+  deploy_functions
+  keep_dead_letters
+  make_schedules
+  say_what_is_left
+}
+
+read_options() {
+  project='' region='' env_file='' dry_run=false
+  while (($# > 0)); do
+    case $1 in
+      --project | --region | --env-file)
+        (($# > 1)) || refuse "$1 needs a value"
+        case $1 in
+          --project) project=$2 ;;
+          --region) region=$2 ;;
+          --env-file) env_file=$2 ;;
+        esac
+        shift 2
+        ;;
+      --dry-run) dry_run=true && shift ;;
+      --help | -h) usage && exit 0 ;;
+      *) refuse "what is $1? See --help" ;;
+    esac
+  done
+  [[ $project =~ ^[a-z][a-z0-9-]{4,28}[a-z0-9]$ ]] || refuse "--project needs a project id"
+  [[ -n $env_file || ! -f infra/.env.$project ]] || env_file=infra/.env.$project
+  [[ -z $env_file || -r $env_file ]] || refuse "$env_file cannot be read"
+  # gcloud takes the safe answer, instead of asking in the middle.
+  export CLOUDSDK_CORE_DISABLE_PROMPTS=1
+}
+
+check_tools() {
+  local tool tools='node openssl'
+  $dry_run || tools+=' gcloud npm'
+  for tool in $tools; do
+    command -v "$tool" >/dev/null || refuse "$tool is not installed"
+  done
+  [[ -x node_modules/.bin/tsx ]] || refuse "run \`npm ci\` first"
+}
+
+read_settings() {
+  settings=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" \
+    ${env_file:+"$env_file"}) || refuse "mend ${env_file:-what is missing: see infra/.env.example}"
+  functions=$(rows function)
+  fields=$(rows field)
+  region=$(setting REGION)
+  changes_topic=$(setting CHANGES_TOPIC)
+}
+
+rows() { sed -n "s/^$1|//p" <<<"$settings"; }
+
+setting() { rows "setting|$1"; }
+
+enable_services() {
+  step 'Services' 'Is a billing account linked to the project, and are you its owner?'
+  cloud services enable gmail.googleapis.com pubsub.googleapis.com firestore.googleapis.com \
+    firebaserules.googleapis.com cloudfunctions.googleapis.com run.googleapis.com \
+    eventarc.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
+    cloudscheduler.googleapis.com secretmanager.googleapis.com cloudkms.googleapis.com \
+    iam.googleapis.com cloudresourcemanager.googleapis.com
+}
+
+make_accounts() {
+  step 'Service accounts' 'You need the right to create service accounts.'
+  local name
+  while IFS='|' read -r -u 4 name _; do
+    account "$(kebab "$name")" "Gmail push receiver: $name"
+  done 4<<<"$functions"
+  account $EVENT_INVOKER 'Gmail push receiver: delivers notifications'
+  account $SCHEDULE_INVOKER 'Gmail push receiver: runs the schedules'
+  account $BUILDER 'Gmail push receiver: builds the functions'
+}
+
+account() {
+  exists iam service-accounts describe "$(email "$1")" ||
+    cloud iam service-accounts create "$1" --display-name="$2"
+}
+
+make_topics() {
+  step 'Topics' 'If the member is refused: the organization policy iam.allowedPolicyMemberDomains
+has to allow gmail-api-push@system.gserviceaccount.com, Gmail'\''s own account.'
+  topic $GMAIL_TOPIC
+  # A subscriber that comes late can seek back.
+  topic "$changes_topic" --message-retention-duration=7d
+  topic $DEAD_LETTERS
+  exists pubsub subscriptions describe $DEAD_LETTERS ||
+    cloud pubsub subscriptions create $DEAD_LETTERS --topic=$DEAD_LETTERS \
+      --message-retention-duration=7d --expiration-period=never
+  cloud pubsub topics add-iam-policy-binding $GMAIL_TOPIC --role=roles/pubsub.publisher \
+    --member=serviceAccount:gmail-api-push@system.gserviceaccount.com
+}
+
+topic() {
+  exists pubsub topics describe "$1" || cloud pubsub topics create "$@"
+}
+
+make_database() {
+  step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.'
+  exists firestore databases describe '--database=(default)' ||
+    cloud firestore databases create '--database=(default)' --location="$region" \
+      --type=firestore-native --delete-protection
+  local group field ttl indexes index flags
+  while IFS='|' read -r -u 4 group field ttl indexes; do
+    flags=()
+    for index in $indexes; do flags+=("--index=$index"); done
+    ((${#flags[@]} > 0)) || flags=(--disable-indexes)
+    cloud firestore indexes fields update "$field" --collection-group="$group" "${flags[@]}"
+    $ttl || continue
+    cloud firestore fields ttls update "$field" --collection-group="$group" --enable-ttl
+  done 4<<<"$fields"
+  # The token is piped: it stands on no command line.
+  comment 'gcloud auth print-access-token | ...'
+  run node_modules/.bin/tsx infra/firestore-rules.ts "$project" < <(access_token)
+}
+
+access_token() { $dry_run || gcloud auth print-access-token; }
+
+make_key() {
+  step 'Key' 'You need the right to make keys, and to encrypt with them.'
+  exists kms keyrings describe $KEY_RING --location="$region" ||
+    cloud kms keyrings create $KEY_RING --location="$region"
+  exists kms keys describe $KEY --keyring=$KEY_RING --location="$region" ||
+    cloud kms keys create $KEY --keyring=$KEY_RING --location="$region" --purpose=encryption
+}
+
+# The functions get the versions that are the newest now: all instances of a revision hold the same.
+make_secrets() {
+  step 'Secrets' 'Their values are read from the terminal: see --help for another way. To wrap the
+keys you need roles/cloudkms.cryptoKeyEncrypter, which an owner has.'
+  local secret version
+  for secret in $(cut -d'|' -f13 <<<"$functions" | tr ' ' '\n' | sort -u); do
+    exists secrets describe "$secret" ||
+      cloud secrets create "$secret" --replication-policy=automatic
+    version=$(newest_version "$secret" '')
+    if [[ -z $version ]]; then
+      first_version "$secret"
+      version=$(newest_version "$secret" 1)
+    fi
+    printf -v "version_of_$secret" %s "$version"
+  done
+}
+
+newest_version() {
+  ask "$2" secrets versions list "$1" --filter=state=ENABLED --sort-by=~createTime --limit=1 \
+    '--format=value(name.basename())'
+}
+
+first_version() {
+  local value
+  case $1 in
+    TOKEN_KEYS)
+      comment 'a new key ring, wrapped by the key | ... | base64 | ...'
+      value=$(run gcloud kms encrypt --key=$KEY --keyring=$KEY_RING --location="$region" \
+        --plaintext-file=- --ciphertext-file=- --project="$project" < <(new_key_ring) |
+        base64 | tr -d '\n')
+      ;;
+    RETURN_TO_SECRET)
+      comment 'a new random value | ...'
+      value=$(openssl rand -hex 32)
+      ;;
+    NOTICE_SMTP_URL)
+      comment '`none`, or what is typed when NOTICE_FROM is set | ...'
+      value=none
+      [[ $(setting NOTICE_FROM) == '' ]] || value=$(typed "$1")
+      ;;
+    *)
+      comment 'what is typed | ...'
+      value=$(typed "$1")
+      ;;
+  esac
+  cloud secrets versions add "$1" --data-file=- < <(printf %s "$value")
+}
+
+new_key_ring() {
+  local id
+  id=$(date -u +%Y-%m-%d)
+  printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$(openssl rand -base64 32)"
+}
+
+typed() {
+  local value
+  if $dry_run; then return; fi
+  [[ -t 0 ]] || fail "The secret $1 has no version, and there is no terminal to ask at."
+  read -rsp "$1: " value && printf '\n' >&2
+  [[ -n $value ]] || fail "The secret $1 cannot be empty."
+  printf %s "$value"
+}
+
+grant_rights() {
+  step 'Rights' 'New accounts and rights take a minute or two to be known everywhere.'
+  local name member secrets secret
+  while IFS='|' read -r -u 4 name _ _ _ _ _ _ _ _ _ _ _ secrets; do
+    member=serviceAccount:$(email "$(kebab "$name")")
+    project_role "$member" roles/datastore.user
+    cloud pubsub topics add-iam-policy-binding "$changes_topic" --member="$member" \
+      --role=roles/pubsub.publisher
+    cloud kms keys add-iam-policy-binding $KEY --keyring=$KEY_RING --location="$region" \
+      --member="$member" --role=roles/cloudkms.cryptoKeyDecrypter
+    for secret in $secrets; do
+      cloud secrets add-iam-policy-binding "$secret" --member="$member" \
+        --role=roles/secretmanager.secretAccessor
+    done
+  done 4<<<"$functions"
+  project_role "serviceAccount:$(email $BUILDER)" roles/cloudbuild.builds.builder
+}
+
+project_role() {
+  # Without a condition, even where other bindings of the project have one.
+  cloud projects add-iam-policy-binding "$project" --member="$1" --role="$2" --condition=None
+}
+
+deploy_functions() {
+  step 'Functions' 'In a new project, Eventarc and new accounts need some minutes: wait, and run again.'
+  run npm run --silent build >&2
+  local environment_file=functions/dist/environment.yaml
+  comment "the settings, into $environment_file"
+  $dry_run || rows environment >$environment_file
+  local name trigger retry public timeout memory cpu concurrency min max secrets secret flags
+  while IFS='|' read -r -u 4 name trigger retry public timeout memory cpu concurrency min max \
+    _ _ secrets; do
+    flags=(--trigger-http)
+    if [[ $trigger == topic ]]; then
+      flags=(--trigger-topic=$GMAIL_TOPIC --trigger-service-account="$(email $EVENT_INVOKER)")
+    fi
+    if $retry; then flags+=(--retry); fi
+    if $public; then
+      flags+=(--allow-unauthenticated --ingress-settings=all)
+    else
+      flags+=(--no-allow-unauthenticated --ingress-settings=internal-only)
+    fi
+    cloud functions deploy "$name" --gen2 --region="$region" --runtime=nodejs24 \
+      --source=functions/dist/gcloud --entry-point="$name" "${flags[@]}" \
+      --timeout="${timeout}s" --memory="${memory}Mi" --cpu="$cpu" --concurrency="$concurrency" \
+      --min-instances="$min" --max-instances="$max" --env-vars-file=$environment_file \
+      --set-secrets="$(pinned "$secrets")" \
+      --run-service-account="$(email "$(kebab "$name")")" \
+      --build-service-account="projects/$project/serviceAccounts/$(email $BUILDER)"
+    case $trigger in
+      topic) may_invoke "$name" $EVENT_INVOKER ;;
+      schedule) may_invoke "$name" $SCHEDULE_INVOKER ;;
+    esac
+  done 4<<<"$functions"
+}
+
+may_invoke() {
+  cloud functions add-invoker-policy-binding "$1" --region="$region" \
+    --member="serviceAccount:$(email "$2")"
+}
+
+# "A B" -> A=A:3,B=B:1
+pinned() {
+  local secret version pins=''
+  for secret in $1; do
+    version=version_of_$secret
+    pins+=${pins:+,}$secret=$secret:${!version}
+  done
+  printf %s "$pins"
+}
+
+# Eventarc made the subscription: it drops after a day what cannot be delivered.
+keep_dead_letters() {
+  step 'Dead letters' 'You need the right to change subscriptions.'
+  local agent trigger subscription
+  agent=serviceAccount:service-$(ask PROJECT_NUMBER projects describe "$project" \
+    '--format=value(projectNumber)')@gcp-sa-pubsub.iam.gserviceaccount.com
+  trigger=$(ask "projects/$project/locations/$region/triggers/gmailnotification-000000" \
+    functions describe gmailNotification --region="$region" '--format=value(eventTrigger.trigger)')
+  subscription=$(ask \
+    "projects/$project/subscriptions/eventarc-$region-gmailnotification-000000-sub-000" \
+    eventarc triggers describe "$trigger" '--format=value(transport.pubsub.subscription)')
+  cloud pubsub topics add-iam-policy-binding $DEAD_LETTERS --member="$agent" \
+    --role=roles/pubsub.publisher
+  cloud pubsub subscriptions add-iam-policy-binding "$subscription" --member="$agent" \
+    --role=roles/pubsub.subscriber
+  # Twenty attempts are more than two hours. A notification is only a hint: nothing is lost then.
+  cloud pubsub subscriptions update "$subscription" --dead-letter-topic=$DEAD_LETTERS \
+    --max-delivery-attempts=20 --min-retry-delay=10s --max-retry-delay=600s \
+    --message-retention-duration=7d --expiration-period=never
+}
+
+make_schedules() {
+  step 'Schedules' 'You need the right to make Cloud Scheduler jobs.'
+  local name trigger timeout schedule retries job uri flags is_there
+  while IFS='|' read -r -u 4 name trigger _ _ timeout _ _ _ _ _ schedule retries _; do
+    [[ $trigger == schedule ]] || continue
+    job=$(kebab "$name")
+    # By its run.app address: to a private function, nothing else counts as internal.
+    uri=$(ask "https://$(lower "$name")-PROJECT_NUMBER.$region.run.app" \
+      functions describe "$name" --region="$region" '--format=value(serviceConfig.uri)')
+    flags=(--location="$region" --schedule="$schedule" --time-zone=Etc/UTC --uri="$uri"
+      --http-method=POST --oidc-service-account-email="$(email $SCHEDULE_INVOKER)"
+      --oidc-token-audience="$uri" --attempt-deadline="${timeout}s"
+      --max-retry-attempts="$retries" --min-backoff=30s)
+    is_there=false
+    if exists scheduler jobs describe "$job" --location="$region"; then is_there=true; fi
+    $is_there || cloud scheduler jobs create http "$job" "${flags[@]}"
+    if $is_there || $dry_run; then cloud scheduler jobs update http "$job" "${flags[@]}"; fi
+  done 4<<<"$functions"
+}
+
+say_what_is_left() {
+  step 'What is left' ''
+  comment "People connect at $(setting PUBLIC_URL)/start"
+  comment "Redirect URI of the OAuth client: $(setting PUBLIC_URL)/callback"
+  comment "Changes arrive on $changes_topic: subscribe to it."
+}
+
+# --- What the steps are made of. ---
+
+email() { printf %s "$1@$project.iam.gserviceaccount.com"; }
+
+kebab() { printf %s "$1" | sed 's/[A-Z]/-&/g' | tr '[:upper:]' '[:lower:]'; }
+
+lower() { printf %s "$1" | tr '[:upper:]' '[:lower:]'; }
+
+# What a failure of what follows may be due to.
+step() {
+  current_step=$1 hint=$2
+  comment "$1"
+}
+
+comment() { printf '# %s\n' "$1" >&3; }
+
+# Runs a gcloud command in the project, for its effect.
+cloud() { run gcloud "$@" --project="$project" >/dev/null; }
+
+# Whether a gcloud command finds something. In a dry run nothing is there.
+exists() {
+  show gcloud "$@" --project="$project"
+  ! $dry_run && gcloud "$@" --project="$project" >/dev/null 2>&1
+}
+
+# What a gcloud command says; in a dry run, what is given first.
+ask() {
+  local instead=$1
+  shift
+  if $dry_run; then
+    show gcloud "$@" --project="$project"
+    printf '%s\n' "$instead"
+  else
+    run gcloud "$@" --project="$project"
+  fi
+}
+
+run() {
+  show "$@"
+  $dry_run || "$@" || fail "It was: $(quoted "$@")"
+}
+
+show() { quoted "$@" >&3; }
+
+quoted() {
+  local word line=''
+  for word; do
+    case $word in
+      *\'*) word=$(printf %q "$word") ;;
+      '' | *[!A-Za-z0-9_@%+=:,./~-]*) word="'$word'" ;;
+    esac
+    line+="${line:+ }$word"
+  done
+  printf '%s\n' "$line"
+}
+
+fail() {
+  printf '\ndeploy.sh stopped at: %s\n%s\n%s\n' "$current_step" "$1" "$hint" >&2
+  printf 'What is done stays done: run the same command again to go on.\n' >&2
+  exit 1
+}
+
+refuse() {
+  printf 'deploy.sh: %s\n' "$1" >&2
+  exit 2
+}
+
+# What is shown goes where the script's own output goes, whatever is captured meanwhile.
+exec 3>&1
+main "$@"

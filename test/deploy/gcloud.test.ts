@@ -1,0 +1,270 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readConfig } from "../../functions/src/config.ts";
+import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "../support/deploy-script.ts";
+import { isHad } from "../support/emulator-source.ts";
+import { findGcloudSdk, tryCommand, tryCommands } from "../support/gcloud-sdk.ts";
+
+const SETTINGS = `
+# The client of this project.
+OAUTH_CLIENT_ID=123-abc.apps.googleusercontent.com
+APP_NAME="Ann's help desk"
+`;
+const ENVIRONMENT_FILE = "functions/dist/environment.yaml";
+
+let folder: string;
+let envFile: string;
+let printed: ReturnType<typeof dryRun>;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "gcloud-test-"));
+  envFile = path.join(folder, ".env");
+  writeFileSync(envFile, SETTINGS);
+  printed = dryRun(envFile);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a dry run of deploy.sh", () => {
+  it("prints the same commands every time", () => {
+    expect(printed).toMatchObject({ status: 0, stderr: "" });
+    expect(printed.commands.length).toBeGreaterThan(100);
+    expect(dryRun(envFile).stdout).toBe(printed.stdout);
+  });
+
+  it("names the region of the option, else of the file, in every place", () => {
+    const elsewhere = path.join(folder, ".env.elsewhere");
+    writeFileSync(elsewhere, `${SETTINGS}REGION=europe-west1\n`);
+    const { stdout } = dryRun(elsewhere);
+    expect(stdout).toContain("--location=europe-west1");
+    expect(stdout).not.toContain("us-central1");
+    expect(dryRun(elsewhere, "--region", "asia-east1").stdout).not.toMatch(/europe|us-central1/);
+  });
+
+  it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
+    const { commands } = printed;
+    const publishers = commands.filter((command) => /binding gmail-notifications /.test(command));
+    expect(publishers).toHaveLength(1);
+    expect(publishers[0]).toContain("serviceAccount:gmail-api-push@system.gserviceaccount.com");
+    expect(commands.filter((command) => /roles\/(editor|owner|viewer)/.test(command))).toEqual([]);
+    const accounts = commands.flatMap(
+      (command) => /--run-service-account=(\S+)/.exec(command)?.[1],
+    );
+    expect(new Set(accounts.filter(Boolean)).size).toBe(5);
+  });
+
+  it.each([
+    ["OAUTH_CLIENT_ID=", "OAUTH_CLIENT_ID is not set"],
+    [`${SETTINGS}PUBLIC_URL=ftp://example.com`, "PUBLIC_URL must be"],
+    [`${SETTINGS}SYNC_PAGES_MAX=0`, "SYNC_PAGES_MAX must be"],
+    [`${SETTINGS}OAUTH_CLIENT_SECRET=x`, "OAUTH_CLIENT_SECRET: secrets belong in Secret Manager"],
+    [`${SETTINGS}GMAIL_EMULATOR_HOST=127.0.0.1:1`, "GMAIL_EMULATOR_HOST: not in the cloud"],
+  ])("stops before anything when the settings are unusable: %j", (settings, problem) => {
+    const file = path.join(folder, ".env.unusable");
+    writeFileSync(file, settings);
+    const { status, stdout, stderr } = dryRun(file);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(problem);
+  });
+});
+
+const sdk = findGcloudSdk();
+
+describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", () => {
+  let commands: string[];
+
+  beforeAll(() => {
+    const environment = path.join(folder, "environment.yaml");
+    writeFileSync(environment, JSON.stringify({ GOOGLE_CLOUD_PROJECT: PROJECT, A: "b" }));
+    commands = printed.commands
+      .filter((command) => command.startsWith("gcloud "))
+      .map((command) => command.replace(ENVIRONMENT_FILE, environment));
+  });
+
+  function verdicts(of: string[]) {
+    if (sdk.kind === "missing") throw new Error(sdk.why);
+    return tryCommands(sdk, of);
+  }
+
+  it("are all taken by gcloud, up to the account that it has not got here", () => {
+    const refused = verdicts(commands).filter(({ end }) => end !== "ok");
+    expect(refused).toEqual([]);
+    expect(commands.length).toBeGreaterThan(100);
+  });
+
+  const BROKEN: [from: RegExp, to: string, complaint: RegExp][] = [
+    [/(functions deploy .*) --gen2/, "$1 --generation=2", /unrecognized arguments/],
+    [/--concurrency=20/, "--concurrency=many", /argument --concurrency/],
+    [/(functions deploy .*)--trigger-http/, "$1--trigger-http --trigger-topic=abc", /At most one/],
+    [/--ingress-settings=internal-only/, "--ingress-settings=private", /Invalid choice/],
+    [/--set-secrets=\S+/, "--set-secrets=OAUTH_CLIENT_SECRET", /argument --set-secrets/],
+    [/environment\.yaml/, "nothing.yaml", /Failed to load YAML/],
+    [/--max-delivery-attempts=20/, "--max-delivery-attempts=1", /max-delivery-attempts/],
+    [/--message-retention-duration=7d/, "--message-retention-duration=week", /retention-duration/],
+    [/--purpose=encryption/, "--purpose=wrapping", /Invalid choice/],
+    [/--index=order=ASCENDING/, "--index=ordering=ASCENDING", /argument --index/],
+    [/(jobs create http .*)--schedule=/, "$1--cron=", /unrecognized arguments|Must be specified/],
+    [/(topics add-iam-policy-binding .*)--role=\S+/, "$1", /argument --role/],
+    [/pubsub topics create/, "pubsub topic create", /Invalid choice/],
+  ];
+
+  it("would be refused if they were wrong", () => {
+    const broken = BROKEN.map(([from, to]) => {
+      const command = commands.find((each) => from.test(each)) ?? "";
+      expect(command, `a command to break with ${from}`).not.toBe("");
+      return command.replace(from, to);
+    });
+    const taken = verdicts(broken).filter(({ end }, index) => !BROKEN[index]?.[2].test(end));
+    expect(taken).toEqual([]);
+  });
+
+  it("meet the same end in a gcloud of their own", () => {
+    const good = commands.find((command) => command.includes("deploy gmailNotification")) ?? "";
+    const bad = good.replace("--retry", "--retries");
+    expect(tryCommand(good)).toBe("ok");
+    expect(tryCommand(bad)).toMatch(/unrecognized arguments/);
+    expect(verdicts([bad]).map(({ end }) => end)).toEqual([tryCommand(bad)]);
+  });
+});
+
+const changes = (calls: string[]) =>
+  calls.filter((call) => /^gcloud .*( create | add |encrypt)/.test(call));
+
+describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
+  let cloud: Cloud;
+  let output: string;
+  let calls: string[];
+  let rules: ReturnType<Cloud["rules"]>;
+
+  beforeAll(async () => {
+    cloud = await emptyCloud(SETTINGS);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    const run = await cloud.deploy();
+    expect(run).toMatchObject({ succeeded: true });
+    output = run.output;
+    calls = await cloud.calls();
+    rules = cloud.rules();
+  }, 120_000);
+  afterAll(() => cloud?.close());
+
+  it("runs what the dry run prints, and nothing else", () => {
+    const listed = "gcloud secrets versions list OAUTH_CLIENT_SECRET";
+    const expected = printed.commands
+      .map((command) => command.replaceAll("'", ""))
+      // A job that was not there is made; there is nothing to bring up to date yet.
+      .filter((command) => !command.startsWith("gcloud scheduler jobs update"))
+      // This secret is there, with a version, which is asked for once.
+      .filter((command) => !/secrets (create|versions add) OAUTH_CLIENT_SECRET/.test(command))
+      .filter((command, index, all) => !(command.startsWith(listed) && all[index - 1] === command))
+      .map((command) =>
+        command.startsWith("node_modules/") ? "gcloud auth print-access-token" : command,
+      );
+    expect(calls).toEqual(expected);
+    expect(output).toContain("Redirect URI of the OAuth client: https://us-central1-demo-proj.");
+  });
+
+  it("gives the functions a configuration that they can use", async () => {
+    const wrapped = await cloud.secret("TOKEN_KEYS");
+    const config = readConfig({
+      ...(await cloud.environment()),
+      TOKEN_KEYS: wrapped,
+      OAUTH_CLIENT_SECRET: await cloud.secret("OAUTH_CLIENT_SECRET"),
+      RETURN_TO_SECRET: await cloud.secret("RETURN_TO_SECRET"),
+      NOTICE_SMTP_URL: await cloud.secret("NOTICE_SMTP_URL"),
+    });
+    const ring = "projects/demo-proj/locations/us-central1/keyRings/gmail-push-receiver";
+    expect(config).toMatchObject({
+      projectId: PROJECT,
+      publicUrl: "https://us-central1-demo-proj.cloudfunctions.net/connect",
+      oauth: {
+        clientId: "123-abc.apps.googleusercontent.com",
+        clientSecret: "GOCSPX-client-secret",
+      },
+      app: { name: "Ann's help desk" },
+      sealing: { kmsKey: `${ring}/cryptoKeys/token-keys` },
+      returnTo: { secret: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    });
+    expect(config).not.toHaveProperty("notices");
+    const [marker, json = ""] = Buffer.from(wrapped, "base64").toString().split(/:(.*)/s);
+    expect(marker).toBe("wrapped");
+    expect(parseKeyRing(json)).toMatchObject({ kind: "key_ring" });
+  });
+
+  it("puts no secret on a command line, into the settings or into what it says", async () => {
+    const wrapped = await cloud.secret("TOKEN_KEYS");
+    const ring = Buffer.from(wrapped, "base64").toString();
+    const secrets = [
+      ACCESS_TOKEN,
+      "GOCSPX-client-secret",
+      wrapped,
+      await cloud.secret("RETURN_TO_SECRET"),
+      ...[...ring.matchAll(/[\w+/]{43}=/g)].map(([text]) => text),
+    ];
+    expect(secrets).toHaveLength(5);
+    const settings = JSON.stringify(await cloud.environment());
+    for (const secret of secrets) {
+      for (const place of [calls.join("\n"), output, settings]) {
+        expect(place).not.toContain(secret);
+      }
+    }
+  });
+
+  it("publishes the rules that deny every client", () => {
+    expect(rules.content).toBe(readFileSync("infra/firestore.rules", "utf8"));
+    expect(rules.requests.map((request) => request.split(" ")[0])).toEqual(["GET", "POST", "POST"]);
+  });
+
+  it("leaves what is there alone when it is run again", async () => {
+    expect(changes(calls).length).toBeGreaterThan(20);
+    const keys = await cloud.secret("TOKEN_KEYS");
+    const again = await cloud.deploy();
+    expect(again).toMatchObject({ succeeded: true });
+    const callsAgain = await cloud.calls();
+    expect(changes(callsAgain)).toEqual([]);
+    expect(callsAgain.filter((call) => call.includes("jobs update http"))).toHaveLength(2);
+    expect(await cloud.secret("TOKEN_KEYS")).toBe(keys);
+    expect(again.output).toContain("firestore.rules: published already");
+    expect(cloud.rules().requests.filter((request) => !request.startsWith("GET "))).toEqual([]);
+  });
+});
+
+describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }, () => {
+  it("stops there, says what to do, and goes on from there when it is run again", async () => {
+    const cloud = await emptyCloud(SETTINGS);
+    const stopped: string[] = [];
+    const run = async (options?: Parameters<Cloud["deploy"]>[0]) => {
+      const { succeeded, output } = await cloud.deploy(options);
+      stopped.push(/stopped at: (.*)/.exec(output)?.[1] ?? "");
+      expect(succeeded).toBe(stopped.at(-1) === "");
+      expect(output.includes("Redirect URI")).toBe(succeeded);
+      return output;
+    };
+    await cloud.refuse("auth print-access-token");
+    await run();
+
+    await cloud.refuse("");
+    const unasked = await run();
+    expect(unasked).toContain("The secret OAUTH_CLIENT_SECRET has no version");
+    await expect(cloud.secret("OAUTH_CLIENT_SECRET")).rejects.toThrow("ENOENT");
+
+    await cloud.refuse("kms encrypt");
+    const typed = await run({
+      typing: { after: "OAUTH_CLIENT_SECRET: ", text: "GOCSPX-by-hand\n" },
+    });
+    expect(typed).not.toContain("GOCSPX");
+    expect(await cloud.secret("OAUTH_CLIENT_SECRET")).toBe("GOCSPX-by-hand");
+    await expect(cloud.secret("TOKEN_KEYS")).rejects.toThrow("ENOENT");
+
+    await cloud.refuse("functions deploy connect");
+    const refused = await run();
+    expect(refused).toContain("It was: gcloud functions deploy connect --gen2");
+    expect(refused).toContain("Eventarc and new accounts need some minutes: wait, and run again");
+    expect((await cloud.calls()).at(-1)).toContain("functions deploy connect");
+
+    await cloud.refuse("");
+    await run();
+    expect(stopped).toEqual(["Firestore", "Secrets", "Secrets", "Functions", ""]);
+    await cloud.close();
+  });
+});

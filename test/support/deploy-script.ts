@@ -1,0 +1,175 @@
+import { spawn, spawnSync } from "node:child_process";
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+export const PROJECT = "demo-proj";
+const RUN_MS_MAX = 60_000;
+
+/** What `infra/deploy.sh --dry-run` prints for these settings, the lines that are comments apart. */
+export function dryRun(envFile: string, ...args: string[]) {
+  const { stdout, stderr, status } = spawnSync(
+    path.join(ROOT, "infra/deploy.sh"),
+    ["--project", PROJECT, "--env-file", envFile, "--dry-run", ...args],
+    { encoding: "utf8", timeout: RUN_MS_MAX },
+  );
+  const lines = stdout.trimEnd().split("\n");
+  return { stdout, stderr, status, commands: lines.filter((line) => !line.startsWith("# ")) };
+}
+
+/** What somebody at a terminal types once they have been asked. */
+export interface Typing {
+  after: string;
+  text: string;
+}
+
+/** A project that `deploy.sh` runs against, as far as the script can tell. */
+export interface Cloud {
+  /**
+   * Runs the script to its end; at a terminal, where this is typed, if anything is to be typed. What
+   * it needs of the network is on loopback.
+   */
+  deploy(options?: { typing: Typing }): Promise<{ succeeded: boolean; output: string }>;
+  /** Every call of gcloud and npm since this was last asked, in order. */
+  calls(): Promise<string[]>;
+  /** From now on, refuse the calls of gcloud that contain this; nothing when it is empty. */
+  refuse(part: string): Promise<void>;
+  giveSecret(name: string, value: string): Promise<void>;
+  secret(name: string): Promise<string>;
+  /** What the functions were given, as it stands in the file. */
+  environment(): Promise<Record<string, string>>;
+  /** Of Firestore: what is published, and the requests that the API got since this was last asked. */
+  rules(): { content: string | undefined; requests: string[] };
+  close(): Promise<void>;
+}
+
+export const ACCESS_TOKEN = "ya29.access-token-of-the-deploying-person";
+
+/** An empty one. The script runs in a copy of this project, with a build that makes nothing. */
+export async function emptyCloud(settings: string): Promise<Cloud> {
+  const folder = await mkdtemp(path.join(tmpdir(), "deploy-"));
+  const project = path.join(folder, "project");
+  const bin = path.join(folder, "bin");
+  const cloud = path.join(folder, "cloud");
+  for (const each of [bin, path.join(cloud, "things"), path.join(cloud, "secrets")]) {
+    await mkdir(each, { recursive: true });
+  }
+  await mkdir(path.join(project, "functions/dist"), { recursive: true });
+  await cp(path.join(ROOT, "infra"), path.join(project, "infra"), { recursive: true });
+  await cp(path.join(ROOT, "functions/src"), path.join(project, "functions/src"), {
+    recursive: true,
+  });
+  await cp(path.join(ROOT, "package.json"), path.join(project, "package.json"));
+  await symlink(path.join(ROOT, "node_modules"), path.join(project, "node_modules"));
+  await writeFile(path.join(project, `infra/.env.${PROJECT}`), settings);
+  const gcloud = path.join(bin, "gcloud");
+  await cp(path.join(import.meta.dirname, "gcloud-double.sh"), gcloud);
+  await writeFile(path.join(bin, "npm"), '#!/bin/sh\necho "npm $*" >>"$CLOUD/calls"\n');
+  await chmod(path.join(bin, "npm"), 0o755);
+
+  const rules = await startRulesApi();
+  const read = (file: string) => readFile(path.join(cloud, file), "utf8");
+  return {
+    async deploy({ typing }: { typing?: Typing } = {}) {
+      const script = [path.join(project, "infra/deploy.sh"), "--project", PROJECT];
+      // Of util-linux: runs a command at a terminal of its own and ends as it does.
+      const atTerminal = ["script", "-qec", script.join(" "), "/dev/null"];
+      const [command = "", ...args] = typing === undefined ? script : atTerminal;
+      const child = spawn(command, args, {
+        env: {
+          ...process.env,
+          PATH: `${bin}:${process.env["PATH"]}`,
+          CLOUD: cloud,
+          ACCESS_TOKEN,
+          CLOUDSDK_API_ENDPOINT_OVERRIDES_FIREBASERULES: rules.url,
+        },
+        timeout: RUN_MS_MAX,
+      });
+      let output = "";
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (said: string) => {
+          output += said;
+          if (typing !== undefined && output.endsWith(typing.after)) child.stdin.write(typing.text);
+        });
+      }
+      if (typing === undefined) child.stdin.end();
+      const [code] = await once(child, "close");
+      return { succeeded: code === 0, output };
+    },
+    async calls() {
+      const lines = (await read("calls").catch(() => "")).trimEnd().split("\n");
+      await rm(path.join(cloud, "calls"), { force: true });
+      return lines;
+    },
+    refuse: (part) => writeFile(path.join(cloud, "refused"), part),
+    giveSecret: async (name, value) => {
+      await writeFile(path.join(cloud, "things", `secrets ${name}`), "");
+      await writeFile(path.join(cloud, "secrets", name), value);
+    },
+    secret: (name) => read(path.join("secrets", name)),
+    environment: async () =>
+      JSON.parse(await readFile(path.join(project, "functions/dist/environment.yaml"), "utf8")),
+    rules: rules.state,
+    async close() {
+      await rules.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The Firebase Rules API, as far as one release needs it. */
+async function startRulesApi() {
+  let requests: string[] = [];
+  const rulesets = new Map<string, unknown>();
+  let release: { rulesetName: string } | undefined;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { method, url = "" } = request;
+      requests.push(`${method} ${url}`);
+      const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
+      if (request.headers.authorization !== `Bearer ${ACCESS_TOKEN}`) {
+        response.writeHead(401).end();
+        return;
+      }
+      const answer = () => {
+        if (method === "POST" && url === `/v1/projects/${PROJECT}/rulesets`) {
+          const name = `projects/${PROJECT}/rulesets/${rulesets.size + 1}`;
+          rulesets.set(name, { name, ...body });
+        } else if (method === "POST" && url === `/v1/projects/${PROJECT}/releases`) {
+          release = body;
+        } else if (method === "PATCH" && url.endsWith("/releases/cloud.firestore")) {
+          release = body.release;
+        }
+        if (url.includes("/releases")) return release;
+        return rulesets.get(url.slice("/v1/".length)) ?? [...rulesets.values()].at(-1);
+      };
+      const json = answer();
+      response.writeHead(json === undefined ? 404 : 200, { "content-type": "application/json" });
+      response.end(JSON.stringify(json ?? { error: { code: 404 } }));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    state() {
+      const ruleset = release && rulesets.get(release.rulesetName);
+      const since = requests;
+      requests = [];
+      return { content: contentOf(ruleset), requests: since };
+    },
+    close: () => new Promise<void>((resolve) => void server.close(() => resolve())),
+  };
+}
+
+function contentOf(ruleset: unknown): string | undefined {
+  const { source } = (ruleset ?? {}) as { source?: { files?: { content?: string }[] } };
+  return source?.files?.[0]?.content;
+}

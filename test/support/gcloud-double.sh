@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Stands for gcloud where infra/deploy.sh is run to its end, since no cloud can be had: notes every
+# call, remembers what was made, and refuses the calls that contain what $CLOUD/refused holds.
+set -euo pipefail
+
+printf '%s\n' "gcloud $*" >>"$CLOUD/calls"
+if [[ -s $CLOUD/refused && "$*" == *"$(<"$CLOUD/refused")"* ]]; then
+  echo 'ERROR: (gcloud) PERMISSION_DENIED' >&2
+  exit 1
+fi
+
+flags='' words=()
+for word; do
+  case $word in
+    --*) flags+=" $word" ;;
+    http) ;;
+    # An account is made by its name and found by its address.
+    *) words+=("${word%@*.iam.gserviceaccount.com}") ;;
+  esac
+done
+said="${words[*]}"
+# The thing, whatever is done with it.
+thing=${said/ create/}
+thing=${thing/ describe/}
+thing=${thing//\//+}
+
+case $said in
+  'auth print-access-token') echo "$ACCESS_TOKEN" ;;
+  'secrets versions list '*) [[ ! -e $CLOUD/secrets/${words[3]} ]] || echo 1 ;;
+  'secrets versions add '*) cat >"$CLOUD/secrets/${words[3]}" ;;
+  'kms encrypt') printf 'wrapped:' && cat ;;
+  *' create'*) : >"$CLOUD/things/$thing" ;;
+  *' describe '* | 'firestore databases describe')
+    case $flags in
+      *projectNumber*) echo PROJECT_NUMBER ;;
+      *eventTrigger.trigger*) echo projects/demo-proj/locations/us-central1/triggers/gmailnotification-000000 ;;
+      *transport.pubsub*) echo projects/demo-proj/subscriptions/eventarc-us-central1-gmailnotification-000000-sub-000 ;;
+      *serviceConfig.uri*) echo "https://${words[2],,}-PROJECT_NUMBER.us-central1.run.app" ;;
+      *) [[ -e $CLOUD/things/$thing ]] ;;
+    esac
+    ;;
+esac
