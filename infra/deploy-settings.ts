@@ -21,6 +21,7 @@ interface FunctionSettings {
   retry?: boolean;
   schedule?: string;
   retryCount?: number;
+  minBackoffSeconds?: number;
   public: boolean;
   timeoutSeconds: number;
   memoryMiB: number;
@@ -68,12 +69,23 @@ function print(args: string[]): string {
 }
 
 function functionColumns(name: string, its: FunctionSettings): (string | number | boolean)[] {
-  const { trigger, retry = false, schedule = "", retryCount = 0 } = its;
+  const { trigger, retry = false, schedule = "", retryCount = 0, minBackoffSeconds = 0 } = its;
   const { timeoutSeconds, memoryMiB, cpu } = its;
   const size = [timeoutSeconds, memoryMiB, cpu, its.concurrency];
   const instances = [its.minInstances, its.maxInstances];
   const secrets = its.secrets.join(" ");
-  return [name, trigger, retry, its.public, ...size, ...instances, schedule, retryCount, secrets];
+  return [
+    name,
+    trigger,
+    retry,
+    its.public,
+    ...size,
+    ...instances,
+    schedule,
+    retryCount,
+    minBackoffSeconds,
+    secrets,
+  ];
 }
 
 /** The indexes of a field as gcloud spells them, a word for each; none when it is exempt. */

@@ -173,7 +173,7 @@ make_secrets() {
   step 'Secrets' 'Their values are read from the terminal: see --help for another way. To wrap the
 keys you need roles/cloudkms.cryptoKeyEncrypter, which an owner has.'
   local secret version
-  for secret in $(cut -d'|' -f13 <<<"$functions" | tr ' ' '\n' | sort -u); do
+  for secret in $(cut -d'|' -f14 <<<"$functions" | tr ' ' '\n' | sort -u); do
     exists secrets describe "$secret" ||
       cloud secrets create "$secret" --replication-policy=automatic
     version=$(newest_version "$secret" '')
@@ -234,7 +234,7 @@ typed() {
 grant_rights() {
   step 'Rights' 'New accounts and rights take a minute or two to be known everywhere.'
   local name member secrets secret
-  while IFS='|' read -r -u 4 name _ _ _ _ _ _ _ _ _ _ _ secrets; do
+  while IFS='|' read -r -u 4 name _ _ _ _ _ _ _ _ _ _ _ _ secrets; do
     member=serviceAccount:$(email "$(kebab "$name")")
     project_role "$member" roles/datastore.user
     cloud pubsub topics add-iam-policy-binding "$changes_topic" --member="$member" \
@@ -262,7 +262,7 @@ deploy_functions() {
   $dry_run || rows environment >$environment_file
   local name trigger retry public timeout memory cpu concurrency min max secrets secret flags
   while IFS='|' read -r -u 4 name trigger retry public timeout memory cpu concurrency min max \
-    _ _ secrets; do
+    _ _ _ secrets; do
     flags=(--trigger-http)
     if [[ $trigger == topic ]]; then
       flags=(--trigger-topic=$GMAIL_TOPIC --trigger-service-account="$(email $EVENT_INVOKER)")
@@ -325,8 +325,8 @@ keep_dead_letters() {
 
 make_schedules() {
   step 'Schedules' 'You need the right to make Cloud Scheduler jobs.'
-  local name trigger timeout schedule retries job uri flags is_there
-  while IFS='|' read -r -u 4 name trigger _ _ timeout _ _ _ _ _ schedule retries _; do
+  local name trigger timeout schedule retries backoff job uri flags is_there
+  while IFS='|' read -r -u 4 name trigger _ _ timeout _ _ _ _ _ schedule retries backoff _; do
     [[ $trigger == schedule ]] || continue
     job=$(kebab "$name")
     # By its run.app address: to a private function, nothing else counts as internal.
@@ -335,7 +335,7 @@ make_schedules() {
     flags=(--location="$region" --schedule="$schedule" --time-zone=Etc/UTC --uri="$uri"
       --http-method=POST --oidc-service-account-email="$(email $SCHEDULE_INVOKER)"
       --oidc-token-audience="$uri" --attempt-deadline="${timeout}s"
-      --max-retry-attempts="$retries" --min-backoff=30s)
+      --max-retry-attempts="$retries" --min-backoff="${backoff}s")
     is_there=false
     if exists scheduler jobs describe "$job" --location="$region"; then is_there=true; fi
     $is_there || cloud scheduler jobs create http "$job" "${flags[@]}"

@@ -98,13 +98,18 @@ export async function startFirebaseStack(
 
     const folder = await mkdtemp(path.join(tmpdir(), "firebase-stack-"));
     started.push(() => rm(folder, { recursive: true, force: true }));
-    await layOut(folder, {
+    const secrets = {
+      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
+      TOKEN_KEYS: makeTokenKeys(),
+      RETURN_TO_SECRET: "none",
+      NOTICE_SMTP_URL: "none",
+    };
+    await layOut(folder, secrets, {
+      REGION,
       GMAIL_TOPIC: `projects/${PROJECT}/topics/${GMAIL_TOPIC_ID}`,
       CHANGES_TOPIC: CHANGES_TOPIC_ID,
       PUBLIC_URL: publicUrl,
       OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-      TOKEN_KEYS: makeTokenKeys(),
       GMAIL_EMULATOR_HOST: emulator.host,
       ...options.env,
     });
@@ -156,21 +161,30 @@ function start(source: EmulatorSource) {
 /** The project's own `firebase.json` without what a running emulator has no use for. */
 function readConfig(): Record<string, unknown> {
   const { functions } = JSON.parse(readFileSync(path.join(ROOT, "firebase.json"), "utf8"));
-  const [{ predeploy: _, ...codebase }] = functions;
+  const [{ predeploy: _, configDir: __, ...codebase }] = functions;
   return { functions: [{ ...codebase, source: "functions" }] };
 }
 
 /**
- * A project of the Firebase CLI: the built folder, an env file beside it as a deployment would have
- * one, and our own `node_modules`, which is where the CLI looks for its SDKs.
+ * A project of the Firebase CLI: the built folder, an env file for this project and the secrets as
+ * the emulator reads them, and our own `node_modules`, which is where the CLI looks for its SDKs.
  */
-async function layOut(folder: string, env: Record<string, string>): Promise<void> {
+async function layOut(
+  folder: string,
+  secrets: Record<string, string>,
+  env: Record<string, string>,
+): Promise<void> {
   const functions = path.join(folder, "functions");
   await mkdir(functions);
   await cp(BUNDLE, functions, { recursive: true });
   await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
-  const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`);
-  await writeFile(path.join(functions, ".env"), lines.join(""), { mode: 0o600 });
+  for (const [file, values] of Object.entries({
+    [`.env.${PROJECT}`]: env,
+    ".secret.local": secrets,
+  })) {
+    const lines = Object.entries(values).map(([name, value]) => `${name}='${value}'\n`);
+    await writeFile(path.join(functions, file), lines.join(""), { mode: 0o600 });
+  }
 }
 
 /**

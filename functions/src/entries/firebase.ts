@@ -79,8 +79,8 @@ function optionsOf(name: keyof typeof settings) {
 }
 
 function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
-  const { schedule, retryCount } = settings[name];
-  return { ...optionsOf(name), schedule, retryCount, timeZone: "Etc/UTC" };
+  const { schedule, retryCount, minBackoffSeconds } = settings[name];
+  return { ...optionsOf(name), schedule, retryCount, minBackoffSeconds, timeZone: "Etc/UTC" };
 }
 
 export const gmailNotification = onMessagePublished(

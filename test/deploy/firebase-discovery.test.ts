@@ -1,0 +1,144 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseEnv } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConfigError, readConfig } from "../../functions/src/config.ts";
+import settings from "../../functions/src/entries/functions.json" with { type: "json" };
+import { PROJECT, dryRun } from "../support/deploy-script.ts";
+import { printed, wanted } from "../support/deployed-functions.ts";
+import { readDotenv, sent } from "../support/firebase-requests.ts";
+
+/**
+ * Goal: both tools deploy the same five functions. What the Firebase CLI discovers in the built
+ * folder is carried through the CLI's own code to the requests that it would send to Google, and
+ * compared with the commands that `deploy.sh` prints, and both with `functions.json`.
+ */
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const REGION = "europe-west1";
+const SETTINGS = `REGION=${REGION}\nOAUTH_CLIENT_ID=123-abc.apps.googleusercontent.com\n`;
+
+interface Manifest {
+  params: { name: string; type: string }[];
+  requiredRoles: string[];
+}
+
+describe("the five functions", () => {
+  let folder: string;
+  let manifest: Manifest;
+  let envFile: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), "discovery-"));
+    envFile = path.join(folder, ".env");
+    writeFileSync(envFile, SETTINGS);
+    run([path.join(ROOT, "functions/build.mjs"), folder], ROOT, {});
+    const found = path.join(folder, "manifest.json");
+    // As the CLI does, and with nothing of the configuration there.
+    run([path.join(ROOT, "node_modules/.bin/firebase-functions")], "firebase", {
+      FUNCTIONS_MANIFEST_OUTPUT_PATH: found,
+    });
+    manifest = JSON.parse(readFileSync(found, "utf8"));
+  }, 120_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function run(args: string[], cwd: string, env: Record<string, string>): void {
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: path.resolve(folder, cwd),
+      env: { PATH: process.env["PATH"], ...env },
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  }
+
+  const answers = () => ({
+    ...(parseEnv(SETTINGS) as Record<string, string>),
+    PUBLIC_URL: "https://connect.example.com",
+    GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
+    CHANGES_TOPIC: "mailbox-changes",
+  });
+
+  it("are what functions.json says, by either tool", async () => {
+    const expected = wanted(REGION);
+    expect(Object.keys(expected)).toHaveLength(5);
+    expect(await sent(manifest, answers())).toEqual(expected);
+    expect(printed(dryRun(envFile).commands)).toEqual(expected);
+  });
+
+  it("are private but for connect and securityEvent, and retry every event", () => {
+    const isPublic = Object.values(wanted(REGION)).filter((each) => each.public);
+    expect(isPublic.map(({ entryPoint }) => entryPoint)).toEqual(["connect", "securityEvent"]);
+    const events = Object.values(wanted(REGION)).filter(({ topic }) => topic !== undefined);
+    expect(events.map(({ retry }) => retry)).toEqual([true]);
+  });
+
+  it("make the CLI ask for everything that is required, and for every secret as a secret", () => {
+    const problems = problemsOf({});
+    const required = problems.map((problem) => problem.replace(/ is not set$/, ""));
+    const asked = new Map(manifest.params.map(({ name, type }) => [name, type]));
+    expect(required).toContain("OAUTH_CLIENT_ID");
+    // The CLI sets the project itself.
+    expect(required.filter((name) => !asked.has(name))).toEqual(["GOOGLE_CLOUD_PROJECT"]);
+    const secrets = new Set(Object.values(settings).flatMap((its) => its.secrets));
+    const askedAsSecrets = [...asked].filter(([, type]) => type === "secret");
+    expect(askedAsSecrets.map(([name]) => name).toSorted()).toEqual([...secrets].toSorted());
+  });
+
+  it("run with what the CLI would pass on", () => {
+    expect(
+      readConfig({
+        ...answers(),
+        GOOGLE_CLOUD_PROJECT: PROJECT,
+        OAUTH_CLIENT_SECRET: "GOCSPX-secret",
+        TOKEN_KEYS: JSON.stringify({ primary: "a", keys: { a: "A".repeat(43) + "=" } }),
+        RETURN_TO_SECRET: "none",
+        NOTICE_SMTP_URL: "none",
+      }),
+    ).toMatchObject({ gmail: { topic: answers().GMAIL_TOPIC } });
+  });
+
+  it("get an account that may do three things", () => {
+    expect(manifest.requiredRoles).toEqual([
+      "roles/datastore.user",
+      "roles/pubsub.publisher",
+      "roles/run.invoker",
+    ]);
+  });
+});
+
+describe(".env.example", () => {
+  const text = readFileSync(path.join(ROOT, "infra/.env.example"), "utf8");
+  /** With everything in it that is only shown. */
+  const all = text.replaceAll(/^#(?=[A-Z_]+=)/gm, "");
+
+  it("reads the same for both tools", () => {
+    for (const each of [text, all])
+      expect(readDotenv(each)).toEqual({ envs: parseEnv(each), errors: [] });
+  });
+
+  it("names only settings that there are, none of them secret, and all are usable", () => {
+    const source = readFileSync(path.join(ROOT, "functions/src/config.ts"), "utf8");
+    const known = [...source.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, name]) => name);
+    const shown = parseEnv(all);
+    expect(Object.keys(shown).filter((name) => !known.includes(name))).toEqual(["REGION"]);
+    const secrets = Object.values(settings).flatMap((its) => its.secrets);
+    expect(Object.keys(shown).filter((name) => secrets.includes(name))).toEqual([]);
+    // NOTICE_FROM goes with a secret.
+    expect(problemsOf(shown).filter((problem) => !problem.endsWith("is not set"))).toEqual([
+      "NOTICE_SMTP_URL is not set, NOTICE_FROM is",
+    ]);
+  });
+});
+
+function problemsOf(env: Record<string, string | undefined>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
