@@ -3,6 +3,7 @@
 # and settings. What is there already is left alone or brought up to date, so that it can be run
 # again at any time, above all after it has stopped. See --help.
 set -euo pipefail
+called_from=$PWD
 cd "$(dirname "$0")/.."
 
 usage() {
@@ -58,7 +59,7 @@ read_options() {
         case $1 in
           --project) project=$2 ;;
           --region) region=$2 ;;
-          --env-file) env_file=$2 ;;
+          --env-file) [[ $2 == /* ]] && env_file=$2 || env_file=$called_from/$2 ;;
         esac
         shift 2
         ;;

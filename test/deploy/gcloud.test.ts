@@ -34,7 +34,8 @@ describe("a dry run of deploy.sh", () => {
   });
 
   it("names the region of the option, else of the file, in every place", () => {
-    const elsewhere = path.join(folder, ".env.elsewhere");
+    // From where the script is called, not from where it is.
+    const elsewhere = path.relative(process.cwd(), path.join(folder, ".env.elsewhere"));
     writeFileSync(elsewhere, `${SETTINGS}REGION=europe-west1\n`);
     const { stdout } = dryRun(elsewhere);
     expect(stdout).toContain("--location=europe-west1");
@@ -91,6 +92,16 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", () => {
     const refused = verdicts(commands).filter(({ end }) => end !== "ok");
     expect(refused).toEqual([]);
     expect(commands.length).toBeGreaterThan(100);
+  });
+
+  it("are taken from the README too", () => {
+    const text = readFileSync("README.md", "utf8").replaceAll("\\\n", " ");
+    const blocks = (text.match(/^```$[^]*?^```$/gm) ?? []).join("\n");
+    const shown = (blocks.match(/^gcloud .*$/gm) ?? []).map((command) =>
+      command.replaceAll("PROJECT", PROJECT).replaceAll("REGION", "us-central1"),
+    );
+    expect(shown.length).toBeGreaterThan(3);
+    expect(verdicts(shown).filter(({ end }) => end !== "ok")).toEqual([]);
   });
 
   const BROKEN: [from: RegExp, to: string, complaint: RegExp][] = [
