@@ -25,7 +25,7 @@ interface Manifest {
   requiredRoles: string[];
 }
 
-describe("the five functions", () => {
+describe("the five functions", { timeout: 120_000 }, () => {
   let folder: string;
   let manifest: Manifest;
   let envFile: string;

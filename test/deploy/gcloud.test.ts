@@ -72,7 +72,7 @@ describe("a dry run of deploy.sh", () => {
 
 const sdk = findGcloudSdk();
 
-describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", () => {
+describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 120_000 }, () => {
   let commands: string[];
 
   beforeAll(() => {
@@ -134,8 +134,9 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", () => {
     const good = commands.find((command) => command.includes("deploy gmailNotification")) ?? "";
     const bad = good.replace("--retry", "--retries");
     expect(tryCommand(good)).toBe("ok");
-    expect(tryCommand(bad)).toMatch(/unrecognized arguments/);
-    expect(verdicts([bad]).map(({ end }) => end)).toEqual([tryCommand(bad)]);
+    const refusal = tryCommand(bad);
+    expect(refusal).toMatch(/unrecognized arguments/);
+    expect(verdicts([bad]).map(({ end }) => end)).toEqual([refusal]);
   });
 });
 
