@@ -24,7 +24,6 @@ const BODIES = {
   413: "too large",
   415: "unsupported media type",
   500: "something went wrong",
-  501: "not implemented",
   503: "try again later",
 } as const;
 
@@ -69,13 +68,16 @@ export function serveScheduled<T extends { http: ServeOptions }>(
   run: (server: T) => Promise<void>,
 ): Promise<void> {
   return serve(request, response, getServer, (server) => async ({ method, url }) => {
-    if (new URL(url).pathname !== new URL(`${server.http.publicUrl}/`).pathname) {
-      return refusal(404);
-    }
+    if (!isRootOf(server.http.publicUrl, url)) return refusal(404);
     if (method !== "POST") return refusal(405, { allow: "POST" });
     await run(server);
     return new Response(null, { status: 204 });
   });
+}
+
+/** True of a function's own address, which is taken to be `publicUrl`, and of nothing below it. */
+export function isRootOf(publicUrl: string, url: string): boolean {
+  return new URL(url).pathname === new URL(`${publicUrl}/`).pathname;
 }
 
 async function answer<T extends { http: ServeOptions }>(

@@ -17,7 +17,7 @@ import { type ConnectServices, connect } from "./handlers/connect.ts";
 import { gmailNotification } from "./handlers/gmail-notification.ts";
 import { mailboxReconciliation } from "./handlers/mailbox-reconciliation.ts";
 import { reportSync } from "./handlers/report.ts";
-import { securityEvent } from "./handlers/security-event.ts";
+import { type SecurityEventServices, securityEvent } from "./handlers/security-event.ts";
 import { watchRenewal } from "./handlers/watch-renewal.ts";
 import type { HttpHandler, ServeOptions } from "./http.ts";
 import { type Log, parseTraceHeader } from "./log.ts";
@@ -28,16 +28,20 @@ import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
 import { type SendNotice, notify } from "./notices/series.ts";
 import type { User, UserStore } from "./user.ts";
+import type { SeenEvents } from "./security/reception.ts";
+import type { Verification } from "./security/verification.ts";
 
 /** Everything outside of us, and what is not the same twice. */
 export interface Surroundings {
   users: UserStore;
+  seenEvents: SeenEvents;
   publish: Publish;
   gmail: Gmail;
   oauth: OAuth;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
   /** Absent: nobody is written to. */
   sendNotice?: SendNotice;
+  verifySecurityEvent(body: string): Promise<Verification>;
   clock: Clock;
   random: Random;
   randomBytes(size: number): Uint8Array;
@@ -75,8 +79,12 @@ export function createReceiver(
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
 
-  const services: ConnectServices & RenewalServices & ReconciliationServices = {
+  const services: ConnectServices &
+    RenewalServices &
+    ReconciliationServices &
+    SecurityEventServices = {
     ...surroundings,
+    publicUrl,
     mailboxes: inTurn<SyncOutcome>(),
 
     tokens,
@@ -135,7 +143,7 @@ export function createReceiver(
     watchRenewal: () => watchRenewal(log, services),
     mailboxReconciliation: () => mailboxReconciliation(log, services),
     connect: (request, traced) => connect(request, traced, services),
-    securityEvent,
+    securityEvent: (request, traced) => securityEvent(request, traced, services),
     http: { publicUrl, projectId, log },
   };
 }

@@ -9,9 +9,12 @@ import { gmailClient } from "./google/gmail.ts";
 import { idTokenVerifier } from "./google/id-token.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleOAuth } from "./google/oauth.ts";
+import { googleRiscKeys } from "./google/risc-keys.ts";
 import { createLog } from "./log.ts";
 import { smtpNotices } from "./notices/smtp.ts";
 import { type Receiver, createReceiver } from "./receiver.ts";
+import { securityEventVerifier } from "./security/verification.ts";
+import { firestoreSeenEvents } from "./seen-events.ts";
 import { firestoreUsers } from "./user-store.ts";
 
 const clock: Clock = {
@@ -41,13 +44,17 @@ async function buildReceiver(): Promise<Receiver> {
   const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
   const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
   const { projectId, oauth, notices, app } = config;
+  const database = new Firestore({ projectId });
+  const riscKeys = googleRiscKeys(endpoints, clock);
   return createReceiver(config, ring, endpoints, {
-    users: firestoreUsers(new Firestore({ projectId }), log),
+    users: firestoreUsers(database, log),
+    seenEvents: firestoreSeenEvents(database),
     publish: pubsubPublisher(new PubSub({ projectId }), config.changes.topic, clock),
     gmail: gmailClient(endpoints.gmail, clock),
     oauth: googleOAuth(oauth, endpoints, clock),
     verifyIdToken: idTokenVerifier(oauth.clientId, endpoints, clock),
     ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),
+    verifySecurityEvent: securityEventVerifier(riscKeys, config.risc.clientIds, clock),
     clock,
     random: Math.random,
     randomBytes,

@@ -28,6 +28,11 @@ const REFUSED = new Set<unknown>([
 /** Users of one address, the disconnected ones among them. */
 const SAME_ADDRESS_MAX = 20;
 
+/** A name that fits two tokens is known to be of no use. */
+const SAME_TOKEN_MAX = 2;
+/** Values that one `in` query takes. */
+const IN_VALUES_MAX = 30;
+
 /** Each further one is needed only when the one before brought something unreadable. */
 const DUE_READS_MAX = 10;
 
@@ -60,6 +65,17 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       const query = users.where("emailAddress", "==", address).limit(SAME_ADDRESS_MAX);
       const { docs } = await query.get();
       return docs.map(decode).find((user) => user !== undefined && user.status !== "disconnected");
+    },
+
+    async findByTokenDigest(by, digests) {
+      const found: User[] = [];
+      for (let first = 0; first < digests.length; first += IN_VALUES_MAX) {
+        const values = digests.slice(first, first + IN_VALUES_MAX);
+        const query = users.where(`grant.refreshTokenDigests.${by}`, "in", values);
+        const { docs } = await query.limit(SAME_TOKEN_MAX).get();
+        found.push(...docs.map(decode).filter((user) => user !== undefined));
+      }
+      return found.slice(0, SAME_TOKEN_MAX);
     },
 
     async listDue(list, now, limit) {

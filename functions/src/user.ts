@@ -19,7 +19,7 @@ export interface Grant {
   refreshToken?: Sealed;
   accessToken?: Sealed;
   accessTokenExpiresAt?: Date;
-  /** How a RISC `token-revoked` event names our refresh token; keyed digests, not the token. */
+  /** How a security event can name our refresh token: keyed digests (`grant/token-digest.ts`). */
   refreshTokenDigests?: { prefix: string; doubleHash: string };
   grantedAt: Date;
 }
@@ -139,6 +139,15 @@ export interface UserStore {
 
   /** The user of this address who is not `disconnected`; one query. */
   findByEmailAddress(address: EmailAddress): Promise<User | undefined>;
+
+  /**
+   * Users whose refresh token has one of these digests; two at most, since a name that fits more
+   * than one token says nothing of any.
+   */
+  findByTokenDigest(
+    by: keyof NonNullable<Grant["refreshTokenDigests"]>,
+    digests: readonly string[],
+  ): Promise<User[]>;
 
   /** Users whose date in the list has come, the longest overdue first. */
   listDue(list: DueList, now: Date, limit: number): Promise<User[]>;

@@ -263,6 +263,49 @@ describe.for([
       });
     });
 
+    describe("findByTokenDigest", () => {
+      const withDigests = (name: string, prefix: string, doubleHash: string) =>
+        plain({
+          emailAddress: address(`${name}@example.com`),
+          grant: {
+            generation: 1,
+            scopes: [],
+            refreshTokenDigests: { prefix, doubleHash },
+            grantedAt: NOW,
+          },
+        });
+      const ids = async (...asked: Parameters<UserStore["findByTokenDigest"]>) =>
+        (await users.findByTokenDigest(...asked)).map(({ id }) => id);
+
+      it("finds whose token has any of the digests, of the sort that was asked for", async () => {
+        await put(users, "a", withDigests("a", "k1.p-a", "k1.h-a"));
+        await put(users, "b", withDigests("b", "k2.p-b", "k2.h-b"));
+        await put(users, "c", plain({ emailAddress: address("c@example.com") }));
+        expect(await ids("prefix", ["k2.p-a", "k1.p-a"])).toEqual(["a"]);
+        expect(await ids("doubleHash", ["k2.h-b"])).toEqual(["b"]);
+        expect(await ids("doubleHash", ["k2.p-b", "k1.p-a"])).toEqual([]);
+        expect(await ids("prefix", [])).toEqual([]);
+      });
+
+      it("asks for more digests than one query takes", async () => {
+        await put(users, "a", withDigests("a", "k99.p-a", "k99.h-a"));
+        const digests = Array.from({ length: 100 }, (_, key) => `k${key}.p-a`);
+        expect(await ids("prefix", digests)).toEqual(["a"]);
+      });
+
+      it("gives two of those who share a digest, which is enough to know that they do", async () => {
+        for (const name of ["a", "b", "c"])
+          await put(users, name, withDigests(name, "k1.p", "k1.h"));
+        expect(await ids("prefix", ["k1.p"])).toHaveLength(2);
+      });
+
+      it("finds nobody once the token is gone", async () => {
+        const user = await put(users, "a", withDigests("a", "k1.p-a", "k1.h-a"));
+        await users.update(user, { grant: { generation: 1, scopes: [], grantedAt: NOW } });
+        expect(await ids("prefix", ["k1.p-a"])).toEqual([]);
+      });
+    });
+
     describe.each(DUE_LISTS)("listDue %s", (list) => {
       it("lists whose date has come, the longest overdue first, up to the limit", async () => {
         await put(users, "a", dueIn(list, minutes(-1), "a"));

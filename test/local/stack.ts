@@ -10,9 +10,12 @@ import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { gmailClient } from "../../functions/src/google/gmail.ts";
 import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
 import { googleOAuth } from "../../functions/src/google/oauth.ts";
+import { googleRiscKeys } from "../../functions/src/google/risc-keys.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
+import type { SeenEvents } from "../../functions/src/security/reception.ts";
+import { securityEventVerifier } from "../../functions/src/security/verification.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import type { Publish } from "../../functions/src/mailbox/event.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
@@ -22,6 +25,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
+import { memorySeenEvents } from "../support/memory-seen-events.ts";
 
 /** The functions as they are served, each on its own port of loopback. */
 export interface LocalStack {
@@ -49,6 +53,8 @@ type FunctionName = (typeof FUNCTIONS)[number];
 
 export interface LocalStackOptions {
   users: UserStore;
+  /** In memory unless given. */
+  seenEvents?: SeenEvents;
   publish: Publish;
   clock: Clock;
   random?: () => number;
@@ -66,6 +72,7 @@ const LOOPBACK = "127.0.0.1";
 /** The receiver in this process: served by the functions-framework, against the Gmail emulator. */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const { clock, users, publish, random = Math.random } = options;
+  const { seenEvents = memorySeenEvents() } = options;
   const logs: string[] = [];
   const log = createLog((line) => {
     logs.push(line);
@@ -109,11 +116,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   receiver.resolve(
     createReceiver(config, ring.ring, endpoints, {
       users,
+      seenEvents,
       publish,
       gmail: gmailClient(endpoints.gmail, clock),
       oauth: googleOAuth(config.oauth, endpoints, clock),
       verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
       ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),
+      verifySecurityEvent: securityEventVerifier(
+        googleRiscKeys(endpoints, clock),
+        config.risc.clientIds,
+        clock,
+      ),
       clock,
       random,
       randomBytes,

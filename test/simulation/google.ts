@@ -1,12 +1,14 @@
-import { createHash } from "node:crypto";
 import type { Clock } from "../../functions/src/clock.ts";
 import type { GoogleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type Gmail, type GmailUsers, gmailOf } from "../../functions/src/google/gmail.ts";
 import type { IdentityCheck } from "../../functions/src/google/id-token.ts";
 import { type OAuth, type OAuthClient, googleOAuth } from "../../functions/src/google/oauth.ts";
 import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import { readClaims } from "../../functions/src/security/event.ts";
+import type { Verification } from "../../functions/src/security/verification.ts";
 import { parseUserId } from "../../functions/src/user.ts";
 import type { Answer } from "../gmail-emulator/answer.ts";
+import { ISSUER } from "../gmail-emulator/authorization.ts";
 import type { GmailRequest } from "../gmail-emulator/gmail-api.ts";
 import { type GmailModel, createGmailModel } from "../gmail-emulator/model.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
@@ -41,14 +43,15 @@ export interface Token {
 export interface SimulatedGoogle {
   model: GmailModel;
   tokens: Map<string, Token>;
-  /** The refresh token whose SHA-512, taken twice, this is. */
-  findRefreshToken(sub: string, doubleHash: string | undefined): Token | undefined;
+  /** The refresh token of which this digest is stored. */
+  findRefreshToken(sub: string, digest: string | undefined): Token | undefined;
   /** Every refresh and access token of this account is dead from now on. */
   endTokens(sub: string): void;
   onCall: (call: GoogleCall) => void;
   gmailFor(instance: Instance, effect: Effect, clock: Clock): Gmail;
   oauthFor(instance: Instance, effect: Effect, clock: Clock): OAuth;
   verifyIdTokenFor(effect: Effect): (idToken: string, nonce: string) => Promise<IdentityCheck>;
+  verifySecurityEventFor(effect: Effect): (body: string) => Promise<Verification>;
 }
 
 const GMAIL_TIMEOUT_MS = 20_000;
@@ -64,7 +67,12 @@ export const CLIENT: OAuthClient = {
 export function createSimulatedGoogle(
   world: World,
   endpoints: GoogleEndpoints,
-  options: { redirectUri: string; publish: (notification: Notification) => void },
+  options: {
+    redirectUri: string;
+    publish: (notification: Notification) => void;
+    /** What is stored of a refresh token, to know it again. */
+    digestOf: (refreshToken: string) => string;
+  },
 ): SimulatedGoogle {
   const { parameters, scheduler } = world;
   const { idStepMax, pageMax, emptyPages, notificationIdAhead, startAboveHead } = parameters;
@@ -104,10 +112,10 @@ export function createSimulatedGoogle(
     model,
     tokens,
     endTokens,
-    findRefreshToken(sub, doubleHash) {
+    findRefreshToken(sub, digest) {
       return [...tokens].find(
         ([text, token]) =>
-          token.sub === sub && token.kind === "refresh" && hashTwice(text) === doubleHash,
+          token.sub === sub && token.kind === "refresh" && options.digestOf(text) === digest,
       )?.[1];
     },
     onCall: () => {},
@@ -163,7 +171,14 @@ export function createSimulatedGoogle(
 
     verifyIdTokenFor: (effect) => (idToken, nonce) =>
       effect("jwks", () => ({ value: readIdToken(idToken, nonce) }), limit(TOKEN_TIMEOUT_MS)),
+
+    verifySecurityEventFor: (effect) => (body) =>
+      effect("jwks", () => ({ value: readSecurityEvent(body) }), limit(TOKEN_TIMEOUT_MS)),
   };
+
+  function readSecurityEvent(body: string): Verification {
+    return readClaims(claimsOf(body), `${ISSUER}/`, new Date(scheduler.now()));
+  }
 
   function note(runSince: number, method: string, token: Token): void {
     const { sub, isOfAuthorization } = token;
@@ -262,20 +277,19 @@ function oldestRun({ invocations }: Instance): number {
   return Math.min(...[...invocations].map(({ startedAt }) => startedAt));
 }
 
-function hashTwice(text: string): string {
-  const once = createHash("sha512").update(text).digest();
-  return createHash("sha512").update(once).digest("base64");
-}
-
 function unsigned(claims: Record<string, unknown>): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "none" })}.${part(claims)}.`;
 }
 
 /** The claims without the signature: that it is checked is tested elsewhere. */
+function claimsOf(token: string): Record<string, unknown> {
+  const [, part = ""] = token.split(".");
+  return JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
+}
+
 function readIdToken(idToken: string, nonce: string): IdentityCheck {
-  const [, part = ""] = idToken.split(".");
-  const claims = JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
+  const claims = claimsOf(idToken);
   const userId = parseUserId(claims["sub"]);
   const emailAddress = parseEmailAddress(claims["email"]);
   if (claims["nonce"] !== nonce || userId === undefined || emailAddress === undefined) {

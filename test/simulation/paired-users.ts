@@ -65,6 +65,14 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
         (user) => [user],
       ),
 
+    findByTokenDigest: (by, digests) =>
+      both(
+        `findByTokenDigest ${by}`,
+        memory.findByTokenDigest(by, digests),
+        other.findByTokenDigest(by, digests),
+        (users) => users,
+      ),
+
     listDue: (list, now, limit) =>
       both(
         `listDue ${list}`,

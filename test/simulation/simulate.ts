@@ -2,6 +2,7 @@ import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.t
 import { type Config, readConfig } from "../../functions/src/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { digestsOf } from "../../functions/src/grant/token-digest.ts";
 import { createReceiver } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
@@ -125,17 +126,23 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const mailServer = createSimulatedMailServer(world);
   const pubsub = createSimulatedPubsub(world, () => fleet.invoke);
   const redirectUri = `${PUBLIC_URL}/callback`;
-  const google = createSimulatedGoogle(world, endpoints, { redirectUri, publish: pubsub.accept });
+  const google = createSimulatedGoogle(world, endpoints, {
+    redirectUri,
+    publish: pubsub.accept,
+    digestOf: (refreshToken) => digestsOf(ring, refreshToken).doubleHash,
+  });
 
   const fleet: Fleet = createFleet(world, (instance, effect) => {
     const clock = createClock(world, instance);
     return createReceiver(config, ring, endpoints, {
       users: store.usersFor(instance, effect),
+      seenEvents: store.seenEventsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),
       oauth: google.oauthFor(instance, effect, clock),
       verifyIdToken: google.verifyIdTokenFor(effect),
       sendNotice: mailServer.sendFor(effect),
+      verifySecurityEvent: google.verifySecurityEventFor(effect),
       clock,
       random: random("product").next,
       randomBytes: (size) => bytesOf(random("product-bytes").next, size),

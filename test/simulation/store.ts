@@ -1,4 +1,6 @@
+import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { User, UserId, UserPatch, UserStore } from "../../functions/src/user.ts";
+import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import type { Effect, Limit, Outcome } from "./effects.ts";
 import type { Instance } from "./fleet.ts";
@@ -19,6 +21,7 @@ export interface SimulatedStore {
   storedUser(id: UserId): User | undefined;
   onCommit: (commit: Commit) => void;
   usersFor(instance: Instance, effect: Effect): UserStore;
+  seenEventsFor(effect: Effect): SeenEvents;
 }
 
 const STORE_TIMEOUT_MS = 60_000;
@@ -30,6 +33,7 @@ export function createSimulatedStore(
 ): SimulatedStore {
   const random = world.random("store-faults");
   const { count, scheduler } = world;
+  const seenEvents = memorySeenEvents();
   /** The same documents, to look at without reading. */
   const mirror = new Map<UserId, User>();
   /** Whose write was refused last, to tell what came of it. */
@@ -42,18 +46,7 @@ export function createSimulatedStore(
     onCommit: () => {},
 
     usersFor(instance, effect) {
-      const read = <T>(label: string, perform: () => Promise<T>) =>
-        effect<T>(
-          label,
-          () => {
-            if (!isFailing()) return { value: perform() };
-            count("store read failed");
-            return { error: storeError(14) };
-          },
-          limit,
-        );
-      const write = <T>(label: string, perform: () => Promise<T>) =>
-        effect<T>(label, () => faulty(perform), limit);
+      const { read, write } = accessWith(effect);
 
       function conditional<T>(
         label: string,
@@ -93,6 +86,8 @@ export function createSimulatedStore(
         find: (id) => read("users.find", () => memory.find(id)),
         findByEmailAddress: (address) =>
           read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
+        findByTokenDigest: (by, digests) =>
+          read("users.findByTokenDigest", () => memory.findByTokenDigest(by, digests)),
         listDue: (list, now, max) =>
           read(`users.listDue ${list}`, () => memory.listDue(list, now, max)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
@@ -129,7 +124,32 @@ export function createSimulatedStore(
           }),
       };
     },
+
+    seenEventsFor(effect) {
+      const { read, write } = accessWith(effect);
+      return {
+        has: (id) => read("seenEvents.has", () => seenEvents.has(id)),
+        add: (id, expireAt) => write("seenEvents.add", () => seenEvents.add(id, expireAt)),
+      };
+    },
   };
+
+  function accessWith(effect: Effect) {
+    return {
+      read: <T>(label: string, perform: () => Promise<T>) =>
+        effect<T>(
+          label,
+          () => {
+            if (!isFailing()) return { value: perform() };
+            count("store read failed");
+            return { error: storeError(14) };
+          },
+          limit,
+        ),
+      write: <T>(label: string, perform: () => Promise<T>) =>
+        effect<T>(label, () => faulty(perform), limit),
+    };
+  }
 
   function isFailing(): boolean {
     return world.outages.store || random.chance(world.rates.storeFailsBefore);

@@ -52,6 +52,14 @@ export function memoryUsers(): MemoryUsers {
     find: (id) => Promise.resolve(read(users.get(id))),
     findByEmailAddress: (address) => Promise.resolve(read(holders(address)[0])),
 
+    findByTokenDigest(by, digests) {
+      const found = [...users.values()]
+        .filter(({ grant }) => digests.includes(grant.refreshTokenDigests?.[by] ?? ""))
+        .slice(0, 2);
+      if (found.length === 0) operations.reads += 1;
+      return Promise.resolve(found.map(read).filter((user) => user !== undefined));
+    },
+
     listDue(list, now, limit) {
       const due = [...users.values()]
         .map((user) => ({ user, at: dateOf(user, list) }))

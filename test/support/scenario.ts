@@ -5,6 +5,7 @@ import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser } from "./browser.ts";
+import { type MemorySeenEvents, memorySeenEvents } from "./memory-seen-events.ts";
 import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
 import { type MemoryUsers, memoryUsers } from "./memory-users.ts";
 
@@ -31,6 +32,7 @@ export function movableClock(): MovableClock {
 export interface Scenario extends LocalStack {
   clock: MovableClock;
   users: MemoryUsers;
+  seenEvents: MemorySeenEvents;
   topic: MemoryTopic;
   /** Creates the account at Google and connects it as a person would, in a browser of their own. */
   connect(email: string, options?: ConnectOptions): Promise<Connected>;
@@ -62,14 +64,17 @@ export async function startScenario(
 ): Promise<Scenario> {
   const clock = movableClock();
   const users = memoryUsers();
+  const seenEvents = memorySeenEvents();
   const topic = memoryTopic(clock.now);
-  const stack = await startLocalStack({ ...options, users, publish: topic.publish, clock });
+  const { publish } = topic;
+  const stack = await startLocalStack({ ...options, users, seenEvents, publish, clock });
   const { emulator, publicUrl } = stack;
 
   return {
     ...stack,
     clock,
     users,
+    seenEvents,
     topic,
 
     async connect(email, { exists = false, browser = openBrowser(), untick = [] } = {}) {

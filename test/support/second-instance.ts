@@ -3,9 +3,11 @@ import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { gmailClient } from "../../functions/src/google/gmail.ts";
 import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
 import { googleOAuth } from "../../functions/src/google/oauth.ts";
+import { googleRiscKeys } from "../../functions/src/google/risc-keys.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import { securityEventVerifier } from "../../functions/src/security/verification.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Another instance of the receiver beside the scenario's own, on the same store and topic. */
@@ -18,7 +20,7 @@ export interface SecondInstance extends Receiver {
 
 /** An instance as it was deployed with another key ring or another client secret. */
 export function startSecondInstance(
-  { config, users, topic, clock, emulator }: Scenario,
+  { config, users, seenEvents, topic, clock, emulator }: Scenario,
   over: { tokenKeys?: string; clientSecret?: string },
 ): SecondInstance {
   const { tokenKeys = config.sealing.tokenKeys, clientSecret = config.oauth.clientSecret } = over;
@@ -29,10 +31,16 @@ export function startSecondInstance(
   const logs: string[] = [];
   const receiver = createReceiver(own, parsed.ring, endpoints, {
     users,
+    seenEvents,
     publish: topic.publish,
     gmail: gmailClient(endpoints.gmail, clock),
     oauth: googleOAuth(own.oauth, endpoints, clock),
     verifyIdToken: idTokenVerifier(own.oauth.clientId, endpoints, clock),
+    verifySecurityEvent: securityEventVerifier(
+      googleRiscKeys(endpoints, clock),
+      own.risc.clientIds,
+      clock,
+    ),
     clock,
     random: Math.random,
     randomBytes,

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Log } from "../log.ts";
-import type { Grant, UserId } from "../user.ts";
+import type { UserId } from "../user.ts";
 import { type KeyRing, type Sealed, open, seal } from "./sealing.ts";
+import { type TokenDigests, type TokenName, digestsOf, digestsOfName } from "./token-digest.ts";
 
 /** What a sealed token is for; part of what it is bound to, so that one cannot pass for another. */
 export type TokenPurpose = "refresh_token" | "access_token";
@@ -11,7 +11,10 @@ export interface TokenSeal {
   seal(userId: UserId, purpose: TokenPurpose, token: string): Sealed;
   /** `undefined` when it does not open: our fault, alerted here, never the user's. */
   open(userId: UserId, purpose: TokenPurpose, sealed: Sealed): string | undefined;
-  digests(refreshToken: string): NonNullable<Grant["refreshTokenDigests"]>;
+  /** By what a security event can name this refresh token, under the primary key. */
+  digests(refreshToken: string): TokenDigests;
+  /** What `digests` may have made of the token that is named so, under any key of the ring. */
+  digestsOfName(name: TokenName): string[];
 }
 
 export function tokenSeal(
@@ -31,21 +34,7 @@ export function tokenSeal(
       });
       return undefined;
     },
-    digests,
-  };
-}
-
-/** A RISC `token-revoked` event may name a refresh token by its first characters. */
-const PREFIX_LENGTH = 16;
-
-/**
- * The two ways in which a RISC `token-revoked` event names a refresh token (Google's
- * Cross-Account Protection: `prefix`, `hash_base64_sha512_sha512`). The prefix is kept as a hash.
- */
-function digests(refreshToken: string): NonNullable<Grant["refreshTokenDigests"]> {
-  const once = createHash("sha512").update(refreshToken).digest();
-  return {
-    prefix: createHash("sha256").update(refreshToken.slice(0, PREFIX_LENGTH)).digest("base64"),
-    doubleHash: createHash("sha512").update(once).digest("base64"),
+    digests: (refreshToken) => digestsOf(ring, refreshToken),
+    digestsOfName: (name) => digestsOfName(ring, name),
   };
 }

@@ -1,10 +1,112 @@
-import { refusal } from "../http.ts";
+import { isRootOf, refusal } from "../http.ts";
+import { type Log, type LogFields, describeUnknown } from "../log.ts";
+import type { SecurityEventToken } from "../security/event.ts";
+import { type Reception, type ReceptionServices, receive } from "../security/reception.ts";
+import { type Refusal, type SetErrorCode, errorCodeOf } from "../security/refusal.ts";
+
+export interface SecurityEventServices extends ReceptionServices {
+  publicUrl: string;
+}
+
+/** RFC 8935 §2.3: a text beside the code. Fixed, so that it tells a stranger nothing more. */
+const DESCRIPTIONS: Record<SetErrorCode, string> = {
+  invalid_request: "the request is not a security event token that this receiver understands",
+  invalid_key: "the token is not signed with a key of the issuer",
+  invalid_issuer: "the token is not of the issuer",
+  invalid_audience: "the token is not for this receiver",
+  authentication_failed: "the signature of the token is not the issuer's",
+};
+
+const CONTENT_TYPE = "application/secevent+jwt";
+/** Of what a stranger may have written. */
+const EVIDENCE_CHARACTERS_MAX = 100;
 
 /**
- * Cross-Account Protection is not received yet. 501 makes Google try again a limited number of
- * times; a revocation is noticed all the same, by the call that fails because of it.
+ * Cross-Account Protection: Google posts a signed token (RFC 8935 §2) when something happens to an
+ * account that it shares with us. 202 once what it asks for is stored; 400 for what will never be
+ * accepted; 503, so that Google tries again, for what may be.
  */
-export function securityEvent(request: Request): Promise<Response> {
-  const response = request.method === "POST" ? refusal(501) : refusal(405, { allow: "POST" });
-  return Promise.resolve(response);
+export async function securityEvent(
+  request: Request,
+  log: Log,
+  services: SecurityEventServices,
+): Promise<Response> {
+  if (!isRootOf(services.publicUrl, request.url)) return refusal(404);
+  if (request.method !== "POST") return refusal(405, { allow: "POST" });
+  const contentType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  const fields: LogFields = contentType === CONTENT_TYPE ? {} : { contentType: cut(contentType) };
+  try {
+    const reception = await receive(await request.text(), services);
+    return answer(reception, log.with(fields), services.clock.now());
+  } catch (error) {
+    log.error("security_event_failed", "a security event is asked for again", {
+      error: describeUnknown(error),
+    });
+    return refusal(503);
+  }
+}
+
+function answer(reception: Reception, log: Log, now: Date): Response {
+  switch (reception.kind) {
+    case "accepted": {
+      const { token, reactions } = reception;
+      log.info("security_event_received", "Google told of a security event", {
+        ...describeToken(token, now),
+        userIds: reactions.map(({ userId }) => userId).filter((id) => id !== undefined),
+        did: reactions.flatMap(({ did }) => did),
+      });
+      return new Response(null, { status: 202 });
+    }
+    case "repeated":
+      log.info("security_event_repeated", "a security event came once more", {
+        ...describeToken(reception.token, now),
+      });
+      return new Response(null, { status: 202 });
+    case "refused": {
+      const { refusal: why } = reception;
+      log.warn("security_event_refused", "a security event token is not accepted", evidence(why));
+      return setError(errorCodeOf(why));
+    }
+    case "unavailable":
+      log.warn("security_event_postponed", "Google's keys cannot be had; it is asked for again", {
+        reason: reception.reason,
+      });
+      return refusal(503);
+  }
+}
+
+function describeToken({ jti, events, issuedAt }: SecurityEventToken, now: Date): LogFields {
+  const states = events.flatMap((event) => (event.kind === "verification" ? [event.state] : []));
+  const reasons = events.flatMap((event) => ("reason" in event ? [event.reason] : []));
+  return {
+    jti: cut(jti),
+    events: events.map((event) => (event.kind === "unknown" ? cut(event.type) : event.kind) ?? ""),
+    ageMs: now.getTime() - issuedAt.getTime(),
+    ...(states.length > 0 && { state: states.join(" ") }),
+    ...(reasons.length > 0 && { reason: reasons.join(" ") }),
+  };
+}
+
+function evidence({ kind, ...shown }: Refusal): LogFields {
+  const entries = Object.entries(shown).map(([name, value]: [string, string | number]) => [
+    name,
+    typeof value === "string" ? cut(value) : value,
+  ]);
+  return { reason: kind, ...Object.fromEntries(entries) };
+}
+
+function cut(text: string | undefined): string | undefined {
+  return text?.slice(0, EVIDENCE_CHARACTERS_MAX);
+}
+
+function setError(code: SetErrorCode): Response {
+  return new Response(JSON.stringify({ err: code, description: DESCRIPTIONS[code] }), {
+    status: 400,
+    headers: {
+      "content-type": "application/json",
+      "content-language": "en",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+    },
+  });
 }

@@ -1,0 +1,137 @@
+import { Gaxios } from "gaxios";
+import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jose";
+import { z } from "zod";
+import { type Clock, later } from "../clock.ts";
+import type { GoogleEndpoints } from "./endpoints.ts";
+import { FailedCall } from "./failed-call.ts";
+import { type Call, classify } from "./failure.ts";
+
+export type KeySearch =
+  | { kind: "found"; key: CryptoKey }
+  /** Google's key set, fetched a minute ago at most, has no such key. */
+  | { kind: "unknown" }
+  | Unavailable;
+
+/** Google's documents could not be fetched just now. `reason` is a stable code. */
+export interface Unavailable {
+  kind: "unavailable";
+  reason: string;
+}
+
+/** Who signs security events, and with what. Neither method throws. */
+export interface RiscKeys {
+  /** The `iss` of genuine tokens. */
+  findIssuer(): Promise<{ kind: "found"; issuer: string } | Unavailable>;
+  /** The RS256 key of this id. */
+  findKey(keyId: string): Promise<KeySearch>;
+}
+
+const FETCH_TIMEOUT_MS = 5_000;
+/** What Google withdraws is believed no longer than this. */
+const AGE_MS_MAX = 3_600_000;
+/**
+ * Between two fetches for keys that are not in the set: whoever makes key ids up costs one fetch a
+ * minute. Google publishes a key long before it signs with it.
+ */
+const KEYS_COOL_DOWN_MS = 60_000;
+/** Between two tries while Google does not answer. */
+const RETRY_MS = 5_000;
+
+const WEB_ADDRESS = z.url({ protocol: /^https?$/ });
+const CONFIGURATION = z.object({ issuer: WEB_ADDRESS, jwks_uri: WEB_ADDRESS });
+const KEY_SET = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(100) });
+
+/**
+ * Issuer and keys from Google's Cross-Account Protection configuration
+ * (`/.well-known/risc-configuration`: `issuer`, `jwks_uri`). Both documents are kept in memory; at
+ * most one fetch of each is under way, and a failed one rests before the next.
+ */
+export function googleRiscKeys(endpoints: GoogleEndpoints, clock: Clock): RiscKeys {
+  const http = new Gaxios({ retry: false, timeout: FETCH_TIMEOUT_MS, responseType: "json" });
+
+  async function fetchJson<T>(call: Call, url: string, shape: z.ZodType<T>): Promise<T> {
+    try {
+      return shape.parse((await http.request({ url })).data);
+    } catch (error) {
+      throw new FailedCall(call, classify(call, error, clock.now()));
+    }
+  }
+
+  const configuration = kept(clock, () =>
+    fetchJson("risc.configuration", endpoints.riscConfiguration, CONFIGURATION),
+  );
+  const keySet = kept(clock, async () => {
+    const { jwks_uri: url } = await configuration.notOlderThan(AGE_MS_MAX);
+    return createLocalJWKSet(await fetchJson("jwks", url, KEY_SET));
+  });
+
+  return {
+    findIssuer: () =>
+      orUnavailable(async () => {
+        const { issuer } = await configuration.notOlderThan(AGE_MS_MAX);
+        return { kind: "found", issuer };
+      }),
+
+    findKey: (keyId) =>
+      orUnavailable(async () => {
+        const known = await select(await keySet.notOlderThan(AGE_MS_MAX), keyId);
+        return known.kind === "found"
+          ? known
+          : select(await keySet.notOlderThan(KEYS_COOL_DOWN_MS), keyId);
+      }),
+  };
+}
+
+interface Kept<T> {
+  /** What is kept if it was fetched so lately, else fetched anew. Throws what fetching throws. */
+  notOlderThan(ageMs: number): Promise<T>;
+}
+
+function kept<T>(clock: Clock, fetchAnew: () => Promise<T>): Kept<T> {
+  let last: { value: T; at: Date } | undefined;
+  let failed: { error: unknown; at: Date } | undefined;
+  let pending: Promise<T> | undefined;
+
+  async function renew(): Promise<T> {
+    const at = clock.now();
+    try {
+      last = { value: await fetchAnew(), at };
+      return last.value;
+    } catch (error) {
+      failed = { error, at: clock.now() };
+      throw error;
+    } finally {
+      pending = undefined;
+    }
+  }
+
+  return {
+    async notOlderThan(ageMs) {
+      const now = clock.now();
+      if (last !== undefined && now < later(last.at, ageMs)) return last.value;
+      if (failed !== undefined && now < later(failed.at, RETRY_MS)) throw failed.error;
+      pending ??= renew();
+      return pending;
+    },
+  };
+}
+
+async function select(keys: LocalJWKSet, kid: string): Promise<KeySearch> {
+  try {
+    return { kind: "found", key: await keys({ alg: "RS256", kid }) };
+  } catch (error) {
+    // No key, several of one id, or one that is no RSA key of a sufficient size.
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return { kind: "unknown" };
+    throw error;
+  }
+}
+
+async function orUnavailable<T>(find: () => Promise<T>): Promise<T | Unavailable> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof FailedCall)) throw error;
+    const { failure } = error;
+    return { kind: "unavailable", reason: "reason" in failure ? failure.reason : failure.kind };
+  }
+}

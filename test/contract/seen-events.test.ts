@@ -1,0 +1,84 @@
+import type { Firestore } from "@google-cloud/firestore";
+import { Timestamp } from "@google-cloud/firestore";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { firestoreSeenEvents } from "../../functions/src/seen-events.ts";
+import type { SecurityEventId } from "../../functions/src/security/event.ts";
+import type { SeenEvents } from "../../functions/src/security/reception.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { memorySeenEvents } from "../support/memory-seen-events.ts";
+
+const ONE = "1".repeat(64) as SecurityEventId;
+const OTHER = "2".repeat(64) as SecurityEventId;
+const SOON = new Date("2026-12-20T12:00:00.123Z");
+const LATE = new Date("2027-01-20T12:00:00.000Z");
+
+const source = findFirestoreEmulator();
+const isFirestoreHad = isHad(source);
+let emulator: Emulator | undefined;
+let database: Firestore | undefined;
+
+beforeAll(async () => {
+  emulator = isFirestoreHad ? await source.start() : undefined;
+});
+afterEach(async () => {
+  await database?.terminate();
+  database = undefined;
+});
+afterAll(() => emulator?.stop());
+
+function openFirestore(): { seen: SeenEvents; dump: () => Promise<Record<string, unknown>> } {
+  if (emulator === undefined) throw new Error("there is no Firestore emulator");
+  const opened = openDatabase(emulator);
+  database = opened;
+  return {
+    seen: firestoreSeenEvents(opened),
+    async dump() {
+      const { docs } = await opened.collection("securityEvents").get();
+      const entries = docs.map((document) => {
+        const { expireAt, ...rest } = document.data();
+        // A TTL policy looks at timestamps only.
+        if (!(expireAt instanceof Timestamp)) throw new Error("not a timestamp");
+        return [document.id, { ...rest, expireAt: expireAt.toDate() }];
+      });
+      return Object.fromEntries(entries);
+    },
+  };
+}
+
+function openMemory(): ReturnType<typeof openFirestore> {
+  const seen = memorySeenEvents();
+  return { seen, dump: () => Promise.resolve(seen.dump()) };
+}
+
+describe.for([
+  { store: "memory", isThere: true, open: openMemory },
+  { store: "Firestore", isThere: isFirestoreHad, open: openFirestore },
+])("seen security events in $store", ({ isThere, open }) => {
+  describe.skipIf(!isThere)("a store", () => {
+    let subject: ReturnType<typeof openFirestore>;
+    beforeEach(() => {
+      subject = open();
+    });
+
+    it("has what was added, and nothing else", async () => {
+      const { seen } = subject;
+      expect(await seen.has(ONE)).toBe(false);
+      await seen.add(ONE, SOON);
+      expect(await seen.has(ONE)).toBe(true);
+      expect(await seen.has(OTHER)).toBe(false);
+    });
+
+    it("keeps nothing of an event but when it may be forgotten", async () => {
+      await subject.seen.add(ONE, SOON);
+      expect(await subject.dump()).toEqual({ [ONE]: { expireAt: SOON } });
+    });
+
+    it("takes the same one twice, from two deliveries at once", async () => {
+      const { seen, dump } = subject;
+      await Promise.all([seen.add(ONE, SOON), seen.add(ONE, SOON)]);
+      await seen.add(ONE, LATE);
+      expect(await dump()).toEqual({ [ONE]: { expireAt: LATE } });
+    });
+  });
+});
