@@ -16,6 +16,7 @@ import {
   type PushCounters,
   type PushPolicy,
 } from "./push.ts";
+import { type RiscConsole, riscService } from "./risc.ts";
 
 export interface EmulatorOptions extends Omit<ModelOptions, "publish"> {
   /** A free one unless said. */
@@ -33,7 +34,7 @@ export const DEFAULT_CLIENT: NewClient = {
 };
 
 /** Google on loopback: its endpoints over HTTP, and everything of the model beside them. */
-export interface GmailEmulator extends GmailModel {
+export interface GmailEmulator extends GmailModel, RiscConsole {
   /** `127.0.0.1:PORT`, for `GMAIL_EMULATOR_HOST`. */
   readonly host: string;
   readonly url: string;
@@ -84,9 +85,12 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
   };
 
   const services = { calls, faults, now };
+  const { clientId } = modelOptions.clients?.[0] ?? DEFAULT_CLIENT;
+  const risc = riscService(model, clientId, services);
   const app = new Hono<{ Bindings: HttpBindings }>()
     .route("/", oauthRoutes(model, services))
     .route("/", gmailRoutes(model, services))
+    .route("/", risc.routes)
     .route("/emulator", controlRoutes({ ...model, ...controls }));
   const server = createAdaptorServer({ fetch: app.fetch });
   server.listen(port, LOOPBACK);
@@ -96,6 +100,7 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
   return {
     ...model,
     ...controls,
+    ...risc.console,
     host,
     url: `http://${host}`,
     consent: giveConsent,
