@@ -257,6 +257,20 @@ describe("a security event", () => {
       expect(types()).toContain("mailbox.message.added");
     });
 
+    it("that arrives late, when it may be over, lets Google's answer decide", async () => {
+      const at = scenario.clock.now().getTime();
+      scenario.clock.advance(11 * MINUTE_MS);
+      await send({ type: "risc/event-type/account-enabled" });
+      await send({ type: "risc/event-type/account-disabled", at });
+      expect(await scenario.runSchedule("mailboxReconciliation")).toBe(204);
+      expect(scenario.stored(ADA).status).toBe("active");
+
+      scenario.emulator.suspend(ADA);
+      await send({ type: "risc/event-type/account-disabled", at });
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+    });
+
     it("changes nothing for somebody who has to re-authorize anyhow", async () => {
       await send({ type: "oauth/event-type/tokens-revoked" });
       await send({ type: "risc/event-type/account-disabled" });

@@ -45,6 +45,17 @@ export const FOCUS = {
     rates: { ...parameters.rates, slow: 0.1, freeze: 0.03, crash: 0, notificationLost: 0 },
     incidents: { ...parameters.incidents, grantEnds: 20, disconnects: 0, storeDown: 0 },
   }),
+  /** Google tells that grants have ended: twice, late, or when there is a new one already. */
+  security: (parameters) => ({
+    ...parameters,
+    securityEvents: true,
+    instances: 2,
+    quietMs: 10 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 30,
+    rates: { ...parameters.rates, slow: 0.05, notificationLost: 0.3 },
+    incidents: { ...parameters.incidents, grantEnds: 20, disconnects: 0, storeDown: 0 },
+  }),
 } satisfies Record<string, (parameters: Parameters) => Parameters>;
 
 export type Focus = keyof typeof FOCUS;

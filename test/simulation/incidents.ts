@@ -2,6 +2,7 @@ import type { Checks } from "./checks.ts";
 import { CLIENT, type SimulatedGoogle } from "./google.ts";
 import { REWIND } from "./ledger.ts";
 import type { Person, Persons } from "./persons.ts";
+import type { SecurityEvents } from "./security-events.ts";
 import type { Outages, World } from "./world.ts";
 
 const SECOND = 1_000;
@@ -16,7 +17,17 @@ export interface Incidents {
 /** What happens to the world between two times: each incident strikes now and then, or never. */
 export function startIncidents(
   world: World,
-  { google, checks, persons }: { google: SimulatedGoogle; checks: Checks; persons: Persons },
+  {
+    google,
+    checks,
+    persons,
+    securityEvents,
+  }: {
+    google: SimulatedGoogle;
+    checks: Checks;
+    persons: Persons;
+    securityEvents: SecurityEvents;
+  },
   gmailTopic: string,
   [from, upTo]: readonly [number, number],
 ): Incidents {
@@ -62,10 +73,12 @@ export function startIncidents(
     world.trace(() => `${sub.slice(-4)} head back to ${to}`);
   });
 
-  strike(incidents.grantEnds, ({ email, sub }) => {
+  strike(incidents.grantEnds, (person) => {
+    const { email, sub } = person;
     const end = random.pick([model.changePassword, model.revokeAccess, model.expireRefreshTokens]);
     end(email);
     google.endTokens(sub);
+    if (parameters.securityEvents === true) securityEvents.tokensRevoked(person);
     count("grant ended");
     world.trace(() => `${sub.slice(-4)} grant ended`);
   });

@@ -297,6 +297,14 @@ export const MUTATIONS: readonly Mutation[] = [
       ],
     ),
   },
+  {
+    focus: "security",
+    ...mutation("a security event flags a grant that is newer than it", [
+      "security/reaction.ts",
+      "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
+      "happenedAt <= new Date(0)",
+    ]),
+  },
   mutation("a rotated refresh token is not kept", [
     "grant/access.ts",
     "      await keepRotated(user, answer.refreshToken, services);",

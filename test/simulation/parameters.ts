@@ -59,6 +59,8 @@ export interface Parameters {
   rates: Rates;
   /** Every grant ends in one instant. */
   allGrantsEnd?: boolean;
+  /** Google tells of what happens to accounts and tokens. */
+  securityEvents?: boolean;
   /** Incidents in the whole run, on average. */
   incidents: {
     historyExpires: number;

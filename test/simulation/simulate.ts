@@ -25,6 +25,7 @@ import { createSimulatedPubsub } from "./pubsub.ts";
 import { hash, randomStreams } from "./random.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
+import { createSecurityEvents } from "./security-events.ts";
 import { watchSituations } from "./situations.ts";
 import { type SimulatedStore, createSimulatedStore } from "./store.ts";
 import { type Violation, type World, endFaults } from "./world.ts";
@@ -182,7 +183,9 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     startMail(world, person, google, checks, chaos);
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
-  const incidents = startIncidents(world, { google, checks, persons }, GMAIL_TOPIC, chaos);
+  const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
+  const people = { google, checks, persons, securityEvents };
+  const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {
     try {

@@ -60,6 +60,8 @@ const RESPONSES: Record<AccountEventKind, Response> = {
 
 /** Between Google's clock, which an event's time is of, and ours, which the grant's is of. */
 const CLOCK_SKEW_MS = 60_000;
+/** How long an account is taken to be as an event said that it was. */
+const STATE_AGE_MS_MAX = 10 * 60_000;
 /** A time in a token is cut to whole seconds: it can have been anywhere in that one. */
 const IAT_UNIT_MS = 1_000;
 /** Lost races in a row; each one means that somebody else wrote the document. */
@@ -117,9 +119,10 @@ async function endSessions(
 
 /**
  * Flags a user whose grant has ended: Google signed it, so no refresh has to confirm it. An event
- * that may be about an earlier grant, or that does not say which token, flags nobody, and neither
- * does one of so many that the fleet guard takes them for a mistake: the mailbox is due at once and
- * the refresh decides. To ask Google for the event again would only use up its few repetitions.
+ * that may be about an earlier grant, that does not say which token, or that tells of a state which
+ * may have passed, flags nobody, and neither does one of so many that the fleet guard takes them
+ * for a mistake: the mailbox is due at once and Google's answer decides. To ask Google for the event
+ * again would only use up its few repetitions.
  */
 async function suspend(
   user: User,
@@ -134,7 +137,10 @@ async function suspend(
   if (!isFlaggable) return undefined;
   const isOfUnknownToken = kind === "token_revoked" && subject.kind === "account";
   const isOfEarlierGrant = happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS);
-  if (isOfUnknownToken || isOfEarlierGrant) return look(user, services);
+  // Repeated until it got here, it can come after the `account-enabled` that ended it.
+  const mayBeOver =
+    kind === "account_disabled" && happenedAt < later(services.clock.now(), -STATE_AGE_MS_MAX);
+  if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, services);
   const flagging = await services.flag(user, failure);
   switch (flagging.kind) {
     case "flagged":
