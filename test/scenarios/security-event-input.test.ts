@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type OpenSigner, encoded, openSigner } from "../support/open-signer.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -481,6 +481,7 @@ describe("Google's keys", () => {
     scenario.clock.advance(HOUR_MS);
     scenario.emulator.resetCalls();
   });
+  afterEach(() => scenario.close());
 
   const good = () =>
     scenario.emulator.securityEvent({
@@ -527,7 +528,6 @@ describe("Google's keys", () => {
 
     expect(await post(good())).toBe(202);
     expect(fetches()).toEqual({ discovery: 1, certs: 1 });
-    await scenario.close();
   }, 60_000);
 
   it("are not even looked for where a token does not say that it is of Google and for us", async () => {
@@ -539,7 +539,6 @@ describe("Google's keys", () => {
       400,
     );
     expect(fetches().certs).toBe(0);
-    await scenario.close();
   });
 
   it("that are new are found a minute after the last look, with one more", async () => {
@@ -551,7 +550,6 @@ describe("Google's keys", () => {
     scenario.clock.advance(2_000);
     expect(await Promise.all([post(good()), post(good()), post(good())])).toEqual([202, 202, 202]);
     expect(fetches()).toEqual({ discovery: 1, certs: 2 });
-    await scenario.close();
   });
 
   it("are believed for an hour, and then asked for again", async () => {
@@ -562,7 +560,6 @@ describe("Google's keys", () => {
     scenario.clock.advance(2_000);
     expect(await post(good())).toBe(202);
     expect(fetches()).toEqual({ discovery: 2, certs: 2 });
-    await scenario.close();
   });
 
   it.each(["discovery", "certs"] as const)(
@@ -579,7 +576,6 @@ describe("Google's keys", () => {
       scenario.emulator.faults.clear();
       scenario.clock.advance(6_000);
       expect(await post(token)).toBe(202);
-      await scenario.close();
     },
   );
 
@@ -599,7 +595,6 @@ describe("Google's keys", () => {
     expect(await post(good())).toBe(503);
     scenario.clock.advance(6_000);
     expect(await post(good())).toBe(202);
-    await scenario.close();
   });
 
   it("that the receiver has are enough while Google answers nothing", async () => {
@@ -610,7 +605,6 @@ describe("Google's keys", () => {
     // An id that is not among them could be new: that is for later.
     expect(await post(google.compact({ kid: "new" }, claimsOf(good())))).toBe(503);
     expect(await post(good())).toBe(202);
-    await scenario.close();
   });
 
   const claimsOf = (token: string): unknown =>

@@ -439,9 +439,21 @@ describe("a security event", () => {
     expect(statuses.filter((status) => status === "reauthorization_required")).toHaveLength(20);
     expect(statuses.filter((status) => status === "active")).toHaveLength(4);
     expect(scenario.logged("fleet_guard")).toHaveLength(4);
-    // They keep their tokens, which work, and so does their mail.
+    const left = crowd.slice(20);
+    const now = scenario.clock.now();
+    for (const email of left) {
+      const { dueAt = new Date(Number.NaN) } = scenario.stored(email).sync;
+      expect(dueAt.getTime()).toBeLessThanOrEqual(now.getTime());
+    }
+    // One of them was a mistake indeed: their tokens work, and so does their mail.
+    const [mistaken = "", ...ended] = left;
+    for (const email of ended) scenario.emulator.changePassword(email);
+    scenario.clock.advance(11 * MINUTE_MS);
     await scenario.runSchedule("mailboxReconciliation");
-    expect(crowd.filter((email) => scenario.stored(email).status === "active")).toHaveLength(4);
+    expect(scenario.stored(mistaken).status).toBe("active");
+    for (const email of ended) {
+      expect(scenario.stored(email).statusReason).toBe("invalid_grant");
+    }
   });
 
   it("leaves nothing secret in what is stored or logged", async () => {
