@@ -34,10 +34,26 @@ export function refusal(
 ): Response {
   const response = new Response(JSON.stringify({ error: BODIES[status] }), { status, headers });
   response.headers.set("content-type", "application/json");
-  response.headers.set("cache-control", "no-store");
-  response.headers.set("x-content-type-options", "nosniff");
   return response;
 }
+
+/**
+ * On everything that we answer, unless the answer itself says otherwise: nothing is cached, framed,
+ * sniffed or referred, nothing is loaded, and the browser never comes back without TLS.
+ */
+const HEADERS: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy":
+    "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "permissions-policy":
+    "browsing-topics=(), camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), publickey-credentials-get=(), usb=()",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
 
 /** Where a handler is reached and what it writes to. */
 export interface ServeOptions {
@@ -133,7 +149,10 @@ async function send(from: Response, response: ServerResponse): Promise<void> {
   const cookies = from.headers.getSetCookie();
   from.headers.delete("set-cookie");
   const body = Buffer.from(await from.arrayBuffer());
+  // What Express says of itself, where whoever serves us lets it.
+  response.removeHeader("x-powered-by");
   response.writeHead(from.status, {
+    ...HEADERS,
     ...Object.fromEntries(from.headers),
     ...(cookies.length > 0 && { "set-cookie": cookies }),
     "content-length": String(body.length),
