@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import type { Grant, Status, User, UserPatch, UserStore } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
+import { isWeekly } from "./weekly-grant.ts";
 
 export interface FlaggingServices extends AnnouncementServices {
   users: UserStore;
@@ -58,6 +59,13 @@ export async function flag(
       reason: failure.reason,
       generation: user.grant.generation,
     });
+    if (isWeekly({ ...user, ...patch })) {
+      log.warn(
+        "grant_lasted_a_week",
+        "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
+        { userId: user.id },
+      );
+    }
     await announce({ ...user, ...patch }, services);
     return { kind: "flagged", status, reason: failure.reason };
   }
