@@ -10,10 +10,12 @@ import { openAccess } from "./grant/access.ts";
 import { envelopes } from "./grant/envelope.ts";
 import { flag } from "./grant/flagging.ts";
 import { followUp } from "./grant/follow-up.ts";
+import { onceEach } from "./grant/once-each.ts";
 import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
 import type { KeyRing } from "./grant/sealing.ts";
 import { tokenSeal } from "./grant/token-seal.ts";
-import { type ConnectServices, connect } from "./handlers/connect.ts";
+import { connect } from "./handlers/connect.ts";
+import type { ConnectServices } from "./handlers/connect-request.ts";
 import { gmailNotification } from "./handlers/gmail-notification.ts";
 import { mailboxReconciliation } from "./handlers/mailbox-reconciliation.ts";
 import { reportSync } from "./handlers/report.ts";
@@ -65,6 +67,9 @@ export interface Receiver {
   /** How HTTP requests are served. */
   http: ServeOptions;
 }
+
+/** Answers of Google that one instance remembers, so that each of them is used once. */
+const CALLBACKS_MAX = 1_000;
 
 /** Puts the receiver together. Nothing happens before one of its functions is called. */
 export function createReceiver(
@@ -133,8 +138,9 @@ export function createReceiver(
     clientId: config.oauth.clientId,
     redirectUri: `${publicUrl}/callback`,
     scopes: config.gmail.scopes,
-    pageLinks: { publicUrl, googleOrigin: new URL(endpoints.authorize).origin },
+    pageLinks: { publicUrl, googleOrigin: new URL(endpoints.authorize).origin, app: config.app },
     returnTo: config.returnTo,
+    callbacks: onceEach(CALLBACKS_MAX),
   };
 
   return {

@@ -107,7 +107,7 @@ describe("connecting a mailbox", () => {
     expect(head.status).toBe(405);
     // What was refused burnt nothing: the real answer still works, once.
     expect((await browser.get(back)).status).toBe(200);
-    expect((await browser.get(back)).status).toBe(400);
+    expect((await browser.get(back)).status).toBe(409);
     expect(scenario.emulator.countCalls("token.code")).toBe(1);
   });
 

@@ -147,13 +147,14 @@ export function createPersons(
     connect(person, scheduler.now() + SECOND);
   }
 
+  /** The page that says "connected"; a refusal leads to another one. */
+  function isWelcome(page: { location: string | undefined } | undefined): boolean {
+    return page?.location === `${publicUrl}/`;
+  }
+
   function pause(ms: number): Promise<void> {
     return new Promise((resolve) => scheduler.at(scheduler.now() + ms, resolve));
   }
 
   return { all, stranger, connect, disconnect, isActive };
-}
-
-function isWelcome(page: { status: number } | undefined): boolean {
-  return page?.status === 200;
 }

@@ -1,6 +1,9 @@
-/** A browser as far as cookies and redirects go: it keeps the first and does not follow the second. */
+/** A browser as far as cookies and redirects go: it keeps the first, and follows within one origin. */
 export interface Browser {
+  /** The page that a person would see, or the redirect that leads to another origin. */
   get(url: string, headers?: Record<string, string>): Promise<Response>;
+  /** The first answer, wherever it leads. */
+  ask(url: string, headers?: Record<string, string>): Promise<Response>;
   /** Sends a form as a page of `from` would. */
   post(url: string, form: Record<string, string>, from?: string): Promise<Response>;
   cookies: Map<string, string>;
@@ -21,9 +24,17 @@ export function openBrowser(): Browser {
     return response;
   }
 
+  async function get(url: string, headers: Record<string, string> = {}): Promise<Response> {
+    const response = await request(url, { headers });
+    const location = response.headers.get("location");
+    const leadsHome = location !== null && new URL(location).origin === new URL(url).origin;
+    return leadsHome ? get(location, headers) : response;
+  }
+
   return {
     cookies,
-    get: (url, headers = {}) => request(url, { headers }),
+    get,
+    ask: (url, headers = {}) => request(url, { headers }),
     post: (url, form, from = new URL(url).origin) =>
       request(url, {
         method: "POST",

@@ -14,7 +14,7 @@ export interface Identity {
 export type IdentityCheck =
   | { kind: "verified"; identity: Identity }
   /** A verified token about an address that Google has not confirmed. */
-  | { kind: "address_unverified" }
+  | { kind: "address_unverified"; userId: UserId }
   | { kind: "refused"; reason: string }
   /** Google's keys could not be fetched. */
   | { kind: "unavailable" };
@@ -62,7 +62,7 @@ function toIdentity(payload: unknown): IdentityCheck {
   if (userId === undefined || emailAddress === undefined) {
     return { kind: "refused", reason: "claims" };
   }
-  if (!claims.data.email_verified) return { kind: "address_unverified" };
+  if (!claims.data.email_verified) return { kind: "address_unverified", userId };
   return { kind: "verified", identity: { userId, emailAddress } };
 }
 

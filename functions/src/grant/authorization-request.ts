@@ -20,6 +20,10 @@ const PENDING = z.object({
   appState: z.string().optional(),
   /** Whom a re-authorization is for; nobody else may answer it. */
   userId: z.string().optional(),
+  /** The link that a re-authorization began with: a refused one leads back to it. */
+  link: z.string().optional(),
+  /** What it asked for beside what everybody is asked for. */
+  grantedScopes: z.array(z.string()).optional(),
 });
 
 export type PendingAuthorization = z.infer<typeof PENDING>;
@@ -42,6 +46,7 @@ export interface AuthorizationWish {
   /** Sent to Google as `login_hint`, so that the right account is chosen. */
   loginHint?: string | undefined;
   userId?: string | undefined;
+  link?: string | undefined;
   /** Scopes granted before: all of them are asked for again. */
   grantedScopes?: readonly string[] | undefined;
   /** A live refresh token is held, so that Google need not ask for consent again. */
@@ -81,14 +86,15 @@ export function requestAuthorization(
     ...(wish.returnTo !== undefined && { returnTo: wish.returnTo }),
     ...(wish.appState !== undefined && { appState: wish.appState }),
     ...(wish.userId !== undefined && { userId: wish.userId }),
+    ...(wish.link !== undefined && { link: wish.link }),
+    ...(wish.grantedScopes !== undefined && { grantedScopes: [...wish.grantedScopes] }),
   };
-  const scopes = new Set(["openid", "email", ...services.scopes, ...(wish.grantedScopes ?? [])]);
   const url = new URL(services.authorizeUrl);
   url.search = new URLSearchParams({
     client_id: services.clientId,
     redirect_uri: services.redirectUri,
     response_type: "code",
-    scope: [...scopes].join(" "),
+    scope: [...new Set(["openid", "email", ...askedScopes(pending, services)])].join(" "),
     access_type: "offline",
     include_granted_scopes: "true",
     state: pending.state,
@@ -100,6 +106,14 @@ export function requestAuthorization(
   }).toString();
   const cookie = envelope.seal("authorization", pending);
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
+}
+
+/** The scopes that a pending authorization asked for beside `openid email`. */
+export function askedScopes(
+  { grantedScopes = [] }: PendingAuthorization,
+  { scopes }: Pick<AuthorizationRequestServices, "scopes">,
+): string[] {
+  return [...scopes, ...grantedScopes];
 }
 
 /** The pending authorization that this browser began with this `state`, while it is fresh. */

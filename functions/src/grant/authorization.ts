@@ -10,10 +10,10 @@ import { atOnce } from "../mailbox/sync-due.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
-import type { Grant, User, Watch } from "../user.ts";
+import type { Grant, User, UserId, Watch } from "../user.ts";
 import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
-import { type PendingAuthorization, expectedUserId } from "./authorization-request.ts";
+import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
 import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal } from "./flagging.ts";
 
 export interface AuthorizationServices
@@ -83,6 +83,7 @@ export async function completeAuthorization(
       services.log.warn("id_token_refused", "an ID token was refused", { reason: check.reason });
       return { kind: "identity_refused" };
     case "address_unverified":
+      await giveBack(check.userId, exchanged.value, pending, services);
       return { kind: "address_unverified" };
     case "verified":
       break;
@@ -91,11 +92,11 @@ export async function completeAuthorization(
   const stored = await services.users.find(identity.userId);
   const expected = expectedUserId(pending);
   if (expected !== undefined && expected !== identity.userId) {
-    await giveBack(exchanged.value, stored, services);
+    await giveBack(identity.userId, exchanged.value, pending, services);
     return { kind: "wrong_account" };
   }
   if (!scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
-    await giveBack(exchanged.value, stored, services);
+    await giveBack(identity.userId, exchanged.value, pending, services);
     return { kind: "scopes_missing" };
   }
   const { refreshToken = await liveRefreshToken(stored, services) } = exchanged.value;
@@ -105,25 +106,42 @@ export async function completeAuthorization(
     }
     return refused({ kind: "misconfigured", reason: "no_refresh_token" });
   }
-  return establish(identity, { ...exchanged.value, refreshToken }, stored, services);
+  const token = { ...exchanged.value, refreshToken };
+  const established = await establish(identity, token, stored, services);
+  if (established.kind !== "connected") {
+    await giveBack(identity.userId, token, pending, services);
+  }
+  return established;
 }
 
 function refused(failure: Failure): Authorization {
   return { kind: "try_later", failure };
 }
 
+/** What signing in takes, as Google names it in a token answer. */
+const SIGN_IN_SCOPES = ["openid", "email", "https://www.googleapis.com/auth/userinfo.email"];
+
 /**
- * Ends a grant that is not going to be used, unless the same person has one that is: revoking ends
- * all that they ever allowed our project.
+ * Ends a grant that is not going to be used. Revoking ends all that the person ever allowed our
+ * project, so it is left alone where they have a connection that lives, and where the answer covers
+ * more than was asked for: that is what they allowed another client of the same project.
  */
 async function giveBack(
-  { refreshToken, accessToken }: TokenAnswer,
-  stored: User | undefined,
+  userId: UserId,
+  { refreshToken, accessToken, scopes }: TokenAnswer,
+  pending: PendingAuthorization,
   services: AuthorizationServices,
 ): Promise<void> {
-  const isInUse = stored !== undefined && stored.grant.refreshToken !== undefined;
-  if (isInUse) return;
-  await attempt(() => services.revoke(refreshToken ?? accessToken));
+  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(pending, services)]);
+  if (!scopes.every((scope) => asked.has(scope))) return;
+  // Read as late as can be: the person may have connected in another tab meanwhile.
+  const stored = await services.users.find(userId);
+  if (stored?.grant.refreshToken !== undefined) return;
+  const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
+  if ("value" in revoked || revoked.failure.kind === "gone") return;
+  services.log.error("grant_not_revoked", "a refused grant could not be revoked at Google", {
+    userId,
+  });
 }
 
 /** The refresh token that is held for this person, if Google still takes it. */
@@ -158,10 +176,7 @@ async function establish(
   const { users, tokens, clock } = services;
   const watched = await attempt(() => watchAgain(token.accessToken, services));
   const start = await startingPoint(watched, stored, token.accessToken, services);
-  if ("refusal" in start) {
-    await giveBack(token, stored, services);
-    return start.refusal;
-  }
+  if ("refusal" in start) return start.refusal;
   const now = clock.now();
   const watch: Watch =
     "value" in watched

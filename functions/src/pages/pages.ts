@@ -1,112 +1,146 @@
 import type { User } from "../user.ts";
 import { type Html, html } from "./html.ts";
-import { page } from "./page.ts";
+import { type PageLinks, page } from "./page.ts";
 import { type PageError, TEXTS } from "./texts.ts";
 
-/** Where the pages' links and forms lead. */
-export interface PageLinks {
-  /** `PUBLIC_URL`: every address on our pages begins with it. */
-  publicUrl: string;
-  /** The origin of Google's consent page, to which our forms redirect. */
-  googleOrigin: string;
+/** What a stranger sees. */
+export function landingPage(links: PageLinks): Response {
+  const { title, body, control, connect } = TEXTS.landing;
+  const content = html`<p>${body(links.app.name)}</p>
+    <p>${control}</p>
+    <p><a class="button" href="${links.publicUrl}/start">${connect}</a></p>`;
+  return page({ status: 200, title, body: content }, links);
 }
 
-export function landingPage({ publicUrl }: PageLinks): Response {
-  const { title, body, connect } = TEXTS.landing;
-  return page(
-    200,
-    title,
-    html`<p>${body}</p>
-      <p><a class="button" href="${publicUrl}/start">${connect}</a></p>`,
-  );
-}
-
-export interface ConnectedNews {
+/** How complete the stream of a connected account is. */
+export interface Progress {
+  /** How many changes a re-authorization has just made good. */
   recoveredChanges?: number;
+  /** When the mailbox was last read to its end. */
+  syncedAt?: Date;
   isCaughtUp: boolean;
   isWatched: boolean;
 }
 
 /** What a signed-in person sees of a connected account. `csrf` is the proof that the form is ours. */
 export function connectedPage(
-  user: User,
+  { emailAddress }: User,
   csrf: string,
-  { publicUrl }: PageLinks,
-  { recoveredChanges, isCaughtUp, isWatched }: ConnectedNews,
+  { recoveredChanges, syncedAt, isCaughtUp, isWatched }: Progress,
+  links: PageLinks,
 ): Response {
-  const { title, account, recovered, more, unwatched } = TEXTS.connected;
-  return page(
-    200,
-    title,
-    html`<p>${account} <strong>${user.emailAddress}</strong></p>
-      ${recoveredChanges === undefined ? undefined : html`<p>${recovered(recoveredChanges)}</p>`}
-      ${isCaughtUp ? undefined : html`<p>${more}</p>`}
-      ${isWatched ? undefined : html`<p>${unwatched}</p>`} ${disconnectForm(csrf, publicUrl)}`,
-  );
+  const texts = TEXTS.connected;
+  const facts = [
+    { name: texts.account, value: html`${emailAddress}` },
+    ...(syncedAt === undefined ? [] : [{ name: texts.syncedAt, value: time(syncedAt) }]),
+  ];
+  const news = [
+    ...(recoveredChanges === undefined ? [] : [texts.recovered(recoveredChanges)]),
+    ...(isCaughtUp ? [] : [texts.more]),
+    ...(isWatched ? [] : [texts.unwatched]),
+    texts.close,
+  ];
+  const body = html`${factList(facts)} ${news.map((text) => html`<p>${text}</p>`)}
+  ${disconnectForm(csrf, links)}`;
+  return page({ status: 200, title: texts.title, body }, links);
 }
 
-function disconnectForm(csrf: string, publicUrl: string): Html {
+function factList(facts: readonly { name: string; value: Html }[]): Html {
+  const rows = facts.map(
+    ({ name, value }) =>
+      html`<dt>${name}</dt>
+        <dd>${value}</dd>`,
+  );
+  return html`<dl>${rows}</dl>`;
+}
+
+function time(date: Date): Html {
+  return html`<time datetime="${date.toISOString()}">${TEXTS.dateTime(date)}</time>`;
+}
+
+function disconnectForm(csrf: string, { publicUrl, app }: PageLinks): Html {
   return html`<form method="post" action="${publicUrl}/disconnect">
     <input type="hidden" name="csrf" value="${csrf}" />
-    <button>${TEXTS.connected.disconnect}</button>
+    <p>${TEXTS.connected.disconnectMeans(app.name)}</p>
+    <button class="quiet">${TEXTS.connected.disconnect}</button>
   </form>`;
+}
+
+export interface ReauthorizeOptions {
+  /** With it the person is signed in, and can disconnect instead. */
+  csrf?: string;
+  /** Why Google's last answer was refused. */
+  refused?: PageError | undefined;
+  /** The grant ended as those do that Google gives for a week only. */
+  isWeekly: boolean;
 }
 
 /**
  * Where a link leads, and what a signed-in person sees whose grant has ended. One button for it,
- * because mail scanners follow links: nothing happens before it is pressed. With `csrf` the person
- * is signed in, and can disconnect instead.
+ * because mail scanners follow links: nothing happens before it is pressed.
  */
 export function reauthorizePage(
-  user: User,
+  { emailAddress, status, statusReason }: User,
   link: string,
+  { csrf, refused, isWeekly }: ReauthorizeOptions,
   links: PageLinks,
-  csrf?: string,
 ): Response {
-  const { hints, button } = TEXTS.reauthorize;
-  const isUnavailable = user.status === "mailbox_unavailable";
-  const { title, body } = isUnavailable ? TEXTS.unavailable : TEXTS.reauthorize;
-  const hint = hints[user.statusReason];
+  const { account, hints, weekly, button } = TEXTS.reauthorize;
+  const { title, body } = status === "mailbox_unavailable" ? TEXTS.unavailable : TEXTS.reauthorize;
+  const hint = hints[statusReason] ?? (isWeekly ? weekly : undefined);
+  const content = html`${refused === undefined ? undefined : notice(refused)}
+    ${factList([{ name: account, value: html`${emailAddress}` }])}
+    <p>${body}</p>
+    ${hint === undefined ? undefined : html`<p>${hint}</p>`}
+    <form method="post" action="${links.publicUrl}/reauthorize/${link}">
+      <button>${button}</button>
+    </form>
+    ${csrf === undefined ? undefined : disconnectForm(csrf, links)}`;
   return page(
-    200,
-    title,
-    html`<p><strong>${user.emailAddress}</strong></p>
-      <p>${body}</p>
-      ${hint === undefined ? undefined : html`<p>${hint}</p>`}
-      <form method="post" action="${links.publicUrl}/reauthorize/${link}">
-        <button>${button}</button>
-      </form>
-      ${csrf === undefined ? undefined : disconnectForm(csrf, links.publicUrl)}`,
-    // The form's answer redirects to Google, which the policy counts as a target of the form.
-    [links.googleOrigin],
+    {
+      status: refused === undefined ? 200 : statusOf(refused),
+      title,
+      body: content,
+      formTargets: [links.googleOrigin],
+    },
+    links,
   );
 }
 
-export function disconnectedPage({ publicUrl }: PageLinks): Response {
-  const { title, body } = TEXTS.disconnected;
-  return page(
-    200,
-    title,
-    html`<p>${body}</p>
-      <p><a class="button" href="${publicUrl}/start">${TEXTS.landing.connect}</a></p>`,
-  );
+function notice(error: PageError): Html {
+  const { title, body } = TEXTS.errors[error];
+  return html`<p class="notice" role="alert"><strong>${title}.</strong> ${body}</p>`;
+}
+
+export function disconnectedPage(links: PageLinks): Response {
+  const { title, body, again } = TEXTS.disconnected;
+  const content = html`<p>${body}</p>
+    <p><a class="button" href="${links.publicUrl}/start">${again}</a></p>`;
+  return page({ status: 200, title, body: content }, links);
 }
 
 const STATUS: Partial<Record<PageError, number>> = {
   not_found: 404,
   forbidden: 403,
   wrong_account: 403,
+  already_done: 409,
   link_expired: 410,
   try_later: 503,
 };
 
-/** A refusal that a person can understand. Never says why access ended: we do not know. */
-export function errorPage(error: PageError, { publicUrl }: PageLinks): Response {
+function statusOf(error: PageError): number {
+  return STATUS[error] ?? 400;
+}
+
+/**
+ * A refusal that a person can understand. `retry` is where the same can be tried again; without it
+ * the page leads to the first one.
+ */
+export function errorPage(error: PageError, links: PageLinks, retry?: string): Response {
   const { title, body } = TEXTS.errors[error];
-  return page(
-    STATUS[error] ?? 400,
-    title,
-    html`<p>${body}</p>
-      <p><a href="${publicUrl}/">${TEXTS.errors.restart}</a></p>`,
-  );
+  const [to, text] =
+    retry === undefined ? [`${links.publicUrl}/`, TEXTS.home] : [retry, TEXTS.again];
+  const content = html`<p>${body}</p>
+    <p><a class="button" href="${to}">${text}</a></p>`;
+  return page({ status: statusOf(error), title, body: content }, links);
 }

@@ -1,54 +1,77 @@
-/** Every sentence that a person reads on our pages, in one place. */
+const DATE_TIME = { dateStyle: "long", timeStyle: "short", timeZone: "UTC" } as const;
+
+/**
+ * Every sentence that a person reads on our pages, in one place to be translated. None of them
+ * claims to know why access ended: Google does not say. Where it said more, they tell what to do.
+ */
 export const TEXTS = {
+  /** BCP 47. */
+  language: "en",
+  dateTime: (date: Date) => `${date.toLocaleString("en-GB", DATE_TIME)} UTC`,
+  support: "Questions? Write to",
   landing: {
     title: "Connect your Gmail account",
-    body: "When you connect it, this service is told of changes in your mailbox: new messages, labels and deletions. You can disconnect at any time.",
+    body: (app: string) =>
+      `Once it is connected, ${app} is told of changes in your mailbox: new messages, labels and deletions.`,
+    control:
+      "Google shows you what you allow before you allow it. You can disconnect at any time, on this page or in your Google Account.",
     connect: "Connect Gmail",
   },
   connected: {
     title: "Your Gmail account is connected",
-    account: "Connected account:",
-    recovered: (count: number) =>
-      count === 1
+    account: "Account",
+    syncedAt: "Complete up to",
+    recovered(count: number): string {
+      if (count === 0) return "Nothing was changed in the meantime.";
+      return count === 1
         ? "One change that was made meanwhile has been delivered."
-        : `${count} changes that were made meanwhile have been delivered.`,
+        : `${count} changes that were made meanwhile have been delivered.`;
+    },
     more: "There is more to deliver; it follows within minutes.",
     unwatched: "New changes begin to arrive shortly.",
+    close: "You can close this page.",
     disconnect: "Disconnect",
+    disconnectMeans: (app: string) =>
+      `When you disconnect, ${app} is told of no more changes, and its access is ended at Google.`,
   },
   reauthorize: {
     title: "Allow access to your Gmail account again",
-    body: "Google no longer lets us read the changes of this account. Nothing is lost: once you allow it again, what happened meanwhile is delivered.",
+    account: "Account",
+    body: "Google no longer lets us read the changes of this account. Once you allow it again, we go on from where we stopped, and what happened meanwhile is delivered.",
     // What Google said more than that access has ended, and what to do about it.
     hints: {
       invalid_rapt:
-        "Your organization asks people to sign in again from time to time. You may have to do this again.",
+        "Your organization asks people to sign in again from time to time. You may have to do this again; an administrator of your organization can change how often.",
       admin_policy_enforced:
-        "An administrator of your organization decides whether this service may have access. If Google refuses below, ask them.",
+        "An administrator of your organization decides whether this service may have access. If Google refuses it below, ask them to allow it.",
       insufficient_scope: "Please leave all boxes ticked on Google's page.",
     } as Readonly<Record<string, string>>,
+    weekly: "If this comes back every week, please tell the people who run this service.",
     button: "Continue with Google",
   },
   unavailable: {
     title: "This Gmail account cannot be read at present",
-    body: "Google says that mail is not available for this account. An administrator may have switched it off. We look again from time to time, and go on from where we were once it is there. If mail works for you again, you need not wait.",
+    body: "Google says that mail is not available for this account. We look again from time to time, and go on from where we stopped once it is there. If you expect mail to work, an administrator of your organization can look into it. If it works for you again, you need not wait.",
   },
   disconnected: {
     title: "Your Gmail account is disconnected",
-    body: "We no longer receive anything about it, and the access that you gave us has been ended at Google.",
+    body: "We no longer receive anything about it, and the access that you gave us ends at Google, too.",
+    again: "Connect again",
   },
+  again: "Try again",
+  home: "Go to the first page",
   errors: {
     declined: {
       title: "You did not allow access",
-      body: "Nothing has been connected. You can start again whenever you like.",
+      body: "Nothing has been connected. You can try again whenever you like.",
     },
     scopes_missing: {
       title: "One permission is missing",
-      body: "On Google's page a box was left unticked that we need, so nothing has been connected. Start again and leave it ticked.",
+      body: "On Google's page a box was left unticked that we need, so nothing has been connected. Try again and leave all boxes ticked.",
     },
     wrong_account: {
       title: "That was another Google account",
-      body: "The link is for one account, and a different one was chosen. Nothing has been changed. Open the link again and choose the account that it was sent to.",
+      body: "Nothing has been changed. On Google's page, please choose the account that is named below.",
     },
     link_expired: {
       title: "This link has been used or has expired",
@@ -56,15 +79,19 @@ export const TEXTS = {
     },
     session_lost: {
       title: "This page has expired",
-      body: "It was open for too long, has been used already, or belongs to another browser. Please start again.",
+      body: "It was open for too long, has been used already, or belongs to another browser. It also needs cookies. Please try again.",
+    },
+    already_done: {
+      title: "This step is already done",
+      body: "It was not done a second time. The first page shows how things stand.",
     },
     identity_refused: {
       title: "We could not verify the account",
-      body: "What Google sent back could not be verified, so nothing has been connected. Please start again.",
+      body: "What Google sent back could not be verified, so nothing has been connected. Please try again.",
     },
     address_unverified: {
       title: "The address is not confirmed",
-      body: "Google has not confirmed the address of this account, so it cannot be connected.",
+      body: "Google has not confirmed the address of this account, so it cannot be connected. Confirm it in your Google Account, then try again.",
     },
     mailbox_unavailable: {
       title: "This account has no Gmail mailbox",
@@ -83,8 +110,12 @@ export const TEXTS = {
       title: "This was not asked for from our own page",
       body: "Nothing has been changed. Please go to our page and try there.",
     },
-    restart: "Start again",
   },
 } as const;
 
-export type PageError = Exclude<keyof typeof TEXTS.errors, "restart">;
+export type PageError = keyof typeof TEXTS.errors;
+
+/** One of the errors that have a page; `undefined` for any other text. */
+export function parsePageError(text: string): PageError | undefined {
+  return Object.hasOwn(TEXTS.errors, text) ? (text as PageError) : undefined;
+}

@@ -1,0 +1,153 @@
+import { type Authorization, completeAuthorization } from "../grant/authorization.ts";
+import {
+  AUTHORIZATION_AGE_MS_MAX,
+  type PendingAuthorization,
+  flowIdOf,
+  readPending,
+} from "../grant/authorization-request.ts";
+import { returnUrl } from "../grant/return-to.ts";
+import { SESSION_AGE_MS_MAX, startSession } from "../grant/session.ts";
+import { GOOGLE_ISSUER } from "../google/endpoints.ts";
+import type { Log } from "../log.ts";
+import type { PageError } from "../pages/texts.ts";
+import {
+  type ConnectRequest,
+  type ConnectServices,
+  type RedirectAnswer,
+  redirect,
+  toGoogle,
+} from "./connect-request.ts";
+import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
+
+/**
+ * Where Google sends the browser back to (RFC 6749 §4.1.2). It is never a page: whatever comes of
+ * it, the browser is sent on at once, so that code and state leave the address bar and the history.
+ * One answer is one exchange: whoever asks again gets the same outcome, or is told that it is done.
+ */
+export async function callback(
+  { url, headers, log }: ConnectRequest,
+  services: ConnectServices,
+): Promise<Response> {
+  const { publicUrl } = services.pageLinks;
+  const params = readCallback(url.searchParams);
+  const flowId = params && flowIdOf(params.state);
+  if (params === undefined || flowId === undefined) return notPending("session_lost");
+  const name = flowCookieName(flowId, publicUrl);
+  const kept = readCookie(headers, name);
+  if (kept === FLOW_DONE) return notPending("already_done");
+  const pending = readPending(kept, params.state, services);
+  if (pending === undefined) return notPending("session_lost");
+
+  const { to, cookies } = await services.callbacks.run(params.state, () =>
+    answer(params, pending, log, services),
+  );
+  return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
+
+  /** Not an answer that this browser waits for; nothing of it is used. */
+  function notPending(reason: PageError): Response {
+    log.info("authorization_refused", "an answer came that was not waited for", { reason });
+    return redirect(refused(reason, undefined, services));
+  }
+}
+
+type Callback = { state: string } & ({ code: string } | { error: string });
+
+/** RFC 6749 §4.1.2, RFC 9207 §2: each parameter once, and from the issuer that we sent to. */
+function readCallback(params: URLSearchParams): Callback | undefined {
+  const names = ["state", "code", "error", "iss"];
+  if (names.some((name) => params.getAll(name).length > 1)) return undefined;
+  const [state, code, error, issuer] = names.map((name) => params.get(name));
+  if (issuer !== null && issuer !== GOOGLE_ISSUER) return undefined;
+  if (state === null || state === undefined) return undefined;
+  if (typeof error === "string") return typeof code === "string" ? undefined : { state, error };
+  return typeof code === "string" && code !== "" ? { state, code } : undefined;
+}
+
+async function answer(
+  params: Callback,
+  pending: PendingAuthorization,
+  log: Log,
+  services: ConnectServices,
+): Promise<RedirectAnswer> {
+  if ("error" in params) {
+    log.info("authorization_refused", "Google sent the person back without a code", {
+      reason: /^[a-z_]{1,40}$/.test(params.error) ? params.error : "unreadable",
+    });
+    const isDeclined = params.error === "access_denied";
+    return refused(isDeclined ? "declined" : "try_later", pending, services);
+  }
+  const outcome = await completeAuthorization(params.code, pending, services);
+  logAuthorization(log, outcome);
+  switch (outcome.kind) {
+    case "connected":
+      return connected(outcome, pending, services);
+    case "consent_needed": {
+      const { returnTo, appState, userId, link, grantedScopes } = pending;
+      const loginHint = outcome.emailAddress;
+      return toGoogle({ returnTo, appState, userId, link, grantedScopes, loginHint }, services);
+    }
+    case "code_refused":
+      return refused("session_lost", pending, services);
+    default:
+      return refused(outcome.kind, pending, services);
+  }
+}
+
+async function connected(
+  { user, isRestored, recoveredChanges }: Authorization & { kind: "connected" },
+  { returnTo, appState }: PendingAuthorization,
+  services: ConnectServices,
+): Promise<RedirectAnswer> {
+  const { publicUrl } = services.pageLinks;
+  const session = startSession(user, isRestored ? recoveredChanges : undefined, services);
+  const cookies = [cookie(sessionCookieName(publicUrl), session, SESSION_AGE_MS_MAX)];
+  if (returnTo === undefined) return { to: `${publicUrl}/`, cookies };
+  const { secret } = services.returnTo;
+  const { clock, randomToken } = services;
+  return { to: await returnUrl(user, returnTo, appState, { secret, clock, randomToken }), cookies };
+}
+
+/** The page that says what was refused: of the link that it began with, else one of its own. */
+function refused(
+  error: PageError,
+  pending: PendingAuthorization | undefined,
+  { pageLinks: { publicUrl } }: ConnectServices,
+): RedirectAnswer {
+  if (pending?.link !== undefined) {
+    return { to: `${publicUrl}/reauthorize/${pending.link}?refused=${error}`, cookies: [] };
+  }
+  // The page offers to try again, and whoever sent the person here still has to hear of it.
+  const again = new URLSearchParams({
+    ...(pending?.returnTo !== undefined && { return_to: pending.returnTo }),
+    ...(pending?.appState !== undefined && { app_state: pending.appState }),
+  });
+  const query = again.size === 0 ? "" : `?${again}`;
+  return { to: `${publicUrl}/refused/${error}${query}`, cookies: [] };
+}
+
+function logAuthorization(log: Log, outcome: Authorization): void {
+  switch (outcome.kind) {
+    case "connected": {
+      const { user, isRestored, recoveredChanges, isCaughtUp, isWatched } = outcome;
+      log.info("user_connected", "a person allowed access", {
+        userId: user.id,
+        generation: user.grant.generation,
+        isRestored,
+        recoveredChanges,
+        isCaughtUp,
+        isWatched,
+      });
+      return;
+    }
+    case "try_later": {
+      const { failure } = outcome;
+      const reason = "reason" in failure ? failure.reason : failure.kind;
+      const isOurs = failure.kind === "misconfigured";
+      const write = isOurs ? log.alert : log.warn;
+      write("authorization_failed", "an authorization could not be completed", { reason });
+      return;
+    }
+    default:
+      log.info("authorization_refused", "an authorization was refused", { reason: outcome.kind });
+  }
+}
