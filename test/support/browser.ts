@@ -27,8 +27,8 @@ export function openBrowser(): Browser {
   async function get(url: string, headers: Record<string, string> = {}): Promise<Response> {
     const response = await request(url, { headers });
     const location = response.headers.get("location");
-    const leadsHome = location !== null && new URL(location).origin === new URL(url).origin;
-    return leadsHome ? get(location, headers) : response;
+    const to = location === null ? undefined : new URL(location, url);
+    return to?.origin === new URL(url).origin ? get(to.href, headers) : response;
   }
 
   return {

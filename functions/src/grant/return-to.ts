@@ -17,6 +17,8 @@ export function parseReturnTo(value: string, origins: readonly string[]): string
   if (!URL.canParse(value)) return undefined;
   const { href, origin, username, password } = new URL(value);
   if (!origins.includes(origin) || username !== "" || password !== "") return undefined;
+  // `blob:https://...` is of that origin, too.
+  if (!href.startsWith(`${origin}/`)) return undefined;
   return href.length > RETURN_TO_CHARS_MAX ? undefined : href;
 }
 
@@ -34,11 +36,7 @@ export async function returnUrl(
   { id, emailAddress }: User,
   returnTo: string,
   appState: string | undefined,
-  {
-    secret,
-    clock,
-    randomToken,
-  }: { secret: string | undefined; clock: Clock; randomToken(): string },
+  { secret, clock }: { secret: string | undefined; clock: Clock },
 ): Promise<string> {
   const url = new URL(returnTo);
   if (url.searchParams.has("connection")) url.searchParams.delete("connection");
@@ -49,7 +47,6 @@ export async function returnUrl(
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
     .setSubject(id)
     .setAudience(url.origin)
-    .setJti(randomToken())
     .setIssuedAt(now)
     .setExpirationTime(now + CONNECTION_AGE_SECONDS_MAX)
     .sign(new TextEncoder().encode(secret));

@@ -103,8 +103,8 @@ async function connected(
   const cookies = [cookie(sessionCookieName(publicUrl), session, SESSION_AGE_MS_MAX)];
   if (returnTo === undefined) return { to: `${publicUrl}/`, cookies };
   const { secret } = services.returnTo;
-  const { clock, randomToken } = services;
-  return { to: await returnUrl(user, returnTo, appState, { secret, clock, randomToken }), cookies };
+  const { clock } = services;
+  return { to: await returnUrl(user, returnTo, appState, { secret, clock }), cookies };
 }
 
 /** The page that says what was refused: of the link that it began with, else one of its own. */

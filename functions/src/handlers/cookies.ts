@@ -7,7 +7,7 @@ const FLOWS_MAX = 8;
 
 /** The one cookie of this name; two of them could only be somebody's attempt to slip one in. */
 export function readCookie(headers: Headers, name: string): string | undefined {
-  const found = cookiesOf(headers).filter((cookie) => cookie.name === name);
+  const found = cookiesOf(headers).filter((each) => each.name === name);
   return found.length === 1 ? found[0]?.value : undefined;
 }
 

@@ -1,0 +1,753 @@
+import { request } from "node:http";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { createSigner } from "../gmail-emulator/signing.ts";
+import { openBrowser } from "../support/browser.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+import { begin, changed, cookieHeader, leadsTo, linkOf } from "./flow.ts";
+
+const ADA = "ada@example.com";
+const MALLORY = "mallory@example.com";
+const METADATA = "https://www.googleapis.com/auth/gmail.metadata";
+const LABELS = "https://www.googleapis.com/auth/gmail.labels";
+const MINUTE_MS = 60_000;
+
+let scenario: Scenario;
+beforeEach(async () => {
+  scenario = await startScenario();
+  for (const email of [ADA, MALLORY]) scenario.emulator.createAccount({ email });
+});
+afterEach(() => scenario.close());
+
+const codeExchanges = () => scenario.emulator.countCalls("token.code");
+const users = () => scenario.users.dump().users;
+const refreshTokens = (email: string) => scenario.emulator.account(email).refreshTokens.length;
+
+describe("whose browser it is", () => {
+  it("O1: a victim who answers what an attacker began is refused before any token request", async () => {
+    const { back } = await begin(scenario, ADA);
+    const victim = openBrowser();
+    const response = await victim.ask(back.href);
+    expect(leadsTo(response, scenario)).toBe("/refused/session_lost");
+    expect((await victim.get(back.href)).status).toBe(400);
+    expect(codeExchanges()).toBe(0);
+    expect(users()).toEqual([]);
+    expect(scenario.logged("authorization_refused")[0]).toMatchObject({ reason: "session_lost" });
+  });
+
+  it("O2: an attacker's code and state sign nobody else in, even beside a flow of their own", async () => {
+    const mallory = await begin(scenario, MALLORY);
+    const victim = await begin(scenario, ADA);
+    expect(leadsTo(await victim.browser.ask(mallory.back.href), scenario)).toBe(
+      "/refused/session_lost",
+    );
+    expect(victim.browser.cookies.has("session")).toBe(false);
+    expect(codeExchanges()).toBe(0);
+    // The victim's own flow has not suffered.
+    expect((await victim.browser.get(victim.back.href)).status).toBe(200);
+    expect(scenario.stored(ADA).status).toBe("active");
+  });
+
+  it("O3: nothing in an address says on whose behalf: names of users there change nothing", async () => {
+    const { browser } = await scenario.connect(MALLORY, { exists: true });
+    const { id } = scenario.stored(MALLORY);
+    const plain = await openBrowser().ask(`${scenario.publicUrl}/start`);
+    const named = await openBrowser().ask(
+      `${scenario.publicUrl}/start?user=${id}&session=${id}&sub=${id}&login_hint=${MALLORY}`,
+    );
+    const names = (response: Response) =>
+      [...new URL(response.headers.get("location") ?? "").searchParams.keys()].sort();
+    expect(names(named)).toEqual(names(plain));
+    // Only the session cookie tells who it is.
+    expect(names(await browser.ask(`${scenario.publicUrl}/start`))).not.toContain("prompt");
+  });
+});
+
+describe("O4: one answer of Google's is used once", () => {
+  it("O4: two callbacks at the same time make one exchange and have one outcome", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    const held = scenario.emulator.faults.hold("token.code");
+    const cookie = cookieHeader(browser);
+    const ask = () => fetch(back, { headers: { cookie }, redirect: "manual" });
+    const asked = [ask(), ask()];
+    await held.arrived;
+    // Both have been sent on their way: the second cannot overtake a request made after it.
+    await fetch(`${scenario.publicUrl}/`);
+    held.release();
+    const responses = await Promise.all(asked);
+    expect(responses.map((response) => leadsTo(response, scenario))).toEqual(["/", "/"]);
+    const [first, second] = responses.map(({ headers }) => headers.getSetCookie());
+    expect(first).toEqual(second);
+    expect(codeExchanges()).toBe(1);
+    expect(scenario.stored(ADA).grant.generation).toBe(1);
+  });
+
+  it("O4: an answer that got lost is given again, without another exchange", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    const cookie = cookieHeader(browser);
+    await fetch(back, { headers: { cookie }, redirect: "manual" });
+    const again = await fetch(back, { headers: { cookie }, redirect: "manual" });
+    expect(leadsTo(again, scenario)).toBe("/");
+    expect(codeExchanges()).toBe(1);
+  });
+
+  it("O4: the back button leads to a page that says it is done, after a success and a refusal", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    expect((await browser.get(back.href)).status).toBe(200);
+    const again = await browser.get(back.href);
+    expect(again.status).toBe(409);
+    expect(await again.text()).toContain("already done");
+    expect(codeExchanges()).toBe(1);
+
+    const declined = await begin(scenario, ADA, { decline: true });
+    expect((await declined.browser.get(declined.back.href)).status).toBe(400);
+    expect((await declined.browser.get(declined.back.href)).status).toBe(409);
+    expect(codeExchanges()).toBe(1);
+  });
+
+  it("O4: HEAD, POST and a prefetch use nothing up", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    const headers = { cookie: cookieHeader(browser) };
+    const statuses = [
+      (await fetch(back, { method: "HEAD", headers })).status,
+      (await fetch(back, { method: "POST", headers })).status,
+    ];
+    expect(statuses).toEqual([405, 405]);
+    for (const [name, value] of [
+      ["sec-purpose", "prefetch"],
+      ["sec-purpose", "prefetch;prerender"],
+      ["purpose", "prefetch"],
+      ["x-moz", "prefetch"],
+      ["x-purpose", "preview"],
+    ] as const) {
+      const response = await fetch(back, { headers: { ...headers, [name]: value } });
+      expect(response.status).toBe(503);
+      expect(response.headers.getSetCookie()).toEqual([]);
+    }
+    expect(codeExchanges()).toBe(0);
+    expect((await browser.get(back.href)).status).toBe(200);
+  });
+
+  it("O4: a code that another instance has redeemed is refused, and ends nothing", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    const copy = openBrowser();
+    for (const [name, value] of browser.cookies) copy.cookies.set(name, value);
+    expect((await browser.get(back.href)).status).toBe(200);
+    // The state that the first instance remembers is not this one's: a flow of the same code.
+    const other = await begin(scenario, ADA, { browser: copy });
+    const code = back.searchParams.get("code") ?? "";
+    const reused = changed(other.back, (params) => params.set("code", code));
+    expect((await copy.get(reused)).status).toBe(400);
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 1 } });
+    expect(refreshTokens(ADA)).toBeGreaterThan(0);
+  });
+});
+
+describe("E3: a callback that is not wholly valid costs no token request", () => {
+  const long = "a".repeat(4_096);
+  const refusals: [what: string, change: (params: URLSearchParams) => void][] = [
+    ["no state", (params) => params.delete("state")],
+    ["an empty state", (params) => params.set("state", "")],
+    ["the state twice", (params) => params.append("state", params.get("state") ?? "")],
+    [
+      "state as an array",
+      (params) => {
+        params.set("state[]", params.get("state") ?? "");
+        params.delete("state");
+      },
+    ],
+    ["an unknown state", (params) => params.set("state", "b".repeat(43))],
+    [
+      "a state that differs in its last character",
+      (params) => params.set("state", `${params.get("state")?.slice(0, -1)}-`),
+    ],
+    [
+      "a state in other case",
+      (params) => params.set("state", params.get("state")?.toUpperCase() ?? ""),
+    ],
+    ["a state with a NUL", (params) => params.set("state", `${params.get("state")}\0`)],
+    ["a state of 4 kB", (params) => params.set("state", long)],
+    ["a state cut short", (params) => params.set("state", params.get("state")?.slice(0, 12) ?? "")],
+    ["no code", (params) => params.delete("code")],
+    ["an empty code", (params) => params.set("code", "")],
+    ["two codes", (params) => params.append("code", "another")],
+    ["a code and an error", (params) => params.set("error", "access_denied")],
+    [
+      "two errors",
+      (params) => {
+        params.delete("code");
+        params.append("error", "access_denied");
+        params.append("error", "access_denied");
+      },
+    ],
+    ["O6: another issuer", (params) => params.set("iss", "https://evil.example")],
+    ["O6: the issuer with a slash", (params) => params.set("iss", "https://accounts.google.com/")],
+    ["O6: the issuer in capitals", (params) => params.set("iss", "HTTPS://ACCOUNTS.GOOGLE.COM")],
+    ["O6: the issuer without its scheme", (params) => params.set("iss", "accounts.google.com")],
+    ["O6: an empty issuer", (params) => params.set("iss", "")],
+    ["O6: two issuers", (params) => params.append("iss", "https://accounts.google.com")],
+  ];
+
+  it.each(refusals)("%s", async (_, change) => {
+    const { browser, back } = await begin(scenario, ADA);
+    const response = await browser.ask(changed(back, change));
+    expect(response.status).toBe(303);
+    expect(leadsTo(response, scenario)).toBe("/refused/session_lost");
+    expect(codeExchanges()).toBe(0);
+    expect(users()).toEqual([]);
+    // Nothing was used up by it.
+    expect((await browser.get(back.href)).status).toBe(200);
+  });
+
+  it.each<[what: string, cookie: (name: string, value: string) => string]>([
+    ["no cookie", () => "other=1"],
+    ["an empty cookie", (name) => `${name}=`],
+    ["the cookie twice", (name, value) => `${name}=${value}; ${name}=${value}`],
+    ["a cookie slipped in beside it", (name, value) => `${name}=x; ${name}=${value}`],
+    ["the cookie under another flow's name", (_, value) => `authorization-AAAAAAAAAAAA=${value}`],
+    ["a cookie cut short", (name, value) => `${name}=${value.slice(0, -2)}`],
+    ["a cookie of another purpose", (name) => `${name}=SESSION`],
+  ])("%s", async (_, make) => {
+    const { browser } = await scenario.connect(MALLORY, { exists: true });
+    const session = browser.cookies.get("session") ?? "";
+    const { browser: own, back } = await begin(scenario, ADA);
+    const [[name = "", value = ""] = []] = own.cookies;
+    const before = codeExchanges();
+    const cookie = make(name, value).replace("SESSION", session);
+    const response = await fetch(back, { headers: { cookie }, redirect: "manual" });
+    expect(leadsTo(response, scenario)).toBe("/refused/session_lost");
+    expect(codeExchanges()).toBe(before);
+    expect(users()).toHaveLength(1);
+  });
+
+  it("a cookie of another flow of the same browser", async () => {
+    const browser = openBrowser();
+    const first = await begin(scenario, ADA, { browser });
+    const second = await begin(scenario, ADA, { browser });
+    const nameOf = ({ back }: typeof first) =>
+      `authorization-${back.searchParams.get("state")?.slice(0, 12)}`;
+    const cookie = `${nameOf(first)}=${browser.cookies.get(nameOf(second))}`;
+    const response = await fetch(first.back, { headers: { cookie }, redirect: "manual" });
+    expect(leadsTo(response, scenario)).toBe("/refused/session_lost");
+    expect(codeExchanges()).toBe(0);
+  });
+
+  it("is in time until ten minutes have passed, and not after", async () => {
+    const early = await begin(scenario, ADA);
+    scenario.clock.advance(10 * MINUTE_MS - 5_000);
+    expect((await early.browser.get(early.back.href)).status).toBe(200);
+    const late = await begin(scenario, MALLORY);
+    scenario.clock.advance(10 * MINUTE_MS);
+    expect((await late.browser.get(late.back.href)).status).toBe(400);
+    expect(codeExchanges()).toBe(1);
+  });
+
+  it("O6: an absent issuer is tolerated, and so is whatever else Google adds", async () => {
+    const { browser, back } = await begin(scenario, ADA);
+    const answer = changed(back, (params) => {
+      params.delete("iss");
+      for (const name of ["authuser", "hd", "prompt", "scope"]) params.append(name, "<b>&");
+    });
+    expect((await browser.get(answer)).status).toBe(200);
+  });
+
+  it.each([
+    ["of 10 kB", "c".repeat(10_000)],
+    ["with a line break", "4/0A\r\nset-cookie: a=b"],
+    ["with another parameter in it", "4/0A&grant_type=refresh_token"],
+  ])("a code %s costs one request, and is refused", async (_, code) => {
+    const { browser, back } = await begin(scenario, ADA);
+    const response = await browser.ask(changed(back, (params) => params.set("code", code)));
+    expect(leadsTo(response, scenario)).toBe("/refused/session_lost");
+    expect(response.headers.getSetCookie().every((line) => !line.startsWith("a="))).toBe(true);
+    expect(codeExchanges()).toBe(1);
+    expect(users()).toEqual([]);
+  });
+
+  it.each([
+    ["access_denied", "declined", 400],
+    ["server_error", "try_later", 503],
+    ["temporarily_unavailable", "try_later", 503],
+    ["invalid_scope", "try_later", 503],
+    ["<script>alert(1)</script>", "try_later", 503],
+  ])("the error %s leads to %s, and is kept out of page and log", async (error, page, status) => {
+    const { browser, back } = await begin(scenario, ADA);
+    const answer = changed(back, (params) => {
+      params.delete("code");
+      params.set("error", error);
+      params.set("error_description", "<img src=x onerror=alert(1)>");
+    });
+    const response = await browser.ask(answer);
+    expect(leadsTo(response, scenario)).toBe(`/refused/${page}`);
+    const shown = await browser.get(response.headers.get("location") ?? "");
+    expect(shown.status).toBe(status);
+    expect(await shown.text()).not.toMatch(/<script|onerror|alert\(/);
+    expect(scenario.logs.join("\n")).not.toContain("alert(");
+    expect(codeExchanges()).toBe(0);
+  });
+});
+
+describe("codes and tokens that are somebody else's", () => {
+  it("O5: an attacker's code in a victim's flow fails on the code verifier", async () => {
+    const mallory = await begin(scenario, MALLORY);
+    const victim = await begin(scenario, ADA);
+    const code = mallory.back.searchParams.get("code") ?? "";
+    const injected = changed(victim.back, (params) => params.set("code", code));
+    expect((await victim.browser.get(injected)).status).toBe(400);
+    expect(victim.browser.cookies.has("session")).toBe(false);
+    expect(users()).toEqual([]);
+  });
+
+  it("O5: every flow has a verifier, a state and a nonce of its own; only the challenge is shown", async () => {
+    const browser = openBrowser();
+    const flows = [];
+    for (let count = 0; count < 4; count++) flows.push(await begin(scenario, ADA, { browser }));
+    for (const name of ["state", "nonce", "code_challenge"]) {
+      const values = flows.map(({ asked }) => asked.searchParams.get(name));
+      expect(new Set(values).size).toBe(4);
+      expect(values.every((value) => /^[\w-]{43}$/.test(value ?? ""))).toBe(true);
+    }
+    const names = [...(flows[0]?.asked.searchParams.keys() ?? [])];
+    expect(names).not.toContain("code_verifier");
+    expect(
+      flows.every(({ asked }) => asked.searchParams.get("code_challenge_method") === "S256"),
+    ).toBe(true);
+  });
+
+  const idTokens: [
+    what: string,
+    make: (claims: Record<string, unknown>) => string | undefined,
+    page: string,
+  ][] = [
+    ["absent", () => undefined, "identity_refused"],
+    ["no token", () => "id", "identity_refused"],
+    ["of no algorithm", (claims) => unsigned(claims), "identity_refused"],
+    ["of another signer", (claims) => tampered(sign(claims)), "identity_refused"],
+    ["for another client", (claims) => sign({ ...claims, aud: "x" }), "identity_refused"],
+    ["of another issuer", (claims) => sign({ ...claims, iss: "https://a.b" }), "identity_refused"],
+    ["of another flow", (claims) => sign({ ...claims, nonce: "x" }), "identity_refused"],
+    ["of no flow", (claims) => sign({ ...claims, nonce: undefined }), "identity_refused"],
+    ["of the past", (claims) => sign({ ...claims, exp: 1_000 }), "identity_refused"],
+    ["without an end", (claims) => sign({ ...claims, exp: undefined }), "identity_refused"],
+    ["about nobody", (claims) => sign({ ...claims, sub: undefined }), "identity_refused"],
+    ["about a path", (claims) => sign({ ...claims, sub: "../users/1" }), "identity_refused"],
+    ["without an address", (claims) => sign({ ...claims, email: undefined }), "identity_refused"],
+    [
+      "of an address that is not confirmed",
+      (claims) => sign({ ...claims, email_verified: false }),
+      "address_unverified",
+    ],
+  ];
+  const sign = (claims: Record<string, unknown>) => createSigner().sign(claims);
+  const unsigned = (claims: Record<string, unknown>) =>
+    `${[{ alg: "none" }, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+      .join(".")}.`;
+  const tampered = (token: string) => {
+    const [header, claims, signature = ""] = token.split(".");
+    return [header, claims, `${signature.slice(4)}AAAA`].join(".");
+  };
+
+  /** Google's token answer, with an ID token of the test's making. */
+  async function answered(make: (claims: Record<string, unknown>) => string | undefined) {
+    const { browser, asked, back } = await begin(scenario, ADA);
+    const now = Math.floor(scenario.clock.now().getTime() / 1_000);
+    const idToken = make({
+      iss: "https://accounts.google.com",
+      aud: scenario.config.oauth.clientId,
+      sub: scenario.emulator.account(ADA).sub,
+      email: ADA,
+      email_verified: true,
+      nonce: asked.searchParams.get("nonce"),
+      iat: now,
+      exp: now + 3_600,
+    });
+    scenario.emulator.faults.failNext({
+      method: "token.code",
+      status: 200,
+      body: {
+        access_token: "ya29.made-by-the-test",
+        refresh_token: "1//made-by-the-test",
+        expires_in: 3_599,
+        scope: `openid https://www.googleapis.com/auth/userinfo.email ${METADATA}`,
+        token_type: "Bearer",
+        ...(idToken !== undefined && { id_token: idToken }),
+      },
+    });
+    return leadsTo(await browser.ask(back.href), scenario);
+  }
+
+  it.each(idTokens)("O13: an ID token %s is refused", async (_, make, page) => {
+    expect(await answered(make)).toBe(`/refused/${page}`);
+    expect(users()).toEqual([]);
+    expect(scenario.logs.join("\n")).not.toContain("made-by-the-test");
+  });
+
+  it("O13: the same answer with a sound ID token is taken as far as Gmail", async () => {
+    // Gmail does not know the made-up access token: nothing before it was a reason to refuse.
+    expect(await answered(sign)).toBe("/refused/try_later");
+    expect(scenario.emulator.countCalls("users.watch")).toBe(1);
+  });
+
+  it.each([
+    ["an error of the server", { status: 500, body: "<h1>no</h1>" }, "try_later"],
+    ["a page", { status: 200, body: "<html></html>" }, "try_later"],
+    ["an empty answer", { status: 200, body: {} }, "try_later"],
+    ["our client refused", { status: 401, body: { error: "invalid_client" } }, "try_later"],
+    ["the code refused", { status: 400, body: { error: "invalid_grant" } }, "session_lost"],
+  ])("E3: %s in place of a token answer keeps nothing", async (_, answer, page) => {
+    const { browser, back } = await begin(scenario, ADA);
+    scenario.emulator.faults.failNext({ method: "token.code", ...answer });
+    expect(leadsTo(await browser.ask(back.href), scenario)).toBe(`/refused/${page}`);
+    expect(codeExchanges()).toBe(1);
+    expect(users()).toEqual([]);
+  });
+
+  it("E3: a cut connection or keys that cannot be had are a reason to try later", async () => {
+    const cut = await begin(scenario, ADA);
+    scenario.emulator.faults.dropNext({ method: "token.code" });
+    expect((await cut.browser.get(cut.back.href)).status).toBe(503);
+    const keyless = await begin(scenario, ADA);
+    scenario.emulator.faults.failNext({ method: "certs", status: 503, count: "all" });
+    expect((await keyless.browser.get(keyless.back.href)).status).toBe(503);
+    expect(users()).toEqual([]);
+  });
+});
+
+describe("what is asked of Google, and given back", () => {
+  it("O12: asks for exactly what is configured", async () => {
+    // `include_granted_scopes=true` is meant: a narrower grant must not take the place of a wider
+    // one that the person gave before (design, part 8).
+    const { asked } = await begin(scenario, ADA);
+    expect(asked.origin + asked.pathname).toBe(`http://${scenario.emulator.host}/o/oauth2/v2/auth`);
+    const { scope, access_type, include_granted_scopes, prompt } = Object.fromEntries(
+      asked.searchParams,
+    );
+    expect({ scope, access_type, include_granted_scopes, prompt }).toEqual({
+      scope: `openid email ${METADATA}`,
+      access_type: "offline",
+      include_granted_scopes: "true",
+      prompt: "consent",
+    });
+  });
+
+  it("O11: an unticked box connects nobody, ends the grant at Google, and says what to do", async () => {
+    const { browser, back } = await begin(scenario, ADA, { untick: [METADATA] });
+    expect(leadsTo(await browser.ask(back.href), scenario)).toBe("/refused/scopes_missing");
+    expect(users()).toEqual([]);
+    expect(refreshTokens(ADA)).toBe(0);
+  });
+
+  it("O11: an unticked box does not end what the person allowed another client of the project", async () => {
+    await scenario.close();
+    const clients = [
+      { ...DEFAULT_CLIENT, redirectUris: ["https://push.example/callback"] },
+      { ...DEFAULT_CLIENT, clientId: "sister.apps.example", redirectUris: ["https://a.example/"] },
+    ];
+    scenario = await startScenario({
+      env: { PUBLIC_URL: "https://push.example" },
+      emulator: { clients },
+    });
+    const { emulator, urls } = scenario;
+    emulator.createAccount({ email: ADA });
+    // A sister application of the same project may change Ada's labels, for good.
+    const sister = new URL(`http://${emulator.host}/o/oauth2/v2/auth`);
+    sister.search = new URLSearchParams({
+      client_id: "sister.apps.example",
+      redirect_uri: "https://a.example/",
+      response_type: "code",
+      scope: `openid ${LABELS}`,
+      access_type: "offline",
+    }).toString();
+    const code = new URL(await emulator.consent(sister.href, { account: ADA })).searchParams;
+    const redeemed = await fetch(`http://${emulator.host}/token`, {
+      method: "POST",
+      body: new URLSearchParams({
+        client_id: "sister.apps.example",
+        client_secret: DEFAULT_CLIENT.clientSecret,
+        redirect_uri: "https://a.example/",
+        grant_type: "authorization_code",
+        code: code.get("code") ?? "",
+      }),
+    });
+    expect(redeemed.status).toBe(200);
+    expect(refreshTokens(ADA)).toBe(1);
+
+    const start = await fetch(`${urls.connect}/start`, { redirect: "manual" });
+    const back = await emulator.consent(start.headers.get("location") ?? "", {
+      account: ADA,
+      untick: [METADATA],
+    });
+    const cookie = start.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+    const answer = await fetch(back.replace("https://push.example", urls.connect), {
+      headers: { cookie },
+      redirect: "manual",
+    });
+    expect(answer.headers.get("location")).toBe("https://push.example/refused/scopes_missing");
+    expect(emulator.countCalls("revoke")).toBe(0);
+    expect(refreshTokens(ADA)).toBeGreaterThan(0);
+  });
+
+  it("O9: another account at the end of a re-authorization is refused, and the page names the right one", async () => {
+    await scenario.connect(ADA, { exists: true });
+    scenario.emulator.revokeAccess(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const before = scenario.stored(ADA);
+    const link = linkOf(scenario, ADA);
+    const browser = openBrowser();
+    const toGoogle = (await browser.post(link, {})).headers.get("location") ?? "";
+    expect(new URL(toGoogle).searchParams.get("login_hint")).toBe(ADA);
+    const back = await scenario.emulator.consent(toGoogle, { account: MALLORY });
+    const response = await browser.ask(back);
+    expect(response.headers.get("location")).toBe(`${link}?refused=wrong_account`);
+    const page = await browser.get(response.headers.get("location") ?? "");
+    expect(page.status).toBe(403);
+    const text = await page.text();
+    expect(text).toContain("another Google account");
+    expect(text).toContain(ADA);
+    expect(text).not.toContain(MALLORY);
+    expect(scenario.stored(ADA)).toEqual(before);
+    expect(users()).toHaveLength(1);
+    expect(refreshTokens(MALLORY)).toBe(0);
+
+    // The same page leads back to Google, and then to the account that it is for.
+    const again = (await browser.post(link, {})).headers.get("location") ?? "";
+    const right = await browser.get(await scenario.emulator.consent(again, { account: ADA }));
+    expect(right.status).toBe(200);
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
+  });
+
+  it("O9: whoever declines or unticks a box on the way from a link is led back to it", async () => {
+    await scenario.connect(ADA, { exists: true });
+    scenario.emulator.revokeAccess(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const link = linkOf(scenario, ADA);
+    for (const [decision, refused] of [
+      [{ decline: true }, "declined"],
+      [{ untick: [METADATA] }, "scopes_missing"],
+    ] as const) {
+      const browser = openBrowser();
+      const toGoogle = (await browser.post(link, {})).headers.get("location") ?? "";
+      const back = await scenario.emulator.consent(toGoogle, { account: ADA, ...decision });
+      const response = await browser.ask(back);
+      expect(response.headers.get("location")).toBe(`${link}?refused=${refused}`);
+      expect((await browser.get(`${link}?refused=${refused}`)).status).toBe(400);
+    }
+    expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+  });
+
+  it("O10, O14: an address in another account's hands is another mailbox, and nothing of the old one shows", async () => {
+    // A mailbox belongs to Google's `sub`; there is no owner beside it who could be told of.
+    await scenario.connect(ADA, { exists: true });
+    const old = scenario.stored(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const moved = scenario.emulator.moveAddress(ADA);
+    const { page } = await scenario.connect(ADA, { exists: true });
+    expect(page).not.toContain(old.id);
+    expect(page).not.toContain("meanwhile");
+    const byId = new Map(users().map((user) => [String(user.id), user]));
+    expect(byId.get(old.id)).toMatchObject({ status: "disconnected", historyId: old.historyId });
+    expect(byId.get(moved.sub)).toMatchObject({ status: "active", grant: { generation: 1 } });
+  });
+});
+
+describe("where people are sent", () => {
+  it("O7: forged host headers change neither the redirect URI nor a link", async () => {
+    const { port } = new URL(scenario.publicUrl);
+    const ask = (path: string) =>
+      new Promise<{ location: string | undefined; text: string }>((resolve, reject) => {
+        const forged = {
+          host: "evil.example",
+          "x-forwarded-host": "evil.example",
+          "x-forwarded-proto": "gopher",
+          forwarded: "host=evil.example",
+          "x-original-url": "/evil",
+          "x-http-method-override": "POST",
+        };
+        const sent = request({ host: "127.0.0.1", port, path, headers: forged }, (response) => {
+          const { location } = response.headers;
+          let text = "";
+          response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+          response.on("end", () => resolve({ location, text }));
+        });
+        sent.on("error", reject).end();
+      });
+    const start = await ask("/start");
+    expect(new URL(start.location ?? "").searchParams.get("redirect_uri")).toBe(
+      `${scenario.publicUrl}/callback`,
+    );
+    expect(start.location).not.toMatch(/evil|gopher/);
+    for (const path of ["/", "/nowhere", "//evil.example/", "/refused/declined"]) {
+      const { text } = await ask(path);
+      expect(text).toContain(scenario.publicUrl);
+      expect(text).not.toMatch(/evil|gopher/);
+    }
+  });
+
+  const APP = "https://app.example";
+  const PAYLOADS = [
+    "//evil.example",
+    "///evil.example",
+    "////evil.example/%2f..",
+    "\\\\evil.example",
+    "/\\evil.example",
+    "\\/evil.example",
+    "https:evil.example",
+    "https:/evil.example",
+    "https:\\\\evil.example",
+    "http://evil.example",
+    "https://evil.example",
+    "https://evil.example/https://app.example",
+    "https://evil.example?https://app.example",
+    "https://evil.example#https://app.example",
+    "https://evil.example\\@app.example",
+    "https://app.example@evil.example",
+    "https://app.example:x@evil.example",
+    "https://user@app.example/",
+    "https://user:password@app.example/",
+    "https://app.example.evil.example",
+    "https://app.exampleevil.example",
+    "https://evilapp.example",
+    "https://sub.app.example/",
+    "https://app.example./",
+    "https://app.example:8443/",
+    "https://app.example%00.evil.example/",
+    "https://app.example%2eevil.example/",
+    "https://app.example%0d%0aevil/",
+    "https://app.example\\.evil.example/",
+    "https://app.example\t.evil.example/",
+    "https://app.example\n/done",
+    "https://app.example\r\nlocation: https://evil.example",
+    " https://app.example/",
+    "https://app.example/ ",
+    "\u0000https://app.example/",
+    "https://app.example/\\evil.example",
+    "https://app。example/\u0000",
+    "http://app.example/",
+    "ftp://app.example/",
+    "javascript:alert(1)",
+    "javascript://app.example/%0aalert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:msgbox(1)",
+    "file:///etc/passwd",
+    "blob:https://app.example/1",
+    "about:blank",
+    "intent://app.example#Intent;end",
+    "mailto:a@app.example",
+    "/",
+    "/done",
+    "done",
+    "?done",
+    "#done",
+    ".",
+    "..//evil.example",
+    "%2f%2fevil.example",
+    "%68ttps://app.example/",
+    "https%3A%2F%2Fapp.example%2F",
+    "https://",
+    "https:///app.example@evil.example",
+    "null",
+    "",
+    `https://app.example/${"a".repeat(3_000)}`,
+    `https://app.example/${"é".repeat(500)}`,
+  ];
+
+  it("O8: sends nobody anywhere but to the allowed origin, whatever is asked for", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_ORIGINS: APP } });
+    expect(PAYLOADS.length).toBeGreaterThan(60);
+    const taken: string[] = [];
+    for (const payload of PAYLOADS) {
+      const query = new URLSearchParams({ return_to: payload });
+      const response = await openBrowser().ask(`${scenario.publicUrl}/start?${query}`);
+      if (response.status !== 400) taken.push(payload);
+      else expect(response.headers.get("location")).toBeNull();
+    }
+    expect(taken).toEqual([]);
+    const twice = `?return_to=${APP}/&return_to=https://evil.example/`;
+    expect((await openBrowser().ask(`${scenario.publicUrl}/start${twice}`)).status).toBe(400);
+  });
+
+  it("O8: takes what is on the allowed origin, and sends the person there", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_ORIGINS: APP } });
+    scenario.emulator.createAccount({ email: ADA });
+    // Without a secret there is no `connection`, and nobody can plant one.
+    const returnTo = `${APP}/done?a=1&connection=forged&b=%2F%2Fevil.example`;
+    const query = `?${new URLSearchParams({ return_to: returnTo })}`;
+    const { browser, back } = await begin(scenario, ADA, { query });
+    const response = await browser.ask(back.href);
+    expect(response.headers.get("location")).toBe(`${APP}/done?a=1&b=%2F%2Fevil.example`);
+  });
+
+  it("O8: refuses an app_state that is too long, doubled, or holds control characters", async () => {
+    const state = (value: string) => new URLSearchParams({ app_state: value });
+    const queries = [
+      `${state("s".repeat(513))}`,
+      `${state("a\nb")}`,
+      `${state("a\0b")}`,
+      "app_state=1&app_state=2",
+    ];
+    for (const query of queries) {
+      const response = await openBrowser().ask(`${scenario.publicUrl}/start?${query}`);
+      expect(response.status).toBe(400);
+    }
+  });
+
+  it("O8: keeps the longest that it takes in a cookie that browsers still keep", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_ORIGINS: APP } });
+    scenario.emulator.createAccount({ email: ADA });
+    const query = new URLSearchParams({
+      return_to: `${APP}/${"r".repeat(980)}`,
+      app_state: "漢".repeat(512),
+    });
+    const { browser, back } = await begin(scenario, ADA, { query: `?${query}` });
+    const [[name = "", value = ""] = []] = browser.cookies;
+    expect(`__Host-${name}=${value}`.length).toBeLessThanOrEqual(4_096);
+    expect((await browser.ask(back.href)).headers.get("location")).toContain(`${APP}/rrr`);
+  });
+
+  it("O8: a refused person can try again without losing the way back to the application", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_ORIGINS: APP } });
+    scenario.emulator.createAccount({ email: ADA });
+    const query = `?${new URLSearchParams({ return_to: `${APP}/done`, app_state: "s&1" })}`;
+    const declined = await begin(scenario, ADA, { query, decline: true });
+    const page = await (await declined.browser.get(declined.back.href)).text();
+    const [, again = ""] = /class="button" href="([^"]+)"/.exec(page) ?? [];
+    const url = new URL(again.replaceAll("&amp;", "&"));
+    expect(url.searchParams.get("app_state")).toBe("s&1");
+    const retried = await begin(scenario, ADA, { browser: declined.browser, query: url.search });
+    const response = await retried.browser.ask(retried.back.href);
+    expect(response.headers.get("location")).toBe(`${APP}/done`);
+  });
+
+  it("O15: neither code nor state is in the address that a callback leads to, whatever comes of it", async () => {
+    const done = await begin(scenario, ADA);
+    const declined = await begin(scenario, ADA, { decline: true });
+    const unticked = await begin(scenario, ADA, { untick: [METADATA] });
+    const foreign = await begin(scenario, ADA);
+    const flows = [done, declined, unticked, { ...foreign, browser: openBrowser() }];
+    for (const { browser, back } of flows) {
+      const response = await browser.ask(back.href);
+      expect(response.status).toBe(303);
+      expect(response.headers.get("referrer-policy")).toBe("no-referrer");
+      expect(response.headers.get("cache-control")).toBe("no-store");
+      expect(await response.text()).toBe("");
+      const location = response.headers.get("location") ?? "";
+      for (const secret of ["state", "code"].map((name) => back.searchParams.get(name))) {
+        if (secret !== null) expect(location).not.toContain(secret);
+      }
+      const page = await browser.get(location);
+      const text = await page.text();
+      for (const secret of [...back.searchParams.values(), ...browser.cookies.values()]) {
+        if (secret.length > 20) expect(text).not.toContain(secret);
+      }
+    }
+  });
+});
