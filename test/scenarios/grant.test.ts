@@ -190,6 +190,41 @@ describe("connecting a mailbox", () => {
     ]);
   });
 
+  it("keeps the refresh token that it holds when Google sends none, and asks when that one is dead", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const held = scenario.stored(ADA).grant.refreshTokenDigests;
+    // The same browser is still signed in: Google is not asked for consent, and sends no new token.
+    await scenario.connect(ADA, { exists: true, browser });
+    expect(scenario.stored(ADA).grant).toMatchObject({
+      generation: 2,
+      refreshTokenDigests: held,
+    });
+    expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
+
+    scenario.emulator.changePassword(ADA);
+    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const silent = start.headers.get("location") ?? "";
+    const asked = await browser.get(await scenario.emulator.consent(silent, { account: ADA }));
+    const again = asked.headers.get("location") ?? "";
+    expect(new URL(again).searchParams.get("prompt")).toBe("consent");
+    const done = await browser.get(await scenario.emulator.consent(again, { account: ADA }));
+    expect(done.status).toBe(200);
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 3 } });
+    expect(scenario.stored(ADA).grant.refreshTokenDigests).not.toEqual(held);
+  });
+
+  it("follows an account whose address has changed: same user, same cursor, new address", async () => {
+    await scenario.connect(ADA);
+    const { id, historyId } = scenario.stored(ADA);
+    scenario.emulator.renameAddress(ADA, BOB);
+    await scenario.connect(BOB, { exists: true });
+    expect(scenario.users.dump().users).toHaveLength(1);
+    expect(scenario.stored(BOB)).toMatchObject({ id, historyId, grant: { generation: 2 } });
+    const { messageId } = scenario.emulator.deliver(BOB);
+    await scenario.settled();
+    expect(scenario.events(BOB).at(-1)?.json["messageId"]).toBe(messageId);
+  });
+
   it("gives an address that moved to another account to its new holder", async () => {
     await scenario.connect(ADA);
     const old = scenario.stored(ADA);
@@ -358,6 +393,29 @@ describe("a revoked grant", () => {
     expect((await reauthorize(ADA)).status).toBe(200);
     expect((await openBrowser().get(link)).status).toBe(410);
     expect((await openBrowser().get(`${link.slice(0, -2)}AA`)).status).toBe(410);
+  });
+
+  it("asks again for every scope that was granted, also for those no longer configured", async () => {
+    const labels = "https://www.googleapis.com/auth/gmail.labels";
+    await scenario.close();
+    const env = { GMAIL_SCOPES: "gmail.readonly gmail.labels" };
+    scenario = await startScenario({ env });
+    await scenario.connect(ADA);
+    const stored = scenario.stored(ADA);
+    expect(stored.grant.scopes).toContain(labels);
+    // An extra scope that an earlier configuration had asked for.
+    const extra = "https://www.googleapis.com/auth/gmail.settings.basic";
+    const grant = { ...stored.grant, scopes: [...stored.grant.scopes, extra] };
+    expect(await scenario.users.update(stored, { grant })).toBe("written");
+    scenario.emulator.revokeAccess(ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const { asked, status } = await reauthorize(ADA);
+    expect(status).toBe(200);
+    expect(asked.get("scope")?.split(" ")).toEqual(
+      expect.arrayContaining(["openid", "email", labels, extra]),
+    );
+    expect(scenario.stored(ADA).grant.scopes).toEqual(expect.arrayContaining([labels, extra]));
   });
 
   it("does not end the live grant of somebody who opens another person's link", async () => {

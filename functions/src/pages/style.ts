@@ -17,6 +17,7 @@ main { background: var(--card); border: 1px solid var(--line); border-radius: .7
 h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; }
 p { margin: 0 0 1rem; }
 dl { margin: 0 0 1rem; }
+main > :last-child { margin-bottom: 0; }
 dt { color: var(--soft); font-size: .9rem; }
 dd { margin: 0 0 .75rem; font-weight: 600; }
 a { color: var(--accent); }

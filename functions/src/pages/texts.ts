@@ -71,7 +71,7 @@ export const TEXTS = {
     },
     wrong_account: {
       title: "That was another Google account",
-      body: "Nothing has been changed. On Google's page, please choose the account that is named below.",
+      body: "Nothing has been changed. On Google's page, please choose the account that this link is for.",
     },
     link_expired: {
       title: "This link has been used or has expired",
