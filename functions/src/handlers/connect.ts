@@ -186,11 +186,7 @@ async function endConnection(
   if (!isOwnForm(session, (await request.form()).get("csrf"))) {
     return errorPage("forbidden", pageLinks);
   }
-  // The button was pressed twice: what is unfinished of the first time, the reconciliation does.
-  const ended =
-    user.status === "disconnected"
-      ? "disconnected"
-      : await disconnect(user, "user_request", services);
+  const ended = await disconnect(user, "user_request", services);
   if (ended === "superseded") return errorPage("session_lost", pageLinks);
   const name = sessionCookieName(pageLinks.publicUrl);
   return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
