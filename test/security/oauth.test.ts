@@ -49,6 +49,7 @@ describe("whose browser it is", () => {
   });
 
   it("O3: nothing in an address says on whose behalf: names of users there change nothing", async () => {
+    // Nobody has to be signed in to begin: whose mailbox it is, Google says at the end.
     const { browser } = await scenario.connect(MALLORY, { exists: true });
     const { id } = scenario.stored(MALLORY);
     const plain = await openBrowser().ask(`${scenario.publicUrl}/start`);
@@ -305,6 +306,7 @@ describe("codes and tokens that are somebody else's", () => {
       expect(new Set(values).size).toBe(4);
       expect(values.every((value) => /^[\w-]{43}$/.test(value ?? ""))).toBe(true);
     }
+    // The verifier is kept in the flow's cookie, sealed, in place of a store at our side.
     const names = [...(flows[0]?.asked.searchParams.keys() ?? [])];
     expect(names).not.toContain("code_verifier");
     expect(
@@ -414,8 +416,8 @@ describe("codes and tokens that are somebody else's", () => {
 
 describe("what is asked of Google, and given back", () => {
   it("O12: asks for exactly what is configured", async () => {
-    // `include_granted_scopes=true` is meant: a narrower grant must not take the place of a wider
-    // one that the person gave before (design, part 8).
+    // `include_granted_scopes=true` is meant, although the usual advice is to leave it out: a
+    // narrower grant must not take the place of a wider one that the person gave before.
     const { asked } = await begin(scenario, ADA);
     expect(asked.origin + asked.pathname).toBe(`http://${scenario.emulator.host}/o/oauth2/v2/auth`);
     const { scope, access_type, include_granted_scopes, prompt } = Object.fromEntries(
