@@ -62,9 +62,14 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
     },
 
     async findByEmailAddress(address) {
+      const holders = await this.listByEmailAddress(address);
+      return holders.find(({ status }) => status !== "disconnected");
+    },
+
+    async listByEmailAddress(address) {
       const query = users.where("emailAddress", "==", address).limit(SAME_ADDRESS_MAX);
       const { docs } = await query.get();
-      return docs.map(decode).find((user) => user !== undefined && user.status !== "disconnected");
+      return docs.map(decode).filter((user) => user !== undefined);
     },
 
     async findByTokenDigest(by, digests) {
@@ -167,6 +172,20 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       if (user === undefined) throw new Error("an authorization was stored and is not there");
       return { user, displaced };
     },
+
+    async erase(user) {
+      const document = users.doc(user.id);
+      const { updateTime } = await document.get();
+      if (updateTime === undefined || toRevision(updateTime) !== user.revision) return "refused";
+      await db.recursiveDelete(document.collection("changes"));
+      try {
+        await document.delete({ lastUpdateTime: updateTime });
+        return "erased";
+      } catch (error) {
+        if (REFUSED.has((error as { code?: unknown }).code)) return "refused";
+        throw error;
+      }
+    },
   };
 }
 
@@ -231,10 +250,12 @@ const DOCUMENT = z.object({
     dueReason: z.enum(["quiet", "lag", "throttled", "unfinished"]).exactOptional(),
     retries: COUNT,
     notifiedHistoryId: HISTORY_ID.exactOptional(),
+    notifiedAt: DATE.exactOptional(),
     recent: z.array(
       z.object({ historyId: HISTORY_ID, at: DATE, isHead: z.literal(true).exactOptional() }),
     ),
     syncedAt: DATE.exactOptional(),
+    unannounced: z.object({ at: DATE, changes: COUNT }).exactOptional(),
     recovery: z
       .object({
         fromHistoryId: HISTORY_ID,

@@ -74,10 +74,17 @@ export interface Sync {
   retries: number;
   /** The highest notification that has been served to its end. */
   notifiedHistoryId?: HistoryId;
+  /** When the last notification that brought something new was served. */
+  notifiedAt?: Date;
   /** Positions read too recently to be settled; at most 500, ascending. */
   recent: readonly ReadPosition[];
   /** When the last listing that reached the end began. */
   syncedAt?: Date;
+  /**
+   * The last look at the quiet mailbox, and how many changes it found that no notification had told
+   * of. A look that ran out of pages counts what it had found by then.
+   */
+  unannounced?: { at: Date; changes: number };
   recovery?: Recovery;
 }
 
@@ -149,6 +156,9 @@ export interface UserStore {
     digests: readonly string[],
   ): Promise<User[]>;
 
+  /** Every user who has or had this address, the disconnected ones too; one query. */
+  listByEmailAddress(address: EmailAddress): Promise<User[]>;
+
   /** Users whose date in the list has come, the longest overdue first. */
   listDue(list: DueList, now: Date, limit: number): Promise<User[]>;
 
@@ -189,6 +199,13 @@ export interface UserStore {
     make: (stored: User | undefined) => Omit<User, "id" | "revision">,
     moved: (other: User) => UserPatch,
   ): Promise<{ user: User; displaced: User[] }>;
+
+  /**
+   * Deletes the kept changes, however many, and then the document if it is still the one that was
+   * read: a crash in between leaves a document to come back to. `refused`: somebody else wrote it,
+   * or it is gone.
+   */
+  erase(user: User): Promise<"erased" | "refused">;
 }
 
 /** Google's `sub`: 1 to 255 ASCII characters; ours also has to be a document id. */

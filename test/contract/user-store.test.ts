@@ -131,11 +131,13 @@ const FULL: Content = {
     dueReason: "throttled",
     retries: 3,
     notifiedHistoryId: at("9007199254740993"),
+    notifiedAt: minutes(-3),
     recent: [
       { historyId: at("9007199254740994"), at: minutes(-1) },
       { historyId: at("9007199254740995"), at: minutes(0), isHead: true },
     ],
     syncedAt: minutes(-2),
+    unannounced: { at: minutes(-4), changes: 2 },
     recovery: {
       fromHistoryId: at("9007199254740990"),
       toHistoryId: at("9007199254740999"),
@@ -303,6 +305,16 @@ describe.for([
         const user = await put(users, "a", withDigests("a", "k1.p-a", "k1.h-a"));
         await users.update(user, { grant: { generation: 1, scopes: [], grantedAt: NOW } });
         expect(await ids("prefix", ["k1.p-a"])).toEqual([]);
+      });
+    });
+
+    describe("listByEmailAddress", () => {
+      it("lists everybody who has or had the address, and nobody else", async () => {
+        const gone = { status: "disconnected", statusReason: "address_moved" } as const;
+        const holders = [await put(users, "1", plain(gone)), await put(users, "2", plain())];
+        await put(users, "3", plain({ emailAddress: address("bob@example.com") }));
+        expect(await users.listByEmailAddress(ADA)).toStrictEqual(holders);
+        expect(await users.listByEmailAddress(address("eve@example.com"))).toEqual([]);
       });
     });
 
@@ -634,6 +646,40 @@ describe.for([
         expect((await read(users, "1")).grant.generation).toBe(2);
       });
     });
+
+    describe("erase", () => {
+      const changes = [...Array(1_200).keys()].map((index) => ({
+        id: `1/added/${index}`,
+        type: "mailbox.message.added",
+        time: NOW,
+        data: { userId: "1" },
+      }));
+
+      it("leaves nothing of the user, whatever was kept below it, and all of the others", async () => {
+        const bob = await put(users, "2", plain({ emailAddress: address("bob@example.com") }));
+        await users.update(bob, { historyId: at("1001") }, changes.slice(0, 2));
+        await users.update(await put(users, "1", FULL), { historyId: at("1002") }, changes);
+        expect(await users.erase(await read(users, "1"))).toBe("erased");
+        expect(await users.find(sub("1"))).toBeUndefined();
+        expect(await subject.changes(sub("1"))).toEqual({});
+        expect((await read(users, "2")).historyId).toBe("1001");
+        expect(Object.keys(await subject.changes(sub("2")))).toHaveLength(2);
+      });
+
+      it("refuses after any other write, and erases nothing", async () => {
+        const user = await put(users, "1", plain());
+        await users.update(user, { historyId: at("1002") }, changes.slice(0, 2));
+        expect(await users.erase(user)).toBe("refused");
+        expect((await read(users, "1")).historyId).toBe("1002");
+        expect(Object.keys(await subject.changes(sub("1")))).toHaveLength(2);
+      });
+
+      it("refuses when the document is gone", async () => {
+        const user = await put(users, "1", plain());
+        await subject.remove(user.id);
+        expect(await users.erase(user)).toBe("refused");
+      });
+    });
   });
 });
 
@@ -681,11 +727,13 @@ describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () =>
         dueReason: "throttled",
         retries: 3,
         notifiedHistoryId: "9007199254740993",
+        notifiedAt: time(sync.notifiedAt),
         recent: [
           { historyId: "9007199254740994", at: time(sync.recent[0]?.at) },
           { historyId: "9007199254740995", at: time(sync.recent[1]?.at), isHead: true },
         ],
         syncedAt: time(sync.syncedAt),
+        unannounced: { at: time(sync.unannounced?.at), changes: 2 },
         recovery: {
           fromHistoryId: "9007199254740990",
           toHistoryId: "9007199254740999",

@@ -73,6 +73,14 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
         (users) => users,
       ),
 
+    listByEmailAddress: (address) =>
+      both(
+        "listByEmailAddress",
+        memory.listByEmailAddress(address),
+        other.listByEmailAddress(address),
+        (users) => users,
+      ),
+
     listDue: (list, now, limit) =>
       both(
         `listDue ${list}`,
@@ -107,6 +115,8 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
         other.authorize(id, make, moved),
         ({ user, displaced }) => [user, ...displaced],
       ),
+
+    erase: (user) => both("erase", memory.erase(inMemory(user)), other.erase(user), nobody),
   };
 }
 

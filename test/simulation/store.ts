@@ -88,6 +88,8 @@ export function createSimulatedStore(
           read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
         findByTokenDigest: (by, digests) =>
           read("users.findByTokenDigest", () => memory.findByTokenDigest(by, digests)),
+        listByEmailAddress: (address) =>
+          read("users.listByEmailAddress", () => memory.listByEmailAddress(address)),
         listDue: (list, now, max) =>
           read(`users.listDue ${list}`, () => memory.listDue(list, now, max)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
@@ -122,6 +124,8 @@ export function createSimulatedStore(
             }
             return result;
           }),
+        // Nobody erases in a simulated world: what is looked at beside the store would not know.
+        erase: (user) => write("users.erase", () => memory.erase(user)),
       };
     },
 

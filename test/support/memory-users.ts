@@ -60,6 +60,12 @@ export function memoryUsers(): MemoryUsers {
       return Promise.resolve(found.map(read).filter((user) => user !== undefined));
     },
 
+    listByEmailAddress(address) {
+      const held = [...users.values()].filter(({ emailAddress }) => emailAddress === address);
+      if (held.length === 0) operations.reads += 1;
+      return Promise.resolve(held.map(read).filter((it) => it !== undefined));
+    },
+
     listDue(list, now, limit) {
       const due = [...users.values()]
         .map((user) => ({ user, at: dateOf(user, list) }))
@@ -116,6 +122,14 @@ export function memoryUsers(): MemoryUsers {
       const user = read(users.get(id));
       if (user === undefined) throw new Error("just written");
       return Promise.resolve({ user, displaced: displaced.map((it) => structuredClone(it)) });
+    },
+
+    erase({ id, revision }) {
+      if (read(users.get(id))?.revision !== revision) return Promise.resolve("refused");
+      operations.writes += 1 + (changes.get(id)?.size ?? 0);
+      changes.delete(id);
+      users.delete(id);
+      return Promise.resolve("erased");
     },
 
     dump: () => ({
