@@ -15,7 +15,9 @@ export type Trigger =
   | { kind: "notified"; historyId: HistoryId }
   | { kind: "due" }
   | { kind: "renewed" }
-  | { kind: "authorized" };
+  | { kind: "authorized" }
+  /** An operator wants to see it done. */
+  | { kind: "requested" };
 
 /** Every way a sync can end. */
 export type SyncOutcome =
@@ -79,6 +81,8 @@ export interface Run {
   readonly services: SyncServices;
   readonly access: Access;
   readonly deadline: Date;
+  /** A due time has come for a mailbox of which nothing was known to be missing. */
+  readonly isLook: boolean;
   pages: number;
   /** Changes and gaps published. */
   changes: number;
@@ -97,6 +101,7 @@ export function startRun(user: User, trigger: Trigger, services: SyncServices): 
     services,
     access: services.openAccess(user),
     deadline: later(services.clock.now(), services.limits.timeMsMax),
+    isLook: trigger.kind === "due" && user.sync.dueReason === "quiet",
     pages: 0,
     changes: 0,
     walkToken: undefined,

@@ -1,5 +1,5 @@
 import { later } from "../clock.ts";
-import type { User } from "../user.ts";
+import type { Sync, User } from "../user.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
@@ -209,7 +209,7 @@ async function checkpointPage(
   const written = await writeProgress(run, read.records, (user) => {
     const settled = settle(progressOf(user), read, limits.settleMs);
     if (!isLast) return { ...settled, sync: {} };
-    return { ...settled, sync: atOnce(clock) };
+    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   // The winner may have stopped there, or have been this run itself: the next pages are still due.
@@ -231,14 +231,17 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const isServed = trigger.kind === "notified" && fresh.length > 0;
   const served = {
     ...due,
+    ...unannounced(run, startedAt),
     syncedAt: startedAt,
     // Capped: an absurd id must not make the mailbox deaf to those that follow.
     ...(isServed && {
       notifiedHistoryId: isAfter(trigger.historyId, head) ? head : trigger.historyId,
+      notifiedAt: startedAt,
     }),
   };
   const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
-  const isWorthWriting = due !== undefined || fresh.length > 0 || isMoved;
+  const isAsked = trigger.kind === "requested";
+  const isWorthWriting = due !== undefined || fresh.length > 0 || isMoved || isAsked;
   if (isWorthWriting || run.access.obtained() !== undefined) {
     const isSilent = wasSilent(run, fresh);
     const written = await writeProgress(run, lastPage, (user) => ({
@@ -256,12 +259,17 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * not expired, so it is made again. What happened in this very minute may just be on its way, and
  * then the watch is made again for nothing.
  */
-function wasSilent({ user, trigger, services }: Run, fresh: readonly HistoryId[]): boolean {
-  const isSilent = trigger.kind === "due" && user.sync.dueReason === "quiet" && fresh.length > 0;
+function wasSilent({ user, services, isLook }: Run, fresh: readonly HistoryId[]): boolean {
+  const isSilent = isLook && fresh.length > 0;
   if (isSilent) {
     services.log.error("push_silent", "history moved and Gmail told nothing; watching again", {
       userId: user.id,
     });
   }
   return isSilent;
+}
+
+/** What a look has found that nobody had told of. For a write that is made anyway. */
+function unannounced({ isLook, changes }: Run, at: Date): Pick<Sync, "unannounced"> {
+  return isLook ? { unannounced: { at, changes } } : {};
 }

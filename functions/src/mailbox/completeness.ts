@@ -1,0 +1,39 @@
+import type { DueReason, Status, User } from "../user.ts";
+import type { HistoryId } from "./history-id.ts";
+
+/** Why more may have happened than is published: what is under way, or that nothing is done now. */
+export type Pending = "recovery" | Exclude<DueReason, "quiet"> | Exclude<Status, "active">;
+
+/** What can be said of how complete the published stream of a mailbox is. */
+export interface Completeness {
+  /** The cursor: everything up to it is published, or lies within a published gap, for good. */
+  historyId: HistoryId;
+  /** Everything that Gmail listed at this time is published too. Absent: never read to its end. */
+  completeAt?: Date;
+  /** How long that is ago; how long the mailbox has been connected when it was never read. */
+  lagMs: number;
+  pending?: Pending;
+  /** The last look at the quiet mailbox: the changes it found that no notification had told of. */
+  unannounced?: { at: Date; changes: number };
+}
+
+/** Reads it off the stored user: no call, and nothing that is not proven by a checkpoint. */
+export function completeness({ status, grant, historyId, sync }: User, now: Date): Completeness {
+  const { syncedAt, unannounced } = sync;
+  const since = syncedAt ?? grant.grantedAt;
+  const pending = pendingOf(status, sync);
+  return {
+    historyId,
+    ...(syncedAt !== undefined && { completeAt: syncedAt }),
+    // Another instance's clock may be ahead of ours.
+    lagMs: Math.max(0, now.getTime() - since.getTime()),
+    ...(pending !== undefined && { pending }),
+    ...(unannounced !== undefined && { unannounced }),
+  };
+}
+
+function pendingOf(status: Status, { recovery, dueReason }: User["sync"]): Pending | undefined {
+  if (status !== "active") return status;
+  if (recovery !== undefined) return "recovery";
+  return dueReason === "quiet" ? undefined : dueReason;
+}
