@@ -71,23 +71,25 @@ export interface Receiver {
 /** Answers of Google that one instance remembers, so that each of them is used once. */
 const CALLBACKS_MAX = 1_000;
 
-/** Puts the receiver together. Nothing happens before one of its functions is called. */
-export function createReceiver(
+/** What the functions act with, and an operator's commands beside them. */
+export type Services = ConnectServices &
+  RenewalServices &
+  ReconciliationServices &
+  SecurityEventServices;
+
+export function createServices(
   config: Config,
   ring: KeyRing,
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
-): Receiver {
+): Services {
   const { clock, log, randomBytes, sendNotice } = surroundings;
   const { gmail, oauth } = guarded(surroundings, createCircuit(clock, log));
-  const { projectId, publicUrl } = config;
+  const { publicUrl } = config;
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
 
-  const services: ConnectServices &
-    RenewalServices &
-    ReconciliationServices &
-    SecurityEventServices = {
+  const services: Services = {
     ...surroundings,
     publicUrl,
     mailboxes: inTurn<SyncOutcome>(),
@@ -142,6 +144,19 @@ export function createReceiver(
     returnTo: config.returnTo,
     callbacks: onceEach(CALLBACKS_MAX),
   };
+  return services;
+}
+
+/** Puts the receiver together. Nothing happens before one of its functions is called. */
+export function createReceiver(
+  config: Config,
+  ring: KeyRing,
+  endpoints: GoogleEndpoints,
+  surroundings: Surroundings,
+): Receiver {
+  const { log } = surroundings;
+  const { projectId, publicUrl } = config;
+  const services = createServices(config, ring, endpoints, surroundings);
 
   return {
     gmailNotification: ({ data, traceparent }) =>

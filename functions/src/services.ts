@@ -10,19 +10,26 @@ import { idTokenVerifier } from "./google/id-token.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleOAuth } from "./google/oauth.ts";
 import { googleRiscKeys } from "./google/risc-keys.ts";
-import { createLog } from "./log.ts";
+import { type Log, createLog } from "./log.ts";
 import { smtpNotices } from "./notices/smtp.ts";
-import { type Receiver, createReceiver } from "./receiver.ts";
+import {
+  type Receiver,
+  type Services,
+  type Surroundings,
+  createReceiver,
+  createServices,
+} from "./receiver.ts";
 import { securityEventVerifier } from "./security/verification.ts";
 import { firestoreSeenEvents } from "./seen-events.ts";
 import { firestoreUsers } from "./user-store.ts";
+import type { UserStore } from "./user.ts";
 
 const clock: Clock = {
   now: () => new Date(),
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
-const log = createLog((line) => process.stdout.write(`${line}\n`));
+const instanceLog = createLog((line) => process.stdout.write(`${line}\n`));
 
 let receiver: Promise<Receiver> | undefined;
 
@@ -40,16 +47,68 @@ export function getReceiver(): Promise<Receiver> {
 
 async function buildReceiver(): Promise<Receiver> {
   const config = readConfigAloud();
+  return createReceiver(...(await prepare(config, instanceLog)));
+}
+
+/** The receiver's store and services for an operator's program, without its functions. */
+export interface Operator {
+  users: UserStore;
+  clock: Clock;
+  log: Log;
+  /** What acts on Google and the topic. The keys are unwrapped on first use, and only then. */
+  getServices(): Promise<Services>;
+  /** Ends all connections, so that the program can end. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads the same configuration as the functions, for another project if one is named. Throws one
+ * `ConfigError` that names every problem; nothing is called before it is used.
+ */
+export function openOperator(log: Log, projectId?: string): Operator {
+  const config = readConfig(readEnvironment(projectId));
+  const clients = openClients(config);
+  let services: Promise<Services> | undefined;
+  return {
+    users: firestoreUsers(clients.database, log),
+    clock,
+    log,
+    getServices() {
+      services ??= prepare(config, log, clients).then((parts) => createServices(...parts));
+      return services;
+    },
+    async close() {
+      await clients.pubsub.close();
+      await clients.database.terminate();
+    },
+  };
+}
+
+interface Clients {
+  database: Firestore;
+  pubsub: PubSub;
+}
+
+function openClients({ projectId }: Config): Clients {
+  return { database: new Firestore({ projectId }), pubsub: new PubSub({ projectId }) };
+}
+
+/** Everything that the receiver, or its services alone, are put together from. */
+async function prepare(
+  config: Config,
+  log: Log,
+  clients?: Clients,
+): Promise<Parameters<typeof createServices>> {
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
   const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
-  const { projectId, oauth, notices, app } = config;
-  const database = new Firestore({ projectId });
+  const { database, pubsub } = clients ?? openClients(config);
   const riscKeys = googleRiscKeys(endpoints, clock);
-  return createReceiver(config, ring, endpoints, {
+  const { oauth, notices, app } = config;
+  const surroundings: Surroundings = {
     users: firestoreUsers(database, log),
     seenEvents: firestoreSeenEvents(database),
-    publish: pubsubPublisher(new PubSub({ projectId }), config.changes.topic, clock),
+    publish: pubsubPublisher(pubsub, config.changes.topic, clock),
     gmail: gmailClient(endpoints.gmail, clock),
     oauth: googleOAuth(oauth, endpoints, clock),
     verifyIdToken: idTokenVerifier(oauth.clientId, endpoints, clock),
@@ -59,17 +118,22 @@ async function buildReceiver(): Promise<Receiver> {
     random: Math.random,
     randomBytes,
     log,
-  });
+  };
+  return [config, ring, endpoints, surroundings];
+}
+
+function readEnvironment(projectId?: string): Record<string, string | undefined> {
+  // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
+  const GOOGLE_CLOUD_PROJECT =
+    projectId || process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
+  return { ...process.env, GOOGLE_CLOUD_PROJECT };
 }
 
 function readConfigAloud(): Config {
-  // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
-  const GOOGLE_CLOUD_PROJECT =
-    process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
   try {
-    return readConfig({ ...process.env, GOOGLE_CLOUD_PROJECT });
+    return readConfig(readEnvironment());
   } catch (error) {
-    log.alert("configuration_unusable", "nothing works until the configuration is mended", {
+    instanceLog.alert("configuration_unusable", "nothing works until the configuration is mended", {
       problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],
     });
     throw error;

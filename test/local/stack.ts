@@ -18,7 +18,13 @@ import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import { securityEventVerifier } from "../../functions/src/security/verification.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import type { Publish } from "../../functions/src/mailbox/event.ts";
-import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import {
+  type Receiver,
+  type Surroundings,
+  createReceiver,
+  createServices,
+} from "../../functions/src/receiver.ts";
+import type { Operator } from "../../functions/src/services.ts";
 import {
   DEFAULT_CLIENT,
   type EmulatorOptions,
@@ -39,6 +45,10 @@ export interface LocalStack {
   runSchedule(name: "watchRenewal" | "mailboxReconciliation"): Promise<number>;
   /** Every line logged so far. */
   logs: string[];
+  /** Google as the functions reach it. */
+  google: Pick<Surroundings, "gmail" | "oauth">;
+  /** The same deployment for an operator's program, which shares no memory with the functions. */
+  operator(own: Pick<Surroundings, "log"> & Partial<Surroundings>): Operator;
   close(): Promise<void>;
 }
 
@@ -113,26 +123,25 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const ring = parseKeyRing(config.sealing.tokenKeys);
   if (ring.kind !== "key_ring") throw new Error(ring.problems.join("; "));
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
-  receiver.resolve(
-    createReceiver(config, ring.ring, endpoints, {
-      users,
-      seenEvents,
-      publish,
-      gmail: gmailClient(endpoints.gmail, clock),
-      oauth: googleOAuth(config.oauth, endpoints, clock),
-      verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
-      ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),
-      verifySecurityEvent: securityEventVerifier(
-        googleRiscKeys(endpoints, clock),
-        config.risc.clientIds,
-        clock,
-      ),
+  const surroundings: Surroundings = {
+    users,
+    seenEvents,
+    publish,
+    gmail: gmailClient(endpoints.gmail, clock),
+    oauth: googleOAuth(config.oauth, endpoints, clock),
+    verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
+    ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),
+    verifySecurityEvent: securityEventVerifier(
+      googleRiscKeys(endpoints, clock),
+      config.risc.clientIds,
       clock,
-      random,
-      randomBytes,
-      log,
-    }),
-  );
+    ),
+    clock,
+    random,
+    randomBytes,
+    log,
+  };
+  receiver.resolve(createReceiver(config, ring.ring, endpoints, surroundings));
 
   return {
     emulator,
@@ -140,6 +149,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     urls,
     config,
     logs,
+    google: { gmail: surroundings.gmail, oauth: surroundings.oauth },
+    operator(own) {
+      const theirs = { ...surroundings, ...own };
+      return {
+        users: theirs.users,
+        clock,
+        log: theirs.log,
+        getServices: () => Promise.resolve(createServices(config, ring.ring, endpoints, theirs)),
+        close: () => Promise.resolve(),
+      };
+    },
     async runSchedule(name) {
       const { status } = await fetch(urls[name], { method: "POST" });
       return status;

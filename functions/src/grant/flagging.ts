@@ -26,10 +26,36 @@ const WRITE_TRIES_MAX = 10;
  * the due lists are built on, and only if the generation is the one that failed. Whoever wins that
  * write announces it; if the winner dies first, the reconciliation does.
  */
-export async function flag(
+export function flag(
   failed: User,
   failure: GrantFailure,
   services: FlaggingServices,
+): Promise<Flagging> {
+  const { users, clock } = services;
+  return suspend(failed, failure, services, (user, patch) =>
+    users.flag(user, patch, { ...GUARD, now: clock.now() }),
+  );
+}
+
+/**
+ * The same because an operator says so, for a `reason` of theirs. Nothing has failed: the guard
+ * against our own mistakes neither counts it nor stops it.
+ */
+export function flagByHand(
+  user: User,
+  reason: string,
+  services: FlaggingServices,
+): Promise<Flagging> {
+  return suspend(user, { kind: "reauthorize", reason }, services, (current, patch) =>
+    services.users.update(current, patch),
+  );
+}
+
+async function suspend(
+  failed: User,
+  failure: GrantFailure,
+  services: FlaggingServices,
+  write: (user: User, patch: UserPatch) => ReturnType<UserStore["flag"]>,
 ): Promise<Flagging> {
   const { users, clock, log } = services;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
@@ -42,7 +68,7 @@ export async function flag(
       return { kind: "superseded" };
     }
     const patch = flagged(user, failure, clock.now());
-    const written = await users.flag(user, patch, { ...GUARD, now: clock.now() });
+    const written = await write(user, patch);
     if (written === "refused") continue;
     if (written === "guarded") {
       log.alert("fleet_guard", "too many grants failed at once; nobody more is flagged", {

@@ -1,0 +1,59 @@
+import { isAnnounced } from "../../functions/src/grant/announcement.ts";
+import { type DisconnectServices, disconnect } from "../../functions/src/grant/disconnect.ts";
+import { FailedCall } from "../../functions/src/google/failed-call.ts";
+import type { User } from "../../functions/src/user.ts";
+
+/** Every way in which erasing a person can end. Only `forgotten` is the end of it. */
+export type Forgetting =
+  | { kind: "forgotten"; grant: "revoked" | "none_held" | "not_revoked" }
+  /** The person has connected anew: whoever asked to be forgotten has changed their mind. */
+  | { kind: "connected_again" }
+  /** Google did not answer; the token stays, because it is what Google needs to hear. */
+  | { kind: "not_revoked" }
+  /** Subscribers have not heard of it, and nobody could tell them once the document is gone. */
+  | { kind: "not_announced" }
+  /** Somebody else wrote the document between each reading and erasing of it. */
+  | { kind: "contended" };
+
+/** What subscribers read in `mailbox.disconnected`. */
+const REASON = "erased";
+const ERASE_TRIES_MAX = 10;
+
+/**
+ * Erases what is kept of a person. First their connection ends as it does when they want it
+ * themselves: the status, so that no function works for them any more; watch and grant at Google;
+ * the tokens; the event. Then the kept changes go, and the document last. Whatever this is stopped
+ * at, the document says what is left to do, so that the same command finishes it: deleted first,
+ * nobody could revoke the grant any more, or find the changes.
+ */
+export async function forget(asked: User, services: DisconnectServices): Promise<Forgetting> {
+  const { users } = services;
+  let isRevoked = false;
+  const ending = await disconnect(asked, REASON, {
+    ...services,
+    async revoke(token) {
+      try {
+        await services.revoke(token);
+      } catch (error) {
+        isRevoked = error instanceof FailedCall && error.failure.kind === "gone";
+        throw error;
+      }
+      isRevoked = true;
+    },
+  });
+  if (ending === "superseded") return { kind: "connected_again" };
+
+  const isHeld = asked.grant.refreshToken !== undefined;
+  const grant = isRevoked ? "revoked" : isHeld ? "not_revoked" : "none_held";
+  for (let tries = 0; tries < ERASE_TRIES_MAX; tries++) {
+    const user = await users.find(asked.id);
+    if (user === undefined) return { kind: "forgotten", grant };
+    const isSame =
+      user.status === "disconnected" && user.grant.generation === asked.grant.generation;
+    if (!isSame) return { kind: "connected_again" };
+    if (user.grant.refreshToken !== undefined) return { kind: "not_revoked" };
+    if (!isAnnounced(user)) return { kind: "not_announced" };
+    if ((await users.erase(user)) === "erased") return { kind: "forgotten", grant };
+  }
+  return { kind: "contended" };
+}

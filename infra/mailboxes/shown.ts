@@ -1,0 +1,58 @@
+import { type Completeness, completeness } from "../../functions/src/mailbox/completeness.ts";
+import type { Sealed } from "../../functions/src/grant/sealing.ts";
+import type { User } from "../../functions/src/user.ts";
+import { overdue } from "./overdue.ts";
+import { duration } from "./terminal.ts";
+
+/** A user as an operator sees them: everything but the tokens, not even sealed. */
+export function shown(user: User, now: Date) {
+  const { id, emailAddress, status, statusReason, statusAt, historyId, watch, followUp } = user;
+  const { recent, ...sync } = user.sync;
+  const { generation, scopes, grantedAt, refreshToken, accessToken, accessTokenExpiresAt } =
+    user.grant;
+  return {
+    id,
+    emailAddress,
+    status,
+    statusReason,
+    statusAt,
+    grant: {
+      generation,
+      scopes,
+      grantedAt,
+      refreshToken: shownToken(refreshToken),
+      accessToken: shownToken(accessToken, accessTokenExpiresAt),
+    },
+    historyId,
+    watch,
+    sync: { ...sync, unsettledPositions: recent.length },
+    followUp,
+    ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
+    overdue: overdue(user, now),
+    completeness: completeness(user, now),
+  };
+}
+
+type ShownToken = { kind: "absent" } | { kind: "present"; keyId: string; expiresAt?: Date };
+
+function shownToken(sealed: Sealed | undefined, expiresAt?: Date): ShownToken {
+  if (sealed === undefined) return { kind: "absent" };
+  // `v1.{key id}.…`: only what stands between the first two dots says nothing of the token.
+  const keyId = /^v1\.([A-Za-z0-9_-]{1,64})\./.exec(sealed)?.[1] ?? "unreadable";
+  return { kind: "present", keyId, ...(expiresAt !== undefined && { expiresAt }) };
+}
+
+/** The proof in one sentence. */
+export function inWords(proof: Completeness): string {
+  const { historyId, completeAt, lagMs, pending, unannounced } = proof;
+  const read =
+    completeAt === undefined
+      ? `not read to its end since it was connected ${duration(lagMs)} ago`
+      : `read to its end at ${completeAt.toISOString()}, lag ${duration(lagMs)}`;
+  const found =
+    unannounced === undefined
+      ? "not looked at without a notification yet"
+      : `the last look (${unannounced.at.toISOString()}) found ${unannounced.changes} unannounced changes`;
+  const open = pending === undefined ? "" : `; pending: ${pending}`;
+  return `every change up to history id ${historyId} is published; ${read}; ${found}${open}`;
+}
