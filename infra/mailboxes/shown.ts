@@ -7,7 +7,7 @@ import { duration } from "./terminal.ts";
 /** A user as an operator sees them: everything but the tokens, not even sealed. */
 export function shown(user: User, now: Date) {
   const { id, emailAddress, status, statusReason, statusAt, historyId, watch, followUp } = user;
-  const { recent, ...sync } = user.sync;
+  const { recent, recovery, ...sync } = user.sync;
   const { generation, scopes, grantedAt, refreshToken, accessToken, accessTokenExpiresAt } =
     user.grant;
   return {
@@ -25,7 +25,13 @@ export function shown(user: User, now: Date) {
     },
     historyId,
     watch,
-    sync: { ...sync, unsettledPositions: recent.length },
+    sync: {
+      ...sync,
+      unsettledPositions: recent.length,
+      ...(recovery !== undefined && {
+        recovery: { ...recovery, pages: recovery.pages.length },
+      }),
+    },
     followUp,
     ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
     overdue: overdue(user, now),

@@ -52,7 +52,8 @@ function whenInterrupted(): Promise<void> {
   });
 }
 
-function guide({ emulator, publicUrl, firestoreHost, pubsubHost }: FirebaseStack): string {
+function guide(stack: FirebaseStack): string {
+  const { emulator, publicUrl, firestoreHost, pubsubHost, operatorEnvFile } = stack;
   const act = (name: string, body: Record<string, unknown>) =>
     `  curl -d '${JSON.stringify({ account: ACCOUNT, ...body })}' ${emulator.url}/emulator/${name}`;
   return `
@@ -66,6 +67,10 @@ Then let something happen in it; changes are shown here as a subscriber receives
 
 ${act("deliver", { subject: "hello" })}
 ${act("change-password", {})}
+
+The operator's view of it, from another terminal:
+
+  npx tsx --env-file=${operatorEnvFile} infra/mailboxes.ts stats
 
 Ctrl-C stops everything that was started.
 `;

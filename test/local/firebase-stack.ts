@@ -35,6 +35,8 @@ export interface FirebaseStack {
   subscriber: Subscriber;
   /** Runs the schedule's function over HTTP; the emulator has no clock for it. Resolves to the status. */
   runSchedule(name: ScheduleName): Promise<number>;
+  /** What an operator's program is configured by, as a file for `--env-file`. */
+  operatorEnvFile: string;
   /** What each program has logged so far, by name. */
   logs(): Promise<Record<string, string>>;
   close(): Promise<void>;
@@ -104,7 +106,7 @@ export async function startFirebaseStack(
       RETURN_TO_SECRET: "none",
       NOTICE_SMTP_URL: "none",
     };
-    await layOut(folder, secrets, {
+    const functionsEnv = {
       REGION,
       GMAIL_TOPIC: `projects/${PROJECT}/topics/${GMAIL_TOPIC_ID}`,
       CHANGES_TOPIC: CHANGES_TOPIC_ID,
@@ -112,6 +114,16 @@ export async function startFirebaseStack(
       OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
       GMAIL_EMULATOR_HOST: emulator.host,
       ...options.env,
+    };
+    await layOut(folder, secrets, functionsEnv);
+    const operatorEnvFile = path.join(folder, "operator.env");
+    await writeEnv(operatorEnvFile, {
+      ...secrets,
+      ...functionsEnv,
+      GOOGLE_CLOUD_PROJECT: PROJECT,
+      FIRESTORE_EMULATOR_HOST: firestore.host,
+      PUBSUB_EMULATOR_HOST: pubsubHost,
+      METADATA_SERVER_DETECTION: "none",
     });
     const firebase = await startFirebaseEmulators({
       folder,
@@ -144,6 +156,7 @@ export async function startFirebaseStack(
         const { status } = await fetch(url, { method: "POST" });
         return status;
       },
+      operatorEnvFile,
       logs: () => readLogs(folder, firebase, firestore.output()),
       close,
     };
@@ -178,13 +191,13 @@ async function layOut(
   await mkdir(functions);
   await cp(BUNDLE, functions, { recursive: true });
   await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
-  for (const [file, values] of Object.entries({
-    [`.env.${PROJECT}`]: env,
-    ".secret.local": secrets,
-  })) {
-    const lines = Object.entries(values).map(([name, value]) => `${name}='${value}'\n`);
-    await writeFile(path.join(functions, file), lines.join(""), { mode: 0o600 });
-  }
+  await writeEnv(path.join(functions, `.env.${PROJECT}`), env);
+  await writeEnv(path.join(functions, ".secret.local"), secrets);
+}
+
+async function writeEnv(file: string, env: Record<string, string>): Promise<void> {
+  const lines = Object.entries(env).map(([name, value]) => `${name}='${value}'\n`);
+  await writeFile(file, lines.join(""), { mode: 0o600 });
 }
 
 /**

@@ -1,0 +1,199 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { PubSub } from "@google-cloud/pubsub";
+import type { Firestore } from "@google-cloud/firestore";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
+import { createLog } from "../../functions/src/log.ts";
+import { firestoreUsers } from "../../functions/src/user-store.ts";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { type LocalStack, PROJECT, makeTokenKeys, startLocalStack } from "../local/stack.ts";
+import { openBrowser } from "../support/browser.ts";
+import { type Emulator, isHad } from "../support/emulator-source.ts";
+import {
+  dumpDatabase,
+  findFirestoreEmulator,
+  openDatabase,
+} from "../support/firestore-emulator.ts";
+import {
+  type Subscriber,
+  findPubsubEmulator,
+  openPubsub,
+  subscribe,
+} from "../support/pubsub-emulator.ts";
+import { movableClock } from "../support/scenario.ts";
+
+const CLI = fileURLToPath(new URL("../../infra/mailboxes.ts", import.meta.url));
+const ADA = "ada@example.com";
+const TOKEN_KEYS = makeTokenKeys();
+const ARRIVAL = { timeout: 20_000, interval: 50 };
+
+const firestoreSource = findFirestoreEmulator();
+const pubsubSource = findPubsubEmulator();
+
+/** The operator's program as a process, on a deployment whose store and topic are emulators. */
+describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailboxes", () => {
+  let firestore: Emulator;
+  let pubsubEmulator: Emulator;
+  let database: Firestore;
+  let pubsub: PubSub;
+  let subscriber: Subscriber;
+  let stack: LocalStack;
+  let env: Record<string, string>;
+  let id: string;
+  /** Everything that the commands have written. */
+  const outputs: string[] = [];
+
+  beforeAll(async () => {
+    if (firestoreSource.kind === "missing" || pubsubSource.kind === "missing") return;
+    [firestore, pubsubEmulator] = await Promise.all([
+      firestoreSource.start(),
+      pubsubSource.start(),
+    ]);
+    database = openDatabase(firestore, PROJECT);
+    pubsub = openPubsub(pubsubEmulator, PROJECT);
+    const topic = `mailbox-changes-${randomBytes(4).toString("hex")}`;
+    subscriber = await subscribe(pubsub, topic);
+    const clock = movableClock();
+    const own = { TOKEN_KEYS, CHANGES_TOPIC: topic, CHANGES_SINK: "firestore" };
+    stack = await startLocalStack({
+      users: firestoreUsers(
+        database,
+        createLog(() => {}),
+      ),
+      publish: pubsubPublisher(pubsub, topic, clock),
+      clock,
+      env: own,
+    });
+    env = {
+      ...own,
+      GOOGLE_CLOUD_PROJECT: PROJECT,
+      GMAIL_TOPIC: stack.config.gmail.topic,
+      PUBLIC_URL: stack.publicUrl,
+      OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
+      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
+      GMAIL_EMULATOR_HOST: stack.emulator.host,
+      FIRESTORE_EMULATOR_HOST: firestore.host,
+      PUBSUB_EMULATOR_HOST: pubsubEmulator.host,
+    };
+    id = stack.emulator.createAccount({ email: ADA }).sub;
+    const browser = openBrowser();
+    const { headers } = await browser.get(`${stack.publicUrl}/start`);
+    const to = headers.get("location") ?? "";
+    await browser.get(await stack.emulator.consent(to, { account: ADA }));
+  });
+  afterAll(async () => {
+    await stack?.close();
+    await subscriber?.close();
+    await Promise.all([pubsub?.close(), database?.terminate()]);
+    await Promise.all([firestore?.stop(), pubsubEmulator?.stop()]);
+  });
+
+  /** As `npm run mailboxes -- ...args` runs it, without npm. */
+  function start(args: readonly string[], own: Record<string, string> = env) {
+    const child = spawn(process.execPath, ["--import", "tsx", CLI, ...args], {
+      env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...own },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const written = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
+        written[name] += text;
+        outputs.push(text);
+      });
+    }
+    const ended = once(child, "close").then(([code]) => ({
+      code: code as number | null,
+      ...written,
+    }));
+    return { ended, kill: () => child.kill("SIGKILL") };
+  }
+  const mailboxes = (...args: string[]) => start(args).ended;
+
+  const received = () =>
+    subscriber.received
+      .filter(({ orderingKey }) => orderingKey === id)
+      .map(({ attributes, json }) => json["messageId"] ?? attributes["ce-type"]);
+
+  it("names every problem of the configuration, and exits with 2", async () => {
+    const { code, stdout, stderr } = await start(["list"], { TOKEN_KEYS: "none" }).ended;
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    for (const name of ["GOOGLE_CLOUD_PROJECT", "GMAIL_TOPIC", "PUBLIC_URL", "TOKEN_KEYS"]) {
+      expect(stderr).toContain(`  ${name}`);
+    }
+  });
+
+  it("lists, shows and counts what is stored", async () => {
+    const list = await mailboxes("list", "--json");
+    expect(list.code).toBe(0);
+    expect(list.stdout.split("\n").filter(Boolean)).toHaveLength(1);
+    expect(JSON.parse(list.stdout)).toMatchObject({ id, emailAddress: ADA, status: "active" });
+    const show = await mailboxes("show", ADA);
+    expect(show.stdout).toMatch(/^grant\.refreshToken\.keyId +local$/m);
+    expect(show.stdout).toMatch(
+      /^every change up to history id \d+ is published; read to its end/m,
+    );
+    const stats = await mailboxes("stats");
+    expect(stats.stdout).toMatch(/^users +1$/m);
+    const elsewhere = await mailboxes("--project", "demo-elsewhere", "stats", "--json");
+    expect(JSON.parse(elsewhere.stdout)).toMatchObject({ users: 0 });
+    expect((await mailboxes("show", "nobody")).code).toBe(1);
+  });
+
+  it("syncs what nobody told of onto the real topic, and renews the watch", async () => {
+    stack.emulator.loseNotifications();
+    const { messageId } = stack.emulator.deliver(ADA);
+    const sync = await mailboxes("sync", ADA);
+    expect(sync).toMatchObject({ code: 0 });
+    expect(sync.stdout).toMatch(/^published 1 changes: every change up to/);
+    await vi.waitFor(() => expect(received()).toContain(messageId), ARRIVAL);
+    const watches = stack.emulator.countCalls("users.watch", ADA);
+    expect((await mailboxes("renew", id)).stdout).toMatch(/^Gmail notifies until 2/);
+    expect(stack.emulator.countCalls("users.watch", ADA)).toBe(watches + 1);
+  });
+
+  it("forgets, though it is killed while it erases", async () => {
+    const kept = database.collection(`users/${id}/changes`);
+    const batch = database.bulkWriter();
+    for (let index = 0; index < 3_000; index++) {
+      void batch.set(kept.doc(`filler:${index}`), { type: "mailbox.message.added" });
+    }
+    await batch.close();
+    const before = (await kept.count().get()).data().count;
+
+    const refused = await mailboxes("forget", ADA);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("say --yes");
+
+    const killed = start(["forget", ADA, "--yes"]);
+    const left = await vi.waitFor(async () => {
+      const { count } = (await kept.count().get()).data();
+      expect(count).toBeLessThan(before);
+      return count;
+    }, ARRIVAL);
+    killed.kill();
+    await killed.ended;
+    expect(left).toBeGreaterThan(0);
+    expect((await database.doc(`users/${id}`).get()).exists).toBe(true);
+
+    const finished = await mailboxes("forget", ADA, "--yes");
+    expect(finished).toMatchObject({ code: 0 });
+    expect(await dumpDatabase(database)).toEqual({});
+    expect((await kept.count().get()).data().count).toBe(0);
+    const { refreshTokens, watches } = stack.emulator.account(ADA);
+    expect(refreshTokens).toEqual([]);
+    expect(watches.map(({ active }) => active)).toEqual([false]);
+    await vi.waitFor(() => expect(received().at(-1)).toBe("mailbox.disconnected"), ARRIVAL);
+    expect((await mailboxes("show", id)).code).toBe(1);
+  });
+
+  it("all of it without a secret in what it writes", () => {
+    const written = outputs.join("\n");
+    expect(written).toContain("operator_command_ended");
+    const secrets = [...stack.emulator.secretsIssued(), TOKEN_KEYS];
+    expect(secrets.length).toBeGreaterThan(3);
+    expect(secrets.filter((secret) => written.includes(secret))).toEqual([]);
+  });
+});
