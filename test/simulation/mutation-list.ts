@@ -136,7 +136,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   mutation("a run that stops counts what it read as settled", [
     SYNC,
-    "    return { ...settled, sync: atOnce(clock) };",
+    "    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
     "    return { historyId: maxHistoryId(settled.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
@@ -249,7 +249,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("an unfinished mailbox has no due time", [
     SYNC,
-    "    return { ...settled, sync: atOnce(clock) };",
+    "    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
     "    return { ...settled, sync: {} };",
   ]),
   mutation("a run whose page another has covered leaves the next pages alone", [
