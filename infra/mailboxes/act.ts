@@ -135,7 +135,7 @@ function describeForgetting(outcome: Forgetting): string {
       return "they have connected again meanwhile: that connection is left alone";
     case "not_revoked":
       return (
-        "Google did not take the revocation, so the token is kept until it does, a day at most: " +
+        "the grant could not be revoked yet, so the token is kept until it is, a day at most: " +
         "nothing is done for them any more; run this again to erase the rest"
       );
     case "not_announced":

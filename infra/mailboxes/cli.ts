@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ConfigError } from "../../functions/src/config.ts";
+import { KeysUnusable } from "../../functions/src/google/key-management.ts";
 import { type Log, createLog, describeUnknown } from "../../functions/src/log.ts";
 import type { Services } from "../../functions/src/receiver.ts";
 import type { Operator } from "../../functions/src/services.ts";
@@ -58,6 +59,10 @@ function explain(error: unknown, terminal: Terminal): number {
   if (error instanceof ConfigError) {
     terminal.note("the configuration is not usable:");
     for (const problem of error.problems) terminal.note(`  ${problem}`);
+    return USAGE;
+  }
+  if (error instanceof KeysUnusable) {
+    terminal.note(error.message);
     return USAGE;
   }
   if (error instanceof WrongUsage || error instanceof CannotDo) {

@@ -8,7 +8,7 @@ export type Forgetting =
   | { kind: "forgotten"; grant: "revoked" | "none_held" | "not_revoked" }
   /** The person has connected anew: whoever asked to be forgotten has changed their mind. */
   | { kind: "connected_again" }
-  /** Google did not answer; the token stays, because it is what Google needs to hear. */
+  /** Google did not answer, or the token does not open: it stays, as what Google needs to hear. */
   | { kind: "not_revoked" }
   /** Subscribers have not heard of it, and nobody could tell them once the document is gone. */
   | { kind: "not_announced" }

@@ -1,5 +1,5 @@
 import { type Completeness, completeness } from "../../functions/src/mailbox/completeness.ts";
-import type { Sealed } from "../../functions/src/grant/sealing.ts";
+import { type Sealed, keyIdOf } from "../../functions/src/grant/sealing.ts";
 import type { User } from "../../functions/src/user.ts";
 import { overdue } from "./overdue.ts";
 import { duration } from "./terminal.ts";
@@ -43,8 +43,7 @@ type ShownToken = { kind: "absent" } | { kind: "present"; keyId: string; expires
 
 function shownToken(sealed: Sealed | undefined, expiresAt?: Date): ShownToken {
   if (sealed === undefined) return { kind: "absent" };
-  // `v1.{key id}.…`: only what stands between the first two dots says nothing of the token.
-  const keyId = /^v1\.([A-Za-z0-9_-]{1,64})\./.exec(sealed)?.[1] ?? "unreadable";
+  const keyId = keyIdOf(sealed) ?? "unreadable";
   return { kind: "present", keyId, ...(expiresAt !== undefined && { expiresAt }) };
 }
 
