@@ -18,8 +18,11 @@ const TOOLS = {
   firebase: { external: [], named: ["firebase-admin", "firebase-functions"] },
 };
 
+// First of all, before whoever serves it makes its Express application: else that answers a body that
+// it cannot read with a page that holds a stack trace, and the framework an error with its message.
 // CommonJS inside an ES module still calls require and __dirname.
-const REQUIRE_SHIM = [
+const BANNER = [
+  'process.env.NODE_ENV = "production";',
   'import { createRequire as __createRequire } from "node:module";',
   'import { fileURLToPath as __fileURLToPath } from "node:url";',
   "const require = __createRequire(import.meta.url);",
@@ -40,7 +43,7 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     target: "node20",
     format: "esm",
     external,
-    banner: { js: REQUIRE_SHIM },
+    banner: { js: BANNER },
     minifySyntax: true,
     sourcemap: true,
     sourcesContent: false,

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Log, describeUnknown, parseTraceHeader } from "./log.ts";
+import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./log.ts";
 
 /** An Express request, as far as the functions-framework and firebase-functions agree on it. */
 export interface ExpressRequest extends IncomingMessage {
@@ -91,6 +91,31 @@ export function serveScheduled<T extends { http: ServeOptions }>(
   });
 }
 
+/** Thrown where a schedule's run has failed and been logged. Carries nothing of the cause. */
+export class RunFailed extends Error implements Loggable {
+  override name = "RunFailed";
+  readonly isLoggable = true;
+}
+
+/**
+ * The same for a tool that answers HTTP itself, and that logs the message of what is thrown here:
+ * so it is {@link RunFailed} and nothing else.
+ */
+export async function runScheduled<T extends { http: ServeOptions }>(
+  getServer: () => Promise<T>,
+  run: (server: T) => Promise<void>,
+): Promise<void> {
+  let log: Log | undefined;
+  try {
+    const server = await getServer();
+    log = server.http.log;
+    await run(server);
+  } catch (error) {
+    logFailed(log, error);
+    throw new RunFailed("the run failed; the log says why");
+  }
+}
+
 /** True of a function's own address, which is taken to be `publicUrl`, and of nothing below it. */
 export function isRootOf(publicUrl: string, url: string): boolean {
   return new URL(url).pathname === new URL(`${publicUrl}/`).pathname;
@@ -109,11 +134,14 @@ async function answer<T extends { http: ServeOptions }>(
     const web = toWebRequest(request, publicUrl);
     return web instanceof Response ? web : await pick(server)(web, log);
   } catch (error) {
-    log?.error("request_failed", "a request could not be handled", {
-      error: describeUnknown(error),
-    });
+    logFailed(log, error);
     return refusal(500);
   }
+}
+
+/** Without a log, what is wrong was alerted where it was found. */
+function logFailed(log: Log | undefined, error: unknown): void {
+  log?.error("request_failed", "a request could not be handled", { error: describeUnknown(error) });
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

@@ -29,7 +29,8 @@ const clock: Clock = {
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
-const instanceLog = createLog((line) => process.stdout.write(`${line}\n`));
+/** The log of this instance: its standard output, which Cloud Logging reads. */
+export const instanceLog = createLog((line) => process.stdout.write(`${line}\n`));
 
 let receiver: Promise<Receiver> | undefined;
 

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Program, startProgram } from "../support/program.ts";
@@ -85,14 +86,14 @@ export async function createFunctionProcess(options: FunctionOptions): Promise<F
         env: {
           ...env(url),
           ...addresses,
-          NODE_ENV: "development",
           NODE_OPTIONS: undefined,
           METADATA_SERVER_DETECTION: "none",
         },
       });
       program = started;
       socket = own;
-      await started.until(() => started.output().includes("Serving function..."), START_MS_MAX);
+      // There from the moment that it is listened on: each life has its own.
+      await started.until(() => existsSync(own), START_MS_MAX);
     },
     kill: () => stop("SIGKILL"),
     async nextSent(to, timeoutMs) {

@@ -10,9 +10,10 @@ import { type HttpsOptions, onRequest } from "firebase-functions/v2/https";
 import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
-import { serve } from "../http.ts";
-import { getReceiver } from "../services.ts";
+import { runScheduled, serve } from "../http.ts";
+import { getReceiver, instanceLog } from "../services.ts";
 import settings from "./functions.json" with { type: "json" };
+import { logPrinting } from "./printing.ts";
 import { readTraceparent } from "./traceparent.ts";
 
 /** The topic of `GMAIL_TOPIC`: the CLI needs its short name before any configuration is read. */
@@ -83,6 +84,8 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
   return { ...optionsOf(name), schedule, retryCount, minBackoffSeconds, timeZone: "Etc/UTC" };
 }
 
+logPrinting(console, log);
+
 export const gmailNotification = onMessagePublished(
   {
     ...optionsOf("gmailNotification"),
@@ -95,12 +98,12 @@ export const gmailNotification = onMessagePublished(
   },
 );
 
-export const watchRenewal = onSchedule(scheduleOf("watchRenewal"), async () =>
-  (await getReceiver()).watchRenewal(),
+export const watchRenewal = onSchedule(scheduleOf("watchRenewal"), () =>
+  runScheduled(getReceiver, (receiver) => receiver.watchRenewal()),
 );
 
-export const mailboxReconciliation = onSchedule(scheduleOf("mailboxReconciliation"), async () =>
-  (await getReceiver()).mailboxReconciliation(),
+export const mailboxReconciliation = onSchedule(scheduleOf("mailboxReconciliation"), () =>
+  runScheduled(getReceiver, (receiver) => receiver.mailboxReconciliation()),
 );
 
 export const connect = onRequest(

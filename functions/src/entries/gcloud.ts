@@ -1,5 +1,7 @@
 /** The bundle that `gcloud functions deploy` uploads; the names are its `--entry-point`s. */
-import { getReceiver } from "../services.ts";
+import { getReceiver, instanceLog } from "../services.ts";
+import { logPrinting } from "./printing.ts";
 import { registerFunctions } from "./register.ts";
 
+logPrinting(console, log);
 registerFunctions(getReceiver);
