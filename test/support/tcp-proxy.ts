@@ -18,8 +18,11 @@ export interface TcpProxy {
 
 const LOOPBACK = "127.0.0.1";
 
-/** Passes on to `target` (`HOST:PORT`) what comes in, and back. */
-export async function startTcpProxy(target: string): Promise<TcpProxy> {
+/** Passes on to `target` (`HOST:PORT`) what comes in, and back, and shows it on the way. */
+export async function startTcpProxy(
+  target: string,
+  onPassed: (data: Buffer, from: "client" | "target") => void = () => {},
+): Promise<TcpProxy> {
   const [host = LOOPBACK, port = "0"] = target.split(":");
   const sockets = new Set<Socket>();
   let held: { to: Socket; data: Buffer }[] | undefined;
@@ -39,7 +42,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
         to.destroy();
       });
     }
+    upstream.on("data", (data) => onPassed(data, "target"));
     client.on("data", (data) => {
+      onPassed(data, "client");
       if (held === undefined) upstream.write(data);
       else held.push({ to: upstream, data });
     });

@@ -121,6 +121,9 @@ function readStart(params: URLSearchParams, { returnTo: { origins } }: ConnectSe
   return { returnTo, appState: appStates[0] };
 }
 
+/** What `/start` takes. */
+const WISHES: ReadonlySet<string> = new Set(["return_to", "app_state"]);
+
 /** Nothing can be tried again: it has been done, or was never ours to do. */
 const FINAL: ReadonlySet<PageError> = new Set([
   "already_done",
@@ -134,7 +137,10 @@ const FINAL: ReadonlySet<PageError> = new Set([
 function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): Promise<Response> {
   const { pageLinks } = services;
   const error = parsePageError(rest) ?? "not_found";
-  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${url.search}`;
+  // Of a query only what we put there: nothing else is shown again, whatever it is.
+  const wish = [...url.searchParams].filter(([name]) => WISHES.has(name));
+  const query = wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
+  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${query}`;
   return Promise.resolve(errorPage(error, pageLinks, retry));
 }
 
