@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import type { PubSub } from "@google-cloud/pubsub";
 import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -12,7 +13,12 @@ import {
 import { makeTokenKeys } from "../local/stack.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { findSecrets } from "../support/find-secrets.ts";
+import {
+  dumpDatabase,
+  findFirestoreEmulator,
+  openDatabase,
+} from "../support/firestore-emulator.ts";
 import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
 import { freePort } from "../support/program.ts";
 import {
@@ -294,13 +300,19 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         }
       });
 
-      it("all of it without a secret in what it logs", () => {
+      it("all of it without a secret in what it logs, stores and publishes", async () => {
         const secrets = emulator.secretsIssued();
         expect(secrets.length).toBeGreaterThan(5);
         const logged = Object.values(functions)
           .map(({ output }) => output())
           .join("\n");
-        expect(secrets.filter((secret) => logged.includes(secret))).toEqual([]);
+        const stored = inspect(await dumpDatabase(database), {
+          depth: null,
+          maxStringLength: null,
+        });
+        const told = inspect(subscriber.received, { depth: null, maxStringLength: null });
+        expect(stored).toContain("refreshToken");
+        for (const text of [logged, stored, told]) expect(findSecrets(text, secrets)).toEqual([]);
         expect(functions.connect.records("user_connected").length).toBeGreaterThan(0);
       });
     });
