@@ -130,7 +130,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
       await expectSilent(answer);
       const found = () => records("configuration_unusable");
       await vi.waitFor(() => expect(found().length).toBeGreaterThan(0), ARRIVAL);
-      expect((found()[0]?.["problems"] as string[]).length).toBe(5);
+      expect(found()[0]?.["problems"]).toHaveLength(5);
       expect(findSecrets(output(), [...ALL, "marked-smtp-password-0001"])).toEqual([]);
       await stop();
     }

@@ -4,6 +4,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import { inspect } from "node:util";
 import { logPrinting } from "../../functions/src/entries/printing.ts";
 import { createLog } from "../../functions/src/log.ts";
+import type { UserStore } from "../../functions/src/user.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { type MailSink, startMailSink } from "../support/mail-sink.ts";
 import { freePort } from "../support/program.ts";
@@ -63,6 +64,7 @@ export async function startExposed(): Promise<Exposed> {
       NOTICE_FROM: "Mail sync <sync@app.example>",
     },
   });
+  tapWrites(scenario.users, (written) => note("store", JSON.stringify(written)));
   const stopTapping = tapAnswers((bytes) => note("answer", bytes));
   const { error, warn } = console;
   logPrinting(
@@ -73,11 +75,13 @@ export async function startExposed(): Promise<Exposed> {
   const keys = Object.values((JSON.parse(SET.tokenKeys) as { keys: Record<string, string> }).keys);
   const secrets = () => {
     const said = decodeURIComponent(toGoogle.join("").replaceAll(/%(?![\dA-F]{2})/gi, "%25"));
-    const verifiers = [...said.matchAll(/code_verifier=([\w.~-]+)/g)].map(([, it = ""]) => it);
+    const verifiers = [...said.matchAll(/code_verifier=([\w.~-]+)/g)].map(
+      ([, found = ""]) => found,
+    );
     const issued = scenario.emulator.secretsIssued();
     return [
       // Of a JWT the signature: the rest is what we tell of a person as well, in places.
-      ...issued.map((secret) => (/^eyJ/.test(secret) ? secret.replace(/^.*\./, "") : secret)),
+      ...issued.map((secret) => (secret.startsWith("eyJ") ? secret.replace(/^.*\./, "") : secret)),
       ...verifiers,
       ...Object.values(SET),
       ...keys,
@@ -138,6 +142,24 @@ export async function startExposed(): Promise<Exposed> {
     subscribe("http.server.request.start", onRequest);
     return () => void unsubscribe("http.server.request.start", onRequest);
   }
+}
+
+/** Everything written, since what is stored for a moment only would be in no dump at the end. */
+function tapWrites(users: UserStore, onWritten: (written: unknown) => void): void {
+  const { update, flag, authorize } = users;
+  users.update = (user, patch, changes) => {
+    onWritten([patch, changes]);
+    return update(user, patch, changes);
+  };
+  users.flag = (user, patch, allowance) => {
+    onWritten(patch);
+    return flag(user, patch, allowance);
+  };
+  users.authorize = async (...args) => {
+    const written = await authorize(...args);
+    onWritten(written);
+    return written;
+  };
 }
 
 /** All that a careless log could make of something, hidden members and causes among it. */

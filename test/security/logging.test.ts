@@ -128,7 +128,7 @@ describe("L4, L5: what a stranger can write into a log", () => {
       const inHeader = encodeURIComponent(forged);
       const { connect, gmailNotification, securityEvent, watchRenewal } = scenario.urls;
       const set = (header: object, claims: object) =>
-        [header, claims].map((it) => Buffer.from(JSON.stringify(it)).toString("base64url"));
+        [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"));
       const signature = Buffer.from("x").toString("base64url");
       const bodies = [
         [...set({ alg: "RS256", kid: forged }, { iss: forged, aud: forged }), signature].join("."),
