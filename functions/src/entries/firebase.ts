@@ -84,7 +84,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
   return { ...optionsOf(name), schedule, retryCount, minBackoffSeconds, timeZone: "Etc/UTC" };
 }
 
-logPrinting(console, log);
+logPrinting(console, instanceLog);
 
 export const gmailNotification = onMessagePublished(
   {

@@ -3,5 +3,5 @@ import { getReceiver, instanceLog } from "../services.ts";
 import { logPrinting } from "./printing.ts";
 import { registerFunctions } from "./register.ts";
 
-logPrinting(console, log);
+logPrinting(console, instanceLog);
 registerFunctions(getReceiver);
