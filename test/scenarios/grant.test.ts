@@ -164,6 +164,14 @@ describe("connecting a mailbox", () => {
     expect(scenario.emulator.account(ADA).watches).toHaveLength(1);
   });
 
+  it("takes no watch of an earlier grant for its own when the new one fails", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setTopicPublishing(scenario.config.gmail.topic, "forbidden");
+    const { page } = await scenario.connect(ADA, { exists: true });
+    expect(page).toContain("begin to arrive shortly");
+    expect(scenario.stored(ADA).watch).toEqual({ renewAt: expect.any(Date), failures: 0 });
+  });
+
   it("does not connect an account without a mailbox", async () => {
     scenario.emulator.createAccount({ email: ADA });
     scenario.emulator.setMailService(ADA, "off");

@@ -178,10 +178,9 @@ async function establish(
   const start = await startingPoint(watched, stored, token.accessToken, services);
   if ("refusal" in start) return start.refusal;
   const now = clock.now();
+  // An earlier watch may have ended with the grant that it was made by.
   const watch: Watch =
-    "value" in watched
-      ? afterWatch(watched.value, services)
-      : { ...(isResumed(stored) && withoutRenewal(stored.watch)), renewAt: now, failures: 0 };
+    "value" in watched ? afterWatch(watched.value, services) : { renewAt: now, failures: 0 };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
     refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
