@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { User } from "../../functions/src/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser } from "../support/browser.ts";
+import { runCommand } from "../support/mailboxes-cli.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -124,12 +124,12 @@ describe("another project", () => {
   }
   afterEach(() => moved.close());
 
-  async function copy(over: (user: User) => Partial<User> = () => ({})): Promise<void> {
-    const { users: all } = scenario.users.dump();
-    for (const user of all) {
+  /** What an export brings over. */
+  async function copy(): Promise<void> {
+    for (const user of scenario.users.dump().users) {
       await users.authorize(
         user.id,
-        () => ({ ...user, ...over(user) }),
+        () => user,
         () => ({}),
       );
     }
@@ -153,26 +153,15 @@ describe("another project", () => {
   it("takes the cursor along: one click in the new project, and nothing in between is lost", async () => {
     await scenario.connect(ADA);
     await deployThere();
-    // The last moment of the old project.
+    // The last moment of the old project; then its documents, and nothing runs yet.
     scenario.emulator.setPush({ kind: "push", url: moved.urls.gmailNotification });
-    const { status, ...flag } = {
-      status: "reauthorization_required" as const,
-      statusReason: "moved",
-    };
-    await copy(({ grant, watch, sync }) => {
-      const { generation, scopes, grantedAt } = grant;
-      const { dueAt: _, dueReason: __, ...rest } = sync;
-      return {
-        ...flag,
-        status,
-        grant: { generation, scopes, grantedAt },
-        watch: { failures: watch.failures },
-        sync: rest,
-        followUp: { failures: 0, dueAt: scenario.clock.now() },
-      };
-    });
+    await copy();
+    for (const { id } of users.dump().users) {
+      const args = ["flag", id, "--reason", "project_moved", "--yes"];
+      const { code } = await runCommand((log) => moved.operator({ log }), args);
+      expect(code).toBe(0);
+    }
     const missed = [1, 2, 3].map(() => scenario.emulator.deliver(ADA).messageId);
-    await moved.runSchedule("mailboxReconciliation");
     const link = linkOf(topic.published, ADA);
     expect(link.startsWith(moved.publicUrl)).toBe(true);
 

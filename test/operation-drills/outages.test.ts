@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runCommand } from "../support/mailboxes-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
@@ -152,5 +153,24 @@ describe("one noisy mailbox", () => {
     expect(EMAILS.slice(1).map((email) => arrived(email)[0])).toEqual(others);
     // All of them tell of one and the same history: it is read a few times, not three hundred.
     expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(50);
+  });
+});
+
+describe("one mailbox that stands still", () => {
+  const operate = (...args: string[]) => runCommand((log) => scenario.operator({ log }), args);
+
+  it("is found by what is overdue, and one command brings it up to the present", async () => {
+    scenario.emulator.loseNotifications();
+    const { messageId } = scenario.emulator.deliver(ADA);
+    expect((await operate("--json", "list", "--overdue")).lines).toEqual([]);
+    // The schedules do not run.
+    scenario.clock.advance(7 * HOUR_MS);
+    const overdue = (await operate("--json", "list", "--overdue")).lines;
+    expect(overdue).toHaveLength(EMAILS.length);
+    expect((await operate("show", ADA)).code).toBe(0);
+    expect((await operate("sync", ADA)).code).toBe(0);
+    expect(arrived(ADA)).toEqual([messageId]);
+    expect((await operate("renew", ADA)).code).toBe(0);
+    expect(scenario.stored(ADA).watch.failures).toBe(0);
   });
 });
