@@ -1,0 +1,54 @@
+/**
+ * List prices in US dollars, and what is free each month. Read in September 2026 for a Tier 1
+ * region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler) and in March 2025 (Cloud KMS);
+ * `isVerified: false` is from memory. Look at the price pages before a decision hangs on one.
+ */
+export interface Price {
+  /** For one unit. */
+  usd: number;
+  /** Units that are free in a month. */
+  free: number;
+  isVerified: boolean;
+}
+
+const DAYS = 30;
+export const GIB = 1024 ** 3;
+const TIB = 1024 ** 4;
+
+const verified = (usd: number, free = 0): Price => ({ usd, free, isVerified: true });
+const fromMemory = (usd: number, free = 0): Price => ({ usd, free, isVerified: false });
+
+export const PRICES = {
+  /** Cloud Run, request-based billing. */
+  cpuSeconds: verified(0.000024, 180_000),
+  memoryGibSeconds: verified(0.0000025, 360_000),
+  requests: verified(0.4 / 1e6, 2e6),
+  /** Firestore, us multi-region; what is free is free each day. A single region costs about half. */
+  documentReads: fromMemory(0.06 / 1e5, 50_000 * DAYS),
+  documentWrites: fromMemory(0.18 / 1e5, 20_000 * DAYS),
+  storedGib: fromMemory(0.18, 1),
+  /** Pub/Sub: publishing and delivering both count. */
+  pubsubBytes: verified(40 / TIB, 10 * GIB),
+  retainedGib: fromMemory(0.27),
+  logBytes: fromMemory(0.5 / GIB, 50 * GIB),
+  secretVersions: verified(0.06, 6),
+  secretAccesses: verified(0.03 / 1e4, 10_000),
+  kmsKeyVersions: verified(0.06),
+  kmsOperations: verified(0.03 / 1e4),
+  schedules: verified(0.1, 3),
+} as const satisfies Record<string, Price>;
+
+/** Gmail API quota units since May 2026. Free up to {@link GMAIL_UNITS_FREE_PER_DAY}. */
+export const GMAIL_UNITS: Readonly<Record<string, number>> = {
+  "history.list": 2,
+  "users.watch": 100,
+  // Not a call of the Gmail API.
+  "token.refresh": 0,
+};
+export const GMAIL_UNITS_PER_MINUTE = 1_200_000;
+/** Above it Google means to charge, at a price that is not known yet. */
+export const GMAIL_UNITS_FREE_PER_DAY = 80_000_000;
+/** Of a collection with an index on a date that only grows (Firestore best practices). */
+export const INDEXED_WRITES_PER_SECOND = 500;
+/** What Pub/Sub counts for a request at least; from memory. */
+export const PUBSUB_BYTES_MIN = 1_000;

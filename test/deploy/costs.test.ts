@@ -1,0 +1,134 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { readConfig } from "../../functions/src/config.ts";
+import {
+  CONFIGURED,
+  DEFAULTS,
+  bill,
+  billedPerMonth,
+  freeEnds,
+  limits,
+} from "../../infra/costs/model.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+function costs(...args: string[]) {
+  const command = ["--import", "tsx", "infra/costs.ts", ...args];
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  return { status, stdout, stderr };
+}
+
+const NOTHING = { ...DEFAULTS, notificationsPerDay: 0, instanceStartsPerDay: 0 };
+
+describe("npm run costs", () => {
+  it("prints what infra/COSTS.md shows", () => {
+    const { status, stdout } = costs();
+    expect(status).toBe(0);
+    expect(readFileSync(path.join(ROOT, "infra/COSTS.md"), "utf8")).toContain(
+      `\`\`\`text\n${stdout}\`\`\`\n`,
+    );
+  });
+
+  it("takes every assumption as an option, and prints JSON", () => {
+    const { status, stdout } = costs(
+      "--mailboxes",
+      "5000",
+      "--notifications-per-day",
+      "60",
+      "--json",
+    );
+    expect(status).toBe(0);
+    const given = { ...DEFAULTS, notificationsPerDay: 60 };
+    expect(JSON.parse(stdout)).toEqual({
+      assumptions: given,
+      bills: [bill(5_000, given)],
+      freeEnds: freeEnds(given),
+      limits: limits(given),
+    });
+    const { stdout: help } = costs("--help");
+    for (const name of Object.keys(DEFAULTS)) {
+      expect(help).toContain(`--${name.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`)} <n>`);
+    }
+  });
+
+  it.each([
+    ["--mailboxes", "many"],
+    ["--peak", "-1"],
+    ["--rechecks", "1e9"],
+  ])("refuses %s %s", (...args) => {
+    const { status, stdout, stderr } = costs(...args);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("It is not a number");
+  });
+});
+
+describe("what is reckoned", () => {
+  it("takes intervals and concurrency as the receiver has them unless it is told otherwise", () => {
+    const { sync, renewal, reconciliation } = readConfig({
+      GOOGLE_CLOUD_PROJECT: "demo-proj",
+      GMAIL_TOPIC: "projects/demo-proj/topics/gmail-notifications",
+      CHANGES_TOPIC: "mailbox-changes",
+      PUBLIC_URL: "https://example.com",
+      OAUTH_CLIENT_ID: "client",
+      OAUTH_CLIENT_SECRET: "secret",
+      TOKEN_KEYS: JSON.stringify({
+        primary: "a",
+        keys: { a: Buffer.alloc(32).toString("base64") },
+      }),
+    });
+    expect(CONFIGURED).toEqual({
+      reconcileAfterMs: sync.reconcileAfterMs,
+      renewAfterMs: renewal.afterMs,
+      concurrency: reconciliation.concurrency,
+      reconciliationMsMax: reconciliation.timeMsMax,
+      renewalMsMax: renewal.timeMsMax,
+    });
+    expect(renewal.concurrency).toBe(reconciliation.concurrency);
+  });
+
+  it("agrees with a bill made by hand", () => {
+    // 1,000 mailboxes, 10 notifications a day, all looked at again: 20 reads and 20 writes; a
+    // renewal each 21.6 h (1 read, 1 write, and 1 read of the notification that follows), a look
+    // each 4.5 h (1 and 1). 1,440 runs with 2 reads and 144 with 1.
+    const given = { ...DEFAULTS, notificationsPerDay: 10 };
+    const renewals = 24 / 21.6;
+    const looks = 24 / 4.5;
+    const { documentReads, documentWrites, requests, pubsubBytes } = billedPerMonth(1_000, given);
+    expect(documentWrites).toBeCloseTo(30_000 * (20 + renewals + looks), 3);
+    expect(documentReads).toBeCloseTo(
+      30_000 * (20 + 2 * renewals + looks) + 30 * (1_440 * 2 + 144),
+      3,
+    );
+    expect(requests).toBeCloseTo(30_000 * (10 + renewals) + 30 * 1_584, 3);
+    // A notification is published and delivered; each of 1.5 changes too.
+    expect(pubsubBytes).toBeCloseTo(30_000 * 1_000 * (2 * (10 + renewals) + 2 * 15), 0);
+    expect(bill(1_000, given).items.documentWrites).toBeCloseTo(
+      (0.18 / 1e5) * (documentWrites - 600_000),
+      6,
+    );
+  });
+
+  it("costs nothing that follows the mail where there is none", () => {
+    const { cpuSeconds, ...items } = bill(0, NOTHING).items;
+    expect(cpuSeconds).toBe(0);
+    expect(items).toMatchObject({ documentWrites: 0, pubsubBytes: 0, logBytes: 0, requests: 0 });
+    expect(items.kmsKeyVersions).toBeGreaterThan(0);
+  });
+
+  it("knows the units of every call that is counted, and reaches each limit sooner with more mail", () => {
+    const few = limits({ ...DEFAULTS, notificationsPerDay: 1 });
+    for (const { what, mailboxes } of limits(DEFAULTS)) {
+      expect(Number.isFinite(mailboxes), what).toBe(true);
+      const before = few.find((end) => end.what === what)?.mailboxes ?? 0;
+      expect(mailboxes, what).toBeLessThanOrEqual(before);
+    }
+    // 100 units a renewal alone: 80 M a day are 720,000 quiet mailboxes, less what looks take.
+    const quiet = limits(NOTHING).find(({ what }) => what.includes("80 M"))?.mailboxes ?? 0;
+    expect(quiet).toBeCloseTo(80e6 / ((100 * 24) / 21.6 + (2 * 24) / 4.5), 0);
+  });
+});
