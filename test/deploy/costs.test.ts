@@ -52,7 +52,9 @@ describe("npm run costs", () => {
     });
     const { stdout: help } = costs("--help");
     for (const name of Object.keys(DEFAULTS)) {
-      expect(help).toContain(`--${name.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`)} <n>`);
+      expect(help).toContain(
+        `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <n>`,
+      );
     }
   });
 
@@ -123,9 +125,9 @@ describe("what is reckoned", () => {
   it("knows the units of every call that is counted, and reaches each limit sooner with more mail", () => {
     const few = limits({ ...DEFAULTS, notificationsPerDay: 1 });
     for (const { what, mailboxes } of limits(DEFAULTS)) {
-      expect(Number.isFinite(mailboxes), what).toBe(true);
+      expect(Number.isFinite(mailboxes), `${what}`).toBe(true);
       const before = few.find((end) => end.what === what)?.mailboxes ?? 0;
-      expect(mailboxes, what).toBeLessThanOrEqual(before);
+      expect(mailboxes, `${what}`).toBeLessThanOrEqual(before);
     }
     // 100 units a renewal alone: 80 M a day are 720,000 quiet mailboxes, less what looks take.
     const quiet = limits(NOTHING).find(({ what }) => what.includes("80 M"))?.mailboxes ?? 0;

@@ -107,7 +107,10 @@ describe("what each thing takes", () => {
     const { "token.refresh": refreshes = 0, ...calls } = plain.calls;
     expect({ ...plain, calls }).toEqual(counts["notification"]);
     counts["tokenRefresh"] = {
-      ...{ reads: 0, writes: 0, published: 0, logLines: 0 },
+      reads: 0,
+      writes: 0,
+      published: 0,
+      logLines: 0,
       calls: { "token.refresh": refreshes },
     };
     for (const email of EMAILS.slice(1)) scenario.emulator.deliver(email);

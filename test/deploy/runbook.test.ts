@@ -1,0 +1,271 @@
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import { parse } from "@cdktf/hcl2json";
+import { describe, expect, it } from "vitest";
+import { isHad } from "../support/emulator-source.ts";
+import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
+import { runKeys } from "../support/keys-command.ts";
+import { runCommand } from "../support/mailboxes-cli.ts";
+
+/**
+ * Goal: whoever is called finds a section for what called them, a procedure that has been tried,
+ * and commands that exist.
+ */
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const read = (file: string) => readFileSync(path.join(ROOT, file), "utf8");
+const under = (folder: string, ext: string) =>
+  readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(ext) && !file.includes(".terraform"))
+    .map((file) => read(path.join(folder, file)));
+
+const runbook = read("infra/RUNBOOK.md");
+
+interface Section {
+  part: string;
+  title: string;
+  text: string;
+}
+
+const sections: Section[] = runbook
+  .split(/^## /m)
+  .slice(1)
+  .flatMap((part) => {
+    const [intro = "", ...subsections] = part.split(/^### /m);
+    const name = intro.split("\n", 1)[0] ?? "";
+    return subsections.map((text) => ({
+      part: name,
+      title: text.split("\n", 1)[0] ?? "",
+      text: text.slice(text.indexOf("\n")),
+    }));
+  });
+const titlesOf = (part: string) =>
+  sections.filter((section) => section.part === part).map(({ title }) => title);
+
+const SEVERITY = { alert: "CRITICAL", error: "ERROR", warn: "WARNING" } as const;
+
+/** What is logged at WARNING or above, as the source has it and as ARCHITECTURE.md lists it. */
+function loggedEvents(): Map<string, Set<string>> {
+  const events = new Map<string, Set<string>>();
+  const add = (event: string, severity: string) =>
+    events.set(event, (events.get(event) ?? new Set<string>()).add(severity));
+  for (const source of under("functions/src", ".ts")) {
+    for (const [, method = "", event = ""] of source.matchAll(
+      /\.(alert|error|warn)\(\s*"([a-z_]+)"/g,
+    )) {
+      add(event, SEVERITY[method as keyof typeof SEVERITY]);
+    }
+  }
+  // One event is logged at a severity that is chosen first: the page knows it, a search does not.
+  const inSource = new Set(events.keys());
+  for (const row of read("functions/ARCHITECTURE.md").split("\n")) {
+    const [, names = "", severity = ""] = row.split("|");
+    for (const known of Object.values(SEVERITY).filter((level) => severity.includes(level))) {
+      for (const [, event = ""] of names.matchAll(/`([a-z_]+)`/g)) {
+        if (!inSource.has(event)) add(event, known);
+      }
+    }
+  }
+  return events;
+}
+
+interface Hcl {
+  resource?: Record<string, Record<string, [{ for_each?: unknown; display_name: string }]>>;
+  locals?: [Record<string, unknown>];
+}
+
+/** The names of all alert policies, as people see them, without what all of them begin with. */
+async function alertNames(): Promise<{ names: string[]; events: string[] }> {
+  const files: Hcl[] = await Promise.all(under("infra", ".tf").map((text) => parse("a.tf", text)));
+  const locals = Object.assign({}, ...files.flatMap(({ locals: own = [{}] }) => own)) as Record<
+    string,
+    object
+  >;
+  const names: string[] = [];
+  const events: string[] = [];
+  for (const [policy] of files.flatMap(({ resource = {} }) =>
+    Object.values(resource["google_monitoring_alert_policy"] ?? {}),
+  )) {
+    const name = policy.display_name.replace("Gmail push: ", "");
+    const of = policy.for_each;
+    const local = typeof of === "string" ? /^\$\{local\.(\w+)\}$/.exec(of)?.[1] : undefined;
+    const keys = Object.keys((local === undefined ? of : locals[local]) ?? {});
+    const all = of === undefined ? [name] : keys.map((key) => name.replace("${each.key}", key));
+    (local === "alerting_events" ? events : names).push(...all);
+  }
+  return { names, events };
+}
+
+describe("the runbook", () => {
+  it("has a section for every event at WARNING or above, under its severity, and for no other", () => {
+    const events = loggedEvents();
+    expect(events.size).toBeGreaterThan(30);
+    expect(titlesOf("Events").toSorted()).toEqual([...events.keys()].toSorted());
+    for (const { title, text } of sections.filter(({ part }) => part === "Events")) {
+      for (const severity of events.get(title) ?? []) expect(text, `${title}`).toContain(severity);
+    }
+  });
+
+  it("has a section for every alert, and says which events have one of their own", async () => {
+    const { names, events } = await alertNames();
+    expect(names.length).toBeGreaterThan(5);
+    expect(titlesOf("Alerts").toSorted()).toEqual(names.toSorted());
+    expect(events.length).toBeGreaterThan(5);
+    const intro = runbook.slice(runbook.indexOf("## Alerts"), runbook.indexOf("### another"));
+    const own = [...intro.matchAll(/`([a-z_]+)`/g)].map(([, event]) => event);
+    expect(own.toSorted()).toEqual(events.toSorted());
+  });
+
+  it("names a drill for each procedure, or says that it was not tried", () => {
+    for (const { title, text } of sections.filter(({ part }) => part === "Procedures")) {
+      expect(text, `${title}`).toMatch(/^(Drill|Not tried): /m);
+    }
+  });
+
+  const drills = [...runbook.matchAll(/^Drill: `([^`]+)`: "(.+)"$/gm)];
+  it("names drills that exist", () => {
+    expect(drills.length).toBe((runbook.match(/^Drill: /gm) ?? []).length);
+    expect(drills.length).toBeGreaterThan(15);
+    for (const [, file = "", title = ""] of drills) {
+      const isThere =
+        existsSync(path.join(ROOT, file)) &&
+        read(file).replace(/\s+/g, " ").includes(`"${title}", async (`);
+      expect(isThere, `${file}: ${title}`).toBe(true);
+    }
+  });
+
+  it("names every drill that there is", () => {
+    const titles = under("test/operation-drills", ".test.ts").flatMap((text) =>
+      [...text.matchAll(/"([^"]+)",\s+async \(/g)].map(([, title]) => title),
+    );
+    expect(titles.length).toBeGreaterThan(10);
+    const named = new Set(drills.map(([, , title]) => title));
+    expect(titles.filter((title) => !named.has(title))).toEqual([]);
+  });
+
+  it("leads only to sections and files that are there", () => {
+    const anchors = new Set(
+      [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
+        title
+          .toLowerCase()
+          .replace(/[^\w\s-]/g, "")
+          .replaceAll(" ", "-"),
+      ),
+    );
+    const targets = ["infra/RUNBOOK.md", "infra/COSTS.md"].flatMap((page) =>
+      [...read(page).matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target),
+    );
+    expect(targets.length).toBeGreaterThan(20);
+    const dead = targets.filter((target) => {
+      const [file = "", anchor = ""] = target.split("#");
+      const isOurs = file === "" || file === "RUNBOOK.md";
+      const isThere = existsSync(path.join(ROOT, "infra", file));
+      return !isThere || (isOurs && !anchors.has(anchor));
+    });
+    expect(dead).toEqual([]);
+  });
+});
+
+const EXAMPLES: readonly [word: RegExp, example: string][] = [
+  [/\bPROJECT\b/g, "demo-proj"],
+  [/\bREGION\b/g, "us-central1"],
+  [/\bBUCKET\b/g, "demo-bucket"],
+  [/\bTIME\b/g, "2026-11-20T12:00:00Z"],
+  [/\b(SERVICE|SUBSCRIPTION|REVISION|USER|NEW|OLD|KEY)\b/g, "example"],
+  [/\bVERSION\b/g, "1"],
+];
+
+/** Every command shown, one each, with examples for what is to be filled in. */
+const commands = [...runbook.matchAll(/^ *```\n([^]*?)^ *```$/gm)]
+  .flatMap(([, block = ""]) => block.replaceAll("\\\n", " ").split("\n"))
+  .map((line) => line.trim())
+  .filter((line) => line !== "");
+const fill = (command: string) =>
+  EXAMPLES.reduce((text, [word, example]) => text.replace(word, example), command)
+    // Where it reads from and writes to is the shell's business.
+    .replace(/ [<>] \S+/g, "");
+
+const sdk = findGcloudSdk();
+
+describe.skipIf(!isHad(sdk))("gcloud", { timeout: 120_000 }, () => {
+  const shown = commands
+    .filter((command) => command.startsWith("gcloud "))
+    .map(fill)
+    .map((command) => command.replace("--data-file=next", "--data-file=-"))
+    .map((command) => command.replace("--data-file=after", "--data-file=-"));
+  function refused(of: string[]) {
+    if (sdk.kind === "missing") throw new Error(sdk.why);
+    return tryCommands(sdk, of).filter(({ end }) => end !== "ok");
+  }
+
+  it("takes every command that the runbook shows, up to the account", () => {
+    expect(shown.length).toBeGreaterThan(20);
+    expect(refused(shown)).toEqual([]);
+  });
+
+  it("would refuse one that is wrong", () => {
+    const wrong = shown.map((command) => command.replace(/--([a-z-]+)=/, "--$1-x="));
+    expect(refused(wrong)).toHaveLength(wrong.length);
+  });
+});
+
+const helps = new Map<string, Promise<string>>();
+
+/** What a program says of itself or of one of its commands. */
+function helpOf(script: string, command: string): Promise<string> {
+  const name = `${script} ${command}`;
+  const args = [...(command === "" ? [] : [command]), "--help"];
+  const help = helps.get(name) ?? ask(script, args);
+  helps.set(name, help);
+  return help;
+}
+
+async function ask(script: string, args: readonly string[]): Promise<string> {
+  switch (script) {
+    case "mailboxes": {
+      const nobody = () => {
+        throw new Error("help needs no store");
+      };
+      const { lines } = await runCommand(nobody, args);
+      // It is printed line by line, and nobody waits for the last of them.
+      await turn();
+      return lines.join("\n");
+    }
+    case "keys":
+      return (await runKeys(args)).stdout;
+    default:
+      throw new Error(`the runbook shows ${script}, whose help is not known here`);
+  }
+}
+
+describe("npm run", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const inText = [...runbook.matchAll(/`(npm run [^`]+)`/g)].map(([, command = ""]) => command);
+  const shown = new Set(
+    [...commands, ...inText].filter((text) => /^npm run .*\w/.test(text)).map(fill),
+  );
+
+  it(
+    "has every program, command and option that the runbook shows",
+    { timeout: 120_000 },
+    async () => {
+      expect(shown.size).toBeGreaterThan(10);
+      for (const line of shown) {
+        const [, script = "", rest = ""] = /^npm run (?:-s )?(\S+)(?: -- (.*))?$/.exec(line) ?? [];
+        expect(Object.keys(scripts), `${line}`).toContain(script);
+        if (rest === "" || rest === "...") continue;
+        const own = await helpOf(script, "");
+        const words = rest.split(" ");
+        const command = words
+          .filter((word) => !word.startsWith("--"))
+          .find((word) => new RegExp(`^  ${word}(?: |$)`, "m").test(own));
+        expect(command, `${line}`).toBeDefined();
+        const help = own + (await helpOf(script, command ?? ""));
+        for (const option of words.filter((word) => word.startsWith("--"))) {
+          expect(help, `${line}`).toMatch(new RegExp(`${option}\\b`));
+        }
+      }
+    },
+  );
+});
