@@ -1,0 +1,101 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import { Writable } from "node:stream";
+import { getFunction } from "@google-cloud/functions-framework/testing";
+import { expect } from "vitest";
+import { findSecret } from "./canaries.ts";
+
+/** A request as Node's parser and the functions-framework hand it to a function. */
+export interface PlainRequest {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body?: Buffer;
+}
+
+export interface PlainAnswer {
+  status: number;
+  headers: Headers;
+  /** As they stand on the wire, the status line among them. */
+  head: string;
+  body: string;
+}
+
+type Served = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Calls a registered HTTP function with Node's own request and response, without a connection. */
+export async function send(name: string, plain: PlainRequest): Promise<PlainAnswer> {
+  const { method, url, headers, body } = plain;
+  const socket = new Socket();
+  const request = Object.assign(new IncomingMessage(socket), { method, url, headers });
+  const rawBody = body === undefined || body.length === 0 ? {} : { rawBody: body };
+  const response = new ServerResponse(request);
+  const chunks: Buffer[] = [];
+  const wire = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  response.assignSocket(wire as Socket);
+  await (getFunction(name) as unknown as Served)(Object.assign(request, rawBody), response);
+  socket.destroy();
+  return parseAnswer(Buffer.concat(chunks).toString("latin1"), method);
+}
+
+/** Reads an answer off the wire: what it holds beyond its length would be somebody else's. */
+function parseAnswer(text: string, method: string): PlainAnswer {
+  const end = text.indexOf("\r\n\r\n");
+  const head = text.slice(0, end);
+  const body = text.slice(end + 4);
+  const [statusLine = "", ...lines] = head.split("\r\n");
+  const headers = new Headers();
+  for (const line of lines) {
+    const [name = "", ...value] = line.split(": ");
+    headers.append(name, value.join(": "));
+  }
+  if (method !== "HEAD") expect(headers.get("content-length")).toBe(String(body.length));
+  return { status: Number(statusLine.split(" ")[1]), headers, head, body };
+}
+
+/** The one body of each status that is not a page. */
+const BODIES: Readonly<Record<number, string>> = {
+  400: '{"error":"bad request"}',
+  403: '{"error":"forbidden"}',
+  404: '{"error":"not found"}',
+  405: '{"error":"method not allowed"}',
+  413: '{"error":"too large"}',
+  415: '{"error":"unsupported media type"}',
+  500: '{"error":"something went wrong"}',
+  503: '{"error":"try again later"}',
+};
+
+/**
+ * What every answer to the outside keeps, whatever was asked: a status of the entry, its fixed body
+ * or a page, the headers that keep it from being cached or sniffed, and no secret.
+ */
+export function expectSafe(answer: PlainAnswer, statuses: readonly number[]): void {
+  const { status, headers, head, body } = answer;
+  expect(statuses).toContain(status);
+  expect(findSecret(head)).toBeUndefined();
+  expect(findSecret(body)).toBeUndefined();
+  if (status === 204) return expect(body).toBe("");
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("x-content-type-options")).toBe("nosniff");
+  const isPage = headers.get("content-type") === "text/html; charset=utf-8";
+  if (isPage) {
+    expect(headers.get("content-security-policy")).toMatch(/^default-src 'none'; /);
+    expect(headers.get("referrer-policy")).toBe("no-referrer");
+    expect(body).not.toContain("<script");
+  } else if (status === 303) {
+    expect(body).toBe("");
+  } else {
+    expect(headers.get("content-type")).toBe("application/json");
+    // A HEAD has no body.
+    expect([BODIES[status], ""]).toContain(body);
+  }
+}
+
+/** What Node's HTTP parser lets through of a text: it refuses the rest before anybody sees it. */
+export const asHeader = (text: string) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, "").trim();
+export const asTarget = (text: string) => text.replace(/[^\x21-\x7e\x80-\xff]/g, "") || "/";
