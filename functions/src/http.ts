@@ -163,7 +163,10 @@ function toWebRequest(request: ExpressRequest, publicUrl: string): Request | Res
   }
   const hasBody = !BODYLESS.has(method) && rawBody !== undefined && rawBody.length > 0;
   try {
-    return new Request(`${publicUrl}${path}`, {
+    const url = new URL(`${publicUrl}${path}`);
+    // Dots that lead out of where we are: what is there is not ours, whatever it is called.
+    if (!url.href.startsWith(`${publicUrl}/`)) return refusal(404);
+    return new Request(url, {
       method,
       headers,
       ...(hasBody && { body: new Uint8Array(rawBody) }),
