@@ -1,0 +1,291 @@
+import { type Actors, APPLICATION, beginFlow, valid } from "./connect-requests.ts";
+import type { PlainRequest } from "./request.ts";
+
+/** A request that changes nothing, reaches nobody, and is answered in one way. */
+export interface ConnectCase {
+  name: string;
+  status: number;
+  make(actors: Actors): Promise<PlainRequest>;
+}
+
+const CODE = "code=4%2F0Aunknown";
+
+/** A callback with the cookie of a flow that this browser has begun. */
+function callback(
+  name: string,
+  query: (state: string) => string,
+  cookie: (own: string) => string = (own) => own,
+  status = 400,
+): ConnectCase {
+  return {
+    name: `a callback ${name}`,
+    status,
+    make: async () => {
+      const flow = await beginFlow();
+      const url = `/callback?${query(flow.state)}`;
+      return { method: "GET", url, headers: { cookie: cookie(flow.cookie) } };
+    },
+  };
+}
+
+function plain(name: string, status: number, request: Partial<PlainRequest>): ConnectCase {
+  const made = { method: "GET", url: "/", headers: {}, ...request };
+  return { name, status, make: () => Promise.resolve(made) };
+}
+
+/** What a valid request becomes. */
+function changed(
+  name: string,
+  status: number,
+  kind: Parameters<typeof valid>[0],
+  change: (request: PlainRequest, actors: Actors) => PlainRequest,
+): ConnectCase {
+  return { name, status, make: async (actors) => change(await valid(kind, actors, false), actors) };
+}
+
+const STATES: readonly [string, (state: string) => string][] = [
+  ["no state", () => CODE],
+  ["an empty state", () => `state=&${CODE}`],
+  ["an unknown state", () => `state=${"A".repeat(43)}&${CODE}`],
+  ["a state in capitals", (state) => `state=${swapCase(state)}&${CODE}`],
+  ["a state that is cut", (state) => `state=${state.slice(0, 42)}&${CODE}`],
+  ["a state with more behind it", (state) => `state=${state}A&${CODE}`],
+  ["a state with another end", (state) => `state=${otherEnd(state)}&${CODE}`],
+  ["a state with NUL", (state) => `state=${state}%00&${CODE}`],
+  ["a state with a line break", (state) => `state=${state}%0d%0a&${CODE}`],
+  ["a state of 4 kB", () => `state=${"A".repeat(4_096)}&${CODE}`],
+  ["two states", (state) => `state=${state}&state=${state}&${CODE}`],
+  ["two states, one of them encoded", (state) => `state=${state}&%73tate=x&${CODE}`],
+  ["a list of states", (state) => `state[]=${state}&${CODE}`],
+  ["State", (state) => `State=${state}&${CODE}`],
+  ["a state behind a semicolon", (state) => `x=1;state=${state}&${CODE}`],
+  ["no code", (state) => `state=${state}`],
+  ["an empty code", (state) => `state=${state}&code=`],
+  ["two codes", (state) => `state=${state}&${CODE}&${CODE}`],
+  ["a list of codes", (state) => `state=${state}&code[]=x`],
+  ["a code and an error", (state) => `state=${state}&${CODE}&error=access_denied`],
+  ["a code and an empty error", (state) => `state=${state}&${CODE}&error=`],
+  ["an error", (state) => `state=${state}&error=server_error`],
+  ["an empty error", (state) => `state=${state}&error=`],
+  ["two errors", (state) => `state=${state}&error=a&error=b`],
+  ["an error that is markup", (state) => `state=${state}&error=<script>alert(1)</script>`],
+  [
+    "a description that is markup",
+    (state) => `state=${state}&error=access_denied&error_description=<script>alert(1)</script>`,
+  ],
+  ["an error with a line break", (state) => `state=${state}&error=a%0d%0aSet-Cookie:%20b=c`],
+  ["another issuer", (state) => `state=${state}&${CODE}&iss=https://evil.example.com`],
+  ["an issuer without a scheme", (state) => `state=${state}&${CODE}&iss=accounts.google.com`],
+  ["an issuer and a slash", (state) => `state=${state}&${CODE}&iss=https://accounts.google.com/`],
+  ["an issuer in capitals", (state) => `state=${state}&${CODE}&iss=HTTPS://ACCOUNTS.GOOGLE.COM`],
+  ["an empty issuer", (state) => `state=${state}&${CODE}&iss=`],
+  [
+    "two issuers",
+    (state) => `state=${state}&${CODE}&iss=https://accounts.google.com&iss=https://evil.example`,
+  ],
+  ["the form of an implicit flow", (state) => `#state=${state}&${CODE}`],
+];
+
+const COOKIES: readonly [string, (own: string) => string][] = [
+  ["no cookie", () => ""],
+  ["a cookie without a value", (own) => `${own.split("=")[0]}=`],
+  ["a cookie under a name without its prefix", (own) => own.replace("__Host-", "")],
+  ["a cookie of the other prefix", (own) => own.replace("__Host-", "__Secure-")],
+  ["a cookie in capitals", (own) => own.toUpperCase()],
+  ["its cookie twice", (own) => `${own}; ${own}`],
+  ["its cookie and another of its name", (own) => `${own}; ${own.split("=")[0]}=v1.a.b.c.d`],
+  ["a cookie that is cut", (own) => own.slice(0, -1)],
+  ["a cookie with padding", (own) => `${own}==`],
+  ["a cookie in quotes", (own) => own.replace("=", '="').concat('"')],
+  ["a cookie of another version", (own) => own.replace("=v1.", "=v2.")],
+  ["a cookie of an unknown key", (own) => own.replace(".canary.", ".other.")],
+  ["a cookie of 100 kB", (own) => `${own}${"A".repeat(100_000)}`],
+  ["ten thousand cookies", (own) => `${"a=b; ".repeat(10_000)}${own.slice(0, -1)}`],
+];
+
+/** Where nobody is sent back to. */
+const ELSEWHERE = [
+  "//evil.example.com",
+  "///evil.example.com",
+  "/\\evil.example.com",
+  "\\\\evil.example.com",
+  "/relative",
+  "https:evil.example.com",
+  "https://evil.example.com",
+  "https://evil.example.com/https://app.example.com",
+  "https://evil.example.com#https://app.example.com",
+  "https://evil.example.com?https://app.example.com",
+  "https://app.example.com.evil.example.com",
+  "https://app.example.com@evil.example.com",
+  "https://user@app.example.com",
+  "https://user:password@app.example.com",
+  "https://app.example.com:8443/",
+  "http://app.example.com",
+  "https://evil.example.com\\@app.example.com",
+  "https://app.example.co",
+  "https://app-example.com",
+  "https://sub.app.example.com",
+  "https://app.example.com.",
+  "https://аpp.example.com",
+  "javascript:alert(1)",
+  "javascript://app.example.com/%0aalert(1)",
+  "data:text/html,<script>alert(1)</script>",
+  "blob:https://app.example.com/1",
+  "ftp://app.example.com",
+  "file:///etc/passwd",
+  "",
+  " ",
+  "https://",
+  "https://[",
+  `https://app.example.com/${"a".repeat(3_000)}`,
+  `https://app.example.com/${"é".repeat(900)}`,
+];
+
+const READING: readonly ConnectCase[] = [
+  plain("an unknown path", 404, { url: "/admin" }),
+  plain("a path that goes up", 404, { url: "/../callback" }),
+  plain("a path that goes up and down", 404, { url: "/../othr/callback" }),
+  plain("a path with an encoded slash", 404, { url: "/%2fcallback" }),
+  plain("a path with a broken encoding", 404, { url: "/%E0%A4%A" }),
+  plain("a path with NUL", 404, { url: "/%00" }),
+  plain("an absolute address", 404, { url: "http://evil.example.com/callback" }),
+  plain("an address without a path", 200, { url: "?state=1" }),
+  plain("an asterisk", 404, { url: "*" }),
+  plain("a name and a port", 404, { url: "evil.example.com:443" }),
+  plain("an address that is relative to the scheme", 404, { url: "//evil.example.com/start" }),
+  plain("an address of 1 MB", 200, { url: `/?${"a".repeat(1_048_576)}` }),
+  plain("a HEAD of the landing page", 200, { method: "HEAD" }),
+  plain("a HEAD of the callback", 405, { method: "HEAD", url: "/callback?state=a&code=b" }),
+  plain("a POST of the callback", 405, { method: "POST", url: "/callback" }),
+  plain("a POST of the start", 405, { method: "POST", url: "/start" }),
+  plain("a DELETE", 405, { method: "DELETE" }),
+  plain("an OPTIONS", 405, { method: "OPTIONS", url: "/disconnect" }),
+  plain("a TRACE", 400, { method: "TRACE" }),
+  plain("a GET of the disconnect", 405, { url: "/disconnect?csrf=a" }),
+  plain("a method in a header", 405, {
+    url: "/disconnect",
+    headers: { "x-http-method-override": "POST" },
+  }),
+  plain("a body that is too large", 413, {
+    method: "POST",
+    url: "/disconnect",
+    body: Buffer.alloc(65_537),
+  }),
+  plain("a forged host", 303, {
+    url: "/start",
+    headers: { host: "evil.example.com", "x-forwarded-host": "evil.example.com" },
+  }),
+  plain("an application's state that is too long", 400, {
+    url: `/start?app_state=${"a".repeat(513)}`,
+  }),
+  plain("a session that is nobody's", 200, {
+    headers: { cookie: "__Host-session=v1.canary.a.b.c" },
+  }),
+  plain("a link that is none", 410, { url: "/reauthorize/abc" }),
+  plain("a link with markup", 410, { url: "/reauthorize/%3Cscript%3E" }),
+  plain("a link of 100 kB", 410, { url: `/reauthorize/${"A".repeat(100_000)}` }),
+];
+
+/** What is taken from one place and put in another, and forms that another page has sent. */
+const BORROWED: readonly ConnectCase[] = [
+  changed("a link with another end", 410, "link", (it) => ({ ...it, url: otherEnd(it.url) })),
+  changed("a link in capitals", 410, "link", (it, { link }) => ({
+    ...it,
+    url: `/reauthorize/${swapCase(link)}`,
+  })),
+  changed("a link as a session", 200, "landing", (it, { link }) => ({
+    ...it,
+    headers: { cookie: `__Host-session=${link}` },
+  })),
+  changed("a session as a link", 410, "landing", (it, { session }) => ({
+    ...it,
+    url: `/reauthorize/${session.split("=")[1]}`,
+  })),
+  changed("a session as a pending authorization", 400, "callback", (it, { session }) => ({
+    ...it,
+    headers: { cookie: it.headers["cookie"]?.replace(/=.*/, `=${session.split("=")[1]}`) ?? "" },
+  })),
+  ...["https://evil.example.com", "null", "https://connect.example.com.evil.example.com"].map(
+    (origin) =>
+      changed(`a link pressed on a page of ${origin}`, 403, "link pressed", (it) => ({
+        ...it,
+        headers: { origin },
+      })),
+  ),
+  ...["cross-site", "same-site", "Same-Origin", ""].map((site) =>
+    changed(`a disconnect from ${site || "nowhere"}`, 403, "disconnect", (it) => ({
+      ...it,
+      headers: { ...it.headers, "sec-fetch-site": site },
+    })),
+  ),
+  changed("a disconnect from another origin", 403, "disconnect", (it) => ({
+    ...it,
+    headers: { ...it.headers, origin: "https://evil.example.com" },
+  })),
+  changed("a disconnect without its proof", 403, "disconnect", (it) => ({
+    ...it,
+    body: Buffer.from("csrf="),
+  })),
+  changed("a disconnect with the proof in its address", 403, "disconnect", (it, { csrf }) => ({
+    ...it,
+    url: `/disconnect?csrf=${csrf}`,
+    body: Buffer.alloc(0),
+  })),
+  changed("a disconnect with the proof as JSON", 403, "disconnect", (it, { csrf }) => ({
+    ...it,
+    body: Buffer.from(JSON.stringify({ csrf })),
+  })),
+  changed("a disconnect without a session", 400, "disconnect", ({ headers, ...it }) => ({
+    ...it,
+    headers: { ...headers, cookie: "" },
+  })),
+  changed("a disconnect with two sessions", 400, "disconnect", ({ headers, ...it }) => ({
+    ...it,
+    headers: { ...headers, cookie: `${headers["cookie"]}; __Host-session=v1.canary.a.b.c` },
+  })),
+];
+
+export const CONNECT_CASES: readonly ConnectCase[] = [
+  ...STATES.map(([name, query]) => callback(`with ${name}`, query)),
+  ...COOKIES.map(([name, cookie]) => callback(`with ${name}`, (s) => `state=${s}&${CODE}`, cookie)),
+  ...ELSEWHERE.map((to) =>
+    plain(`a start that is to end at ${JSON.stringify(to.slice(0, 60))}`, 400, {
+      url: `/start?return_to=${encodeURIComponent(to)}`,
+    }),
+  ),
+  // A backslash is a slash to browsers and to us: this is a path of the application.
+  plain("a start that is to end behind a backslash", 303, {
+    url: "/start?return_to=https://app.example.com%5C@evil.example.com",
+  }),
+  plain("a start that is to end at the application and elsewhere", 303, {
+    url: `/start?return_to=${APPLICATION}&return_to=https://evil.example.com`,
+  }),
+  ...READING,
+  ...BORROWED,
+  {
+    name: "a callback of a flow that another browser has begun",
+    status: 400,
+    make: async () => {
+      const [own, other] = [await beginFlow(), await beginFlow()];
+      const url = `/callback?state=${own.state}&${CODE}`;
+      return { method: "GET", url, headers: { cookie: other.cookie } };
+    },
+  },
+  {
+    name: "a callback after ten minutes",
+    status: 400,
+    make: async (actors) => {
+      const request = await valid("callback", actors, false);
+      actors.subject.clock.advance(10 * 60_000);
+      return request;
+    },
+  },
+];
+
+function swapCase(text: string): string {
+  return text.replace(/[a-zA-Z]/g, (it) => (it < "a" ? it.toLowerCase() : it.toUpperCase()));
+}
+
+function otherEnd(text: string): string {
+  return `${text.slice(0, -2)}${text.endsWith("AA") ? "BB" : "AA"}`;
+}

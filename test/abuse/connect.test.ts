@@ -1,0 +1,174 @@
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CONNECT_CASES } from "./connect-cases.ts";
+import {
+  ADA,
+  APPLICATION,
+  type Actors,
+  BOB,
+  KINDS,
+  type Kind,
+  PUBLIC_URL,
+  beginFlow,
+  byteChanged,
+  callbackOf,
+  connectAda,
+  fieldReplaced,
+  valid,
+} from "./connect-requests.ts";
+import { holdsForAll } from "./entry.ts";
+import { rawBytes } from "./inputs.ts";
+import {
+  type PlainAnswer,
+  type PlainRequest,
+  asHeader,
+  asTarget,
+  expectSafe,
+  send,
+} from "./request.ts";
+import { type Effects, startSubject } from "./subject.ts";
+
+/**
+ * Goal: whoever sends whatever to the pages gets a page or one fixed refusal, learns no secret, is
+ * sent to nobody else's address, and changes nothing unless they hold what only Google and their
+ * own browser could have given them.
+ */
+
+const STATUSES = [200, 303, 400, 403, 404, 405, 410, 413];
+const EXPECTED: Record<Kind, number> = {
+  landing: 200,
+  status: 200,
+  start: 303,
+  "start for the application": 303,
+  declined: 400,
+  callback: 200,
+  link: 200,
+  "link pressed": 303,
+  disconnect: 200,
+};
+
+const actors = { session: "", csrf: "", link: "" } as Actors;
+
+beforeAll(async () => {
+  const env = { PUBLIC_URL, RETURN_TO_ORIGINS: APPLICATION };
+  const subject = await startSubject(env);
+  actors.subject = subject;
+  for (const email of [ADA, BOB]) subject.emulator.createAccount({ email });
+  await send("connect", await callbackOf(subject, await beginFlow(), BOB));
+  await connectAda(actors);
+  subject.emulator.changePassword(BOB);
+  subject.emulator.expireAccessTokens(BOB);
+  subject.clock.advance(24 * 3_600_000);
+  await subject.runSchedule("watchRenewal");
+  const [event] = subject.events(BOB).filter(({ json }) => "reauthorizeUrl" in json);
+  actors.link = String(event?.json["reauthorizeUrl"]).slice(`${PUBLIC_URL}/reauthorize/`.length);
+  await connectAda(actors);
+  subject.takeLogs();
+});
+afterAll(() => actors.subject.close());
+
+/** Sends it and checks all that holds whatever was sent. */
+async function sendSafely(
+  request: PlainRequest,
+): Promise<{ answer: PlainAnswer; effects: Effects }> {
+  const { subject } = actors;
+  const watched = subject.watch();
+  const answer = await send("connect", request);
+  const effects = watched();
+  expectSafe(answer, STATUSES);
+  expect(subject.takeLogs().filter(({ event }) => event === "request_failed")).toEqual([]);
+  const location = answer.headers.get("location");
+  if (location !== null) {
+    expect([new URL(subject.emulator.url).origin, APPLICATION]).toContain(new URL(location).origin);
+  }
+  return { answer, effects };
+}
+
+/** Necessary for a code to be exchanged: the state and the cookie of one flow, to the letter. */
+function couldExchange({ method, url, headers }: PlainRequest): boolean {
+  const state = /[?&]state=([\w-]{43})(&|$)/.exec(url)?.[1];
+  const flow = state?.slice(0, 12);
+  return (
+    method === "GET" &&
+    url.includes("/callback") &&
+    (url.match(/[?&]code=/g)?.length ?? 0) === 1 &&
+    headers["cookie"]?.includes(`__Host-authorization-${flow}=v1.canary.`) === true
+  );
+}
+
+/** Necessary to end a connection: the session and the proof that its own page was used. */
+function couldDisconnect({ method, url, headers, body }: PlainRequest): boolean {
+  return (
+    method === "POST" &&
+    url.includes("/disconnect") &&
+    headers["cookie"]?.includes(actors.session) === true &&
+    body?.toString().includes(actors.csrf) === true
+  );
+}
+
+async function check(request: PlainRequest): Promise<void> {
+  const mayExchange = couldExchange(request);
+  const mayDisconnect = couldDisconnect(request);
+  const { effects } = await sendSafely(request);
+  if (mayDisconnect) return;
+  // No code of these requests is Google's: it is asked about one, at most, and nothing is kept.
+  expect({ ...effects, calls: [] }).toEqual({ writes: 0, published: 0, calls: [] });
+  expect(effects.calls).toEqual(mayExchange ? expect.toBeOneOf([["token.code"], []]) : []);
+}
+
+describe("a request to the pages", () => {
+  it.each(CONNECT_CASES)("$name is answered $status", async ({ status, make }) => {
+    const request = await make(actors);
+    const { answer, effects } = await sendSafely(request);
+    expect({ status: answer.status, ...effects }).toEqual({
+      status,
+      writes: 0,
+      published: 0,
+      calls: [],
+    });
+  });
+
+  describe("of any kind", () => {
+    const kind = fc.constantFrom(...KINDS);
+    const often = fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom(...KINDS.filter((it) => !isCostly(it))) },
+      { weight: 1, arbitrary: fc.constantFrom(...KINDS.filter(isCostly)) },
+    );
+    const changed = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 }));
+    type Make = () => Promise<PlainRequest>;
+
+    holdsForAll<{ kind?: Kind; make: Make }>(
+      {
+        valid: often.map((it) => ({ kind: it, make: () => valid(it, actors, true) })),
+        oneFieldReplaced: fc.tuple(kind, fieldReplaced).map(([it, change]) => ({
+          make: async () => change(await valid(it, actors, false)),
+        })),
+        oneByteChanged: fc.tuple(kind, changed).map(([it, [at, difference]]) => ({
+          make: async () => byteChanged(await valid(it, actors, false), at, difference),
+        })),
+        rawBytes: fc
+          .tuple(fc.constantFrom("GET", "POST"), kind, rawBytes, rawBytes, rawBytes)
+          .map(([method, it, path, cookie, body]) => ({
+            make: async () => {
+              const { url } = await valid(it, actors, false);
+              const tail = asTarget(path.toString("latin1"));
+              const headers = { cookie: asHeader(cookie.toString("latin1")) };
+              return { method, url: asTarget(`${url.split("?")[0]}?${tail}`), headers, body };
+            },
+          })),
+      },
+      async ({ kind: it, make }, generator) => {
+        const request = await make();
+        if (generator !== "valid" || it === undefined) return check(request);
+        const { answer, effects } = await sendSafely(request);
+        expect(answer.status).toBe(EXPECTED[it]);
+        if (isCostly(it)) expect(effects.writes).toBeGreaterThan(0);
+        else expect(effects).toEqual({ writes: 0, published: 0, calls: [] });
+      },
+    );
+  });
+});
+
+function isCostly(kind: Kind): boolean {
+  return kind === "callback" || kind === "disconnect";
+}
