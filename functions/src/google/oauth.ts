@@ -36,20 +36,32 @@ export interface OAuth {
 const CALL_TIMEOUT_MS = 15_000;
 /** What an answer without `expires_in` is good for: the one call it was made for, and little more. */
 const EXPIRES_IN_SECONDS_UNKNOWN = 120;
+/** Google says an hour. Whatever else is said, a day is a date that can be stored. */
+const EXPIRES_IN_SECONDS_MAX = 86_400;
 
+/** RFC 6749, appendix A: what a header can carry. Google's tokens have 2048 bytes at most. */
+const TOKEN = z.string().regex(/^[\x20-\x7e]{1,4096}$/);
+
+/** Bounded, because all of it but the ID token is stored. */
 const TOKEN_ANSWER = z.object({
-  access_token: z.string().min(1),
+  access_token: TOKEN,
   expires_in: z.number().positive().optional(),
-  refresh_token: z.string().min(1).optional(),
-  scope: z.string().optional(),
-  id_token: z.string().min(1).optional(),
+  refresh_token: TOKEN.optional(),
+  scope: z.string().max(16_384).optional(),
+  id_token: z.string().min(1).max(16_384).optional(),
 });
 
 /** Sends a form and resolves to the body of the answer. Throws whatever the client throws. */
 export type PostForm = (url: string, form: URLSearchParams) => Promise<unknown>;
 
 function gaxiosPost(): PostForm {
-  const http = new Gaxios({ retry: false, timeout: CALL_TIMEOUT_MS, responseType: "json" });
+  const http = new Gaxios({
+    retry: false,
+    timeout: CALL_TIMEOUT_MS,
+    responseType: "json",
+    // Followed, a 307 would take the form to wherever it says: our secret and the person's token.
+    redirect: "manual",
+  });
   return async (url, form) => (await http.request({ url, method: "POST", data: form })).data;
 }
 
@@ -76,10 +88,11 @@ export function googleOAuth(
     if (!answer.success) {
       throw new FailedCall(call, { kind: "transient", reason: "malformed_answer" });
     }
-    const { access_token, expires_in, refresh_token, scope, id_token } = answer.data;
+    const { access_token, refresh_token, scope, id_token } = answer.data;
+    const { expires_in = EXPIRES_IN_SECONDS_UNKNOWN } = answer.data;
     return {
       accessToken: access_token,
-      expiresAt: later(askedAt, (expires_in ?? EXPIRES_IN_SECONDS_UNKNOWN) * 1_000),
+      expiresAt: later(askedAt, Math.min(expires_in, EXPIRES_IN_SECONDS_MAX) * 1_000),
       scopes: scope?.split(" ").filter((name) => name !== "") ?? [],
       ...(refresh_token !== undefined && { refreshToken: refresh_token }),
       ...(id_token !== undefined && { idToken: id_token }),
