@@ -52,9 +52,16 @@ export type GmailUsers = Pick<
   "getProfile" | "history" | "messages" | "stop" | "watch"
 >;
 
-/** Gmail through the googleapis client, which neither retries nor refreshes: both are decided here. */
+/** Gmail through the googleapis client, which neither retries, refreshes nor follows: all is decided here. */
 export function gmailClient(rootUrl: string, clock: Clock): Gmail {
-  const { users } = gmail({ version: "v1", rootUrl, retry: false, timeout: CALL_TIMEOUT_MS });
+  const { users } = gmail({
+    version: "v1",
+    rootUrl,
+    retry: false,
+    timeout: CALL_TIMEOUT_MS,
+    // Followed, it would take the access token along to any port and subdomain of the same host.
+    redirect: "manual",
+  });
   return gmailOf(users, clock);
 }
 
@@ -122,11 +129,9 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
           labelIds.length === 0 ? {} : { labelIds: [...labelIds], labelFilterBehavior: "include" };
         const requestBody = { topicName, ...filter };
         const { data } = await users.watch({ userId: ME, requestBody }, as(accessToken));
-        const expiration = Number(data.expiration);
-        if (!Number.isSafeInteger(expiration)) throw malformed("users.watch");
         return {
           historyId: readHistoryId("users.watch", data.historyId),
-          expiresAt: new Date(expiration),
+          expiresAt: readDate("users.watch", data.expiration),
         };
       }),
 
@@ -148,9 +153,20 @@ function readHistoryId(call: Call, value: unknown): HistoryId {
   return historyId;
 }
 
+/**
+ * Epoch milliseconds: an int64 in decimal, of which 14 digits are a date that can be stored. Nothing
+ * is no date: taken for 1970, it would end a recovery before it has begun.
+ */
+function readDate(call: Call, value: unknown): Date {
+  const isDecimal = typeof value === "string" || typeof value === "number";
+  if (!isDecimal || !/^-?\d{1,14}$/.test(String(value))) throw malformed(call);
+  return new Date(Number(value));
+}
+
 export function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
-  // Taken for an empty mailbox, a broken answer would end a recovery before it has begun.
-  if (typeof data !== "object" || data === null) throw malformed("messages.list");
+  // Taken for an empty mailbox, a broken answer would end a recovery before it has begun. What has
+  // another type than JSON comes as a `Blob`.
+  if (!isPlainObject(data)) throw malformed("messages.list");
   const { messages = [], nextPageToken } = data;
   if (!Array.isArray(messages)) throw malformed("messages.list");
   return {
@@ -159,10 +175,12 @@ export function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): Messa
   };
 }
 
+function isPlainObject(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
+
 export function toInternalDate(data: gmail_v1.Schema$Message): Date {
-  const ms = Number(data?.internalDate);
-  if (!Number.isSafeInteger(ms)) throw malformed("messages.get");
-  return new Date(ms);
+  return readDate("messages.get", data?.internalDate);
 }
 
 export function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
