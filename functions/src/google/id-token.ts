@@ -68,7 +68,10 @@ function toIdentity(payload: unknown): IdentityCheck {
 
 /** Only jose's stable codes are kept: its messages can quote the token. */
 function refusal(error: unknown): IdentityCheck {
-  if (error instanceof errors.JWKSTimeout) return { kind: "unavailable" };
+  // Not fetched in time, or no key set: neither says anything about the token.
+  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) {
+    return { kind: "unavailable" };
+  }
   if (error instanceof errors.JWTClaimValidationFailed) {
     return { kind: "refused", reason: error.claim };
   }
