@@ -1,0 +1,66 @@
+import { once } from "node:events";
+import { type IncomingMessage, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** An answer as it goes over the wire, whatever it claims to be. */
+export interface RawAnswer {
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+}
+
+/** What came: enough to tell the calls apart, and to see what somebody else was sent. */
+export interface Asked {
+  path: string;
+  authorization: string | undefined;
+  body: string;
+}
+
+/** Something in Google's place, on loopback, that answers whatever it is told to. */
+export interface GoogleServer {
+  host: string;
+  url: string;
+  /** Everything that was asked since the last time. */
+  take(): Asked[];
+  close(): Promise<void>;
+}
+
+export async function startGoogleServer(
+  answer: (path: string) => RawAnswer,
+): Promise<GoogleServer> {
+  let asked: Asked[] = [];
+  const server = createServer((request, response) => {
+    void read(request).then((body) => {
+      const path = request.url ?? "/";
+      asked.push({ path, authorization: request.headers.authorization, body });
+      const { status = 200, headers = {}, body: content = "" } = answer(path);
+      response.writeHead(status, { "content-type": "application/json", ...headers });
+      response.end(content);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    host,
+    url: `http://${host}`,
+    take() {
+      const taken = asked;
+      asked = [];
+      return taken;
+    },
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function read(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
