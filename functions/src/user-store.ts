@@ -212,7 +212,12 @@ function toTimestamp(revision: Revision): Timestamp {
   return new Timestamp(seconds ?? 0, nanoseconds ?? 0);
 }
 
-const DATE = z.instanceof(Timestamp).transform((timestamp) => timestamp.toDate());
+/** To the millisecond before: `toDate` rounds, and the last instant of all to one that is none. */
+const DATE = z
+  .instanceof(Timestamp)
+  .transform(
+    ({ seconds, nanoseconds }) => new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000)),
+  );
 const SEALED = z.string().transform((sealed) => sealed as Sealed);
 const HISTORY_ID = parsed(parseHistoryId);
 const COUNT = z.int().nonnegative();
