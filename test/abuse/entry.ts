@@ -13,7 +13,7 @@ export interface Generators<Input> {
 }
 
 /** More than the usual number of inputs, as in `FUZZ_RUNS=100 npx vitest run test/abuse`. */
-const FACTOR = Number(process.env["FUZZ_RUNS"] || 1);
+export const RUNS_FACTOR = Number(process.env["FUZZ_RUNS"] || 1);
 const INPUTS_PER_GENERATOR = 2_500;
 /** Whatever the inputs are, this much is not kept of them after a collection. */
 const HEAP_BYTES_MAX = 24 * 1024 * 1024;
@@ -46,16 +46,16 @@ export function holdsForAll<Input>(
     process.off("unhandledRejection", note);
     expect(unhandled).toEqual([]);
     const grownBytes = (await heapUsed()) - heapBytes;
-    if (FACTOR !== 1) console.info(`heap: ${(grownBytes / 1024 / 1024).toFixed(1)} MB more`);
-    expect(grownBytes).toBeLessThan(HEAP_BYTES_MAX * FACTOR);
+    if (RUNS_FACTOR !== 1) console.info(`heap: ${(grownBytes / 1024 / 1024).toFixed(1)} MB more`);
+    expect(grownBytes).toBeLessThan(HEAP_BYTES_MAX * RUNS_FACTOR);
   });
 
   for (const kind of ["valid", "oneFieldReplaced", "oneByteChanged", "rawBytes"] as const) {
-    it(`holds for ${TITLES[kind]}`, { timeout: 120_000 * FACTOR }, async () => {
+    it(`holds for ${TITLES[kind]}`, { timeout: 120_000 * RUNS_FACTOR }, async () => {
       const property = fc.asyncProperty(generators[kind], async (input) => {
         await check(input, kind);
       });
-      await fc.assert(property, { numRuns: Math.ceil(inputsPerGenerator * FACTOR) });
+      await fc.assert(property, { numRuns: Math.ceil(inputsPerGenerator * RUNS_FACTOR) });
     });
   }
 }

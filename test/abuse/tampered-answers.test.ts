@@ -1,0 +1,111 @@
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { getFunction } from "@google-cloud/functions-framework/testing";
+import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { RUNS_FACTOR } from "./entry.ts";
+import { oneReplaced } from "./inputs.ts";
+import { type Subject, startSubject } from "./subject.ts";
+
+/**
+ * Goal: one answer of Google's that is not what it should be delays a mailbox, and loses nothing of
+ * it: what is stored stays readable, nobody is flagged, and the next answers make it good.
+ */
+
+const ADA = "ada@example.com";
+const HOUR_MS = 3_600_000;
+
+let subject: Subject;
+
+beforeAll(async () => {
+  subject = await startSubject();
+  await subject.connect(ADA);
+  subject.takeLogs();
+});
+afterAll(() => subject.close());
+
+const METHODS = ["history.list", "token.refresh", "users.watch", "users.getProfile"] as const;
+type Method = (typeof METHODS)[number];
+
+/** An answer such as Google's would be now, for a mailbox that has gone on by a few records. */
+function sample(method: Method): unknown {
+  const { historyId } = subject.stored(ADA);
+  const id = (ahead: bigint) => String(BigInt(historyId) + ahead);
+  const message = { id: "19a1", threadId: "19aa", labelIds: ["INBOX"] };
+  switch (method) {
+    case "history.list": {
+      const added = (ahead: bigint) => ({ id: id(ahead), messagesAdded: [{ message }] });
+      return { history: [added(1n), added(2n)], nextPageToken: "next", historyId: id(3n) };
+    }
+    case "token.refresh":
+      return { access_token: "ya29.a0tampered", expires_in: 3599, scope: "openid email" };
+    case "users.watch":
+      return { historyId: id(3n), expiration: String(subject.clock.now().getTime() + HOUR_MS) };
+    case "users.getProfile":
+      return { emailAddress: ADA, historyId: id(3n) };
+  }
+}
+
+const ACTS = {
+  notification: () => notify(),
+  renewal: () => subject.runSchedule("watchRenewal"),
+  reconciliation: () => subject.runSchedule("mailboxReconciliation"),
+};
+type Act = keyof typeof ACTS;
+
+function notify(): Promise<void> {
+  const { historyId } = subject.emulator.account(ADA);
+  const data = Buffer.from(JSON.stringify({ emailAddress: ADA, historyId })).toString("base64");
+  const served = getFunction("gmailNotification") as (event: object) => Promise<void>;
+  return served({ data: { message: { data, messageId: "1" } } });
+}
+
+function publishedIds(): Set<string> {
+  return new Set(subject.events(ADA).map(({ attributes }) => attributes["ce-id"] ?? ""));
+}
+
+/** Every date can be stored, and every position read. */
+function expectReadable(): void {
+  const user = subject.stored(ADA);
+  expect(user.status).toBe("active");
+  expect(parseHistoryId(user.historyId)).toBe(user.historyId);
+  for (const { historyId } of user.sync.recent) expect(parseHistoryId(historyId)).toBe(historyId);
+  const { accessTokenExpiresAt } = user.grant;
+  const { dueAt, syncedAt } = user.sync;
+  const { expiresAt, renewAt } = user.watch;
+  for (const date of [accessTokenExpiresAt, dueAt, syncedAt, expiresAt, renewAt]) {
+    if (date !== undefined) expect(date.getTime()).toBeLessThan(Date.UTC(9999, 0));
+  }
+}
+
+describe("one answer that is not Google's", () => {
+  it("delays a mailbox and loses nothing of it", { timeout: 60_000 * RUNS_FACTOR }, async () => {
+    const plan = fc.record({
+      method: fc.constantFrom<Method>(...METHODS),
+      act: fc.constantFrom<Act>("notification", "renewal", "reconciliation"),
+      status: fc.constantFrom(200, 200, 200, 201, 400, 500),
+    });
+    await fc.assert(
+      fc.asyncProperty(plan, fc.gen(), async ({ method, act, status }, gen) => {
+        const { emulator, clock } = subject;
+        clock.advance(30 * HOUR_MS);
+        const { messageId } = emulator.deliver(ADA, { subject: "Hello" });
+        const body = JSON.stringify(gen(() => oneReplaced(sample(method)))) ?? "";
+        emulator.faults.failNext({ method, status, body });
+        await ACTS[act]();
+        expectReadable();
+
+        emulator.faults.clear();
+        for (let looks = 0; looks < 4; looks++) {
+          clock.advance(20 * 60_000);
+          await subject.runSchedule("mailboxReconciliation");
+        }
+        await notify();
+        expectReadable();
+        expect(publishedIds()).toContain(`${subject.stored(ADA).id}/added/${messageId}`);
+        const { event } = subject.takeLogs().find((it) => it["event"] === "due_user_failed") ?? {};
+        expect(event).toBeUndefined();
+      }),
+      { numRuns: Math.ceil(60 * RUNS_FACTOR), endOnFailure: true },
+    );
+  });
+});
