@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CONNECT_CASES } from "./connect-cases.ts";
@@ -79,18 +80,22 @@ async function sendSafely(
   expect(subject.takeLogs().filter(({ event }) => event === "request_failed")).toEqual([]);
   const location = answer.headers.get("location");
   if (location !== null) {
-    expect([new URL(subject.emulator.url).origin, APPLICATION]).toContain(new URL(location).origin);
+    const { origin } = new URL(location);
+    assert(origin === new URL(subject.emulator.url).origin || origin === APPLICATION);
   }
   return { answer, effects };
 }
 
-/** Necessary for a code to be exchanged: the state and the cookie of one flow, to the letter. */
+/**
+ * Necessary for a code to be exchanged: the state and the cookie of one flow, to the letter. The
+ * slashes before a path are not: `serve` puts one in place of however many there are.
+ */
 function couldExchange({ method, url, headers }: PlainRequest): boolean {
   const state = /[?&]state=([\w-]{43})(&|$)/.exec(url)?.[1];
   const flow = state?.slice(0, 12);
   return (
     method === "GET" &&
-    url.includes("/callback") &&
+    url.includes("callback") &&
     (url.match(/[?&]code=/g)?.length ?? 0) === 1 &&
     headers["cookie"]?.includes(`__Host-authorization-${flow}=v1.canary.`) === true
   );
@@ -100,7 +105,7 @@ function couldExchange({ method, url, headers }: PlainRequest): boolean {
 function couldDisconnect({ method, url, headers, body }: PlainRequest): boolean {
   return (
     method === "POST" &&
-    url.includes("/disconnect") &&
+    url.includes("disconnect") &&
     headers["cookie"]?.includes(actors.session) === true &&
     body?.toString().includes(actors.csrf) === true
   );
@@ -112,8 +117,22 @@ async function check(request: PlainRequest): Promise<void> {
   const { effects } = await sendSafely(request);
   if (mayDisconnect) return;
   // No code of these requests is Google's: it is asked about one, at most, and nothing is kept.
-  expect({ ...effects, calls: [] }).toEqual({ writes: 0, published: 0, calls: [] });
-  expect(effects.calls).toEqual(mayExchange ? expect.toBeOneOf([["token.code"], []]) : []);
+  expect({ ...effects, calls: [] }, JSON.stringify(request)).toEqual({
+    writes: 0,
+    published: 0,
+    calls: [],
+  });
+  expect(effects.calls, JSON.stringify(request)).toEqual(
+    mayExchange ? expect.toBeOneOf([["token.code"], []]) : [],
+  );
+}
+
+/** What people's browsers send does what they want. */
+async function checkValid(kind: Kind, request: PlainRequest): Promise<void> {
+  const { answer, effects } = await sendSafely(request);
+  expect(answer.status).toBe(EXPECTED[kind]);
+  const none = { writes: 0, published: 0, calls: [] };
+  expect(effects).toEqual(isCostly(kind) ? expect.not.objectContaining({ writes: 0 }) : none);
 }
 
 describe("a request to the pages", () => {
@@ -131,7 +150,7 @@ describe("a request to the pages", () => {
   describe("of any kind", () => {
     const kind = fc.constantFrom(...KINDS);
     const often = fc.oneof(
-      { weight: 12, arbitrary: fc.constantFrom(...KINDS.filter((it) => !isCostly(it))) },
+      { weight: 12, arbitrary: fc.constantFrom(...KINDS.filter((one) => !isCostly(one))) },
       { weight: 1, arbitrary: fc.constantFrom(...KINDS.filter(isCostly)) },
     );
     const changed = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 }));
@@ -139,32 +158,28 @@ describe("a request to the pages", () => {
 
     holdsForAll<{ kind?: Kind; make: Make }>(
       {
-        valid: often.map((it) => ({ kind: it, make: () => valid(it, actors, true) })),
-        oneFieldReplaced: fc.tuple(kind, fieldReplaced).map(([it, change]) => ({
-          make: async () => change(await valid(it, actors, false)),
+        valid: often.map((one) => ({ kind: one, make: () => valid(one, actors, true) })),
+        oneFieldReplaced: fc.tuple(kind, fieldReplaced).map(([one, change]) => ({
+          make: async () => change(await valid(one, actors, false)),
         })),
-        oneByteChanged: fc.tuple(kind, changed).map(([it, [at, difference]]) => ({
-          make: async () => byteChanged(await valid(it, actors, false), at, difference),
+        oneByteChanged: fc.tuple(kind, changed).map(([one, [at, difference]]) => ({
+          make: async () => byteChanged(await valid(one, actors, false), at, difference),
         })),
         rawBytes: fc
           .tuple(fc.constantFrom("GET", "POST"), kind, rawBytes, rawBytes, rawBytes)
-          .map(([method, it, path, cookie, body]) => ({
+          .map(([method, one, path, cookie, body]) => ({
             make: async () => {
-              const { url } = await valid(it, actors, false);
+              const { url } = await valid(one, actors, false);
               const tail = asTarget(path.toString("latin1"));
               const headers = { cookie: asHeader(cookie.toString("latin1")) };
               return { method, url: asTarget(`${url.split("?")[0]}?${tail}`), headers, body };
             },
           })),
       },
-      async ({ kind: it, make }, generator) => {
-        const request = await make();
-        if (generator !== "valid" || it === undefined) return check(request);
-        const { answer, effects } = await sendSafely(request);
-        expect(answer.status).toBe(EXPECTED[it]);
-        if (isCostly(it)) expect(effects.writes).toBeGreaterThan(0);
-        else expect(effects).toEqual({ writes: 0, published: 0, calls: [] });
-      },
+      async ({ kind: one, make }, generator) =>
+        generator === "valid" && one !== undefined
+          ? checkValid(one, await make())
+          : check(await make()),
     );
   });
 });

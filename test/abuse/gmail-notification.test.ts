@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { getFunction } from "@google-cloud/functions-framework/testing";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -28,8 +29,8 @@ beforeAll(async () => {
   subject.emulator.changePassword(BOB);
   subject.emulator.expireAccessTokens(BOB);
   await deliver(envelope({ emailAddress: BOB, historyId: ahead(BOB) }));
-  expect(subject.stored(BOB).status).toBe("reauthorization_required");
-  expect(subject.stored(CY).status).toBe("disconnected");
+  assert.equal(subject.stored(BOB).status, "reauthorization_required");
+  assert.equal(subject.stored(CY).status, "disconnected");
   subject.takeLogs();
 });
 afterAll(() => subject.close());
@@ -149,14 +150,14 @@ describe("a notification", () => {
     );
     const content = fc.record({ emailAddress: email, historyId: position });
     const encoding = fc.constantFrom<BufferEncoding>("base64", "base64url");
-    const text = content.map((it) => Buffer.from(JSON.stringify(it)));
+    const text = content.map((one) => Buffer.from(JSON.stringify(one)));
 
     holdsForAll(
       {
-        valid: fc.tuple(content, encoding).map(([it, how]) => envelope(it, how)),
+        valid: fc.tuple(content, encoding).map(([one, how]) => envelope(one, how)),
         oneFieldReplaced: fc.oneof(
-          content.chain((it) => oneReplaced(it)).map((it) => envelope(it ?? null)),
-          content.chain((it) => oneReplaced(envelope(it))),
+          content.chain((one) => oneReplaced(one)).map((one) => envelope(one ?? null)),
+          content.chain((one) => oneReplaced(envelope(one))),
         ),
         oneByteChanged: fc.oneof(
           text.chain(oneByteChanged).map((bytes) => envelope(bytes)),

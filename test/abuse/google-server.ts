@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type IncomingMessage, createServer } from "node:http";
+import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** An answer as it goes over the wire, whatever it claims to be. */
@@ -29,15 +29,15 @@ export async function startGoogleServer(
   answer: (path: string) => RawAnswer,
 ): Promise<GoogleServer> {
   let asked: Asked[] = [];
-  const server = createServer((request, response) => {
-    void read(request).then((body) => {
-      const path = request.url ?? "/";
-      asked.push({ path, authorization: request.headers.authorization, body });
-      const { status = 200, headers = {}, body: content = "" } = answer(path);
-      response.writeHead(status, { "content-type": "application/json", ...headers });
-      response.end(content);
-    });
-  });
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { url: path = "/" } = request;
+    const { authorization } = request.headers;
+    asked.push({ path, authorization, body: await read(request) });
+    const { status = 200, headers = {}, body = "" } = answer(path);
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(body);
+  }
+  const server = createServer((request, response) => void serve(request, response));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -25,7 +26,7 @@ beforeAll(async () => {
   subject.takeLogs();
 });
 afterAll(async () => {
-  expect(findSecret(inspect(printed.mock.calls, { depth: 5 }))).toBeUndefined();
+  assert.equal(findSecret(inspect(printed.mock.calls, { depth: 5 })), undefined);
   await subject.close();
 });
 
@@ -52,7 +53,7 @@ describe("over a connection", () => {
     const path = fc.constantFrom("/", "/start", "/callback?state=a&code=b", "/reauthorize/a");
     const header = fc.tuple(fc.stringMatching(/^[a-z-]{1,20}$/), fc.string({ maxLength: 200 }));
     const body = fc.oneof(
-      anyJson.map((it) => JSON.stringify(it)),
+      anyJson.map((one) => JSON.stringify(one)),
       fc.string(),
     );
     const request = fc.tuple(path, fieldReplaced, header, body);
@@ -60,7 +61,7 @@ describe("over a connection", () => {
       fc.asyncProperty(request, async ([url, change, [name, value], content]) => {
         const made = change({ method: "GET", url, headers: {} });
         const headers = Object.entries({ ...made.headers, [`x-${name}`]: value });
-        const lines = headers.map(([it, text]) => `${it}: ${text}`);
+        const lines = headers.map(([one, text]) => `${one}: ${text}`);
         const bytes = written(`${made.method} ${made.url}`, lines, content.slice(0, 5_000));
         const { status } = await check("connect", bytes);
         expect([0, 200, 303, 400, 404, 405, 410, 413, 415, 431]).toContain(status);
