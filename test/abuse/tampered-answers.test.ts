@@ -19,7 +19,9 @@ const JSON_TYPE = { "content-type": "application/json" };
 let subject: Subject;
 
 beforeAll(async () => {
-  subject = await startSubject();
+  // Far apart, so that no invented record has the id of a real one: of two that share an id, the
+  // first is believed.
+  subject = await startSubject({}, { settings: { historyIdStepMax: 1_000_000 } });
   await subject.connect(ADA);
   subject.takeLogs();
 });
