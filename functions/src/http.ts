@@ -186,7 +186,8 @@ async function send(from: Response, response: ServerResponse): Promise<void> {
     ...HEADERS,
     ...Object.fromEntries(from.headers),
     ...(cookies.length > 0 && { "set-cookie": cookies }),
-    "content-length": String(body.length),
+    // RFC 9110 §8.6: never beside a 204.
+    ...(from.status !== 204 && { "content-length": String(body.length) }),
   });
   response.end(body);
 }

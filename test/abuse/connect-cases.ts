@@ -1,25 +1,43 @@
-import { type Actors, APPLICATION, beginFlow, valid } from "./connect-requests.ts";
+import {
+  type Actors,
+  APPLICATION,
+  FORM,
+  FOR_APPLICATION,
+  beginFlow,
+  declined,
+  valid,
+} from "./connect-requests.ts";
 import type { PlainRequest } from "./request.ts";
 
 /** A request that changes nothing, reaches nobody, and is answered in one way. */
 export interface ConnectCase {
   name: string;
+  /** Of what the person sees in the end. */
   status: number;
+  /** The page of ours that a 303 sends them to first, with `{link}` for Bob's link. */
+  leadsTo?: string;
   make(actors: Actors): Promise<PlainRequest>;
 }
 
 const CODE = "code=4%2F0Aunknown";
+/** How the cookies of flows begin. */
+const FLOW = "__Host-authorization-";
+
+/** The refusals that a callback can lead to without Google being asked, and their pages' statuses. */
+const REFUSALS = { session_lost: 400, declined: 400, already_done: 409, try_later: 503 } as const;
+type Refusal = keyof typeof REFUSALS;
 
 /** A callback with the cookie of a flow that this browser has begun. */
 function callback(
   name: string,
   query: (state: string) => string,
   cookie: (own: string) => string = (own) => own,
-  status = 400,
+  refusal: Refusal = "session_lost",
 ): ConnectCase {
   return {
     name: `a callback ${name}`,
-    status,
+    status: REFUSALS[refusal],
+    leadsTo: `/refused/${refusal}`,
     make: async () => {
       const flow = await beginFlow();
       const url = `/callback?${query(flow.state)}`;
@@ -43,7 +61,7 @@ function changed(
   return { name, status, make: async (actors) => change(await valid(kind, actors, false), actors) };
 }
 
-const STATES: readonly [string, (state: string) => string][] = [
+const STATES: readonly [string, (state: string) => string, Refusal?][] = [
   ["no state", () => CODE],
   ["an empty state", () => `state=&${CODE}`],
   ["an unknown state", () => `state=${"A".repeat(43)}&${CODE}`],
@@ -65,15 +83,24 @@ const STATES: readonly [string, (state: string) => string][] = [
   ["a list of codes", (state) => `state=${state}&code[]=x`],
   ["a code and an error", (state) => `state=${state}&${CODE}&error=access_denied`],
   ["a code and an empty error", (state) => `state=${state}&${CODE}&error=`],
-  ["an error", (state) => `state=${state}&error=server_error`],
-  ["an empty error", (state) => `state=${state}&error=`],
+  ["an error", (state) => `state=${state}&error=server_error`, "try_later"],
+  ["an empty error", (state) => `state=${state}&error=`, "try_later"],
   ["two errors", (state) => `state=${state}&error=a&error=b`],
-  ["an error that is markup", (state) => `state=${state}&error=<script>alert(1)</script>`],
+  [
+    "an error that is markup",
+    (state) => `state=${state}&error=<script>alert(1)</script>`,
+    "try_later",
+  ],
   [
     "a description that is markup",
     (state) => `state=${state}&error=access_denied&error_description=<script>alert(1)</script>`,
+    "declined",
   ],
-  ["an error with a line break", (state) => `state=${state}&error=a%0d%0aSet-Cookie:%20b=c`],
+  [
+    "an error with a line break",
+    (state) => `state=${state}&error=a%0d%0aSet-Cookie:%20b=c`,
+    "try_later",
+  ],
   ["another issuer", (state) => `state=${state}&${CODE}&iss=https://evil.example.com`],
   ["an issuer without a scheme", (state) => `state=${state}&${CODE}&iss=accounts.google.com`],
   ["an issuer and a slash", (state) => `state=${state}&${CODE}&iss=https://accounts.google.com/`],
@@ -86,7 +113,7 @@ const STATES: readonly [string, (state: string) => string][] = [
   ["the form of an implicit flow", (state) => `#state=${state}&${CODE}`],
 ];
 
-const COOKIES: readonly [string, (own: string) => string][] = [
+const COOKIES: readonly [string, (own: string) => string, Refusal?][] = [
   ["no cookie", () => ""],
   ["a cookie without a value", (own) => `${own.split("=")[0]}=`],
   ["a cookie under a name without its prefix", (own) => own.replace("__Host-", "")],
@@ -97,6 +124,8 @@ const COOKIES: readonly [string, (own: string) => string][] = [
   ["a cookie that is cut", (own) => own.slice(0, -1)],
   ["a cookie with padding", (own) => `${own}==`],
   ["a cookie in quotes", (own) => own.replace("=", '="').concat('"')],
+  ["a cookie that says it is done", (own) => own.replace(/=.*/, "=done"), "already_done"],
+  ["a cookie that says Done", (own) => own.replace(/=.*/, "=Done")],
   ["a cookie of another version", (own) => own.replace("=v1.", "=v2.")],
   ["a cookie of an unknown key", (own) => own.replace(".canary.", ".other.")],
   ["a cookie of 100 kB", (own) => `${own}${"A".repeat(100_000)}`],
@@ -122,6 +151,7 @@ const ELSEWHERE = [
   "https://app.example.com:8443/",
   "http://app.example.com",
   "https://evil.example.com\\@app.example.com",
+  "https://app.example.com\\@evil.example.com",
   "https://app.example.co",
   "https://app-example.com",
   "https://sub.app.example.com",
@@ -181,6 +211,17 @@ const READING: readonly ConnectCase[] = [
   plain("a session that is nobody's", 200, {
     headers: { cookie: "__Host-session=v1.canary.a.b.c" },
   }),
+  plain("a refusal that there is not", 404, { url: "/refused/constructor" }),
+  plain("a refusal with markup", 404, { url: "/refused/%3Cscript%3E" }),
+  plain("a refusal for markup", 400, { url: "/refused/declined?return_to=%22%3E%3Cscript%3E" }),
+  plain("a start of somebody who has begun a hundred times", 303, {
+    url: "/start",
+    headers: { cookie: Array.from({ length: 100 }, (_, n) => `${FLOW}${n}=v1.a`).join("; ") },
+  }),
+  plain("a start with a flow of a name that is markup", 303, {
+    url: "/start",
+    headers: { cookie: `${FLOW}<script>=a; `.repeat(9) },
+  }),
   plain("a link that is none", 410, { url: "/reauthorize/abc" }),
   plain("a link with markup", 410, { url: "/reauthorize/%3Cscript%3E" }),
   plain("a link of 100 kB", 410, { url: `/reauthorize/${"A".repeat(100_000)}` }),
@@ -201,16 +242,25 @@ const BORROWED: readonly ConnectCase[] = [
     ...it,
     url: `/reauthorize/${session.split("=")[1]}`,
   })),
-  changed("a session as a pending authorization", 400, "callback", (it, { session }) => ({
-    ...it,
-    headers: { cookie: it.headers["cookie"]?.replace(/=.*/, `=${session.split("=")[1]}`) ?? "" },
-  })),
+  {
+    ...changed("a session as a pending authorization", 400, "callback", (it, { session }) => ({
+      ...it,
+      headers: { cookie: it.headers["cookie"]?.replace(/=.*/, `=${session.split("=")[1]}`) ?? "" },
+    })),
+    leadsTo: "/refused/session_lost",
+  },
   ...["https://evil.example.com", "null", "https://connect.example.com.evil.example.com"].map(
     (origin) =>
       changed(`a link pressed on a page of ${origin}`, 403, "link pressed", (it) => ({
         ...it,
-        headers: { origin },
+        headers: { ...FORM, origin },
       })),
+  ),
+  ...["", "text/plain", "application/json", "multipart/form-data; boundary=a"].map((type) =>
+    changed(`a link pressed with ${type || "no type"}`, 415, "link pressed", (it) => ({
+      ...it,
+      headers: { ...it.headers, "content-type": type },
+    })),
   ),
   ...["cross-site", "same-site", "Same-Origin", ""].map((site) =>
     changed(`a disconnect from ${site || "nowhere"}`, 403, "disconnect", (it) => ({
@@ -231,7 +281,12 @@ const BORROWED: readonly ConnectCase[] = [
     url: `/disconnect?csrf=${csrf}`,
     body: Buffer.alloc(0),
   })),
-  changed("a disconnect with the proof as JSON", 403, "disconnect", (it, { csrf }) => ({
+  changed("a disconnect with the proof as JSON", 415, "disconnect", (it, { csrf }) => ({
+    ...it,
+    headers: { ...it.headers, "content-type": "application/json" },
+    body: Buffer.from(JSON.stringify({ csrf })),
+  })),
+  changed("a disconnect with the proof as JSON in a form", 403, "disconnect", (it, { csrf }) => ({
     ...it,
     body: Buffer.from(JSON.stringify({ csrf })),
   })),
@@ -246,18 +301,16 @@ const BORROWED: readonly ConnectCase[] = [
 ];
 
 export const CONNECT_CASES: readonly ConnectCase[] = [
-  ...STATES.map(([name, query]) => callback(`with ${name}`, query)),
-  ...COOKIES.map(([name, cookie]) => callback(`with ${name}`, (s) => `state=${s}&${CODE}`, cookie)),
+  ...STATES.map(([name, query, refusal]) => callback(`with ${name}`, query, (own) => own, refusal)),
+  ...COOKIES.map(([name, cookie, refusal]) =>
+    callback(`with ${name}`, (s) => `state=${s}&${CODE}`, cookie, refusal),
+  ),
   ...ELSEWHERE.map((to) =>
     plain(`a start that is to end at ${JSON.stringify(to.slice(0, 60))}`, 400, {
       url: `/start?return_to=${encodeURIComponent(to)}`,
     }),
   ),
-  // A backslash is a slash to browsers and to us: this is a path of the application.
-  plain("a start that is to end behind a backslash", 303, {
-    url: "/start?return_to=https://app.example.com%5C@evil.example.com",
-  }),
-  plain("a start that is to end at the application and elsewhere", 303, {
+  plain("a start that is to end at the application and elsewhere", 400, {
     url: `/start?return_to=${APPLICATION}&return_to=https://evil.example.com`,
   }),
   ...READING,
@@ -265,6 +318,7 @@ export const CONNECT_CASES: readonly ConnectCase[] = [
   {
     name: "a callback of a flow that another browser has begun",
     status: 400,
+    leadsTo: "/refused/session_lost",
     make: async () => {
       const [own, other] = [await beginFlow(), await beginFlow()];
       const url = `/callback?state=${own.state}&${CODE}`;
@@ -274,11 +328,29 @@ export const CONNECT_CASES: readonly ConnectCase[] = [
   {
     name: "a callback after ten minutes",
     status: 400,
+    leadsTo: "/refused/session_lost",
     make: async (actors) => {
       const request = await valid("callback", actors, false);
       actors.subject.clock.advance(10 * 60_000);
       return request;
     },
+  },
+  changed("a callback that is only a guess of the browser's", 503, "callback", (it) => ({
+    ...it,
+    headers: { ...it.headers, "sec-purpose": "prefetch;prerender" },
+  })),
+  {
+    name: "a callback of somebody declining what an application asked for",
+    status: 400,
+    leadsTo: `/refused/declined?${FOR_APPLICATION}`,
+    make: async () =>
+      declined(await beginFlow({ method: "GET", url: `/start?${FOR_APPLICATION}`, headers: {} })),
+  },
+  {
+    name: "a callback of somebody declining what a link asked for",
+    status: 400,
+    leadsTo: "/reauthorize/{link}?refused=declined",
+    make: async (actors) => declined(await beginFlow(await valid("link pressed", actors, false))),
   },
 ];
 

@@ -10,7 +10,7 @@ export const ADA = "ada@example.com";
 export const BOB = "bob@example.com";
 
 const SESSION_COOKIE = "__Host-session";
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
+export const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const OWN_PAGE = { origin: new URL(PUBLIC_URL).origin, "sec-fetch-site": "same-origin" };
 
 /** Requests that people's browsers make. */
@@ -43,10 +43,17 @@ export interface Actors {
   link: string;
 }
 
+/** What an application has its link to `/start` say. */
+export const FOR_APPLICATION = new URLSearchParams({
+  return_to: `${APPLICATION}/a?b=c`,
+  app_state: "s1",
+}).toString();
+
+const START: PlainRequest = { method: "GET", url: "/start", headers: {} };
 const SAMPLE_CODE = "4/0Aunknown-to-google";
 
-export async function beginFlow(query = "", headers = {}): Promise<Flow> {
-  const answer = await send("connect", { method: "GET", url: `/start${query}`, headers });
+export async function beginFlow(request = START): Promise<Flow> {
+  const answer = await send("connect", request);
   const location = answer.headers.get("location") ?? "";
   const state = new URL(location).searchParams.get("state") ?? "";
   return { state, location, cookie: cookieOf(answer) };
@@ -66,18 +73,33 @@ export async function callbackOf(
   return { method: "GET", url: `/callback${back.search}`, headers: { cookie } };
 }
 
-/** Takes over the session from the page that Ada has ended on. */
-export function signIn(actors: Actors, answer: PlainAnswer): void {
+/** Google's answer to a flow in which somebody allows nothing. */
+export function declined({ state, cookie }: Flow): PlainRequest {
+  const url = `/callback?error=access_denied&state=${state}`;
+  return { method: "GET", url, headers: { cookie } };
+}
+
+/** What a browser asks for next, where a 303 leads to a page of ours. */
+export function following(answer: PlainAnswer, cookie = ""): PlainRequest | undefined {
+  const location = answer.headers.get("location");
+  if (location === null || !location.startsWith(`${PUBLIC_URL}/`)) return undefined;
+  return { method: "GET", url: location.slice(PUBLIC_URL.length), headers: { cookie } };
+}
+
+/** Takes over the session that a callback has begun, and the proof from the page that it leads to. */
+export async function signIn(actors: Actors, answer: PlainAnswer): Promise<void> {
   const cookies = answer.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
   const session = cookies.find((pair) => pair.startsWith(`${SESSION_COOKIE}=`));
-  const csrf = /name="csrf" value="([^"]+)"/.exec(answer.body)?.[1];
+  const request = following(answer, session);
+  const page = request && (await send("connect", request));
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page?.body ?? "")?.[1];
   if (session === undefined || csrf === undefined) throw new Error(`no session: ${answer.head}`);
   Object.assign(actors, { session, csrf });
 }
 
 export async function connectAda(actors: Actors): Promise<void> {
   const { subject } = actors;
-  signIn(actors, await send("connect", await callbackOf(subject, await beginFlow(), ADA)));
+  await signIn(actors, await send("connect", await callbackOf(subject, await beginFlow(), ADA)));
 }
 
 /** A request as a browser makes it at this moment. Only a `fresh` callback carries Google's code. */
@@ -90,13 +112,11 @@ export async function valid(kind: Kind, actors: Actors, isFresh: boolean): Promi
     case "status":
       return get("/", { cookie: `theme=dark; ${session}` });
     case "start":
-      return get("/start");
+      return START;
     case "start for the application":
-      return get(`/start?return_to=${encodeURIComponent(`${APPLICATION}/a?b=c`)}&app_state=s1`);
-    case "declined": {
-      const { state, cookie } = await beginFlow();
-      return get(`/callback?error=access_denied&state=${state}`, { cookie });
-    }
+      return get(`/start?${FOR_APPLICATION}`);
+    case "declined":
+      return declined(await beginFlow());
     case "callback": {
       const flow = await beginFlow();
       if (isFresh) return callbackOf(subject, flow, ADA);
@@ -125,6 +145,7 @@ export async function valid(kind: Kind, actors: Actors, isFresh: boolean): Promi
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE"];
 const HEADERS = [
   "cookie",
+  "sec-purpose",
   "origin",
   "sec-fetch-site",
   "content-type",

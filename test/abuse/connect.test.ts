@@ -15,6 +15,8 @@ import {
   callbackOf,
   connectAda,
   fieldReplaced,
+  following,
+  signIn,
   valid,
 } from "./connect-requests.ts";
 import { holdsForAll } from "./entry.ts";
@@ -35,14 +37,14 @@ import { type Effects, startSubject } from "./subject.ts";
  * own browser could have given them.
  */
 
-const STATUSES = [200, 303, 400, 403, 404, 405, 410, 413];
+const STATUSES = [200, 303, 400, 403, 404, 405, 409, 410, 413, 415, 503];
 const EXPECTED: Record<Kind, number> = {
   landing: 200,
   status: 200,
   start: 303,
   "start for the application": 303,
-  declined: 400,
-  callback: 200,
+  declined: 303,
+  callback: 303,
   link: 200,
   "link pressed": 303,
   disconnect: 200,
@@ -68,10 +70,15 @@ beforeAll(async () => {
 });
 afterAll(() => actors.subject.close());
 
+interface Sent {
+  answer: PlainAnswer;
+  effects: Effects;
+}
+
+const NOTHING: Effects = { writes: 0, published: 0, calls: [] };
+
 /** Sends it and checks all that holds whatever was sent. */
-async function sendSafely(
-  request: PlainRequest,
-): Promise<{ answer: PlainAnswer; effects: Effects }> {
+async function sendSafely(request: PlainRequest): Promise<Sent> {
   const { subject } = actors;
   const watched = subject.watch();
   const answer = await send("connect", request);
@@ -81,9 +88,22 @@ async function sendSafely(
   const location = answer.headers.get("location");
   if (location !== null) {
     const { origin } = new URL(location);
-    assert(origin === new URL(subject.emulator.url).origin || origin === APPLICATION);
+    const isGoogle = origin === new URL(subject.emulator.url).origin;
+    assert(isGoogle || origin === APPLICATION || following(answer) !== undefined);
   }
   return { answer, effects };
+}
+
+/** The page that the person ends on, where an answer leads to one of ours. */
+async function open({ answer, effects }: Sent): Promise<Sent> {
+  const request = following(answer);
+  if (request === undefined) return { answer, effects };
+  // A fixed word and, with it, what an application said to `/start`: never a code or a state.
+  expect(request.url).toMatch(/^\/(refused\/[a-z_]+(\?return_to=.*)?|reauthorize\/.*)?$/);
+  expect(request.url).not.toMatch(/[?&](code|state|error)=/);
+  const page = await sendSafely(request);
+  expect(page.effects).toEqual(NOTHING);
+  return { answer: page.answer, effects };
 }
 
 /**
@@ -114,14 +134,11 @@ function couldDisconnect({ method, url, headers, body }: PlainRequest): boolean 
 async function check(request: PlainRequest): Promise<void> {
   const mayExchange = couldExchange(request);
   const mayDisconnect = couldDisconnect(request);
-  const { effects } = await sendSafely(request);
+  const { answer, effects } = await open(await sendSafely(request));
   if (mayDisconnect) return;
   // No code of these requests is Google's: it is asked about one, at most, and nothing is kept.
-  expect({ ...effects, calls: [] }, JSON.stringify(request)).toEqual({
-    writes: 0,
-    published: 0,
-    calls: [],
-  });
+  expect({ ...effects, calls: [] }, JSON.stringify(request)).toEqual(NOTHING);
+  if (/^\/+callback\?/.test(request.url)) expect(answer.status).toBeGreaterThanOrEqual(400);
   expect(effects.calls, JSON.stringify(request)).toEqual(
     mayExchange ? expect.toBeOneOf([["token.code"], []]) : [],
   );
@@ -131,20 +148,17 @@ async function check(request: PlainRequest): Promise<void> {
 async function checkValid(kind: Kind, request: PlainRequest): Promise<void> {
   const { answer, effects } = await sendSafely(request);
   expect(answer.status).toBe(EXPECTED[kind]);
-  const none = { writes: 0, published: 0, calls: [] };
-  expect(effects).toEqual(isCostly(kind) ? expect.not.objectContaining({ writes: 0 }) : none);
+  expect(effects).toEqual(isCostly(kind) ? expect.not.objectContaining({ writes: 0 }) : NOTHING);
+  // A session ends with the grant that it began with.
+  if (kind === "callback") await signIn(actors, answer);
 }
 
 describe("a request to the pages", () => {
-  it.each(CONNECT_CASES)("$name is answered $status", async ({ status, make }) => {
-    const request = await make(actors);
-    const { answer, effects } = await sendSafely(request);
-    expect({ status: answer.status, ...effects }).toEqual({
-      status,
-      writes: 0,
-      published: 0,
-      calls: [],
-    });
+  it.each(CONNECT_CASES)("$name is answered $status", async ({ status, leadsTo, make }) => {
+    const sent = await sendSafely(await make(actors));
+    const address = following(sent.answer)?.url.replace(actors.link, "{link}");
+    expect({ leadsTo: address, ...sent.effects }).toEqual({ leadsTo, ...NOTHING });
+    expect((await open(sent)).answer.status).toBe(status);
   });
 
   describe("of any kind", () => {

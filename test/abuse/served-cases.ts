@@ -8,7 +8,7 @@ const MB = "a".repeat(1_048_576);
 /** What comes to `connect`, and the status that it is answered with. */
 export const PAGES: readonly [string, number, Buffer][] = [
   ["1 MB in a form", 413, written("POST /disconnect", [FORM], MB)],
-  ["1 MB without a type, which nobody reads", 400, written("POST /disconnect", [], MB)],
+  ["1 MB without a type, which nobody reads", 415, written("POST /disconnect", [], MB)],
   ["1 MB at the landing page", 405, written("POST /", [], MB)],
   [
     "20 MB that are 20 kB on the wire",
@@ -28,17 +28,17 @@ export const PAGES: readonly [string, number, Buffer][] = [
   ["JSON that is none", 400, written("POST /disconnect", [JSON_TYPE], "{")],
   [
     "deep JSON",
-    400,
+    415,
     written("POST /disconnect", [JSON_TYPE], "[".repeat(9_999) + "]".repeat(9_999)),
   ],
   ["an unknown charset", 415, written("POST /disconnect", [`${JSON_TYPE}; charset=x`], "{}")],
   ["2000 parameters", 413, written("POST /disconnect", [FORM], "a&".repeat(2_000))],
   ["deep parameters", 400, written("POST /disconnect", [FORM], `a${"[a]".repeat(2_000)}=b`)],
   ["a polluting form", 400, written("POST /disconnect", [FORM], "__proto__[session]=a")],
-  ["a form without a type", 400, written("POST /disconnect", [], "csrf=a")],
+  ["a form without a type", 415, written("POST /disconnect", [], "csrf=a")],
   [
     "a form of many parts",
-    400,
+    415,
     written("POST /disconnect", ["content-type: multipart/form-data; boundary=a"], "--a--"),
   ],
   ["a PUT", 405, written("PUT /")],
@@ -52,7 +52,8 @@ export const PAGES: readonly [string, number, Buffer][] = [
   ["a broken encoding", 400, written("GET /%E0%A4%A")],
   ["bytes beyond ASCII", 400, written("GET /\u00e9\u00ff")],
   ["a space in the address", 400, written("GET /a b")],
-  ["a repeated parameter", 400, written("GET /callback?code=a&code=b&state=c")],
+  ["a repeated parameter", 303, written("GET /callback?code=a&code=b&state=c")],
+  ["the page behind it", 400, written("GET /refused/session_lost")],
   ["an override of the method", 405, written("GET /disconnect", ["X-HTTP-Method-Override: POST"])],
   [
     "a forged host",
