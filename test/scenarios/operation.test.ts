@@ -110,6 +110,44 @@ describe("an expired history", () => {
     expect(added()).toEqual([messageId]);
   });
 
+  /** Six messages of before the last sync, five after it, in pages of four. */
+  function deliverEleven(): string[] {
+    const { emulator, clock } = scenario;
+    emulator.settings.messagePageMax = 4;
+    const old = clock.now().getTime() - DAY_MS;
+    for (let n = 0; n < 6; n++) emulator.deliver(ADA, { internalDate: old });
+    const missed = [1, 2, 3, 4, 5].map(() => emulator.deliver(ADA).messageId);
+    emulator.expireHistory(ADA);
+    clock.advance(7 * HOUR_MS);
+    return missed;
+  }
+
+  const DATELESS = { method: "messages.get", status: 200, body: { id: "1" } };
+  const datelessIds = () =>
+    scenario.logged("message_date_unreadable").map(({ messageId }) => messageId);
+
+  it("P11: is made good where no message has a date that can be read", async () => {
+    const missed = deliverEleven();
+    scenario.emulator.faults.failNext({ ...DATELESS, count: "all" });
+    await reconcile();
+    // Where it cannot be told what is old, all of it is told.
+    expect(added()).toHaveLength(11);
+    expect(added().slice(-5)).toEqual(missed);
+    expect(new Set(datelessIds()).size).toBe(11);
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");
+  });
+
+  it("P11: asks the next message where the oldest of a page has no date", async () => {
+    const missed = deliverEleven();
+    // Each of the tries for the first message that is asked.
+    scenario.emulator.faults.failNext({ ...DATELESS, count: 3 });
+    await reconcile();
+    expect(datelessIds()).toEqual([missed[1]]);
+    // The second page ends before the last sync: the third is not needed.
+    expect(added()).toHaveLength(8);
+    expect(added().slice(-5)).toEqual(missed);
+  });
+
   it("treats a head that went backwards the same way", async () => {
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(7 * HOUR_MS);

@@ -1,4 +1,5 @@
 import { later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
 import type { Recovery, User, UserPatch, WalkedPage } from "../user.ts";
 import type { Answer } from "./access.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
@@ -235,19 +236,32 @@ function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
   return services.changeFilter.labelIds[listing];
 }
 
-/** Whether the last message of a page that still exists is older than `date`. */
+/** Whether the last message of a page that exists, and has a date, is older than `date`. */
 async function isBefore(
   run: Run,
   messages: readonly HistoryMessage[],
   date: Date,
 ): Promise<Answer<boolean>> {
-  const { services, access } = run;
-  for (const { id } of messages.slice(-DATED_MESSAGES_MAX).toReversed()) {
-    const dated = await access.call((bearer) => services.getInternalDate(bearer, id));
+  const { services, access, user } = run;
+  for (const { id: messageId } of messages.slice(-DATED_MESSAGES_MAX).toReversed()) {
+    const dated = await access.call((bearer) => services.getInternalDate(bearer, messageId));
     if (dated.kind === "answered") return { kind: "answered", value: dated.value < date };
-    if (dated.kind === "superseded" || dated.failure.kind !== "gone") return dated;
+    if (dated.kind === "superseded") return dated;
+    const { failure } = dated;
+    if (isMalformed(failure)) {
+      // Asked about for ever, one message would hold up the whole mailbox.
+      services.log.error("message_date_unreadable", "a message has no date that can be read", {
+        userId: user.id,
+        messageId,
+      });
+    } else if (failure.kind !== "gone") return dated;
   }
   return { kind: "answered", value: false };
+}
+
+/** Google has answered, with what is no answer: that is not a matter of time. */
+function isMalformed(failure: Failure): boolean {
+  return failure.kind === "transient" && failure.reason === "malformed_answer";
 }
 
 async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
