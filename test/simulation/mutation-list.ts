@@ -218,7 +218,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   mutation("a broken list of messages is an empty one", [
     "google/gmail.ts",
-    '  if (typeof data !== "object" || data === null) throw malformed("messages.list");\n',
+    '  if (!isPlainObject(data)) throw malformed("messages.list");\n',
     "",
   ]),
   mutation("after a rewind the notified id stays", [RECOVERY, "notifiedHistoryId: __, ", ""]),
