@@ -1,7 +1,7 @@
 // Makes one small folder for each deploy tool under functions/dist, or under the folder that is named:
-// a bundle, its source map and a package.json. The functions-framework keeps its functions in a
-// module-level map, so the copy that we register with has to be the copy that serves: it is the one
-// package that is never bundled.
+// a bundle, a second one for telemetry, their source maps and a package.json. The functions-framework
+// keeps its functions in a module-level map, so the copy that we register with has to be the copy that
+// serves: it is the one package that is never bundled.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -30,19 +30,27 @@ const BANNER = [
   'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("\n");
 
-for (const [tool, { external, named }] of Object.entries(TOOLS)) {
-  const folder = path.join(dist, tool);
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+// Bundled in, what is loaded only where a collector is configured would cost every cold start.
+const TELEMETRY = {
+  name: "telemetry",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/otlp\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./telemetry.js", external: true } : undefined,
+    );
+  },
+};
+
+async function bundle(entry, outfile, external) {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [`functions/src/entries/${tool}.ts`],
-    outfile: path.join(folder, "index.js"),
+    entryPoints: [`functions/src/${entry}`],
+    outfile,
     bundle: true,
     platform: "node",
     target: "node20",
     format: "esm",
     external,
+    plugins: [TELEMETRY],
     banner: { js: BANNER },
     minifySyntax: true,
     sourcemap: true,
@@ -55,6 +63,16 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     (input) => !/^(functions\/src|node_modules)\//.test(input),
   );
   if (stray.length > 0) throw new Error(`not deployable: ${stray.join(", ")}`);
+  const { bytes } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint);
+  console.log(`${path.relative(root, outfile)}: ${(bytes / 1e6).toFixed(1)} MB`);
+}
+
+for (const [tool, { external, named }] of Object.entries(TOOLS)) {
+  const folder = path.join(dist, tool);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await bundle(`entries/${tool}.ts`, path.join(folder, "index.js"), external);
+  await bundle("telemetry/otlp.ts", path.join(folder, "telemetry.js"), []);
 
   const pick = (names) => Object.fromEntries(names.map((name) => [name, dependencies[name]]));
   const manifest = {
@@ -68,6 +86,4 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     devDependencies: pick(named),
   };
   await writeFile(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  const { bytes } = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint);
-  console.log(`${path.relative(root, folder)}: ${(bytes / 1e6).toFixed(1)} MB`);
 }

@@ -41,8 +41,13 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes reconciled at a time             |
  * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | of one run; one starts every minute        |
  * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below   |
+ * | `OTEL_EXPORTER_OTLP_ENDPOINT` | none            | https, or http on loopback: a collector    |
+ * | `OTEL_EXPORTER_OTLP_HEADERS` | none             | for it: `name=value,...` percent-encoded   |
+ * | `OTEL_SERVICE_NAME`          | see below        | what traces and metrics are of             |
  *
- * Lists are separated by spaces or commas.
+ * Lists are separated by spaces or commas. `OTEL_SERVICE_NAME` is `gmail-push-receiver` unless set.
+ * With a collector, the OpenTelemetry SDK itself also reads `OTEL_TRACES_SAMPLER`,
+ * `OTEL_TRACES_SAMPLER_ARG` and `OTEL_RESOURCE_ATTRIBUTES`.
  */
 export interface Config {
   readonly projectId: string;
@@ -93,6 +98,17 @@ export interface Config {
     readonly timeMsMax: number;
   };
   readonly reconciliation: { readonly concurrency: number; readonly timeMsMax: number };
+  /** Without it nothing is traced or measured. */
+  readonly telemetry?: TelemetryConfig;
+}
+
+/** Where traces and metrics go: a collector of OpenTelemetry's OTLP over HTTP. */
+export interface TelemetryConfig {
+  /** Without a slash at its end; `/v1/traces` and `/v1/metrics` are below it. */
+  readonly endpoint: string;
+  /** Often secret: keys of whoever keeps them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly serviceName: string;
 }
 
 /** What is wrong with the environment, all of it: variables by name, never what they hold. */
@@ -164,7 +180,7 @@ const Variables = z.object({
   PUBLIC_URL: text(
     "an https URL (http on loopback only) without user, query or fragment",
     isPublicUrl,
-  ).transform((url) => new URL(url).href.replace(/\/+$/, "")),
+  ).transform(withoutSlash),
   OAUTH_CLIENT_ID: text("an OAuth client id", isVisibleAscii),
   OAUTH_CLIENT_SECRET: text("an OAuth client secret", isVisibleAscii),
   // Its content depends on TOKEN_KEYS_KMS_KEY: see findContradictions.
@@ -218,6 +234,19 @@ const Variables = z.object({
   RECONCILIATION_TIME_MS_MAX: number(1_000, 1_790_000, 50_000),
   // One watch is 100 units.
   GMAIL_UNITS_PER_MINUTE: number(100, 1_000_000_000, 1_200_000),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text(
+    "an https URL (http on loopback only) without user, query or fragment",
+    isPublicUrl,
+  )
+    .transform(withoutSlash)
+    .optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: text(
+    "a list of name=value, the values percent-encoded",
+    (value) => parseHeaders(value) !== undefined,
+  ).optional(),
+  OTEL_SERVICE_NAME: text("1 to 255 characters on one line", (value) =>
+    /^\P{C}{1,255}$/u.test(value),
+  ).default("gmail-push-receiver"),
 });
 
 function text(what: string, check: (value: string) => boolean) {
@@ -277,6 +306,7 @@ function findContradictions(env: Readonly<Record<string, string | undefined>>): 
 function arrange(read: z.infer<typeof Variables>): Config {
   const { TOKEN_KEYS_KMS_KEY, KMS_EMULATOR_HOST, RETURN_TO_SECRET, GMAIL_EMULATOR_HOST } = read;
   const { NOTICE_SMTP_URL: smtpUrl, NOTICE_FROM: from } = read;
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers = "" } = read;
   const { APP_LOGO_URL: logoUrl, SUPPORT_EMAIL: supportEmail } = read;
   return {
     projectId: read.GOOGLE_CLOUD_PROJECT,
@@ -325,7 +355,31 @@ function arrange(read: z.infer<typeof Variables>): Config {
       concurrency: read.RECONCILIATION_CONCURRENCY,
       timeMsMax: read.RECONCILIATION_TIME_MS_MAX,
     },
+    ...(endpoint !== undefined && {
+      telemetry: {
+        endpoint,
+        headers: parseHeaders(headers) ?? {},
+        serviceName: read.OTEL_SERVICE_NAME,
+      },
+    }),
   };
+}
+
+/** As the OTLP exporter specifies headers in environment variables: W3C Baggage, percent-encoded. */
+function parseHeaders(value: string): Record<string, string> | undefined {
+  const headers: Record<string, string> = {};
+  for (const pair of value.split(",")) {
+    const [, name, encoded = ""] = /^([\w-]+)=([\x21-\x7e]*)$/.exec(pair.trim()) ?? [];
+    if (name === undefined || !isDecodable(encoded)) return undefined;
+    headers[name.toLowerCase()] = decodeURIComponent(encoded);
+  }
+  return Object.values(headers).every((decoded) => /^[\x20-\x7e]*$/.test(decoded))
+    ? headers
+    : undefined;
+}
+
+function withoutSlash(url: string): string {
+  return new URL(url).href.replace(/\/+$/, "");
 }
 
 function fullTopic(name: string, projectId: string): string {

@@ -81,12 +81,12 @@ export function serveScheduled<T extends { http: ServeOptions }>(
   request: ExpressRequest,
   response: ServerResponse,
   getServer: () => Promise<T>,
-  run: (server: T) => Promise<void>,
+  run: (server: T, traceparent: string | undefined) => Promise<void>,
 ): Promise<void> {
-  return serve(request, response, getServer, (server) => async ({ method, url }) => {
+  return serve(request, response, getServer, (server) => async ({ method, url, headers }) => {
     if (!isRootOf(server.http.publicUrl, url)) return refusal(404);
     if (method !== "POST") return refusal(405, { allow: "POST" });
-    await run(server);
+    await run(server, headers.get("traceparent") ?? undefined);
     return new Response(null, { status: 204 });
   });
 }

@@ -29,20 +29,25 @@ const LIST_ITEMS_MAX = 100;
 /**
  * A log of one JSON object per line, in the fields that Cloud Logging knows (structured logging:
  * `severity`, `message`, `logging.googleapis.com/trace`), and `event` and our own beside them.
+ * `current` is asked at each record for what holds at that moment.
  */
-export function createLog(write: (line: string) => void, fields: LogFields = {}): Log {
+export function createLog(
+  write: (line: string) => void,
+  fields: LogFields = {},
+  current: () => LogFields = () => ({}),
+): Log {
   const at =
     (severity: Severity): Write =>
     (event, message, own = {}) =>
       // What makes it a record comes last: no field can pass for it.
-      write(line({ ...fields, ...own, severity, event, message }));
+      write(line({ ...fields, ...current(), ...own, severity, event, message }));
   return {
     debug: at("DEBUG"),
     info: at("INFO"),
     warn: at("WARNING"),
     error: at("ERROR"),
     alert: at("CRITICAL"),
-    with: (more) => createLog(write, { ...fields, ...more }),
+    with: (more) => createLog(write, { ...fields, ...more }, current),
   };
 }
 
@@ -110,22 +115,40 @@ function describeCode(code: unknown): string {
   return isShort ? ` (${code})` : "";
 }
 
+/** Where in a trace something happens: the trace, the span, and whether anybody keeps it. */
+export interface TraceContext {
+  traceId: string;
+  spanId?: string | undefined;
+  isSampled: boolean;
+}
+
 /**
- * The fields by which Cloud Logging shows a record with its request: from a `traceparent` header
- * (W3C Trace Context §3.2) or `X-Cloud-Trace-Context`. No fields for anything else.
+ * Reads a `traceparent` header (W3C Trace Context §3.2) or `X-Cloud-Trace-Context`. `undefined`
+ * for anything else.
  */
-export function parseTraceHeader(header: string | undefined, projectId: string): LogFields {
+export function parseTrace(header: string | undefined): TraceContext | undefined {
   const w3c = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(header ?? "");
   const google = /^([0-9a-fA-F]{32})(?:\/(\d{1,20}))?(?:;o=(\d))?$/.exec(header ?? "");
   const traceId = (w3c?.[1] ?? google?.[1])?.toLowerCase();
-  if (traceId === undefined || /^0+$/.test(traceId)) return {};
+  if (traceId === undefined || /^0+$/.test(traceId)) return undefined;
   const isSampled =
     w3c === null ? google?.[3] === "1" : (Number.parseInt(w3c[3] ?? "", 16) & 1) === 1;
+  return { traceId, spanId: w3c?.[2] ?? parseSpanId(google?.[2]), isSampled };
+}
+
+/** The fields by which Cloud Logging shows a record with its trace. */
+export function traceFields(trace: TraceContext | undefined, projectId: string): LogFields {
+  if (trace === undefined) return {};
   return {
-    "logging.googleapis.com/trace": `projects/${projectId}/traces/${traceId}`,
-    "logging.googleapis.com/spanId": w3c?.[2] ?? parseSpanId(google?.[2]),
-    "logging.googleapis.com/trace_sampled": isSampled,
+    "logging.googleapis.com/trace": `projects/${projectId}/traces/${trace.traceId}`,
+    "logging.googleapis.com/spanId": trace.spanId,
+    "logging.googleapis.com/trace_sampled": trace.isSampled,
   };
+}
+
+/** The same, of the request that brought this header. */
+export function parseTraceHeader(header: string | undefined, projectId: string): LogFields {
+  return traceFields(parseTrace(header), projectId);
 }
 
 /** `X-Cloud-Trace-Context` has the span in decimal, Cloud Logging in 16 hexadecimal digits. */

@@ -29,6 +29,8 @@ import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
 import { type SendNotice, notify } from "./notices/series.ts";
+import { observed } from "./telemetry/observed.ts";
+import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./telemetry/telemetry.ts";
 import type { User, UserStore } from "./user.ts";
 import type { SeenEvents } from "./security/reception.ts";
 import type { Verification } from "./security/verification.ts";
@@ -48,6 +50,8 @@ export interface Surroundings {
   random: Random;
   randomBytes(size: number): Uint8Array;
   log: Log;
+  /** Absent: nothing is traced or measured. */
+  telemetry?: ExportedTelemetry;
 }
 
 /** A Pub/Sub message as a CloudEvent brings it. */
@@ -60,8 +64,8 @@ export interface NotificationEvent {
 export interface Receiver {
   /** Resolves to acknowledge, rejects to be delivered again. */
   gmailNotification(event: NotificationEvent): Promise<void>;
-  watchRenewal(): Promise<void>;
-  mailboxReconciliation(): Promise<void>;
+  watchRenewal(traceparent?: string): Promise<void>;
+  mailboxReconciliation(traceparent?: string): Promise<void>;
   connect: HttpHandler;
   securityEvent: HttpHandler;
   /** How HTTP requests are served. */
@@ -83,14 +87,17 @@ export function createServices(
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
 ): Services {
-  const { clock, log, randomBytes, sendNotice } = surroundings;
-  const { gmail, oauth } = guarded(surroundings, createCircuit(clock, log));
+  const { clock, log, randomBytes, telemetry } = surroundings;
+  const outside = telemetry === undefined ? surroundings : observed(surroundings, telemetry);
+  const { sendNotice } = outside;
+  const { gmail, oauth } = guarded(outside, createCircuit(clock, log));
   const { publicUrl } = config;
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
 
   const services: Services = {
-    ...surroundings,
+    ...outside,
+    telemetry: telemetry ?? NO_TELEMETRY,
     publicUrl,
     mailboxes: inTurn<SyncOutcome>(),
 
@@ -154,23 +161,48 @@ export function createReceiver(
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
 ): Receiver {
-  const { log } = surroundings;
+  const { log, telemetry } = surroundings;
   const { projectId, publicUrl } = config;
   const services = createServices(config, ring, endpoints, surroundings);
 
+  const { invocation } = telemetry ?? NO_TELEMETRY;
+  const traced = (traceparent: string | undefined) =>
+    log.with(parseTraceHeader(traceparent, projectId));
+  const scheduled = (name: string, run: (own: Log) => Promise<void>) => (traceparent?: string) =>
+    invocation(name, "server", traceparent, () => run(traced(traceparent)));
+  const served =
+    (name: string, handle: HttpHandler): HttpHandler =>
+    (request, own) =>
+      invocation(name, "server", request.headers.get("traceparent") ?? undefined, (span) =>
+        withStatus(span, handle(request, own)),
+      );
+
   return {
     gmailNotification: ({ data, traceparent }) =>
-      gmailNotification(data, log.with(parseTraceHeader(traceparent, projectId)), services),
-    watchRenewal: () => watchRenewal(log, services),
-    mailboxReconciliation: () => mailboxReconciliation(log, services),
-    connect: (request, traced) => connect(request, traced, services),
-    securityEvent: (request, traced) => securityEvent(request, traced, services),
+      invocation("gmailNotification", "consumer", traceparent, () =>
+        gmailNotification(data, traced(traceparent), services),
+      ),
+    watchRenewal: scheduled("watchRenewal", (own) => watchRenewal(own, services)),
+    mailboxReconciliation: scheduled("mailboxReconciliation", (own) =>
+      mailboxReconciliation(own, services),
+    ),
+    connect: served("connect", (request, own) => connect(request, own, services)),
+    securityEvent: served("securityEvent", (request, own) => securityEvent(request, own, services)),
     http: { publicUrl, projectId, log },
   };
 }
 
+async function withStatus(span: Span, response: Promise<Response>): Promise<Response> {
+  const answered = await response;
+  span.set({ "http.response.status_code": answered.status });
+  return answered;
+}
+
 /** The calls that are made in the background, behind a circuit; a person's own are always tried. */
-function guarded({ gmail, oauth }: Surroundings, circuit: Circuit): { gmail: Gmail; oauth: OAuth } {
+function guarded(
+  { gmail, oauth }: Pick<Surroundings, "gmail" | "oauth">,
+  circuit: Circuit,
+): { gmail: Gmail; oauth: OAuth } {
   return {
     gmail: {
       ...gmail,

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
 import { pubsubPublisher } from "./changes/publisher.ts";
@@ -21,6 +21,7 @@ import {
 } from "./receiver.ts";
 import { securityEventVerifier } from "./security/verification.ts";
 import { firestoreSeenEvents } from "./seen-events.ts";
+import { openTelemetry } from "./telemetry/open.ts";
 import { firestoreUsers } from "./user-store.ts";
 import type { UserStore } from "./user.ts";
 
@@ -29,8 +30,10 @@ const clock: Clock = {
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
+const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
+
 /** The log of this instance: its standard output, which Cloud Logging reads. */
-export const instanceLog = createLog((line) => process.stdout.write(`${line}\n`));
+export const instanceLog = createLog(writeLine);
 
 let receiver: Promise<Receiver> | undefined;
 
@@ -48,7 +51,17 @@ export function getReceiver(): Promise<Receiver> {
 
 async function buildReceiver(): Promise<Receiver> {
   const config = readConfigAloud();
-  return createReceiver(...(await prepare(config, instanceLog)));
+  const { K_SERVICE: service, K_REVISION: revision } = process.env;
+  const instance = {
+    ...(service !== undefined && { "faas.name": service }),
+    ...(revision !== undefined && { "faas.version": revision }),
+    "service.instance.id": randomUUID(),
+  };
+  const telemetry = await openTelemetry(config, { instance, clock, log: instanceLog });
+  if (telemetry === undefined) return createReceiver(...(await prepare(config, instanceLog)));
+  const log = createLog(writeLine, {}, telemetry.logFields);
+  const [, ring, endpoints, surroundings] = await prepare(config, log);
+  return createReceiver(config, ring, endpoints, { ...surroundings, telemetry });
 }
 
 /** The receiver's store and services for an operator's program, without its functions. */

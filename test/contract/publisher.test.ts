@@ -171,6 +171,16 @@ describe.skipIf(!isPubsubHad)("the publisher", () => {
     expect(received?.json).toEqual({ userId: "108", emailAddress: "ada@example.com", ...data });
   });
 
+  it("carries the trace on in each event (CloudEvents distributed tracing extension)", async () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    await publish(ADA, [added("18b"), added("18c")], traceparent);
+    await arrived(2);
+    expect(subscriber.received.map(({ attributes }) => attributes["ce-traceparent"])).toEqual([
+      traceparent,
+      traceparent,
+    ]);
+  });
+
   it("keeps the order of a mailbox, over several requests and beside another mailbox", async () => {
     // Nobody waits for one page before the next, and together they are more than one request takes.
     const names = (prefix: string) => [...Array(1_200).keys()].map((index) => `${prefix}${index}`);

@@ -15,6 +15,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   changes: ["mailbox", "."],
   // A person reads the same words in a mail as on the pages.
   notices: ["pages", "grant", "mailbox", "."],
+  telemetry: ["google", "mailbox", "."],
   pages: ["."],
 };
 
@@ -24,6 +25,7 @@ const PACKAGES: readonly [name: RegExp, where: RegExp][] = [
   [/^@google-cloud\/firestore/, /^(user-store|seen-events|services)\.ts$/],
   [/^@google-cloud\/pubsub/, /^(changes\/|services\.ts$)/],
   [/^@google-cloud\/functions-framework|^firebase-/, /^entries\//],
+  [/^@opentelemetry/, /^telemetry\/(otlp|exporters|spans)\.ts$/],
   [/^nodemailer/, /^notices\//],
 ];
 
@@ -35,6 +37,7 @@ interface Import {
   file: string;
   specifier: string;
   isTypeOnly: boolean;
+  isDynamic: boolean;
 }
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" }).filter((file) =>
@@ -51,6 +54,7 @@ function importsOf(file: string): Import[] {
     file,
     specifier: specifier ?? dynamic ?? "",
     isTypeOnly: type !== undefined,
+    isDynamic: dynamic !== undefined,
   }));
 }
 
@@ -95,6 +99,17 @@ describe("who may import whom", () => {
       .map(({ specifier }) => specifier)
       .filter((specifier) => specifier.startsWith("googleapis"));
     expect(specifiers).toEqual(["googleapis/build/src/apis/gmail/index.js"]);
+  });
+
+  it("loads the OpenTelemetry SDK only where a collector is configured", () => {
+    const loaders = imports.filter(
+      ({ specifier, isTypeOnly }) => /(otlp|exporters|spans)\.ts$/.test(specifier) && !isTypeOnly,
+    );
+    expect(loaders).toMatchObject([
+      { file: "telemetry/open.ts", specifier: "./otlp.ts", isDynamic: true },
+      { file: "telemetry/otlp.ts", specifier: "./exporters.ts" },
+      { file: "telemetry/otlp.ts", specifier: "./spans.ts" },
+    ]);
   });
 
   it("takes time, randomness, the environment and the network only in services.ts", () => {

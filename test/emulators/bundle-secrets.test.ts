@@ -31,14 +31,18 @@ describe("T11: what is deployed", () => {
       .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
   });
 
-  it("T11: is a bundle, its source map and a package.json for each tool, and nothing else", () => {
+  it("T11: is two bundles, their source maps and a package.json for each tool, and nothing else", () => {
     expect(files.map(([name]) => name).toSorted()).toEqual([
       "firebase/index.js",
       "firebase/index.js.map",
       "firebase/package.json",
+      "firebase/telemetry.js",
+      "firebase/telemetry.js.map",
       "gcloud/index.js",
       "gcloud/index.js.map",
       "gcloud/package.json",
+      "gcloud/telemetry.js",
+      "gcloud/telemetry.js.map",
     ]);
   });
 

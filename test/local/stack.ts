@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import type { Clock } from "../../functions/src/clock.ts";
 import { type Config, readConfig } from "../../functions/src/config.ts";
@@ -25,6 +26,7 @@ import {
   createServices,
 } from "../../functions/src/receiver.ts";
 import type { Operator } from "../../functions/src/services.ts";
+import { openTelemetry } from "../../functions/src/telemetry/open.ts";
 import {
   DEFAULT_CLIENT,
   type EmulatorOptions,
@@ -78,16 +80,18 @@ export interface LocalStackOptions {
 
 export const PROJECT = "demo-gmail-push";
 const LOOPBACK = "127.0.0.1";
+/** Exporters run by real time, whatever the receiver's clock says. */
+const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
 /** The receiver in this process: served by the functions-framework, against the Gmail emulator. */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const { clock, users, publish, random = Math.random } = options;
   const { seenEvents = memorySeenEvents() } = options;
   const logs: string[] = [];
-  const log = createLog((line) => {
+  const write = (line: string) => {
     logs.push(line);
     options.onLog?.(line);
-  });
+  };
 
   const receiver = deferred<Receiver>();
   registerFunctions(() => receiver.promise);
@@ -123,6 +127,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const ring = parseKeyRing(config.sealing.tokenKeys);
   if (ring.kind !== "key_ring") throw new Error(ring.problems.join("; "));
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
+  const telemetry = await openTelemetry(config, {
+    instance: { "service.instance.id": "local" },
+    clock: REAL_CLOCK,
+    log: createLog(write),
+  });
   const surroundings: Surroundings = {
     users,
     seenEvents,
@@ -139,7 +148,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     clock,
     random,
     randomBytes,
-    log,
+    log: createLog(write, {}, telemetry?.logFields),
+    ...(telemetry !== undefined && { telemetry }),
   };
   receiver.resolve(createReceiver(config, ring.ring, endpoints, surroundings));
 

@@ -17,10 +17,10 @@ export function memoryTopic(now: () => Date): MemoryTopic {
     published: [],
     onPublished: () => {},
     failure: undefined,
-    publish(user, events) {
+    publish(user, events, traceparent) {
       if (topic.failure !== undefined) return Promise.reject(topic.failure);
       for (const event of events) {
-        const published = toCloudEvent(user, event, now());
+        const published = toCloudEvent(user, event, now(), traceparent);
         topic.published.push(published);
         topic.onPublished(published);
       }

@@ -52,6 +52,9 @@ const full = {
   RECONCILIATION_CONCURRENCY: "4",
   RECONCILIATION_TIME_MS_MAX: "30000",
   GMAIL_UNITS_PER_MINUTE: "600000",
+  OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector.example.com/otlp/",
+  OTEL_EXPORTER_OTLP_HEADERS: "X-Api-Key=a%2Cb%20c==, tenant=acme",
+  OTEL_SERVICE_NAME: "mail changes",
 };
 
 function errorOf(env: Env): ConfigError {
@@ -149,7 +152,25 @@ describe("a configuration", () => {
       sync: { settleMs: 0, reconcileAfterMs: 60_000, pagesMax: 7, timeMsMax: 9_000 },
       renewal: { afterMs: 3_600_000, concurrency: 3, timeMsMax: 120_000 },
       reconciliation: { concurrency: 4, timeMsMax: 30_000 },
+      telemetry: {
+        endpoint: "https://collector.example.com/otlp",
+        headers: { "x-api-key": "a,b c==", tenant: "acme" },
+        serviceName: "mail changes",
+      },
     });
+  });
+
+  it.each(["http://localhost:4318", "http://127.0.0.1:4318"])(
+    "may have a collector beside it, without headers: %s",
+    (endpoint) => {
+      const { telemetry } = readConfig({ ...required, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+      expect(telemetry).toEqual({ endpoint, headers: {}, serviceName: "gmail-push-receiver" });
+    },
+  );
+
+  it("is without telemetry as long as there is no collector", () => {
+    const { OTEL_EXPORTER_OTLP_ENDPOINT: _, ...rest } = full;
+    expect(readConfig(rest)).not.toHaveProperty("telemetry");
   });
 
   it.each(["", "none"])("takes a variable that is %j for one that is not set", (nothing) => {
@@ -313,6 +334,25 @@ describe("a configuration error", () => {
     APP_LOGO_URL: ["http://app.example.com/logo.png", "data:image/png;base64,AA==", "logo.png"],
     SUPPORT_EMAIL: ["help", "Help <help@example.com>", "help@example.com\n"],
     RISC_CLIENT_IDS: ["\u00fc", "a.apps.example.com b\u0007"],
+    OTEL_EXPORTER_OTLP_ENDPOINT: [
+      "collector.example.com:4318",
+      "http://collector.example.com:4318",
+      "https://key@collector.example.com",
+      "https://collector.example.com?key=1",
+      "grpc://collector.example.com",
+    ],
+    OTEL_EXPORTER_OTLP_HEADERS: [
+      "key",
+      "key=a b",
+      "k y=a",
+      "=a",
+      "key=a,",
+      "key=%",
+      "key=%ff",
+      "key=a%0d%0ahost:b",
+      "key=\u00fc",
+    ],
+    OTEL_SERVICE_NAME: ["x".repeat(256), "a\nb", " a"],
     CHANGES_SINK: ["kafka", "PUBSUB", "pubsub "],
     PUBLISH_DRAFTS: ["yes", "1", "TRUE"],
     GMAIL_EMULATOR_HOST: [

@@ -10,12 +10,14 @@ export interface PubsubCloudEvent {
 
 /**
  * The event that subscribers receive. Its id depends on what changed and on nothing else, so that a
- * repeated publication is recognised; `ce-time` is when it was published.
+ * repeated publication is recognised; `ce-time` is when it was published. With a `traceparent` it
+ * carries the trace that it was published in (CloudEvents distributed tracing extension).
  */
 export function toCloudEvent(
   user: Pick<User, "id" | "emailAddress">,
   event: MailboxEvent,
   now: Date,
+  traceparent?: string,
 ): PubsubCloudEvent {
   return {
     attributes: {
@@ -25,6 +27,7 @@ export function toCloudEvent(
       "ce-source": `//gmail.googleapis.com/users/${user.id}`,
       "ce-subject": "messageId" in event ? `messages/${event.messageId}` : "mailbox",
       "ce-time": now.toISOString(),
+      ...(traceparent !== undefined && { "ce-traceparent": traceparent }),
       "content-type": "application/json",
     },
     json: { userId: user.id, emailAddress: user.emailAddress, ...eventData(event) },

@@ -42,10 +42,10 @@ export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock)
     },
   });
 
-  return async (user, events) => {
+  return async (user, events, traceparent) => {
     const now = clock.now();
     const published = await Promise.allSettled(
-      events.map((event) => topic.publishMessage(toCloudEvent(user, event, now))),
+      events.map((event) => topic.publishMessage(toCloudEvent(user, event, now, traceparent))),
     );
     const failed = published.find(({ status }) => status === "rejected");
     if (failed?.status !== "rejected") return;

@@ -11,10 +11,14 @@ export function registerFunctions(getReceiver: () => Promise<Receiver>): void {
     await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
   });
   http("watchRenewal", (request, response) =>
-    serveScheduled(request, response, getReceiver, (receiver) => receiver.watchRenewal()),
+    serveScheduled(request, response, getReceiver, (receiver, traceparent) =>
+      receiver.watchRenewal(traceparent),
+    ),
   );
   http("mailboxReconciliation", (request, response) =>
-    serveScheduled(request, response, getReceiver, (receiver) => receiver.mailboxReconciliation()),
+    serveScheduled(request, response, getReceiver, (receiver, traceparent) =>
+      receiver.mailboxReconciliation(traceparent),
+    ),
   );
   http("connect", (request, response) =>
     serve(request, response, getReceiver, (receiver) => receiver.connect),

@@ -1,6 +1,7 @@
 import { type Clock, later } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Grant, Status, User, UserPatch, UserStore } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { isWeekly } from "./weekly-grant.ts";
@@ -9,6 +10,7 @@ export interface FlaggingServices extends AnnouncementServices {
   users: UserStore;
   clock: Clock;
   log: Log;
+  telemetry: Telemetry;
 }
 
 /**
@@ -57,7 +59,7 @@ async function suspend(
   services: FlaggingServices,
   write: (user: User, patch: UserPatch) => ReturnType<UserStore["flag"]>,
 ): Promise<Flagging> {
-  const { users, clock, log } = services;
+  const { users, clock, log, telemetry } = services;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const user = await users.find(failed.id);
     if (
@@ -85,6 +87,7 @@ async function suspend(
       reason: failure.reason,
       generation: user.grant.generation,
     });
+    telemetry.count("gmail_receiver.flags", 1, { status, reason: failure.reason });
     if (isWeekly({ ...user, ...patch })) {
       log.warn(
         "grant_lasted_a_week",

@@ -32,7 +32,7 @@ export async function gmailNotification(
       why: notification.why,
     });
   }
-  const { emailAddress, historyId, messageId } = notification;
+  const { emailAddress, historyId, messageId, publishedAt } = notification;
   const fields = { pubsubMessageId: messageId, notifiedHistoryId: historyId };
   try {
     // One run for all notifications of a mailbox that arrive while another run is under way.
@@ -42,7 +42,7 @@ export async function gmailNotification(
       async (highest): Promise<SyncOutcome> => {
         const user = await services.users.findByEmailAddress(emailAddress);
         if (user === undefined) return { kind: "unknown_mailbox" };
-        return sync(user, { kind: "notified", historyId: highest }, services);
+        return sync(user, { kind: "notified", historyId: highest, publishedAt }, services);
       },
     );
     reportSync(log, outcome, fields);

@@ -3,9 +3,11 @@ import { type Log, type LogFields, describeUnknown } from "../log.ts";
 import type { SecurityEventToken } from "../security/event.ts";
 import { type Reception, type ReceptionServices, receive } from "../security/reception.ts";
 import { type Refusal, type SetErrorCode, errorCodeOf } from "../security/refusal.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 
 export interface SecurityEventServices extends ReceptionServices {
   publicUrl: string;
+  telemetry: Telemetry;
 }
 
 /** RFC 8935 §2.3: a text beside the code. Fixed, so that it tells a stranger nothing more. */
@@ -37,8 +39,10 @@ export async function securityEvent(
   const fields: LogFields = contentType === CONTENT_TYPE ? {} : { contentType: cut(contentType) };
   try {
     const reception = await receive(await request.text(), services);
+    services.telemetry.count("gmail_receiver.security_events", 1, { outcome: reception.kind });
     return answer(reception, log.with(fields), services.clock.now());
   } catch (error) {
+    services.telemetry.count("gmail_receiver.security_events", 1, { outcome: "failed" });
     log.error("security_event_failed", "a security event is asked for again", {
       error: describeUnknown(error),
     });

@@ -67,10 +67,12 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
 /**
  * Publishes in the given order on the user's ordering key and resolves once every event is
  * accepted. Rejects with a {@link PublishFailure} otherwise; some may have been accepted by then.
+ * `traceparent` is the span that publishes, for subscribers to go on from.
  */
 export type Publish = (
   user: Pick<User, "id" | "emailAddress">,
   events: readonly MailboxEvent[],
+  traceparent?: string,
 ) => Promise<void>;
 
 /** The topic did not take the events. */

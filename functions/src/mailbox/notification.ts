@@ -6,7 +6,7 @@ export interface Notification {
   kind: "notification";
   emailAddress: EmailAddress;
   historyId: HistoryId;
-  /** When Pub/Sub took the message, and under which id; for the log, never for a decision. */
+  /** When Pub/Sub took the message, and under which id; for the log and the delay, never for a decision. */
   publishedAt?: Date;
   messageId?: string;
 }

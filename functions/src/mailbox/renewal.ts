@@ -44,7 +44,7 @@ const WRITE_TRIES_MAX = 10;
 
 /** Renews the watches whose time has come, the longest overdue first, until the time is up. */
 export async function renewWatches(services: RenewalServices): Promise<RenewalRun> {
-  const { renewal, log } = services;
+  const { renewal, log, telemetry } = services;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
   const pace = paced(services);
   let misconfigured = 0;
@@ -52,6 +52,7 @@ export async function renewWatches(services: RenewalServices): Promise<RenewalRu
   run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
     await pace();
     const outcome = await renew(user, services);
+    telemetry.count("gmail_receiver.renewals", 1, { outcome: outcome.kind });
     const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
     misconfigured = isOurs ? misconfigured + 1 : 0;
     if (outcome.kind !== "superseded") run[outcome.kind] += 1;

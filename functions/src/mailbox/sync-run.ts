@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Status, StoredChange, Sync, User, UserPatch, UserStore, Watch } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
 import type { Change, Gap, Publish } from "./event.ts";
@@ -12,7 +13,8 @@ import { type Due, afterFailure, atOnce } from "./sync-due.ts";
 
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
-  | { kind: "notified"; historyId: HistoryId }
+  /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
+  | { kind: "notified"; historyId: HistoryId; publishedAt?: Date | undefined }
   | { kind: "due" }
   | { kind: "renewed" }
   | { kind: "authorized" }
@@ -72,6 +74,7 @@ export interface SyncServices {
   clock: Clock;
   random: Random;
   log: Log;
+  telemetry: Telemetry;
 }
 
 /** One run over one mailbox: what it has read of the store, and what it has done so far. */
@@ -130,11 +133,23 @@ const WRITE_TRIES_MAX = 10;
  * was read is added to what is stored now. Everything in `records` has been published, so
  * either way nothing is lost.
  */
-export async function writeProgress(
+export function writeProgress(
   run: Run,
   records: readonly HistoryId[],
-  make: (user: User) => Progress & { sync: Partial<Sync>; watch?: Watch },
-): Promise<"written" | "covered" | "superseded"> {
+  make: MakeProgress,
+): Promise<Written> {
+  const write = () => writeUntilTaken(run, records, make);
+  return run.services.telemetry.span("checkpoint", {}, write);
+}
+
+type MakeProgress = (user: User) => Progress & { sync: Partial<Sync>; watch?: Watch };
+type Written = "written" | "covered" | "superseded";
+
+async function writeUntilTaken(
+  run: Run,
+  records: readonly HistoryId[],
+  make: MakeProgress,
+): Promise<Written> {
   const { services } = run;
   const { historyId: startedFrom } = run.user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {

@@ -30,11 +30,21 @@ const GAPS_MAX = 3;
  * checkpoint is written: a crash in between repeats changes under the same ids; the other order
  * would lose them. `user` is what was just read from the store. Rejects only when the store fails.
  */
-export async function sync(
-  user: User,
-  trigger: Trigger,
-  services: SyncServices,
-): Promise<SyncOutcome> {
+export function sync(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
+  const { telemetry } = services;
+  const attributes = { "user.id": user.id, "gmail_receiver.trigger": trigger.kind };
+  return telemetry.span("sync", { attributes }, async (span) => {
+    const outcome = await syncNow(user, trigger, services);
+    span.set({
+      "gmail_receiver.outcome": outcome.kind,
+      "gmail_receiver.changes": "changes" in outcome ? outcome.changes : undefined,
+    });
+    telemetry.count("gmail_receiver.syncs", 1, { trigger: trigger.kind, outcome: outcome.kind });
+    return outcome;
+  });
+}
+
+async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
   if (trigger.kind === "notified" && isStale(user, trigger.historyId)) return { kind: "stale" };
 
@@ -185,9 +195,18 @@ async function publishRecords(
     if (!(error instanceof PublishFailure)) throw error;
     return giveUp(run, { kind: error.kind, reason: error.reason });
   }
+  recordDelay(run);
   run.changes += events.length;
   run.unkept.push(...events);
   return undefined;
+}
+
+/** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
+function recordDelay({ trigger, services }: Run): void {
+  if (trigger.kind !== "notified" || trigger.publishedAt === undefined) return;
+  const delayMs = services.clock.now().getTime() - trigger.publishedAt.getTime();
+  // Pub/Sub's clock may be ahead of ours.
+  services.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
 }
 
 function logUnreadable({ services, user }: Run, { historyId, unreadable }: HistoryRecord): void {

@@ -34,10 +34,8 @@ export function connectedPage(
     { name: texts.account, value: html`${emailAddress}` },
     ...(syncedAt === undefined ? [] : [{ name: texts.syncedAt, value: time(syncedAt) }]),
   ];
-  // Before the end has been read, nothing found is not nothing there.
-  const isRecoveryTold = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
   const news = [
-    ...(isRecoveryTold ? [texts.recovered(recoveredChanges)] : []),
+    ...(recoveredChanges === undefined ? [] : [texts.recovered(recoveredChanges)]),
     ...(isCaughtUp ? [] : [texts.more]),
     ...(isWatched ? [] : [texts.unwatched]),
     texts.close,

@@ -1,0 +1,135 @@
+import type { LogFields } from "../log.ts";
+
+/** What a span or a measurement may say: names and numbers, never a token, a code or an address. */
+export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Part of a trace that is under way. */
+export interface Span {
+  /** The span as whoever goes on from it has to be told (W3C Trace Context §3.2). */
+  readonly traceparent?: string;
+  set(attributes: Attributes): void;
+}
+
+/** OpenTelemetry's span kinds. */
+export type SpanKind = "internal" | "client" | "server" | "producer" | "consumer";
+
+export interface SpanOptions {
+  kind?: SpanKind;
+  attributes?: Attributes;
+}
+
+/**
+ * Every metric, under a name that dashboards and alerts are built on.
+ *
+ * | kind        | its value                                         |
+ * | ----------- | ------------------------------------------------- |
+ * | `counter`   | what has happened since the last export           |
+ * | `gauge`     | what was found last                               |
+ * | `histogram` | how many values lay within which `bounds`         |
+ */
+export const METRICS = {
+  "gmail_receiver.delay": {
+    kind: "histogram",
+    unit: "s",
+    description: "from a notification, as Pub/Sub took it, to the changes it led to, as published",
+    bounds: [0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 21_600],
+  },
+  "gmail_receiver.changes": {
+    kind: "counter",
+    unit: "{change}",
+    description: "changes published, by kind",
+  },
+  "gmail_receiver.gaps": {
+    kind: "counter",
+    unit: "{gap}",
+    description: "gaps published, by reason",
+  },
+  "gmail_receiver.syncs": {
+    kind: "counter",
+    unit: "{sync}",
+    description: "syncs of one mailbox, by trigger and outcome",
+  },
+  "gmail_receiver.flags": {
+    kind: "counter",
+    unit: "{user}",
+    description: "users flagged, by reason",
+  },
+  "gmail_receiver.renewals": {
+    kind: "counter",
+    unit: "{renewal}",
+    description: "renewals of one watch, by outcome",
+  },
+  "gmail_receiver.notices": {
+    kind: "counter",
+    unit: "{mail}",
+    description: "mails to people whose grant has ended, by outcome",
+  },
+  "gmail_receiver.security_events": {
+    kind: "counter",
+    unit: "{token}",
+    description: "deliveries of Cross-Account Protection, by outcome",
+  },
+  "gmail_receiver.failures": {
+    kind: "counter",
+    unit: "{failure}",
+    description: "calls that failed, by call and by what the failure means",
+  },
+  "gmail_receiver.due": {
+    kind: "gauge",
+    unit: "{user}",
+    description: "users that the last run found due, by list; more may be when it was cut short",
+  },
+  "gmail_receiver.overdue": {
+    kind: "gauge",
+    unit: "s",
+    description: "how long the first of them had been due, by list",
+  },
+} as const satisfies Record<string, Metric>;
+
+interface Metric {
+  kind: "counter" | "gauge" | "histogram";
+  unit: string;
+  description: string;
+  bounds?: readonly number[];
+}
+
+export type MetricName = keyof typeof METRICS;
+
+export type CounterName = {
+  [N in MetricName]: (typeof METRICS)[N]["kind"] extends "counter" ? N : never;
+}[MetricName];
+
+/** Spans and measurements of what is done. Nothing here fails, and nothing depends on it. */
+export interface Telemetry {
+  /** Runs as a part of whatever span is under way, and ends with it, however it ends. */
+  span<T>(name: string, options: SpanOptions, run: (span: Span) => Promise<T>): Promise<T>;
+  count(name: CounterName, n: number, attributes?: Attributes): void;
+  record(name: Exclude<MetricName, CounterName>, value: number, attributes?: Attributes): void;
+}
+
+/** Telemetry that goes somewhere. */
+export interface ExportedTelemetry extends Telemetry {
+  /**
+   * A span for one call of a deployed function, which goes on from the caller's `traceparent`.
+   * Everything so far is exported, or given up after a bounded time, before this returns: an
+   * instance may be frozen once it has answered.
+   */
+  invocation<T>(
+    name: string,
+    kind: SpanKind,
+    traceparent: string | undefined,
+    run: (span: Span) => Promise<T>,
+  ): Promise<T>;
+  /** By which Cloud Logging shows a record with the span that is under way. */
+  logFields(): LogFields;
+}
+
+const NO_SPAN: Span = { set: () => {} };
+
+/** Without a collector nothing is measured; what is run gets on as if it were called directly. */
+export const NO_TELEMETRY: Telemetry & Pick<ExportedTelemetry, "invocation"> = {
+  span: (_name, _options, run) => run(NO_SPAN),
+  count: () => {},
+  record: () => {},
+  invocation: (_name, _kind, _traceparent, run) => run(NO_SPAN),
+};
