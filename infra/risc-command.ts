@@ -12,7 +12,7 @@ const EXIT_USAGE = 2;
 
 const SCHEMA = "https://schemas.openid.net/secevent/";
 /** Everything that Google offers; the receiver logs what it has no answer to. */
-const EVENTS = [
+export const EVENTS = [
   "oauth/event-type/tokens-revoked",
   "oauth/event-type/token-revoked",
   "risc/event-type/sessions-revoked",

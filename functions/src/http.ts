@@ -41,7 +41,7 @@ export function refusal(
  * On everything that we answer, unless the answer itself says otherwise: nothing is cached, framed,
  * sniffed or referred, nothing is loaded, and the browser never comes back without TLS.
  */
-const HEADERS: Readonly<Record<string, string>> = {
+export const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
   "content-security-policy":
     "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",

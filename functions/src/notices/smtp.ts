@@ -54,6 +54,25 @@ export function smtpNotices(
   };
 }
 
+/** Why a mail server would not have us, or what kept us from it. Holds nothing of the login. */
+export type MailServerAnswer = { kind: "accepted" } | NotSent;
+
+type NotSent = Exclude<NoticeOutcome, { kind: "sent" }>;
+
+/** Connects and logs in as for a mail, and sends none. */
+export async function verifyMailServer(smtpUrl: string): Promise<MailServerAnswer> {
+  const transport = await open(smtpUrl);
+  try {
+    await transport.verify();
+    return { kind: "accepted" };
+  } catch (error) {
+    const { isShared: _, ...answer } = classify(error);
+    return answer;
+  } finally {
+    transport.close();
+  }
+}
+
 /** Loaded with the first mail: most instances never send one. */
 async function open(smtpUrl: string): Promise<Transporter> {
   const { createTransport } = await import("nodemailer");
@@ -101,7 +120,7 @@ const UNTRUSTED = /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_
  */
 const OURS = /^5\.(1\.[78]|[67]\.)/;
 
-function classify(error: unknown): NoticeOutcome & { isShared: boolean } {
+function classify(error: unknown): NotSent & { isShared: boolean } {
   const { code, originalCode, responseCode, response, command } = error as SmtpFailure;
   const [, enhanced = ""] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})\b/.exec(String(response)) ?? [];
   const reason = [originalCode ?? code, responseCode, enhanced]

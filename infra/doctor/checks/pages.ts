@@ -1,0 +1,106 @@
+import { isLoopback } from "../../../functions/src/config.ts";
+import { HEADERS } from "../../../functions/src/http.ts";
+import { networkReason } from "../cloud.ts";
+import type { Deployment } from "../deployment.ts";
+import type { Places } from "../places.ts";
+import { type Problem, type Result, Unchecked, failed, ok, unlessAny } from "../result.ts";
+
+const TIMEOUT_MS = 20_000;
+/** The pages say more in their own policy; a proxy in front may add to what is allowed to be kept. */
+const OWN_ON_PAGES = new Set(["content-security-policy"]);
+/** What a certificate is refused with. */
+const UNTRUSTED = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+/** Google's, of which the address bar of its error page holds one in base64. */
+const OAUTH_ERROR =
+  /redirect_uri_mismatch|invalid_client|deleted_client|disabled_client|unauthorized_client|invalid_request|org_internal|invalid_scope/;
+
+/** `PUBLIC_URL/` is our page, with the headers that we send. */
+export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
+  return async (it) => {
+    const { publicUrl: url } = await it.config();
+    const redeploy = await it.redeploy();
+    if (places.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
+      return failed(`PUBLIC_URL is this machine: ${url}`, `set it, then: ${redeploy}`);
+    }
+    const response = await read(`${url}/`);
+    if (response instanceof Error) {
+      const reason = networkReason(response);
+      if (UNTRUSTED.test(reason))
+        return failed(`${url}: ${reason}`, "mend the certificate of PUBLIC_URL");
+      throw new Unchecked(`${url} does not answer here (${reason})`);
+    }
+    const page = await response.text();
+    if (response.status !== 200 || !page.includes(`href="${url}/start"`)) {
+      return failed(
+        `${url}/ is not our page (${response.status})`,
+        `lead PUBLIC_URL to the function connect, or set it, then: ${redeploy}`,
+      );
+    }
+    const problems: Problem[] = Object.entries(HEADERS)
+      .filter(([name]) => !OWN_ON_PAGES.has(name))
+      .filter(([name, value]) => response.headers.get(name) !== value)
+      .map(([name]) => ({
+        what: `${url}/ comes without our header ${name}`,
+        fix: "let what stands in front of the function pass it on",
+      }));
+    if (!response.headers.get("content-security-policy")?.includes("default-src 'none'")) {
+      const fix = "let what stands in front of the function pass it on";
+      problems.push({ what: `${url}/ comes without our content-security-policy`, fix });
+    }
+    return unlessAny(problems, `${url}/ is our page`);
+  };
+}
+
+/**
+ * Google's authorization endpoint, asked as a browser would be that nobody is signed in with: it
+ * refuses a redirect URI that is not registered before it asks who is there. What it then shows has
+ * no contract, so everything that is neither the refusal nor a question for the account stays open.
+ */
+export function redirectUri(places: Places): (it: Deployment) => Promise<Result> {
+  return async (it) => {
+    const { oauth, publicUrl: url, gmail } = await it.config();
+    const registered = `${url}/callback`;
+    const address = new URL(places.google.authorize);
+    address.search = new URLSearchParams({
+      client_id: oauth.clientId,
+      redirect_uri: registered,
+      response_type: "code",
+      scope: ["openid", "email", ...gmail.scopes].join(" "),
+      access_type: "offline",
+    }).toString();
+    const response = await read(address.href);
+    if (response instanceof Error) {
+      throw new Unchecked(`${address.host} does not answer (${networkReason(response)})`);
+    }
+    const location = response.headers.get("location") ?? "";
+    const page = await response.text();
+    const error = OAUTH_ERROR.exec(page)?.[0] ?? errorIn(location);
+    if (error === "redirect_uri_mismatch") {
+      return failed(
+        `${registered} is no redirect URI of the OAuth client`,
+        `add it to the client at https://console.cloud.google.com/auth/clients?project=${it.projectId}`,
+      );
+    }
+    if (error !== undefined) throw new Unchecked(`Google answers ${error} (see oauth-client)`);
+    const isAsking = response.status === 200 ? page.includes("<form") : SIGN_IN.test(location);
+    if (isAsking) return ok(`${registered} is registered`);
+    throw new Unchecked(
+      `Google's answer is not understood (${response.status}): open ${url}/start`,
+    );
+  };
+}
+
+/** Where Google leads a browser to find out who is there. */
+const SIGN_IN =
+  /^https:\/\/accounts\.google\.com\/(v3\/signin\/identifier|ServiceLogin|InteractiveLogin|signin\/(v2\/)?(identifier|oauth\/id))/;
+
+function errorIn(location: string): string | undefined {
+  const hidden = URL.canParse(location) ? new URL(location).searchParams.get("authError") : null;
+  return OAUTH_ERROR.exec(Buffer.from(hidden ?? "", "base64").toString("latin1"))?.[0];
+}
+
+async function read(url: string): Promise<Response | Error> {
+  return fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
+    (error: Error) => error,
+  );
+}

@@ -1,0 +1,58 @@
+import type { Deployment } from "../deployment.ts";
+import { countUsers, readUsers } from "../documents.ts";
+import { type Problem, type Result, gcloud, ok } from "../result.ts";
+
+const MINUTE_MS = 60_000;
+/** How late a due time may be before somebody should look: several runs of its schedule. */
+const LATE_MS = {
+  "sync.dueAt": 10 * MINUTE_MS,
+  "watch.renewAt": 60 * MINUTE_MS,
+  "followUp.dueAt": 10 * MINUTE_MS,
+};
+const WHAT = {
+  "sync.dueAt": "mailboxes wait to be synced",
+  "watch.renewAt": "watches wait to be renewed",
+  "followUp.dueAt": "users wait for what they are owed",
+};
+const LAPSED_READ_MAX = 100;
+
+/** Nobody waits for long, and no watch has ended. */
+export async function users(it: Deployment): Promise<Result> {
+  const now = Date.now();
+  const log = it.kind === "local" ? "see the log of npm run emulators" : readLog(it.projectId);
+  const lists = Object.keys(LATE_MS) as (keyof typeof LATE_MS)[];
+  const counts = await Promise.all(
+    lists.map(async (field) => {
+      const value = new Date(now - LATE_MS[field]);
+      return {
+        field,
+        count: await countUsers(it.cloud, it.projectId, { field, op: "LESS_THAN", value }),
+      };
+    }),
+  );
+  const problems: Problem[] = counts
+    .filter(({ count }) => count > 0)
+    .map(({ field, count }) => {
+      return {
+        what: `${count} ${WHAT[field]} for ${LATE_MS[field] / MINUTE_MS} minutes and more`,
+        fix: log,
+      };
+    });
+  // Whose watch has ended is overdue for long: the due time alone is indexed.
+  const overdue = await readUsers(it.cloud, it.projectId, {
+    where: { field: "watch.renewAt", op: "LESS_THAN", value: new Date(now) },
+    fields: ["watch.expiresAt"],
+    limit: LAPSED_READ_MAX,
+  });
+  const lapsed = overdue.filter((read) => Date.parse(read("watch.expiresAt") ?? "") < now).length;
+  if (lapsed > 0) {
+    const what = `${lapsed}${overdue.length === LAPSED_READ_MAX ? " or more" : ""} watches have ended`;
+    return { kind: "failed", problems: [{ what, fix: log }, ...problems] };
+  }
+  return problems.length > 0 ? { kind: "warning", problems } : ok("nobody is overdue");
+}
+
+function readLog(projectId: string): string {
+  const filter = 'resource.type="cloud_run_revision" AND severity>=WARNING';
+  return gcloud(projectId, "logging", "read", filter, "--freshness=1h", "--limit=50");
+}

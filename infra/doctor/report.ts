@@ -1,0 +1,63 @@
+import type { Finding } from "./checks.ts";
+
+const WORDS: Record<Finding["kind"], string> = {
+  ok: "ok",
+  warning: "warning",
+  failed: "FAILED",
+  unchecked: "could not check",
+  absent: "-",
+};
+const WORD_CHARACTERS = 15;
+
+/** 0: nothing is wrong. 1: something is. 3: nothing is known to be, but not everything could be seen. */
+export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 3 {
+  if (findings.some(({ kind }) => kind === "failed")) return 1;
+  return findings.some(({ kind }) => kind === "unchecked") ? 3 : 0;
+}
+
+/** One line for each thing that was found, and one below it for what mends it. */
+export function linesOf(findings: readonly Finding[]): string[] {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const indent = " ".repeat(WORD_CHARACTERS + width + 4);
+  return findings.flatMap((finding) => {
+    const head = `${WORDS[finding.kind].padEnd(WORD_CHARACTERS)}  ${finding.check.padEnd(width)}  `;
+    switch (finding.kind) {
+      case "ok":
+      case "absent":
+        return [visible(head + finding.said)];
+      case "unchecked":
+        return [
+          head + finding.said,
+          ...(finding.fix === undefined ? [] : [`${indent}${finding.fix}`]),
+        ].map(visible);
+      case "warning":
+      case "failed":
+        return finding.problems
+          .flatMap(({ what, fix }) => [head + what, indent + fix])
+          .map(visible);
+    }
+  });
+}
+
+/** The sum of all, in one line. */
+export function summaryOf(findings: readonly Finding[]): string {
+  const kinds = ["ok", "warning", "failed", "unchecked", "absent"] as const;
+  return kinds
+    .map((kind) => [findings.filter((each) => each.kind === kind).length, kind] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, kind]) => `${count} ${SUMMED[kind]}`)
+    .join(", ");
+}
+
+const SUMMED: Record<Finding["kind"], string> = {
+  ok: "ok",
+  warning: "with a warning",
+  failed: "failed",
+  unchecked: "could not be checked",
+  absent: "not on the local stack",
+};
+
+/** What Google answers cannot draw on the terminal. */
+function visible(line: string): string {
+  return line.replaceAll(/\p{C}/gu, "?");
+}

@@ -1,0 +1,96 @@
+import { z } from "zod";
+import type { Cloud } from "./cloud.ts";
+import { Unchecked } from "./result.ts";
+
+/** IAM's policy of one resource, as far as rights without a condition go. */
+export const Policy = z.object({
+  bindings: z
+    .array(
+      z.object({
+        role: z.string(),
+        members: z.array(z.string()).default([]),
+        condition: z.unknown().optional(),
+      }),
+    )
+    .default([]),
+});
+export type Policy = z.infer<typeof Policy>;
+
+/** What somebody has to be allowed to do: the role that we give, and others that hold it too. */
+export const RIGHTS = {
+  publish: roles("pubsub.publisher", "pubsub.editor", "pubsub.admin", "editor"),
+  subscribe: roles("pubsub.subscriber", "pubsub.editor", "pubsub.admin", "editor"),
+  invoke: roles("run.invoker", "run.admin", "editor"),
+  readSecret: roles("secretmanager.secretAccessor", "secretmanager.admin"),
+  decrypt: roles("cloudkms.cryptoKeyDecrypter", "cloudkms.cryptoKeyEncrypterDecrypter"),
+  useDatabase: roles("datastore.user", "datastore.owner", "editor"),
+} as const;
+export type Right = keyof typeof RIGHTS;
+
+/** The role that gives a right and nothing more. */
+export function roleFor(right: Right): string {
+  return RIGHTS[right][0];
+}
+
+function roles(given: string, ...wider: string[]): readonly [string, ...string[]] {
+  return [`roles/${given}`, ...[...wider, "owner"].map((role) => `roles/${role}`)];
+}
+
+/** Everybody, whether signed in at Google or not. */
+export const EVERYBODY = ["allUsers", "allAuthenticatedUsers"];
+
+/** Whether the policies give the right to this member, by its own name. */
+export function isAllowed(right: Right, member: string, policies: readonly Policy[]): boolean {
+  const bindings = bindingsOf(member, policies);
+  return bindings.some(({ role, condition }) => {
+    return condition === undefined && RIGHTS[right].includes(role);
+  });
+}
+
+/**
+ * The accounts that have a right neither by the resource's own policy nor by the project's. A role
+ * that somebody made, or one with a condition, may give it: then nobody can tell, and it throws
+ * {@link Unchecked}. The project's policy is read only if it matters.
+ */
+export async function withoutRight(
+  right: Right,
+  accounts: readonly string[],
+  own: Policy | undefined,
+  readProjectPolicy: () => Promise<Policy>,
+): Promise<string[]> {
+  const policies = own === undefined ? [] : [own];
+  const open = [...new Set(accounts)].filter((account) => {
+    return !isAllowed(right, `serviceAccount:${account}`, policies);
+  });
+  if (open.length === 0) return [];
+  policies.push(await readProjectPolicy());
+  const lacking = open.filter((account) => {
+    return !isAllowed(right, `serviceAccount:${account}`, policies);
+  });
+  for (const account of lacking) {
+    const unclear = bindingsOf(`serviceAccount:${account}`, policies).find(
+      ({ role, condition }) =>
+        !role.startsWith("roles/") || (condition !== undefined && RIGHTS[right].includes(role)),
+    );
+    if (unclear !== undefined) {
+      throw new Unchecked(`${account} may have ${roleFor(right)} by ${unclear.role}`);
+    }
+  }
+  return lacking;
+}
+
+function bindingsOf(member: string, policies: readonly Policy[]) {
+  return policies
+    .flatMap(({ bindings }) => bindings)
+    .filter(({ members }) => members.includes(member));
+}
+
+/** The policy of a resource; empty when it has none, `undefined` when there is no such resource. */
+export function readPolicy(
+  cloud: Cloud,
+  api: "pubsub" | "run" | "secretmanager" | "cloudkms",
+  resource: string,
+  role: string,
+): Promise<Policy | undefined> {
+  return cloud.ask({ api, path: `${resource}:getIamPolicy`, shape: Policy, role });
+}

@@ -1,0 +1,134 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { type Finding, allChecks, runChecks } from "../../infra/doctor/checks.ts";
+import { googleCloud } from "../../infra/doctor/cloud.ts";
+import { cloudDeployment } from "../../infra/doctor/deployment.ts";
+import { placesOf } from "../../infra/doctor/places.ts";
+import { type CloudEmulator, startCloudEmulator } from "../cloud-emulator/emulator.ts";
+import {
+  type MadeBy,
+  PROJECT,
+  PROJECT_NUMBER,
+  REGION,
+  healthyProject,
+} from "../cloud-emulator/project.ts";
+import { type LocalStack, startLocalStack } from "../local/stack.ts";
+import type { Finished } from "./keys-command.ts";
+import { type MailSink, startMailSink } from "./mail-sink.ts";
+import { memoryUsers } from "./memory-users.ts";
+import { tokenKeys } from "./test-keys.ts";
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+export const CLIENT_ID = `${PROJECT_NUMBER}-doctor.apps.googleusercontent.com`;
+
+/** What a doctor holds in its hands and must not show. */
+export const SECRETS = {
+  clientSecret: "GOCSPX-canary-of-the-client-secret",
+  password: "canary-of-the-mail-password",
+  returnTo: "canary-of-the-secret-that-signs-what-is-returned",
+  tokenKeys: tokenKeys("2026-11", "2026-05"),
+};
+
+/** What is around a deployment: its pages, Google, and a mail server that wants a login. */
+export interface Surroundings {
+  stack: LocalStack;
+  sink: MailSink;
+  close(): Promise<void>;
+}
+
+const LOGIN = { user: "mailer", pass: SECRETS.password };
+
+export async function startSurroundings(): Promise<Surroundings> {
+  const sink = await startMailSink({ login: LOGIN });
+  const client = { clientId: CLIENT_ID, clientSecret: SECRETS.clientSecret, redirectUris: [] };
+  const stack = await startLocalStack({
+    users: memoryUsers(),
+    publish: () => Promise.resolve(),
+    clock: { now: () => new Date(), sleep: () => Promise.resolve() },
+    env: { OAUTH_CLIENT_ID: CLIENT_ID, OAUTH_CLIENT_SECRET: SECRETS.clientSecret },
+    emulator: { clients: [client] },
+  });
+  return {
+    stack,
+    sink,
+    async close() {
+      await stack.close();
+      await sink.close();
+    },
+  };
+}
+
+/** A project, and what leads the doctor there. */
+export interface Patient {
+  cloud: CloudEmulator;
+  env: Record<string, string>;
+  /** Every check, in this process. */
+  examine(): Promise<Finding[]>;
+  close(): Promise<void>;
+}
+
+/** A healthy one; what was changed around it before is as it was. */
+export async function startPatient(
+  madeBy: MadeBy,
+  { stack, sink }: Surroundings,
+): Promise<Patient> {
+  const { emulator } = stack;
+  emulator.setClientState(CLIENT_ID, "enabled");
+  emulator.setClientSecret(CLIENT_ID, SECRETS.clientSecret);
+  emulator.setRedirectUris(CLIENT_ID, [`${stack.publicUrl}/callback`]);
+  emulator.resetCalls();
+  const { host } = new URL(sink.url);
+  const cloud = await startCloudEmulator(
+    healthyProject({
+      madeBy,
+      securityEventUrl: `${stack.urls.securityEvent}/`,
+      env: {
+        GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
+        CHANGES_TOPIC: "mailbox-changes",
+        PUBLIC_URL: stack.publicUrl,
+        OAUTH_CLIENT_ID: CLIENT_ID,
+        OAUTH_CLIENT_SECRET: SECRETS.clientSecret,
+        TOKEN_KEYS: SECRETS.tokenKeys,
+        RETURN_TO_SECRET: SECRETS.returnTo,
+        NOTICE_SMTP_URL: `smtp://${LOGIN.user}:${LOGIN.pass}@${host}`,
+        NOTICE_FROM: "sync@app.example",
+      },
+    }),
+  );
+  const env = {
+    GOOGLE_CLOUD_EMULATOR_HOST: cloud.host,
+    GMAIL_EMULATOR_HOST: emulator.host,
+  };
+  return {
+    cloud,
+    env,
+    examine() {
+      const places = placesOf(env);
+      const it = cloudDeployment(PROJECT, REGION, googleCloud(places, PROJECT));
+      return runChecks(allChecks(places, undefined), it);
+    },
+    close: () => cloud.close(),
+  };
+}
+
+/** `npm run doctor -- ...` as a process of its own, to its end. */
+export async function runDoctor(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, ["--import", "tsx", "infra/doctor.ts", ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout, stderr };
+}
