@@ -59,27 +59,37 @@ const Refusal = z.object({
 
 /** The APIs of a project, whose quota pays for the questions. */
 export function googleCloud(places: Places, projectId: string): Cloud {
-  const authorize = places.needsCredentials
-    ? defaultCredentials()
-    : () => Promise.resolve("Bearer owner");
+  const authorize = defaultCredentials();
 
-  async function ask<T>({ api, path, shape, role, body }: Question<T>): Promise<T | undefined> {
-    const base = api === "documents" ? places.documents : places.apis[api];
-    const response = await fetch(`${base}/${path}`, {
+  /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
+  const read = new Map<string, Promise<{ status: number; text: string }>>();
+
+  async function send(url: string, body: unknown): Promise<{ status: number; text: string }> {
+    const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       headers: {
-        authorization: await authorize(),
+        // An emulator takes anybody's word, and is never sent a real token.
+        authorization: url.startsWith("https:") ? await authorize() : "Bearer owner",
         "x-goog-user-project": projectId,
         ...(body !== undefined && { "content-type": "application/json" }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-    }).catch((error: unknown) => {
+    });
+    return { status: response.status, text: await response.text() };
+  }
+
+  async function ask<T>({ api, path, shape, role, body }: Question<T>): Promise<T | undefined> {
+    const base = api === "documents" ? places.documents : places.apis[api];
+    const url = `${base}/${path}`;
+    const sent = (body === undefined ? read.get(url) : undefined) ?? send(url, body);
+    if (body === undefined) read.set(url, sent);
+    const { status, text } = await sent.catch((error: unknown) => {
+      if (error instanceof Unchecked) throw error;
       throw new Unchecked(`${new URL(base).host} does not answer (${networkReason(error)})`);
     });
-    const text = await response.text();
-    if (response.status === 404) return undefined;
-    if (!response.ok) throw refused(response.status, text, base, role, projectId);
+    if (status === 404) return undefined;
+    if (status !== 200) throw refused(status, text, base, role, projectId);
     const answer = shape.safeParse(parseJson(text));
     if (answer.success) return answer.data;
     const fields = answer.error.issues.map((issue) => issue.path.join(".")).join(", ");

@@ -25,7 +25,7 @@ export interface Places {
   documents: string;
   risc: string;
   google: GoogleEndpoints;
-  /** An emulator takes anybody's word. */
+  /** False where an emulator stands for the cloud. */
   needsCredentials: boolean;
 }
 

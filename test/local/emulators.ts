@@ -61,6 +61,7 @@ the pages             ${publicUrl}/
 the Gmail emulator    ${emulator.url}
 Firestore             FIRESTORE_EMULATOR_HOST=${firestoreHost}
 Pub/Sub               PUBSUB_EMULATOR_HOST=${pubsubHost}
+is all well?          npm run doctor -- --local ${operatorEnvFile}
 
 To connect a mailbox, open ${publicUrl}/start and choose ${ACCOUNT}.
 Then let something happen in it; changes are shown here as a subscriber receives them.
