@@ -62,7 +62,7 @@ export function googleCloud(places: Places, projectId: string): Cloud {
   const authorize = defaultCredentials();
 
   /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
-  const read = new Map<string, Promise<{ status: number; text: string }>>();
+  const known = new Map<string, Promise<{ status: number; text: string }>>();
 
   async function send(url: string, body: unknown): Promise<{ status: number; text: string }> {
     const response = await fetch(url, {
@@ -82,8 +82,8 @@ export function googleCloud(places: Places, projectId: string): Cloud {
   async function ask<T>({ api, path, shape, role, body }: Question<T>): Promise<T | undefined> {
     const base = api === "documents" ? places.documents : places.apis[api];
     const url = `${base}/${path}`;
-    const sent = (body === undefined ? read.get(url) : undefined) ?? send(url, body);
-    if (body === undefined) read.set(url, sent);
+    const sent = (body === undefined ? known.get(url) : undefined) ?? send(url, body);
+    if (body === undefined) known.set(url, sent);
     const { status, text } = await sent.catch((error: unknown) => {
       if (error instanceof Unchecked) throw error;
       throw new Unchecked(`${new URL(base).host} does not answer (${networkReason(error)})`);

@@ -1,9 +1,16 @@
 import { z } from "zod";
-import { type Config, ConfigError, readConfig } from "../../functions/src/config.ts";
+import type { Config } from "../../functions/src/config.ts";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import type { Cloud } from "./cloud.ts";
 import { Unchecked } from "./result.ts";
 import { Policy } from "./rights.ts";
+import {
+  type SecretName,
+  type Settings,
+  configOf,
+  parseSettings,
+  readDeployedSettings,
+} from "./settings.ts";
 
 export type FunctionName = keyof typeof settings;
 
@@ -61,16 +68,6 @@ export type CloudFunction = z.infer<typeof CloudFunction>;
 
 const Project = z.object({ name: z.string(), projectId: z.string(), state: z.string() });
 
-/** The settings that the functions were deployed with. */
-export interface Settings {
-  /** Every problem, as the functions themselves would name it. */
-  problems: readonly string[];
-  /** `undefined` when there are problems. */
-  config: Config | undefined;
-  /** Secrets that we may not read: a stand-in was taken, so nothing is known of them. */
-  unread: readonly { name: string; why: string }[];
-}
-
 /** By which of the three ways of the README the functions came there. */
 export type Way = "gcloud" | "terraform" | "firebase";
 
@@ -92,8 +89,6 @@ export interface Deployment {
   /** The command that brings the functions up to date. */
   redeploy(): Promise<string>;
 }
-
-export type SecretName = "OAUTH_CLIENT_SECRET" | "TOKEN_KEYS" | "NOTICE_SMTP_URL";
 
 export function cloudDeployment(projectId: string, region: string, cloud: Cloud): Deployment {
   const location = `projects/${projectId}/locations/${region}`;
@@ -117,7 +112,9 @@ export function cloudDeployment(projectId: string, region: string, cloud: Cloud)
         .map((each) => [each.buildConfig.entryPoint, each]),
     ) as Partial<Record<FunctionName, CloudFunction>>;
   });
-  const deployedSettings = once(async () => readSettings(cloud, projectId, await functions()));
+  const deployedSettings = once(async () =>
+    readDeployedSettings(cloud, projectId, Object.values(await functions())),
+  );
   return {
     kind: "cloud",
     projectId,
@@ -159,7 +156,7 @@ export function localDeployment(
 ): Deployment {
   const projectId = env["GOOGLE_CLOUD_PROJECT"] || env["GCLOUD_PROJECT"] || "demo-gmail-push";
   const read = once(() =>
-    Promise.resolve({ ...parse({ ...env, GOOGLE_CLOUD_PROJECT: projectId }), unread: [] }),
+    Promise.resolve({ ...parseSettings({ ...env, GOOGLE_CLOUD_PROJECT: projectId }), unread: [] }),
   );
   const absent = () => Promise.reject(new Unchecked("there is no cloud around the local stack"));
   return {
@@ -211,85 +208,6 @@ function wayOf(functions: Partial<Record<FunctionName, CloudFunction>>): Way {
 
 function isFunctionName(entryPoint: string): boolean {
   return Object.hasOwn(settings, entryPoint);
-}
-
-const SecretPayload = z.object({ payload: z.object({ data: z.string() }) });
-
-/** As `connect` has them, which has all; else as another one has them. */
-async function readSettings(
-  cloud: Cloud,
-  projectId: string,
-  functions: Partial<Record<FunctionName, CloudFunction>>,
-): Promise<Settings> {
-  const one = functions.connect ?? Object.values(functions)[0];
-  if (one === undefined) throw new Unchecked("no function is deployed (see functions)");
-  const { environmentVariables, secretEnvironmentVariables } = one.serviceConfig;
-  const env: Record<string, string> = {
-    GOOGLE_CLOUD_PROJECT: projectId,
-    ...environmentVariables,
-  };
-  const unread: { name: string; why: string }[] = [];
-  await Promise.all(
-    secretEnvironmentVariables.map(async ({ key, secret, version, projectId: owner }) => {
-      const path = `projects/${owner}/secrets/${secret}/versions/${version}:access`;
-      const role = "roles/secretmanager.secretAccessor";
-      const question = { api: "secretmanager", path, shape: SecretPayload, role } as const;
-      try {
-        const found = await cloud.ask(question);
-        if (found === undefined) throw new Unchecked(`${secret} has no version ${version}`);
-        env[key] = Buffer.from(found.payload.data, "base64").toString("utf8");
-      } catch (error) {
-        if (!(error instanceof Unchecked)) throw error;
-        unread.push({ name: key, why: error.message });
-        env[key] = STAND_INS[key] ?? "none";
-      }
-    }),
-  );
-  // Mail needs both or neither, and of one of them nothing is known.
-  if (unread.some(({ name }) => name === "NOTICE_SMTP_URL") && !env["NOTICE_FROM"]) {
-    env["NOTICE_SMTP_URL"] = "none";
-  }
-  // Left in the environment of the cloud it would send people's codes to nobody.
-  const stray = env["GMAIL_EMULATOR_HOST"]
-    ? ["GMAIL_EMULATOR_HOST is set, and this is the cloud"]
-    : [];
-  const { problems, config } = parse(env);
-  const all = [...problems, ...stray];
-  return { problems: all, config: all.length > 0 ? undefined : config, unread };
-}
-
-/** What passes for a secret that is not known. */
-const STAND_INS: Readonly<Record<string, string>> = {
-  OAUTH_CLIENT_SECRET: "secret",
-  TOKEN_KEYS: "wrapped/",
-  NOTICE_SMTP_URL: "smtps://localhost",
-};
-
-function parse(env: Readonly<Record<string, string | undefined>>) {
-  try {
-    return { problems: [], config: readConfig(env) };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return { problems: error.problems, config: undefined };
-  }
-}
-
-function configOf(settingsOf: () => Promise<Settings>): Pick<Deployment, "config" | "configWith"> {
-  async function config(): Promise<Config> {
-    const read = await settingsOf();
-    if (read.config === undefined)
-      throw new Unchecked("the settings are unusable (see configuration)");
-    return read.config;
-  }
-  return {
-    config,
-    async configWith(secret) {
-      const { unread } = await settingsOf();
-      const why = unread.find(({ name }) => name === secret)?.why;
-      if (why !== undefined) throw new Unchecked(`${secret} could not be read: ${why}`);
-      return config();
-    },
-  };
 }
 
 /** The same answer, or the same failure, for everybody who asks. */

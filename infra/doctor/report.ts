@@ -5,7 +5,7 @@ const WORDS: Record<Finding["kind"], string> = {
   warning: "warning",
   failed: "FAILED",
   unchecked: "could not check",
-  absent: "-",
+  absent: "",
 };
 const WORD_CHARACTERS = 15;
 
@@ -15,7 +15,7 @@ export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 3 {
   return findings.some(({ kind }) => kind === "unchecked") ? 3 : 0;
 }
 
-/** One line for each thing that was found, and one below it for what mends it. */
+/** A line for each thing that was found, and one below it for what mends it. What is absent is only counted. */
 export function linesOf(findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const indent = " ".repeat(WORD_CHARACTERS + width + 4);
@@ -23,8 +23,9 @@ export function linesOf(findings: readonly Finding[]): string[] {
     const head = `${WORDS[finding.kind].padEnd(WORD_CHARACTERS)}  ${finding.check.padEnd(width)}  `;
     switch (finding.kind) {
       case "ok":
-      case "absent":
         return [visible(head + finding.said)];
+      case "absent":
+        return [];
       case "unchecked":
         return [
           head + finding.said,

@@ -68,6 +68,9 @@ const hourAgo = (hours: number) => ({
 });
 const map = (fields: Record<string, unknown>) => ({ mapValue: { fields } });
 
+/** All that was said to mend something: gcloud is asked at the end what it thinks of them. */
+const fixes = new Set<string>();
+
 /** One thing is wrong; one check fails; its fix names what is to be mended. */
 const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
   [
@@ -510,7 +513,7 @@ describe("the doctor, of a healthy project", () => {
   it("changes nothing: it reads, asks for policies and counts, and tries one token", async () => {
     await patient.examine();
     const { requests } = patient.cloud;
-    expect(requests.length).toBeGreaterThan(60);
+    expect(requests.length).toBeGreaterThan(50);
     const posts = requests.filter(({ method }) => method !== "GET");
     expect(new Set(posts.map(({ path }) => path.replace(/^.*:/, "")))).toEqual(
       new Set(["getIamPolicy", "decrypt", "runQuery", "runAggregationQuery"]),
@@ -528,6 +531,7 @@ describe("the doctor, where one thing is wrong", () => {
     const findings = await patient.examine();
     expect(kindsOf(findings, "failed")).toEqual([check]);
     expect(kindsOf(findings, "warning")).toEqual([]);
+    for (const each of fixesOf(findings)) fixes.add(each);
     expect(fixesOf(findings).join("\n")).toContain(fix);
     expect(exitCodeOf(findings)).toBe(1);
     expect(findSecrets(linesOf(findings).join("\n"), Object.values(SECRETS))).toEqual([]);
@@ -640,17 +644,10 @@ describe("the doctor, where it cannot see", () => {
 const sdk = findGcloudSdk();
 
 describe.skipIf(!isHad(sdk))("what gcloud's own code says", { timeout: 120_000 }, () => {
-  it("takes every command that mends something", async () => {
+  it("takes every command that mends something", () => {
     if (sdk.kind === "missing") throw new Error(sdk.why);
-    const commands = new Set<string>();
-    for (const [, change] of BROKEN) {
-      const broken = await startPatient("deploy.sh", around);
-      change(broken.cloud.state, around);
-      for (const fix of fixesOf(await broken.examine())) commands.add(fix);
-      await broken.close();
-    }
     const [ours, theirs] = [/^infra\/(\S+)/, /^gcloud /].map((pattern) =>
-      [...commands].filter((command) => pattern.test(command)),
+      [...fixes].filter((command) => pattern.test(command)),
     );
     for (const command of ours ?? []) expect(existsSync(command.split(" ")[0] ?? "")).toBe(true);
     const simple = (theirs ?? []).filter((command) => !command.includes(" | "));
@@ -665,7 +662,7 @@ describe.skipIf(!isHad(sdk))("what gcloud's own code says", { timeout: 120_000 }
     const asked = patient.cloud.requests.filter(
       ({ path }) => !/^\/v1beta\/stream|\/releases\/|\/rulesets\/|\/documents:/.test(path),
     );
-    expect(asked.length).toBeGreaterThan(60);
+    expect(asked.length).toBeGreaterThan(40);
     expect(findMisuse(sdk, asked)).toEqual([]);
     const wrong = { method: "GET", path: `/v2/projects/p/locations/l/functions`, status: 200 };
     const answers = [{ functions: [{ nome: "x" }] }, { functions: [] }];
