@@ -388,6 +388,16 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     "gcloud firestore indexes fields update sync.dueAt --collection-group=users --index=order=ascending",
   ],
   [
+    "an index is still being made",
+    (state) => {
+      const field = resource(state, "/fields/sync.dueAt");
+      const { indexes } = field["indexConfig"] as { indexes: { state: string }[] };
+      for (const index of indexes) index.state = "CREATING";
+    },
+    "firestore/indexes",
+    "wait some minutes",
+  ],
+  [
     "everything is indexed",
     (state) => remove(state, "/users/fields/*"),
     "firestore/indexes",
