@@ -1,12 +1,8 @@
-import { once } from "node:events";
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
-import type { Hono } from "hono";
 import { SignJWT, UnsecuredJWT, decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { type Site, startSite } from "../support/site.ts";
 import { exampleApplication } from "./application.ts";
 
 const ADA = "ada@example.com";
@@ -15,34 +11,22 @@ const SECRET = "an application and this receiver share it";
 
 describe("an application that lets people connect mailboxes", () => {
   let scenario: Scenario;
-  let server: Server;
+  let site: Site;
   let origin: string;
   beforeEach(async () => {
-    // It has to know where it is, and the receiver too, before either of them begins.
-    const served: { application?: Hono } = {};
-    server = serve({
-      fetch: (request) => served.application?.fetch(request) ?? new Response(null, { status: 503 }),
-      hostname: "127.0.0.1",
-      port: 0,
-    }) as Server;
-    await once(server, "listening");
-    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    site = await startSite();
+    origin = site.origin;
     scenario = await startScenario({
       env: { RETURN_TO_ORIGINS: origin, RETURN_TO_SECRET: SECRET },
     });
     const { publicUrl: receiverUrl, clock } = scenario;
-    served.application = exampleApplication({
-      origin,
-      receiverUrl,
-      secret: SECRET,
-      now: clock.now,
-    });
+    const options = { origin, receiverUrl, secret: SECRET, now: clock.now };
+    site.answer = exampleApplication(options).fetch;
     for (const email of [ADA, MALLORY]) scenario.emulator.createAccount({ email });
   });
   afterEach(async () => {
     await scenario.close();
-    server.closeAllConnections();
-    server.close();
+    site.close();
   });
 
   /** From the application's button to Google and back: where the receiver then sends the browser. */

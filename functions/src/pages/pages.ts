@@ -34,8 +34,10 @@ export function connectedPage(
     { name: texts.account, value: html`${emailAddress}` },
     ...(syncedAt === undefined ? [] : [{ name: texts.syncedAt, value: time(syncedAt) }]),
   ];
+  // Before the end has been read, nothing found is not nothing there.
+  const isRecoveryTold = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
   const news = [
-    ...(recoveredChanges === undefined ? [] : [texts.recovered(recoveredChanges)]),
+    ...(isRecoveryTold ? [texts.recovered(recoveredChanges)] : []),
     ...(isCaughtUp ? [] : [texts.more]),
     ...(isWatched ? [] : [texts.unwatched]),
     texts.close,

@@ -43,7 +43,7 @@ export const TEXTS = {
       invalid_rapt:
         "Your organization asks people to sign in again from time to time. You may have to do this again; an administrator of your organization can change how often.",
       admin_policy_enforced:
-        "An administrator of your organization decides whether this service may have access. If Google refuses it below, ask them to allow it.",
+        "An administrator of your organization decides whether this service may have access. If Google refuses it, ask them to allow it.",
       insufficient_scope: "Please leave all boxes ticked on Google's page.",
     } as Readonly<Record<string, string>>,
     weekly: "If this comes back every week, please tell the people who run this service.",

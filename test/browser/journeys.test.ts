@@ -1,0 +1,298 @@
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { exampleApplication } from "../example-application/application.ts";
+import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+import { type Site, startSite } from "../support/site.ts";
+import { expectDiscreet, history } from "./discretion.ts";
+import { PHONE, type Visitor, allow, openVisitor, says, shows } from "./visitor.ts";
+
+const ADA = "ada@example.com";
+const ZOE = "zoe@example.com";
+const SECRET = "an application and this receiver share it";
+const CONNECTED = "Your Gmail account is connected";
+const AGAIN = "Allow access to your Gmail account again";
+
+describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
+  let browser: Browser;
+  let sink: MailSink;
+  /** Another site: where the person reads mail. */
+  let mailReader: Site;
+  let application: Site;
+  let scenario: Scenario;
+  let visitors: Visitor[];
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser?.close());
+  beforeEach(async () => {
+    visitors = [];
+    sink = await startMailSink();
+    mailReader = await startSite("localhost");
+    application = await startSite();
+    scenario = await startScenario({
+      env: {
+        APP_NAME: "Tidy Desk",
+        SUPPORT_EMAIL: "help@tidy.example",
+        NOTICE_SMTP_URL: sink.url,
+        NOTICE_FROM: "Tidy Desk <mail@tidy.example>",
+        RETURN_TO_ORIGINS: application.origin,
+        RETURN_TO_SECRET: SECRET,
+      },
+    });
+    const { publicUrl: receiverUrl, clock, emulator } = scenario;
+    const options = { origin: application.origin, receiverUrl, secret: SECRET, now: clock.now };
+    application.answer = exampleApplication(options).fetch;
+    for (const email of [ADA, ZOE]) emulator.createAccount({ email });
+  });
+  // Whatever a journey was about, its browser was discreet all along.
+  afterEach(async () => {
+    try {
+      for (const visitor of visitors) await expectDiscreet(visitor, scenario.publicUrl);
+    } finally {
+      for (const { context } of visitors) await context.close();
+      await scenario.close();
+      await sink.close();
+      application.close();
+      mailReader.close();
+    }
+  });
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const visitor = await openVisitor(browser, options);
+    visitors.push(visitor);
+    return visitor.page;
+  }
+
+  const path = (page: Page) => page.url().replace(scenario.publicUrl, "");
+  const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+  const users = () => scenario.users.dump().users;
+
+  async function connect(page: Page): Promise<void> {
+    await page.goto(scenario.publicUrl);
+    await page.getByRole("link", { name: "Connect Gmail" }).click();
+    await allow(page);
+    await shows(page, CONNECTED);
+  }
+
+  /** Ada changes her password, mail comes meanwhile, and she opens the mail that tells her. */
+  async function openMail(page: Page, changes = 1): Promise<void> {
+    scenario.emulator.changePassword(ADA);
+    for (let change = 0; change < changes; change += 1) scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await scenario.runSchedule("mailboxReconciliation");
+    const { mail } = sink.mails.at(-1) as SunkMail;
+    mailReader.show(mail.html ?? "");
+    await page.goto(mailReader.origin);
+    await page.getByRole("link", { name: "Allow access again" }).click();
+    await shows(page, AGAIN);
+  }
+
+  it("connects from the first page, on a phone", async () => {
+    const page = await open(PHONE);
+    await page.goto(scenario.publicUrl);
+    expect(await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")).toEqual([
+      360, 360,
+    ]);
+    await page.getByRole("link", { name: "Connect Gmail" }).tap();
+    await page.getByRole("button", { name: "Allow" }).tap();
+    await shows(page, CONNECTED);
+    expect(path(page)).toBe("/");
+    await says(page, ADA);
+    expect(scenario.stored(ADA).status).toBe("active");
+  });
+
+  it("unticks a box: is told so, nothing is kept, and can try again", async () => {
+    const page = await open();
+    await page.goto(`${scenario.publicUrl}/start`);
+    await page.getByRole("checkbox").uncheck();
+    await allow(page);
+    await shows(page, "One permission is missing");
+    expect(users()).toEqual([]);
+    await page.getByRole("link", { name: "Try again" }).click();
+    expect(await page.getByRole("checkbox").isChecked()).toBe(true);
+    await allow(page);
+    await shows(page, CONNECTED);
+  });
+
+  it("declines: nothing is connected, and nobody insists", async () => {
+    const page = await open();
+    await page.goto(`${scenario.publicUrl}/start`);
+    await press(page, "Deny");
+    await shows(page, "You did not allow access");
+    expect(users()).toEqual([]);
+    await page.goto(scenario.publicUrl);
+    await shows(page, "Connect your Gmail account");
+  });
+
+  it("changes the password: mail, one click on our page, and everything that was missed", async () => {
+    const page = await open();
+    await connect(page);
+    await openMail(page, 3);
+    expect(sink.mails.map(({ to }) => to)).toEqual([[ADA]]);
+    // The form's answer leads to another origin, which the policy has to allow.
+    await press(page, "Continue with Google");
+    expect(await page.getByRole("radio", { name: ADA }).isChecked()).toBe(true);
+    await allow(page);
+    await shows(page, CONNECTED);
+    await says(page, "3 changes that were made meanwhile");
+    expect(path(page)).toBe("/");
+    const added = scenario.events(ADA).filter(({ json }) => "messageId" in json);
+    expect(added).toHaveLength(3);
+  });
+
+  it("opens the link of the mail a second time: it has been used, and asks Google nothing", async () => {
+    const page = await open();
+    await connect(page);
+    await openMail(page);
+    const link = page.url();
+    await press(page, "Continue with Google");
+    await allow(page);
+    await shows(page, CONNECTED);
+    const flows = scenario.emulator.countCalls("token.code");
+    expect((await page.goto(link))?.status()).toBe(410);
+    await shows(page, "This link has been used or has expired");
+    expect(await page.getByRole("button").count()).toBe(0);
+    expect(scenario.emulator.countCalls("token.code")).toBe(flows);
+    expect(scenario.stored(ADA).grant.generation).toBe(2);
+  });
+
+  it("chooses another account on the way back in: is told which one, and led to Google again", async () => {
+    const page = await open();
+    await connect(page);
+    await openMail(page);
+    await press(page, "Continue with Google");
+    await page.getByLabel(ZOE).check();
+    await allow(page);
+    await page.getByRole("alert").getByText("That was another Google account").waitFor();
+    await says(page, ADA);
+    expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+    expect(users()).toHaveLength(1);
+    await press(page, "Continue with Google");
+    await allow(page);
+    await shows(page, CONNECTED);
+  });
+
+  it("disconnects: Google holds no grant any more, and the first page is a stranger's again", async () => {
+    const page = await open();
+    await connect(page);
+    await press(page, "Disconnect");
+    await shows(page, "Your Gmail account is disconnected");
+    expect(scenario.stored(ADA).status).toBe("disconnected");
+    expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
+    await page.goto(scenario.publicUrl);
+    await shows(page, "Connect your Gmail account");
+  });
+
+  it("O15: finds neither code nor state in the history; going back redeems nothing again", async () => {
+    const page = await open();
+    await connect(page);
+    const ours = (await history(page)).filter((url) => url.startsWith(scenario.publicUrl));
+    expect(ours).toEqual([`${scenario.publicUrl}/`, `${scenario.publicUrl}/`]);
+    expect(await page.evaluate("document.referrer")).toBe("");
+
+    const exchanges = scenario.emulator.countCalls("token.code");
+    // Back to Google's page, and once more "Allow" there: another answer to a flow that is done.
+    await page.goBack();
+    await allow(page);
+    await shows(page, "This step is already done");
+    expect(scenario.emulator.countCalls("token.code")).toBe(exchanges);
+    await page.getByRole("link", { name: "Go to the first page" }).click();
+    await shows(page, CONNECTED);
+  });
+
+  it("connects two accounts in two tabs, the second begun being done first", async () => {
+    const first = await open();
+    const second = await first.context().newPage();
+    await first.goto(`${scenario.publicUrl}/start`);
+    await second.goto(`${scenario.publicUrl}/start`);
+    await second.getByLabel(ZOE).check();
+    await allow(second);
+    await says(second, ZOE);
+    await allow(first);
+    await says(first, ADA);
+    expect(users().map(({ status }) => status)).toEqual(["active", "active"]);
+  });
+
+  it("comes back to the application that sent them, which knows whose mailbox it is", async () => {
+    const [ada, zoe] = [await open(), await open()];
+    for (const page of [ada, zoe]) {
+      await page.goto(application.origin);
+      await press(page, "Connect Gmail");
+    }
+    // Zoe declines first; trying again still leads back.
+    await press(zoe, "Deny");
+    await zoe.getByRole("link", { name: "Try again" }).click();
+    await zoe.getByLabel(ZOE).check();
+    await allow(zoe);
+    await allow(ada);
+    for (const [page, email] of [
+      [ada, ADA],
+      [zoe, ZOE],
+    ] as const) {
+      await says(page, `Your mailbox: ${email}`);
+      expect(page.url()).toBe(`${application.origin}/`);
+      expect((await history(page)).filter((url) => url.includes("connection="))).toEqual([]);
+    }
+  });
+
+  it("has a keyboard only: everything is reached, in order, and seen to be", async () => {
+    const page = await open();
+    await page.goto(scenario.publicUrl);
+    expect(await tabStops(page)).toEqual(["Connect Gmail", "help@tidy.example"]);
+    await pressByKeyboard(page, "Connect Gmail");
+    await page.waitForURL(/\/o\/oauth2\/v2\/auth/);
+    await pressByKeyboard(page, "Allow");
+    await shows(page, CONNECTED);
+
+    await openMail(page);
+    expect(await tabStops(page)).toEqual(["Continue with Google", "help@tidy.example"]);
+    await page.goto(scenario.publicUrl);
+    expect(await tabStops(page)).toEqual([
+      "Continue with Google",
+      "Disconnect",
+      "help@tidy.example",
+    ]);
+    await pressByKeyboard(page, "Continue with Google");
+    await page.waitForURL(/\/o\/oauth2\/v2\/auth/);
+    await pressByKeyboard(page, "Allow");
+    await shows(page, CONNECTED);
+    await pressByKeyboard(page, "Disconnect");
+    await shows(page, "Your Gmail account is disconnected");
+    expect(scenario.stored(ADA).status).toBe("disconnected");
+  });
+});
+
+const FOCUSED = "document.activeElement";
+const TAB_STOPS_MAX = 20;
+
+/** What the Tab key stops at, until it leaves the page; each stop has to look like one. */
+async function tabStops(page: Page): Promise<string[]> {
+  const stops: string[] = [];
+  while (stops.length < TAB_STOPS_MAX) {
+    const before = await page.screenshot();
+    await page.keyboard.press("Tab");
+    const name = await focused(page);
+    if (name === undefined) break;
+    expect(await page.evaluate(`getComputedStyle(${FOCUSED}).outlineStyle`)).toBe("solid");
+    expect((await page.screenshot()).equals(before), `${name} shows its focus`).toBe(false);
+    stops.push(name);
+  }
+  return stops;
+}
+
+async function pressByKeyboard(page: Page, name: string): Promise<void> {
+  for (let stop = 0; stop < TAB_STOPS_MAX; stop += 1) {
+    if ((await focused(page)) === name) return page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`the Tab key does not reach ${name}`);
+}
+
+async function focused(page: Page): Promise<string | undefined> {
+  const text = await page.evaluate(
+    `${FOCUSED} === document.body ? null : ${FOCUSED}.textContent.trim()`,
+  );
+  return text === null ? undefined : String(text);
+}
