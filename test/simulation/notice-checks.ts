@@ -15,8 +15,8 @@ export interface NoticeChecks {
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
-/** A mail belongs to its claimer for two minutes, less what sending takes. */
-const CLAIM_MS = 120 * SECOND;
+/** Clocks of instances differ by less. */
+const SKEW_MS_MAX = 30 * SECOND;
 const STALE_MS = 90 * SECOND;
 const AFTER_MS = [0, 72 * HOUR, 96 * HOUR];
 /** The longest wait after a failure, and what it takes to be noticed. */
@@ -24,8 +24,8 @@ const LATE_MS = 3 * HOUR;
 
 /** What is known of one mail: of a user, a generation and a number. */
 interface Step {
-  /** The last claim, as long as no failure has given it back. */
-  claimedAt: number | undefined;
+  /** By the claimer's clock, before its write: that may have been long on its way. */
+  claimedUntil: number | undefined;
   claims: number;
   asked: number;
   taken: number;
@@ -42,7 +42,7 @@ export function createNoticeChecks(world: World, server: SimulatedMailServer): N
     const key = `${id}/${generation}/${number}`;
     const present = steps.get(key);
     if (present !== undefined) return present;
-    const step = { claimedAt: undefined, claims: 0, asked: 0, taken: 0, notedAt: undefined };
+    const step = { claimedUntil: undefined, claims: 0, asked: 0, taken: 0, notedAt: undefined };
     steps.set(key, step);
     return step;
   }
@@ -63,14 +63,13 @@ export function createNoticeChecks(world: World, server: SimulatedMailServer): N
       }
       if (!isAnnounced(before) || after.followUp.dueAt === undefined) return;
       if (after.followUp.failures > before.followUp.failures) {
-        step.claimedAt = undefined;
+        step.claimedUntil = undefined;
         return;
       }
       if (after.followUp.dueAt.getTime() === before.followUp.dueAt?.getTime()) return;
-      // Clocks of instances differ by a little.
-      const isHeld = step.claimedAt !== undefined && at < step.claimedAt + CLAIM_MS - 30 * SECOND;
+      const isHeld = step.claimedUntil !== undefined && at < step.claimedUntil - SKEW_MS_MAX;
       if (isHeld) violate("P7", `a mail to ${id} is claimed while another instance has it`);
-      step.claimedAt = at;
+      step.claimedUntil = after.followUp.dueAt.getTime();
       step.claims += 1;
     },
 
