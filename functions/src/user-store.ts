@@ -276,6 +276,7 @@ const DOCUMENT = z.object({
   followUp: z.object({
     dueAt: DATE.exactOptional(),
     announced: z.object({ status: STATUS, generation: COUNT }).exactOptional(),
+    episode: COUNT.exactOptional(),
     notices: z.object({ generation: COUNT, sent: COUNT }).exactOptional(),
     failures: COUNT,
   }),

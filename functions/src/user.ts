@@ -91,7 +91,13 @@ export interface Sync {
 /** What is owed outside the stream. Without `dueAt` nothing is. */
 export interface FollowUp {
   dueAt?: Date;
+  /** The status last told to subscribers. A new episode begins without it. */
   announced?: { status: Status; generation: number };
+  /**
+   * From 2 on: the mailbox was unavailable and came back under one grant, so `active` and
+   * `mailbox_unavailable` are told again. Absent until then, and with every new grant.
+   */
+  episode?: number;
   /** Mails that told the person of the end of this generation's grant. */
   notices?: { generation: number; sent: number };
   /** Tries in a row that failed. */

@@ -158,6 +158,12 @@ describe.skipIf(!isPubsubHad)("the publisher", () => {
       { generation: 2, reason: "domain_policy", reauthorizeUrl },
     ],
     [
+      { kind: "unavailable", generation: 2, episode: 3, reason: "domain_policy", reauthorizeUrl },
+      "mailbox.unavailable",
+      "108/unavailable/2/3",
+      { generation: 2, reason: "domain_policy", reauthorizeUrl },
+    ],
+    [
       { kind: "disconnected", generation: 2, reason: "user_request" },
       "mailbox.disconnected",
       "108/disconnected/2",

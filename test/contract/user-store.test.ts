@@ -151,6 +151,7 @@ const FULL: Content = {
   followUp: {
     dueAt: minutes(5),
     announced: { status: "reauthorization_required", generation: 6 },
+    episode: 2,
     notices: { generation: 6, sent: 2 },
     failures: 1,
   },
@@ -747,6 +748,7 @@ describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () =>
       followUp: {
         dueAt: time(followUp.dueAt),
         announced: { status: "reauthorization_required", generation: 6 },
+        episode: 2,
         notices: { generation: 6, sent: 2 },
         failures: 1,
       },

@@ -5,7 +5,8 @@ import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
-const DAY_MS = 24 * 3_600_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 describe("connecting a mailbox", () => {
   let scenario: Scenario;
@@ -537,6 +538,52 @@ describe("a revoked grant", () => {
     expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-type"])).toContain(
       "mailbox.message.added",
     );
+  });
+
+  it("P2: tells each time a mailbox is gone and comes back, under an id of its own", async () => {
+    await scenario.connect(ADA);
+    const { id } = scenario.stored(ADA);
+    const lifecycle = () =>
+      scenario.topic.published
+        .map(({ attributes }) => attributes["ce-id"]?.replace(`${id}/`, ""))
+        .filter((eventId) => /^(connected|unavailable)/.test(eventId ?? ""));
+    const goes = async () => {
+      scenario.emulator.setMailService(ADA, "off");
+      scenario.clock.advance(DAY_MS);
+      await scenario.runSchedule("watchRenewal");
+      expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+    };
+    const comesBack = async () => {
+      scenario.emulator.setMailService(ADA, "on");
+      scenario.clock.advance(DAY_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      scenario.clock.advance(3 * MINUTE_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 1 } });
+    };
+    await goes();
+    await comesBack();
+    // Whoever tells of the second time dies before it is noted: it is told again under that id.
+    const { onPublished } = scenario.topic;
+    scenario.topic.onPublished = () => {
+      scenario.topic.onPublished = onPublished;
+      throw new Error("the instance died");
+    };
+    await goes();
+    scenario.clock.advance(3 * MINUTE_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    await comesBack();
+    expect(lifecycle()).toEqual([
+      "connected/1",
+      "unavailable/1",
+      "connected/1/2",
+      "unavailable/1/2",
+      "unavailable/1/2",
+      "connected/1/3",
+    ]);
+    scenario.emulator.changePassword(ADA);
+    await scenario.connect(ADA, { exists: true });
+    expect(lifecycle().at(-1)).toBe("connected/2");
   });
 });
 

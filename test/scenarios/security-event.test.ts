@@ -257,6 +257,42 @@ describe("a security event", () => {
       expect(types()).toContain("mailbox.message.added");
     });
 
+    it("P2: is told a second time, though whoever tells of the first is late to note it", async () => {
+      const { users, topic } = scenario;
+      const { find } = users;
+      let goOn = () => {};
+      const hasGoneOn = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      topic.onPublished = () => {
+        topic.onPublished = () => {};
+        users.find = async (id) => {
+          users.find = find;
+          await hasGoneOn;
+          return find(id);
+        };
+      };
+      const first = send({ type: "risc/event-type/account-disabled" });
+      await expect.poll(() => users.find).toBe(find);
+      await expect.poll(() => types()).toContain("mailbox.unavailable");
+      // It is announced again by the reconciliation, and probed by the next one.
+      for (let looks = 0; looks < 2; looks++) {
+        await send({ type: "risc/event-type/account-enabled" });
+        await scenario.runSchedule("mailboxReconciliation");
+      }
+      expect(scenario.stored(ADA).status).toBe("active");
+      topic.failure = new PublishFailure("transient", "unavailable");
+      await send({ type: "risc/event-type/account-disabled" });
+      expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+      goOn();
+      await first;
+      topic.failure = undefined;
+      scenario.clock.advance(5 * MINUTE_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      const { id } = scenario.stored(ADA);
+      expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${id}/unavailable/1/2`);
+    });
+
     it("that arrives late, when it may be over, lets Google's answer decide", async () => {
       const at = scenario.clock.now().getTime();
       scenario.clock.advance(11 * MINUTE_MS);

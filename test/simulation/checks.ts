@@ -8,7 +8,8 @@ import { createStreamChecks } from "./stream-checks.ts";
 import type { World } from "./world.ts";
 
 /** Looks at everything that is published, stored or asked of Google, as it happens. */
-export interface Checks extends Ledgers, Pick<GrantChecks, "onCall" | "troubled"> {
+export interface Checks
+  extends Ledgers, Pick<GrantChecks, "onCall" | "troubled" | "announcementOf"> {
   onPublished(event: PubsubCloudEvent): void;
   onCommit(commit: Commit): void;
 }
@@ -17,12 +18,13 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
   const ledgers = createLedgers(google);
   const grants = createGrantChecks(world, google);
   const cursors = createCursorChecks(world, google, ledgers);
-  const stream = createStreamChecks(world, google, ledgers, grants.wasStored);
+  const stream = createStreamChecks(world, google, ledgers, grants.isAnnouncement);
   return {
     ...ledgers,
     onPublished: stream.onPublished,
     onCall: grants.onCall,
     troubled: grants.troubled,
+    announcementOf: grants.announcementOf,
     onCommit(commit) {
       grants.onCommit(commit);
       cursors.onCommit(commit);

@@ -42,7 +42,7 @@ function checkUser(
   world: World,
   { sub, wants }: Person,
   ledger: MailboxLedger,
-  { store, heads, headsAt, lastMailAt }: Finished,
+  { checks, store, heads, headsAt, lastMailAt }: Finished,
 ): void {
   const id = parseUserId(sub);
   const user = id === undefined ? undefined : store.storedUser(id);
@@ -50,12 +50,12 @@ function checkUser(
     if (wants === "connected") world.violate("P8", `${sub} could never connect`);
     return;
   }
-  const { status, grant, historyId, sync } = user;
+  const { status, historyId, sync } = user;
   const { family } = world.parameters;
   const isReconciled = family !== "notified";
-  const kind = KIND_OF_STATUS[status];
-  if (isReconciled && !ledger.firsts.has(`${sub}/${kind}/${grant.generation}`)) {
-    world.violate("P7", `${sub} is ${status} in generation ${grant.generation}, never announced`);
+  const announcement = checks.announcementOf(sub);
+  if (isReconciled && (announcement === undefined || !ledger.firsts.has(announcement))) {
+    world.violate("P7", `${sub} is ${status}, and ${announcement} was never published`);
   }
   if (status !== "active" || ledger.since === undefined) return;
 
@@ -101,13 +101,6 @@ const LATE_MS = 120 * 60_000;
 
 /** From a change to its publication, where nothing goes wrong. */
 const PROMPT_MS = 5 * 60_000;
-
-const KIND_OF_STATUS = {
-  active: "connected",
-  reauthorization_required: "reauthorization_required",
-  mailbox_unavailable: "unavailable",
-  disconnected: "disconnected",
-} as const;
 
 /** A run that was frozen on the way, and what it publishes then. */
 const LISTING_MS_MAX = 20 * 60_000;

@@ -45,7 +45,10 @@ export const FOCUS = {
     rates: { ...parameters.rates, slow: 0.1, freeze: 0.03, crash: 0, notificationLost: 0 },
     incidents: { ...parameters.incidents, grantEnds: 20, disconnects: 0, storeDown: 0 },
   }),
-  /** Google tells that grants have ended: twice, late, or when there is a new one already. */
+  /**
+   * Google tells that grants have ended, and that accounts are disabled and enabled: twice, late,
+   * or when it is no longer so.
+   */
   security: (parameters) => ({
     ...parameters,
     securityEvents: true,
@@ -54,7 +57,13 @@ export const FOCUS = {
     chaosMs: 10 * HOUR,
     acts: 30,
     rates: { ...parameters.rates, slow: 0.05, notificationLost: 0.3 },
-    incidents: { ...parameters.incidents, grantEnds: 20, disconnects: 0, storeDown: 0 },
+    incidents: {
+      ...parameters.incidents,
+      grantEnds: 10,
+      mailOff: 10,
+      disconnects: 0,
+      storeDown: 0,
+    },
   }),
 } satisfies Record<string, (parameters: Parameters) => Parameters>;
 

@@ -9,8 +9,10 @@ export interface GrantChecks {
   onCall(call: GoogleCall): void;
   /** From now on the mailbox or the administrator is a reason for a flag, or no more. */
   troubled(sub: string, kind: "admin" | "mail", isOn: boolean): void;
-  /** Whether this status was ever stored, in this generation. */
-  wasStored(sub: string, status: Status, generation: number): boolean;
+  /** The id of the event that has to tell the stored status. */
+  announcementOf(sub: string): string | undefined;
+  /** Whether a status was ever stored that has to be told under this id. */
+  isAnnouncement(eventId: string): boolean;
 }
 
 const MINUTE = 60_000;
@@ -20,17 +22,29 @@ const TROUBLE_LASTS_MS = 45 * MINUTE;
 const GUARD_WINDOW_MS = 9 * MINUTE;
 const GUARD_MAX = 20;
 
+const KIND_OF_STATUS: Record<Status, string> = {
+  active: "connected",
+  reauthorization_required: "reauthorization_required",
+  mailbox_unavailable: "unavailable",
+  disconnected: "disconnected",
+};
+
 export function createGrantChecks(world: World, google: SimulatedGoogle): GrantChecks {
   const { scheduler, count, violate } = world;
   /** Since when a user has been flagged, and for what. */
   const flagged = new Map<string, { at: number; status: Status }>();
-  const statuses = new Set<string>();
+  /** By user: which event tells the stored status. */
+  const announcements = new Map<string, string>();
+  const everAnnouncements = new Set<string>();
+  /** How often a mailbox has come back under one grant. */
+  const returns = new Map<string, number>();
   /** When users were flagged. */
   const flags: number[] = [];
   const troubles = new Map<string, { isOn: boolean; endedAt: number }>();
 
   return {
-    wasStored: (sub, status, generation) => statuses.has(`${sub}/${status}/${generation}`),
+    announcementOf: (sub) => announcements.get(sub),
+    isAnnouncement: (eventId) => everAnnouncements.has(eventId),
 
     troubled(sub, kind, isOn) {
       troubles.set(`${sub}/${kind}`, { isOn, endedAt: isOn ? Infinity : scheduler.now() });
@@ -39,7 +53,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     onCommit(commit) {
       const { at, before, after } = commit;
       checkEdges(commit);
-      statuses.add(`${after.id}/${after.status}/${after.grant.generation}`);
+      noteAnnouncement(commit);
       const isFlagged = after.status !== "active" && after.status !== before?.status;
       if (isFlagged) checkFlag(commit);
       if (after.status === "active") flagged.delete(after.id);
@@ -53,6 +67,21 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       violate("P7", `${method} for ${sub} by a run of ${runSince}, flagged since ${flag.at}`);
     },
   };
+
+  function noteAnnouncement({ before, after: { id, status, grant } }: Commit): void {
+    const key = `${id}/${grant.generation}`;
+    const isGrantKept = before?.grant.generation === grant.generation;
+    if (isGrantKept && before.status === "mailbox_unavailable" && status === "active") {
+      returns.set(key, (returns.get(key) ?? 0) + 1);
+    }
+    const times = returns.get(key) ?? 0;
+    // What can happen once under one grant has one id.
+    const isRepeatable = status === "active" || status === "mailbox_unavailable";
+    const episode = isRepeatable && times > 0 ? `/${times + 1}` : "";
+    const eventId = `${id}/${KIND_OF_STATUS[status]}/${grant.generation}${episode}`;
+    announcements.set(id, eventId);
+    everAnnouncements.add(eventId);
+  }
 
   function checkEdges({ before, after, kind }: Commit): void {
     const { grant, status, watch, sync } = after;

@@ -95,14 +95,17 @@ export function startIncidents(
     });
   }
   strike(incidents.accessTokensEnd, ({ email }) => model.expireAccessTokens(email));
-  strike(incidents.mailOff, ({ email, sub }) => {
+  strike(incidents.mailOff, (person) => {
+    const { email, sub } = person;
     model.setMailService(email, "off");
+    if (parameters.securityEvents === true) securityEvents.accountDisabled(person);
     checks.troubled(sub, "mail", true);
     count("mail switched off");
     world.trace(() => `${sub.slice(-4)} mail off`);
     last(random.between(5 * MINUTE, 3 * HOUR), () => {
       model.setMailService(email, "on");
       checks.troubled(sub, "mail", false);
+      if (parameters.securityEvents === true) securityEvents.accountEnabled(person);
     });
   });
   strike(incidents.adminBlocks, ({ email, sub }) => {

@@ -383,6 +383,14 @@ export const MUTATIONS: readonly Mutation[] = [
       "",
     ]),
   },
+  {
+    focus: "security",
+    ...mutation("a mailbox that comes back does not begin an episode", [
+      "grant/follow-up.ts",
+      "episode: episode + 1",
+      "episode",
+    ]),
+  },
 
   // Events.
   mutation("an unreadable record and an expiry share an id", [
@@ -390,6 +398,14 @@ export const MUTATIONS: readonly Mutation[] = [
     "? `${userId}/${event.toHistoryId}/gap`",
     "? `${userId}/gap/${event.fromHistoryId}`",
   ]),
+  {
+    focus: "security",
+    ...mutation("every time that a mailbox is gone is told under one id", [
+      "mailbox/event.ts",
+      '? "" : `/${event.episode}`',
+      '? "" : ""',
+    ]),
+  },
   mutation("an added message is named by its record", [
     "mailbox/event.ts",
     "return `${userId}/added/${event.messageId}`;",

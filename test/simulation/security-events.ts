@@ -6,6 +6,8 @@ import type { World } from "./world.ts";
 /** Google's Cross-Account Protection: tells what has happened, soon or late, once or more often. */
 export interface SecurityEvents {
   tokensRevoked(person: Person): void;
+  accountDisabled(person: Person): void;
+  accountEnabled(person: Person): void;
 }
 
 const SECOND = 1_000;
@@ -36,20 +38,24 @@ export function createSecurityEvents(
     );
   }
 
+  function send(type: string, { email, sub }: Person): void {
+    const token = google.model.securityEvent({
+      type,
+      audience: CLIENT.clientId,
+      account: email,
+    });
+    world.trace(() => `${sub.slice(-4)} security event ${type}`);
+    // At once, when the person has perhaps allowed access again, or in the middle of that.
+    const copies = random.pick([0, 1, 1, 2, 3]);
+    for (let copy = 0; copy < copies; copy++) {
+      const delayMs = random.pick([2 * SECOND, MINUTE, 20 * MINUTE, 120 * MINUTE]);
+      scheduler.at(scheduler.now() + random.between(0, delayMs), () => post(token));
+    }
+  }
+
   return {
-    tokensRevoked({ email, sub }) {
-      const token = google.model.securityEvent({
-        type: "oauth/event-type/tokens-revoked",
-        audience: CLIENT.clientId,
-        account: email,
-      });
-      world.trace(() => `${sub.slice(-4)} security event`);
-      // At once, when the person has perhaps allowed access again, or in the middle of that.
-      const copies = random.pick([0, 1, 1, 2, 3]);
-      for (let copy = 0; copy < copies; copy++) {
-        const delayMs = random.pick([2 * SECOND, MINUTE, 20 * MINUTE, 120 * MINUTE]);
-        scheduler.at(scheduler.now() + random.between(0, delayMs), () => post(token));
-      }
-    },
+    tokensRevoked: (person) => send("oauth/event-type/tokens-revoked", person),
+    accountDisabled: (person) => send("risc/event-type/account-disabled", person),
+    accountEnabled: (person) => send("risc/event-type/account-enabled", person),
   };
 }

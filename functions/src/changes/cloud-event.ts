@@ -62,5 +62,9 @@ function eventType({ kind }: MailboxEvent): string {
 }
 
 function eventData({ kind: _, ...data }: MailboxEvent): Record<string, unknown> {
-  return "since" in data ? { ...data, since: data.since.toISOString() } : data;
+  if ("since" in data) return { ...data, since: data.since.toISOString() };
+  if (!("episode" in data)) return data;
+  // Only the id tells episodes apart.
+  const { episode: __, ...rest } = data;
+  return rest;
 }

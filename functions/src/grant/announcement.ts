@@ -23,10 +23,10 @@ export const PROBE_AFTER_MS = 24 * 3_600_000;
 const WRITE_TRIES_MAX = 5;
 
 /**
- * Tells subscribers the user's status, once for each status and generation, and notes that it was
- * told. Published first: a crash in between repeats the event under the same id. A topic that does
- * not take it leaves `followUp.dueAt` as it is, and the reconciliation comes back to it. How many
- * changes an authorization recovered is known only to the run that did it.
+ * Tells subscribers the user's status, once for each status, generation and episode, and notes that
+ * it was told. Published first: a crash in between repeats the event under the same id. A topic
+ * that does not take it leaves `followUp.dueAt` as it is, and the reconciliation comes back to it.
+ * How many changes an authorization recovered is known only to the run that did it.
  */
 export async function announce(
   user: User,
@@ -56,19 +56,22 @@ export function isAnnounced({ status, grant, followUp }: User): boolean {
   return announced?.status === status && announced.generation === grant.generation;
 }
 
-async function noteAnnounced(
-  { id, status, grant }: User,
-  services: AnnouncementServices,
-): Promise<void> {
+async function noteAnnounced(told: User, services: AnnouncementServices): Promise<void> {
   const { users, log } = services;
+  const { id, status } = told;
+  const { generation } = told.grant;
+  const { episode } = told.followUp;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const user = await users.find(id);
     const isSame =
-      user !== undefined && user.status === status && user.grant.generation === grant.generation;
+      user !== undefined &&
+      user.status === status &&
+      user.grant.generation === generation &&
+      user.followUp.episode === episode;
     if (!isSame) return;
     const { dueAt: _, ...followUp }: FollowUp = {
       ...user.followUp,
-      announced: { status, generation: grant.generation },
+      announced: { status, generation },
       failures: 0,
     };
     const dueAt = nextDue(user, services);
@@ -101,12 +104,14 @@ function statusEvent(
   recoveredChanges: number | undefined,
 ): LifecycleEvent {
   const { generation } = user.grant;
+  const { episode } = user.followUp;
+  const told = { generation, ...(episode !== undefined && { episode }) };
   const { statusReason: reason } = user;
   switch (user.status) {
     case "active":
       return {
         kind: "connected",
-        generation,
+        ...told,
         ...(recoveredChanges !== undefined && { recoveredChanges }),
       };
     case "reauthorization_required":
@@ -117,7 +122,7 @@ function statusEvent(
         reauthorizeUrl: links.to(user),
       };
     case "mailbox_unavailable":
-      return { kind: "unavailable", generation, reason, reauthorizeUrl: links.to(user) };
+      return { kind: "unavailable", ...told, reason, reauthorizeUrl: links.to(user) };
     case "disconnected":
       return { kind: "disconnected", generation, reason };
   }

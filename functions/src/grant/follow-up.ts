@@ -77,8 +77,8 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
   await users.update(user, { followUp: next, ...grant });
 }
 
-/** Everything is due at once: the watch, what was missed, and the announcement. */
-function available({ watch, sync }: User, clock: Clock): UserPatch {
+/** Everything is due at once: the watch, what was missed, and the announcement of a new episode. */
+function available({ watch, sync, followUp: { episode = 1 } }: User, clock: Clock): UserPatch {
   const now = clock.now();
   return {
     status: "active",
@@ -86,6 +86,6 @@ function available({ watch, sync }: User, clock: Clock): UserPatch {
     statusAt: now,
     watch: { ...watch, renewAt: now, failures: 0 },
     sync: { ...sync, ...atOnce(clock) },
-    followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+    followUp: { episode: episode + 1, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
   };
 }

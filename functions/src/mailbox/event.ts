@@ -32,9 +32,15 @@ export interface Gap {
 
 /** What happened to the connection itself. */
 export type LifecycleEvent =
-  | { kind: "connected"; generation: number; recoveredChanges?: number }
+  | { kind: "connected"; generation: number; episode?: number; recoveredChanges?: number }
   | { kind: "reauthorization_required"; generation: number; reason: string; reauthorizeUrl: string }
-  | { kind: "unavailable"; generation: number; reason: string; reauthorizeUrl: string }
+  | {
+      kind: "unavailable";
+      generation: number;
+      episode?: number;
+      reason: string;
+      reauthorizeUrl: string;
+    }
   | { kind: "disconnected"; generation: number; reason: string };
 
 export type MailboxEvent = Change | Gap | LifecycleEvent;
@@ -57,8 +63,12 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
         ? `${userId}/${event.toHistoryId}/gap`
         : `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
+    case "unavailable": {
+      // A mailbox can come back and be gone again under one grant: another fact, another id.
+      const episode = event.episode === undefined ? "" : `/${event.episode}`;
+      return `${userId}/${event.kind}/${event.generation}${episode}`;
+    }
     case "reauthorization_required":
-    case "unavailable":
     case "disconnected":
       return `${userId}/${event.kind}/${event.generation}`;
   }
