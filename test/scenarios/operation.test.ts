@@ -148,6 +148,41 @@ describe("an expired history", () => {
     expect(added().slice(-5)).toEqual(missed);
   });
 
+  it("leaves a draft out that is saved again while its page is being recovered", async () => {
+    const { emulator } = scenario;
+    const draft = emulator.saveDraft(ADA, { subject: "to" });
+    const { messageId } = emulator.deliver(ADA);
+    emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    const walked = emulator.faults.hold("messages.list", { count: 1 });
+    const reconciled = reconcile();
+    await walked.arrived;
+    const read = emulator.faults.hold("messages.list", { count: 1, afterEffect: true });
+    walked.release();
+    await read.arrived;
+    emulator.saveDraft(ADA, { subject: "to be", replaces: draft.messageId });
+    read.release();
+    await reconciled;
+    expect(added()).toEqual([messageId]);
+  });
+
+  it("leaves a draft out that is begun between two pages of one run", async () => {
+    await scenario.close();
+    scenario = await startScenario();
+    const { emulator } = scenario;
+    await scenario.connect(ADA);
+    emulator.loseNotifications();
+    emulator.settings.messagePageMax = 2;
+    const missed = Array.from({ length: 4 }, () => emulator.deliver(ADA).messageId);
+    emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    scenario.topic.onPublished = ({ attributes }) => {
+      if (attributes["ce-type"] === "mailbox.message.added") emulator.saveDraft(ADA);
+    };
+    await reconcile();
+    expect(added()).toEqual(missed);
+  });
+
   it("treats a head that went backwards the same way", async () => {
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(7 * HOUR_MS);

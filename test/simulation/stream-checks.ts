@@ -30,7 +30,7 @@ export function createStreamChecks(
       } else {
         ledger.firsts.set(id, { order: ledger.firsts.size, at: scheduler.now(), event });
       }
-      if (attributes["ce-type"] === "mailbox.gap") checkGap(ledger, event);
+      if (attributes["ce-type"] === "mailbox.gap") checkGap(ledger, event, first === undefined);
       else if ("messageId" in json) checkChange(ledger, event);
       else if (!isAnnouncement(id)) violate("P7", `${id} announces what never was`);
     },
@@ -52,7 +52,7 @@ export function createStreamChecks(
     }
   }
 
-  function checkGap(ledger: MailboxLedger, { json }: PubsubCloudEvent): void {
+  function checkGap(ledger: MailboxLedger, { json }: PubsubCloudEvent, isNew: boolean): void {
     const from = BigInt(String(json["fromHistoryId"]));
     const to = BigInt(String(json["toHistoryId"]));
     const account = model.account(ledger.sub);
@@ -68,7 +68,9 @@ export function createStreamChecks(
     if (to > BigInt(account.historyId) && epoch === 0) {
       violate("P1", `a gap up to ${to}, above the head ${account.historyId}`);
     }
-    const recoveredSince = isUnreadable ? undefined : Date.parse(String(json["since"]));
+    // What came between the gap and its repetition came after the pinned head: history tells of it.
+    const isRecoverable = isNew && !isUnreadable;
+    const recoveredSince = isRecoverable ? Date.parse(String(json["since"])) : undefined;
     const at = scheduler.now();
     ledger.gaps.push({ from, to, epoch, at, recoveredSince, isRecovered: false });
   }

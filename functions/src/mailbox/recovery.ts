@@ -147,27 +147,47 @@ async function startAnew(run: Run): Promise<Ended> {
 async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
   const page = recovery.pages.at(-1);
   if (page === undefined) return endListing(run, recovery);
-  const messages = await readPage(run, recovery, page);
+  const messages = await readWithoutDrafts(run, recovery, page);
   if (messages.kind === "failed" && messages.failure.kind === "bad_request") return startAnew(run);
   if (messages.kind !== "answered") return endOf(run, messages);
-  const drafts = await readDrafts(run);
-  if (drafts.kind !== "answered") return endOf(run, drafts);
 
   const labelId = labelOf(run, recovery);
-  const changes = messages.value
-    .filter(({ id }) => !drafts.value.has(id))
-    .toReversed()
-    .map(({ id: messageId, threadId }): Change => ({
-      kind: "added",
-      historyId: recovery.toHistoryId,
-      messageId,
-      threadId,
-      labelIds: labelId === undefined ? [] : [labelId],
-      recovered: true,
-    }));
+  const changes = messages.value.toReversed().map(({ id: messageId, threadId }): Change => ({
+    kind: "added",
+    historyId: recovery.toHistoryId,
+    messageId,
+    threadId,
+    labelIds: labelId === undefined ? [] : [labelId],
+    recovered: true,
+  }));
   const failed = await publish(run, changes);
   if (failed !== undefined) return failed;
   return keep(run, { ...recovery, pages: recovery.pages.slice(0, -1) });
+}
+
+/**
+ * A page without its drafts, which can only be known by their ids: a list of messages does not say
+ * what labels they carry, and every autosave puts a new message in the place of the old one. So the
+ * drafts are listed between two readings of the page. What is on both readings was there in between,
+ * among the drafts if it was one. What is on one of them only has come or gone since the head was
+ * pinned, and the history after that tells of it. A draft gets through where Gmail's lists of one
+ * mailbox lag behind each other, or beyond the pages of drafts that are read.
+ */
+async function readWithoutDrafts(
+  run: Run,
+  recovery: Recovery,
+  page: WalkedPage,
+): Promise<Answer<HistoryMessage[]>> {
+  const before = await readPage(run, recovery, page);
+  if (before.kind !== "answered" || before.value.length === 0) return before;
+  if (run.services.changeFilter.publishDrafts) return before;
+  const drafts = await readDrafts(run);
+  if (drafts.kind !== "answered") return drafts;
+  const after = await readPage(run, recovery, page);
+  if (after.kind !== "answered") return after;
+  const present = new Set(after.value.map(({ id }) => id));
+  const messages = before.value.filter(({ id }) => present.has(id) && !drafts.value.has(id));
+  return { kind: "answered", value: messages };
 }
 
 /**
@@ -198,12 +218,9 @@ async function readPage(
   return { kind: "answered", value: messages };
 }
 
-/** Drafts are left out by their ids: a list of messages does not say what labels they carry. */
 async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
   const { services, access } = run;
-  if (run.drafts !== undefined) return { kind: "answered", value: run.drafts };
   const drafts = new Set<string>();
-  if (services.changeFilter.publishDrafts) return { kind: "answered", value: drafts };
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
     const listed: Answer<MessagePage> = await access.call((bearer) =>
@@ -214,7 +231,6 @@ async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
     token = listed.value.nextPageToken;
     if (token === undefined) break;
   }
-  run.drafts = drafts;
   return { kind: "answered", value: drafts };
 }
 

@@ -91,8 +91,6 @@ export interface Run {
   changes: number;
   /** Where a recovery's walk goes on; known only to the run that walks. */
   walkToken: string | undefined;
-  /** The drafts that a recovery leaves out, once they are known. */
-  drafts?: ReadonlySet<string>;
   /** Published, and still to be written beside the cursor where that sink is on. */
   unkept: (Change | Gap)[];
 }
