@@ -101,6 +101,19 @@ describe("an expired history", () => {
     expect(gaps().length).toBeGreaterThan(0);
   });
 
+  it("is found again on a page that much mail has pushed down since it was walked over", async () => {
+    scenario.emulator.settings.messagePageMax = 2;
+    const missed = Array.from({ length: 6 }, () => scenario.emulator.deliver(ADA).messageId);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    while (scenario.stored(ADA).sync.recovery?.isWalked !== true) {
+      await scenario.runSchedule("mailboxReconciliation");
+    }
+    const late = Array.from({ length: 13 }, () => scenario.emulator.deliver(ADA).messageId);
+    await reconcile();
+    expect(added()).toEqual([...missed, ...late]);
+  });
+
   it("leaves drafts out of a recovery", async () => {
     scenario.emulator.saveDraft(ADA, { subject: "to" });
     const { messageId } = scenario.emulator.deliver(ADA);

@@ -25,8 +25,8 @@ export interface ExpiredCursor {
 const MARGIN_MS = 3_600_000;
 /** Half a million messages; a gap names what is older. */
 const WALKED_PAGES_MAX = 1_000;
-/** How far a page is followed when mail has arrived since the walk. */
-const SHIFTED_PAGES_MAX = 3;
+/** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
+const SHIFTED_PAGES_MAX = 20;
 /** Messages asked for their date before a page counts as undated. */
 const DATED_MESSAGES_MAX = 5;
 /** Pages of drafts to leave out. */
@@ -191,8 +191,10 @@ async function readWithoutDrafts(
 }
 
 /**
- * The messages that a page held when it was walked over. Mail that arrived since has pushed some of
- * them on to the next pages, so it is followed to the message that the next page began with.
+ * The messages that a page held when it was walked over. Mail that arrived since has pushed them
+ * down, so the message that the page began with is looked for, and the page after it is read too.
+ * What is newer is on another page of the walk, or history tells of it after the pinned head. When
+ * that message is gone, everything that was read is told: some too many do no harm.
  */
 async function readPage(
   run: Run,
@@ -203,6 +205,7 @@ async function readPage(
   const labelId = labelOf(run, recovery);
   const messages: HistoryMessage[] = [];
   let token = page.token;
+  let first = -1;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
     const listed: Answer<MessagePage> = await access.call((bearer) =>
       services.listMessages(bearer, { token, labelId }),
@@ -212,10 +215,11 @@ async function readPage(
     const known = new Set(messages.map(({ id }) => id));
     messages.push(...listed.value.messages.filter(({ id }) => !known.has(id)));
     token = listed.value.nextPageToken;
-    const isUnshifted = pages === 0 && listed.value.messages[0]?.id === page.firstMessageId;
-    if (isUnshifted || token === undefined) break;
+    const isThrough = first >= 0;
+    first = messages.findIndex(({ id }) => id === page.firstMessageId);
+    if (isThrough || first === 0 || token === undefined) break;
   }
-  return { kind: "answered", value: messages };
+  return { kind: "answered", value: messages.slice(Math.max(first, 0)) };
 }
 
 async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
