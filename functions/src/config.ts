@@ -23,7 +23,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
  * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
  * | `NOTICE_FROM`                | none             | the sender of mail to people               |
- * | `APP_NAME`                   | Gmail changes    | what people see that they connect to       |
+ * | `APP_NAME`                   | Mailbox Sync     | what people see that they connect to       |
  * | `APP_LOGO_URL`               | none             | https; shown on pages and in mail          |
  * | `SUPPORT_EMAIL`              | none             | whom people can ask                        |
  * | `RISC_CLIENT_IDS`            | none             | list; more clients of this project         |
@@ -209,7 +209,7 @@ const Variables = z.object({
   NOTICE_FROM: text("an address, or a name and an address in <>", isSender).optional(),
   // Shown to people and put into mail headers.
   APP_NAME: text("1 to 60 characters on one line", (value) => /^\P{C}{1,60}$/u.test(value)).default(
-    "Gmail changes",
+    "Mailbox Sync",
   ),
   APP_LOGO_URL: text(
     "an https URL (http on loopback only) without user, query or fragment",

@@ -74,7 +74,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sent.mail).toMatchObject({
       from: { name: "Mail sync", address: "sync@app.example" },
       to: [{ name: "", address: ADA }],
-      subject: "Gmail changes: allow access to your Gmail account again",
+      subject: "Mailbox Sync: allow access to your Gmail account again",
     });
     const names = sent.mail.headers.map(({ key }) => key).toSorted();
     expect(names).toEqual([
@@ -110,9 +110,9 @@ describe("a mail to a person whose grant has ended", () => {
     await pass(30 * DAY_MS, HOUR_MS);
     expect(days.map(Math.floor)).toEqual([3, 7]);
     expect(subjects()).toEqual([
-      "Gmail changes: allow access to your Gmail account again",
-      "Reminder from Gmail changes: allow access to your Gmail account again",
-      "Last reminder from Gmail changes: allow access to your Gmail account again",
+      "Mailbox Sync: allow access to your Gmail account again",
+      "Reminder from Mailbox Sync: allow access to your Gmail account again",
+      "Last reminder from Mailbox Sync: allow access to your Gmail account again",
     ]);
     expect(messageIds().size).toBe(3);
     expect(due(ADA)).toBeUndefined();

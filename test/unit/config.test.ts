@@ -103,7 +103,7 @@ describe("a configuration", () => {
         publishDrafts: false,
       },
       returnTo: { origins: [] },
-      app: { name: "Gmail changes" },
+      app: { name: "Mailbox Sync" },
       risc: { clientIds: ["123-abc.apps.googleusercontent.com"] },
       sync: { settleMs: 120_000, reconcileAfterMs: 21_600_000, pagesMax: 40, timeMsMax: 50_000 },
       renewal: { afterMs: 86_400_000, concurrency: 8, timeMsMax: 480_000 },
