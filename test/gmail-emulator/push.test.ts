@@ -64,6 +64,19 @@ describe("push", () => {
   const dataOf = ({ body }: Received) =>
     Buffer.from(body.message["data"] ?? "", "base64").toString();
 
+  it("lets many messages wait for another attempt without a warning", async () => {
+    const warnings: string[] = [];
+    const warn = ({ name }: Error) => void warnings.push(name);
+    process.on("warning", warn);
+    await start({ pushPolicy: { backoffMsMin: 300, backoffMsMax: 300, timeoutMs: 5_000 } });
+    answers = Array.from({ length: 30 }, () => 500);
+    for (let count = 0; count < 30; count++) emulator.deliver(ADA);
+    await emulator.idle();
+    process.off("warning", warn);
+    expect(received).toHaveLength(60);
+    expect(warnings).toEqual([]);
+  });
+
   it("posts a CloudEvent in binary mode with the whole Pub/Sub envelope", async () => {
     await start();
     emulator.deliver(ADA);

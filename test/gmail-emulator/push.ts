@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import pLimit from "p-limit";
 import { type Notification, notificationData } from "./notifications.ts";
 
@@ -86,6 +87,8 @@ export function createPushDelivery(options: {
   const counts = { published: 0, attempts: 0, acknowledged: 0, refused: 0, abandoned: 0 };
   const pending = new Set<Promise<void>>();
   const closing = new AbortController();
+  // Every message that waits for another attempt listens, until it is tried again: no leak.
+  setMaxListeners(0, closing.signal);
   const limit = pLimit(policy.inFlightMax);
 
   const attempt = async (pushed: PushedMessage): Promise<boolean> => {
