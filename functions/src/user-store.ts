@@ -61,6 +61,10 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       return document.exists ? decode(document) : undefined;
     },
 
+    async exists(id) {
+      return (await users.doc(id).get()).exists;
+    },
+
     async findByEmailAddress(address) {
       const holders = await this.listByEmailAddress(address);
       return holders.find(({ status }) => status !== "disconnected");

@@ -148,7 +148,11 @@ export interface FlagAllowance {
 }
 
 export interface UserStore {
+  /** `undefined` for nobody, and for a document that cannot be read. */
   find(id: UserId): Promise<User | undefined>;
+
+  /** Whether there is a document of this user, also one that cannot be read. */
+  exists(id: UserId): Promise<boolean>;
 
   /** The user of this address who is not `disconnected`; one query. */
   findByEmailAddress(address: EmailAddress): Promise<User | undefined>;

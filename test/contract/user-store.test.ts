@@ -238,6 +238,16 @@ describe.for([
       });
     });
 
+    describe("exists", () => {
+      it("is true of whoever is stored, until the document is gone", async () => {
+        expect(await users.exists(sub("1"))).toBe(false);
+        await put(users, "1", plain());
+        expect(await users.exists(sub("1"))).toBe(true);
+        await subject.remove(sub("1"));
+        expect(await users.exists(sub("1"))).toBe(false);
+      });
+    });
+
     describe("findByEmailAddress", () => {
       it("finds the one who is not disconnected", async () => {
         const gone = { status: "disconnected", statusReason: "user_request" } as const;
@@ -806,6 +816,11 @@ describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () =>
         expect(lines.join()).not.toContain("v1.local");
       },
     );
+
+    it("is there all the same", async () => {
+      await db.doc("users/foreign").set({ ...foreign, historyId: "head" });
+      expect(await users.exists(sub("foreign"))).toBe(true);
+    });
 
     it("keeps nobody else from being found at the same address", async () => {
       await db.doc("users/foreign").set({ ...foreign, historyId: "head" });

@@ -57,6 +57,8 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
 
     find: (id) => both("find", memory.find(id), other.find(id), (user) => [user]),
 
+    exists: (id) => both("exists", memory.exists(id), other.exists(id), nobody),
+
     findByEmailAddress: (address) =>
       both(
         "findByEmailAddress",

@@ -84,6 +84,7 @@ export function createSimulatedStore(
 
       return {
         find: (id) => read("users.find", () => memory.find(id)),
+        exists: (id) => read("users.exists", () => memory.exists(id)),
         findByEmailAddress: (address) =>
           read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
         findByTokenDigest: (by, digests) =>

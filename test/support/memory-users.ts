@@ -50,6 +50,12 @@ export function memoryUsers(): MemoryUsers {
     operations,
     remove: (id) => void users.delete(id),
     find: (id) => Promise.resolve(read(users.get(id))),
+
+    exists(id) {
+      operations.reads += 1;
+      return Promise.resolve(users.has(id));
+    },
+
     findByEmailAddress: (address) => Promise.resolve(read(holders(address)[0])),
 
     findByTokenDigest(by, digests) {

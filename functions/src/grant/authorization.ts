@@ -58,7 +58,8 @@ export type Authorization =
 /**
  * Completes an authorization: exchanges the code once, verifies who it is of and what was allowed,
  * makes the watch, stores the grant in one write, and delivers what was missed before it returns.
- * Whatever is refused leaves nothing behind.
+ * Whatever is refused leaves nothing behind. Rejects only when the store fails: then nothing is
+ * given back at Google, since the grant may be the one that is stored.
  */
 export async function completeAuthorization(
   code: string,
@@ -137,6 +138,8 @@ async function giveBack(
   // Read as late as can be: the person may have connected in another tab meanwhile.
   const stored = await services.users.find(userId);
   if (stored?.grant.refreshToken !== undefined) return;
+  // What cannot be read may hold a grant that lives.
+  if (stored === undefined && (await services.users.exists(userId))) return;
   const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
   if ("value" in revoked || revoked.failure.kind === "gone") return;
   services.log.error("grant_not_revoked", "a refused grant could not be revoked at Google", {

@@ -38,6 +38,7 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
     users: {
       ...users,
       find: (...args) => store("users.find", () => users.find(...args)),
+      exists: (...args) => store("users.exists", () => users.exists(...args)),
       findByEmailAddress: (...args) =>
         store("users.findByEmailAddress", () => users.findByEmailAddress(...args)),
       findByTokenDigest: (...args) =>
