@@ -139,8 +139,11 @@ async function answer<T extends { http: ServeOptions }>(
   }
 }
 
-/** Without a log, what is wrong was alerted where it was found. */
-function logFailed(log: Log | undefined, error: unknown): void {
+/**
+ * Tells of a request that failed for a reason nobody expects to answer: the store, mostly. Without
+ * a log, what is wrong was alerted where it was found.
+ */
+export function logFailed(log: Log | undefined, error: unknown): void {
   log?.error("request_failed", "a request could not be handled", { error: describeUnknown(error) });
 }
 

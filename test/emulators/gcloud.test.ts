@@ -237,15 +237,30 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
 
       // The Firestore client tries for most of a minute before it gives up.
       it.runIf(major === 24)(
-        "500 while the store is down, and 204 once it is back",
+        "500 while the store is down, a page for a person, and 204 once it is back",
         async () => {
           const email = "cyd@example.com";
-          const { id } = await connect(email);
+          const { id, browser } = await connect(email);
+          emulator.createAccount({ email: "dan@example.com" });
+          const newcomer = openBrowser();
+          const start = await newcomer.get(`${publicUrl}/start`);
+          const back = await emulator.consent(start.headers.get("location") ?? "", {
+            account: "dan@example.com",
+          });
           const { messageId } = emulator.deliver(email, { subject: "during an outage" });
           const { historyId } = emulator.account(email);
           const { url, records } = functions.gmailNotification;
           toFirestore.cut();
-          expect(await notify(url, topic, email, historyId)).toBe(500);
+          const [status, ...pages] = await Promise.all([
+            notify(url, topic, email, historyId),
+            browser.get(`${publicUrl}/`),
+            newcomer.get(back),
+          ]);
+          expect(status).toBe(500);
+          for (const page of pages) {
+            expect(page.status).toBe(503);
+            expect(await page.text()).toContain("did not work just now");
+          }
           await vi.waitFor(() => expect(records("notification_failed")).toHaveLength(1), ARRIVAL);
           expect(published(id)).toEqual([]);
           toFirestore.mend();

@@ -1,3 +1,4 @@
+import type { LocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import type { Scenario } from "../support/scenario.ts";
 
@@ -22,7 +23,7 @@ export interface FlowOptions {
 
 /** Goes through `/start` and the consent page as this account. */
 export async function begin(
-  { publicUrl, emulator }: Scenario,
+  { publicUrl, emulator }: LocalStack,
   account: string,
   { browser = openBrowser(), query = "", alter, decline = false, untick = [] }: FlowOptions = {},
 ): Promise<Flow> {
@@ -41,7 +42,7 @@ export function changed(back: URL, change: (params: URLSearchParams) => void): s
 }
 
 /** Where an answer leads, as a path of ours. */
-export function leadsTo(response: Response, { publicUrl }: Scenario): string {
+export function leadsTo(response: Response, { publicUrl }: LocalStack): string {
   return (response.headers.get("location") ?? "").replace(publicUrl, "");
 }
 

@@ -4,10 +4,7 @@ export interface OnceEach<T> {
   run(key: string, work: () => Promise<T>): Promise<T>;
 }
 
-/**
- * Keeps the outcomes of the last `keysMax` keys, within this instance. Work that was rejected is
- * forgotten, so that it can be tried again.
- */
+/** Keeps the outcomes of the last `keysMax` keys, within this instance. */
 export function onceEach<T>(keysMax: number): OnceEach<T> {
   const outcomes = new Map<string, Promise<T>>();
   return {
@@ -18,7 +15,6 @@ export function onceEach<T>(keysMax: number): OnceEach<T> {
       outcomes.set(key, outcome);
       const [oldest] = outcomes.keys();
       if (outcomes.size > keysMax && oldest !== undefined) outcomes.delete(oldest);
-      outcome.catch(() => outcomes.delete(key));
       return outcome;
     },
   };

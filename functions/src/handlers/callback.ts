@@ -8,6 +8,7 @@ import {
 import { returnUrl } from "../grant/return-to.ts";
 import { SESSION_AGE_MS_MAX, startSession } from "../grant/session.ts";
 import { GOOGLE_ISSUER } from "../google/endpoints.ts";
+import { logFailed } from "../http.ts";
 import type { Log } from "../log.ts";
 import type { PageError } from "../pages/texts.ts";
 import {
@@ -38,9 +39,16 @@ export async function callback(
   const pending = readPending(kept, params.state, services);
   if (pending === undefined) return notPending("session_lost");
 
-  const { to, cookies } = await services.callbacks.run(params.state, () =>
-    answer(params, pending, log, services),
-  );
+  const { to, cookies } = await services.callbacks.run(params.state, async () => {
+    try {
+      return await answer(params, pending, log, services);
+    } catch (error) {
+      // An outcome like any other: asked again with its code, Google may end the grant that the
+      // code gave (RFC 6749 §4.1.2), and that may be stored by now.
+      logFailed(log, error);
+      return refused("try_later", pending, services);
+    }
+  });
   return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
 
   /** Not an answer that this browser waits for; nothing of it is used. */

@@ -2,7 +2,7 @@ import { disconnect } from "../grant/disconnect.ts";
 import { isAppState, parseReturnTo } from "../grant/return-to.ts";
 import { isOwnForm } from "../grant/session.ts";
 import { isWeekly } from "../grant/weekly-grant.ts";
-import { refusal } from "../http.ts";
+import { logFailed, refusal } from "../http.ts";
 import type { Log } from "../log.ts";
 import {
   connectedPage,
@@ -39,6 +39,7 @@ const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][
 /**
  * The pages: what this is, connect, Google's callback, re-authorize, disconnect. Nothing in an
  * address says on whose behalf: that is what Google says of the person in front of the browser.
+ * Whatever fails unexpectedly, as the store can, is a page that says to try again.
  */
 export async function connect(
   request: Request,
@@ -59,7 +60,14 @@ export async function connect(
     if (isPrefetch(headers)) return refusal(503);
     if (request.method === "POST" && !isForm(headers)) return refusal(415);
     const form = async () => new URLSearchParams(await request.text());
-    return route({ url, headers, rest: match[1] ?? "", form, log }, services);
+    try {
+      return await route({ url, headers, rest: match[1] ?? "", form, log }, services);
+    } catch (error) {
+      logFailed(log, error);
+      // What is only posted to cannot be opened again.
+      const again = methods["GET"] === undefined ? "/" : `${path}${wishOf(url)}`;
+      return errorPage("try_later", services.pageLinks, `${services.pageLinks.publicUrl}${again}`);
+    }
   }
   return errorPage("not_found", services.pageLinks);
 }
@@ -124,6 +132,12 @@ function readStart(params: URLSearchParams, { returnTo: { origins } }: ConnectSe
 /** What `/start` takes. */
 const WISHES: ReadonlySet<string> = new Set(["return_to", "app_state"]);
 
+/** Of a query only what we put there: nothing else is shown again, whatever it is. */
+function wishOf({ searchParams }: URL): string {
+  const wish = [...searchParams].filter(([name]) => WISHES.has(name));
+  return wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
+}
+
 /** Nothing can be tried again: it has been done, or was never ours to do. */
 const FINAL: ReadonlySet<PageError> = new Set([
   "already_done",
@@ -137,10 +151,7 @@ const FINAL: ReadonlySet<PageError> = new Set([
 function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): Promise<Response> {
   const { pageLinks } = services;
   const error = parsePageError(rest) ?? "not_found";
-  // Of a query only what we put there: nothing else is shown again, whatever it is.
-  const wish = [...url.searchParams].filter(([name]) => WISHES.has(name));
-  const query = wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
-  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${query}`;
+  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
   return Promise.resolve(errorPage(error, pageLinks, retry));
 }
 
