@@ -293,6 +293,59 @@ describe("a security event", () => {
       expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${id}/unavailable/1/2`);
     });
 
+    it("is probed at account-enabled, also when that comes before subscribers were told", async () => {
+      const { topic } = scenario;
+      const next = async () => {
+        scenario.clock.advance(MINUTE_MS);
+        await scenario.runSchedule("mailboxReconciliation");
+      };
+      topic.failure = new PublishFailure("transient", "unavailable");
+      await send({ type: "risc/event-type/account-disabled" });
+      await send({ type: "risc/event-type/account-enabled" });
+      // The topic still takes nothing: what is owed is put off.
+      await next();
+      expect(types()).toEqual(["mailbox.connected"]);
+      topic.failure = undefined;
+      await next();
+      expect(types()).toEqual(["mailbox.connected", "mailbox.unavailable"]);
+      await next();
+      expect(scenario.stored(ADA)).toMatchObject({
+        status: "active",
+        statusReason: "available_again",
+      });
+    });
+
+    it("is probed at account-enabled, also when that comes while subscribers are being told", async () => {
+      const { topic, users } = scenario;
+      const { find } = users;
+      topic.onPublished = () => {
+        topic.onPublished = () => {};
+        users.find = async (id) => {
+          users.find = find;
+          await send({ type: "risc/event-type/account-enabled" });
+          return find(id);
+        };
+      };
+      await send({ type: "risc/event-type/account-disabled" });
+      expect(types()).toEqual(["mailbox.connected", "mailbox.unavailable"]);
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(ADA).status).toBe("active");
+    });
+
+    it("is looked at a day later, and no sooner, when nobody says that it is enabled", async () => {
+      scenario.emulator.suspend(ADA);
+      await send({ type: "risc/event-type/account-disabled" });
+      scenario.emulator.resetCalls();
+      for (let hour = 0; hour < 23; hour++) {
+        scenario.clock.advance(HOUR_MS);
+        await scenario.runSchedule("mailboxReconciliation");
+      }
+      expect(scenario.emulator.countCalls(undefined, ADA)).toBe(0);
+      scenario.clock.advance(2 * HOUR_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBe(1);
+    });
+
     it("that arrives late, when it may be over, lets Google's answer decide", async () => {
       const at = scenario.clock.now().getTime();
       scenario.clock.advance(11 * MINUTE_MS);

@@ -90,8 +90,13 @@ function nextDue(user: User, { notify, clock }: AnnouncementServices): Date | un
       // Told twice all the same, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;
       return notify === undefined ? undefined : clock.now();
-    case "mailbox_unavailable":
-      return later(clock.now(), PROBE_AFTER_MS);
+    case "mailbox_unavailable": {
+      // Due by now: Google has said meanwhile that the account is enabled, or nobody could be told
+      // for a while. Either way a look is worth its one call.
+      const { dueAt } = user.followUp;
+      const now = clock.now();
+      return dueAt !== undefined && dueAt <= now ? dueAt : later(now, PROBE_AFTER_MS);
+    }
     case "disconnected":
       // The tokens go last: as long as one is there, the disconnect is unfinished.
       return user.grant.refreshToken === undefined ? undefined : user.followUp.dueAt;
