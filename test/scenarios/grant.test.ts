@@ -1,7 +1,10 @@
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createLog } from "../../functions/src/log.ts";
+import type { User } from "../../functions/src/user.ts";
 import { openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
@@ -538,6 +541,52 @@ describe("a revoked grant", () => {
     expect(scenario.events(ADA).map(({ attributes }) => attributes["ce-type"])).toContain(
       "mailbox.message.added",
     );
+  });
+
+  describe("a failure that is told of late, once the mailbox was gone and came back under the same grant", () => {
+    let before: User;
+    beforeEach(async () => {
+      await scenario.connect(ADA);
+      before = scenario.stored(ADA);
+    });
+
+    async function goAndComeBack(): Promise<void> {
+      scenario.emulator.setMailService(ADA, "off");
+      scenario.clock.advance(DAY_MS);
+      await scenario.runSchedule("watchRenewal");
+      expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+      scenario.emulator.setMailService(ADA, "on");
+      scenario.clock.advance(DAY_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 1 } });
+    }
+
+    it("does not take the mailbox away again", async () => {
+      scenario.emulator.loseNotifications();
+      const slow = startSecondInstance(scenario, {});
+      scenario.emulator.setMailService(ADA, "off");
+      const { messageId } = scenario.emulator.deliver(ADA);
+      const held = scenario.emulator.faults.hold("history.list", { afterEffect: true, count: 1 });
+      const notified = slow.notify(ADA);
+      await held.arrived;
+      await goAndComeBack();
+      held.release();
+      await notified;
+      expect(scenario.stored(ADA).status).toBe("active");
+      expect(slow.logged("mailbox_synced")).toMatchObject([{ outcome: "superseded" }]);
+      scenario.clock.advance(3 * MINUTE_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      const told = scenario.events(ADA).filter(({ json }) => json["messageId"] === messageId);
+      expect(told).toHaveLength(1);
+    });
+
+    it("ends the grant if it is the grant's: the token is still the one that was refused", async () => {
+      await goAndComeBack();
+      const { flag } = await scenario.operator({ log: createLog(() => {}) }).getServices();
+      const failure = { kind: "reauthorize", reason: "invalid_grant" } as const;
+      expect(await flag(before, failure)).toMatchObject({ kind: "flagged" });
+      expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+    });
   });
 
   it("P2: tells each time a mailbox is gone and comes back, under an id of its own", async () => {

@@ -25,8 +25,9 @@ const WRITE_TRIES_MAX = 10;
 
 /**
  * Ends all background work for a user whose grant failed: one conditional write that removes what
- * the due lists are built on, and only if the generation is the one that failed. Whoever wins that
- * write announces it; if the winner dies first, the reconciliation does.
+ * the due lists are built on, and only if the generation is the one that failed and, for a mailbox
+ * that is unavailable, it has not come back since. Whoever wins that write announces it; if the
+ * winner dies first, the reconciliation does.
  */
 export function flag(
   failed: User,
@@ -69,6 +70,10 @@ async function suspend(
     ) {
       return { kind: "superseded" };
     }
+    // The mailbox has been gone and has come back since: what was said of it before is past. What
+    // was said of the grant is not, since the refresh token is still the same.
+    const isPast = user.followUp.episode !== failed.followUp.episode;
+    if (isPast && failure.kind === "mailbox_unavailable") return { kind: "superseded" };
     const patch = flagged(user, failure, clock.now());
     const written = await write(user, patch);
     if (written === "refused") continue;

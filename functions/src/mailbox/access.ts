@@ -25,7 +25,7 @@ export type GrantFailure = Extract<Failure, { kind: "reauthorize" | "mailbox_una
 
 export type Flagging =
   | { kind: "flagged"; status: Status; reason: string }
-  /** The grant that failed is no longer the user's, or somebody else flagged it first. */
+  /** What failed is past: another grant, another episode, or somebody else flagged it first. */
   | { kind: "superseded" }
   /** So many users failed at once that it is taken for our own mistake: nobody more is flagged. */
   | { kind: "guarded" };
