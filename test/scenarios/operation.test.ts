@@ -268,7 +268,37 @@ describe("renewal", () => {
     await scenario.runSchedule("watchRenewal");
     expect(scenario.emulator.countCalls("users.watch")).toBeLessThan(20);
     expect(scenario.logged("renewal_misconfigured")).toHaveLength(1);
+    expect(scenario.logged("misconfigured")).toMatchObject([{ reason: "notFound" }]);
     expect(scenario.users.dump().users.every(({ status }) => status === "active")).toBe(true);
+  });
+
+  it("says in each run why watches are refused, once for each reason", async () => {
+    // Fewer refusals in all than the circuit needs to open, which has an alert of its own.
+    const emails = ["user0@example.com", "user1@example.com"];
+    for (const email of emails) await scenario.connect(email);
+    const ids = emails.map((email) => scenario.stored(email).id);
+    const { topic } = scenario.config.gmail;
+    scenario.emulator.setTopicPublishing(topic, "forbidden");
+    for (const hours of [24, 2]) {
+      scenario.clock.advance(hours * HOUR_MS);
+      const before = scenario.logged("misconfigured").length;
+      await scenario.runSchedule("watchRenewal");
+      const told = scenario.logged("misconfigured").slice(before);
+      expect(told).toMatchObject([{ severity: "CRITICAL", reason: "forbidden" }]);
+      expect(ids).toContain(told[0]?.["userId"]);
+    }
+    expect(scenario.logged("circuit_open")).toEqual([]);
+
+    scenario.emulator.setTopicPublishing(topic, "allowed");
+    scenario.emulator.faults.failNext({
+      method: "users.watch",
+      count: 2,
+      preset: "invalidPageToken",
+    });
+    scenario.clock.advance(2 * HOUR_MS);
+    await scenario.runSchedule("watchRenewal");
+    const refused = { severity: "ERROR", reason: "invalidArgument" };
+    expect(scenario.logged("bad_request")).toMatchObject([refused]);
   });
 
   it("reconciles a mailbox whose watch has lapsed every few minutes", async () => {

@@ -42,11 +42,19 @@ const RETRY_MS_MAX = 3_600_000;
 const EXPIRY_MARGIN_MS = 10 * 60_000;
 const WRITE_TRIES_MAX = 10;
 
-/** Renews the watches whose time has come, the longest overdue first, until the time is up. */
-export async function renewWatches(services: RenewalServices): Promise<RenewalRun> {
+/**
+ * Renews the watches whose time has come, the longest overdue first, until the time is up.
+ * `report` is told of the first mailbox with each failure: what is wrong with our set-up is wrong
+ * for all of them, and said once in a run.
+ */
+export async function renewWatches(
+  services: RenewalServices,
+  report: (user: User, failure: Failure) => void,
+): Promise<RenewalRun> {
   const { renewal, log, telemetry } = services;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
   const pace = paced(services);
+  const reported = new Set<string>();
   let misconfigured = 0;
 
   run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
@@ -56,6 +64,12 @@ export async function renewWatches(services: RenewalServices): Promise<RenewalRu
     const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
     misconfigured = isOurs ? misconfigured + 1 : 0;
     if (outcome.kind !== "superseded") run[outcome.kind] += 1;
+    if (outcome.kind === "failed") {
+      const { failure } = outcome;
+      const what = "reason" in failure ? `${failure.kind} ${failure.reason}` : failure.kind;
+      if (!reported.has(what)) report(user, failure);
+      reported.add(what);
+    }
     return misconfigured >= MISCONFIGURED_IN_A_ROW_MAX ? "stop" : "done";
   });
   if (misconfigured >= MISCONFIGURED_IN_A_ROW_MAX) {
