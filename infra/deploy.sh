@@ -204,11 +204,8 @@ first_version() {
       comment 'a new random value | ...'
       value=$(openssl rand -hex 32)
       ;;
-    NOTICE_SMTP_URL)
-      comment '`none`, or what is typed when NOTICE_FROM is set | ...'
-      value=none
-      [[ $(setting NOTICE_FROM) == '' ]] || value=$(typed "$1")
-      ;;
+    NOTICE_SMTP_URL) value=$(typed_for NOTICE_FROM "$1") ;;
+    OTEL_EXPORTER_OTLP_HEADERS) value=$(typed_for OTEL_EXPORTER_OTLP_ENDPOINT "$1") ;;
     *)
       comment 'what is typed | ...'
       value=$(typed "$1")
@@ -221,6 +218,12 @@ new_key_ring() {
   local id
   id=$(date -u +%Y-%m-%d)
   printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$(openssl rand -base64 32)"
+}
+
+# A secret that goes with a setting. A collector that wants no headers is told so by typing `none`.
+typed_for() {
+  comment "\`none\`, or what is typed when $1 is set | ..."
+  if [[ $(setting "$1") == '' ]]; then printf none; else typed "$2"; fi
 }
 
 typed() {

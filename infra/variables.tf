@@ -56,10 +56,8 @@ variable "secret_versions" {
   default     = {}
 
   validation {
-    condition = length(setsubtract(keys(var.secret_versions), [
-      "OAUTH_CLIENT_SECRET", "TOKEN_KEYS", "RETURN_TO_SECRET", "NOTICE_SMTP_URL",
-    ])) == 0
-    error_message = "The secrets are OAUTH_CLIENT_SECRET, TOKEN_KEYS, RETURN_TO_SECRET and NOTICE_SMTP_URL."
+    condition     = length(setsubtract(keys(var.secret_versions), keys(local.secret_readers))) == 0
+    error_message = "The secrets are ${join(", ", keys(local.secret_readers))}."
   }
   validation {
     condition     = alltrue([for version in values(var.secret_versions) : can(regex("^[1-9][0-9]*$", version))])
@@ -102,9 +100,7 @@ variable "settings" {
     error_message = "The names must be in capitals, as in functions/src/config.ts."
   }
   validation {
-    condition = length(setintersection(keys(var.settings), [
-      "OAUTH_CLIENT_SECRET", "TOKEN_KEYS", "RETURN_TO_SECRET", "NOTICE_SMTP_URL",
-    ])) == 0
+    condition     = length(setintersection(keys(var.settings), keys(local.secret_readers))) == 0
     error_message = "A secret belongs into Secret Manager: see secret_versions."
   }
   validation {

@@ -52,8 +52,8 @@ export const CONFIGURED = {
   renewalMsMax: 480_000,
 } as const;
 
-/** Secrets that every function reads when an instance starts, and what else stands all the time. */
-const SECRETS = 4;
+/** Read by every instance that starts. */
+const SECRETS = new Set(Object.values(functions).flatMap(({ secrets }) => secrets)).size;
 /** A key that is rotated every 90 days has this many versions after a year. */
 const KMS_KEY_VERSIONS = 5;
 const RETENTION_DAYS = 7;

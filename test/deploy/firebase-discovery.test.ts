@@ -96,6 +96,7 @@ describe("the five functions", { timeout: 120_000 }, () => {
         TOKEN_KEYS: JSON.stringify({ primary: "a", keys: { a: "A".repeat(43) + "=" } }),
         RETURN_TO_SECRET: "none",
         NOTICE_SMTP_URL: "none",
+        OTEL_EXPORTER_OTLP_HEADERS: "none",
       }),
     ).toMatchObject({ gmail: { topic: answers().GMAIL_TOPIC } });
   });

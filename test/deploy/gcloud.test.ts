@@ -184,6 +184,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
       OAUTH_CLIENT_SECRET: await cloud.secret("OAUTH_CLIENT_SECRET"),
       RETURN_TO_SECRET: await cloud.secret("RETURN_TO_SECRET"),
       NOTICE_SMTP_URL: await cloud.secret("NOTICE_SMTP_URL"),
+      OTEL_EXPORTER_OTLP_HEADERS: await cloud.secret("OTEL_EXPORTER_OTLP_HEADERS"),
     });
     const ring = "projects/demo-proj/locations/us-central1/keyRings/gmail-push-receiver";
     expect(config).toMatchObject({
@@ -238,6 +239,27 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     expect(await cloud.secret("TOKEN_KEYS")).toBe(keys);
     expect(again.output).toContain("firestore.rules: published already");
     expect(cloud.rules().requests.filter((request) => !request.startsWith("GET "))).toEqual([]);
+  });
+});
+
+describe("deploy.sh, with a collector of traces", { timeout: 120_000 }, () => {
+  it("asks for the key of the collector, and keeps it as a secret", async () => {
+    const endpoint = "https://otlp.example.com";
+    const cloud = await emptyCloud(`${SETTINGS}OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}\n`);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    const unasked = await cloud.deploy();
+    expect(unasked.succeeded).toBe(false);
+    expect(unasked.output).toContain("The secret OTEL_EXPORTER_OTLP_HEADERS has no version");
+
+    const typing = { after: "OTEL_EXPORTER_OTLP_HEADERS: ", text: "x-api-key=by-hand\n" };
+    const { succeeded, output } = await cloud.deploy({ typing });
+    expect(succeeded).toBe(true);
+    expect(await cloud.secret("OTEL_EXPORTER_OTLP_HEADERS")).toBe("x-api-key=by-hand");
+    const environment = await cloud.environment();
+    expect(environment).toMatchObject({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+    expect(environment).not.toHaveProperty("OTEL_EXPORTER_OTLP_HEADERS");
+    expect(`${output}${(await cloud.calls()).join()}`).not.toContain("by-hand");
+    await cloud.close();
   });
 });
 

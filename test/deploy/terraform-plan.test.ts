@@ -25,8 +25,13 @@ const DEPLOYED = {
     TOKEN_KEYS: "2",
     RETURN_TO_SECRET: "1",
     NOTICE_SMTP_URL: "3",
+    OTEL_EXPORTER_OTLP_HEADERS: "1",
   },
-  settings: { NOTICE_FROM: "Acme <mail@example.com>", GMAIL_SCOPES: "gmail.readonly" },
+  settings: {
+    NOTICE_FROM: "Acme <mail@example.com>",
+    GMAIL_SCOPES: "gmail.readonly",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "https://otlp.example.com",
+  },
   notification_channels: ["projects/acme-mail/notificationChannels/1"],
   budget: { billing_account: "012345-6789AB-CDEF01", amount: 50 },
 };
@@ -37,6 +42,7 @@ const SECRETS: Record<string, string> = {
   TOKEN_KEYS: "CiQAY2lwaGVydGV4dA==",
   RETURN_TO_SECRET: "0123456789abcdef0123456789abcdef",
   NOTICE_SMTP_URL: "smtps://user:pass@smtp.example.com",
+  OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=secret",
 };
 
 const terraform = findTerraform();
@@ -88,6 +94,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
         changes: { topic: "projects/acme-mail/topics/mailbox-changes" },
         sealing: { kmsKey: expect.stringMatching(/\/cryptoKeys\/token-keys$/) },
         notices: { from: "Acme <mail@example.com>" },
+        telemetry: { headers: { "x-api-key": "secret" } },
       });
       expect(config.returnTo.secret !== undefined).toBe(name === "connect");
       expect(environment["NODE_ENV"]).toBe("production");

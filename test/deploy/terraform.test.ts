@@ -170,11 +170,16 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     [
       "an unknown secret",
       { secret_versions: { ...DEPLOYED.secret_versions, KEY: "1" } },
-      "The secrets are",
+      "The secrets are NOTICE_SMTP_URL, OAUTH_CLIENT_SECRET, OTEL_EXPORTER_OTLP_HEADERS, ",
     ],
     ["no OAuth client", { oauth_client_id: null }, "Must be set once"],
     ["a sender without a server", { settings: { NOTICE_FROM: "a@example.com" } }, "Mail to people"],
     ["a secret as a setting", { settings: { TOKEN_KEYS: "{}" } }, "belongs into Secret Manager"],
+    [
+      "the key of a collector as a setting",
+      { settings: { OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=a" } },
+      "belongs into Secret Manager",
+    ],
     [
       "the emulator of Gmail",
       { settings: { GMAIL_EMULATOR_HOST: "127.0.0.1:1" } },

@@ -15,6 +15,7 @@ const SECRETS = {
   TOKEN_KEYS: tokenKeys("canary"),
   RETURN_TO_SECRET: "canary-return-to-secret-0123456789abcdef",
   NOTICE_SMTP_URL: "smtps://canary:canary-smtp-password-0001@mail.example.com",
+  OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=canary-key-of-the-collector-0001",
   GOOGLE_APPLICATION_CREDENTIALS: "/canary/home/of/the/builder/credentials.json",
   NPM_TOKEN: "npm_canaryTokenOfTheRegistry000000000001",
 };

@@ -75,6 +75,8 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
     it("reaches a collector before the answer does the caller", async () => {
       const env = {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+        // As the secret says when the collector wants nothing.
+        OTEL_EXPORTER_OTLP_HEADERS: "none",
         OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=staging",
       };
       expect(await firstPage(DIST, env)).toBe(200);

@@ -18,6 +18,7 @@ const SECRETS = {
   TOKEN_KEYS: tokenKeys("marked"),
   RETURN_TO_SECRET: "marked-return-to-secret-0123456789abcdef",
   NOTICE_SMTP_URL: "smtps://marked:marked-smtp-password-0001@mail.example.com",
+  OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=marked-key-of-the-collector-0001",
 };
 const ENV = {
   ...SECRETS,

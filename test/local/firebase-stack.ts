@@ -105,6 +105,7 @@ export async function startFirebaseStack(
       TOKEN_KEYS: makeTokenKeys(),
       RETURN_TO_SECRET: "none",
       NOTICE_SMTP_URL: "none",
+      OTEL_EXPORTER_OTLP_HEADERS: "none",
     };
     const functionsEnv = {
       REGION,

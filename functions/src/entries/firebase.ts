@@ -53,6 +53,9 @@ const SECRETS = {
   NOTICE_SMTP_URL: defineSecret("NOTICE_SMTP_URL", {
     description: "smtps://USER:PASSWORD@HOST of the mail server for notices to people; or none.",
   }),
+  OTEL_EXPORTER_OTLP_HEADERS: defineSecret("OTEL_EXPORTER_OTLP_HEADERS", {
+    description: "name=value,... that OTEL_EXPORTER_OTLP_ENDPOINT wants, such as a key; or none.",
+  }),
 };
 
 // All that the five functions do in the project. The CLI makes one service account with these, lets
