@@ -4,6 +4,7 @@
  *
  * - `function|NAME|...` for each function of `functions.json`,
  * - `field|GROUP|...` for each field of `firestore.indexes.json`,
+ * - `service|NAME` for each API of `services.json`,
  * - `setting|NAME|VALUE` for each variable of the functions' environment,
  * - `environment|JSON` for all of them (JSON is YAML too, which is what gcloud wants).
  *
@@ -15,6 +16,7 @@ import { parseEnv } from "node:util";
 import { ConfigError, readConfig } from "../functions/src/config.ts";
 import settings from "../functions/src/entries/functions.json" with { type: "json" };
 import firestore from "./firestore.indexes.json" with { type: "json" };
+import services from "./services.json" with { type: "json" };
 
 interface FunctionSettings {
   trigger: string;
@@ -62,6 +64,7 @@ function print(args: string[]): string {
   const rows = [
     ...Object.entries(settings).map(([name, its]) => ["function", ...functionColumns(name, its)]),
     ...(firestore.fieldOverrides as FieldOverride[]).map((its) => ["field", ...fieldColumns(its)]),
+    ...services.map((name) => ["service", name]),
     ...Object.entries(environment).map(([name, value]) => ["setting", name, value]),
     ["environment", JSON.stringify(environment)],
   ];

@@ -99,11 +99,10 @@ setting() { rows "setting|$1"; }
 
 enable_services() {
   step 'Services' 'Is a billing account linked to the project, and are you its owner?'
-  cloud services enable gmail.googleapis.com pubsub.googleapis.com firestore.googleapis.com \
-    firebaserules.googleapis.com cloudfunctions.googleapis.com run.googleapis.com \
-    eventarc.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
-    cloudscheduler.googleapis.com secretmanager.googleapis.com cloudkms.googleapis.com \
-    iam.googleapis.com cloudresourcemanager.googleapis.com
+  local services
+  services=$(rows service)
+  # A word for each of them.
+  cloud services enable $services
 }
 
 make_accounts() {
@@ -144,7 +143,7 @@ make_database() {
   step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.'
   exists firestore databases describe '--database=(default)' ||
     cloud firestore databases create '--database=(default)' --location="$region" \
-      --type=firestore-native --delete-protection
+      --type=firestore-native --delete-protection --enable-pitr
   local group field ttl indexes index flags
   while IFS='|' read -r -u 4 group field ttl indexes; do
     flags=()
@@ -352,6 +351,7 @@ say_what_is_left() {
   comment "People connect at $(setting PUBLIC_URL)/start"
   comment "Redirect URI of the OAuth client: $(setting PUBLIC_URL)/callback"
   comment "Changes arrive on $changes_topic: subscribe to it."
+  comment "Is all of it well? npm run doctor -- --project $project --region $region"
 }
 
 # --- What the steps are made of. ---

@@ -25,23 +25,8 @@ locals {
 }
 
 resource "google_project_service" "api" {
-  for_each = toset([
-    "artifactregistry.googleapis.com",
-    "cloudbuild.googleapis.com",
-    "cloudfunctions.googleapis.com",
-    "cloudkms.googleapis.com",
-    "cloudscheduler.googleapis.com",
-    "firebaserules.googleapis.com",
-    "firestore.googleapis.com",
-    "gmail.googleapis.com",
-    "iam.googleapis.com",
-    "logging.googleapis.com",
-    "monitoring.googleapis.com",
-    "pubsub.googleapis.com",
-    "run.googleapis.com",
-    "secretmanager.googleapis.com",
-    "storage.googleapis.com",
-  ])
+  # The same as deploy.sh enables.
+  for_each = toset(jsondecode(file("${path.module}/services.json")))
 
   project = var.project_id
   service = each.key

@@ -123,6 +123,8 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
     documentReads: all(total("reads")) + DAYS * idle("reads"),
     documentWrites: all(total("writes")),
     storedGib: (mailboxes * given.documentBytes) / GIB,
+    // Billed by the size of the database, whatever has changed in it.
+    recoverableGib: (mailboxes * given.documentBytes) / GIB,
     pubsubBytes: all(
       2 * notified * PUBSUB_BYTES_MIN + changes * changeBytes * (1 + given.subscribers),
     ),

@@ -27,6 +27,8 @@ export const PRICES = {
   documentReads: fromMemory(0.06 / 1e5, 50_000 * DAYS),
   documentWrites: fromMemory(0.18 / 1e5, 20_000 * DAYS),
   storedGib: fromMemory(0.18, 1),
+  /** Point-in-time recovery; nothing of it is free. */
+  recoverableGib: fromMemory(0.18),
   /** Pub/Sub: publishing and delivering both count. */
   pubsubBytes: verified(40 / TIB, 10 * GIB),
   retainedGib: fromMemory(0.27),

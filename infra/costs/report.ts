@@ -9,6 +9,7 @@ const LINES: readonly [name: string, items: readonly Item[]][] = [
   ["Firestore: reads", ["documentReads"]],
   ["Firestore: writes", ["documentWrites"]],
   ["Firestore: storage", ["storedGib"]],
+  ["Firestore: point-in-time recovery", ["recoverableGib"]],
   ["Pub/Sub: throughput", ["pubsubBytes"]],
   ["Pub/Sub: kept for replay", ["retainedGib"]],
   ["Cloud Logging", ["logBytes"]],

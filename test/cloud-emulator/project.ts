@@ -1,6 +1,7 @@
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import { readFileSync } from "node:fs";
 import indexes from "../../infra/firestore.indexes.json" with { type: "json" };
+import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
 
 /** Which of the ways of the README made a project: they differ in names, and in what calls what. */
@@ -37,7 +38,7 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
     stream: { url: securityEventUrl, status: "enabled", events: [...RISC_EVENTS] },
     denied: undefined,
   };
-  for (const name of SERVICES) state.services.add(`${name}.googleapis.com`);
+  for (const name of services) state.services.add(name);
   const { resources } = state;
   const accounts = Object.keys(settings).map((name) => account(kebab(name)));
   resources.set(`v3/projects/${PROJECT}`, {
@@ -55,18 +56,6 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
   addDatabase(state);
   return state;
 }
-
-const SERVICES = [
-  "gmail",
-  "pubsub",
-  "firestore",
-  "firebaserules",
-  "cloudfunctions",
-  "run",
-  "cloudscheduler",
-  "secretmanager",
-  "cloudkms",
-];
 
 const RISC_EVENTS = [
   "oauth/event-type/tokens-revoked",

@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import services from "../../infra/services.json" with { type: "json" };
 import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "../support/deploy-script.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findGcloudSdk, tryCommand, tryCommands } from "../support/gcloud-sdk.ts";
@@ -41,6 +42,25 @@ describe("a dry run of deploy.sh", () => {
     expect(stdout).toContain("--location=europe-west1");
     expect(stdout).not.toContain("us-central1");
     expect(dryRun(elsewhere, "--region", "asia-east1").stdout).not.toMatch(/europe|us-central1/);
+  });
+
+  it("enables the services that Terraform enables, in one call", () => {
+    const enabling = printed.commands.filter((command) => / services enable /.test(command));
+    const expected = `gcloud services enable ${services.join(" ")} --project=${PROJECT}`;
+    expect(enabling).toEqual([expected]);
+    // More than these Service Usage does not take at once (`services.batchEnable`).
+    expect(services.length).toBeLessThanOrEqual(20);
+  });
+
+  it("keeps a week of the database, and protects it", () => {
+    const made = printed.commands.filter((command) => / databases create /.test(command));
+    expect(made).toHaveLength(1);
+    expect(made[0]).toMatch(/ --delete-protection .*--enable-pitr\b/);
+  });
+
+  it("ends with the way to ask the doctor", () => {
+    const asking = `npm run doctor -- --project ${PROJECT} --region us-central1`;
+    expect(printed.stdout.trimEnd().split("\n").at(-1)).toContain(asking);
   });
 
   it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
@@ -113,6 +133,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     [/environment\.yaml/, "nothing.yaml", /Failed to load YAML/],
     [/--max-delivery-attempts=20/, "--max-delivery-attempts=1", /max-delivery-attempts/],
     [/--message-retention-duration=7d/, "--message-retention-duration=week", /retention-duration/],
+    [/--enable-pitr/, "--enable-recovery", /unrecognized arguments/],
     [/--purpose=encryption/, "--purpose=wrapping", /Invalid choice/],
     [/--index=order=ASCENDING/, "--index=ordering=ASCENDING", /argument --index/],
     [/(jobs create http .*)--schedule=/, "$1--cron=", /unrecognized arguments|Must be specified/],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
+import services from "../../infra/services.json" with { type: "json" };
 import { isHad } from "../support/emulator-source.ts";
 import { readGoogleSchema } from "../support/google-schema.ts";
 import { SETTINGS, functionsOf, one } from "../support/planned.ts";
@@ -99,6 +100,23 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
       expect(config.returnTo.secret !== undefined).toBe(name === "connect");
       expect(environment["NODE_ENV"]).toBe("production");
     }
+  });
+
+  it("enables the services that deploy.sh enables, and the one that a budget needs", () => {
+    const enabled = resources.filter(({ type }) => type === "google_project_service");
+    expect(enabled.map(({ values }) => values["service"]).sort()).toEqual(
+      [...services, "billingbudgets.googleapis.com"].sort(),
+    );
+    // Terraform itself calls these two.
+    expect(services).toContain("cloudresourcemanager.googleapis.com");
+    expect(services).toContain("serviceusage.googleapis.com");
+  });
+
+  it("keeps a week of the database, and protects it", () => {
+    expect(one(resources, "google_firestore_database", "default")).toMatchObject({
+      point_in_time_recovery_enablement: "POINT_IN_TIME_RECOVERY_ENABLED",
+      delete_protection_state: "DELETE_PROTECTION_ENABLED",
+    });
   });
 
   it("holds no secret", () => {
