@@ -26,7 +26,7 @@ resource "google_monitoring_alert_policy" "event" {
   }
 
   documentation {
-    content = each.value.note
+    content = "${each.value.note} ${local.runbook}#${each.key}"
   }
 
   depends_on = [google_project_service.api]
@@ -56,13 +56,14 @@ resource "google_monitoring_alert_policy" "other_critical_event" {
   }
 
   documentation {
-    content = "Only a person can mend it. functions/ARCHITECTURE.md says what the event means; a record without one is not ours, but of the instance itself."
+    content = "Only a person can mend it. functions/ARCHITECTURE.md says what the event means; a record without one is not ours, but of the instance itself. ${local.runbook}#another-critical-event"
   }
 
   depends_on = [google_project_service.api]
 }
 
 locals {
+  runbook              = "What to do: infra/RUNBOOK.md"
   subscription_metrics = "resource.type=\"pubsub_subscription\" AND metric.type=\"pubsub.googleapis.com/subscription"
 
   alerting_metrics = {
@@ -123,7 +124,7 @@ resource "google_monitoring_alert_policy" "metric" {
   }
 
   documentation {
-    content = each.value.note
+    content = "${each.value.note} ${local.runbook}#${replace(each.key, " ", "-")}"
   }
 
   depends_on = [google_project_service.api]
@@ -163,7 +164,7 @@ resource "google_monitoring_alert_policy" "failing_function" {
   }
 
   documentation {
-    content = "Failed notifications come again and schedules run again, so nothing is lost yet. Look for `notification_failed`, `request_failed` and `due_user_failed` in its log."
+    content = "Failed notifications come again and schedules run again, so nothing is lost yet. Look for `notification_failed`, `request_failed` and `due_user_failed` in its log. ${local.runbook}#a-function-fails"
   }
 
   depends_on = [google_project_service.api]
@@ -199,7 +200,7 @@ resource "google_monitoring_alert_policy" "schedule_not_run" {
   }
 
   documentation {
-    content = each.value.note
+    content = "${each.value.note} ${local.runbook}#${lower(each.key)}-has-not-run"
   }
 
   depends_on = [google_project_service.api]

@@ -13,7 +13,7 @@ locals {
     authorization_failed    = { severity = "CRITICAL", note = "A person could not connect because of our set-up." }
     history_gap             = { severity = "ERROR", note = "Gmail no longer keeps the history after a cursor. The gap is told and recovered; many of them mean that mailboxes are read too seldom." }
     push_silent             = { severity = "ERROR", note = "Mailboxes change and Gmail tells nothing. May Gmail publish to the topic gmail-notifications, and is its subscription there?" }
-    watch_lapsed            = { severity = "WARNING", note = "A watch ended before it was renewed. The mailbox is read every few hours until it is." }
+    watch_lapsed            = { severity = "WARNING", note = "A watch ended before it was renewed. The mailbox is read every few minutes until it is." }
   }
 
   # What the dashboard counts beside everything from WARNING on.

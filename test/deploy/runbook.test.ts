@@ -3,6 +3,7 @@ import path from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { parse } from "@cdktf/hcl2json";
 import { describe, expect, it } from "vitest";
+import { anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
 import { runKeys } from "../support/keys-command.ts";
@@ -145,14 +146,7 @@ describe("the runbook", () => {
   });
 
   it("leads only to sections and files that are there", () => {
-    const anchors = new Set(
-      [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
-        title
-          .toLowerCase()
-          .replace(/[^\w\s-]/g, "")
-          .replaceAll(" ", "-"),
-      ),
-    );
+    const anchors = anchorsOf(runbook);
     const targets = ["infra/RUNBOOK.md", "infra/COSTS.md"].flatMap((page) =>
       [...read(page).matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target),
     );

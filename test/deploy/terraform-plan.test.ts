@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
 import services from "../../infra/services.json" with { type: "json" };
+import { anchorOf, anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { readGoogleSchema } from "../support/google-schema.ts";
 import { SETTINGS, functionsOf, one } from "../support/planned.ts";
@@ -172,13 +174,17 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(left?.replaceAll('"', "").split(" OR ").sort()).toEqual(alerting.sort());
   });
 
-  it("tells the operator of every alert", () => {
+  it("tells the operator of every alert, and where the runbook has it", () => {
+    const anchors = anchorsOf(readFileSync("infra/RUNBOOK.md", "utf8"));
     const policies = resources.filter(({ type }) => type === "google_monitoring_alert_policy");
     expect(policies.length).toBeGreaterThan(15);
     for (const { values } of policies) {
+      const anchor = anchorOf(String(values["display_name"]).replace("Gmail push: ", ""));
+      expect(anchors).toContain(anchor);
+      const where = new RegExp(`^[A-Z].+[.?] What to do: infra/RUNBOOK\\.md#${anchor}$`);
       expect(values).toMatchObject({
         notification_channels: DEPLOYED.notification_channels,
-        documentation: [{ content: expect.stringMatching(/./) }],
+        documentation: [{ content: expect.stringMatching(where) }],
       });
     }
   });
