@@ -5,11 +5,8 @@ import { pubsubPublisher } from "./changes/publisher.ts";
 import type { Clock } from "./clock.ts";
 import { type Config, readConfig } from "./config.ts";
 import { googleEndpoints } from "./google/endpoints.ts";
-import { gmailClient } from "./google/gmail.ts";
-import { idTokenVerifier } from "./google/id-token.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
-import { googleOAuth } from "./google/oauth.ts";
-import { googleRiscKeys } from "./google/risc-keys.ts";
+import { googleClients } from "./google-clients.ts";
 import { type Log, createLog } from "./log.ts";
 import { smtpNotices } from "./notices/smtp.ts";
 import {
@@ -19,7 +16,6 @@ import {
   createReceiver,
   createServices,
 } from "./receiver.ts";
-import { securityEventVerifier } from "./security/verification.ts";
 import { firestoreSeenEvents } from "./seen-events.ts";
 import { openTelemetry } from "./telemetry/open.ts";
 import { firestoreUsers } from "./user-store.ts";
@@ -117,17 +113,13 @@ async function prepare(
   const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
   const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
   const { database, pubsub } = clients ?? openClients(config);
-  const riscKeys = googleRiscKeys(endpoints, clock);
-  const { oauth, notices, app } = config;
+  const { notices, app } = config;
   const surroundings: Surroundings = {
     users: firestoreUsers(database, log),
     seenEvents: firestoreSeenEvents(database),
     publish: pubsubPublisher(pubsub, config.changes.topic, clock),
-    gmail: gmailClient(endpoints.gmail, clock),
-    oauth: googleOAuth(oauth, endpoints, clock),
-    verifyIdToken: idTokenVerifier(oauth.clientId, endpoints, clock),
+    ...googleClients(config, endpoints, clock),
     ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),
-    verifySecurityEvent: securityEventVerifier(riscKeys, config.risc.clientIds, clock),
     clock,
     random: Math.random,
     randomBytes,

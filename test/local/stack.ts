@@ -8,15 +8,11 @@ import type { Clock } from "../../functions/src/clock.ts";
 import { type Config, readConfig } from "../../functions/src/config.ts";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import { gmailClient } from "../../functions/src/google/gmail.ts";
-import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
-import { googleOAuth } from "../../functions/src/google/oauth.ts";
-import { googleRiscKeys } from "../../functions/src/google/risc-keys.ts";
+import { googleClients } from "../../functions/src/google-clients.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
-import { securityEventVerifier } from "../../functions/src/security/verification.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import type { Publish } from "../../functions/src/mailbox/event.ts";
 import {
@@ -136,15 +132,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     users,
     seenEvents,
     publish,
-    gmail: gmailClient(endpoints.gmail, clock),
-    oauth: googleOAuth(config.oauth, endpoints, clock),
-    verifyIdToken: idTokenVerifier(config.oauth.clientId, endpoints, clock),
+    ...googleClients(config, endpoints, clock),
     ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),
-    verifySecurityEvent: securityEventVerifier(
-      googleRiscKeys(endpoints, clock),
-      config.risc.clientIds,
-      clock,
-    ),
     clock,
     random,
     randomBytes,

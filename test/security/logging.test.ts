@@ -5,8 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Printing, logPrinting } from "../../functions/src/entries/printing.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { FailedCall } from "../../functions/src/google/failed-call.ts";
-import { gmailClient } from "../../functions/src/google/gmail.ts";
-import { googleOAuth } from "../../functions/src/google/oauth.ts";
+import { googleClients } from "../../functions/src/google-clients.ts";
 import { RunFailed, runScheduled } from "../../functions/src/http.ts";
 import { type LogFields, createLog, describeUnknown } from "../../functions/src/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
@@ -101,8 +100,7 @@ describe("L2: what Google's libraries throw", () => {
     failing();
     const { clock, config } = scenario;
     const endpoints = googleEndpoints(config.gmail.emulatorHost);
-    const oauth = googleOAuth(config.oauth, endpoints, clock);
-    const gmail = gmailClient(endpoints.gmail, clock);
+    const { oauth, gmail } = googleClients(config, endpoints, clock);
     const errors = [
       await thrownBy(() => oauth.refresh(TOKEN)),
       await thrownBy(() => oauth.exchangeCode(CODE, TOKEN, "http://127.0.0.1/callback")),

@@ -1,13 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import { gmailClient } from "../../functions/src/google/gmail.ts";
-import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
-import { googleOAuth } from "../../functions/src/google/oauth.ts";
-import { googleRiscKeys } from "../../functions/src/google/risc-keys.ts";
+import { googleClients } from "../../functions/src/google-clients.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
-import { securityEventVerifier } from "../../functions/src/security/verification.ts";
 import type { Scenario } from "./scenario.ts";
 
 /** Another instance of the receiver beside the scenario's own, on the same store and topic. */
@@ -33,14 +29,7 @@ export function startSecondInstance(
     users,
     seenEvents,
     publish: topic.publish,
-    gmail: gmailClient(endpoints.gmail, clock),
-    oauth: googleOAuth(own.oauth, endpoints, clock),
-    verifyIdToken: idTokenVerifier(own.oauth.clientId, endpoints, clock),
-    verifySecurityEvent: securityEventVerifier(
-      googleRiscKeys(endpoints, clock),
-      own.risc.clientIds,
-      clock,
-    ),
+    ...googleClients(own, endpoints, clock),
     clock,
     random: Math.random,
     randomBytes,
