@@ -4,7 +4,7 @@ import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../infra/doctor/checks.ts";
 import { type FirebaseStack, findMissing, startFirebaseStack } from "../local/firebase-stack.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { runDoctor } from "../support/doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
@@ -26,9 +26,8 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     stack.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const toGoogle = await browser.get(`${stack.publicUrl}/start`);
-    const location = toGoogle.headers.get("location") ?? "";
-    const back = await stack.emulator.consent(location, { account: ADA });
-    if ((await browser.get(back)).status !== 200) throw new Error("nobody could connect");
+    const { status } = await throughGoogle(stack.emulator, browser, toGoogle, { account: ADA });
+    if (status !== 200) throw new Error("nobody could connect");
   });
   afterAll(() => stack?.close());
 

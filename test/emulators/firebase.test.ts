@@ -1,7 +1,7 @@
 import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type FirebaseStack, findMissing, startFirebaseStack } from "../local/firebase-stack.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { dumpDatabase } from "../support/firestore-emulator.ts";
 import type { Received } from "../support/pubsub-emulator.ts";
 import { isHad } from "../support/emulator-source.ts";
@@ -40,8 +40,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
   /** From one of our pages to Google, through the consent page, and back. */
   async function allow(browser: Browser, toGoogle: Response, account: string): Promise<string> {
     expect(toGoogle.status).toBe(303);
-    const back = await stack.emulator.consent(toGoogle.headers.get("location") ?? "", { account });
-    const response = await browser.get(back);
+    const response = await throughGoogle(stack.emulator, browser, toGoogle, { account });
     const page = await read(response);
     expect(response.status).toBe(200);
     return page;

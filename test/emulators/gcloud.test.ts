@@ -11,7 +11,7 @@ import {
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
 import { makeTokenKeys } from "../local/stack.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import {
@@ -157,10 +157,8 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         const browser = openBrowser();
         const start = await browser.get(`${publicUrl}/start`);
         expect(start.status).toBe(303);
-        const back = await emulator.consent(start.headers.get("location") ?? "", {
-          account: email,
-        });
-        expect((await browser.get(back)).status).toBe(200);
+        const { status } = await throughGoogle(emulator, browser, start, { account: email });
+        expect(status).toBe(200);
         return { id: sub, browser };
       }
 

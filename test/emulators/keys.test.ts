@@ -6,7 +6,7 @@ import { keyIdOf } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { startLocalStack } from "../local/stack.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import {
   type Emulator,
   findInGcloudSdk,
@@ -172,9 +172,8 @@ describe.skipIf(!isHad(source))("tokens in Firestore", () => {
         stack.emulator.createAccount({ email: account });
         const browser = openBrowser();
         const start = await browser.get(`${stack.publicUrl}/start`);
-        const location = start.headers.get("location") ?? "";
-        const back = await stack.emulator.consent(location, { account });
-        expect((await browser.get(back)).status).toBe(200);
+        const { status } = await throughGoogle(stack.emulator, browser, start, { account });
+        expect(status).toBe(200);
         stack.emulator.deliver(account, {});
       }
       await stack.emulator.idle();

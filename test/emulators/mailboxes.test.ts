@@ -10,7 +10,7 @@ import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, PROJECT, makeTokenKeys, startLocalStack } from "../local/stack.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import {
   dumpDatabase,
@@ -80,9 +80,8 @@ describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailbo
     };
     id = stack.emulator.createAccount({ email: ADA }).sub;
     const browser = openBrowser();
-    const { headers } = await browser.get(`${stack.publicUrl}/start`);
-    const to = headers.get("location") ?? "";
-    await browser.get(await stack.emulator.consent(to, { account: ADA }));
+    const toGoogle = await browser.get(`${stack.publicUrl}/start`);
+    await throughGoogle(stack.emulator, browser, toGoogle, { account: ADA });
   });
   afterAll(async () => {
     await stack?.close();

@@ -1,6 +1,6 @@
 import { SignJWT, UnsecuredJWT, decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { type Site, startSite } from "../support/site.ts";
 import { exampleApplication } from "./application.ts";
@@ -33,8 +33,7 @@ describe("an application that lets people connect mailboxes", () => {
   async function answerTo(browser: Browser, account: string): Promise<string> {
     const pressed = await browser.post(`${origin}/connect`, {});
     const started = await browser.get(pressed.headers.get("location") ?? "");
-    const google = started.headers.get("location") ?? "";
-    const back = await browser.get(await scenario.emulator.consent(google, { account }));
+    const back = await throughGoogle(scenario.emulator, browser, started, { account });
     expect(back.status).toBe(303);
     return back.headers.get("location") ?? "";
   }

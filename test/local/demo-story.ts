@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
 import type { AccountTruth } from "../gmail-emulator/truth.ts";
 import { type MailSink, linkIn } from "../support/mail-sink.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import type { Scenario } from "../support/scenario.ts";
 
 /** One thing that happens, and what must be true afterwards. */
@@ -221,10 +221,8 @@ async function reauthorize(scenario: Scenario, browser: Browser, link: string): 
   const opened = await browser.get(link);
   assert.equal(opened.status, 200, "the link opens a page");
   const sent = await browser.post(link, {});
-  const location = sent.headers.get("location");
-  assert.ok(location !== null, "its button leads to Google");
-  const back = await scenario.emulator.consent(location, { account: ADA });
-  const response = await browser.get(back);
+  assert.ok(sent.headers.has("location"), "its button leads to Google");
+  const response = await throughGoogle(scenario.emulator, browser, sent, { account: ADA });
   assert.equal(response.status, 200, "the page that she ends on is no error");
   const page = await response.text();
   await scenario.settled();

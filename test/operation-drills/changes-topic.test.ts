@@ -3,7 +3,7 @@ import type { PubSub, Subscription } from "@google-cloud/pubsub";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { findPubsubEmulator, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
@@ -48,8 +48,7 @@ describe.skipIf(!isHad(source))("the topic of changes", () => {
     stack.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const start = await browser.get(`${stack.publicUrl}/start`);
-    const location = start.headers.get("location") ?? "";
-    await browser.get(await stack.emulator.consent(location, { account: ADA }));
+    await throughGoogle(stack.emulator, browser, start, { account: ADA });
     await stack.emulator.idle();
   }
   async function deliver(): Promise<string> {

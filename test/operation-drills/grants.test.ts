@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { runCommand } from "../support/mailboxes-cli.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
@@ -35,8 +35,7 @@ const linkOf = (published: Published, email: string) =>
 async function reauthorize(link: string, account: string): Promise<string> {
   const browser = openBrowser();
   const started = await browser.post(link, {});
-  const back = await scenario.emulator.consent(started.headers.get("location") ?? "", { account });
-  return (await browser.get(back)).text();
+  return (await throughGoogle(scenario.emulator, browser, started, { account })).text();
 }
 
 describe("every grant ends at once", () => {

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
@@ -51,8 +51,8 @@ describe.skipIf(!isHad(source))("documents put back as they once were", () => {
     }
     const browser = openBrowser();
     const start = await browser.get(`${stack.publicUrl}/start`);
-    const back = await stack.emulator.consent(start.headers.get("location") ?? "", { account });
-    expect((await browser.get(back)).status).toBe(200);
+    const { status } = await throughGoogle(stack.emulator, browser, start, { account });
+    expect(status).toBe(200);
     await stack.emulator.idle();
     return browser;
   }
@@ -194,8 +194,7 @@ describe.skipIf(!isHad(source))("a deploy rolled back", () => {
       stack.emulator.createAccount({ email: ADA });
       const browser = openBrowser();
       const start = await browser.get(`${stack.publicUrl}/start`);
-      const location = start.headers.get("location") ?? "";
-      await browser.get(await stack.emulator.consent(location, { account: ADA }));
+      await throughGoogle(stack.emulator, browser, start, { account: ADA });
       const { docs } = await database.collection("users").get();
       const newer = { seenBy: "a newer deploy", "sync.score": 7, ranAt: Timestamp.now() };
       await docs[0]?.ref.update(newer);

@@ -2,7 +2,7 @@ import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import type { User } from "../../functions/src/user.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -72,11 +72,10 @@ describe("connecting a mailbox", () => {
     scenario.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const start = await browser.get(`${scenario.publicUrl}/start`);
-    const back = await scenario.emulator.consent(start.headers.get("location") ?? "", {
+    const response = await throughGoogle(scenario.emulator, browser, start, {
       account: ADA,
       decline: true,
     });
-    const response = await browser.get(back);
     expect(response.status).toBe(400);
     expect(await response.text()).toContain("You did not allow access");
     expect(scenario.emulator.countCalls("token.code")).toBe(0);
@@ -215,11 +214,10 @@ describe("connecting a mailbox", () => {
 
     scenario.emulator.changePassword(ADA);
     const start = await browser.get(`${scenario.publicUrl}/start`);
-    const silent = start.headers.get("location") ?? "";
-    const asked = await browser.get(await scenario.emulator.consent(silent, { account: ADA }));
+    const asked = await throughGoogle(scenario.emulator, browser, start, { account: ADA });
     const again = asked.headers.get("location") ?? "";
     expect(new URL(again).searchParams.get("prompt")).toBe("consent");
-    const done = await browser.get(await scenario.emulator.consent(again, { account: ADA }));
+    const done = await throughGoogle(scenario.emulator, browser, asked, { account: ADA });
     expect(done.status).toBe(200);
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 3 } });
     expect(scenario.stored(ADA).grant.refreshTokenDigests).not.toEqual(held);
@@ -266,8 +264,7 @@ describe("connecting a mailbox", () => {
       app_state: "s1",
     });
     const start = await browser.get(`${scenario.publicUrl}/start?${query}`);
-    const to = start.headers.get("location") ?? "";
-    const response = await browser.get(await scenario.emulator.consent(to, { account: ADA }));
+    const response = await throughGoogle(scenario.emulator, browser, start, { account: ADA });
     expect(response.status).toBe(303);
     const back = new URL(response.headers.get("location") ?? "");
     expect(`${back.origin}${back.pathname}`).toBe("https://app.example/done");
@@ -312,10 +309,9 @@ describe("a revoked grant", () => {
     const browser = openBrowser();
     expect((await browser.get(link)).status).toBe(200);
     const started = await browser.post(link, {});
-    const to = started.headers.get("location") ?? "";
-    const response = await browser.get(await scenario.emulator.consent(to, { account: as }));
+    const response = await throughGoogle(scenario.emulator, browser, started, { account: as });
     return {
-      asked: new URL(to).searchParams,
+      asked: new URL(started.headers.get("location") ?? "").searchParams,
       status: response.status,
       page: await response.text(),
     };

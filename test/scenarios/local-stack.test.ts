@@ -6,7 +6,7 @@ import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { mailboxStory } from "../local/demo-story.ts";
 import { type Playground, startPlayground } from "../local/playground.ts";
 import { tellStory } from "../local/tell-story.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import { startScenario } from "../support/scenario.ts";
 
@@ -33,9 +33,8 @@ describe("the local page", () => {
 
   /** What a person does in the two tabs that the page opens. */
   async function allowAccess(from: Response, browser = openBrowser()): Promise<string> {
-    const location = from.headers.get("location") ?? "";
-    const back = await playground.stack.emulator.consent(location, { account: ADA });
-    return (await browser.get(back)).text();
+    const { emulator } = playground.stack;
+    return (await throughGoogle(emulator, browser, from, { account: ADA })).text();
   }
 
   async function connect(): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/mailbox/event.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
@@ -50,9 +50,7 @@ describe("a mail to a person whose grant has ended", () => {
     const opened = await browser.get(link);
     if (opened.status !== 200) return opened.status;
     const started = await browser.post(link, {});
-    const to = started.headers.get("location") ?? "";
-    const back = await scenario.emulator.consent(to, { account: email });
-    const { status } = await browser.get(back);
+    const { status } = await throughGoogle(scenario.emulator, browser, started, { account: email });
     // Time must not leap while the notification of the new watch is being served.
     await scenario.settled();
     return status;

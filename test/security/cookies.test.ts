@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { begin, cookieHeader, leadsTo, linkOf } from "./flow.ts";
 
@@ -35,9 +35,8 @@ async function endGrant(email: string): Promise<void> {
 /** With a link of the receiver, or from the start. */
 async function reauthorize(browser: Browser, email: string): Promise<void> {
   const toGoogle = await browser.post(linkOf(scenario, email), {});
-  const to = toGoogle.headers.get("location") ?? "";
-  const response = await browser.get(await scenario.emulator.consent(to, { account: email }));
-  expect(response.status).toBe(200);
+  const { status } = await throughGoogle(scenario.emulator, browser, toGoogle, { account: email });
+  expect(status).toBe(200);
 }
 
 describe("C1: what cookies are", () => {

@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { createSigner } from "../gmail-emulator/signing.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { begin, changed, cookieHeader, leadsTo, linkOf } from "./flow.ts";
 
@@ -530,8 +530,8 @@ describe("what is asked of Google, and given back", () => {
     expect(refreshTokens(MALLORY)).toBe(0);
 
     // The same page leads back to Google, and then to the account that it is for.
-    const again = (await browser.post(link, {})).headers.get("location") ?? "";
-    const right = await browser.get(await scenario.emulator.consent(again, { account: ADA }));
+    const again = await browser.post(link, {});
+    const right = await throughGoogle(scenario.emulator, browser, again, { account: ADA });
     expect(right.status).toBe(200);
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
   });

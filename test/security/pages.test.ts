@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TEXTS } from "../../functions/src/pages/texts.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { begin, linkOf } from "./flow.ts";
 
@@ -223,9 +223,9 @@ describe("what a person is told", () => {
     expect(page).not.toContain("meanwhile");
 
     await endGrant(ADA);
-    const toGoogle = (await browser.post(linkOf(scenario, ADA), {})).headers.get("location") ?? "";
-    const back = await scenario.emulator.consent(toGoogle, { account: ADA });
-    const welcome = await (await browser.get(back)).text();
+    const toGoogle = await browser.post(linkOf(scenario, ADA), {});
+    const back = await throughGoogle(scenario.emulator, browser, toGoogle, { account: ADA });
+    const welcome = await back.text();
     expect(welcome).toContain("One change that was made meanwhile has been delivered.");
     // A page that is loaded again says the same.
     expect(await read("/", browser)).toContain("One change that was made meanwhile");
@@ -238,9 +238,9 @@ describe("what a person is told", () => {
     await endGrant(ADA);
     const browser = openBrowser();
     scenario.emulator.faults.failNext({ method: "history.list", status: 503, count: "all" });
-    const toGoogle = (await browser.post(linkOf(scenario, ADA), {})).headers.get("location") ?? "";
-    const back = await scenario.emulator.consent(toGoogle, { account: ADA });
-    const page = await (await browser.get(back)).text();
+    const toGoogle = await browser.post(linkOf(scenario, ADA), {});
+    const back = await throughGoogle(scenario.emulator, browser, toGoogle, { account: ADA });
+    const page = await back.text();
     expect(page).toContain("There is more to deliver");
     expect(page).not.toContain("Nothing was changed");
   });

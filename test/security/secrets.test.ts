@@ -9,7 +9,7 @@ import type { Call } from "../../functions/src/google/failure.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { linkIn } from "../support/mail-sink.ts";
 import type { Connected, Scenario } from "../support/scenario.ts";
 import { type SecondInstance, startSecondInstance } from "../support/second-instance.ts";
@@ -57,9 +57,9 @@ async function disconnect({ browser }: Connected): Promise<void> {
 }
 
 async function reauthorize(link: string, email: string, browser = openBrowser()) {
-  const to = (await browser.post(link, {})).headers.get("location");
-  if (to === null) return;
-  await browser.get(await scenario.emulator.consent(to, { account: email }));
+  const toGoogle = await browser.post(link, {});
+  if (!toGoogle.headers.has("location")) return;
+  await throughGoogle(scenario.emulator, browser, toGoogle, { account: email });
   await scenario.settled();
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../gmail-emulator/emulator.ts";
 import { makeTokenKeys } from "../local/stack.ts";
 import { type Stream, randomStreams } from "../simulation/random.ts";
-import { openBrowser } from "../support/browser.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
 import type { EmulatorSource } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
@@ -244,8 +244,7 @@ async function connectAll(
     const { sub } = emulator.createAccount({ email });
     const browser = openBrowser();
     const toGoogle = await browser.get(`${publicUrl}/start`);
-    const back = await emulator.consent(toGoogle.headers.get("location") ?? "", { account: email });
-    const { status } = await browser.get(back);
+    const { status } = await throughGoogle(emulator, browser, toGoogle, { account: email });
     if (status !== 200) throw new Error(`${email} is not connected: ${status}`);
     const stored = await database.doc(`users/${sub}`).get();
     connected.set(sub, stored.get("historyId"));

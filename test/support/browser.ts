@@ -1,3 +1,6 @@
+import type { ConsentDecision } from "../gmail-emulator/consent.ts";
+import type { GmailEmulator } from "../gmail-emulator/emulator.ts";
+
 /** A browser as far as cookies and redirects go: it keeps the first, and follows within one origin. */
 export interface Browser {
   /** The page that a person would see, or the redirect that leads to another origin. */
@@ -42,4 +45,16 @@ export function openBrowser(): Browser {
         body: new URLSearchParams(form).toString(),
       }),
   };
+}
+
+/** From an answer that leads to Google, through the consent page there, and back to us. */
+export async function throughGoogle(
+  { consent }: Pick<GmailEmulator, "consent">,
+  browser: Browser,
+  toGoogle: Response,
+  decision: ConsentDecision,
+): Promise<Response> {
+  const location = toGoogle.headers.get("location");
+  if (location === null) throw new Error(`not sent to Google: ${toGoogle.status}`);
+  return browser.get(await consent(location, decision));
 }

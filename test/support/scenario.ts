@@ -4,7 +4,7 @@ import type { Clock } from "../../functions/src/clock.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { type Browser, openBrowser } from "./browser.ts";
+import { type Browser, openBrowser, throughGoogle } from "./browser.ts";
 import { type MemorySeenEvents, memorySeenEvents } from "./memory-seen-events.ts";
 import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
 import { type MemoryUsers, memoryUsers } from "./memory-users.ts";
@@ -80,10 +80,7 @@ export async function startScenario(
     async connect(email, { exists = false, browser = openBrowser(), untick = [] } = {}) {
       if (!exists) emulator.createAccount({ email });
       const start = await browser.get(`${publicUrl}/start`);
-      const location = start.headers.get("location");
-      if (location === null) throw new Error(`not sent to Google: ${start.status}`);
-      const back = await emulator.consent(location, { account: email, untick });
-      const response = await browser.get(back);
+      const response = await throughGoogle(emulator, browser, start, { account: email, untick });
       const page = await response.text();
       await emulator.idle();
       return { browser, status: response.status, page };
