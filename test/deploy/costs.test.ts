@@ -11,6 +11,7 @@ import {
   freeEnds,
   limits,
 } from "../../infra/costs/model.ts";
+import { requiredEnv } from "../local/environment.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
@@ -79,18 +80,7 @@ describe("npm run costs", () => {
 
 describe("what is reckoned", () => {
   it("takes intervals and concurrency as the receiver has them unless it is told otherwise", () => {
-    const { sync, renewal, reconciliation } = readConfig({
-      GOOGLE_CLOUD_PROJECT: "demo-proj",
-      GMAIL_TOPIC: "projects/demo-proj/topics/gmail-notifications",
-      CHANGES_TOPIC: "mailbox-changes",
-      PUBLIC_URL: "https://example.com",
-      OAUTH_CLIENT_ID: "client",
-      OAUTH_CLIENT_SECRET: "secret",
-      TOKEN_KEYS: JSON.stringify({
-        primary: "a",
-        keys: { a: Buffer.alloc(32).toString("base64") },
-      }),
-    });
+    const { sync, renewal, reconciliation } = readConfig(requiredEnv());
     expect(CONFIGURED).toEqual({
       reconcileAfterMs: sync.reconcileAfterMs,
       renewAfterMs: renewal.afterMs,

@@ -1,7 +1,7 @@
 import type { PubSub } from "@google-cloud/pubsub";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pushBody } from "../gmail-emulator/push.ts";
-import { PROJECT } from "../local/stack.ts";
+import { PROJECT } from "../local/environment.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

@@ -1,8 +1,7 @@
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
-import { makeTokenKeys } from "../local/stack.ts";
+import { requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
 import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
@@ -48,13 +47,7 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
         target: "connect",
         signatureType: "http",
         env: {
-          GOOGLE_CLOUD_PROJECT: "demo-telemetry",
-          GMAIL_TOPIC: "projects/demo-telemetry/topics/gmail-notifications",
-          CHANGES_TOPIC: "mailbox-changes",
-          PUBLIC_URL: "http://127.0.0.1:8080",
-          OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-          OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-          TOKEN_KEYS: makeTokenKeys(),
+          ...requiredEnv("demo-telemetry"),
           K_SERVICE: "connect",
           ...own,
         },

@@ -10,7 +10,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
-import { makeTokenKeys } from "../local/stack.ts";
+import { requiredEnv } from "../local/environment.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
@@ -114,13 +114,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         subscriber = await subscribe(pubsub, "mailbox-changes");
         toFirestore = await startTcpProxy(firestore.host);
         env = {
-          GOOGLE_CLOUD_PROJECT: projectId,
-          GMAIL_TOPIC: topic,
-          CHANGES_TOPIC: "mailbox-changes",
-          PUBLIC_URL: publicUrl,
-          OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-          OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-          TOKEN_KEYS: makeTokenKeys(),
+          ...requiredEnv(projectId, publicUrl),
           GMAIL_EMULATOR_HOST: emulator.host,
           FIRESTORE_EMULATOR_HOST: toFirestore.host,
           PUBSUB_EMULATOR_HOST: pubsubEmulator.host,

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { keyIdOf } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
+import { requiredEnv } from "../local/environment.ts";
 import { startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import {
@@ -30,7 +31,6 @@ const source = findFirestoreEmulator();
 describe.skipIf(!isHad(source))("tokens in Firestore", () => {
   let emulator: Emulator;
   let database: Firestore;
-  let projectId: string;
   let env: Record<string, string>;
 
   beforeAll(async () => {
@@ -38,15 +38,10 @@ describe.skipIf(!isHad(source))("tokens in Firestore", () => {
   });
   afterAll(() => emulator?.stop());
   beforeEach(() => {
-    projectId = `demo-${randomBytes(6).toString("hex")}`;
+    const projectId = `demo-${randomBytes(6).toString("hex")}`;
     database = openDatabase(emulator, projectId);
     env = {
-      GOOGLE_CLOUD_PROJECT: projectId,
-      GMAIL_TOPIC: `projects/${projectId}/topics/gmail-notifications`,
-      CHANGES_TOPIC: "mailbox-changes",
-      PUBLIC_URL: "https://connect.example.com",
-      OAUTH_CLIENT_ID: "client",
-      OAUTH_CLIENT_SECRET: "GOCSPX-secret",
+      ...requiredEnv(projectId),
       TOKEN_KEYS: tokenKeys("b", "a"),
       FIRESTORE_EMULATOR_HOST: emulator.host,
     };

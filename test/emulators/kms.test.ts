@@ -2,7 +2,7 @@ import path from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { cloudKeyManagement } from "../../functions/src/google/key-management.ts";
-import { makeTokenKeys } from "../local/stack.ts";
+import { makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
@@ -24,12 +24,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       kms = await startKmsEmulator();
       const wrapped = await cloudKeyManagement(kms.host).encrypt(KEY, Buffer.from(makeTokenKeys()));
       env = {
-        GOOGLE_CLOUD_PROJECT: "demo-project",
-        GMAIL_TOPIC: "projects/demo-project/topics/gmail-notifications",
-        CHANGES_TOPIC: "mailbox-changes",
-        PUBLIC_URL: "http://127.0.0.1:8080",
-        OAUTH_CLIENT_ID: "client",
-        OAUTH_CLIENT_SECRET: "GOCSPX-secret",
+        ...requiredEnv(),
         TOKEN_KEYS: wrapped.toString("base64"),
         TOKEN_KEYS_KMS_KEY: KEY,
         KMS_EMULATOR_HOST: kms.host,

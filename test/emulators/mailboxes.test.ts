@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
-import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
-import { type LocalStack, PROJECT, makeTokenKeys, startLocalStack } from "../local/stack.ts";
+import { PROJECT, makeTokenKeys, requiredEnv } from "../local/environment.ts";
+import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import {
@@ -68,12 +68,8 @@ describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailbo
       env: own,
     });
     env = {
+      ...requiredEnv(PROJECT, stack.publicUrl),
       ...own,
-      GOOGLE_CLOUD_PROJECT: PROJECT,
-      GMAIL_TOPIC: stack.config.gmail.topic,
-      PUBLIC_URL: stack.publicUrl,
-      OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
       GMAIL_EMULATOR_HOST: stack.emulator.host,
       FIRESTORE_EMULATOR_HOST: firestore.host,
       PUBSUB_EMULATOR_HOST: pubsubEmulator.host,

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { requiredEnv } from "../local/environment.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { type ServedFunction, serveFunction } from "../support/framework-cli.ts";
@@ -21,12 +22,8 @@ const SECRETS = {
   OTEL_EXPORTER_OTLP_HEADERS: "x-api-key=marked-key-of-the-collector-0001",
 };
 const ENV = {
+  ...requiredEnv(),
   ...SECRETS,
-  GOOGLE_CLOUD_PROJECT: "demo-project",
-  GMAIL_TOPIC: "projects/demo-project/topics/gmail-notifications",
-  CHANGES_TOPIC: "mailbox-changes",
-  PUBLIC_URL: "http://127.0.0.1:8080",
-  OAUTH_CLIENT_ID: "client",
   RETURN_TO_ORIGINS: "https://app.example.com",
   NOTICE_FROM: "sync@app.example.com",
   FIRESTORE_EMULATOR_HOST: "127.0.0.1:1",

@@ -20,7 +20,7 @@ import {
   openPubsub,
   subscribe,
 } from "../support/pubsub-emulator.ts";
-import { PROJECT, makeTokenKeys } from "./stack.ts";
+import { PROJECT, requiredEnv } from "./environment.ts";
 import type { ScheduleName } from "./schedules.ts";
 
 /** The built functions in the Functions emulator, and everything that they talk to. */
@@ -53,8 +53,6 @@ export interface FirebaseStackOptions {
 }
 
 const REGION = "us-central1";
-const GMAIL_TOPIC_ID = "gmail-notifications";
-const CHANGES_TOPIC_ID = "mailbox-changes";
 const USUAL_PORTS = { functions: 5001, pubsub: 8085, gmail: 8090 };
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -100,19 +98,20 @@ export async function startFirebaseStack(
 
     const folder = await mkdtemp(path.join(tmpdir(), "firebase-stack-"));
     started.push(() => rm(folder, { recursive: true, force: true }));
+    const { GOOGLE_CLOUD_PROJECT, OAUTH_CLIENT_SECRET, TOKEN_KEYS, ...told } = requiredEnv(
+      PROJECT,
+      publicUrl,
+    );
     const secrets = {
-      OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-      TOKEN_KEYS: makeTokenKeys(),
+      OAUTH_CLIENT_SECRET,
+      TOKEN_KEYS,
       RETURN_TO_SECRET: "none",
       NOTICE_SMTP_URL: "none",
       OTEL_EXPORTER_OTLP_HEADERS: "none",
     };
     const functionsEnv = {
       REGION,
-      GMAIL_TOPIC: `projects/${PROJECT}/topics/${GMAIL_TOPIC_ID}`,
-      CHANGES_TOPIC: CHANGES_TOPIC_ID,
-      PUBLIC_URL: publicUrl,
-      OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
+      ...told,
       GMAIL_EMULATOR_HOST: emulator.host,
       ...options.env,
     };
@@ -121,7 +120,7 @@ export async function startFirebaseStack(
     await writeEnv(operatorEnvFile, {
       ...secrets,
       ...functionsEnv,
-      GOOGLE_CLOUD_PROJECT: PROJECT,
+      GOOGLE_CLOUD_PROJECT,
       FIRESTORE_EMULATOR_HOST: firestore.host,
       PUBSUB_EMULATOR_HOST: pubsubHost,
       METADATA_SERVER_DETECTION: "none",
@@ -140,7 +139,7 @@ export async function startFirebaseStack(
     started.push(() => database.terminate());
     const pubsub = openPubsub({ host: pubsubHost }, PROJECT);
     started.push(() => pubsub.close());
-    const subscriber = await subscribe(pubsub, CHANGES_TOPIC_ID, onChange);
+    const subscriber = await subscribe(pubsub, told.CHANGES_TOPIC, onChange);
     started.push(() => subscriber.close());
 
     return {

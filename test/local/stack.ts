@@ -9,7 +9,6 @@ import { type Config, readConfig } from "../../functions/src/config.ts";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
-import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
@@ -30,6 +29,8 @@ import {
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
+import { ringOf } from "../support/test-keys.ts";
+import { PROJECT, requiredEnv } from "./environment.ts";
 
 /** The functions as they are served, each on its own port of loopback. */
 export interface LocalStack {
@@ -74,7 +75,6 @@ export interface LocalStackOptions {
   port?: number;
 }
 
-export const PROJECT = "demo-gmail-push";
 const LOOPBACK = "127.0.0.1";
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
@@ -110,18 +110,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   });
 
   const config = readConfig({
-    GOOGLE_CLOUD_PROJECT: PROJECT,
-    GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
-    CHANGES_TOPIC: "mailbox-changes",
-    PUBLIC_URL: publicUrl,
-    OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-    OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-    TOKEN_KEYS: makeTokenKeys(),
+    ...requiredEnv(PROJECT, publicUrl),
     GMAIL_EMULATOR_HOST: emulator.host,
     ...options.env,
   });
-  const ring = parseKeyRing(config.sealing.tokenKeys);
-  if (ring.kind !== "key_ring") throw new Error(ring.problems.join("; "));
+  const ring = ringOf(config.sealing.tokenKeys);
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const telemetry = await openTelemetry(config, {
     instance: { "service.instance.id": "local" },
@@ -140,7 +133,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     log: createLog(write, {}, telemetry?.logFields),
     ...(telemetry !== undefined && { telemetry }),
   };
-  receiver.resolve(createReceiver(config, ring.ring, endpoints, surroundings));
+  receiver.resolve(createReceiver(config, ring, endpoints, surroundings));
 
   return {
     emulator,
@@ -155,7 +148,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         users: theirs.users,
         clock,
         log: theirs.log,
-        getServices: () => Promise.resolve(createServices(config, ring.ring, endpoints, theirs)),
+        getServices: () => Promise.resolve(createServices(config, ring, endpoints, theirs)),
         close: () => Promise.resolve(),
       };
     },
@@ -171,12 +164,6 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       }
     },
   };
-}
-
-/** A key ring made at start: what it seals lives no longer than this process. */
-export function makeTokenKeys(): string {
-  const key = randomBytes(32).toString("base64");
-  return JSON.stringify({ primary: "local", keys: { local: key } });
 }
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {

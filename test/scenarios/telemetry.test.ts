@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { pushBody } from "../gmail-emulator/push.ts";
-import { PROJECT } from "../local/stack.ts";
+import { PROJECT } from "../local/environment.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import {

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
 import { createDecipheriv } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  type Sealed,
-  keyIdOf,
-  open,
-  parseKeyRing,
-  seal,
-} from "../../functions/src/grant/sealing.ts";
+import { type Sealed, keyIdOf, open, seal } from "../../functions/src/grant/sealing.ts";
 import type { User } from "../../functions/src/user.ts";
 import { openBrowser } from "../support/browser.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
-import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
+import { keyRing, ringOf, sealWith, tokenKeys } from "../support/test-keys.ts";
 
 /**
  * Goal: what is stored of a token is of use to nobody without the key ring, and a value that does
@@ -84,11 +78,10 @@ describe("T1: how tokens are sealed", () => {
 
   it("T1: AES-256-GCM, user, purpose and key id as additional data, the same wherever it is made", () => {
     const json = { primary: "2026-11", keys: { "2026-11": KEY.toString("base64") } };
-    const parsed = parseKeyRing(JSON.stringify(json));
-    assert(parsed.kind === "key_ring");
-    expect(open(parsed.ring, SEALED_ELSEWHERE, CONTEXT)).toMatchObject({ plaintext: TOKEN });
+    const ring = ringOf(JSON.stringify(json));
+    expect(open(ring, SEALED_ELSEWHERE, CONTEXT)).toMatchObject({ plaintext: TOKEN });
     const iv = Buffer.from("defghijklmno");
-    expect(seal(parsed.ring, TOKEN, CONTEXT, () => iv)).toBe(SEALED_ELSEWHERE);
+    expect(seal(ring, TOKEN, CONTEXT, () => iv)).toBe(SEALED_ELSEWHERE);
   });
 
   it("T1: so is the stored refresh token, bound to its user", async () => {

@@ -1,11 +1,12 @@
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
 import { type Config, readConfig } from "../../functions/src/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import type { KeyRing } from "../../functions/src/grant/sealing.ts";
 import { digestsOf } from "../../functions/src/grant/token-digest.ts";
 import { createReceiver } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
+import { ringOf } from "../support/test-keys.ts";
 import { checkCosts, watchCosts } from "./costs.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
@@ -277,9 +278,7 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     WATCH_RENEW_AFTER_MS: String(parameters.renewAfterMs),
     SYNC_PAGES_MAX: String(parameters.pagesMax),
   });
-  const parsed = parseKeyRing(config.sealing.tokenKeys);
-  if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
-  return { config, ring: parsed.ring };
+  return { config, ring: ringOf(config.sealing.tokenKeys) };
 }
 
 function bytesOf(next: () => number, size: number): Uint8Array {

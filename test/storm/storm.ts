@@ -11,7 +11,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
-import { makeTokenKeys } from "../local/stack.ts";
+import { requiredEnv } from "../local/environment.ts";
 import { type Stream, randomStreams } from "../simulation/random.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import type { EmulatorSource } from "../support/emulator-source.ts";
@@ -26,8 +26,6 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** What `gcloud functions deploy` uploads. */
 export const BUILT_FOLDER = path.join(ROOT, "functions/dist/gcloud");
 
-const TOPIC_ID = "gmail-notifications";
-const CHANGES_TOPIC_ID = "mailbox-changes";
 const ALERTS_SHOWN_MAX = 10;
 const ADDRESSES = [
   "ada@example.com",
@@ -148,11 +146,12 @@ async function setUp(
 
   // An emulator that ran already may hold what others have left.
   const projectId = `demo-storm-${randomBytes(4).toString("hex")}`;
+  const required = requiredEnv(projectId);
   const database = openDatabase(firestore, projectId);
   started.push(() => database.terminate());
   const pubsub = openPubsub(pubsubEmulator, projectId);
   started.push(() => pubsub.close());
-  const witness = await startWitness(database, pubsub, CHANGES_TOPIC_ID);
+  const witness = await startWitness(database, pubsub, required.CHANGES_TOPIC);
   started.push(() => witness.close());
 
   const folder = await mkdtemp(path.join(tmpdir(), "storm-"));
@@ -162,10 +161,9 @@ async function setUp(
   await cp(built, source, { recursive: true, filter: (file) => !file.endsWith(".map") });
   await symlink(path.join(ROOT, "node_modules"), path.join(folder, "node_modules"));
 
-  const gmailTopic = `projects/${projectId}/topics/${TOPIC_ID}`;
   const emulator = await startGmailEmulator({
     projectId,
-    topics: [gmailTopic],
+    topics: [required.GMAIL_TOPIC],
     random: random("google").next,
     pushPolicy: { attemptsMax: 1_000 },
     // Else whoever is killed between the answer and the store has lost the grant for good.
@@ -174,12 +172,7 @@ async function setUp(
   started.push(() => emulator.close());
 
   const env = {
-    GOOGLE_CLOUD_PROJECT: projectId,
-    GMAIL_TOPIC: gmailTopic,
-    CHANGES_TOPIC: CHANGES_TOPIC_ID,
-    OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
-    OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
-    TOKEN_KEYS: makeTokenKeys(),
+    ...required,
     // So that what takes hours otherwise is part of the storm.
     HISTORY_SETTLE_MS: "2000",
     RECONCILE_AFTER_MS: "3000",

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
-import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import { notificationData } from "../gmail-emulator/notifications.ts";
 import type { Scenario } from "./scenario.ts";
+import { ringOf } from "./test-keys.ts";
 
 /** Another instance of the receiver beside the scenario's own, on the same store and topic. */
 export interface SecondInstance extends Receiver {
@@ -21,11 +22,9 @@ export function startSecondInstance(
 ): SecondInstance {
   const { tokenKeys = config.sealing.tokenKeys, clientSecret = config.oauth.clientSecret } = over;
   const own = { ...config, oauth: { ...config.oauth, clientSecret }, sealing: { tokenKeys } };
-  const parsed = parseKeyRing(tokenKeys);
-  if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const logs: string[] = [];
-  const receiver = createReceiver(own, parsed.ring, endpoints, {
+  const receiver = createReceiver(own, ringOf(tokenKeys), endpoints, {
     users,
     seenEvents,
     publish: topic.publish,
@@ -44,10 +43,8 @@ export function startSecondInstance(
         .filter((record) => record["event"] === event),
     notify(email) {
       const { historyId } = emulator.account(email);
-      // By hand: as a number in JSON, JavaScript would round it.
-      const json = `{"emailAddress":${JSON.stringify(email)},"historyId":${historyId}}`;
       const publishTime = clock.now().toISOString();
-      const data = Buffer.from(json).toString("base64");
+      const data = notificationData({ emailAddress: email, historyId }, "number");
       return receiver.gmailNotification({
         data: { message: { data, messageId: "1", publishTime } },
       });

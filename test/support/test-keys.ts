@@ -13,7 +13,12 @@ export function tokenKeys(primary: string, ...others: string[]): string {
 }
 
 export function keyRing(primary: string, ...others: string[]): KeyRing {
-  const parsed = parseKeyRing(tokenKeys(primary, ...others));
+  return ringOf(tokenKeys(primary, ...others));
+}
+
+/** The ring that this JSON has to be. */
+export function ringOf(json: string): KeyRing {
+  const parsed = parseKeyRing(json);
   if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
   return parsed.ring;
 }

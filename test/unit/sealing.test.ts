@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type KeyRing, open, parseKeyRing, seal } from "../../functions/src/grant/sealing.ts";
+import { ringOf } from "../support/test-keys.ts";
 
 /**
  * Goal: what was sealed opens for the same user and purpose and for nothing else, and nothing that
@@ -16,9 +17,7 @@ const ADA = { userId: "1001", purpose: "refresh_token" };
 const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
 
 function keyRing(primary: string, keys: Record<string, string>): KeyRing {
-  const parsed = parseKeyRing(JSON.stringify({ primary, keys }));
-  assert(parsed.kind === "key_ring");
-  return parsed.ring;
+  return ringOf(JSON.stringify({ primary, keys }));
 }
 
 const ring = keyRing("2026-11", { "2026-11": NEW_KEY, "2026-05": OLD_KEY });

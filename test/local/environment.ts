@@ -1,0 +1,23 @@
+import { randomBytes } from "node:crypto";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+
+export const PROJECT = "demo-gmail-push";
+
+/** What a deployment has to be told: the client of the Gmail emulator, and a key ring of its own. */
+export function requiredEnv(projectId = PROJECT, publicUrl = "http://127.0.0.1:8080") {
+  return {
+    GOOGLE_CLOUD_PROJECT: projectId,
+    GMAIL_TOPIC: `projects/${projectId}/topics/gmail-notifications`,
+    CHANGES_TOPIC: "mailbox-changes",
+    PUBLIC_URL: publicUrl,
+    OAUTH_CLIENT_ID: DEFAULT_CLIENT.clientId,
+    OAUTH_CLIENT_SECRET: DEFAULT_CLIENT.clientSecret,
+    TOKEN_KEYS: makeTokenKeys(),
+  };
+}
+
+/** A key ring made at start: what it seals lives no longer than this process. */
+export function makeTokenKeys(): string {
+  const key = randomBytes(32).toString("base64");
+  return JSON.stringify({ primary: "local", keys: { local: key } });
+}
