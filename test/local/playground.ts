@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { Server } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import { linkIn, startMailSink } from "../support/mail-sink.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { memoryUsers } from "../support/memory-users.ts";
+import { freePort } from "../support/program.ts";
 import { liveFeed } from "./live-feed.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { startSchedules } from "./schedules.ts";
@@ -105,17 +106,4 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
 /** Does not keep the process from ending. */
 async function pause(ms: number): Promise<void> {
   await sleep(ms, undefined, { ref: false });
-}
-
-/** The wanted port, or any other when somebody else has it. */
-async function freePort(wanted: number): Promise<number> {
-  const server = createServer().listen(wanted, LOOPBACK);
-  const isFree = await once(server, "listening").then(
-    () => true,
-    () => false,
-  );
-  if (!isFree) return 0;
-  server.close();
-  await once(server, "close");
-  return wanted;
 }
