@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -12,24 +11,17 @@ import {
   limits,
 } from "../../infra/costs/model.ts";
 import { requiredEnv } from "../local/environment.ts";
+import { runInfra } from "../support/infra-command.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
-function costs(...args: string[]) {
-  const command = ["--import", "tsx", "infra/costs.ts", ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
-    cwd: ROOT,
-    encoding: "utf8",
-  });
-  return { status, stdout, stderr };
-}
-
+const costs = (...args: string[]) => runInfra("costs", args);
 const NOTHING = { ...DEFAULTS, notificationsPerDay: 0, instanceStartsPerDay: 0 };
 
 describe("npm run costs", () => {
-  it("prints what infra/COSTS.md shows", () => {
-    const { status, stdout } = costs();
-    expect(status).toBe(0);
+  it("prints what infra/COSTS.md shows", async () => {
+    const { code, stdout } = await costs();
+    expect(code).toBe(0);
     expect(readFileSync(path.join(ROOT, "infra/COSTS.md"), "utf8")).toContain(
       `\`\`\`text\n${stdout}\`\`\`\n`,
     );
@@ -43,15 +35,15 @@ describe("npm run costs", () => {
     expect(readFileSync(path.join(ROOT, "README.md"), "utf8")).toContain(warning);
   });
 
-  it("takes every assumption as an option, and prints JSON", () => {
-    const { status, stdout } = costs(
+  it("takes every assumption as an option, and prints JSON", async () => {
+    const { code, stdout } = await costs(
       "--mailboxes",
       "5000",
       "--notifications-per-day",
       "60",
       "--json",
     );
-    expect(status).toBe(0);
+    expect(code).toBe(0);
     const given = { ...DEFAULTS, notificationsPerDay: 60 };
     expect(JSON.parse(stdout)).toEqual({
       assumptions: given,
@@ -59,7 +51,7 @@ describe("npm run costs", () => {
       freeEnds: freeEnds(given),
       limits: limits(given),
     });
-    const { stdout: help } = costs("--help");
+    const { stdout: help } = await costs("--help");
     for (const name of Object.keys(DEFAULTS)) {
       expect(help).toContain(
         `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <n>`,
@@ -71,9 +63,9 @@ describe("npm run costs", () => {
     ["--mailboxes", "many"],
     ["--peak", "-1"],
     ["--rechecks", "1e9"],
-  ])("refuses %s %s", (...args) => {
-    const { status, stdout, stderr } = costs(...args);
-    expect([status, stdout]).toEqual([1, ""]);
+  ])("refuses %s %s", async (...args) => {
+    const { code, stdout, stderr } = await costs(...args);
+    expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toContain("It is not a number");
   });
 });

@@ -9,12 +9,12 @@ import {
   type Patient,
   SECRETS,
   type Surroundings,
-  runDoctor,
   startPatient,
   startSurroundings,
 } from "../support/doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
+import { runInfra } from "../support/infra-command.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
 import { findMisuse } from "../support/gcloud-apis.ts";
 
@@ -688,18 +688,18 @@ describe("npm run doctor", () => {
   const ARGS = ["--project", PROJECT, "--region", REGION];
 
   it("exits 0, 1 or 3, says what it found, and shows no secret", async () => {
-    const well = await runDoctor(ARGS, patient.env);
+    const well = await runInfra("doctor", ARGS, { env: patient.env });
     expect(well).toMatchObject({ code: 0, stderr: "" });
     expect(well.stdout).toMatch(/^ok +credentials /);
     expect(well.stdout).toMatch(/\n31 ok\n$/);
 
     patient.cloud.state.denied = /\/jobs/;
-    const unseen = await runDoctor([...ARGS, "--json"], patient.env);
+    const unseen = await runInfra("doctor", [...ARGS, "--json"], { env: patient.env });
     expect(unseen).toMatchObject({ code: 3, stderr: "" });
     expect(JSON.parse(unseen.stdout)).toMatchObject({ kind: "cloud", projectId: PROJECT });
 
     forbid(patient.cloud.state, "/topics/gmail-notifications", /gmail-api-push/);
-    const ill = await runDoctor(ARGS, patient.env);
+    const ill = await runInfra("doctor", ARGS, { env: patient.env });
     expect(ill.code).toBe(1);
     expect(ill.stdout).toMatch(/^FAILED +gmail-publishes .*\n +gcloud pubsub topics add-iam/m);
     const said = [well, unseen, ill].map(({ stdout, stderr }) => stdout + stderr).join("\n");
@@ -707,10 +707,9 @@ describe("npm run doctor", () => {
   });
 
   it("runs only what it is asked for", async () => {
-    const { code, stdout } = await runDoctor(
-      [...ARGS, "--only", "functions", "--json"],
-      patient.env,
-    );
+    const { code, stdout } = await runInfra("doctor", [...ARGS, "--only", "functions", "--json"], {
+      env: patient.env,
+    });
     expect(code).toBe(0);
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };
     expect(findings.map(({ check }) => check)).toEqual(
@@ -719,8 +718,8 @@ describe("npm run doctor", () => {
   });
 
   it("says how to sign in when nobody is", async () => {
-    const { code, stdout } = await runDoctor([...ARGS, "--only", "credentials"], {
-      GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json",
+    const { code, stdout } = await runInfra("doctor", [...ARGS, "--only", "credentials"], {
+      env: { GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" },
     });
     expect(code).toBe(1);
     expect(stdout).toContain("gcloud auth application-default login");
@@ -732,7 +731,9 @@ describe("npm run doctor", () => {
     [[...ARGS, "--wait", "soon"], {}, /--wait needs/],
     [ARGS, { GOOGLE_CLOUD_EMULATOR_HOST: "example.com:80" }, /GOOGLE_CLOUD_EMULATOR_HOST must be/],
   ])("exits 2 when used wrongly: %j", async (args, env, complaint) => {
-    const { code, stderr, stdout } = await runDoctor(args, env as Record<string, string>);
+    const { code, stderr, stdout } = await runInfra("doctor", args, {
+      env: env as Record<string, string>,
+    });
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(complaint);
   });

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
-import { runKeys } from "../support/keys-command.ts";
+import { runInfra } from "../support/infra-command.ts";
 import { runCommand } from "../support/mailboxes-cli.ts";
 
 /**
@@ -227,7 +227,7 @@ async function ask(script: string, args: readonly string[]): Promise<string> {
       return lines.join("\n");
     }
     case "keys":
-      return (await runKeys(args)).stdout;
+      return (await runInfra("keys", args)).stdout;
     default:
       throw new Error(`the runbook shows ${script}, whose help is not known here`);
   }

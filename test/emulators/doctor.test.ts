@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../infra/doctor/checks.ts";
 import { type FirebaseStack, findMissing, startFirebaseStack } from "../local/firebase-stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { runDoctor } from "../support/doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
+import { runInfra } from "../support/infra-command.ts";
 
 const missing = findMissing();
 const isStackHad = isHad(
@@ -34,7 +34,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
   const read = (stdout: string) => (JSON.parse(stdout) as { findings: Finding[] }).findings;
 
   it("finds nothing wrong, and says what is not there", async () => {
-    const { code, stdout, stderr } = await runDoctor([...args, "--json"]);
+    const { code, stdout, stderr } = await runInfra("doctor", [...args, "--json"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const findings = read(stdout);
     const named = (kind: string) =>
@@ -60,7 +60,15 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
   });
 
   it("sees a mail come through, and sends none itself", async () => {
-    const waiting = runDoctor([...args, "--only", "mailbox", "--mailbox", ADA, "--wait", "60"]);
+    const waiting = runInfra("doctor", [
+      ...args,
+      "--only",
+      "mailbox",
+      "--mailbox",
+      ADA,
+      "--wait",
+      "60",
+    ]);
     // The doctor has read the user before the mail arrives, or the mail would be what it compares with.
     const deliveries = setInterval(() => stack.emulator.deliver(ADA, { subject: "hello" }), 2_000);
     const { code, stdout, stderr } = await waiting;
@@ -72,10 +80,24 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
 
   it("says that no mail came through, and that nobody has connected", async () => {
     stack.emulator.loseNotifications("all");
-    const lost = await runDoctor([...args, "--only", "mailbox", "--mailbox", ADA, "--wait", "2"]);
+    const lost = await runInfra("doctor", [
+      ...args,
+      "--only",
+      "mailbox",
+      "--mailbox",
+      ADA,
+      "--wait",
+      "2",
+    ]);
     expect(lost.code).toBe(1);
     expect(lost.stdout).toContain(`no notification of ${ADA} was served`);
-    const nobody = await runDoctor([...args, "--only", "mailbox", "--mailbox", "bob@example.com"]);
+    const nobody = await runInfra("doctor", [
+      ...args,
+      "--only",
+      "mailbox",
+      "--mailbox",
+      "bob@example.com",
+    ]);
     expect(nobody.code).toBe(1);
     expect(nobody.stdout).toContain("nobody has connected bob@example.com");
   });
@@ -84,14 +106,14 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     const hourAgo = (hours: number) => Timestamp.fromMillis(Date.now() - hours * 3_600_000);
     const late = stack.database.doc("users/late");
     await late.set({ sync: { dueAt: hourAgo(1) } });
-    const waits = await runDoctor([...args, "--only", "users", "--json"]);
+    const waits = await runInfra("doctor", [...args, "--only", "users", "--json"]);
     expect(waits.code).toBe(0);
     expect(read(waits.stdout)[0]).toMatchObject({
       kind: "warning",
       problems: [{ what: expect.stringMatching(/^1 mailboxes wait/) }],
     });
     await late.set({ watch: { renewAt: hourAgo(150), expiresAt: hourAgo(1) } });
-    const lapsed = await runDoctor([...args, "--only", "users"]);
+    const lapsed = await runInfra("doctor", [...args, "--only", "users"]);
     expect(lapsed.code).toBe(1);
     expect(lapsed.stdout).toContain("1 watches have ended");
     await late.delete();
@@ -106,11 +128,11 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
       GMAIL_TOPIC: "projects/demo-gmail-push/topics/gone",
       OAUTH_CLIENT_SECRET: "x",
     };
-    const { code, stdout } = await runDoctor(["--local", "--json"], wrong);
+    const { code, stdout } = await runInfra("doctor", ["--local", "--json"], { env: wrong });
     expect(code).toBe(1);
     const failed = read(stdout).filter(({ kind }) => kind === "failed");
     expect(failed.map(({ check }) => check)).toEqual(["gmail-topic", "oauth-client"]);
-    const unset = await runDoctor(["--only", "configuration"], env);
+    const unset = await runInfra("doctor", ["--only", "configuration"], { env });
     expect(unset.code).toBe(1);
     expect(unset.stdout).toContain("PUBLIC_URL is not set");
     expect(unset.stdout).toContain("TOKEN_KEYS is not set");

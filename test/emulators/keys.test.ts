@@ -21,7 +21,7 @@ import {
   findFirestoreEmulator,
   openDatabase,
 } from "../support/firestore-emulator.ts";
-import { runKeys } from "../support/keys-command.ts";
+import { runInfra } from "../support/infra-command.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { movableClock } from "../support/scenario.ts";
 import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
@@ -95,37 +95,39 @@ describe.skipIf(!isHad(source))("tokens in Firestore", () => {
 
   it("T5: a re-sealing that is killed half-way is finished by the next, and verified", async () => {
     await seed(900);
-    const before = await runKeys(["verify", "--json"], { env });
+    const before = await runInfra("keys", ["verify", "--json"], { env });
     expect(before.code).toBe(1);
     expect(JSON.parse(before.stdout)).toMatchObject({ keys: { a: 1800 }, removable: [] });
 
     // At the first line of progress: the first page is done, the rest is not.
     const isToBeKilled = (stderr: string) => stderr.includes(" users, up to ");
-    const killed = await runKeys(["reseal"], { env, isToBeKilled });
+    const killed = await runInfra("keys", ["reseal"], { env, isToBeKilled });
     expect([killed.code, killed.stdout]).toEqual([null, ""]);
     const between = await keys();
     expect(between["a"]).toBeGreaterThan(0);
     expect(between["b"]).toBeGreaterThanOrEqual(400);
 
-    const finished = await runKeys(["reseal", "--json"], { env });
+    const finished = await runInfra("keys", ["reseal", "--json"], { env });
     expect(finished.code).toBe(0);
     const report = JSON.parse(finished.stdout);
     expect(report).toMatchObject({ unreadable: 0, unfinished: 0, unreadableDocuments: 0 });
     expect(report.resealed + report.already).toBe(900);
     expect(report.already).toBeGreaterThanOrEqual(200);
     expect(await keys()).toEqual({ b: 1800 });
-    const again = await runKeys(["reseal"], { env });
+    const again = await runInfra("keys", ["reseal"], { env });
     expect(again.stdout).toBe(
       "resealed 0, already 900, unreadable 0, unfinished 0; changed meanwhile 0\n",
     );
-    const after = await runKeys(["verify", "--json"], { env });
+    const after = await runInfra("keys", ["verify", "--json"], { env });
     expect(after.code).toBe(0);
     expect(JSON.parse(after.stdout)).toMatchObject({
       primary: "b",
       keys: { b: 1800 },
       removable: ["a"],
     });
-    const without = await runKeys(["verify"], { env: { ...env, TOKEN_KEYS: tokenKeys("b") } });
+    const without = await runInfra("keys", ["verify"], {
+      env: { ...env, TOKEN_KEYS: tokenKeys("b") },
+    });
     expect(without.code).toBe(0);
     for (const { stdout, stderr } of [before, killed, finished, again, after, without]) {
       expect(stdout + stderr).not.toMatch(/token-of|v1\.[ab]\.|GOCSPX/);
@@ -137,13 +139,13 @@ describe.skipIf(!isHad(source))("tokens in Firestore", () => {
     const damaged = { "grant.refreshToken": "v1.gone.AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA" };
     await database.doc(`users/${nameOf(1)}`).update(damaged);
     await database.doc(`users/${nameOf(2)}`).update({ historyId: "head" });
-    const resealed = await runKeys(["reseal"], { env });
+    const resealed = await runInfra("keys", ["reseal"], { env });
     expect([resealed.code, resealed.stdout]).toEqual([
       1,
       "resealed 1, already 0, unreadable 1, unfinished 0; changed meanwhile 0\n" +
         "user documents not readable: 1\n",
     ]);
-    const verified = await runKeys(["verify"], { env });
+    const verified = await runInfra("keys", ["verify"], { env });
     expect([verified.code, verified.stdout]).toEqual([
       1,
       "b (primary): 3 tokens\na: 0 tokens\nunreadable: 1 tokens, 1 user documents\n" +

@@ -1,7 +1,4 @@
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { PubSub } from "@google-cloud/pubsub";
 import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -17,6 +14,7 @@ import {
   findFirestoreEmulator,
   openDatabase,
 } from "../support/firestore-emulator.ts";
+import { startInfra } from "../support/infra-command.ts";
 import {
   type Subscriber,
   findPubsubEmulator,
@@ -25,7 +23,6 @@ import {
 } from "../support/pubsub-emulator.ts";
 import { movableClock } from "../support/scenario.ts";
 
-const CLI = fileURLToPath(new URL("../../infra/mailboxes.ts", import.meta.url));
 const ADA = "ada@example.com";
 const TOKEN_KEYS = makeTokenKeys();
 const ARRIVAL = { timeout: 20_000, interval: 50 };
@@ -86,24 +83,10 @@ describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailbo
     await Promise.all([firestore?.stop(), pubsubEmulator?.stop()]);
   });
 
-  /** As `npm run mailboxes -- ...args` runs it, without npm. */
-  function start(args: readonly string[], own: Record<string, string> = env) {
-    const child = spawn(process.execPath, ["--import", "tsx", CLI, ...args], {
-      env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...own },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const written = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
-        written[name] += text;
-        outputs.push(text);
-      });
-    }
-    const ended = once(child, "close").then(([code]) => ({
-      code: code as number | null,
-      ...written,
-    }));
-    return { ended, kill: () => child.kill("SIGKILL") };
+  function start(args: readonly string[], own = env) {
+    const { ended, kill } = startInfra("mailboxes", args, { env: own });
+    void ended.then(({ stdout, stderr }) => outputs.push(stdout, stderr));
+    return { ended, kill };
   }
   const mailboxes = (...args: string[]) => start(args).ended;
 

@@ -1,18 +1,10 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { riscCommand } from "../../infra/risc-command.ts";
+import { type Finished, runInfra } from "../support/infra-command.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-
-const ROOT = path.resolve(import.meta.dirname, "../..");
-
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
 
 /** The command as an operator runs it, against Google on loopback. */
 describe("npm run risc", () => {
@@ -32,7 +24,10 @@ describe("npm run risc", () => {
     await rm(folder, { recursive: true });
   });
 
-  async function risc(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  async function risc(
+    args: readonly string[],
+    env: Record<string, string> = {},
+  ): Promise<Finished> {
     const [out, err]: [string[], string[]] = [[], []];
     const code = await riscCommand(args, {
       env: { GMAIL_EMULATOR_HOST: scenario.emulator.host, ...env },
@@ -78,17 +73,10 @@ describe("npm run risc", () => {
 
   it("runs as a program, which finds its service account in the default credentials too", async () => {
     const env = {
-      ...process.env,
       GMAIL_EMULATOR_HOST: scenario.emulator.host,
       GOOGLE_APPLICATION_CREDENTIALS: keyFile,
     };
-    const run = async (...args: string[]) =>
-      new Promise<Outcome>((resolve) => {
-        const command = ["--import", "tsx", "infra/risc.ts", ...args];
-        execFile(process.execPath, command, { cwd: ROOT, env }, (error, stdout, stderr) => {
-          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-        });
-      });
+    const run = (...args: string[]) => runInfra("risc", args, { env });
     const url = scenario.urls.securityEvent;
     expect(await run("register", "--url", url)).toMatchObject({ code: 0, stderr: "" });
     expect(await run("register", "--url", "https://receiver-abc.run.app/")).toMatchObject({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { newRing, withNewKey, withPrimary, withoutKey } from "../../infra/keys/ring.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
-import { runKeys } from "../support/keys-command.ts";
+import { runInfra } from "../support/infra-command.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 
 /**
@@ -54,7 +54,7 @@ function messageOf(make: () => string): string {
 
 describe("npm run keys", () => {
   it("says what it does, in which order, and what its exit codes mean", async () => {
-    const { code, stdout } = await runKeys(["--help"]);
+    const { code, stdout } = await runInfra("keys", ["--help"]);
     expect(code).toBe(0);
     for (const word of ["generate", "primary", "remove", "wrap", "reseal", "verify"]) {
       expect(stdout).toContain(`${word} [options]`);
@@ -64,7 +64,10 @@ describe("npm run keys", () => {
   });
 
   it("makes a ring, another each time, named after the day unless told", async () => {
-    const rings = [await runKeys(["generate"]), await runKeys(["generate", "--id", "first"])];
+    const rings = [
+      await runInfra("keys", ["generate"]),
+      await runInfra("keys", ["generate", "--id", "first"]),
+    ];
     expect(rings.map(({ code }) => code)).toEqual([0, 0]);
     expect(rings.map(({ stderr }) => stderr)).toEqual(["", ""]);
     expect(rings.map(({ stdout }) => idsOf(stdout))).toEqual([
@@ -77,16 +80,16 @@ describe("npm run keys", () => {
 
   it("rotates step by step: added, primary, removed", async () => {
     const before = tokenKeys("a");
-    const added = await runKeys(["generate", "--add", "--id", "b"], { input: before });
+    const added = await runInfra("keys", ["generate", "--add", "--id", "b"], { input: before });
     expect(idsOf(added.stdout)).toEqual(["a", "b"]);
     expect(keysIn(added.stdout)[0]).toBe(keysIn(before)[0]);
-    const primary = await runKeys(["primary", "b"], { input: added.stdout });
+    const primary = await runInfra("keys", ["primary", "b"], { input: added.stdout });
     expect(idsOf(primary.stdout)).toEqual(["b", "a"]);
     expect(keysIn(primary.stdout)).toEqual(keysIn(added.stdout));
-    const removed = await runKeys(["remove", "a"], { input: primary.stdout });
+    const removed = await runInfra("keys", ["remove", "a"], { input: primary.stdout });
     expect(idsOf(removed.stdout)).toEqual(["b"]);
     expect(keysIn(removed.stdout)).toEqual(keysIn(primary.stdout).slice(1));
-    const atOnce = await runKeys(["generate", "--add", "--primary", "--id", "b"], {
+    const atOnce = await runInfra("keys", ["generate", "--add", "--primary", "--id", "b"], {
       input: before,
     });
     expect(idsOf(atOnce.stdout)).toEqual(["b", "a"]);
@@ -102,7 +105,7 @@ describe("npm run keys", () => {
     [["verify"], "TOKEN_KEYS is not set"],
   ])("refuses %j, says why, and prints nothing to store", async (args, why) => {
     const input = tokenKeys("a", "b");
-    const { code, stdout, stderr } = await runKeys(args, { input });
+    const { code, stdout, stderr } = await runInfra("keys", args, { input });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(why);
     for (const key of keysIn(input)) expect(stderr).not.toContain(key.slice(0, 12));
@@ -115,7 +118,10 @@ describe("npm run keys", () => {
     });
     afterAll(() => kms.close());
     const run = (args: string[], input = "") =>
-      runKeys([...args, "--kms-key", KEY], { input, env: { KMS_EMULATOR_HOST: kms.host } });
+      runInfra("keys", [...args, "--kms-key", KEY], {
+        input,
+        env: { KMS_EMULATOR_HOST: kms.host },
+      });
 
     it("wraps a ring, and goes through a whole rotation without showing a key", async () => {
       const plain = tokenKeys("a");
@@ -151,7 +157,10 @@ describe("npm run keys", () => {
 
     it("sends a ring to an emulator on loopback only", async () => {
       const env = { KMS_EMULATOR_HOST: "kms.example.com:443" };
-      const sent = await runKeys(["wrap", "--kms-key", KEY], { input: tokenKeys("a"), env });
+      const sent = await runInfra("keys", ["wrap", "--kms-key", KEY], {
+        input: tokenKeys("a"),
+        env,
+      });
       expect([sent.code, sent.stderr]).toEqual([
         2,
         "KMS_EMULATOR_HOST must be host:port on loopback\n",

@@ -10,7 +10,7 @@ import { RunFailed, runScheduled } from "../../functions/src/http.ts";
 import { type LogFields, createLog, describeUnknown } from "../../functions/src/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { findSecrets } from "../support/find-secrets.ts";
-import { runKeys } from "../support/keys-command.ts";
+import { runInfra } from "../support/infra-command.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 import { show } from "./exposure.ts";
@@ -255,7 +255,7 @@ describe("L7, L8: what is outside of the code", () => {
     const secrets = Object.values((JSON.parse(ring) as { keys: Record<string, string> }).keys);
     for (const input of [ring, `${ring}x`]) {
       for (const args of [["generate", "--add", "--id", "c"], ["verify"]]) {
-        const { stderr } = await runKeys(args, { input, env: { TOKEN_KEYS: input } });
+        const { stderr } = await runInfra("keys", args, { input, env: { TOKEN_KEYS: input } });
         expect([args, stderr.length > 0 || input === ring]).toEqual([args, true]);
         expect([args, findSecrets(stderr, secrets)]).toEqual([args, []]);
       }

@@ -1,6 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import path from "node:path";
 import { type Finding, allChecks, runChecks } from "../../infra/doctor/checks.ts";
 import { googleCloud } from "../../infra/doctor/cloud.ts";
 import { cloudDeployment } from "../../infra/doctor/deployment.ts";
@@ -14,12 +11,10 @@ import {
   healthyProject,
 } from "../cloud-emulator/project.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import type { Finished } from "./keys-command.ts";
 import { type MailSink, startMailSink } from "./mail-sink.ts";
 import { memoryUsers } from "./memory-users.ts";
 import { tokenKeys } from "./test-keys.ts";
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
 export const CLIENT_ID = `${PROJECT_NUMBER}-doctor.apps.googleusercontent.com`;
 
 /** What a doctor holds in its hands and must not show. */
@@ -110,25 +105,4 @@ export async function startPatient(
     },
     close: () => cloud.close(),
   };
-}
-
-/** `npm run doctor -- ...` as a process of its own, to its end. */
-export async function runDoctor(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Finished> {
-  const child = spawn(process.execPath, ["--import", "tsx", "infra/doctor.ts", ...args], {
-    cwd: ROOT,
-    env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, stdout, stderr };
 }

@@ -10,20 +10,22 @@ export interface Finished {
   stderr: string;
 }
 
-export interface KeysOptions {
+export interface InfraOptions {
   /** Standard input. */
   input?: string;
+  /** All of the environment but for the path. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Called with all of standard error so far; kills the process when it says so. */
   isToBeKilled?: (stderr: string) => boolean;
 }
 
-/** `npm run keys -- ...` as a process of its own, to its end. */
-export async function runKeys(
+/** A command of `infra` as a process of its own, as `npm run NAME -- ...args` runs it. */
+export function startInfra(
+  name: "costs" | "doctor" | "keys" | "mailboxes" | "risc",
   args: readonly string[],
-  { input = "", env = {}, isToBeKilled = () => false }: KeysOptions = {},
-): Promise<Finished> {
-  const child = spawn(process.execPath, ["--import", "tsx", "infra/keys.ts", ...args], {
+  { input = "", env = {}, isToBeKilled = () => false }: InfraOptions = {},
+): { ended: Promise<Finished>; kill(): void } {
+  const child = spawn(process.execPath, ["--import", "tsx", `infra/${name}.ts`, ...args], {
     cwd: ROOT,
     env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
     stdio: ["pipe", "pipe", "pipe"],
@@ -40,6 +42,15 @@ export async function runKeys(
   // A command that reads no input may end before it is written.
   child.stdin.on("error", () => {});
   child.stdin.end(input);
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, stdout, stderr };
+  const ended = once(child, "close").then(([code]) => ({
+    code: code as number | null,
+    stdout,
+    stderr,
+  }));
+  return { ended, kill: () => void child.kill("SIGKILL") };
+}
+
+/** The same, to its end. */
+export function runInfra(...args: Parameters<typeof startInfra>): Promise<Finished> {
+  return startInfra(...args).ended;
 }
