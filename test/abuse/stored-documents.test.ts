@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import { type User, type UserId, parseUserId } from "../../functions/src/user.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { RUNS_FACTOR, holdsForAll } from "./entry.ts";
 import { anyJson, oneByteChanged, oneMissing, oneReplaced, rawBytes } from "./inputs.ts";
@@ -160,20 +160,14 @@ describe("a stored document", () => {
   });
 });
 
-const source = findFirestoreEmulator();
+const firestore = emulatorForTests(findFirestoreEmulator());
 
-describe.runIf(isHad(source))("a stored document in Firestore", () => {
-  let emulator: Emulator;
+describe.runIf(firestore.isHad)("a stored document in Firestore", () => {
   let database: Firestore;
-  beforeAll(async () => {
-    if (source.kind === "missing") return;
-    emulator = await source.start();
-    database = openDatabase(emulator);
+  beforeAll(() => {
+    database = openDatabase(firestore);
   });
-  afterAll(async () => {
-    await database?.terminate();
-    await emulator?.stop();
-  });
+  afterAll(() => database.terminate());
 
   it("that is unreadable keeps nobody else from being due or found", SLOW, async () => {
     const users = firestoreUsers(database, log);

@@ -1,6 +1,6 @@
 import type { PubSub } from "@google-cloud/pubsub";
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
 import { type EmailAddress } from "../../functions/src/mailbox/email-address.ts";
 import {
@@ -11,7 +11,7 @@ import {
 } from "../../functions/src/mailbox/event.ts";
 import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
 import type { UserId } from "../../functions/src/user.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import {
   type Subscriber,
   findPubsubEmulator,
@@ -35,22 +35,15 @@ function added(messageId: string): Change & { kind: "added" } {
   };
 }
 
-const source = findPubsubEmulator();
-const isPubsubHad = isHad(source);
+const emulator = emulatorForTests(findPubsubEmulator());
 
 /** What a subscriber of the topic gets, through the real client and the emulator's server. */
-describe.skipIf(!isPubsubHad)("the publisher", () => {
-  let emulator: Emulator;
+describe.skipIf(!emulator.isHad)("the publisher", () => {
   let proxy: TcpProxy;
   let pubsub: PubSub;
   let direct: PubSub;
   let publish: Publish;
   let subscriber: Subscriber;
-
-  beforeAll(async () => {
-    if (source.kind === "found") emulator = await source.start();
-  });
-  afterAll(() => emulator?.stop());
 
   beforeEach(async () => {
     const projectId = `demo-${randomBytes(6).toString("hex")}`;

@@ -1,10 +1,10 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { firestoreSeenEvents } from "../../functions/src/seen-events.ts";
 import type { SecurityEventId } from "../../functions/src/security/event.ts";
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 
@@ -13,23 +13,16 @@ const OTHER = "2".repeat(64) as SecurityEventId;
 const SOON = new Date("2026-12-20T12:00:00.123Z");
 const LATE = new Date("2027-01-20T12:00:00.000Z");
 
-const source = findFirestoreEmulator();
-const isFirestoreHad = isHad(source);
-let emulator: Emulator | undefined;
+const firestore = emulatorForTests(findFirestoreEmulator());
 let database: Firestore | undefined;
 
-beforeAll(async () => {
-  emulator = isFirestoreHad ? await source.start() : undefined;
-});
 afterEach(async () => {
   await database?.terminate();
   database = undefined;
 });
-afterAll(() => emulator?.stop());
 
 function openFirestore(): { seen: SeenEvents; dump: () => Promise<Record<string, unknown>> } {
-  if (emulator === undefined) throw new Error("there is no Firestore emulator");
-  const opened = openDatabase(emulator);
+  const opened = openDatabase(firestore);
   database = opened;
   return {
     seen: firestoreSeenEvents(opened),
@@ -53,7 +46,7 @@ function openMemory(): ReturnType<typeof openFirestore> {
 
 describe.for([
   { store: "memory", isThere: true, open: openMemory },
-  { store: "Firestore", isThere: isFirestoreHad, open: openFirestore },
+  { store: "Firestore", isThere: firestore.isHad, open: openFirestore },
 ])("seen security events in $store", ({ isThere, open }) => {
   describe.skipIf(!isThere)("a store", () => {
     let subject: ReturnType<typeof openFirestore>;

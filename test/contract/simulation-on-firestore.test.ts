@@ -1,40 +1,28 @@
 import type { Firestore } from "@google-cloud/firestore";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import type { User } from "../../functions/src/user.ts";
 import { type PairedUsers, pairedUsers } from "../simulation/paired-users.ts";
 import type { Parameters } from "../simulation/parameters.ts";
 import { simulate } from "../simulation/simulate.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 
 const HOUR = 3_600_000;
 const PROJECT = `demo-simulation-${process.pid}`;
 const SEEDS = Array.from({ length: 24 }, (_, index) => 1_000 + index);
 
-const source = findFirestoreEmulator();
-const isFirestoreHad = isHad(source);
-let emulator: Emulator | undefined;
+const firestore = emulatorForTests(findFirestoreEmulator());
 let database: Firestore | undefined;
 
-beforeAll(async () => {
-  if (!isFirestoreHad) return;
-  emulator = await source.start();
-  database = openDatabase(emulator, PROJECT);
-});
-afterAll(async () => {
-  await database?.terminate();
-  await emulator?.stop();
-});
+afterAll(() => database?.terminate());
 
 /** One client for all: each new one would look for credentials for seconds. */
 async function emptyDatabase(): Promise<Firestore> {
-  if (emulator === undefined || database === undefined) {
-    throw new Error("there is no Firestore emulator");
-  }
+  database ??= openDatabase(firestore, PROJECT);
   const documents = `emulator/v1/projects/${PROJECT}/databases/(default)/documents`;
-  await fetch(`http://${emulator.host}/${documents}`, { method: "DELETE" });
+  await fetch(`http://${firestore.host}/${documents}`, { method: "DELETE" });
   return database;
 }
 
@@ -54,7 +42,7 @@ function shortened(derived: Parameters): Parameters {
  * All that the simulation shows, it shows of a store in memory. Here the same runs are made with
  * documents in Firestore: the store answers alike each time, so the runs are the same to the end.
  */
-describe.skipIf(!isFirestoreHad)("simulated runs on Firestore", () => {
+describe.skipIf(!firestore.isHad)("simulated runs on Firestore", () => {
   it.each(SEEDS)("seed %i ends as it does in memory", async (seed) => {
     const lines: string[] = [];
     const users = firestoreUsers(

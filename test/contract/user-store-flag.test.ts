@@ -1,5 +1,5 @@
 import type { Firestore } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
 import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
@@ -11,7 +11,7 @@ import {
   type UserStore,
   parseUserId,
 } from "../../functions/src/user.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 
@@ -64,23 +64,16 @@ async function connectAll(users: UserStore, names: readonly string[]): Promise<U
   return fleet;
 }
 
-const source = findFirestoreEmulator();
-const isFirestoreHad = isHad(source);
-let emulator: Emulator | undefined;
+const firestore = emulatorForTests(findFirestoreEmulator());
 let database: Firestore | undefined;
 
-beforeAll(async () => {
-  emulator = isFirestoreHad ? await source.start() : undefined;
-});
 afterEach(async () => {
   await database?.terminate();
   database = undefined;
 });
-afterAll(() => emulator?.stop());
 
 function openFirestore(): UserStore {
-  if (emulator === undefined) throw new Error("there is no Firestore emulator");
-  database = openDatabase(emulator);
+  database = openDatabase(firestore);
   return firestoreUsers(
     database,
     createLog(() => {}),
@@ -89,7 +82,7 @@ function openFirestore(): UserStore {
 
 describe.for([
   { store: "memory", isThere: true, open: (): UserStore => memoryUsers() },
-  { store: "Firestore", isThere: isFirestoreHad, open: openFirestore },
+  { store: "Firestore", isThere: firestore.isHad, open: openFirestore },
 ])("the guard of users in $store", ({ isThere, open }) => {
   describe.skipIf(!isThere)("a store", () => {
     let users: UserStore;
@@ -166,7 +159,7 @@ describe.for([
   });
 });
 
-describe.skipIf(!isFirestoreHad)("the guard in Firestore, past the interface", () => {
+describe.skipIf(!firestore.isHad)("the guard in Firestore, past the interface", () => {
   it("keeps the minutes of the window and forgets the ones before", async () => {
     const users = openFirestore();
     const stored = async () => (await database?.doc("fleet/flagging").get())?.get("minutes");

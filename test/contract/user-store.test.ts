@@ -1,6 +1,6 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Sealed } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
@@ -15,7 +15,7 @@ import {
   type UserStore,
   parseUserId,
 } from "../../functions/src/user.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 
@@ -190,24 +190,16 @@ function dueIn(list: DueList, date: Date | undefined, name: string): Content {
   }
 }
 
-const source = findFirestoreEmulator();
-const isFirestoreHad = isHad(source);
-let emulator: Emulator | undefined;
-
-beforeAll(async () => {
-  emulator = isFirestoreHad ? await source.start() : undefined;
-});
-afterAll(() => emulator?.stop());
-
-function newDatabase(): Firestore {
-  if (emulator === undefined) throw new Error("there is no Firestore emulator");
-  return openDatabase(emulator);
-}
+const firestore = emulatorForTests(findFirestoreEmulator());
 
 /** What every store of users does. Whoever relies on it runs on the one in memory in other tests. */
 describe.for([
   { store: "memory", isThere: true, open: openMemory },
-  { store: "Firestore", isThere: isFirestoreHad, open: () => openFirestore(newDatabase()) },
+  {
+    store: "Firestore",
+    isThere: firestore.isHad,
+    open: () => openFirestore(openDatabase(firestore)),
+  },
 ])("users in $store", ({ isThere, open }) => {
   describe.skipIf(!isThere)("a store", () => {
     let subject: Subject;
@@ -699,14 +691,14 @@ function withoutId({ id: _, ...change }: StoredChange = { id: "", type: "", time
 }
 
 /** What is seen only in the database itself, or comes only from there. */
-describe.skipIf(!isFirestoreHad)("users in Firestore, past the interface", () => {
+describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () => {
   let db: Firestore;
   let lines: string[];
   let subject: Subject;
   let users: UserStore;
 
   beforeEach(() => {
-    db = newDatabase();
+    db = openDatabase(firestore);
     lines = [];
     subject = openFirestore(db, lines);
     ({ users } = subject);

@@ -12,7 +12,8 @@ import {
 } from "../gmail-emulator/emulator.ts";
 import { requiredEnv } from "../local/environment.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
+import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import {
   dumpDatabase,
@@ -69,24 +70,12 @@ describe("the built folders", () => {
   });
 });
 
-const firestoreSource = findFirestoreEmulator();
-const pubsubSource = findPubsubEmulator();
-const areEmulatorsHad = isHad(firestoreSource) && isHad(pubsubSource);
+const firestore = emulatorForTests(findFirestoreEmulator());
+const pubsubEmulator = emulatorForTests(findPubsubEmulator());
+const areEmulatorsHad = firestore.isHad && pubsubEmulator.isHad;
 
 /** The folder as `gcloud functions deploy` uploads it, one process for each function. */
 describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework", () => {
-  let firestore: Emulator;
-  let pubsubEmulator: Emulator;
-
-  beforeAll(async () => {
-    if (firestoreSource.kind === "missing" || pubsubSource.kind === "missing") return;
-    [firestore, pubsubEmulator] = await Promise.all([
-      firestoreSource.start(),
-      pubsubSource.start(),
-    ]);
-  });
-  afterAll(() => Promise.all([firestore?.stop(), pubsubEmulator?.stop()]));
-
   describe.each([20, 24])("on Node %i", (major) => {
     const node = findNode(major);
 

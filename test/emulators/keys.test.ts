@@ -1,20 +1,15 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import type { Firestore } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { keyIdOf } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { requiredEnv } from "../local/environment.ts";
 import { startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import {
-  type Emulator,
-  findInGcloudSdk,
-  isHad,
-  javaVersion,
-  launchedEmulator,
-} from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
+import { findInGcloudSdk, javaVersion, launchedEmulator } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import {
   dumpDatabase,
@@ -26,24 +21,19 @@ import { memoryTopic } from "../support/memory-topic.ts";
 import { movableClock } from "../support/scenario.ts";
 import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
 
-const source = findFirestoreEmulator();
+const firestore = emulatorForTests(findFirestoreEmulator());
 
-describe.skipIf(!isHad(source))("tokens in Firestore", () => {
-  let emulator: Emulator;
+describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
   let database: Firestore;
   let env: Record<string, string>;
 
-  beforeAll(async () => {
-    if (source.kind === "found") emulator = await source.start();
-  });
-  afterAll(() => emulator?.stop());
   beforeEach(() => {
     const projectId = `demo-${randomBytes(6).toString("hex")}`;
-    database = openDatabase(emulator, projectId);
+    database = openDatabase(firestore, projectId);
     env = {
       ...requiredEnv(projectId),
       TOKEN_KEYS: tokenKeys("b", "a"),
-      FIRESTORE_EMULATOR_HOST: emulator.host,
+      FIRESTORE_EMULATOR_HOST: firestore.host,
     };
   });
   afterEach(() => database.terminate());
@@ -188,26 +178,23 @@ describe.skipIf(!isHad(source))("tokens in Firestore", () => {
 const RULES = path.resolve(import.meta.dirname, "../../infra/firestore.rules");
 const launcher = findInGcloudSdk("platform/cloud-firestore-emulator/cloud_firestore_emulator");
 /** One of our own: an emulator that runs already has no rules. */
-const ruled =
+const emulator = emulatorForTests(
   launcher === undefined || javaVersion() === 0
-    ? { kind: "missing" as const, why: "the gcloud SDK has no Firestore emulator to load rules" }
+    ? { kind: "missing", why: "the gcloud SDK has no Firestore emulator to load rules" }
     : launchedEmulator(launcher, (port) => [
         "start",
         "--host=127.0.0.1",
         `--port=${port}`,
         `--rules=${RULES}`,
-      ]);
+      ]),
+);
 
-describe.skipIf(!isHad(ruled))("T9: the security rules", () => {
-  let emulator: Emulator;
+describe.skipIf(!emulator.isHad)("T9: the security rules", () => {
   let documents: string;
   beforeAll(async () => {
-    if (ruled.kind === "missing") return;
-    emulator = await ruled.start();
     documents = `http://${emulator.host}/v1/projects/demo-rules/databases/(default)/documents`;
     for (const document of PATHS) await request("owner", "PATCH", document);
   });
-  afterAll(() => emulator?.stop());
 
   const PATHS = [
     "users/1001",

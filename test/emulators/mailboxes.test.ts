@@ -8,7 +8,7 @@ import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { PROJECT, makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import {
   dumpDatabase,
   findFirestoreEmulator,
@@ -27,13 +27,11 @@ const ADA = "ada@example.com";
 const TOKEN_KEYS = makeTokenKeys();
 const ARRIVAL = { timeout: 20_000, interval: 50 };
 
-const firestoreSource = findFirestoreEmulator();
-const pubsubSource = findPubsubEmulator();
+const firestore = emulatorForTests(findFirestoreEmulator());
+const pubsubEmulator = emulatorForTests(findPubsubEmulator());
 
 /** The operator's program as a process, on a deployment whose store and topic are emulators. */
-describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailboxes", () => {
-  let firestore: Emulator;
-  let pubsubEmulator: Emulator;
+describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", () => {
   let database: Firestore;
   let pubsub: PubSub;
   let subscriber: Subscriber;
@@ -44,11 +42,6 @@ describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailbo
   const outputs: string[] = [];
 
   beforeAll(async () => {
-    if (firestoreSource.kind === "missing" || pubsubSource.kind === "missing") return;
-    [firestore, pubsubEmulator] = await Promise.all([
-      firestoreSource.start(),
-      pubsubSource.start(),
-    ]);
     database = openDatabase(firestore, PROJECT);
     pubsub = openPubsub(pubsubEmulator, PROJECT);
     const topic = `mailbox-changes-${randomBytes(4).toString("hex")}`;
@@ -80,7 +73,6 @@ describe.skipIf(!isHad(firestoreSource) || !isHad(pubsubSource))("npm run mailbo
     await stack?.close();
     await subscriber?.close();
     await Promise.all([pubsub?.close(), database?.terminate()]);
-    await Promise.all([firestore?.stop(), pubsubEmulator?.stop()]);
   });
 
   function start(args: readonly string[], own = env) {

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { PubSub, Subscription } from "@google-cloud/pubsub";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { findPubsubEmulator, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 import { type MovableClock, movableClock } from "../support/scenario.ts";
@@ -17,19 +17,14 @@ import { type MovableClock, movableClock } from "../support/scenario.ts";
 const ADA = "ada@example.com";
 const TOPIC = "mailbox-changes";
 const ARRIVAL = { timeout: 20_000 };
-const source = findPubsubEmulator();
+const emulator = emulatorForTests(findPubsubEmulator());
 
-describe.skipIf(!isHad(source))("the topic of changes", () => {
-  let emulator: Emulator;
+describe.skipIf(!emulator.isHad)("the topic of changes", () => {
   let pubsub: PubSub;
   let clock: MovableClock;
   let stack: LocalStack;
   let subscription: Subscription;
 
-  beforeAll(async () => {
-    if (source.kind === "found") emulator = await source.start();
-  });
-  afterAll(() => emulator?.stop());
   beforeEach(async () => {
     const project = `demo-${randomBytes(6).toString("hex")}`;
     pubsub = openPubsub(emulator, project);

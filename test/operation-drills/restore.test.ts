@@ -1,10 +1,10 @@
 import { type DocumentData, Timestamp, type Firestore } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
+import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
 import { type MovableClock, movableClock } from "../support/scenario.ts";
@@ -17,19 +17,14 @@ import { type MovableClock, movableClock } from "../support/scenario.ts";
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
 const HOUR_MS = 3_600_000;
-const source = findFirestoreEmulator();
+const firestore = emulatorForTests(findFirestoreEmulator());
 
-describe.skipIf(!isHad(source))("documents put back as they once were", () => {
-  let firestore: Emulator;
+describe.skipIf(!firestore.isHad)("documents put back as they once were", () => {
   let database: Firestore;
   let clock: MovableClock;
   let topic: MemoryTopic;
   let stack: LocalStack;
 
-  beforeAll(async () => {
-    if (source.kind === "found") firestore = await source.start();
-  });
-  afterAll(() => firestore?.stop());
   beforeEach(async () => {
     database = openDatabase(firestore);
     clock = movableClock();
@@ -177,10 +172,8 @@ describe.skipIf(!isHad(source))("documents put back as they once were", () => {
   });
 });
 
-describe.skipIf(!isHad(source))("a deploy rolled back", () => {
+describe.skipIf(!firestore.isHad)("a deploy rolled back", () => {
   it("reads what a newer one has added to the documents, and goes on", async () => {
-    if (source.kind === "missing") return;
-    const firestore = await source.start();
     const database = openDatabase(firestore);
     const clock = movableClock();
     const topic = memoryTopic(clock.now);
@@ -205,7 +198,6 @@ describe.skipIf(!isHad(source))("a deploy rolled back", () => {
     } finally {
       await stack.close();
       await database.terminate();
-      await firestore.stop();
     }
   });
 });
