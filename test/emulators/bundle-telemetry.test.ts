@@ -45,7 +45,6 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
         node: node.path,
         source,
         target: "connect",
-        signatureType: "http",
         env: {
           ...requiredEnv("demo-telemetry"),
           K_SERVICE: "connect",

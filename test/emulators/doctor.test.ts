@@ -3,16 +3,17 @@ import { parseEnv } from "node:util";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../infra/doctor/checks.ts";
-import { type FirebaseStack, findMissing, startFirebaseStack } from "../local/firebase-stack.ts";
+import {
+  type FirebaseStack,
+  findFirebaseStack,
+  startFirebaseStack,
+} from "../local/firebase-stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { runInfra } from "../support/infra-command.ts";
 
-const missing = findMissing();
-const isStackHad = isHad(
-  missing === undefined ? { kind: "found" } : { kind: "missing", why: missing },
-);
+const isStackHad = isHad(findFirebaseStack());
 const ADA = "ada@example.com";
 
 /** Over the wire: Firestore's and Pub/Sub's own emulators, and the functions in the Firebase CLI's. */
@@ -31,10 +32,11 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
   });
   afterAll(() => stack?.close());
 
+  const doctor = (...own: string[]) => runInfra("doctor", [...args, ...own]);
   const read = (stdout: string) => (JSON.parse(stdout) as { findings: Finding[] }).findings;
 
   it("finds nothing wrong, and says what is not there", async () => {
-    const { code, stdout, stderr } = await runInfra("doctor", [...args, "--json"]);
+    const { code, stdout, stderr } = await doctor("--json");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const findings = read(stdout);
     const named = (kind: string) =>
@@ -60,15 +62,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
   });
 
   it("sees a mail come through, and sends none itself", async () => {
-    const waiting = runInfra("doctor", [
-      ...args,
-      "--only",
-      "mailbox",
-      "--mailbox",
-      ADA,
-      "--wait",
-      "60",
-    ]);
+    const waiting = doctor("--only", "mailbox", "--mailbox", ADA, "--wait", "60");
     // The doctor has read the user before the mail arrives, or the mail would be what it compares with.
     const deliveries = setInterval(() => stack.emulator.deliver(ADA, { subject: "hello" }), 2_000);
     const { code, stdout, stderr } = await waiting;
@@ -80,24 +74,10 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
 
   it("says that no mail came through, and that nobody has connected", async () => {
     stack.emulator.loseNotifications("all");
-    const lost = await runInfra("doctor", [
-      ...args,
-      "--only",
-      "mailbox",
-      "--mailbox",
-      ADA,
-      "--wait",
-      "2",
-    ]);
+    const lost = await doctor("--only", "mailbox", "--mailbox", ADA, "--wait", "2");
     expect(lost.code).toBe(1);
     expect(lost.stdout).toContain(`no notification of ${ADA} was served`);
-    const nobody = await runInfra("doctor", [
-      ...args,
-      "--only",
-      "mailbox",
-      "--mailbox",
-      "bob@example.com",
-    ]);
+    const nobody = await doctor("--only", "mailbox", "--mailbox", "bob@example.com");
     expect(nobody.code).toBe(1);
     expect(nobody.stdout).toContain("nobody has connected bob@example.com");
   });
@@ -106,14 +86,14 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     const hourAgo = (hours: number) => Timestamp.fromMillis(Date.now() - hours * 3_600_000);
     const late = stack.database.doc("users/late");
     await late.set({ sync: { dueAt: hourAgo(1) } });
-    const waits = await runInfra("doctor", [...args, "--only", "users", "--json"]);
+    const waits = await doctor("--only", "users", "--json");
     expect(waits.code).toBe(0);
     expect(read(waits.stdout)[0]).toMatchObject({
       kind: "warning",
       problems: [{ what: expect.stringMatching(/^1 mailboxes wait/) }],
     });
     await late.set({ watch: { renewAt: hourAgo(150), expiresAt: hourAgo(1) } });
-    const lapsed = await runInfra("doctor", [...args, "--only", "users"]);
+    const lapsed = await doctor("--only", "users");
     expect(lapsed.code).toBe(1);
     expect(lapsed.stdout).toContain("1 watches have ended");
     await late.delete();

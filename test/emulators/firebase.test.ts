@@ -1,15 +1,16 @@
 import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type FirebaseStack, findMissing, startFirebaseStack } from "../local/firebase-stack.ts";
+import {
+  type FirebaseStack,
+  findFirebaseStack,
+  startFirebaseStack,
+} from "../local/firebase-stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { dumpDatabase } from "../support/firestore-emulator.ts";
 import type { Received } from "../support/pubsub-emulator.ts";
 import { isHad } from "../support/emulator-source.ts";
 
-const missing = findMissing();
-const isStackHad = isHad(
-  missing === undefined ? { kind: "found" } : { kind: "missing", why: missing },
-);
+const isStackHad = isHad(findFirebaseStack());
 
 /** Cold starts of the Functions emulator among it: each function is a process of its own. */
 const ARRIVAL = { timeout: 30_000, interval: 100 };

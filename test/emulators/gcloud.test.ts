@@ -10,7 +10,9 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
-import { requiredEnv } from "../local/environment.ts";
+import { notificationData } from "../gmail-emulator/notifications.ts";
+import { eventRequest } from "../gmail-emulator/push.ts";
+import { FUNCTIONS, type FunctionName, requiredEnv } from "../local/environment.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { isHad } from "../support/emulator-source.ts";
@@ -32,14 +34,6 @@ import { type TcpProxy, startTcpProxy } from "../support/tcp-proxy.ts";
 
 const DIST = fileURLToPath(new URL("../../functions/dist", import.meta.url));
 const SOURCE = path.join(DIST, "gcloud");
-const FUNCTIONS = [
-  "gmailNotification",
-  "watchRenewal",
-  "mailboxReconciliation",
-  "connect",
-  "securityEvent",
-] as const;
-type FunctionName = (typeof FUNCTIONS)[number];
 
 const ARRIVAL = { timeout: 20_000, interval: 50 };
 
@@ -129,7 +123,6 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
           node: node.path,
           source: SOURCE,
           target,
-          signatureType: target === "gmailNotification" ? "cloudevent" : "http",
           env: own,
           ...options,
         });
@@ -315,31 +308,21 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
   });
 });
 
-/** Posts what Eventarc posts (CloudEvents HTTP binding, binary mode); resolves to the status. */
+/** Posts what Eventarc posts; resolves to the status. */
 async function notify(
   url: string,
   topic: string,
   emailAddress: string,
   historyId: string,
 ): Promise<number> {
-  // By hand: as a number in JSON, JavaScript would round it.
-  const json = `{"emailAddress":${JSON.stringify(emailAddress)},"historyId":${historyId}}`;
-  const publishTime = new Date().toISOString();
-  const response = await fetch(url, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "ce-specversion": "1.0",
-      "ce-id": "11032",
-      "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
-      "ce-source": `//pubsub.googleapis.com/${topic}`,
-      "ce-time": publishTime,
-    },
-    body: JSON.stringify({
-      message: { data: Buffer.from(json).toString("base64"), messageId: "11032", publishTime },
-      subscription: topic.replace("/topics/", "/subscriptions/eventarc-"),
+  const response = await fetch(
+    url,
+    eventRequest(topic, {
+      messageId: "11032",
+      publishTime: new Date().toISOString(),
+      data: notificationData({ emailAddress, historyId }, "number"),
     }),
-  });
+  );
   await response.arrayBuffer();
   return response.status;
 }

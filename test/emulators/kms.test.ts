@@ -44,7 +44,6 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
         node: node.path,
         source: SOURCE,
         target: "connect",
-        signatureType: "http",
         env: own,
       });
       return served;

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { requiredEnv } from "../local/environment.ts";
+import { type FunctionName, requiredEnv } from "../local/environment.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { type ServedFunction, serveFunction } from "../support/framework-cli.ts";
@@ -53,13 +53,12 @@ afterEach(async () => {
 async function serve(
   folder: string,
   env: Record<string, string>,
-  target = "connect",
+  target: FunctionName = "connect",
 ): Promise<ServedFunction> {
   served = await serveFunction({
     node: process.execPath,
     source: path.join(DIST, folder),
     target,
-    signatureType: target === "gmailNotification" ? "cloudevent" : "http",
     env,
   });
   return served;
@@ -76,7 +75,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
   it.each([{}, { NODE_ENV: "development" }])(
     "L6: answers what nobody can read without a stack, and prints nothing of it: %j",
     async (own) => {
-      for (const target of ["connect", "gmailNotification"]) {
+      for (const target of ["connect", "gmailNotification"] as const) {
         const { url, output, records, stop } = await serve(folder, { ...ENV, ...own }, target);
         const body = `{"refresh_token":"${TOKEN}`;
         for (const type of ["application/json", "application/cloudevents+json"]) {
@@ -121,7 +120,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
       NOTICE_SMTP_URL: "http://marked:marked-smtp-password-0001@mail.example.com",
       SYNC_PAGES_MAX: TOKEN,
     };
-    for (const target of ["connect", "watchRenewal"]) {
+    for (const target of ["connect", "watchRenewal"] as const) {
       const { url, output, records, stop } = await serve(folder, broken, target);
       const answer = await fetch(url, { method: "POST" });
       expect(answer.status).toBe(500);

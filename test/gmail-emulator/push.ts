@@ -201,13 +201,19 @@ async function publishTo(
   return response.ok;
 }
 
-/** CloudEvents HTTP binding, binary mode, as Eventarc delivers a message of a topic. */
 async function postEvent(
   url: string,
   { topicName, message }: PushedMessage,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const response = await fetch(url, {
+  const response = await fetch(url, { ...eventRequest(topicName, message), signal });
+  await response.arrayBuffer();
+  return ACKNOWLEDGING.includes(response.status);
+}
+
+/** CloudEvents HTTP binding, binary mode, as Eventarc delivers a message of a topic. */
+export function eventRequest(topicName: string, message: PubsubMessage): RequestInit {
+  return {
     method: "POST",
     redirect: "manual",
     headers: {
@@ -220,10 +226,7 @@ async function postEvent(
       "ce-datacontenttype": "application/json",
     },
     body: pushBody(topicName, message),
-    signal,
-  });
-  await response.arrayBuffer();
-  return ACKNOWLEDGING.includes(response.status);
+  };
 }
 
 /** The body of a Pub/Sub push, with each name in both its spellings. */

@@ -1,4 +1,4 @@
-import { type FirebaseStack, findMissing, startFirebaseStack } from "./firebase-stack.ts";
+import { type FirebaseStack, findFirebaseStack, startFirebaseStack } from "./firebase-stack.ts";
 import { startSchedules } from "./schedules.ts";
 
 /**
@@ -9,10 +9,10 @@ const ACCOUNT = "ada@example.com";
 /** 128 + SIGINT, as a shell reports it. */
 const INTERRUPTED = 130;
 
-const missing = findMissing();
-if (missing === undefined) await run();
+const found = findFirebaseStack();
+if (found.kind === "found") await run();
 else {
-  console.error(missing);
+  console.error(found.why);
   process.exitCode = 1;
 }
 

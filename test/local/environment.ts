@@ -1,7 +1,11 @@
 import { randomBytes } from "node:crypto";
+import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 
 export const PROJECT = "demo-gmail-push";
+
+export type FunctionName = keyof typeof settings;
+export const FUNCTIONS = Object.keys(settings) as FunctionName[];
 
 /** What a deployment has to be told: the client of the Gmail emulator, and a key ring of its own. */
 export function requiredEnv(projectId = PROJECT, publicUrl = "http://127.0.0.1:8080") {

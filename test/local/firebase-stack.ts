@@ -9,7 +9,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
-import { type EmulatorSource, javaVersion } from "../support/emulator-source.ts";
+import { type Missing, javaVersion, startEmulator } from "../support/emulator-source.ts";
 import { type FirebaseEmulators, startFirebaseEmulators } from "../support/firebase-cli.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { freePort } from "../support/program.ts";
@@ -58,14 +58,15 @@ const USUAL_PORTS = { functions: 5001, pubsub: 8085, gmail: 8090 };
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BUNDLE = path.join(ROOT, "functions/dist/firebase");
 
-/** What the stack needs that is not there; `undefined` when it can be started. */
-export function findMissing(): string | undefined {
+/** Whether all that the stack needs is there. */
+export function findFirebaseStack(): { kind: "found" } | Missing {
   if (!existsSync(path.join(BUNDLE, "index.js"))) {
-    return "functions/dist/firebase is not there: run `npm run build`";
+    return { kind: "missing", why: "functions/dist/firebase is not there: run `npm run build`" };
   }
-  if (javaVersion() === 0) return "there is no Java, which the emulators need";
-  const firestore = findFirestoreEmulator();
-  return firestore.kind === "missing" ? firestore.why : undefined;
+  if (javaVersion() === 0) {
+    return { kind: "missing", why: "there is no Java, which the emulators need" };
+  }
+  return findFirestoreEmulator();
 }
 
 export async function startFirebaseStack(
@@ -78,7 +79,7 @@ export async function startFirebaseStack(
     for (const stop of started.splice(0).toReversed()) await stop();
   };
   try {
-    const firestore = await start(findFirestoreEmulator());
+    const firestore = await startEmulator(findFirestoreEmulator());
     started.push(() => firestore.stop());
     const usual = wantsUsualPorts ? USUAL_PORTS : undefined;
     const ports = {
@@ -164,11 +165,6 @@ export async function startFirebaseStack(
     await close();
     throw error;
   }
-}
-
-function start(source: EmulatorSource) {
-  if (source.kind === "missing") throw new Error(source.why);
-  return source.start();
 }
 
 /** The project's own `firebase.json` without what a running emulator has no use for. */

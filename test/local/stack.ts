@@ -30,7 +30,7 @@ import {
 } from "../gmail-emulator/emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { ringOf } from "../support/test-keys.ts";
-import { PROJECT, requiredEnv } from "./environment.ts";
+import { FUNCTIONS, type FunctionName, PROJECT, requiredEnv } from "./environment.ts";
 
 /** The functions as they are served, each on its own port of loopback. */
 export interface LocalStack {
@@ -50,15 +50,6 @@ export interface LocalStack {
   operator(own: Pick<Surroundings, "log"> & Partial<Surroundings>): Operator;
   close(): Promise<void>;
 }
-
-const FUNCTIONS = [
-  "gmailNotification",
-  "watchRenewal",
-  "mailboxReconciliation",
-  "connect",
-  "securityEvent",
-] as const;
-type FunctionName = (typeof FUNCTIONS)[number];
 
 export interface LocalStackOptions {
   users: UserStore;

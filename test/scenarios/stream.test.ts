@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { isAfter, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -36,19 +37,13 @@ const historyId = (value: string | undefined) => {
 };
 
 /** Hands the function a message as Eventarc would; resolves to the status it answers. */
-async function push({ urls }: Scenario, data: string): Promise<number> {
-  const { status } = await fetch(urls.gmailNotification, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      "ce-specversion": "1.0",
-      "ce-id": "1",
-      "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
-      "ce-source": "//pubsub.googleapis.com/projects/p/topics/t",
-    },
-    body: JSON.stringify({ message: { data: Buffer.from(data).toString("base64") } }),
+async function push({ urls, clock, config }: Scenario, data: string): Promise<number> {
+  const request = eventRequest(config.gmail.topic, {
+    messageId: "1",
+    publishTime: clock.now().toISOString(),
+    data: Buffer.from(data).toString("base64"),
   });
-  return status;
+  return (await fetch(urls.gmailNotification, request)).status;
 }
 
 describe("the stream of changes", () => {

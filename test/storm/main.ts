@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { findMissing, runStorm } from "./storm.ts";
+import { findStage, runStorm } from "./storm.ts";
 
 const USAGE = `Usage: npx tsx test/storm/main.ts [options]
   --seed N       what is done, and in which order (1)
@@ -18,11 +18,11 @@ const { values } = parseArgs({
 // What was started ends with this process, but only if it exits by itself.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
-const missing = findMissing(values.built);
+const stage = findStage(values.built);
 if (values.help) {
   console.log(USAGE);
-} else if (missing !== undefined) {
-  console.error(missing);
+} else if (stage.kind === "missing") {
+  console.error(stage.why);
   process.exitCode = 1;
 } else {
   const { findings, ...table } = await runStorm({

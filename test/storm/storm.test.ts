@@ -1,20 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { isHad } from "../support/emulator-source.ts";
-import { findMissing, runStorm } from "./storm.ts";
+import { findStage, runStorm } from "./storm.ts";
 
 const SEED = Number(process.env["STORM_SEED"] ?? 1);
 const KILLS = 25;
-
-const missing = findMissing();
-const isStageHad = isHad(
-  missing === undefined ? { kind: "found" } : { kind: "missing", why: missing },
-);
 
 /**
  * The built folder in real processes, on a real Firestore and Pub/Sub emulator. `main.ts` beside
  * this file does the same for longer.
  */
-describe.skipIf(!isStageHad)("two processes that are killed all the time", () => {
+describe.skipIf(!isHad(findStage()))("two processes that are killed all the time", () => {
   it(`tell of every change, in order, and of nothing else (seed ${SEED})`, async () => {
     const report = await runStorm({ seed: SEED, kills: KILLS });
     console.table({ ...report, findings: report.findings.length });

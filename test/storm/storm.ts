@@ -14,7 +14,7 @@ import {
 import { requiredEnv } from "../local/environment.ts";
 import { type Stream, randomStreams } from "../simulation/random.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import type { EmulatorSource } from "../support/emulator-source.ts";
+import { type Missing, startEmulator } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
 import { type FunctionProcess, createFunctionProcess } from "./function-process.ts";
@@ -62,15 +62,14 @@ export interface StormReport extends Verdict {
   seconds: number;
 }
 
-/** What the storm needs that is not there; `undefined` when it can be run. */
-export function findMissing(built = BUILT_FOLDER): string | undefined {
+/** Whether all that the storm needs is there. */
+export function findStage(built = BUILT_FOLDER): { kind: "found" } | Missing {
   if (!existsSync(path.join(built, "index.js"))) {
-    return `${path.relative(ROOT, built)} is not there: run \`npm run build\``;
+    const why = `${path.relative(ROOT, built)} is not there: run \`npm run build\``;
+    return { kind: "missing", why };
   }
-  for (const source of [findFirestoreEmulator(), findPubsubEmulator()]) {
-    if (source.kind === "missing") return source.why;
-  }
-  return undefined;
+  const firestore = findFirestoreEmulator();
+  return firestore.kind === "missing" ? firestore : findPubsubEmulator();
 }
 
 interface Stage {
@@ -219,11 +218,6 @@ async function setUp(
     },
   });
   return { stage, processes, connected };
-}
-
-function startEmulator(source: EmulatorSource) {
-  if (source.kind === "missing") throw new Error(source.why);
-  return source.start();
 }
 
 /** Where each mailbox starts, by user id. */

@@ -12,9 +12,13 @@ export interface Emulator {
   stop(): Promise<void>;
 }
 
-export type EmulatorSource =
-  | { kind: "found"; start(): Promise<Emulator> }
-  | { kind: "missing"; why: string };
+export type EmulatorSource = { kind: "found"; start(): Promise<Emulator> } | Missing;
+
+/** Something that tests or programs need, which this machine does not have. */
+export interface Missing {
+  kind: "missing";
+  why: string;
+}
 
 const START_MS_MAX = 60_000;
 
@@ -46,13 +50,16 @@ export function launchedEmulator(
   };
 }
 
+export function startEmulator(source: EmulatorSource): Promise<Emulator> {
+  if (source.kind === "missing") throw new Error(source.why);
+  return source.start();
+}
+
 /**
  * Whether the tests that need an emulator can run. Where they cannot they are skipped, and it is
  * said why; in CI that would be a hole in the tests that nobody sees, so there it fails.
  */
-export function isHad<Found extends { kind: "found" }>(
-  source: Found | { kind: "missing"; why: string },
-): source is Found {
+export function isHad<Found extends { kind: "found" }>(source: Found | Missing): source is Found {
   if (source.kind === "found") return true;
   if (process.env["CI"]) throw new Error(source.why);
   console.warn(`skipped: ${source.why}`);

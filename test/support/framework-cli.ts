@@ -1,5 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import settings from "../../functions/src/entries/functions.json" with { type: "json" };
+import type { FunctionName } from "../local/environment.ts";
+import type { Missing } from "./emulator-source.ts";
 import { type Program, answers, freePort, startProgram } from "./program.ts";
 
 /** A built function as the functions-framework's own command serves it. */
@@ -15,8 +18,7 @@ export interface ServeOptions {
   /** The Node to run it on; see {@link findNode}. */
   node: string;
   source: string;
-  target: string;
-  signatureType: "http" | "cloudevent";
+  target: FunctionName;
   env: Readonly<Record<string, string | undefined>>;
   /** A free one unless said. */
   port?: number;
@@ -28,14 +30,14 @@ const START_MS_MAX = 60_000;
 
 /** One function in a process of its own, as the buildpack of Cloud Functions starts it. */
 export async function serveFunction(options: ServeOptions): Promise<ServedFunction> {
-  const { node, source, target, signatureType, env, port = await freePort() } = options;
+  const { node, source, target, env, port = await freePort() } = options;
   const program = startProgram({
     command: node,
     args: [
       FRAMEWORK,
       `--source=${source}`,
       `--target=${target}`,
-      `--signature-type=${signatureType}`,
+      `--signature-type=${settings[target].trigger === "topic" ? "cloudevent" : "http"}`,
       `--port=${port}`,
     ],
     env: { METADATA_SERVER_DETECTION: "none", NODE_ENV: undefined, ...env },
@@ -58,7 +60,7 @@ export async function serveFunction(options: ServeOptions): Promise<ServedFuncti
   return { url, output: program.output, records, stop: () => program.stop() };
 }
 
-export type NodeSource = { kind: "found"; path: string } | { kind: "missing"; why: string };
+export type NodeSource = { kind: "found"; path: string } | Missing;
 
 const DOWNLOAD_MS_MAX = 180_000;
 

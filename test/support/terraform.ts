@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import type { Missing } from "./emulator-source.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const COMMAND_MS_MAX = 60_000;
@@ -16,7 +17,7 @@ const ENV = {
   CHECKPOINT_DISABLE: "1",
 };
 
-export type TerraformSource = { kind: "found" } | { kind: "missing"; why: string };
+export type TerraformSource = { kind: "found" } | Missing;
 
 /** The Terraform CLI of this machine. */
 export function findTerraform(): TerraformSource {
