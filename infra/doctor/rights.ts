@@ -17,7 +17,7 @@ export const Policy = z.object({
 export type Policy = z.infer<typeof Policy>;
 
 /** What somebody has to be allowed to do: the role that we give, and others that hold it too. */
-export const RIGHTS = {
+const RIGHTS = {
   publish: roles("pubsub.publisher", "pubsub.editor", "pubsub.admin", "editor"),
   subscribe: roles("pubsub.subscriber", "pubsub.editor", "pubsub.admin", "editor"),
   invoke: roles("run.invoker", "run.admin", "editor"),
@@ -28,7 +28,7 @@ export const RIGHTS = {
 export type Right = keyof typeof RIGHTS;
 
 /** The role that gives a right and nothing more. */
-export function roleFor(right: Right): string {
+function roleFor(right: Right): string {
   return RIGHTS[right][0];
 }
 

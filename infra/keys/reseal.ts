@@ -31,7 +31,7 @@ export interface Progress {
   upTo: UserId;
 }
 
-export const PAGE_USERS = 200;
+const PAGE_USERS = 200;
 const CONCURRENCY = 16;
 /** Writes refused in a row, each because somebody else wrote the document. */
 const WRITE_TRIES_MAX = 10;

@@ -21,7 +21,7 @@ const LOCATION = `projects/${PROJECT}/locations/${REGION}`;
 const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
 const PUBSUB = `serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com`;
 /** What `TOKEN_KEYS` is stored as, where the emulated KMS opens it. */
-export const WRAPPED = Buffer.from("the ring, wrapped").toString("base64");
+const WRAPPED = Buffer.from("the ring, wrapped").toString("base64");
 
 type FunctionName = keyof typeof settings;
 type Settings = Partial<{ retry: boolean; schedule: string }> & (typeof settings)[FunctionName];

@@ -4,7 +4,7 @@ import { DEFAULT_CLIENT, type GmailEmulator } from "./emulator.ts";
 import { GMAIL_SCOPES } from "./scopes.ts";
 
 export const REDIRECT_URI = "http://127.0.0.1:8080/callback";
-export const VERIFIER = "an-application-makes-this-verifier-up-and-keeps-it";
+const VERIFIER = "an-application-makes-this-verifier-up-and-keeps-it";
 
 /** An authorization URL as an application would make it; a parameter of `undefined` is left out. */
 export function authUrl(

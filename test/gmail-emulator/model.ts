@@ -73,7 +73,7 @@ export interface ModelOptions {
   publish?: (notification: Notification) => void;
 }
 
-export const DEFAULT_PROJECT = "demo-gmail-push";
+const DEFAULT_PROJECT = "demo-gmail-push";
 const PROJECT_NUMBER = 123_456_789_000;
 
 /**

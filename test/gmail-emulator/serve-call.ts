@@ -40,7 +40,7 @@ function dropConnection(context: EmulatorContext): Response {
 
 const JSON_TYPE = "application/json; charset=UTF-8";
 
-export function toResponse({ status, body, headers = {} }: Answer): Response {
+function toResponse({ status, body, headers = {} }: Answer): Response {
   const sent = { "cache-control": "no-store", ...headers };
   if (body === undefined || typeof body === "string") {
     return new Response(status === 204 ? null : (body ?? ""), { status, headers: sent });

@@ -2,7 +2,7 @@ import type { GmailEmulator } from "../gmail-emulator/emulator.ts";
 import type { Stream } from "../simulation/random.ts";
 
 /** Below `HISTORY_SETTLE_MS`: what shows later than that after its successors is Gmail's loss. */
-export const INDEX_LAG_MS_MAX = 1_200;
+const INDEX_LAG_MS_MAX = 1_200;
 
 const BURST_MAX = 6;
 const LATE_SHARE = 0.12;

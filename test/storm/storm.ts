@@ -24,7 +24,7 @@ import { type Witness, startWitness } from "./witness.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** What `gcloud functions deploy` uploads. */
-export const BUILT_FOLDER = path.join(ROOT, "functions/dist/gcloud");
+const BUILT_FOLDER = path.join(ROOT, "functions/dist/gcloud");
 
 const ALERTS_SHOWN_MAX = 10;
 const ADDRESSES = [

@@ -8,7 +8,7 @@ export interface Life {
 }
 
 /** What a call of somebody dead comes to. */
-export class Died extends Error {
+class Died extends Error {
   override name = "Died";
 }
 

@@ -163,7 +163,7 @@ function readDate(call: Call, value: unknown): Date {
   return new Date(Number(value));
 }
 
-export function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
+function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
   // Taken for an empty mailbox, a broken answer would end a recovery before it has begun. What has
   // another type than JSON comes as a `Blob`.
   if (!isPlainObject(data)) throw malformed("messages.list");
@@ -179,11 +179,11 @@ function isPlainObject(value: unknown): boolean {
   return Object.prototype.toString.call(value) === "[object Object]";
 }
 
-export function toInternalDate(data: gmail_v1.Schema$Message): Date {
+function toInternalDate(data: gmail_v1.Schema$Message): Date {
   return readDate("messages.get", data?.internalDate);
 }
 
-export function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
+function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
   const head = readHistoryId("history.list", data?.historyId);
   const { history = [], nextPageToken } = data;
   if (!Array.isArray(history)) throw malformed("history.list");

@@ -77,7 +77,7 @@ export function atOnce(clock: Clock): Due {
  * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
  * Spread, so that a fleet connected in one hour is not due in one minute.
  */
-export function quiet({ clock, random, limits }: DueServices, { expiresAt }: Watch): Due {
+function quiet({ clock, random, limits }: DueServices, { expiresAt }: Watch): Due {
   const now = clock.now();
   const isLapsed = expiresAt === undefined || expiresAt <= now;
   const waitMs = isLapsed ? Math.min(limits.quietMs, LAPSED_DUE_MS) : limits.quietMs;
