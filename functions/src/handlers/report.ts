@@ -38,7 +38,7 @@ export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): v
 }
 
 /** A classified failure: an alert when only the operator can mend it. */
-function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
+export function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
   const reason = "reason" in failure ? failure.reason : failure.kind;
   const own = { ...fields, failure: failure.kind, reason };
   switch (failure.kind) {
