@@ -225,6 +225,7 @@ async function checkpointPage(
   const { services, changes } = run;
   const { limits, clock } = services;
   const isLast = isOver(run);
+  if (!isLast && isKnownAlready(run, read)) return undefined;
   const written = await writeProgress(run, read.records, (user) => {
     const settled = settle(progressOf(user), read, limits.settleMs);
     if (!isLast) return { ...settled, sync: {} };
@@ -236,6 +237,14 @@ async function checkpointPage(
   if (isLast) return { kind: "unfinished", changes };
   // The next page is compared with what is stored now, not with what we believe we wrote.
   return (await reread(run)) ? undefined : { kind: "superseded", changes };
+}
+
+/** Nothing on this page is new, and nothing has settled since: the checkpoint would be the stored one. */
+function isKnownAlready({ user, services }: Run, read: Read): boolean {
+  const { historyId, recent } = settle(progressOf(user), read, services.limits.settleMs);
+  const isSettledAsBefore =
+    historyId === user.historyId && recent.length === user.sync.recent.length;
+  return read.records.length === 0 && isSettledAsBefore;
 }
 
 /** The end of the last listing: its checkpoint, and when to look again. */
