@@ -34,7 +34,7 @@ describe("the five functions", { timeout: 120_000 }, () => {
     folder = mkdtempSync(path.join(tmpdir(), "discovery-"));
     envFile = path.join(folder, ".env");
     writeFileSync(envFile, SETTINGS);
-    run([path.join(ROOT, "functions/build.mjs"), folder], ROOT, {});
+    run(["--import", "tsx", path.join(ROOT, "functions/build.ts"), folder], ROOT, {});
     const found = path.join(folder, "manifest.json");
     // As the CLI does, and with nothing of the configuration there.
     run([path.join(ROOT, "node_modules/.bin/firebase-functions")], "firebase", {

@@ -25,22 +25,25 @@ describe("T11: what is deployed", () => {
 
   beforeAll(() => {
     const env = { ...process.env, ...SECRETS };
-    const built = spawnSync(process.execPath, ["functions/build.mjs"], { cwd: ROOT, env });
+    const command = ["--import", "tsx", "functions/build.ts"];
+    const built = spawnSync(process.execPath, command, { cwd: ROOT, env });
     if (built.status !== 0) throw new Error(String(built.stderr));
     files = readdirSync(DIST, { recursive: true, encoding: "utf8" })
       .filter((name) => /\.\w+$/.test(name))
       .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
   });
 
-  it("T11: is two bundles, their source maps and a package.json for each tool, and nothing else", () => {
+  it("T11: is two bundles, their source maps, what starts them and a package.json, and nothing else", () => {
     expect(files.map(([name]) => name).toSorted()).toEqual([
+      "firebase/functions.js",
+      "firebase/functions.js.map",
       "firebase/index.js",
-      "firebase/index.js.map",
       "firebase/package.json",
       "firebase/telemetry.js",
       "firebase/telemetry.js.map",
+      "gcloud/functions.js",
+      "gcloud/functions.js.map",
       "gcloud/index.js",
-      "gcloud/index.js.map",
       "gcloud/package.json",
       "gcloud/telemetry.js",
       "gcloud/telemetry.js.map",

@@ -56,7 +56,7 @@ describe("the built folders", () => {
   });
 
   it.each(["gcloud", "firebase"])("hold only functions/src and packages: %s", (tool) => {
-    const { sources } = readJson(`${tool}/index.js.map`) as { sources: string[] };
+    const { sources } = readJson(`${tool}/functions.js.map`) as { sources: string[] };
     const root = path.resolve(DIST, "../..");
     const files = sources.map((source) => path.relative(root, path.resolve(DIST, tool, source)));
     expect(files).toContain("functions/src/receiver.ts");

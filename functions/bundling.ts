@@ -1,0 +1,80 @@
+import path from "node:path";
+import { type Metafile, type Plugin, build } from "esbuild";
+import { spokenDefinitions } from "./definitions.ts";
+
+/** The project: what is bundled is named from here. */
+export const ROOT = path.resolve(import.meta.dirname, "..");
+
+/** What the functions call; KMS where TOKEN_KEYS_KMS_KEY is set. */
+const SPOKEN = [
+  "google.firestore.v1.Firestore",
+  "google.pubsub.v1.Publisher",
+  "google.cloud.kms.v1.KeyManagementService",
+];
+
+// First of all, before whoever serves it makes its Express application: else that answers a body that
+// it cannot read with a page that holds a stack trace, and the framework an error with its message.
+// CommonJS inside an ES module still calls require and __dirname.
+const BANNER = [
+  'process.env.NODE_ENV = "production";',
+  'import { createRequire as __createRequire } from "node:module";',
+  'import { fileURLToPath as __fileURLToPath } from "node:url";',
+  "const require = __createRequire(import.meta.url);",
+  "const __filename = __fileURLToPath(import.meta.url);",
+  'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
+].join("\n");
+
+// Bundled in, what is loaded only where a collector is configured would cost every cold start.
+const TELEMETRY: Plugin = {
+  name: "telemetry",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/otlp\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./telemetry.js", external: true } : undefined,
+    );
+  },
+};
+
+/** Makes one file, and its source map, of a module and all that it imports but `external`. */
+export async function bundle(
+  entry: string,
+  outfile: string,
+  external: string[],
+): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    external,
+    plugins: [TELEMETRY, spokenDefinitions(SPOKEN)],
+    banner: { js: BANNER },
+    minifySyntax: true,
+    // Names stay: shorter ones are no faster, and a stack trace that nobody has mapped is readable.
+    minifyWhitespace: true,
+    sourcemap: true,
+    sourcesContent: false,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  return metafile;
+}
+
+/**
+ * What starts the bundle `functions.js` beside it. Compiling takes a good part of a cold start: the
+ * cache is made where it is used, by the build that is a part of every deployment (`gcp-build`).
+ * Without it, or with another Node, all is compiled as ever.
+ */
+export function startOf(exported: readonly string[]): string {
+  return [
+    'import module from "node:module";',
+    'import path from "node:path";',
+    'module.enableCompileCache?.(path.join(import.meta.dirname, ".compile-cache"));',
+    'const bundle = await import("./functions.js");',
+    ...exported.map((name) => `export const ${name} = bundle.${name};`),
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import type { Plugin } from "esbuild";
+import protobuf from "protobufjs";
+
+/**
+ * Before its first call a client of Google's makes ready whatever its definitions hold: every message
+ * of every service, those for administration, policies, locations and operations too. A bundle keeps
+ * the services that are named, as `google.pubsub.v1.Publisher`.
+ */
+export function spokenDefinitions(services: readonly string[]): Plugin {
+  return {
+    name: "spoken definitions",
+    setup({ onLoad }) {
+      onLoad({ filter: /\/protos\/\w+\.json$/ }, ({ path }) => ({
+        contents: JSON.stringify(onlyServices(services, JSON.parse(readFileSync(path, "utf8")))),
+        loader: "json",
+      }));
+      // The same as code, which the packages only hand on: nobody here takes it.
+      onLoad({ filter: /\/protos\/(protos|iam_service|locations|operations)\.js$/ }, () => ({
+        contents: "module.exports = {};",
+      }));
+    },
+  };
+}
+
+/**
+ * Definitions in the JSON of protobuf.js with these services alone, whole, and the messages that
+ * they are made of. Definitions without any service, as those of error details, stay as they are.
+ */
+export function onlyServices(
+  services: readonly string[],
+  definitions: protobuf.INamespace,
+): protobuf.INamespace {
+  const root = protobuf.Root.fromJSON(definitions).resolveAll();
+  const all = servicesIn(root);
+  if (all.length === 0) return definitions;
+  const kept = new Set<protobuf.ReflectionObject>();
+  const keep = (object: protobuf.ReflectionObject | null) => {
+    if (object === null || kept.has(object)) return;
+    kept.add(object);
+    keep(object.parent);
+    const fields = object instanceof protobuf.Type ? object.fieldsArray : [];
+    for (const { resolvedType } of fields) keep(resolvedType);
+  };
+  for (const service of all.filter(({ fullName }) => services.includes(fullName.slice(1)))) {
+    keep(service);
+    for (const { resolvedRequestType, resolvedResponseType } of service.methodsArray) {
+      keep(resolvedRequestType);
+      keep(resolvedResponseType);
+    }
+  }
+  return cut(definitions, root, kept);
+}
+
+function servicesIn({ nestedArray }: protobuf.NamespaceBase): protobuf.Service[] {
+  return nestedArray.flatMap((each) => {
+    if (each instanceof protobuf.Service) return [each];
+    return each instanceof protobuf.Namespace ? servicesIn(each) : [];
+  });
+}
+
+function cut<Json extends protobuf.INamespace>(
+  { nested, ...rest }: Json,
+  namespace: protobuf.NamespaceBase,
+  kept: ReadonlySet<protobuf.ReflectionObject>,
+): Json {
+  const left = Object.entries(nested ?? {}).flatMap(([name, json]) => {
+    const object = namespace.get(name);
+    if (object === null || !kept.has(object)) return [];
+    return [[name, object instanceof protobuf.Namespace ? cut(json, object, kept) : json]];
+  });
+  return { ...rest, ...(left.length > 0 && { nested: Object.fromEntries(left) }) } as Json;
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import protobuf from "protobufjs";
+import { describe, expect, it } from "vitest";
+import { onlyServices } from "../../functions/definitions.ts";
+
+/** Goal: a bundle holds less of Google's definitions, and says the same with what it holds. */
+
+const PACKAGES = path.resolve(import.meta.dirname, "../../node_modules");
+const FIRESTORE = "@google-cloud/firestore/build/protos/v1.json";
+const PUBSUB = "@google-cloud/pubsub/build/protos/protos.json";
+const SPOKEN: [file: string, service: string][] = [
+  [FIRESTORE, "google.firestore.v1.Firestore"],
+  [PUBSUB, "google.pubsub.v1.Publisher"],
+  ["@google-cloud/kms/build/protos/protos.json", "google.cloud.kms.v1.KeyManagementService"],
+];
+
+function read(file: string): protobuf.INamespace {
+  return JSON.parse(readFileSync(path.join(PACKAGES, file), "utf8"));
+}
+
+function rootOf(definitions: protobuf.INamespace): protobuf.Namespace {
+  return protobuf.Root.fromJSON(definitions).resolveAll();
+}
+
+/** Every message that a type is made of, with its fields. */
+function shapeOf(type: protobuf.Type | null, shape: Record<string, unknown> = {}) {
+  if (type === null || type.fullName in shape) return shape;
+  shape[type.fullName] = type.fieldsArray.map((field) => field.toJSON());
+  for (const { resolvedType } of type.fieldsArray) {
+    if (resolvedType instanceof protobuf.Type) shapeOf(resolvedType, shape);
+    else if (resolvedType !== null) shape[resolvedType.fullName] = resolvedType.values;
+  }
+  return shape;
+}
+
+describe("definitions of which one service is kept", () => {
+  it.each(SPOKEN)("say all of it: %s", (file, name) => {
+    const full = rootOf(read(file)).lookupService(name);
+    const kept = rootOf(onlyServices([name], read(file))).lookupService(name);
+    const shape = (service: protobuf.Service) =>
+      service.methodsArray.map((method) => [
+        method.toJSON(),
+        shapeOf(method.resolvedRequestType),
+        shapeOf(method.resolvedResponseType),
+      ]);
+    expect(full.methodsArray.length).toBeGreaterThan(5);
+    expect(shape(kept)).toEqual(shape(full));
+  });
+
+  it("are a part of what there was", () => {
+    const sizeOf = (definitions: unknown) => JSON.stringify(definitions).length;
+    const kept = onlyServices(["google.pubsub.v1.Publisher"], read(PUBSUB));
+    expect(sizeOf(kept)).toBeLessThan(sizeOf(read(PUBSUB)) / 2);
+    expect(rootOf(kept).lookup("google.pubsub.v1.Subscriber")).toBeNull();
+    expect(rootOf(kept).lookup("google.pubsub.v1.PushConfig")).toBeNull();
+  });
+
+  it("write the same bytes", () => {
+    const write = {
+      update: {
+        name: "users/1",
+        fields: { a: { mapValue: { fields: { at: { timestampValue: { seconds: 5 } } } } } },
+      },
+      updateMask: { fieldPaths: ["a.at"] },
+      currentDocument: { updateTime: { seconds: 7, nanos: 9 } },
+    };
+    const [full, kept] = [
+      read(FIRESTORE),
+      onlyServices(["google.firestore.v1.Firestore"], read(FIRESTORE)),
+    ].map((definitions) => {
+      const type = rootOf(definitions).lookupType("google.firestore.v1.CommitRequest");
+      return type.encode(type.fromObject({ writes: [write] })).finish();
+    });
+    expect(full?.length).toBeGreaterThan(20);
+    expect(kept).toEqual(full);
+  });
+
+  it("keep an outer message whole whose inner one is needed", () => {
+    const fields = (type: string) => ({ it: { id: 1, type } });
+    const definitions: protobuf.INamespace = {
+      nested: {
+        Outer: {
+          fields: fields("Other"),
+          nested: { Inner: { fields: {} }, Unused: { fields: {} } },
+        },
+        Other: { fields: {} },
+        Unused: { fields: {} },
+        Request: { fields: fields("Outer.Inner") },
+        S: { methods: { call: { requestType: "Request", responseType: "Request", comment: "" } } },
+        T: { methods: { call: { requestType: "Unused", responseType: "Unused", comment: "" } } },
+      },
+    };
+    const { nested = {} } = onlyServices(["S"], definitions);
+    expect(Object.keys(nested).toSorted()).toEqual(["Other", "Outer", "Request", "S"]);
+    expect(nested["Outer"]).toMatchObject({
+      fields: fields("Other"),
+      nested: { Inner: { fields: {} } },
+    });
+    expect(JSON.stringify(nested)).not.toContain("Unused");
+  });
+
+  it("are empty where nobody speaks of any, and whole where there is no service", () => {
+    const spoken = SPOKEN.map(([, name]) => name);
+    expect(onlyServices(spoken, read("google-gax/build/protos/locations.json"))).toEqual({});
+    const details = read("google-gax/build/protos/status.json");
+    expect(onlyServices(spoken, details)).toBe(details);
+  });
+});
