@@ -6,8 +6,6 @@ import { toCloudEvent } from "./cloud-event.ts";
 /** One RPC, and all its repetitions: the sync has its own limit, and comes back by itself. */
 const RPC_TIMEOUT_MS = 10_000;
 const PUBLISH_TIMEOUT_MS = 20_000;
-/** Waits this long for more events of the same batch. */
-const BATCH_MS = 5;
 /** The most that one Pub/Sub request takes. */
 const BATCH_MESSAGES_MAX = 1_000;
 
@@ -24,7 +22,8 @@ const MISCONFIGURED = new Map<unknown, string>([
 export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock): Publish {
   const topic = pubsub.topic(topicName, {
     messageOrdering: true,
-    batching: { maxMessages: BATCH_MESSAGES_MAX, maxMilliseconds: BATCH_MS },
+    // A batch is of one user, and all of its events are handed over at once: none is waited for.
+    batching: { maxMessages: BATCH_MESSAGES_MAX, maxMilliseconds: 0 },
     gaxOpts: {
       timeout: RPC_TIMEOUT_MS,
       retry: {
