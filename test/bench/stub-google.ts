@@ -1,0 +1,66 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { serveHttp } from "./stub-server.ts";
+
+/**
+ * As much of Google's token endpoint and of Gmail as a notification, a catch-up and a renewal use.
+ * The refresh token `refresh-N` gives the access token `access-N`, and that is the mailbox N. Its
+ * history has a record for every id up to its head.
+ */
+export interface StubGoogle {
+  /** For `GMAIL_EMULATOR_HOST`. */
+  host: string;
+  setHead(mailbox: number, head: number): void;
+  /** Calls by method since the last reset. */
+  calls: Map<string, number>;
+  close(): void;
+}
+
+const PAGE = 500;
+const WATCH_MS = 7 * 24 * 3_600_000;
+
+export async function startStubGoogle(): Promise<StubGoogle> {
+  const heads = new Map<number, number>();
+  const calls = new Map<string, number>();
+  const count = (method: string) => calls.set(method, (calls.get(method) ?? 0) + 1);
+
+  function route(path: string, body: Buffer, { authorization }: IncomingHttpHeaders) {
+    const { pathname, searchParams } = new URL(path, "http://stub");
+    if (pathname === "/token") {
+      count("token.refresh");
+      const refreshToken = new URLSearchParams(body.toString()).get("refresh_token") ?? "";
+      const access_token = refreshToken.replace("refresh", "access");
+      return { access_token, expires_in: 3599, token_type: "Bearer" };
+    }
+    const head = heads.get(Number(authorization?.replace("Bearer access-", ""))) ?? 1;
+    if (pathname.endsWith("/history")) {
+      count("history.list");
+      const from = searchParams.get("pageToken") ?? searchParams.get("startHistoryId");
+      return historyPage(Number(from), head);
+    }
+    if (!pathname.endsWith("/watch")) throw new Error(`not answered by this stub: ${pathname}`);
+    count("users.watch");
+    return { historyId: String(head), expiration: String(Date.now() + WATCH_MS) };
+  }
+
+  const { host, close } = await serveHttp(route);
+  return { host, setHead: (mailbox, head) => void heads.set(mailbox, head), calls, close };
+}
+
+/** The records after `from`, as `users.history.list` answers: a message arrived in each. */
+function historyPage(from: number, head: number): unknown {
+  const until = Math.min(head, from + PAGE);
+  const history = [];
+  for (let id = from + 1; id <= until; id++) {
+    const message = { id: `18f0a${id}`, threadId: `18f0a${id}` };
+    history.push({
+      id: String(id),
+      messages: [message],
+      messagesAdded: [{ message: { ...message, labelIds: ["UNREAD", "INBOX"] } }],
+    });
+  }
+  return {
+    historyId: String(head),
+    ...(history.length > 0 && { history }),
+    ...(until < head && { nextPageToken: String(until) }),
+  };
+}

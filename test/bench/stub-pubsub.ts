@@ -1,0 +1,33 @@
+import { v1 } from "@google-cloud/pubsub";
+import type { sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
+import { serveGrpc } from "./stub-server.ts";
+
+/** As much of Pub/Sub as the receiver uses: `publish`. */
+export interface StubPubsub {
+  /** For `PUBSUB_EMULATOR_HOST`. */
+  host: string;
+  counts: { requests: number; messages: number };
+  /** Called for each message as it is published. */
+  onPublished: (orderingKey: string) => void;
+  close(): void;
+}
+
+interface PublishRequest {
+  messages: { orderingKey: string }[];
+}
+
+export async function startStubPubsub(): Promise<StubPubsub> {
+  const counts = { requests: 0, messages: 0 };
+  const stub = { counts, onPublished: (_orderingKey: string) => {} };
+  function publish({ messages }: PublishRequest): { messageIds: string[] } {
+    counts.requests += 1;
+    for (const { orderingKey } of messages) stub.onPublished(orderingKey);
+    return { messageIds: messages.map(() => String((counts.messages += 1))) };
+  }
+  const served = await serveGrpc(v1.PublisherClient, "google.pubsub.v1.Publisher", {
+    publish(call: ServerUnaryCall<PublishRequest, unknown>, answer: sendUnaryData<unknown>) {
+      answer(null, publish(call.request));
+    },
+  });
+  return Object.assign(stub, served);
+}
