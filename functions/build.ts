@@ -6,26 +6,23 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ROOT, bundle, startOf } from "./bundling.ts";
+import { ROOT, START, bundle } from "./bundling.ts";
 
 const dist = path.resolve(process.argv[2] ?? path.join(ROOT, "functions/dist"));
 const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), "utf8"));
 const { version, dependencies } = readJson("package.json");
-const functions = Object.keys(readJson("functions/src/entries/functions.json"));
 
 interface Tool {
   /** Packages that are not bundled, but installed where it is deployed. */
   external: string[];
   /** Packages that only have to be in the manifest. */
   named: string[];
-  /** What the bundle exports. */
-  exported: string[];
 }
 
 const TOOLS: Record<string, Tool> = {
-  gcloud: { external: ["@google-cloud/functions-framework"], named: [], exported: [] },
+  gcloud: { external: ["@google-cloud/functions-framework"], named: [] },
   // The CLI looks for both names in the manifest; the bundle itself needs neither.
-  firebase: { external: [], named: ["firebase-admin", "firebase-functions"], exported: functions },
+  firebase: { external: [], named: ["firebase-admin", "firebase-functions"] },
 };
 
 async function make(entry: string, outfile: string, external: string[]): Promise<void> {
@@ -38,13 +35,13 @@ async function make(entry: string, outfile: string, external: string[]): Promise
   console.log(`${name}: ${((outputs[name]?.bytes ?? 0) / 1e6).toFixed(1)} MB`);
 }
 
-for (const [tool, { external, named, exported }] of Object.entries(TOOLS)) {
+for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   const folder = path.join(dist, tool);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external);
   await make("telemetry/otlp.ts", path.join(folder, "telemetry.js"), []);
-  await writeFile(path.join(folder, "index.js"), startOf(exported));
+  await writeFile(path.join(folder, "index.js"), START);
 
   const pick = (names: string[]) =>
     Object.fromEntries(names.map((name) => [name, dependencies[name]]));
@@ -52,7 +49,7 @@ for (const [tool, { external, named, exported }] of Object.entries(TOOLS)) {
     name: `gmail-push-receiver-${tool}`,
     version,
     private: true,
-    type: "module",
+    type: "commonjs",
     main: "index.js",
     engines: { node: "24" },
     scripts: { "gcp-build": "node index.js" },

@@ -23,6 +23,11 @@ export function spokenDefinitions(services: readonly string[]): Plugin {
   };
 }
 
+const OPERATION_TYPES = [
+  "(google.longrunning.operation_info).response_type",
+  "(google.longrunning.operation_info).metadata_type",
+];
+
 /**
  * Definitions in the JSON of protobuf.js with these services alone, whole, and the messages that
  * they are made of. Definitions without any service, as those of error details, stay as they are.
@@ -44,9 +49,12 @@ export function onlyServices(
   };
   for (const service of all.filter(({ fullName }) => services.includes(fullName.slice(1)))) {
     keep(service);
-    for (const { resolvedRequestType, resolvedResponseType } of service.methodsArray) {
+    for (const { resolvedRequestType, resolvedResponseType, options } of service.methodsArray) {
       keep(resolvedRequestType);
       keep(resolvedResponseType);
+      // A client looks for what an operation brings as soon as it is made.
+      const named = OPERATION_TYPES.map((option) => options?.[option]);
+      for (const name of named) if (name) keep(service.lookup(name));
     }
   }
   return cut(definitions, root, kept);

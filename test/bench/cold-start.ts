@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { ROOT, bundle, startOf } from "../../functions/bundling.ts";
+import { ROOT, START, bundle } from "../../functions/bundling.ts";
 import { type Source, startFunction } from "./function-process.ts";
 import { type BenchOptions, type Row, inTurns, toRow } from "./rows.ts";
 import {
@@ -65,8 +65,8 @@ async function buildLibraries(): Promise<void> {
   await mkdir(folder, { recursive: true });
   const framework = "@google-cloud/functions-framework";
   await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework]);
-  await writeFile(path.join(folder, "index.js"), startOf([]));
-  const manifest = { type: "module", main: "index.js" };
+  await writeFile(path.join(folder, "index.js"), START);
+  const manifest = { type: "commonjs", main: "index.js" };
   await writeFile(path.join(folder, "package.json"), JSON.stringify(manifest));
 }
 

@@ -1,7 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import protobuf from "protobufjs";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundle } from "../../functions/bundling.ts";
 import { onlyServices } from "../../functions/definitions.ts";
 
 /** Goal: a bundle holds less of Google's definitions, and says the same with what it holds. */
@@ -100,10 +104,38 @@ describe("definitions of which one service is kept", () => {
     expect(JSON.stringify(nested)).not.toContain("Unused");
   });
 
+  it("keep what an operation brings, which only an option of its method names", () => {
+    const kept = onlyServices(
+      ["google.cloud.kms.v1.KeyManagementService"],
+      read("@google-cloud/kms/build/protos/protos.json"),
+    );
+    const brought = "google.cloud.kms.v1.DeleteCryptoKeyMetadata";
+    expect(rootOf(kept).lookup(brought)).toBeInstanceOf(protobuf.Type);
+  });
+
   it("are empty where nobody speaks of any, and whole where there is no service", () => {
     const spoken = SPOKEN.map(([, name]) => name);
-    expect(onlyServices(spoken, read("google-gax/build/protos/locations.json"))).toEqual({});
+    const admin = "@google-cloud/firestore/build/protos/admin_v1.json";
+    expect(onlyServices(spoken, read(admin))).toEqual({});
     const details = read("google-gax/build/protos/status.json");
     expect(onlyServices(spoken, details)).toBe(details);
+  });
+});
+
+describe("a bundle", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "bundled-clients-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it("opens and closes every client that the functions use", async () => {
+    const file = path.join(folder, "clients.cjs");
+    await bundle("test/support/bundled-clients.ts", file, []);
+    const { stdout, stderr } = spawnSync(process.execPath, [file], {
+      encoding: "utf8",
+      env: { METADATA_SERVER_DETECTION: "none" },
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: "closed\nclosed\nclosed\n", stderr: "" });
   });
 });

@@ -44,7 +44,7 @@ describe("the built folders", () => {
     const { dependencies } = readJson("../../package.json");
     const name = "@google-cloud/functions-framework";
     expect(readJson("gcloud/package.json")).toMatchObject({
-      type: "module",
+      type: "commonjs",
       main: "index.js",
       dependencies: { [name]: dependencies[name] },
     });
