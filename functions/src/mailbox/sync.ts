@@ -241,10 +241,9 @@ async function checkpointPage(
 
 /** Nothing on this page is new, and nothing has settled since: the checkpoint would be the stored one. */
 function isKnownAlready({ user, services }: Run, read: Read): boolean {
-  const { historyId, recent } = settle(progressOf(user), read, services.limits.settleMs);
-  const isSettledAsBefore =
-    historyId === user.historyId && recent.length === user.sync.recent.length;
-  return read.records.length === 0 && isSettledAsBefore;
+  if (read.records.length > 0) return false;
+  const { recent } = settle(progressOf(user), read, services.limits.settleMs);
+  return recent.length === user.sync.recent.length;
 }
 
 /** The end of the last listing: its checkpoint, and when to look again. */
