@@ -58,8 +58,8 @@ export type Authorization =
 /**
  * Completes an authorization: exchanges the code once, verifies who it is of and what was allowed,
  * makes the watch, stores the grant in one write, and delivers what was missed before it returns.
- * Whatever is refused leaves nothing behind. Rejects only when the store fails: then nothing is
- * given back at Google, since the grant may be the one that is stored.
+ * Whatever is refused leaves nothing stored. Rejects only when the store fails, or a document
+ * cannot be read: then nothing is given back at Google, since the grant may be the one that is stored.
  */
 export async function completeAuthorization(
   code: string,
