@@ -103,11 +103,10 @@ resource "google_cloud_scheduler_job" "schedule" {
   time_zone        = "Etc/UTC"
   attempt_deadline = "${local.functions[each.key].timeoutSeconds}s"
 
-  # The next run does what this one leaves; one more try makes good an instance that did not start.
+  # The next run does what this one leaves; a further try makes good an instance that did not start.
   retry_config {
-    retry_count          = 1
-    min_backoff_duration = "10s"
-    max_backoff_duration = "10s"
+    retry_count          = local.functions[each.key].retryCount
+    min_backoff_duration = "${local.functions[each.key].minBackoffSeconds}s"
   }
 
   http_target {

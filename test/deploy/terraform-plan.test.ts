@@ -153,9 +153,15 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(jobs.map(({ key }) => key).sort()).toEqual(["mailboxReconciliation", "watchRenewal"]);
     for (const { key, values } of jobs) {
       const { uri } = functionsOf(resources).find(({ name }) => name === key) ?? {};
+      const settings = SETTINGS[key];
       expect(values).toMatchObject({
-        attempt_deadline: `${SETTINGS[key]?.timeoutSeconds}s`,
-        retry_config: [{ retry_count: 1 }],
+        attempt_deadline: `${settings?.timeoutSeconds}s`,
+        retry_config: [
+          {
+            retry_count: settings?.retryCount,
+            min_backoff_duration: `${settings?.minBackoffSeconds}s`,
+          },
+        ],
         http_target: [{ http_method: "POST", uri: `${uri}/`, oidc_token: [{ audience: uri }] }],
       });
     }
