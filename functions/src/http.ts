@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./log.ts";
+import { isStoreError } from "./store-error.ts";
 
 /** An Express request, as far as the functions-framework and firebase-functions agree on it. */
 export interface ExpressRequest extends IncomingMessage {
@@ -140,11 +141,12 @@ async function answer<T extends { http: ServeOptions }>(
 }
 
 /**
- * Tells of a request that failed for a reason nobody expects to answer: the store, mostly. Without
- * a log, what is wrong was alerted where it was found.
+ * Logs an unexpected failure of a request, and names the store only when the store failed. `log` is
+ * `undefined` if the startup failed, which has already alerted.
  */
 export function logFailed(log: Log | undefined, error: unknown): void {
-  log?.error("request_failed", "a request could not be handled", { error: describeUnknown(error) });
+  const cause = isStoreError(error) ? "the store did not answer" : "an unexpected error";
+  log?.error("request_failed", `a request failed: ${cause}`, { error: describeUnknown(error) });
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

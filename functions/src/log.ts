@@ -82,6 +82,15 @@ export interface Loggable extends Error {
   readonly isLoggable: true;
 }
 
+/**
+ * An error that this project throws. Its message is a fixed sentence without values, so that
+ * {@link describeUnknown} keeps it. The code throws this class, never a bare `Error`.
+ */
+export class ReceiverError extends Error implements Loggable {
+  override name = "ReceiverError";
+  readonly isLoggable = true;
+}
+
 /** As a library names its error and numbers its fault; nothing a token could look like. */
 const NAME = /^[A-Za-z_$][A-Za-z_$]{0,63}$/;
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;

@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
-import type { Log } from "./log.ts";
+import { type Log, ReceiverError } from "./log.ts";
 import {
   type FlagAllowance,
   type Revision,
@@ -160,7 +160,8 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
         const found = await transaction.get(document);
         const stored = found.exists ? decode(found) : undefined;
         // Taken for a new user, its cursor would be lost without a word.
-        if (found.exists && stored === undefined) throw new Error("a user document is unreadable");
+        if (found.exists && stored === undefined)
+          throw new ReceiverError("a user document is unreadable");
         const next = make(stored);
         const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
         const { docs } = await transaction.get(query);
@@ -173,7 +174,8 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
         return others;
       });
       const user = await this.find(id);
-      if (user === undefined) throw new Error("an authorization was stored and is not there");
+      if (user === undefined)
+        throw new ReceiverError("an authorization was stored and is not there");
       return { user, displaced };
     },
 

@@ -76,13 +76,19 @@ describe.each(NAMES)("%s", (name) => {
     expect(await check(name, { ...POST, ...request })).toBe(status);
   });
 
-  it("answers 500, and runs again, when the store does not answer", async () => {
+  it.each([
+    ["the store does not answer", { code: 14 }, "the store did not answer", "Error (14)"],
+    ["our own code fails", {}, "an unexpected error", "Error"],
+  ])("answers 500, and runs again, when %s", async (_, own, cause, error) => {
     const { listDue } = subject.users;
-    subject.users.listDue = () => Promise.reject(new Error("ya29.a0ofsomebody00000"));
+    const failure = Object.assign(new Error("ya29.a0ofsomebody00000"), own);
+    subject.users.listDue = () => Promise.reject(failure);
     const answer = await send(name, POST);
     subject.users.listDue = listDue;
     expectSafe(answer, [500]);
-    expect(subject.takeLogs()).toMatchObject([{ event: "request_failed", error: "Error" }]);
+    expect(subject.takeLogs()).toMatchObject([
+      { event: "request_failed", message: `a request failed: ${cause}`, error },
+    ]);
     expect(await check(name, POST)).toBe(204);
   });
 

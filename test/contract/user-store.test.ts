@@ -5,6 +5,7 @@ import type { Sealed } from "../../functions/src/grant/sealing.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { isStoreError } from "../../functions/src/store-error.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import {
   type DueList,
@@ -774,6 +775,14 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       time: Timestamp.fromDate(NOW),
       data,
     });
+  });
+
+  it("rejects with an error that is recognized as the store's", async () => {
+    const rejected = await db
+      .doc("users/none")
+      .update({ status: "active" })
+      .catch((it) => it);
+    expect(isStoreError(rejected)).toBe(true);
   });
 
   describe("a document of a foreign shape", () => {

@@ -118,4 +118,11 @@ describe("who may import whom", () => {
       .filter((file) => AMBIENT.test(readFileSync(path.join(SOURCE, file), "utf8")));
     expect(wrong).toEqual([]);
   });
+
+  it("throws no bare Error, whose message the log would drop", () => {
+    const wrong = files.filter((file) =>
+      /\bnew Error\(/.test(readFileSync(path.join(SOURCE, file), "utf8")),
+    );
+    expect(wrong).toEqual([]);
+  });
 });

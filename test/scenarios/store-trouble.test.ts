@@ -26,13 +26,16 @@ const SAID = "7 PERMISSION_DENIED: projects/secretive";
 
 const METHODS = ["find", "update", "flag", "authorize", "exists"] as const;
 
+/** As the Firestore client rejects: an error with a gRPC status code. */
+const refusal = () => Object.assign(new Error(SAID), { code: 7 });
+
 /** The store answers this many more times, and then no more until it is mended. */
 function breakAfter(answers: number, users: UserStore): { mend(): void; isBroken(): boolean } {
   const sound = { ...users };
   let left = answers;
   const may = <T>(perform: () => Promise<T>): Promise<T> => {
     left -= 1;
-    return left < 0 ? Promise.reject(new Error(SAID)) : perform();
+    return left < 0 ? Promise.reject(refusal()) : perform();
   };
   users.find = (...args) => may(() => sound.find(...args));
   users.update = (...args) => may(() => sound.update(...args));
@@ -72,7 +75,11 @@ describe("while the store does not answer", () => {
     const records = scenario.logged("request_failed");
     expect(records).toHaveLength(times);
     for (const record of records) {
-      expect(record).toMatchObject({ severity: "ERROR", error: "Error" });
+      expect(record).toMatchObject({
+        severity: "ERROR",
+        message: "a request failed: the store did not answer",
+        error: "Error (7)",
+      });
     }
     expect(scenario.logs.join("\n")).not.toContain("PERMISSION_DENIED");
     scenario.logs.splice(0);

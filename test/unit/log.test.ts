@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ConfigError } from "../../functions/src/config.ts";
 import {
   createLog,
+  ReceiverError,
   describeUnknown,
   type Log,
   type LogFields,
@@ -144,6 +145,9 @@ describe("what is logged of something thrown", () => {
     })();
     expect(describeUnknown(failed)).toBe(
       "ConfigError: the configuration is not usable: GMAIL_TOPIC is not set",
+    );
+    expect(describeUnknown(new ReceiverError("a watch could not be stored"))).toBe(
+      "ReceiverError: a watch could not be stored",
     );
     expect(describeUnknown(asserted)).toBe(
       "AssertionError (ERR_ASSERTION): the cursor moved backwards",

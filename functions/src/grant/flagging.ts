@@ -1,5 +1,5 @@
 import { type Clock, later } from "../clock.ts";
-import type { Log } from "../log.ts";
+import { type Log, ReceiverError } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Grant, Status, User, UserPatch, UserStore } from "../user.ts";
@@ -103,7 +103,7 @@ async function suspend(
     await announce({ ...user, ...patch }, services);
     return { kind: "flagged", status, reason: failure.reason };
   }
-  throw new Error("a user could not be flagged: the document is written all the time");
+  throw new ReceiverError("a user could not be flagged: the document is written all the time");
 }
 
 function flagged(

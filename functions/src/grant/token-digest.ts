@@ -1,4 +1,5 @@
 import { createHash, createHmac, hkdfSync, type KeyObject } from "node:crypto";
+import { ReceiverError } from "../log.ts";
 import type { Grant } from "../user.ts";
 import type { KeyRing } from "./sealing.ts";
 
@@ -37,7 +38,7 @@ export function digestsOfName(ring: KeyRing, name: TokenName): string[] {
  */
 function digest(ring: KeyRing, keyId: string, name: TokenName): string {
   const key = ring.keys.get(keyId);
-  if (key === undefined) throw new Error("a key is not on the ring");
+  if (key === undefined) throw new ReceiverError("a key is not on the ring");
   const hmac = createHmac("sha256", digestKey(key)).update(`${name.by}:`);
   hmac.update(name.by === "prefix" ? name.prefix : name.hash);
   return `${keyId}.${hmac.digest("base64url")}`;

@@ -1,5 +1,6 @@
 import { jittered, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
+import { ReceiverError } from "../log.ts";
 import type { User, Watch } from "../user.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
@@ -173,5 +174,5 @@ async function writeWatch(
     if ((await users.update(current, patch)) === "written") return "written";
     current = await users.find(user.id);
   }
-  throw new Error("a watch could not be stored: the document is written all the time");
+  throw new ReceiverError("a watch could not be stored: the document is written all the time");
 }

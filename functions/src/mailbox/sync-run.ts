@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
-import type { Log } from "../log.ts";
+import { type Log, ReceiverError } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Status, StoredChange, Sync, User, UserPatch, UserStore, Watch } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
@@ -171,7 +171,9 @@ async function writeUntilTaken(
     const isCovered = records.length > 0 && covers(stored, records);
     if (isCovered && sync.dueReason !== "lag") return "covered";
   }
-  throw new Error("a checkpoint could not be written: the document is written all the time");
+  throw new ReceiverError(
+    "a checkpoint could not be written: the document is written all the time",
+  );
 }
 
 /** Reads the user again; false when this run's grant is no longer the user's. */
@@ -212,7 +214,7 @@ async function writeDue(run: Run, make: (user: User) => Due | undefined): Promis
     if ((await run.services.users.update(run.user, patch)) === "written") return true;
     if (!(await reread(run))) return false;
   }
-  throw new Error("a due time could not be written: the document is written all the time");
+  throw new ReceiverError("a due time could not be written: the document is written all the time");
 }
 
 /** The access token that this run obtained, kept in a write that is made anyway. */

@@ -1,5 +1,6 @@
 import { type Clock, later } from "../clock.ts";
 import type { TokenSeal } from "../grant/token-seal.ts";
+import { ReceiverError } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
 import type { User, UserId, UserPatch, UserStore } from "../user.ts";
@@ -178,5 +179,5 @@ async function change(
     if (user === undefined || patch === undefined) return false;
     if ((await users.update(user, patch)) === "written") return true;
   }
-  throw new Error("a user could not be changed: the document is written all the time");
+  throw new ReceiverError("a user could not be changed: the document is written all the time");
 }
