@@ -781,7 +781,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     const rejected = await db
       .doc("users/none")
       .update({ status: "active" })
-      .catch((it) => it);
+      .catch((error: unknown) => error);
     expect(isStoreError(rejected)).toBe(true);
   });
 
