@@ -6,7 +6,7 @@ locals {
     configuration_unusable  = { severity = "CRITICAL", note = "Nothing works. The field `problems` names every variable that is wrong." }
     token_keys_unusable     = { severity = "CRITICAL", note = "Nothing works: TOKEN_KEYS is not a key ring, or Cloud KMS does not open it. See `problems` or `error`." }
     misconfigured           = { severity = "CRITICAL", note = "Google refuses our client, project or topic; `reason` says which. No user is flagged. Mailboxes go on by themselves once it is mended." }
-    circuit_open            = { severity = "CRITICAL", note = "Google refused our own set-up five times in a row; the call rests for a minute at a time until it is mended." }
+    circuit_open            = { severity = "CRITICAL", note = "Google refused our configuration for three users with no success in between; this instance pauses the call for a minute at a time." }
     fleet_guard             = { severity = "CRITICAL", note = "So many grants failed at once that it is taken for a mistake of ours, and nobody more is flagged. Was the OAuth client, its secret or TOKEN_KEYS changed?" }
     sealed_token_unreadable = { severity = "CRITICAL", note = "A stored token does not open with our keys. Is a key missing from TOKEN_KEYS?" }
     renewal_misconfigured   = { severity = "CRITICAL", note = "Watches cannot be renewed because of our set-up; they end seven days after they were made." }

@@ -1,7 +1,7 @@
 import type { Clock, Random } from "./clock.ts";
 import { toStoredChange } from "./changes/cloud-event.ts";
 import type { Config } from "./config.ts";
-import { type Circuit, createCircuit } from "./google/circuit.ts";
+import { createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
@@ -89,8 +89,7 @@ export function createServices(
 ): Services {
   const { clock, log, randomBytes, telemetry } = surroundings;
   const outside = telemetry === undefined ? surroundings : observed(surroundings, telemetry);
-  const { sendNotice } = outside;
-  const { gmail, oauth } = guarded(outside, createCircuit(clock, log));
+  const { gmail, oauth, sendNotice } = outside;
   const { publicUrl } = config;
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
@@ -106,6 +105,7 @@ export function createServices(
     links: reauthorizationLinks(publicUrl, envelope, clock),
     randomToken: () => Buffer.from(randomBytes(32)).toString("base64url"),
     refresh: oauth.refresh,
+    circuit: createCircuit(clock, log),
     exchangeCode: oauth.exchangeCode,
     revoke: oauth.revoke,
     openAccess: (user) => openAccess(user, services),
@@ -196,23 +196,4 @@ async function withStatus(span: Span, response: Promise<Response>): Promise<Resp
   const answered = await response;
   span.set({ "http.response.status_code": answered.status });
   return answered;
-}
-
-/** The calls that are made in the background, behind a circuit; a person's own are always tried. */
-function guarded(
-  { gmail, oauth }: Pick<Surroundings, "gmail" | "oauth">,
-  circuit: Circuit,
-): { gmail: Gmail; oauth: OAuth } {
-  return {
-    gmail: {
-      ...gmail,
-      listHistory: (...args) => circuit.call("history.list", () => gmail.listHistory(...args)),
-      getHead: (...args) => circuit.call("users.getProfile", () => gmail.getHead(...args)),
-      watch: (...args) => circuit.call("users.watch", () => gmail.watch(...args)),
-    },
-    oauth: {
-      ...oauth,
-      refresh: (...args) => circuit.call("token.refresh", () => oauth.refresh(...args)),
-    },
-  };
 }

@@ -109,6 +109,33 @@ export const apiDisabled = (projectNumber: string): Answer => {
   });
 };
 
+/** What Gmail says of one mailbox without saying why; a project's refusal can look the same. */
+export const callerForbidden = (): Answer =>
+  gmailError({
+    code: 403,
+    message: "The caller does not have permission",
+    reason: "forbidden",
+    status: "PERMISSION_DENIED",
+  });
+
+export const accountStateInvalid = (): Answer =>
+  gmailError({
+    code: 401,
+    message: `Request had invalid authentication credentials. ${CREDENTIAL_HELP}`,
+    inner: "Invalid Credentials",
+    reason: "authError",
+    status: "UNAUTHENTICATED",
+    location: IN_AUTHORIZATION,
+    details: [
+      {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        reason: "ACCOUNT_STATE_INVALID",
+        domain: "googleapis.com",
+        metadata: { service: "gmail.googleapis.com" },
+      },
+    ],
+  });
+
 export const mailServiceNotEnabled = (): Answer =>
   gmailError({
     code: 400,

@@ -1,6 +1,9 @@
 import { type Answer, ok } from "./answer.ts";
 import {
+  accountStateInvalid,
+  apiDisabled,
   backendError,
+  callerForbidden,
   domainPolicy,
   insufficientScope,
   invalidArgument,
@@ -44,6 +47,9 @@ const PRESETS = {
   loginRequired: () => loginRequired(),
   insufficientScope: () => insufficientScope("caribou.api.proto.MailboxService.ListHistory"),
   domainPolicy: () => domainPolicy(),
+  accessNotConfigured: () => apiDisabled("1234567890"),
+  callerForbidden: () => callerForbidden(),
+  accountStateInvalid: () => accountStateInvalid(),
   mailServiceNotEnabled: () => mailServiceNotEnabled(),
   preconditionFailed: () => preconditionFailed(),
   notFound: () => notFound(),
@@ -53,6 +59,7 @@ const PRESETS = {
   invalidRapt: () =>
     oauthError(400, "invalid_grant", "reauth related error (invalid_rapt)", "invalid_rapt"),
   adminPolicyEnforced: () => oauthError(400, "admin_policy_enforced"),
+  policyEnforced: () => oauthError(400, "policy_enforced"),
   accountRestricted: () => oauthError(403, "access_denied", "Account restricted"),
   invalidClient: () => oauthError(401, "invalid_client", "Unauthorized"),
   unauthorizedClient: () => oauthError(401, "unauthorized_client", "Unauthorized"),

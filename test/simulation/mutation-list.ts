@@ -201,7 +201,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     RECOVERY,
     "  return write(run, { historyId: recovery.toHistoryId, sync",
-    "  const late = await run.access.call((token) => run.services.getHead(token));\n  return write(run, { historyId: late.kind === 'answered' ? late.value : recovery.toHistoryId, sync",
+    "  const late = await run.access.call(\"users.getProfile\", (token) => run.services.getHead(token));\n  return write(run, { historyId: late.kind === 'answered' ? late.value : recovery.toHistoryId, sync",
   ]),
   mutation("a recovery walks over one page", [
     RECOVERY,

@@ -1,7 +1,8 @@
 import type { Clock, Random } from "../clock.ts";
 import { jittered, later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
-import type { Failure } from "../google/failure.ts";
+import type { Circuit } from "../google/circuit.ts";
+import type { Call, Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import type { Access, Answer } from "../mailbox/access.ts";
 import type { Grant, User, UserStore } from "../user.ts";
@@ -19,6 +20,7 @@ export interface AccessServices {
   users: UserStore;
   tokens: TokenSeal;
   refresh(refreshToken: string): Promise<RefreshedToken>;
+  circuit: Circuit;
   clock: Clock;
   random: Random;
   log: Log;
@@ -62,7 +64,9 @@ export function openAccess(opened: User, services: AccessServices): Access {
       const reason = sealed === undefined ? "refresh_token_missing" : "sealed_token_unreadable";
       throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
     }
-    const answer = await services.refresh(refreshToken);
+    const answer = await services.circuit.call("token.refresh", user.id, () =>
+      services.refresh(refreshToken),
+    );
     if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
       await keepRotated(user, answer.refreshToken, services);
     }
@@ -78,11 +82,17 @@ export function openAccess(opened: User, services: AccessServices): Access {
     isCacheTrusted = false;
   }
 
-  async function call<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+  async function call<T>(
+    method: Call,
+    request: (accessToken: string) => Promise<T>,
+  ): Promise<Answer<T>> {
     let tries = 0;
     let isConfirming = false;
     for (let step = 0; ; step++) {
-      const answer = await attempt(async () => request(await accessToken()));
+      const answer = await attempt(async () => {
+        const token = await accessToken();
+        return services.circuit.call(method, user.id, () => request(token));
+      });
       if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
       const { failure } = answer;
       switch (failure.kind) {

@@ -105,7 +105,7 @@ async function endAtGoogle(user: User, services: DisconnectServices): Promise<bo
   // Another instance may have the key that it needs, or this one tomorrow.
   if (refreshToken === undefined) return false;
   // Best effort: once the grant is revoked, Gmail stops notifying by itself.
-  await services.openAccess(user).call((token) => services.stop(token));
+  await services.openAccess(user).call("users.stop", (token) => services.stop(token));
   // Revoking ends all that the person allows our project: never once they have connected anew.
   const current = await services.users.find(user.id);
   if (current?.grant.generation !== user.grant.generation) return true;

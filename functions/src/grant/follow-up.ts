@@ -52,7 +52,7 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpServices
 async function probe(user: User, services: FollowUpServices): Promise<void> {
   const { users, clock, log } = services;
   const access = services.openAccess(user);
-  const answer = await access.call((token) => services.getHead(token));
+  const answer = await access.call("users.getProfile", (token) => services.getHead(token));
   if (answer.kind === "superseded") return;
   if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
     const flagging = await services.flag(user, answer.failure);

@@ -1,4 +1,4 @@
-import type { Failure } from "../google/failure.ts";
+import type { Call, Failure } from "../google/failure.ts";
 import type { Grant, Status } from "../user.ts";
 
 export type Answer<T> =
@@ -10,11 +10,11 @@ export type Answer<T> =
 /** One run's way to call Gmail as one user. */
 export interface Access {
   /**
-   * Makes the call with a valid access token. Repeats it a few times when the failure is
+   * Makes a call of `method` with a valid access token, behind the circuit. Repeats it a few times when the failure is
    * transient, once with a new token on a 401, and reports `reauthorize` only after the stored
    * grant was found unchanged and Google refused a second time, a moment later.
    */
-  call<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
+  call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
 
   /** What the next write should keep of the access token that this run obtained, if any. */
   obtained(): Pick<Grant, "accessToken" | "accessTokenExpiresAt"> | undefined;

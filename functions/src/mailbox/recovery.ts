@@ -42,7 +42,7 @@ type Ended = SyncOutcome | undefined;
  */
 export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
   const { services, access, user } = run;
-  const answer = await access.call((token) => services.getHead(token));
+  const answer = await access.call("users.getProfile", (token) => services.getHead(token));
   if (answer.kind !== "answered") return endOf(run, answer);
   const recovery: Recovery = {
     fromHistoryId: from,
@@ -100,7 +100,9 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   if (pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
   const labelId = labelOf(run, recovery);
-  const listed = await access.call((bearer) => services.listMessages(bearer, { token, labelId }));
+  const listed = await access.call("messages.list", (bearer) =>
+    services.listMessages(bearer, { token, labelId }),
+  );
   if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
   if (listed.kind !== "answered") return endOf(run, listed);
   run.pages += 1;
@@ -124,7 +126,9 @@ async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
   const { services, access } = run;
   const token = recovery.pages.at(-1)?.token;
   const labelId = labelOf(run, recovery);
-  const listed = await access.call((bearer) => services.listMessages(bearer, { token, labelId }));
+  const listed = await access.call("messages.list", (bearer) =>
+    services.listMessages(bearer, { token, labelId }),
+  );
   if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
   if (listed.kind !== "answered") return endOf(run, listed);
   run.walkToken = listed.value.nextPageToken;
@@ -207,7 +211,7 @@ async function readPage(
   let token = page.token;
   let first = -1;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await access.call((bearer) =>
+    const listed: Answer<MessagePage> = await access.call("messages.list", (bearer) =>
       services.listMessages(bearer, { token, labelId }),
     );
     if (listed.kind !== "answered") return listed;
@@ -227,7 +231,7 @@ async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
   const drafts = new Set<string>();
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await access.call((bearer) =>
+    const listed: Answer<MessagePage> = await access.call("messages.list", (bearer) =>
       services.listMessages(bearer, { token, labelId: "DRAFT" }),
     );
     if (listed.kind !== "answered") return listed;
@@ -264,7 +268,9 @@ async function isBefore(
 ): Promise<Answer<boolean>> {
   const { services, access, user } = run;
   for (const { id: messageId } of messages.slice(-DATED_MESSAGES_MAX).toReversed()) {
-    const dated = await access.call((bearer) => services.getInternalDate(bearer, messageId));
+    const dated = await access.call("messages.get", (bearer) =>
+      services.getInternalDate(bearer, messageId),
+    );
     if (dated.kind === "answered") return { kind: "answered", value: dated.value < date };
     if (dated.kind === "superseded") return dated;
     const { failure } = dated;

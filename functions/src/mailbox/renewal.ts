@@ -105,7 +105,7 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
     log.warn("watch_lapsed", "Gmail has stopped notifying of a mailbox", { userId: user.id });
   }
   const access = services.openAccess(user);
-  const answer = await access.call((token) => watchAgain(token, services));
+  const answer = await access.call("users.watch", (token) => watchAgain(token, services));
   if (answer.kind === "superseded") return answer;
   if (answer.kind === "failed") return failed(user, answer.failure, access.obtained(), services);
 

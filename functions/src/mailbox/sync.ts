@@ -129,7 +129,9 @@ async function listOnce(run: Run): Promise<Listing> {
   let upTo = start;
   let pageToken: string | undefined;
   for (;;) {
-    const answer = await access.call((token) => services.listHistory(token, start, pageToken));
+    const answer = await access.call("history.list", (token) =>
+      services.listHistory(token, start, pageToken),
+    );
     if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
     if (answer.kind === "failed") {
       const { failure } = answer;
