@@ -145,6 +145,8 @@ function describeForgetting(outcome: Forgetting): string {
       );
     case "contended":
       return "the document is written all the time; run this again";
+    case "unreadable":
+      return "the document cannot be read (see the log): correct it, and run this again";
   }
 }
 

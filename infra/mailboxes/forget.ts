@@ -13,7 +13,9 @@ export type Forgetting =
   /** Subscribers have not heard of it, and nobody could tell them once the document is gone. */
   | { kind: "not_announced" }
   /** Somebody else wrote the document between each reading and erasing of it. */
-  | { kind: "contended" };
+  | { kind: "contended" }
+  /** The document is there and cannot be read, so that what it holds cannot be ended. */
+  | { kind: "unreadable" };
 
 /** What subscribers read in `mailbox.disconnected`. */
 const REASON = "erased";
@@ -47,7 +49,10 @@ export async function forget(asked: User, services: DisconnectServices): Promise
   const grant = isRevoked ? "revoked" : isHeld ? "not_revoked" : "none_held";
   for (let tries = 0; tries < ERASE_TRIES_MAX; tries++) {
     const user = await users.find(asked.id);
-    if (user === undefined) return { kind: "forgotten", grant };
+    if (user === undefined) {
+      const isThere = await users.exists(asked.id);
+      return isThere ? { kind: "unreadable" } : { kind: "forgotten", grant };
+    }
     const isSame =
       user.status === "disconnected" && user.grant.generation === asked.grant.generation;
     if (!isSame) return { kind: "connected_again" };

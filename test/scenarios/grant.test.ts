@@ -223,6 +223,28 @@ describe("connecting a mailbox", () => {
     expect(scenario.stored(ADA).grant.refreshTokenDigests).not.toEqual(held);
   });
 
+  it("stores a refresh token that Google rotates at a sign-in, also when the sign-in is refused", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const held = scenario.stored(ADA).grant.refreshTokenDigests;
+    scenario.emulator.settings.refreshTokenRotations = 1;
+    scenario.emulator.faults.failNext({
+      method: "users.watch",
+      count: 1,
+      preset: "mailServiceNotEnabled",
+    });
+    const { status } = await scenario.connect(ADA, { exists: true, browser });
+    expect(status).toBe(400);
+    const { grant } = scenario.stored(ADA);
+    expect(grant.generation).toBe(1);
+    expect(grant.refreshTokenDigests).not.toEqual(held);
+
+    scenario.clock.advance(2 * 3_600_000);
+    const { messageId } = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.stored(ADA).status).toBe("active");
+    expect(scenario.events(ADA).at(-1)?.json["messageId"]).toBe(messageId);
+  });
+
   it("follows an account whose address has changed: same user, same cursor, new address", async () => {
     await scenario.connect(ADA);
     const { id, historyId } = scenario.stored(ADA);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import type { Surroundings } from "../../functions/src/receiver.ts";
+import type { User } from "../../functions/src/user.ts";
 import { type CommandOptions, runCommand } from "../support/mailboxes-cli.ts";
 import { mortalLife } from "../support/mortal.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -72,6 +73,25 @@ describe("mailboxes forget", () => {
     await scenario.runSchedule("mailboxReconciliation");
     expect(scenario.users.dump().users).toHaveLength(1);
     expect(await run(["forget", ADA, "--yes"])).toMatchObject({ code: 1 });
+  });
+
+  it("does not claim to have forgotten a person whose document cannot be read", async () => {
+    const { users } = scenario;
+    const { find, update } = users;
+    const { id } = scenario.stored(ADA);
+    let isDamaged = false;
+    users.find = (asked) => (isDamaged ? Promise.resolve(undefined) : find(asked));
+    users.update = async (user, patch, changes) => {
+      const written = await update(user, patch, changes);
+      // Someone edits the document by hand once the tokens are gone.
+      isDamaged ||= patch.followUp?.announced?.status === "disconnected";
+      return written;
+    };
+    const { code, lines } = await run(["forget", ADA, "--yes"]);
+    expect(code).toBe(1);
+    expect(lines.join("\n")).toContain("the document cannot be read");
+    users.find = find;
+    expect((await users.find(id as User["id"]))?.status).toBe("disconnected");
   });
 
   it("forgets whoever has gone by themselves before", async () => {

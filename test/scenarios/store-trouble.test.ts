@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createLog } from "../../functions/src/log.ts";
 import { TEXTS } from "../../functions/src/pages/texts.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
-import type { UserStore } from "../../functions/src/user.ts";
+import type { UserPatch, UserStore } from "../../functions/src/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { begin, cookieHeader, leadsTo, linkOf } from "../security/flow.ts";
-import { openBrowser } from "../support/browser.ts";
+import { type Browser, openBrowser } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
@@ -221,6 +221,72 @@ describe("while the store does not answer", () => {
     expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
     const types = scenario.events(ADA).map(({ attributes }) => attributes["ce-type"]);
     expect(types).toEqual(["mailbox.connected", "mailbox.disconnected"]);
+  });
+});
+
+describe("while other writers win every race for a document", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario();
+  });
+  afterEach(() => scenario.close());
+
+  /** Refuses the writes that `isLost` names, as Firestore does when another write came first. */
+  function contend(isLost: (patch: UserPatch) => boolean): () => void {
+    const { users } = scenario;
+    const { update } = users;
+    users.update = (user, patch, changes) =>
+      isLost(patch) ? Promise.resolve("refused") : update(user, patch, changes);
+    return () => void (users.update = update);
+  }
+
+  async function disconnect(browser: Browser): Promise<Response> {
+    const { publicUrl } = scenario;
+    const page = await (await browser.get(publicUrl)).text();
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+    return browser.post(`${publicUrl}/disconnect`, { csrf });
+  }
+
+  it("says that a disconnect failed, and keeps the session so that the person can try again", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const relax = contend(({ status }) => status === "disconnected");
+    const refused = await disconnect(browser);
+    expect(refused.status).toBe(503);
+    expect(await refused.text()).toContain(TEXTS.errors.try_later.title);
+    expect(scenario.stored(ADA).status).toBe("active");
+    expect(scenario.emulator.countCalls("revoke")).toBe(0);
+
+    relax();
+    expect((await disconnect(browser)).status).toBe(200);
+    expect(scenario.stored(ADA).status).toBe("disconnected");
+    expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
+  });
+
+  it("removes the tokens of a disconnected user later, and logs that they are still stored", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const relax = contend(({ grant }) => grant !== undefined && grant.refreshToken === undefined);
+    expect((await disconnect(browser)).status).toBe(200);
+    expect(scenario.logged("disconnect_unfinished")).toHaveLength(1);
+    expect(scenario.stored(ADA)).toMatchObject({ status: "disconnected" });
+    relax();
+    scenario.clock.advance(5 * MINUTE_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+  });
+
+  it("uses no response whose rotated refresh token it could not store", async () => {
+    await scenario.connect(ADA);
+    scenario.clock.advance(120 * MINUTE_MS);
+    scenario.emulator.settings.refreshTokenRotations = 1;
+    const relax = contend(({ grant, historyId }) => grant !== undefined && historyId === undefined);
+    scenario.emulator.resetCalls();
+    scenario.emulator.setPush({ kind: "none" });
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(360 * MINUTE_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.logged("refresh_token_not_kept")).toHaveLength(1);
+    expect(scenario.emulator.countCalls("history.list")).toBe(0);
+    relax();
   });
 });
 

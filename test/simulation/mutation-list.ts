@@ -307,7 +307,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   mutation("a rotated refresh token is not kept", [
     "grant/access.ts",
-    "      await keepRotated(user, answer.refreshToken, services);",
+    "      await storeRotated(user, answer.refreshToken, services);",
     "",
   ]),
   mutation("a rotated refresh token that another run stored is not looked for", [

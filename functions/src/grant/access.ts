@@ -6,6 +6,7 @@ import type { Call, Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import type { Access, Answer } from "../mailbox/access.ts";
 import type { Grant, User, UserStore } from "../user.ts";
+import { storeRotated } from "./rotated-token.ts";
 import type { TokenSeal } from "./token-seal.ts";
 
 /** What the token endpoint answers to a refresh (RFC 6749 §6). */
@@ -68,7 +69,7 @@ export function openAccess(opened: User, services: AccessServices): Access {
       services.refresh(refreshToken),
     );
     if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
-      await keepRotated(user, answer.refreshToken, services);
+      await storeRotated(user, answer.refreshToken, services);
     }
     obtained = {
       accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
@@ -153,32 +154,4 @@ function isSameGrant(user: User, stored: User | undefined): stored is User {
     stored.status === user.status &&
     stored.grant.generation === user.grant.generation
   );
-}
-
-/** Writes that other fields can refuse; more than this in a row is no coincidence. */
-const KEEP_TRIES_MAX = 5;
-
-/**
- * Stores a rotated refresh token before anything is done with the answer it came in: lost here, it
- * is lost for good.
- */
-async function keepRotated(
-  { id, grant }: User,
-  refreshToken: string,
-  { users, tokens, log }: AccessServices,
-): Promise<void> {
-  for (let tries = 0; tries < KEEP_TRIES_MAX; tries++) {
-    const stored = await users.find(id);
-    if (stored === undefined || stored.grant.generation !== grant.generation) return;
-    if (stored.grant.refreshToken === undefined) return;
-    const rotated = {
-      ...stored.grant,
-      refreshToken: tokens.seal(id, "refresh_token", refreshToken),
-      refreshTokenDigests: tokens.digests(refreshToken),
-    };
-    if ((await users.update(stored, { grant: rotated })) === "written") return;
-  }
-  log.error("refresh_token_not_kept", "a rotated refresh token could not be stored", {
-    userId: id,
-  });
 }

@@ -15,6 +15,7 @@ import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
 import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal } from "./flagging.ts";
+import { storeRotated } from "./rotated-token.ts";
 
 export interface AuthorizationServices
   extends SyncServices, WatchServices, AccessServices, AnnouncementServices {
@@ -147,18 +148,24 @@ async function giveBack(
   });
 }
 
-/** The refresh token that is held for this person, if Google still takes it. */
+/**
+ * The refresh token that is held for this person, if Google still takes it. One that Google rotates
+ * here is stored at once: the sign-in can still be refused, and the stored grant has to survive that.
+ */
 async function liveRefreshToken(
   stored: User | undefined,
-  { tokens, refresh }: AuthorizationServices,
+  services: AuthorizationServices,
 ): Promise<string | undefined> {
+  const { tokens, refresh } = services;
   const sealed = stored?.grant.refreshToken;
   if (stored === undefined || sealed === undefined) return undefined;
   const held = tokens.open(stored.id, "refresh_token", sealed);
   if (held === undefined) return undefined;
   const refreshed = await attempt(() => refresh(held));
   if ("failure" in refreshed) return undefined;
-  return refreshed.value.refreshToken ?? held;
+  const { refreshToken: rotated = held } = refreshed.value;
+  if (rotated !== held) await storeRotated(stored, rotated, services);
+  return rotated;
 }
 
 /** Whether the history goes on from the kept cursor. After a disconnect it begins anew. */

@@ -1,7 +1,7 @@
 import { type Clock, later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
 import type { Failure } from "../google/failure.ts";
-import type { Log } from "../log.ts";
+import { type Log, ReceiverError } from "../log.ts";
 import type { Access } from "../mailbox/access.ts";
 import type { User, UserStore } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
@@ -20,6 +20,7 @@ export interface DisconnectServices extends AnnouncementServices {
   log: Log;
 }
 
+/** Each lost race means that another writer changed the document. */
 const WRITE_TRIES_MAX = 10;
 /** Between two tries to finish a disconnect that Google did not answer. */
 const RETRY_MS = 5 * 60_000;
@@ -29,7 +30,8 @@ const FINISH_AGE_MS_MAX = 24 * 3_600_000;
 /**
  * Ends a connection because the person wants it: first the status, so that nothing is done for them
  * any more; then at Google; the tokens last, since they are what Google needs to hear. What is left
- * half-done is finished by the reconciliation.
+ * half-done is finished by the reconciliation. Rejects when the status could not be written: then
+ * the connection still exists.
  */
 export async function disconnect(
   connected: User,
@@ -38,10 +40,13 @@ export async function disconnect(
 ): Promise<"disconnected" | "superseded"> {
   const { users, clock, log } = services;
   let user: User | undefined = connected;
-  for (let tries = 0; user !== undefined && tries < WRITE_TRIES_MAX; tries++) {
-    // Connected anew meanwhile: that is not the connection which the person wanted to end.
+  for (let tries = 0; user !== undefined; tries++) {
+    // The person has connected again: that is not the connection which they wanted to end.
     if (user.grant.generation !== connected.grant.generation) return "superseded";
     if (user.status === "disconnected") break;
+    if (tries === WRITE_TRIES_MAX) {
+      throw new ReceiverError("a connection could not be ended: its document is contended");
+    }
     const now = clock.now();
     const result = await users.update(user, {
       status: "disconnected",
@@ -51,7 +56,7 @@ export async function disconnect(
       sync: withoutDue(user.sync),
       followUp: { ...user.followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
     });
-    user = await users.find(user.id);
+    user = await users.find(connected.id);
     if (result === "written") {
       log.info("user_disconnected", "a person ended a connection", {
         userId: connected.id,
@@ -59,6 +64,10 @@ export async function disconnect(
       });
       break;
     }
+  }
+  // A document that cannot be read may hold a connection that is still alive.
+  if (user === undefined && (await users.exists(connected.id))) {
+    throw new ReceiverError("a connection could not be ended: its document cannot be read");
   }
   if (user?.status === "disconnected") await finishDisconnect(user, services);
   return "disconnected";
@@ -95,6 +104,10 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
     await announce({ ...current, ...patch }, services);
     return;
   }
+  // `followUp.dueAt` is kept, so the reconciliation tries again.
+  log.warn("disconnect_unfinished", "the tokens of a disconnected user could not be removed yet", {
+    userId: user.id,
+  });
 }
 
 /** True once there is nothing left to end at Google. */
