@@ -41,6 +41,7 @@ const mail = {
   threadId: text.exactOptional(),
   labelIds: z.array(text).exactOptional(),
   internalDate: z.number().exactOptional(),
+  listedAt: z.number().exactOptional(),
 };
 const newAccount = {
   name: text.exactOptional(),
@@ -54,6 +55,12 @@ const target = {
   account: text.exactOptional(),
   count,
   afterEffect: z.boolean().exactOptional(),
+};
+const substitute = {
+  preset: z.enum(PRESET_NAMES).exactOptional(),
+  status: z.int().min(200).max(599).exactOptional(),
+  body: z.unknown().exactOptional(),
+  headers: z.record(z.string(), z.string()).exactOptional(),
 };
 const onAccount = z.strictObject(account);
 const onMessages = z.strictObject(messages);
@@ -72,6 +79,12 @@ const PEOPLE: Record<string, Act> = {
   "save-draft": act(
     z.strictObject({ ...account, ...mail, replaces: text.exactOptional() }),
     (emulator, { account: by, ...rest }) => emulator.saveDraft(by, rest),
+  ),
+  "send-draft": act(z.strictObject({ ...account, messageId: text }), (emulator, body) =>
+    emulator.sendDraft(body.account, body.messageId),
+  ),
+  "create-label": act(z.strictObject({ ...account, labelId: text }), (emulator, body) =>
+    emulator.createLabel(body.account, body.labelId),
   ),
   "add-labels": act(labelled, (emulator, body) =>
     emulator.addLabels(body.account, body.messageIds, body.labelIds),
@@ -116,6 +129,9 @@ const PEOPLE: Record<string, Act> = {
   "rename-address": act(z.strictObject({ ...account, newAddress: text }), (emulator, body) =>
     emulator.renameAddress(body.account, body.newAddress),
   ),
+  "set-mail-address": act(z.strictObject({ ...account, mailAddress: text }), (emulator, body) =>
+    emulator.setMailAddress(body.account, body.mailAddress),
+  ),
   "move-address": act(
     z.strictObject({ ...account, ...newAccount, formerAddress: text.exactOptional() }),
     (emulator, { account: address, ...to }) => emulator.moveAddress(address, to),
@@ -129,6 +145,26 @@ const HISTORY: Record<string, Act> = {
   ),
   "rewind-head": act(z.strictObject({ ...account, to: historyId }), (emulator, body) =>
     emulator.rewindHead(body.account, body.to),
+  ),
+  "set-history": act(
+    z.strictObject({ ...account, state: z.enum(["kept", "lost"]) }),
+    (emulator, body) => emulator.setHistory(body.account, body.state),
+  ),
+  "set-replica-behind": act(
+    z.strictObject({ ...account, ms: z.number().nonnegative() }),
+    (emulator, body) => emulator.setReplicaBehind(body.account, body.ms),
+  ),
+  "omit-from-history": act(
+    z.strictObject({ ...account, fields: z.array(z.enum(["threadId", "labelIds"])) }),
+    (emulator, body) => emulator.omitFromHistory(body.account, body.fields),
+  ),
+  refuse: act(
+    z.strictObject({ ...account, method: text, ...substitute }),
+    (emulator, { account: address, ...refusal }) => emulator.refuse(address, refusal),
+  ),
+  "stop-refusing": act(
+    z.strictObject({ ...account, method: text.exactOptional() }),
+    (emulator, body) => emulator.stopRefusing(body.account, body.method),
   ),
   "set-index-lag": act(
     z.strictObject({
@@ -241,15 +277,8 @@ export function controlActs(): Record<string, Act> {
 function faultActs(): Record<string, Act> {
   const holds = new Map<string, Hold>();
   return {
-    "faults/fail-next": act(
-      z.strictObject({
-        ...target,
-        preset: z.enum(PRESET_NAMES).exactOptional(),
-        status: z.int().min(200).max(599).exactOptional(),
-        body: z.unknown().exactOptional(),
-        headers: z.record(z.string(), z.string()).exactOptional(),
-      }),
-      (emulator, body) => emulator.faults.failNext(body),
+    "faults/fail-next": act(z.strictObject({ ...target, ...substitute }), (emulator, body) =>
+      emulator.faults.failNext(body),
     ),
     "faults/drop-next": act(z.strictObject(target), (emulator, body) =>
       emulator.faults.dropNext(body),

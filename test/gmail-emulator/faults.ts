@@ -1,7 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import type { Answer } from "./answer.ts";
 import { isMethod } from "./calls.ts";
-import { answerOfPreset, type Preset } from "./presets.ts";
+import { answerOf, type Substitute } from "./presets.ts";
 
 /** Which calls a fault hits. */
 export interface Target {
@@ -15,13 +15,7 @@ export interface Target {
   afterEffect?: boolean;
 }
 
-export interface Failing extends Target {
-  preset?: Preset;
-  status?: number;
-  /** A string is sent as it is. */
-  body?: unknown;
-  headers?: Record<string, string>;
-}
+export interface Failing extends Target, Substitute {}
 
 export interface Hold {
   /** Resolves when the first call waits here. */
@@ -157,16 +151,7 @@ async function waitFor(action: Action): Promise<void> {
 }
 
 function toAnswer(action: Action, now: () => number): Answer | "drop" {
-  if (action.kind !== "fail") return "drop";
-  const { preset, status, body, headers } = action.failing;
-  const answer: Answer =
-    preset === undefined ? { status: 500, body: "" } : answerOfPreset(preset, now());
-  return {
-    ...answer,
-    ...(status !== undefined && { status }),
-    ...(body !== undefined && { body }),
-    ...(headers !== undefined && { headers: { ...answer.headers, ...headers } }),
-  };
+  return action.kind === "fail" ? answerOf(action.failing, now()) : "drop";
 }
 
 /** A promise, and what resolves it. */

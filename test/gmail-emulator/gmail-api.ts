@@ -9,8 +9,10 @@ import {
 } from "./errors.ts";
 import type { Account, Google } from "./google.ts";
 import { listHistory } from "./history-list.ts";
+import { seenHead } from "./mailbox.ts";
 import { getMessage, listLabels, listMessages } from "./messages.ts";
 import { takeQuota } from "./quota.ts";
+import { refusalOf } from "./refusals.ts";
 import { SCOPES_OF_METHOD } from "./scopes.ts";
 import { type AccessToken, liveAccessToken } from "./tokens.ts";
 import { startWatch, stopWatch } from "./watch.ts";
@@ -55,12 +57,16 @@ export function answerGmail(google: Google, request: GmailRequest): Answer {
     return insufficientScope(`caribou.api.proto.MailboxService.${RPC_OF_METHOD[request.method]}`);
   }
   const { userId } = request;
-  if (userId !== "me" && userId.toLowerCase() !== account.email.toLowerCase()) {
+  const { email, mailAddress = email } = account;
+  const isOwn = [email, mailAddress].some((own) => userId.toLowerCase() === own.toLowerCase());
+  if (userId !== "me" && !isOwn) {
     return delegationDenied(account.email);
   }
   if (account.standing !== "active" || account.mailService === "off") {
     return mailServiceNotEnabled();
   }
+  const refusal = refusalOf(google, account, request.method);
+  if (refusal !== undefined) return refusal;
   const refused = takeQuota(google, project, account.sub, request.method);
   return refused ?? answerMethod(google, account, token, request);
 }
@@ -81,10 +87,10 @@ function answerMethod(
       return stopWatch(google, account, token.projectId);
     case "users.getProfile":
       return ok({
-        emailAddress: account.email,
+        emailAddress: account.mailAddress ?? account.email,
         messagesTotal: mailbox.messages.size,
         threadsTotal: new Set([...mailbox.messages.values()].map(({ threadId }) => threadId)).size,
-        historyId: String(mailbox.head),
+        historyId: String(seenHead(google, mailbox)),
       });
     case "messages.list":
       return listMessages(google, mailbox, token.scopes, query);

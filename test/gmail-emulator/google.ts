@@ -1,6 +1,7 @@
 import type { Random } from "./ids.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Notification, NotificationFaults } from "./notifications.ts";
+import type { Substitute } from "./presets.ts";
 import type { AccessToken, AuthorizationCode, RefreshToken } from "./tokens.ts";
 import type { Signer } from "./signing.ts";
 import type { Watch } from "./watch.ts";
@@ -40,6 +41,8 @@ export interface Consent {
 export interface Account {
   readonly sub: string;
   email: string;
+  /** How Gmail's profile and notifications spell the address, where ID tokens spell it otherwise. */
+  mailAddress?: string;
   name: string;
   readonly emailVerified: boolean;
   /** The Workspace domain, absent for consumer accounts. */
@@ -48,6 +51,8 @@ export interface Account {
   mailService: "on" | "off";
   /** The administrator blocks the application: the token endpoint says `admin_policy_enforced`. */
   adminPolicyEnforced: boolean;
+  /** What is refused to this account alone. */
+  readonly refusals: Refusal[];
   readonly mailbox: Mailbox;
   /** By project. */
   readonly consents: Map<string, Consent>;
@@ -56,6 +61,12 @@ export interface Account {
   refreshTokens: RefreshToken[];
   accessTokens: AccessToken[];
   notifiedAt?: number;
+}
+
+/** Calls of one account that get another answer than Google's, until that is lifted. */
+export interface Refusal extends Substitute {
+  /** A method, or a group of them: see `isMethod`. */
+  readonly method: string;
 }
 
 /** How Google behaves. Each may be changed while it runs. */
@@ -79,6 +90,10 @@ export interface Settings {
   emptyHistoryPages: number;
   /** How many of the next page tokens of history are refused, genuine as they are. */
   pageTokenRefusals: number;
+  /** How long a page token works; 0: for ever. */
+  pageTokenMs: number;
+  /** What a label that the mailbox does not have brings: 400, or no message. */
+  unknownLabel: "refused" | "empty";
   /** The answer to a `startHistoryId` above the head. Which one Gmail gives is not documented. */
   startAboveHead: "empty" | "not_found";
   quota: "off" | { unitsPerUserMinute: number; unitsPerProjectMinute: number };
@@ -135,6 +150,8 @@ export const DEFAULT_SETTINGS: Settings = {
   messagePageMax: 500,
   emptyHistoryPages: 0,
   pageTokenRefusals: 0,
+  pageTokenMs: 0,
+  unknownLabel: "refused",
   startAboveHead: "empty",
   quota: "off",
   notificationHistoryId: "number",

@@ -6,8 +6,10 @@ import {
   type HistoryItem,
   type HistoryRecord,
   type HistoryType,
-  isReadable,
+  isSeen,
   type Mailbox,
+  type Omitted,
+  seenHead,
 } from "./mailbox.ts";
 
 const RESULTS_DEFAULT = 100;
@@ -26,7 +28,7 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
   if (start === undefined) return invalidArgument("Missing/invalid parameter: startHistoryId");
   const wanted = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
   if (wanted === undefined) return invalidArgument("Invalid value for maxResults");
-  const token = readPageToken(query.get("pageToken"));
+  const token = readPageToken(google, query.get("pageToken"));
   if (token === undefined) return invalidArgument("Invalid pageToken");
   if (token.after !== undefined && google.settings.pageTokenRefusals > 0) {
     google.settings.pageTokenRefusals -= 1;
@@ -35,13 +37,14 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
   const types = query.getAll("historyTypes");
   if (types.some((type) => !isHistoryType(type))) return invalidArgument("Invalid historyTypes");
 
-  if (start < mailbox.floor) return notFound();
-  if (start > mailbox.head && google.settings.startAboveHead === "not_found") return notFound();
+  const head = seenHead(google, mailbox);
+  if (mailbox.isHistoryLost || start < mailbox.floor) return notFound();
+  if (start > head && google.settings.startAboveHead === "not_found") return notFound();
 
-  const historyId = String(mailbox.head);
+  const historyId = String(head);
   const after = token.after ?? start;
   if (token.empties < google.settings.emptyHistoryPages) {
-    return ok({ nextPageToken: pageToken(after, token.empties + 1), historyId });
+    return ok({ nextPageToken: pageToken(google, after, token.empties + 1), historyId });
   }
 
   const labelId = query.get("labelId");
@@ -53,7 +56,7 @@ export function listHistory(google: Google, mailbox: Mailbox, query: URLSearchPa
   return ok({
     ...(page.length > 0 && { history: page.map(({ json }) => json) }),
     ...(last !== undefined &&
-      page.length < found.length && { nextPageToken: pageToken(last.id, 0) }),
+      page.length < found.length && { nextPageToken: pageToken(google, last.id, 0) }),
     historyId,
   });
 }
@@ -77,7 +80,7 @@ function findRecords(
   const found: Listed[] = [];
   for (const record of history.slice(before + 1)) {
     if (found.length === wanted.max) break;
-    if (!isReadable(google, record)) continue;
+    if (!isSeen(google, mailbox, record)) continue;
     const json = toJson(record, wanted.types, wanted.labelId);
     if (json !== undefined) found.push({ id: record.id, json });
   }
@@ -105,15 +108,21 @@ interface PageToken {
   empties: number;
 }
 
-const pageToken = (after: bigint, empties: number) =>
-  Buffer.from(`h${after}.${empties}`).toString("base64url");
+const pageToken = ({ now }: Google, after: bigint, empties: number) =>
+  Buffer.from(`h${after}.${empties}.${now()}`).toString("base64url");
 
-function readPageToken(text: string | null): PageToken | undefined {
+function readPageToken(google: Google, text: string | null): PageToken | undefined {
   if (text === null) return { empties: 0 };
-  const [, digits, empties] =
-    /^h(\d{1,20})\.(\d{1,4})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
+  const [, digits, empties, issuedAt] =
+    /^h(\d{1,20})\.(\d{1,4})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
   const after = parseHistoryId(digits);
-  return after === undefined ? undefined : { after, empties: Number(empties) };
+  if (after === undefined || isOutlived(google, Number(issuedAt))) return undefined;
+  return { after, empties: Number(empties) };
+}
+
+/** Whether a page token of then works no more. */
+export function isOutlived({ now, settings: { pageTokenMs } }: Google, issuedAt: number): boolean {
+  return pageTokenMs > 0 && now() >= issuedAt + pageTokenMs;
 }
 
 function toJson(
@@ -131,17 +140,18 @@ function toJson(
   );
   if (items.length === 0) return undefined;
 
+  const { omits } = record;
   const messages = new Map(items.map(({ message }) => [message.id, message]));
   const json: Record<string, unknown> = {
     id: String(id),
     messages: [...messages.values()].map((message) => ({
       id: message.id,
-      threadId: message.threadId,
+      ...(!omits.includes("threadId") && { threadId: message.threadId }),
     })),
   };
   for (const kind of HISTORY_TYPES) {
     const typed = items.filter((item) => item.kind === kind);
-    if (typed.length > 0) json[FIELD_OF_TYPE[kind]] = typed.map(itemToJson);
+    if (typed.length > 0) json[FIELD_OF_TYPE[kind]] = typed.map((item) => itemToJson(item, omits));
   }
   return json;
 }
@@ -153,10 +163,14 @@ const FIELD_OF_TYPE: Record<HistoryType, string> = {
   labelRemoved: "labelsRemoved",
 };
 
-function itemToJson(item: HistoryItem): Record<string, unknown> {
-  return "labelIds" in item
-    ? { message: item.message, labelIds: item.labelIds }
-    : { message: item.message };
+function itemToJson(item: HistoryItem, omits: readonly Omitted[]): Record<string, unknown> {
+  const { id, threadId, labelIds } = item.message;
+  const message = {
+    id,
+    ...(!omits.includes("threadId") && { threadId }),
+    ...(!omits.includes("labelIds") && { labelIds }),
+  };
+  return "labelIds" in item ? { message, labelIds: item.labelIds } : { message };
 }
 
 function carries(item: HistoryItem, labelId: string): boolean {

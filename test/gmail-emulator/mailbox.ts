@@ -29,9 +29,14 @@ export interface HistoryRecord {
   readonly items: readonly HistoryItem[];
   /** When the index shows it: `Infinity` while it is held back. */
   readableAt: number;
+  /** What its messages lack when they are listed. */
+  readonly omits: readonly Omitted[];
   /** Listed as it is in place of what the items would give. */
   readonly raw?: Record<string, unknown>;
 }
+
+/** Fields of a message that history can leave out. */
+export type Omitted = "threadId" | "labelIds";
 
 export interface Message {
   readonly id: string;
@@ -39,6 +44,8 @@ export interface Message {
   /** Breaks ties between messages of one instant. */
   readonly serial: number;
   readonly internalDate: number;
+  /** Where it stands in `messages.list`: as if it were of this date. */
+  readonly listedAt: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
   /** The record that added it: both become readable together. */
@@ -63,6 +70,14 @@ export interface Mailbox {
   readonly messages: Map<string, Message>;
   readonly userLabels: Set<string>;
   lag: IndexLag;
+  /** What records written from now on lack. */
+  omits: readonly Omitted[];
+  /** Every `startHistoryId` is not found, the head itself included. */
+  isHistoryLost: boolean;
+  /** Reads come from a replica that is so far behind. */
+  behindMs: number;
+  /** Where the head has been since its last rewind, for such a replica. */
+  heads: { at: number; head: bigint }[];
 }
 
 /** Beyond 2^53, where a JavaScript number can no longer tell neighbours apart. */
@@ -79,6 +94,10 @@ export function createMailbox(google: Google, historyId?: bigint): Mailbox {
     messages: new Map(),
     userLabels: new Set(),
     lag: { kind: "none" },
+    omits: [],
+    isHistoryLost: false,
+    behindMs: 0,
+    heads: [{ at: google.now(), head: start }],
   };
 }
 
@@ -101,9 +120,10 @@ export function appendRecord(
     epoch: mailbox.epoch,
     items,
     readableAt: readableAt(mailbox.lag, at),
+    omits: mailbox.omits,
     ...(raw !== undefined && { raw }),
   };
-  mailbox.head = record.id;
+  moveHead(google, mailbox, record.id);
   mailbox.history.push(record);
   for (const { message } of items) {
     const present = mailbox.messages.get(message.id);
@@ -123,8 +143,25 @@ function readableAt(lag: IndexLag, at: number): number {
   }
 }
 
+export function moveHead({ now }: Google, mailbox: Mailbox, head: bigint): void {
+  mailbox.head = head;
+  mailbox.heads.push({ at: now(), head });
+}
+
+/** The head as reads see it: of a moment ago where their replica is behind. */
+export function seenHead({ now }: Google, { head, heads, behindMs }: Mailbox): bigint {
+  if (behindMs === 0) return head;
+  const seenAt = now() - behindMs;
+  return (heads.findLast(({ at }) => at <= seenAt) ?? heads[0])?.head ?? head;
+}
+
 export function isReadable(google: Google, record: HistoryRecord): boolean {
   return record.readableAt <= google.now();
+}
+
+/** Whether reads show the record: those of a replica that is behind show it later. */
+export function isSeen({ now }: Google, { behindMs }: Mailbox, record: HistoryRecord): boolean {
+  return record.readableAt <= now() - behindMs;
 }
 
 /** Shows what the index holds back: one record, or all of them. */
@@ -142,9 +179,10 @@ export function expireHistory(mailbox: Mailbox, upTo: bigint = mailbox.head): vo
 }
 
 /** The mailbox counts on from a lower id, as was seen in the field; its earlier records are gone. */
-export function rewindHead(mailbox: Mailbox, to: bigint): void {
+export function rewindHead({ now }: Google, mailbox: Mailbox, to: bigint): void {
   mailbox.epoch += 1;
   mailbox.head = to;
+  mailbox.heads = [{ at: now(), head: to }];
   mailbox.allocated = to;
   if (mailbox.floor > to) mailbox.floor = to;
 }

@@ -1,8 +1,8 @@
 import { type Answer, ok } from "./answer.ts";
 import { invalidArgument, metadataScopeForbids, notFound } from "./errors.ts";
 import type { Google } from "./google.ts";
-import { readMaxResults } from "./history-list.ts";
-import { isReadable, type Mailbox, type Message } from "./mailbox.ts";
+import { isOutlived, readMaxResults } from "./history-list.ts";
+import { isReadable, isSeen, type Mailbox, type Message } from "./mailbox.ts";
 import { isLimitedToMetadata } from "./scopes.ts";
 
 const RESULTS_DEFAULT = 100;
@@ -46,15 +46,19 @@ export function listMessages(
   const asked = readMaxResults(query.get("maxResults"), RESULTS_DEFAULT, RESULTS_MAX);
   if (asked === undefined) return invalidArgument("Invalid value for maxResults");
   const wanted = Math.min(asked, google.settings.messagePageMax);
-  const position = readPosition(query.get("pageToken"));
+  const position = readPosition(google, query.get("pageToken"));
   if (position === "invalid") return invalidArgument("Invalid pageToken");
 
   const labelIds = query.getAll("labelIds");
+  const unknown = labelIds.find((label) => !hasLabel(mailbox, label));
+  if (unknown !== undefined && google.settings.unknownLabel === "refused") {
+    return invalidArgument(`Invalid label: ${unknown}`);
+  }
   const hidden = query.get("includeSpamTrash") === "true" ? [] : ["SPAM", "TRASH"];
   const found = [...mailbox.messages.values()]
     .filter(
       (message) =>
-        isReadable(google, message.added) &&
+        isSeen(google, mailbox, message.added) &&
         labelIds.every((label) => message.labelIds.includes(label)) &&
         !hidden.some((label) => message.labelIds.includes(label) && !labelIds.includes(label)) &&
         message.internalDate >= times.after &&
@@ -66,29 +70,36 @@ export function listMessages(
   const last = page.at(-1);
   return ok({
     ...(page.length > 0 && { messages: page.map(({ id, threadId }) => ({ id, threadId })) }),
-    ...(last !== undefined && page.length < found.length && { nextPageToken: pageToken(last) }),
+    ...(last !== undefined &&
+      page.length < found.length && { nextPageToken: pageToken(google, last) }),
     resultSizeEstimate: found.length,
   });
 }
 
+/** Whether the mailbox knows a label: one of Gmail's own, or one that was made here. */
+export function hasLabel({ userLabels }: Mailbox, labelId: string): boolean {
+  return isSystemLabel(labelId) || userLabels.has(labelId);
+}
+
 interface Position {
-  internalDate: number;
+  listedAt: number;
   serial: number;
 }
 
 function compareNewestFirst(a: Position, b: Position): number {
-  return b.internalDate - a.internalDate || b.serial - a.serial;
+  return b.listedAt - a.listedAt || b.serial - a.serial;
 }
 
-const pageToken = ({ internalDate, serial }: Position) =>
-  Buffer.from(`m${internalDate}.${serial}`).toString("base64url");
+const pageToken = ({ now }: Google, { listedAt, serial }: Position) =>
+  Buffer.from(`m${listedAt}.${serial}.${now()}`).toString("base64url");
 
-function readPosition(text: string | null): Position | undefined | "invalid" {
+function readPosition(google: Google, text: string | null): Position | undefined | "invalid" {
   if (text === null) return undefined;
-  const [, internalDate, serial] =
-    /^m(\d{1,15})\.(\d{1,9})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
-  if (internalDate === undefined || serial === undefined) return "invalid";
-  return { internalDate: Number(internalDate), serial: Number(serial) };
+  const [, listedAt, serial, issuedAt] =
+    /^m(\d{1,15})\.(\d{1,9})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
+  if (listedAt === undefined || serial === undefined) return "invalid";
+  if (isOutlived(google, Number(issuedAt))) return "invalid";
+  return { listedAt: Number(listedAt), serial: Number(serial) };
 }
 
 /** Gmail's search by epoch seconds is all that is understood; `undefined` for anything else. */

@@ -16,10 +16,17 @@ import {
   findAccount,
   type Google,
   type OAuthClient,
+  type Refusal,
   type Settings,
 } from "./google.ts";
 import type { Random } from "./ids.ts";
-import { expireHistory, type IndexLag, revealRecords, rewindHead } from "./mailbox.ts";
+import {
+  expireHistory,
+  type IndexLag,
+  type Omitted,
+  revealRecords,
+  rewindHead,
+} from "./mailbox.ts";
 import {
   type Notification,
   publishNotification,
@@ -29,6 +36,7 @@ import {
 import {
   appendRawRecord,
   createAccount,
+  createLabel,
   deleteAccount,
   deleteMessage,
   deliver,
@@ -40,7 +48,9 @@ import {
   renameAddress,
   saveDraft,
   send,
+  sendDraft,
 } from "./people.ts";
+import { refuse, stopRefusing } from "./refusals.ts";
 import { type SecurityEvent, securityEventToken } from "./security-event.ts";
 import { createSigner, type Signer } from "./signing.ts";
 import { answerRevoke, answerToken } from "./token-endpoint.ts";
@@ -109,6 +119,8 @@ export function createGmailModel(options: ModelOptions = {}) {
     send: (address: string, mail?: Mail) => send(google, address, mail),
     saveDraft: (address: string, draft?: Mail & { replaces?: string }) =>
       saveDraft(google, address, draft),
+    sendDraft: (address: string, id: string) => sendDraft(google, address, id),
+    createLabel: (address: string, labelId: string) => createLabel(google, address, labelId),
     addLabels: (address: string, ids: MessageIds, labelIds: readonly string[]) =>
       modifyLabels(google, address, ids, { add: labelIds }),
     removeLabels: (address: string, ids: MessageIds, labelIds: readonly string[]) =>
@@ -146,6 +158,10 @@ export function createGmailModel(options: ModelOptions = {}) {
     deleteAccount: (address: string) => deleteAccount(google, address),
     renameAddress: (address: string, newAddress: string) =>
       renameAddress(google, address, newAddress),
+    /** Gmail's profile and notifications spell the address like this; ID tokens as before. */
+    setMailAddress: (address: string, mailAddress: string) => {
+      account(address).mailAddress = mailAddress;
+    },
     /** The address goes to a new account with a new `sub`. */
     moveAddress: (
       address: string,
@@ -158,7 +174,23 @@ export function createGmailModel(options: ModelOptions = {}) {
     expireHistory: (address: string, upTo?: string) =>
       expireHistory(account(address).mailbox, upTo === undefined ? undefined : BigInt(upTo)),
     /** The head goes down to this id and counts on from there. */
-    rewindHead: (address: string, to: string) => rewindHead(account(address).mailbox, BigInt(to)),
+    rewindHead: (address: string, to: string) =>
+      rewindHead(google, account(address).mailbox, BigInt(to)),
+    /** Whether any `startHistoryId` is found; while it is lost, not even the head is. */
+    setHistory: (address: string, state: "kept" | "lost") => {
+      account(address).mailbox.isHistoryLost = state === "lost";
+    },
+    /** Reads of this mailbox come from a replica that is so far behind; 0 ends it. */
+    setReplicaBehind: (address: string, ms: number) => {
+      account(address).mailbox.behindMs = ms;
+    },
+    /** Which fields the messages of records written from now on lack. */
+    omitFromHistory: (address: string, fields: readonly Omitted[]) => {
+      account(address).mailbox.omits = fields;
+    },
+    /** Every call of this account and method gets this answer, until `stopRefusing`. */
+    refuse: (address: string, refusal: Refusal) => refuse(google, address, refusal),
+    stopRefusing: (address: string, method?: string) => stopRefusing(google, address, method),
     /** How late records written from now on become readable. */
     setIndexLag: (address: string, lag: IndexLag) => {
       account(address).mailbox.lag = lag;

@@ -1,5 +1,5 @@
 import { type Account, findAccount, type Google } from "./google.ts";
-import { nextHistoryId } from "./mailbox.ts";
+import { moveHead, nextHistoryId } from "./mailbox.ts";
 
 /** What Gmail publishes: a hint that a mailbox has changed. */
 export interface Notification {
@@ -35,8 +35,8 @@ export function notify(google: Google, account: Account, topicName: string): voi
     if (account.notifiedAt !== undefined && now - account.notifiedAt < LIMIT_MS) return;
     account.notifiedAt = now;
   }
-  const { sub, email } = account;
-  send(google, { topicName, sub, emailAddress: email, historyId, at: now });
+  const { sub, email, mailAddress = email } = account;
+  send(google, { topicName, sub, emailAddress: mailAddress, historyId, at: now });
 }
 
 function notifiedId(google: Google, { mailbox }: Account): bigint {
@@ -44,7 +44,7 @@ function notifiedId(google: Google, { mailbox }: Account): bigint {
     case "no":
       return mailbox.head;
     case "with_head":
-      mailbox.head = nextHistoryId(google, mailbox);
+      moveHead(google, mailbox, nextHistoryId(google, mailbox));
       return mailbox.head;
     case "past_head":
       return nextHistoryId(google, mailbox);

@@ -38,6 +38,7 @@ export function createAccount(google: Google, account: NewAccount): Account {
     standing: "active",
     mailService: "on",
     adminPolicyEnforced: false,
+    refusals: [],
     mailbox: createMailbox(google, historyId === undefined ? undefined : BigInt(historyId)),
     consents: new Map(),
     watches: new Map(),
@@ -60,6 +61,8 @@ export interface Mail {
   labelIds?: readonly string[];
   /** When it reached the mailbox, in milliseconds; now unless said. */
   internalDate?: number;
+  /** Its place in `messages.list`, which Gmail does not always sort: its `internalDate` unless said. */
+  listedAt?: number;
 }
 
 /** What an act made or changed. `historyId` is the id of its last record, or the head. */
@@ -113,6 +116,16 @@ export function saveDraft(
   return messageAct(draft);
 }
 
+/** Sends a draft: the message keeps its id, and its label `DRAFT` becomes `SENT`. */
+export function sendDraft(google: Google, address: string, id: string): Act {
+  return modifyLabels(google, address, id, { add: ["SENT"], remove: ["DRAFT"] });
+}
+
+/** Makes a label that no message has yet. */
+export function createLabel(google: Google, address: string, labelId: string): void {
+  accountOf(google, address).mailbox.userLabels.add(labelId);
+}
+
 function addMessage(
   google: Google,
   account: Account,
@@ -122,7 +135,7 @@ function addMessage(
   google.serial += 1;
   const { mailbox } = account;
   const { from = "sender@example.com", to = "", subject = "(no subject)", text = "" } = mail;
-  const { internalDate = google.now(), labelIds = labels } = mail;
+  const { internalDate = google.now(), listedAt = internalDate, labelIds = labels } = mail;
   const id = messageId(google.random, google.serial);
   const { threadId = id } = mail;
   const added = appendRecord(google, mailbox, [
@@ -133,6 +146,7 @@ function addMessage(
     threadId,
     serial: google.serial,
     internalDate,
+    listedAt,
     headers: {
       "Message-ID": `<${id}@mail.example.com>`,
       Date: new Date(internalDate).toUTCString(),
@@ -245,6 +259,7 @@ export function renameAddress(google: Google, address: string, newAddress: strin
   if (owner !== undefined && owner !== account) throw new Error(`${newAddress} is taken`);
   google.addresses.delete(account.email.toLowerCase());
   account.email = newAddress;
+  delete account.mailAddress;
   google.addresses.set(newAddress.toLowerCase(), account);
 }
 

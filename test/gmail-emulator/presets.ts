@@ -53,11 +53,14 @@ const PRESETS = {
   mailServiceNotEnabled: () => mailServiceNotEnabled(),
   preconditionFailed: () => preconditionFailed(),
   notFound: () => notFound(),
+  invalidArgument: () => invalidArgument("Request contains an invalid argument."),
   invalidPageToken: () => invalidArgument("Invalid pageToken"),
   otherPushClientActive: () => otherPushClientActive(),
   invalidGrant: () => tokenRevoked(),
   invalidRapt: () =>
     oauthError(400, "invalid_grant", "reauth related error (invalid_rapt)", "invalid_rapt"),
+  consentRequired: () => oauthError(400, "consent_required"),
+  userDisabled: () => oauthError(400, "user_disabled"),
   adminPolicyEnforced: () => oauthError(400, "admin_policy_enforced"),
   policyEnforced: () => oauthError(400, "policy_enforced"),
   accountRestricted: () => oauthError(403, "access_denied", "Account restricted"),
@@ -72,8 +75,29 @@ const PRESETS = {
 
 export type Preset = keyof typeof PRESETS;
 
+/** An answer that takes the place of Google's: a preset, or its parts. */
+export interface Substitute {
+  preset?: Preset;
+  status?: number;
+  /** A string is sent as it is. */
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
 export const PRESET_NAMES = Object.keys(PRESETS) as Preset[];
 
 export function answerOfPreset(preset: Preset, now: number): Answer {
   return PRESETS[preset](now);
+}
+
+/** The answer that a substitute describes; 500 with an empty body where it says nothing. */
+export function answerOf({ preset, status, body, headers }: Substitute, now: number): Answer {
+  const answer: Answer =
+    preset === undefined ? { status: 500, body: "" } : answerOfPreset(preset, now);
+  return {
+    ...answer,
+    ...(status !== undefined && { status }),
+    ...(body !== undefined && { body }),
+    ...(headers !== undefined && { headers: { ...answer.headers, ...headers } }),
+  };
 }

@@ -16,6 +16,8 @@ export const settingsSchema = z
     messagePageMax: z.int().positive(),
     emptyHistoryPages: whole.max(9999),
     pageTokenRefusals: whole,
+    pageTokenMs: whole,
+    unknownLabel: z.enum(["refused", "empty"]),
     startAboveHead: z.enum(["empty", "not_found"]),
     quota: z.union([
       z.literal("off"),

@@ -3,6 +3,7 @@ import { type Answer, ok } from "./answer.ts";
 import { ISSUER } from "./authorization.ts";
 import { oauthError, tokenRevoked } from "./errors.ts";
 import type { Account, Google, OAuthClient } from "./google.ts";
+import { refusalOf } from "./refusals.ts";
 import { longScope } from "./scopes.ts";
 import {
   type AccessToken,
@@ -114,6 +115,8 @@ function refresh(google: Google, client: OAuthClient, form: URLSearchParams): An
     return oauthError(400, "invalid_grant", "Account has been deleted");
   }
   if (!isLive(google, token)) return tokenRevoked();
+  const refusal = refusalOf(google, account, "token.refresh");
+  if (refusal !== undefined) return refusal;
   if (account.adminPolicyEnforced) {
     return oauthError(
       400,

@@ -1,5 +1,5 @@
 import type { Account, Google } from "./google.ts";
-import { isReadable, type HistoryRecord, type MessageRef } from "./mailbox.ts";
+import { isReadable, type HistoryRecord, type MessageRef, type Omitted } from "./mailbox.ts";
 import { isLive } from "./tokens.ts";
 import { isActive } from "./watch.ts";
 
@@ -15,6 +15,8 @@ export interface HistoryTruth {
   messagesDeleted: MessageRef[];
   labelsAdded: { message: MessageRef; labelIds: readonly string[] }[];
   labelsRemoved: { message: MessageRef; labelIds: readonly string[] }[];
+  /** What its messages lack where they are listed. */
+  omits: readonly Omitted[];
   raw?: Record<string, unknown>;
 }
 
@@ -31,6 +33,8 @@ export interface WatchTruth {
 export interface AccountTruth {
   sub: string;
   email: string;
+  /** How Gmail's profile and notifications spell it. */
+  mailAddress: string;
   name: string;
   hostedDomain?: string;
   standing: Account["standing"];
@@ -41,7 +45,12 @@ export interface AccountTruth {
   /** The oldest `startHistoryId` that is still found. */
   oldestHistoryId: string;
   history: HistoryTruth[];
-  messages: (MessageRef & { internalDate: number; historyId: string; subject: string })[];
+  messages: (MessageRef & {
+    internalDate: number;
+    listedAt: number;
+    historyId: string;
+    subject: string;
+  })[];
   /** Live tokens, by what they open. */
   refreshTokens: { clientId: string; scopes: string[]; issuedAt: number }[];
   accessTokens: { clientId: string; scopes: string[]; expiresAt: number }[];
@@ -54,6 +63,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
   return {
     sub,
     email,
+    mailAddress: account.mailAddress ?? email,
     name,
     ...(hostedDomain !== undefined && { hostedDomain }),
     standing,
@@ -67,6 +77,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
       threadId: message.threadId,
       labelIds: [...message.labelIds],
       internalDate: message.internalDate,
+      listedAt: message.listedAt,
       historyId: String(message.historyId),
       subject: message.headers["Subject"] ?? "",
     })),
@@ -84,7 +95,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
 }
 
 function historyTruth(google: Google, { mailbox }: Account, record: HistoryRecord): HistoryTruth {
-  const { id, at, readableAt, epoch, raw, items } = record;
+  const { id, at, readableAt, epoch, omits, raw, items } = record;
   const readable = isReadable(google, record);
   const added: MessageRef[] = [];
   const deleted: MessageRef[] = [];
@@ -117,6 +128,7 @@ function historyTruth(google: Google, { mailbox }: Account, record: HistoryRecor
     messagesDeleted: deleted,
     labelsAdded,
     labelsRemoved,
+    omits,
     ...(raw !== undefined && { raw }),
   };
 }

@@ -8,7 +8,8 @@ import {
   topicOfOtherProject,
 } from "./errors.ts";
 import type { Account, Google } from "./google.ts";
-import type { HistoryItem, HistoryRecord } from "./mailbox.ts";
+import { type HistoryItem, type HistoryRecord, seenHead } from "./mailbox.ts";
+import { hasLabel } from "./messages.ts";
 import { notify } from "./notifications.ts";
 
 /** Gmail's promise to notify one topic until `expiration`. */
@@ -43,6 +44,10 @@ export function startWatch(
   if (present !== undefined && isActive(google, present) && present.topicName !== topicName) {
     return otherPushClientActive();
   }
+  const unknown = labelIds.find((label) => !hasLabel(account.mailbox, label));
+  if (unknown !== undefined && google.settings.unknownLabel === "refused") {
+    return invalidArgument(`Invalid label: ${unknown}`);
+  }
   const topic = google.topics.get(topicName);
   if (topic === undefined) return topicNotFound(topicName);
   if (!topic.publishable) return topicForbidden(topicName);
@@ -50,7 +55,7 @@ export function startWatch(
   const expiration = google.now() + WATCH_MS;
   const watch = { projectId, topicName, labelIds, labelFilter, expiration, stopped: false };
   account.watches.set(projectId, watch);
-  const historyId = String(account.mailbox.head);
+  const historyId = String(seenHead(google, account.mailbox));
   notify(google, account, topicName);
   return ok({ historyId, expiration: String(expiration) });
 }
