@@ -42,6 +42,7 @@ const DUE_READS_MAX = 10;
  */
 export function firestoreUsers(db: Firestore, log: Log): UserStore {
   const users = db.collection("users");
+  const generations = db.collection("fleet").doc("generations");
 
   function decode(document: DocumentSnapshot): User | undefined {
     const decoded = DOCUMENT.safeParse({ ...document.data(), id: document.id });
@@ -162,7 +163,8 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
         // Taken for a new user, its cursor would be lost without a word.
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
-        const next = make(stored);
+        const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
+        const next = make(stored, last + 1);
         const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
         const { docs } = await transaction.get(query);
         const others = docs
@@ -183,6 +185,11 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       const document = users.doc(user.id);
       const { updateTime } = await document.get();
       if (updateTime === undefined || toRevision(updateTime) !== user.revision) return "refused";
+      await db.runTransaction(async (transaction) => {
+        const floor = floorOf(await transaction.get(generations));
+        const { generation } = user.grant;
+        if (generation > floor) transaction.set(generations, { floor: generation });
+      });
       await db.recursiveDelete(document.collection("changes"));
       try {
         await document.delete({ lastUpdateTime: updateTime });
@@ -198,6 +205,17 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
 /** Dates become timestamps by themselves; everything else is stored as it is. */
 function encode(patch: UserPatch): DocumentData {
   return patch;
+}
+
+/**
+ * `fleet/generations`: the highest generation of all erased users. A value that cannot be read is
+ * not taken for 0: generations would repeat.
+ */
+function floorOf(document: DocumentSnapshot): number {
+  if (!document.exists) return 0;
+  const { success, data } = COUNT.safeParse(document.get("floor"));
+  if (!success) throw new ReceiverError("the document fleet/generations cannot be read");
+  return data;
 }
 
 const MINUTE_MS = 60_000;

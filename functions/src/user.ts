@@ -12,7 +12,10 @@ export type Status = "active" | "reauthorization_required" | "mailbox_unavailabl
 
 /** What one authorization allows us. The tokens are gone once the user is flagged. */
 export interface Grant {
-  /** +1 at every authorization, so that a late failure of an old grant never ends a newer one. */
+  /**
+   * +1 at every authorization, so that a late failure of an old grant never ends a newer one. Never
+   * repeats for one user, not even when the user was erased in between.
+   */
   generation: number;
   /** The scopes that were granted, not the ones that were asked for. */
   scopes: readonly string[];
@@ -200,20 +203,21 @@ export interface UserStore {
   ): Promise<"written" | "refused" | "guarded">;
 
   /**
-   * Stores a new authorization in one transaction: `make` gets the stored user, if any, and
-   * returns what to store. Another user who is not `disconnected` and holds the same address
+   * Stores a new authorization in one transaction: `make` gets the stored user, if any, and the
+   * generation of the new grant, and returns what to store. Another user who is not `disconnected` and holds the same address
    * becomes what `moved` returns. `make` and `moved` may run several times and have no effects.
    */
   authorize(
     id: UserId,
-    make: (stored: User | undefined) => Omit<User, "id" | "revision">,
+    make: (stored: User | undefined, generation: number) => Omit<User, "id" | "revision">,
     moved: (other: User) => UserPatch,
   ): Promise<{ user: User; displaced: User[] }>;
 
   /**
    * Deletes the kept changes, however many, and then the document if it is still the one that was
    * read: a crash in between leaves a document to come back to. `refused`: somebody else wrote it,
-   * or it is gone.
+   * or it is gone. Before anything is deleted, the generation of the user is stored for the whole
+   * fleet, so that a later user with the same id starts above it.
    */
   erase(user: User): Promise<"erased" | "refused">;
 }

@@ -576,15 +576,9 @@ describe.for([
         const before = await put(users, "1", FULL);
         const { user } = await users.authorize(
           sub("1"),
-          (stored) => {
+          (stored, generation) => {
             expect(stored).toStrictEqual(before);
-            return plain({
-              grant: {
-                generation: (stored?.grant.generation ?? 0) + 1,
-                scopes: [],
-                grantedAt: NOW,
-              },
-            });
+            return plain({ grant: { generation, scopes: [], grantedAt: NOW } });
           },
           nobodyMoves,
         );
@@ -648,6 +642,44 @@ describe.for([
           });
         await Promise.all([1, 2].map(() => users.authorize(sub("1"), again, nobodyMoves)));
         expect((await read(users, "1")).grant.generation).toBe(2);
+      });
+    });
+
+    describe("generations", () => {
+      const generationOf = (id: string): Promise<number> =>
+        users
+          .authorize(
+            sub(id),
+            (_, generation) =>
+              plain({
+                emailAddress: address(`person${id}@example.com`),
+                grant: { generation, scopes: [], grantedAt: NOW },
+              }),
+            nobodyMoves,
+          )
+          .then(({ user }) => user.grant.generation);
+
+      it("count from 1, for each user", async () => {
+        expect([await generationOf("1"), await generationOf("1")]).toEqual([1, 2]);
+        expect(await generationOf("2")).toBe(1);
+      });
+
+      it("never repeat for a user who was erased and authorizes again", async () => {
+        for (const expected of [1, 2, 3]) expect(await generationOf("1")).toBe(expected);
+        expect(await users.erase(await read(users, "1"))).toBe("erased");
+        expect(await generationOf("1")).toBe(4);
+        expect(await users.erase(await read(users, "1"))).toBe("erased");
+        expect([await generationOf("1"), await generationOf("1")]).toEqual([5, 6]);
+      });
+
+      it("are raised by no erasure that was refused, and lowered by none", async () => {
+        const stale = await put(users, "1", FULL);
+        await users.update(stale, { statusReason: "changed" });
+        expect(await users.erase(stale)).toBe("refused");
+        expect(await generationOf("2")).toBe(1);
+        expect(await users.erase(await read(users, "1"))).toBe("erased");
+        expect(await users.erase(await read(users, "2"))).toBe("erased");
+        expect(await generationOf("2")).toBe(8);
       });
     });
 

@@ -75,6 +75,23 @@ describe("mailboxes forget", () => {
     expect(await run(["forget", ADA, "--yes"])).toMatchObject({ code: 1 });
   });
 
+  it("lets a person connect again under new event ids, and revives no session of the old connection", async () => {
+    const { publicUrl } = scenario;
+    const old = (await scenario.connect(ADA, { exists: true })).browser;
+    expect(await (await old.get(`${publicUrl}/`)).text()).toContain(ADA);
+    expect((await run(["forget", ADA, "--yes"])).code).toBe(0);
+    const before = scenario.events(ADA).map(({ attributes }) => attributes["ce-id"]);
+
+    // As often as in the first life, so that a count from 1 would meet every old generation.
+    for (let times = 0; times < 3; times++) await scenario.connect(ADA, { exists: true });
+    const ids = scenario.events(ADA).map(({ attributes }) => attributes["ce-id"]);
+    const { id } = scenario.stored(ADA);
+    expect(ids.slice(before.length)).toEqual([3, 4, 5].map((next) => `${id}/connected/${next}`));
+    const page = await (await old.get(`${publicUrl}/`)).text();
+    expect(page).not.toContain(ADA);
+    expect(page).not.toContain('name="csrf"');
+  });
+
   it("does not claim to have forgotten a person whose document cannot be read", async () => {
     const { users } = scenario;
     const { find, update } = users;

@@ -38,6 +38,8 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const everAnnouncements = new Set<string>();
   /** How often a mailbox has come back under one grant. */
   const returns = new Map<string, number>();
+  /** By user: the highest generation ever stored. */
+  const generations = new Map<string, number>();
   /** When users were flagged. */
   const flags: number[] = [];
   const troubles = new Map<string, { isOn: boolean; endedAt: number }>();
@@ -91,10 +93,15 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     if (status === "reauthorization_required" && (grant.refreshToken ?? grant.accessToken)) {
       violate("P7", `${after.id} is ${status} and holds tokens`);
     }
-    const step = grant.generation - (before?.grant.generation ?? 0);
-    if (step !== 0 && (step !== 1 || kind !== "authorize")) {
+    const highest = generations.get(after.id) ?? 0;
+    const step = grant.generation - (before?.grant.generation ?? highest);
+    // A user who was erased starts anywhere above the last generation.
+    const isNext = before === undefined ? step > 0 : step === 1;
+    if (step !== 0 && (!isNext || kind !== "authorize")) {
       violate("P8", `${after.id} goes from generation ${before?.grant.generation}`);
     }
+    if (before === undefined && step <= 0) violate("P8", `${after.id} repeats a generation`);
+    generations.set(after.id, Math.max(highest, grant.generation));
     if (before?.status === "disconnected" && status !== "disconnected" && kind !== "authorize") {
       violate("P7", `${after.id} is connected again by itself`);
     }

@@ -105,8 +105,8 @@ export function createSimulatedStore(
             const written: User[] = [];
             const result = memory.authorize(
               id,
-              (stored) => {
-                const next = make(stored);
+              (stored, generation) => {
+                const next = make(stored, generation);
                 written.push({
                   revision: stored?.revision ?? ("" as User["revision"]),
                   ...next,

@@ -25,6 +25,8 @@ export function memoryUsers(): MemoryUsers {
   let writes = 0;
   /** The minutes in which users were flagged. */
   let flagged: number[] = [];
+  /** The highest generation of all erased users. */
+  let floor = 0;
 
   function read(user: User | undefined): User | undefined {
     operations.reads += 1;
@@ -121,7 +123,9 @@ export function memoryUsers(): MemoryUsers {
     },
 
     authorize(id, make, moved) {
-      const next = make(read(users.get(id)));
+      const stored = read(users.get(id));
+      if (stored === undefined) operations.reads += 1;
+      const next = make(stored, (stored?.grant.generation ?? floor) + 1);
       const displaced = holders(next.emailAddress).filter((other) => other.id !== id);
       write({ ...next, id });
       for (const other of displaced) write({ ...other, ...moved(structuredClone(other)) });
@@ -130,8 +134,11 @@ export function memoryUsers(): MemoryUsers {
       return Promise.resolve({ user, displaced: displaced.map((it) => structuredClone(it)) });
     },
 
-    erase({ id, revision }) {
+    erase({ id, revision, grant }) {
       if (read(users.get(id))?.revision !== revision) return Promise.resolve("refused");
+      operations.reads += 1;
+      if (grant.generation > floor) operations.writes += 1;
+      floor = Math.max(floor, grant.generation);
       operations.writes += 1 + (changes.get(id)?.size ?? 0);
       changes.delete(id);
       users.delete(id);

@@ -204,12 +204,12 @@ async function establish(
 
   const { user, displaced } = await users.authorize(
     userId,
-    (previous) => ({
+    (previous, generation) => ({
       emailAddress,
       status: "active",
       statusReason: isResumed(previous) ? "reauthorized" : "authorized",
       statusAt: now,
-      grant: { ...grant, generation: (previous?.grant.generation ?? 0) + 1 },
+      grant: { ...grant, generation },
       historyId: isResumed(previous) ? previous.historyId : start.historyId,
       watch,
       sync: { recent: [], ...(isResumed(previous) && previous.sync), ...due },
