@@ -296,6 +296,7 @@ const DOCUMENT = z.object({
         isWalked: z.boolean(),
       })
       .exactOptional(),
+    recoveries: z.object({ count: COUNT, at: DATE }).exactOptional(),
   }),
   followUp: z.object({
     dueAt: DATE.exactOptional(),

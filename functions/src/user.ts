@@ -89,6 +89,8 @@ export interface Sync {
    */
   unannounced?: { at: Date; changes: number };
   recovery?: Recovery;
+  /** Recoveries since history was last listed, and when the latest began: they are spaced out. */
+  recoveries?: { count: number; at: Date };
 }
 
 /** What is owed outside the stream. Without `dueAt` nothing is. */

@@ -94,7 +94,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       RUN,
-      `    if (isAfter(startedFrom, stored.historyId)) return "superseded";
+      `    if (isAfter(startedFrom, progress.historyId)) return "superseded";
 `,
       "",
     ],
@@ -195,8 +195,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a gap begins at the last record read, not where the listing began", [
     RECOVERY,
-    "    fromHistoryId: from,\n    toHistoryId: answer.value,",
-    "    fromHistoryId: user.sync.recent.at(-1)?.historyId ?? from,\n    toHistoryId: answer.value,",
+    "    fromHistoryId: from,\n    toHistoryId: to,",
+    "    fromHistoryId: user.sync.recent.at(-1)?.historyId ?? from,\n    toHistoryId: to,",
   ]),
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     RECOVERY,

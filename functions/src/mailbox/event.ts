@@ -28,6 +28,8 @@ export interface Gap {
   toHistoryId: HistoryId;
   since: Date;
   reason: "history_expired" | "history_rewound" | "unreadable_record";
+  /** What a recovery cannot find: Gmail lists the messages that there are, by their dates. */
+  incomplete?: readonly ("deletions" | "labels" | "imports")[];
 }
 
 /** What happened to the connection itself. */

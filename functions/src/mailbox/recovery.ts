@@ -3,7 +3,7 @@ import type { Failure } from "../google/failure.ts";
 import type { Recovery, User, UserPatch, WalkedPage } from "../user.ts";
 import type { Answer } from "./access.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
-import type { HistoryId } from "./history-id.ts";
+import type { ExpiredCursor } from "./expiry.ts";
 import type { HistoryMessage, MessagePage } from "./history.ts";
 import {
   type Run,
@@ -13,13 +13,8 @@ import {
   keptToken,
   reread,
   unfinished,
+  waitUntil,
 } from "./sync-run.ts";
-
-/** A cursor that Gmail no longer knows. */
-export interface ExpiredCursor {
-  from: HistoryId;
-  reason: Recovery["reason"];
-}
 
 /** Listed again from before the last sync: clocks differ, and mail is dated before it arrives. */
 const MARGIN_MS = 3_600_000;
@@ -35,6 +30,9 @@ const DRAFT_PAGES_MAX = 10;
 /** An outcome when the run has to end; `undefined` when it goes on. */
 type Ended = SyncOutcome | undefined;
 
+/** From one recovery to the next while Gmail lists no history in between; the last one repeats. */
+const PAUSES_MS = [15 * 60_000, 3_600_000, 2 * 3_600_000, 6 * 3_600_000];
+
 /**
  * Gmail no longer keeps the history after the cursor. Pins the present head, before anything is
  * told: the gap that is then published keeps its bounds however often it is published. The cursor
@@ -42,11 +40,31 @@ type Ended = SyncOutcome | undefined;
  */
 export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
   const { services, access, user } = run;
+  const { recoveries } = user.sync;
+  const now = services.clock.now();
+  const until = recoveries && later(recoveries.at, pauseMs(recoveries.count));
+  // Not past the pause itself, wherever the clock was that wrote the time.
+  if (until !== undefined && until > now) {
+    return waitUntil(run, earlier(until, later(now, pauseMs(recoveries?.count ?? 0))));
+  }
+
   const answer = await access.call("users.getProfile", (token) => services.getHead(token));
   if (answer.kind !== "answered") return endOf(run, answer);
+  const to = answer.value;
+  const begun = { count: (recoveries?.count ?? 0) + 1, at: now };
+  if (to === from) {
+    // Gmail refuses its own head. Nothing has happened since the cursor, so there is no gap.
+    services.log.error("history_head_refused", "Gmail refuses the head of a mailbox's history", {
+      userId: user.id,
+      fromHistoryId: from,
+      retries: begun.count,
+    });
+    const refused = await write(run, { sync: { ...user.sync, recoveries: begun } });
+    return refused ?? waitUntil(run, later(now, pauseMs(begun.count)));
+  }
   const recovery: Recovery = {
     fromHistoryId: from,
-    toHistoryId: answer.value,
+    toHistoryId: to,
     reason,
     since: user.sync.syncedAt ?? user.grant.grantedAt,
     listing: 0,
@@ -60,10 +78,18 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     reason,
   });
   // Due, so that another run goes on should this one die.
-  const dueAt = later(services.clock.now(), services.limits.timeMsMax);
+  const dueAt = later(now, services.limits.timeMsMax);
   return write(run, {
-    sync: { ...user.sync, recovery, dueAt, dueReason: "unfinished", retries: 0 },
+    sync: { ...user.sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
   });
+}
+
+function pauseMs(recoveries: number): number {
+  return PAUSES_MS[Math.min(recoveries, PAUSES_MS.length) - 1] ?? 0;
+}
+
+function earlier(a: Date, b: Date): Date {
+  return a < b ? a : b;
 }
 
 /**
@@ -75,7 +101,8 @@ export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
   const { services, user } = run;
   if (recovery.pages.length === 0 && !recovery.isWalked) {
     const { fromHistoryId, toHistoryId, since, reason } = recovery;
-    const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
+    const incomplete = ["deletions", "labels", "imports"] as const;
+    const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason, incomplete };
     const failed = await publish(run, [gap]);
     if (failed !== undefined) return failed;
   }

@@ -154,10 +154,12 @@ async function writeUntilTaken(
     const { user } = run;
     const { historyId, recent, sync, ...more } = make(user);
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
+    // A page of history was listed: the next recovery, if any, is the first of another series.
+    const { recoveries: _, ...stored } = user.sync;
     const patch = {
       ...more,
       historyId,
-      sync: { ...user.sync, ...sync, recent },
+      sync: { ...stored, ...sync, recent },
       ...keptToken(run),
     };
     const kept = services.toStoredChanges(user, run.unkept);
@@ -166,9 +168,9 @@ async function writeUntilTaken(
       return "written";
     }
     if (!(await reread(run))) return "superseded";
-    const stored = progressOf(run.user);
-    if (isAfter(startedFrom, stored.historyId)) return "superseded";
-    const isCovered = records.length > 0 && covers(stored, records);
+    const progress = progressOf(run.user);
+    if (isAfter(startedFrom, progress.historyId)) return "superseded";
+    const isCovered = records.length > 0 && covers(progress, records);
     if (isCovered && sync.dueReason !== "lag") return "covered";
   }
   throw new ReceiverError(
@@ -203,6 +205,16 @@ async function postpone(run: Run, failure: Failure): Promise<SyncOutcome> {
   const { services, changes } = run;
   const isWritten = await writeDue(run, (user) => afterFailure(user, failure, services));
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
+}
+
+/** Ends a run that has nothing to do before this time; `throttled` holds notifications off too. */
+export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
+  const isWritten = await writeDue(run, ({ sync: { retries } }) => ({
+    dueAt: until,
+    dueReason: "throttled",
+    retries,
+  }));
+  return isWritten ? { kind: "throttled", until } : { kind: "superseded", changes: run.changes };
 }
 
 /** False when this run's grant is no longer the user's. */

@@ -1,9 +1,10 @@
 import { later } from "../clock.ts";
 import type { Sync, User } from "../user.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
+import { type ExpiredCursor, confirmExpiry } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
-import { type ExpiredCursor, beginRecovery, recover } from "./recovery.ts";
+import { beginRecovery, recover } from "./recovery.ts";
 import { type Read, covers, highestRead, readRecords, settle } from "./settling.ts";
 import { afterListing, atOnce } from "./sync-due.ts";
 import {
@@ -22,8 +23,8 @@ import {
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
-/** Cursors that expire in one run; more would mean that the head itself expires. */
-const GAPS_MAX = 3;
+/** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
+const RESTARTS_MAX = 3;
 
 /**
  * Brings one mailbox from its cursor up to the present. Each page is published, then the
@@ -67,22 +68,28 @@ function isStale(user: User, notified: HistoryId): boolean {
  */
 async function catchUp(run: Run): Promise<SyncOutcome> {
   const { trigger, services } = run;
-  for (let gaps = 0, waits = 0; ;) {
+  for (let restarts = 0, waits = 0; ;) {
     const { recovery } = run.user.sync;
-    const stopped = recovery && (await recover(run, recovery));
-    if (stopped !== undefined) return stopped;
+    const unrecovered = recovery && (await recover(run, recovery));
+    if (unrecovered !== undefined) return unrecovered;
 
     const knownBefore = highestRead(progressOf(run.user));
     const listed = await listOnce(run);
     if (listed.kind === "ended") return listed.outcome;
-    if (listed.kind === "expired") {
-      gaps += 1;
-      if (gaps > GAPS_MAX) return unfinished(run);
+    if (listed.kind !== "listed") {
+      restarts += 1;
+      if (restarts > RESTARTS_MAX) {
+        return giveUp(run, { kind: "transient", reason: "history_contradictory" });
+      }
+      if (listed.kind === "restart") continue;
       // Between two pages another run may have made it good, or begun to.
       const isPast = run.user.historyId !== listed.from || run.user.sync.recovery !== undefined;
       if (isPast) continue;
-      const failed = await beginRecovery(run, listed);
-      if (failed !== undefined) return failed;
+      const confirmation = await confirmExpiry(run, listed);
+      if (confirmation.kind === "ended") return confirmation.outcome;
+      if (confirmation.kind === "unconfirmed") continue;
+      const stopped = await beginRecovery(run, confirmation);
+      if (stopped !== undefined) return stopped;
       continue;
     }
     const isLagging =
@@ -115,6 +122,8 @@ interface Listed {
 type Listing =
   | Listed
   | ({ kind: "expired" } & ExpiredCursor)
+  /** A page token was refused, which says nothing about the cursor: the first page decides. */
+  | { kind: "restart" }
   | { kind: "ended"; outcome: SyncOutcome };
 
 /**
@@ -135,6 +144,8 @@ async function listOnce(run: Run): Promise<Listing> {
     if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
     if (answer.kind === "failed") {
       const { failure } = answer;
+      const isOfToken = failure.kind === "history_expired" || failure.kind === "bad_request";
+      if (isOfToken && pageToken !== undefined) return { kind: "restart" };
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
@@ -270,7 +281,9 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   };
   const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
   const isAsked = trigger.kind === "requested";
-  const isWorthWriting = due !== undefined || fresh.length > 0 || isMoved || isAsked;
+  const isOfRecovery = run.user.sync.recoveries !== undefined;
+  const isWorthWriting =
+    due !== undefined || fresh.length > 0 || isMoved || isAsked || isOfRecovery;
   if (isWorthWriting || run.access.obtained() !== undefined) {
     const isSilent = wasSilent(run, fresh);
     const written = await writeProgress(run, lastPage, (user) => ({

@@ -1,0 +1,61 @@
+import type { Recovery } from "../user.ts";
+import type { HistoryId } from "./history-id.ts";
+import { isAfter } from "./history-id.ts";
+import { type Run, type SyncOutcome, giveUp } from "./sync-run.ts";
+
+/** A cursor that Gmail seems not to know any more. */
+export interface ExpiredCursor {
+  from: HistoryId;
+  reason: Recovery["reason"];
+  /** A head that was seen before and is no longer reached; the cursor where it is absent. */
+  highestHead?: HistoryId;
+}
+
+type Confirmation =
+  | ({ kind: "confirmed" } & ExpiredCursor)
+  /** One server was behind, or one answer was wrong: the history is still there. */
+  | { kind: "unconfirmed" }
+  | { kind: "ended"; outcome: SyncOutcome };
+
+/** Between two looks, so that they meet different servers, or the same one recovered. */
+const CONFIRM_MS = 2_000;
+/** Heads in a row that have to lie below what was seen. */
+const LOW_HEADS = 2;
+
+/**
+ * Asks again before a cursor is given up. A recovery tells messages but no label changes and no
+ * deletions, so one stray 404 or one answer of a server that is behind must not start it.
+ */
+export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+  const { services, access } = run;
+  await services.clock.sleep(CONFIRM_MS);
+  if (expired.reason === "history_rewound") return confirmRewind(run, expired);
+
+  const listed = await access.call("history.list", (token) =>
+    services.listHistory(token, expired.from),
+  );
+  if (listed.kind === "answered") {
+    if (!isAfter(expired.from, listed.value.head)) return { kind: "unconfirmed" };
+    return confirmRewind(run, { from: expired.from, reason: "history_rewound" });
+  }
+  if (listed.kind === "superseded") return ended({ ...listed, changes: run.changes });
+  if (listed.failure.kind === "history_expired") return { kind: "confirmed", ...expired };
+  return ended(await giveUp(run, listed.failure));
+}
+
+async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+  const { services, access } = run;
+  const { from, highestHead = from } = expired;
+  for (let looks = 0; looks < LOW_HEADS; looks++) {
+    if (looks > 0) await services.clock.sleep(CONFIRM_MS);
+    const head = await access.call("users.getProfile", (token) => services.getHead(token));
+    if (head.kind === "superseded") return ended({ ...head, changes: run.changes });
+    if (head.kind === "failed") return ended(await giveUp(run, head.failure));
+    if (!isAfter(highestHead, head.value)) return { kind: "unconfirmed" };
+  }
+  return { kind: "confirmed", ...expired };
+}
+
+function ended(outcome: SyncOutcome): Confirmation {
+  return { kind: "ended", outcome };
+}
