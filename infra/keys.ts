@@ -197,7 +197,7 @@ async function withStore<T>(
   const tokens = tokenSeal(ring, randomBytes, log);
   const database = new Firestore({ projectId });
   try {
-    const users = firestoreUsers(database, log);
+    const users = firestoreUsers(database, log, { now: () => new Date() });
     const done = await act({ users, tokens, primary: ring.primary, ring });
     return { ...done, unreadableDocuments: unreadable.size };
   } finally {

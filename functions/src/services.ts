@@ -80,7 +80,7 @@ export function openOperator(log: Log, projectId?: string): Operator {
   const clients = openClients(config);
   let services: Promise<Services> | undefined;
   return {
-    users: firestoreUsers(clients.database, log),
+    users: firestoreUsers(clients.database, log, clock),
     clock,
     log,
     getServices() {
@@ -115,7 +115,7 @@ async function prepare(
   const { database, pubsub } = clients ?? openClients(config);
   const { notices, app } = config;
   const surroundings: Surroundings = {
-    users: firestoreUsers(database, log),
+    users: firestoreUsers(database, log, clock),
     seenEvents: firestoreSeenEvents(database),
     publish: pubsubPublisher(pubsub, config.changes.topic, clock),
     ...googleClients(config, endpoints, clock),

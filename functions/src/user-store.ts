@@ -4,9 +4,12 @@ import {
   type DocumentSnapshot,
   FieldPath,
   type Firestore,
+  type Query,
+  type QueryDocumentSnapshot,
   Timestamp,
 } from "@google-cloud/firestore";
 import { z } from "zod";
+import type { Clock } from "./clock.ts";
 import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
@@ -40,14 +43,15 @@ const DUE_READS_MAX = 10;
  * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
  * The condition of a write is the update time of the document that was read.
  */
-export function firestoreUsers(db: Firestore, log: Log): UserStore {
+export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now">): UserStore {
   const users = db.collection("users");
   const generations = db.collection("fleet").doc("generations");
 
-  function decode(document: DocumentSnapshot): User | undefined {
+  function decode(document: DocumentSnapshot, localAt: Date): User | undefined {
     const decoded = DOCUMENT.safeParse({ ...document.data(), id: document.id });
     if (decoded.success && document.updateTime !== undefined) {
-      return { ...decoded.data, revision: toRevision(document.updateTime) };
+      const read = { at: toDate(document.readTime), localAt, receivedAt: clock.now() };
+      return { ...decoded.data, revision: toRevision(document.updateTime), read };
     }
     log.error("user_unreadable", "a user document does not have the shape that we write", {
       userId: document.id,
@@ -56,10 +60,18 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
     return undefined;
   }
 
+  async function getUsers(query: Query): Promise<{ docs: QueryDocumentSnapshot[]; found: User[] }> {
+    const localAt = clock.now();
+    const { docs } = await query.get();
+    const found = docs.map((document) => decode(document, localAt));
+    return { docs, found: found.filter((user) => user !== undefined) };
+  }
+
   return {
     async find(id) {
+      const localAt = clock.now();
       const document = await users.doc(id).get();
-      return document.exists ? decode(document) : undefined;
+      return document.exists ? decode(document, localAt) : undefined;
     },
 
     async exists(id) {
@@ -73,8 +85,7 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
 
     async listByEmailAddress(address) {
       const query = users.where("emailAddress", "==", address).limit(SAME_ADDRESS_MAX);
-      const { docs } = await query.get();
-      return docs.map(decode).filter((user) => user !== undefined);
+      return (await getUsers(query)).found;
     },
 
     async findByTokenDigest(by, digests) {
@@ -82,8 +93,7 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       for (let first = 0; first < digests.length; first += IN_VALUES_MAX) {
         const values = digests.slice(first, first + IN_VALUES_MAX);
         const query = users.where(`grant.refreshTokenDigests.${by}`, "in", values);
-        const { docs } = await query.limit(SAME_TOKEN_MAX).get();
-        found.push(...docs.map(decode).filter((user) => user !== undefined));
+        found.push(...(await getUsers(query.limit(SAME_TOKEN_MAX))).found);
       }
       return found.slice(0, SAME_TOKEN_MAX);
     },
@@ -93,8 +103,8 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       const due: User[] = [];
       // An unreadable document stays due for good: it takes nobody else's place in the list.
       for (let reads = 0; reads < DUE_READS_MAX; reads++) {
-        const { docs } = await query.get();
-        due.push(...docs.map(decode).filter((user) => user !== undefined));
+        const { docs, found } = await getUsers(query);
+        due.push(...found);
         const last = docs.at(-1);
         if (last === undefined || docs.length < limit || due.length >= limit) break;
         query = query.startAfter(last);
@@ -108,8 +118,8 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
       const all: User[] = [];
       // Ends with the collection: each reading begins after the last document of the one before.
       for (;;) {
-        const { docs } = await query.get();
-        all.push(...docs.map(decode).filter((user) => user !== undefined));
+        const { docs, found } = await getUsers(query);
+        all.push(...found);
         const last = docs.at(-1);
         if (last === undefined || docs.length < limit || all.length >= limit) break;
         query = ordered.startAfter(last.id);
@@ -158,8 +168,9 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
     async authorize(id, make, moved) {
       const document: DocumentReference = users.doc(id);
       const displaced = await db.runTransaction(async (transaction) => {
+        const localAt = clock.now();
         const found = await transaction.get(document);
-        const stored = found.exists ? decode(found) : undefined;
+        const stored = found.exists ? decode(found, localAt) : undefined;
         // Taken for a new user, its cursor would be lost without a word.
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
@@ -168,7 +179,7 @@ export function firestoreUsers(db: Firestore, log: Log): UserStore {
         const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
         const { docs } = await transaction.get(query);
         const others = docs
-          .map(decode)
+          .map((other) => decode(other, localAt))
           .filter((other) => other !== undefined)
           .filter((other) => other.id !== id && other.status !== "disconnected");
         transaction.set(document, encode(next));
@@ -237,11 +248,11 @@ function toTimestamp(revision: Revision): Timestamp {
 }
 
 /** To the millisecond before: `toDate` rounds, and the last instant of all to one that is none. */
-const DATE = z
-  .instanceof(Timestamp)
-  .transform(
-    ({ seconds, nanoseconds }) => new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000)),
-  );
+function toDate({ seconds, nanoseconds }: Timestamp): Date {
+  return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
+}
+
+const DATE = z.instanceof(Timestamp).transform(toDate);
 const SEALED = z.string().transform((sealed) => sealed as Sealed);
 const HISTORY_ID = parsed(parseHistoryId);
 const COUNT = z.int().nonnegative();

@@ -1,3 +1,4 @@
+import { type Clock, later } from "./clock.ts";
 import type { Sealed } from "./grant/sealing.ts";
 import type { EmailAddress } from "./mailbox/email-address.ts";
 import type { HistoryId } from "./mailbox/history-id.ts";
@@ -7,6 +8,16 @@ export type UserId = string & { readonly __brand: "UserId" };
 
 /** Which version of the stored document was read: the precondition of the next write. */
 export type Revision = string & { readonly __brand: "Revision" };
+
+/** When a document was read: by the store's clock, and by this instance's before and after. */
+export interface ReadTimes {
+  /** The store's own time, one for all instances. */
+  at: Date;
+  /** This instance's time just before it asked. */
+  localAt: Date;
+  /** This instance's time when the answer was there. */
+  receivedAt: Date;
+}
 
 export type Status = "active" | "reauthorization_required" | "mailbox_unavailable" | "disconnected";
 
@@ -113,6 +124,7 @@ export interface FollowUp {
 export interface User {
   id: UserId;
   revision: Revision;
+  read: ReadTimes;
   /** Lower case; what notifications name. Unique among users that are not `disconnected`. */
   emailAddress: EmailAddress;
   status: Status;
@@ -128,8 +140,14 @@ export interface User {
   signedOutAt?: Date;
 }
 
+/** What is written of a user; the rest says which document was read, and when. */
+export type UserContent = Omit<User, "id" | "revision" | "read">;
+
 /** Whole top-level fields to replace. A map that leaves a member out removes it. */
-export type UserPatch = Partial<Omit<User, "id" | "revision">>;
+export type UserPatch = Partial<UserContent>;
+
+/** Which version of a document a write is made on the condition of. */
+export type UserVersion = Pick<User, "id" | "revision">;
 
 /** A change as the Firestore sink keeps it: `users/{userId}/changes/{id}`. */
 export interface StoredChange {
@@ -152,6 +170,7 @@ export interface FlagAllowance {
   share: number;
 }
 
+/** Every user that it returns carries the time of that read. */
 export interface UserStore {
   /** `undefined` for nobody, and for a document that cannot be read. */
   find(id: UserId): Promise<User | undefined>;
@@ -189,7 +208,7 @@ export interface UserStore {
    * although it seemed to fail: read again.
    */
   update(
-    user: User,
+    user: UserVersion,
     patch: UserPatch,
     changes?: readonly StoredChange[],
   ): Promise<"written" | "refused">;
@@ -199,7 +218,7 @@ export interface UserStore {
    * flagged within the window, so nothing was written.
    */
   flag(
-    user: User,
+    user: UserVersion,
     patch: UserPatch,
     allowance: FlagAllowance,
   ): Promise<"written" | "refused" | "guarded">;
@@ -211,7 +230,7 @@ export interface UserStore {
    */
   authorize(
     id: UserId,
-    make: (stored: User | undefined, generation: number) => Omit<User, "id" | "revision">,
+    make: (stored: User | undefined, generation: number) => UserContent,
     moved: (other: User) => UserPatch,
   ): Promise<{ user: User; displaced: User[] }>;
 
@@ -221,7 +240,7 @@ export interface UserStore {
    * or it is gone. Before anything is deleted, the generation of the user is stored for the whole
    * fleet, so that a later user with the same id starts above it.
    */
-  erase(user: User): Promise<"erased" | "refused">;
+  erase(user: UserVersion & Pick<User, "grant">): Promise<"erased" | "refused">;
 }
 
 /** Google's `sub`: 1 to 255 ASCII characters; ours also has to be a document id. */
@@ -229,4 +248,22 @@ export function parseUserId(value: unknown): UserId | undefined {
   return typeof value === "string" && /^[A-Za-z0-9_-]{1,255}$/.test(value)
     ? (value as UserId)
     : undefined;
+}
+
+/**
+ * The store's time now, or a little later: the instances' clocks can be minutes apart, the store has
+ * one. Only what passed since the read is taken from this instance's clock.
+ */
+export function storeNow({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): Date {
+  return later(read.at, elapsedMs(read.localAt, clock));
+}
+
+/** The store's time now, or a little earlier: for what must not be taken for later than it was. */
+export function storeNowAtLeast({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): Date {
+  return later(read.at, elapsedMs(read.receivedAt, clock));
+}
+
+/** Never negative: a clock can be set back. */
+function elapsedMs(since: Date, clock: Pick<Clock, "now">): number {
+  return Math.max(0, clock.now().getTime() - since.getTime());
 }

@@ -18,6 +18,7 @@ import { anyJson, oneByteChanged, oneMissing, oneReplaced, rawBytes } from "./in
 
 const NOW = Timestamp.fromMillis(Date.UTC(2026, 10, 20, 12));
 const SEALED = "v1.canary.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA";
+const CLOCK = { now: () => new Date() };
 const SECRETIVE = "do-not-log-this-value";
 /** A machine that has much else to do starts the emulator slowly. */
 const SLOW = { timeout: 120_000 };
@@ -90,14 +91,14 @@ const log = createLog((line) => void lines.push(line));
 /** A database in which every document has this content. */
 function holding(content: unknown): Firestore {
   const updateTime = NOW;
-  const snapshot = { id, exists: true, updateTime, data: () => content };
+  const snapshot = { id, exists: true, updateTime, readTime: updateTime, data: () => content };
   const get = () => Promise.resolve(snapshot);
   return { collection: () => ({ doc: () => ({ get }) }) } as unknown as Firestore;
 }
 
 /** The user as it is read, or `undefined` once it has been logged why not. */
 async function read(content: unknown): Promise<User | undefined> {
-  const user = await firestoreUsers(holding(content), log).find(id);
+  const user = await firestoreUsers(holding(content), log, CLOCK).find(id);
   const logged = lines.splice(0);
   expect(logged).toHaveLength(user === undefined ? 1 : 0);
   for (const line of logged) {
@@ -170,7 +171,7 @@ describe.runIf(firestore.isHad)("a stored document in Firestore", () => {
   afterAll(() => database.terminate());
 
   it("that is unreadable keeps nobody else from being due or found", SLOW, async () => {
-    const users = firestoreUsers(database, log);
+    const users = firestoreUsers(database, log, CLOCK);
     const count = Math.ceil(120 * RUNS_FACTOR);
     const bad = fc.sample(fc.oneof(oneReplaced(DOCUMENT, stored), oneMissing(DOCUMENT)), count);
     const sound = bad.map((_, index) => `good-${index}`);

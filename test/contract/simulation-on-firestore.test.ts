@@ -2,7 +2,7 @@ import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
-import type { User } from "../../functions/src/user.ts";
+import type { User, UserContent } from "../../functions/src/user.ts";
 import { type PairedUsers, pairedUsers } from "../simulation/paired-users.ts";
 import type { Parameters } from "../simulation/parameters.ts";
 import { simulate } from "../simulation/simulate.ts";
@@ -48,12 +48,14 @@ describe.skipIf(!firestore.isHad)("simulated runs on Firestore", () => {
     const users = firestoreUsers(
       await emptyDatabase(),
       createLog((line) => void lines.push(line)),
+      { now: () => new Date() },
     );
     const paired: { users?: PairedUsers } = {};
     const inMemory = await simulate(seed, { adjust: shortened });
     const inFirestore = await simulate(seed, {
       adjust: shortened,
-      openUsers: ({ hold }) => (paired.users = pairedUsers(users, hold)),
+      openUsers: ({ hold, now }) =>
+        (paired.users = pairedUsers(users, hold, { now: () => new Date(Math.round(now())) })),
     });
 
     expect(paired.users?.differences).toEqual([]);
@@ -61,13 +63,13 @@ describe.skipIf(!firestore.isHad)("simulated runs on Firestore", () => {
     expect(inFirestore.violations).toEqual(inMemory.violations);
     expect(inFirestore.events).toBe(inMemory.events);
     const stored = await Promise.all(inMemory.users.map(({ id }) => users.find(id)));
-    expect(stored.map(withoutRevision)).toStrictEqual(inMemory.users.map(withoutRevision));
+    expect(stored.map(contentOf)).toStrictEqual(inMemory.users.map(contentOf));
     expect(lines).toEqual([]);
   });
 });
 
-function withoutRevision(user: User | undefined): Omit<User, "revision"> | undefined {
+function contentOf(user: User | undefined): UserContent | undefined {
   if (user === undefined) return undefined;
-  const { revision: _, ...rest } = user;
+  const { id: _, revision: __, read: ___, ...rest } = user;
   return rest;
 }

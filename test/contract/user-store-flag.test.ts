@@ -14,6 +14,7 @@ import {
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
+import { timeless } from "../support/read-times.ts";
 
 const NOW = new Date("2026-11-20T12:00:30.000Z");
 const MINUTE = 60_000;
@@ -74,14 +75,16 @@ afterEach(async () => {
 
 function openFirestore(): UserStore {
   database = openDatabase(firestore);
-  return firestoreUsers(
+  const users = firestoreUsers(
     database,
     createLog(() => {}),
+    { now: () => new Date() },
   );
+  return timeless(users);
 }
 
 describe.for([
-  { store: "memory", isThere: true, open: (): UserStore => memoryUsers() },
+  { store: "memory", isThere: true, open: () => timeless(memoryUsers()) },
   { store: "Firestore", isThere: firestore.isHad, open: openFirestore },
 ])("the guard of users in $store", ({ isThere, open }) => {
   describe.skipIf(!isThere)("a store", () => {

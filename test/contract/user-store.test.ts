@@ -2,6 +2,7 @@ import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Sealed } from "../../functions/src/grant/sealing.ts";
+import type { Clock } from "../../functions/src/clock.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
@@ -11,6 +12,7 @@ import {
   type DueList,
   type StoredChange,
   type User,
+  type UserContent,
   type UserId,
   type UserPatch,
   type UserStore,
@@ -19,6 +21,7 @@ import {
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
+import { askedBy, timeless } from "../support/read-times.ts";
 
 /** An empty store, and what an operator could do to it past the interface. */
 interface Subject {
@@ -29,10 +32,15 @@ interface Subject {
   close(): Promise<void>;
 }
 
-function openMemory(): Subject {
+/** The clock of the instance that asks; the store has its own. */
+type LocalClock = Pick<Clock, "now">;
+
+const CLOCK: LocalClock = { now: () => new Date() };
+
+function openMemory(clock = CLOCK): Subject {
   const users = memoryUsers();
   return {
-    users,
+    users: askedBy(users, clock),
     changes(id) {
       const kept = users.dump().changes[id] ?? [];
       const entries = kept.map(({ id: changeId, ...change }) => [
@@ -46,12 +54,13 @@ function openMemory(): Subject {
   };
 }
 
-function openFirestore(database: Firestore, lines: string[] = []): Subject {
+function openFirestore(database: Firestore, lines: string[] = [], clock = CLOCK): Subject {
   const documents = database.collection("users");
   return {
     users: firestoreUsers(
       database,
       createLog((line) => void lines.push(line)),
+      clock,
     ),
     async changes(id) {
       const { docs } = await documents.doc(id).collection("changes").get();
@@ -92,7 +101,7 @@ function minutes(count: number): Date {
   return new Date(NOW.getTime() + count * 60_000);
 }
 
-type Content = Omit<User, "id" | "revision">;
+type Content = UserContent;
 
 /** A user with nothing that may be absent. */
 function plain(over: Partial<Content> = {}): Content {
@@ -199,7 +208,7 @@ describe.for([
   {
     store: "Firestore",
     isThere: firestore.isHad,
-    open: () => openFirestore(openDatabase(firestore)),
+    open: (clock?: LocalClock) => openFirestore(openDatabase(firestore), [], clock),
   },
 ])("users in $store", ({ isThere, open }) => {
   describe.skipIf(!isThere)("a store", () => {
@@ -208,7 +217,7 @@ describe.for([
 
     beforeEach(() => {
       subject = open();
-      ({ users } = subject);
+      users = timeless(subject.users);
     });
     afterEach(() => subject.close());
 
@@ -223,11 +232,82 @@ describe.for([
         ["no field that may be absent", plain()],
       ])("gives back exactly what was stored, with %s", async (_, content) => {
         const stored = await put(users, "1", content);
-        const { id, revision, ...found } = await read(users, "1");
+        const { id, revision, read: __, ...found } = await read(users, "1");
         expect(found).toStrictEqual(content);
         expect(id).toBe("1");
         expect(revision).toBe(stored.revision);
         expect(await users.findByEmailAddress(ADA)).toStrictEqual(stored);
+      });
+    });
+
+    describe("the time of a read", () => {
+      const BEHIND_MS = 600_000;
+      let own: Subject;
+      beforeEach(() => {
+        own = open({ now: () => new Date(Date.now() - BEHIND_MS) });
+      });
+      afterEach(() => own.close());
+
+      /** What the read brought, and whether its times are between those before and after it. */
+      async function timed(act: (store: UserStore) => Promise<(User | undefined)[]>) {
+        const before = Date.now();
+        const found = await act(own.users);
+        const after = Date.now();
+        return found.map((user) => {
+          if (user === undefined) throw new Error("nothing was read");
+          const { at: readAt, localAt, receivedAt } = user.read;
+          return {
+            isOfTheStore: readAt.getTime() >= before && readAt.getTime() <= after,
+            isOfTheInstance:
+              localAt.getTime() >= before - BEHIND_MS &&
+              localAt <= receivedAt &&
+              receivedAt.getTime() <= after - BEHIND_MS,
+          };
+        });
+      }
+
+      const both = { isOfTheStore: true, isOfTheInstance: true };
+
+      it.each<[string, (store: UserStore) => Promise<(User | undefined)[]>]>([
+        ["find", async (store) => [await store.find(sub("1"))]],
+        ["findByEmailAddress", async (store) => [await store.findByEmailAddress(ADA)]],
+        ["listByEmailAddress", (store) => store.listByEmailAddress(ADA)],
+        ["findByTokenDigest", (store) => store.findByTokenDigest("prefix", ["cHJlZml4"])],
+        ["listDue", (store) => store.listDue("sync.dueAt", minutes(9 * 60), 10)],
+        ["listAll", (store) => store.listAll(undefined, 10)],
+      ])("is the store's, and the instance's before and after, from %s", async (_, act) => {
+        await put(own.users, "1", FULL);
+        expect(await timed(act)).toEqual([both]);
+      });
+
+      it("is on all that authorize gives, the stored and the displaced user among them", async () => {
+        await put(own.users, "1", FULL);
+        await put(own.users, "2", plain({ emailAddress: address("bob@example.com") }));
+        let seen: (User | undefined)[] = [];
+        const taken = await timed(async (store) => {
+          const { user, displaced } = await store.authorize(
+            sub("2"),
+            (stored) => {
+              seen = [stored];
+              return plain();
+            },
+            (other) => {
+              seen.push(other);
+              return moves();
+            },
+          );
+          return [user, ...displaced, ...seen];
+        });
+        expect(taken).toEqual([both, both, both, both]);
+      });
+
+      it("is never earlier than that of an earlier read, and is not stored", async () => {
+        const first = await put(own.users, "1", FULL);
+        const second = await read(own.users, "1");
+        expect(second.read.at >= first.read.at).toBe(true);
+        expect(await own.users.update(second, { statusReason: "why" })).toBe("written");
+        const { id: _, revision: __, read: ___, ...content } = await read(own.users, "1");
+        expect(content).toStrictEqual({ ...FULL, statusReason: "why" });
       });
     });
 
@@ -394,7 +474,7 @@ describe.for([
         expect(await users.update(user, { historyId: at("2000"), statusReason: "why" })).toBe(
           "written",
         );
-        const { id: _, revision, ...found } = await read(users, "1");
+        const { id: _, revision, read: __, ...found } = await read(users, "1");
         expect(found).toStrictEqual({ ...FULL, historyId: "2000", statusReason: "why" });
         expect(revision).not.toBe(user.revision);
       });
@@ -475,7 +555,7 @@ describe.for([
       it("writes like an update", async () => {
         const user = await put(users, "1", FULL);
         expect(await users.flag(user, patch, allowance)).toBe("written");
-        const { id: _, revision, ...found } = await read(users, "1");
+        const { id: _, revision, read: __, ...found } = await read(users, "1");
         expect(found).toStrictEqual({ ...FULL, ...patch });
         expect(revision).not.toBe(user.revision);
       });
@@ -609,7 +689,7 @@ describe.for([
         expect(new Set(asked)).toEqual(new Set(["holder"]));
         expect(displaced.map(({ id }) => id)).toEqual(["holder"]);
         expect((await users.findByEmailAddress(ADA))?.id).toBe("new");
-        const { id: _, revision: __, ...holder } = await read(users, "holder");
+        const { id: _, revision: __, read: ___, ...holder } = await read(users, "holder");
         expect(holder).toStrictEqual({
           ...FULL,
           status: "disconnected",

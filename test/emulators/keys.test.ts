@@ -150,6 +150,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     const users = firestoreUsers(
       database,
       createLog(() => {}),
+      clock,
     );
     const { publish } = memoryTopic(clock.now);
     const stack = await startLocalStack({ users, publish, clock });

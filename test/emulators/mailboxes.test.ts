@@ -52,6 +52,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
       users: firestoreUsers(
         database,
         createLog(() => {}),
+        clock,
       ),
       publish: pubsubPublisher(pubsub, topic, clock),
       clock,

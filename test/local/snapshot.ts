@@ -1,6 +1,6 @@
-import type { User } from "../../functions/src/user.ts";
 import type { Call } from "../gmail-emulator/calls.ts";
 import type { AccountTruth } from "../gmail-emulator/truth.ts";
+import type { StoredUser } from "../support/memory-users.ts";
 
 /** What the page shows of everything at this moment. Nothing in it is a secret. */
 export interface Snapshot {
@@ -53,7 +53,7 @@ export function showAccount(truth: AccountTruth): ShownAccount {
 }
 
 /** The user document as it is stored, times as text, and of a sealed token only that it is one. */
-export function showUser(user: User): { id: string; document: unknown } {
+export function showUser(user: StoredUser): { id: string; document: unknown } {
   const { id, revision: _, ...document } = user;
   const json = JSON.stringify(document, (_name, value: unknown) =>
     typeof value === "string" ? showText(value) : value,

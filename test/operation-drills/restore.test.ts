@@ -32,6 +32,7 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
     const users = firestoreUsers(
       database,
       createLog(() => {}),
+      clock,
     );
     stack = await startLocalStack({ users, publish: topic.publish, clock });
   });
@@ -181,6 +182,7 @@ describe.skipIf(!firestore.isHad)("a deploy rolled back", () => {
     const users = firestoreUsers(
       database,
       createLog((line) => void lines.push(line)),
+      clock,
     );
     const stack = await startLocalStack({ users, publish: topic.publish, clock });
     try {

@@ -186,7 +186,7 @@ describe("connecting a mailbox", () => {
 
   it("updates the user when the same account connects again, and keeps the cursor", async () => {
     await scenario.connect(ADA);
-    const before = scenario.stored(ADA);
+    const before = await scenario.read(ADA);
     scenario.emulator.loseNotifications();
     scenario.emulator.deliver(ADA);
     const { page } = await scenario.connect(ADA, { exists: true });
@@ -565,7 +565,7 @@ describe("a revoked grant", () => {
     let before: User;
     beforeEach(async () => {
       await scenario.connect(ADA);
-      before = scenario.stored(ADA);
+      before = await scenario.read(ADA);
     });
 
     async function goAndComeBack(): Promise<void> {

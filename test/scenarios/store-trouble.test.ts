@@ -306,6 +306,7 @@ describe.skipIf(!isHad(source))("a person whose document cannot be read", () => 
     const users = firestoreUsers(
       database,
       createLog(() => {}),
+      clock,
     );
     stack = await startLocalStack({ users, publish: memoryTopic(clock.now).publish, clock });
     for (const email of [ADA, BOB]) stack.emulator.createAccount({ email });

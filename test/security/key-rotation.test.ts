@@ -3,6 +3,7 @@ import { keyIdOf } from "../../functions/src/grant/sealing.ts";
 import type { User, UserStore } from "../../functions/src/user.ts";
 import { type ResealReport, reseal } from "../../infra/keys/reseal.ts";
 import { findKeyUsage } from "../../infra/keys/usage.ts";
+import type { StoredUser } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
@@ -38,7 +39,7 @@ const services = (users: UserStore = scenario.users, lines: string[] = []) => ({
 });
 const run = (users?: UserStore) => reseal(services(users), undefined, quiet);
 
-const tokensOf = (user: User, ring = keyRing("b", "a")) => {
+const tokensOf = (user: StoredUser, ring = keyRing("b", "a")) => {
   const tokens = sealWith(ring);
   const { refreshToken, accessToken } = user.grant;
   return [
@@ -47,7 +48,7 @@ const tokensOf = (user: User, ring = keyRing("b", "a")) => {
   ];
 };
 /** What the digests of the user's refresh token are, under the primary key. */
-const digestsOf = (user: User) => services().tokens.digests(tokensOf(user)[0] ?? "");
+const digestsOf = (user: StoredUser) => services().tokens.digests(tokensOf(user)[0] ?? "");
 const stored = () => EMAILS.map((email) => scenario.stored(email));
 const keysInUse = () =>
   new Set(

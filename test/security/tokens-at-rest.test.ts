@@ -5,6 +5,7 @@ import { type Sealed, keyIdOf, open, seal } from "../../functions/src/grant/seal
 import type { User } from "../../functions/src/user.ts";
 import { openBrowser } from "../support/browser.ts";
 import { findSecrets } from "../support/find-secrets.ts";
+import type { StoredUser } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 import { keyRing, ringOf, sealWith, tokenKeys } from "../support/test-keys.ts";
@@ -27,7 +28,7 @@ afterEach(() => scenario.close());
 /** Changes the stored document behind everybody's back. */
 async function tamper(
   email: string,
-  change: (user: User) => Partial<User["grant"]>,
+  change: (user: StoredUser) => Partial<User["grant"]>,
 ): Promise<void> {
   const user = scenario.stored(email);
   const grant = { ...user.grant, ...change(user) };

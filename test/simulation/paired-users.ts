@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Revision, User, UserId, UserStore } from "../../functions/src/user.ts";
+import type { Clock } from "../../functions/src/clock.ts";
+import type { Revision, User, UserId, UserStore, UserVersion } from "../../functions/src/user.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 
 export interface PairedUsers extends MemoryUsers {
@@ -12,13 +13,17 @@ export interface PairedUsers extends MemoryUsers {
  * are compared, and it is the other store's that count. Time has to stand still until `hold` lets
  * it go on, so that one operation ends before the next begins.
  */
-export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => void): PairedUsers {
-  const memory = memoryUsers();
+export function pairedUsers(
+  other: UserStore,
+  hold: (work: Promise<unknown>) => void,
+  clock: Pick<Clock, "now">,
+): PairedUsers {
+  const memory = memoryUsers(clock);
   const differences: string[] = [];
   /** The revision in memory of a document that was read from the other store. */
   const revisions = new Map<string, Revision>();
 
-  function inMemory(user: User): User {
+  function inMemory<T extends UserVersion>(user: T): T {
     const revision = revisions.get(`${user.id} ${user.revision}`) ?? ("unknown" as Revision);
     return { ...user, revision };
   }
@@ -26,6 +31,8 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
   function pair(mine: User | undefined, theirs: User | undefined): void {
     if (mine === undefined || theirs === undefined) return;
     revisions.set(`${theirs.id} ${theirs.revision}`, mine.revision);
+    // Firestore's time is the real one.
+    theirs.read = mine.read;
   }
 
   /** The other store's answer, once both are there. */
@@ -122,10 +129,10 @@ export function pairedUsers(other: UserStore, hold: (work: Promise<unknown>) => 
   };
 }
 
-/** Revisions are each store's own. */
+/** Revisions, and the times of reads, are each store's own. */
 function comparable(answer: unknown): unknown {
   if (Array.isArray(answer)) return answer.map(comparable);
   if (typeof answer !== "object" || answer === null || answer instanceof Date) return answer;
-  const members = Object.entries(answer).filter(([name]) => name !== "revision");
+  const members = Object.entries(answer).filter(([name]) => name !== "revision" && name !== "read");
   return Object.fromEntries(members.map(([name, value]) => [name, comparable(value)]));
 }

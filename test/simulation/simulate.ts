@@ -137,7 +137,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const fleet: Fleet = createFleet(world, (instance, effect) => {
     const clock = createClock(world, instance);
     return createReceiver(config, ring, endpoints, {
-      users: store.usersFor(instance, effect),
+      users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),

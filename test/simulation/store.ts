@@ -1,7 +1,9 @@
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
-import type { User, UserId, UserPatch, UserStore } from "../../functions/src/user.ts";
+import type { Clock } from "../../functions/src/clock.ts";
+import type { User, UserId, UserPatch, UserStore, UserVersion } from "../../functions/src/user.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
+import { askedBy } from "../support/read-times.ts";
 import type { Effect, Limit, Outcome } from "./effects.ts";
 import type { Instance } from "./fleet.ts";
 import type { World } from "./world.ts";
@@ -20,7 +22,7 @@ export interface SimulatedStore {
   stored(): readonly User[];
   storedUser(id: UserId): User | undefined;
   onCommit: (commit: Commit) => void;
-  usersFor(instance: Instance, effect: Effect): UserStore;
+  usersFor(instance: Instance, effect: Effect, clock: Clock): UserStore;
   seenEventsFor(effect: Effect): SeenEvents;
 }
 
@@ -29,7 +31,7 @@ const STORE_TIMEOUT_MS = 60_000;
 /** The users in memory, behind the scheduler, with a store's faults. */
 export function createSimulatedStore(
   world: World,
-  memory: MemoryUsers = memoryUsers(),
+  memory: MemoryUsers = memoryUsers({ now: () => new Date(Math.round(world.scheduler.now())) }),
 ): SimulatedStore {
   const random = world.random("store-faults");
   const { count, scheduler } = world;
@@ -45,13 +47,13 @@ export function createSimulatedStore(
     storedUser: (id) => mirror.get(id),
     onCommit: () => {},
 
-    usersFor(instance, effect) {
+    usersFor(instance, effect, clock) {
       const { read, write } = accessWith(effect);
 
       function conditional<T>(
         label: string,
         kind: Commit["kind"],
-        { id }: User,
+        { id }: UserVersion,
         patch: UserPatch,
         perform: () => Promise<T>,
       ): Promise<T | "refused"> {
@@ -82,7 +84,7 @@ export function createSimulatedStore(
         );
       }
 
-      return {
+      const users: UserStore = {
         find: (id) => read("users.find", () => memory.find(id)),
         exists: (id) => read("users.exists", () => memory.exists(id)),
         findByEmailAddress: (address) =>
@@ -107,11 +109,12 @@ export function createSimulatedStore(
               id,
               (stored, generation) => {
                 const next = make(stored, generation);
-                written.push({
-                  revision: stored?.revision ?? ("" as User["revision"]),
-                  ...next,
-                  id,
-                });
+                const at = new Date(scheduler.now());
+                const {
+                  revision = "" as User["revision"],
+                  read: times = { at, localAt: at, receivedAt: at },
+                } = stored ?? {};
+                written.push({ revision, read: times, ...next, id });
                 return next;
               },
               (other) => {
@@ -128,6 +131,7 @@ export function createSimulatedStore(
         // Nobody erases in a simulated world: what is looked at beside the store would not know.
         erase: (user) => write("users.erase", () => memory.erase(user)),
       };
+      return askedBy(users, clock);
     },
 
     seenEventsFor(effect) {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../../functions/src/clock.ts";
 import type {
   DueList,
   Revision,
@@ -8,18 +9,22 @@ import type {
   UserStore,
 } from "../../functions/src/user.ts";
 
+/** A document as it is stored, whoever reads it when. */
+export type StoredUser = Omit<User, "read">;
+
 /** Users in memory, with the same conditions on a write as the Firestore store. */
 export interface MemoryUsers extends UserStore {
   /** Everything stored, as a dump of the database would show it. */
-  dump(): { users: User[]; changes: Record<string, StoredChange[]> };
+  dump(): { users: StoredUser[]; changes: Record<string, StoredChange[]> };
   /** Documents read and written, as Firestore would bill them. */
   operations: { reads: number; writes: number };
   /** As an operator would delete the document; changes below it stay. */
   remove(id: UserId): void;
 }
 
-export function memoryUsers(): MemoryUsers {
-  const users = new Map<UserId, User>();
+/** `clock` is the store's own; `askedBy` reads with the clock of an instance. */
+export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() }): MemoryUsers {
+  const users = new Map<UserId, StoredUser>();
   const changes = new Map<UserId, Map<string, StoredChange>>();
   const operations = { reads: 0, writes: 0 };
   let writes = 0;
@@ -28,13 +33,18 @@ export function memoryUsers(): MemoryUsers {
   /** The highest generation of all erased users. */
   let floor = 0;
 
-  function read(user: User | undefined): User | undefined {
+  function read(user: StoredUser | undefined): User | undefined {
     operations.reads += 1;
-    return user === undefined ? undefined : structuredClone(user);
+    return user === undefined ? undefined : stamped(user);
+  }
+
+  function stamped(user: StoredUser): User {
+    const at = clock.now();
+    return { ...structuredClone(user), read: { at, localAt: at, receivedAt: at } };
   }
 
   /** As in Firestore, a write that changes nothing leaves the document at its revision. */
-  function write(user: Omit<User, "revision">): void {
+  function write(user: Omit<StoredUser, "revision">): void {
     operations.writes += 1;
     const stored = users.get(user.id);
     if (stored !== undefined && isDeepStrictEqual({ ...stored, ...user }, stored)) return;
@@ -42,7 +52,7 @@ export function memoryUsers(): MemoryUsers {
     users.set(user.id, structuredClone({ ...user, revision: String(writes) as Revision }));
   }
 
-  function holders(address: string): User[] {
+  function holders(address: string): StoredUser[] {
     return [...users.values()].filter(
       ({ emailAddress, status }) => emailAddress === address && status !== "disconnected",
     );
@@ -77,7 +87,7 @@ export function memoryUsers(): MemoryUsers {
     listDue(list, now, limit) {
       const due = [...users.values()]
         .map((user) => ({ user, at: dateOf(user, list) }))
-        .filter((entry): entry is { user: User; at: Date } => entry.at !== undefined)
+        .filter((entry): entry is { user: StoredUser; at: Date } => entry.at !== undefined)
         .filter(({ at }) => at <= now)
         .sort((a, b) => a.at.getTime() - b.at.getTime() || (a.user.id < b.user.id ? -1 : 1))
         .slice(0, limit);
@@ -128,10 +138,10 @@ export function memoryUsers(): MemoryUsers {
       const next = make(stored, (stored?.grant.generation ?? floor) + 1);
       const displaced = holders(next.emailAddress).filter((other) => other.id !== id);
       write({ ...next, id });
-      for (const other of displaced) write({ ...other, ...moved(structuredClone(other)) });
+      for (const other of displaced) write({ ...other, ...moved(stamped(other)) });
       const user = read(users.get(id));
       if (user === undefined) throw new Error("just written");
-      return Promise.resolve({ user, displaced: displaced.map((it) => structuredClone(it)) });
+      return Promise.resolve({ user, displaced: displaced.map(stamped) });
     },
 
     erase({ id, revision, grant }) {
@@ -152,7 +162,7 @@ export function memoryUsers(): MemoryUsers {
   };
 }
 
-function dateOf({ watch, sync, followUp }: User, list: DueList): Date | undefined {
+function dateOf({ watch, sync, followUp }: StoredUser, list: DueList): Date | undefined {
   switch (list) {
     case "watch.renewAt":
       return watch.renewAt;

@@ -7,7 +7,7 @@ import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "./browser.ts";
 import { type MemorySeenEvents, memorySeenEvents } from "./memory-seen-events.ts";
 import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
-import { type MemoryUsers, memoryUsers } from "./memory-users.ts";
+import { type MemoryUsers, type StoredUser, memoryUsers } from "./memory-users.ts";
 
 /** A clock that goes on by itself and can be set forward; a sleep sets it forward and ends. */
 export interface MovableClock extends Clock {
@@ -37,7 +37,9 @@ export interface Scenario extends LocalStack {
   /** Creates the account at Google and connects it as a person would, in a browser of their own. */
   connect(email: string, options?: ConnectOptions): Promise<Connected>;
   /** What is stored of a user. */
-  stored(email: string): User;
+  stored(email: string): StoredUser;
+  /** The same, as the store gives it to whoever reads it now. */
+  read(email: string): Promise<User>;
   /** What was published about a user, repeats left out, in the order of first publication. */
   events(email: string): PubsubCloudEvent[];
   /** Resolves when every notification so far has been dealt with. */
@@ -63,12 +65,18 @@ export async function startScenario(
   options: { env?: Record<string, string>; emulator?: EmulatorOptions; random?: () => number } = {},
 ): Promise<Scenario> {
   const clock = movableClock();
-  const users = memoryUsers();
+  const users = memoryUsers(clock);
   const seenEvents = memorySeenEvents();
   const topic = memoryTopic(clock.now);
   const { publish } = topic;
   const stack = await startLocalStack({ ...options, users, seenEvents, publish, clock });
   const { emulator, publicUrl } = stack;
+
+  function stored(email: string): StoredUser {
+    const user = users.dump().users.find(({ emailAddress }) => emailAddress === email);
+    if (user === undefined) throw new Error(`no user ${email}`);
+    return user;
+  }
 
   return {
     ...stack,
@@ -86,8 +94,10 @@ export async function startScenario(
       return { browser, status: response.status, page };
     },
 
-    stored(email) {
-      const user = users.dump().users.find(({ emailAddress }) => emailAddress === email);
+    stored,
+
+    async read(email) {
+      const user = await users.find(stored(email).id);
       if (user === undefined) throw new Error(`no user ${email}`);
       return user;
     },

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
+import { later } from "../../functions/src/clock.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import type { Scenario } from "./scenario.ts";
+import { askedBy } from "./read-times.ts";
 import { ringOf } from "./test-keys.ts";
 
 /** Another instance of the receiver beside the scenario's own, on the same store and topic. */
@@ -15,17 +17,19 @@ export interface SecondInstance extends Receiver {
   logged(event: string): Record<string, unknown>[];
 }
 
-/** An instance as it was deployed with another key ring or another client secret. */
+/** An instance as it was deployed with another key ring or client secret, or with a wrong clock. */
 export function startSecondInstance(
-  { config, users, seenEvents, topic, clock, emulator }: Scenario,
-  over: { tokenKeys?: string; clientSecret?: string },
+  { config, users, seenEvents, topic, clock: right, emulator }: Scenario,
+  over: { tokenKeys?: string; clientSecret?: string; clockOffsetMs?: number },
 ): SecondInstance {
+  const { clockOffsetMs = 0 } = over;
+  const clock = { ...right, now: () => later(right.now(), clockOffsetMs) };
   const { tokenKeys = config.sealing.tokenKeys, clientSecret = config.oauth.clientSecret } = over;
   const own = { ...config, oauth: { ...config.oauth, clientSecret }, sealing: { tokenKeys } };
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const logs: string[] = [];
   const receiver = createReceiver(own, ringOf(tokenKeys), endpoints, {
-    users,
+    users: askedBy(users, clock),
     seenEvents,
     publish: topic.publish,
     ...googleClients(own, endpoints, clock),
@@ -43,7 +47,7 @@ export function startSecondInstance(
         .filter((record) => record["event"] === event),
     notify(email) {
       const { historyId } = emulator.account(email);
-      const publishTime = clock.now().toISOString();
+      const publishTime = right.now().toISOString();
       const data = notificationData({ emailAddress: email, historyId }, "number");
       return receiver.gmailNotification({
         data: { message: { data, messageId: "1", publishTime } },

@@ -3,6 +3,7 @@ import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
 import {
   type Revision,
   type User,
+  type UserContent,
   type UserId,
   type UserStore,
   parseUserId,
@@ -14,6 +15,7 @@ export function userOf(own: Partial<User> = {}): User {
   return {
     id: made(parseUserId("1000")),
     revision: "" as Revision,
+    read: { at, localAt: at, receivedAt: at },
     emailAddress: addressOf("ada@example.com"),
     status: "active",
     statusReason: "authorized",
@@ -32,9 +34,13 @@ export function addressOf(text: string): EmailAddress {
 }
 
 /** Stores a user under an id, whatever was stored there. */
-export async function putUser(users: UserStore, id: string, own: Partial<User>): Promise<UserId> {
+export async function putUser(
+  users: UserStore,
+  id: string,
+  own: Partial<UserContent>,
+): Promise<UserId> {
   const userId = made(parseUserId(id));
-  const { id: _, revision: __, ...content } = userOf(own);
+  const { id: _, revision: __, read: ___, ...content } = userOf(own);
   await users.authorize(
     userId,
     () => content,

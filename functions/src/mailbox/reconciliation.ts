@@ -1,5 +1,5 @@
 import { jittered, later } from "../clock.ts";
-import type { User } from "../user.ts";
+import { type User, storeNow } from "../user.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { sync } from "./sync.ts";
@@ -54,7 +54,7 @@ async function syncDue(
   const isWatched = expiresAt !== undefined && expiresAt > clock.now();
   if (dueReason === "quiet" && isWatched && syncedAt !== undefined) {
     const dueAt = later(syncedAt, jittered(limits.quietMs, random));
-    if (dueAt > clock.now()) {
+    if (dueAt > storeNow(user, clock)) {
       // Refused: somebody else is at work on it. The next run finds what they left.
       await users.update(user, { sync: { ...user.sync, dueAt } });
       return "postponed";

@@ -12,9 +12,9 @@ export interface Progress {
 
 /** What one listing, or its pages so far, brought. */
 export interface Read {
-  /** Taken before the listing began: a record hidden until later is not covered by it. */
+  /** The store's time when the listing began, or earlier: what shows later is not covered by it. */
   startedAt: Date;
-  /** Taken after the answer came, which may be long after: what is new in it was read by then. */
+  /** The store's time when the answer came, or later: what is new in it was read by then. */
   readAt: Date;
   /** Records read, and published. */
   records: readonly HistoryId[];

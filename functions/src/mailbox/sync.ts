@@ -1,5 +1,5 @@
 import { later } from "../clock.ts";
-import type { Sync, User } from "../user.ts";
+import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type ExpiredCursor, confirmExpiry } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
@@ -132,7 +132,7 @@ type Listing =
  */
 async function listOnce(run: Run): Promise<Listing> {
   const { services, access } = run;
-  const startedAt = services.clock.now();
+  const startedAt = storeNowAtLeast(run.user, services.clock);
   const start = run.user.historyId;
   const fresh: HistoryId[] = [];
   let upTo = start;
@@ -149,7 +149,7 @@ async function listOnce(run: Run): Promise<Listing> {
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
-    const readAt = services.clock.now();
+    const readAt = storeNow(run.user, services.clock);
     const { records, nextPageToken, head } = answer.value;
     if (isAfter(start, head)) return { kind: "expired", from: start, reason: "history_rewound" };
 

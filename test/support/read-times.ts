@@ -1,0 +1,55 @@
+import type { Clock } from "../../functions/src/clock.ts";
+import type { ReadTimes, User, UserStore } from "../../functions/src/user.ts";
+
+/** The store as an instance with a clock of its own reads it; the store's time stays the store's. */
+export function askedBy(users: UserStore, clock: Pick<Clock, "now">): UserStore {
+  return withReadTimes(users, () => {
+    const localAt = clock.now();
+    return ({ at }) => ({ at, localAt, receivedAt: clock.now() });
+  });
+}
+
+const SAME = new Date(0);
+
+/** For comparing what was read at different times. */
+export function timeless(users: UserStore): UserStore {
+  return withReadTimes(users, () => () => ({ at: SAME, localAt: SAME, receivedAt: SAME }));
+}
+
+/** `begin` is called before each read; what it returns makes the times of what was read. */
+function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadTimes): UserStore {
+  type Stamp = <T extends User | undefined>(user: T) => T;
+
+  async function reading<T>(read: (stamp: Stamp) => Promise<T>): Promise<T> {
+    const times = begin();
+    return read((user) => user && { ...user, read: times(user.read) });
+  }
+
+  return {
+    ...users,
+    find: (id) => reading(async (stamp) => stamp(await users.find(id))),
+    findByEmailAddress: (address) =>
+      reading(async (stamp) => stamp(await users.findByEmailAddress(address))),
+    findByTokenDigest: (by, digests) =>
+      reading(async (stamp) =>
+        (await users.findByTokenDigest(by, digests)).map((user) => stamp(user)),
+      ),
+    listByEmailAddress: (address) =>
+      reading(async (stamp) =>
+        (await users.listByEmailAddress(address)).map((user) => stamp(user)),
+      ),
+    listDue: (list, now, limit) =>
+      reading(async (stamp) => (await users.listDue(list, now, limit)).map((user) => stamp(user))),
+    listAll: (after, limit) =>
+      reading(async (stamp) => (await users.listAll(after, limit)).map((user) => stamp(user))),
+    authorize: (id, make, moved) =>
+      reading(async (stamp) => {
+        const { user, displaced } = await users.authorize(
+          id,
+          (stored, generation) => make(stamp(stored), generation),
+          (other) => moved(stamp(other)),
+        );
+        return { user: stamp(user), displaced: displaced.map((other) => stamp(other)) };
+      }),
+  };
+}
