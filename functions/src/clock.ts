@@ -4,6 +4,9 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
+/** Runs something after `ms`, unless the function that it returns is called first. */
+export type After = (ms: number, run: () => void) => () => void;
+
 /** A number in [0, 1). */
 export type Random = () => number;
 

@@ -7,12 +7,18 @@ export interface ExpressRequest extends IncomingMessage {
   /** The path and query after the function's own base. */
   url: string;
   rawBody?: Buffer;
+  body?: unknown;
+  /** The body was not read: what an HTTP function answers instead. */
+  bodyRefusal?: BodyRefusal;
 }
+
+/** Too long, or encoded: nothing that we accept is either. */
+export type BodyRefusal = 413 | 415;
 
 export type HttpHandler = (request: Request, log: Log) => Promise<Response>;
 
-/** No form or token that we accept comes near this. */
-const BODY_BYTES_MAX = 64 * 1024;
+/** No form, token or notification that we accept comes near this. */
+export const BODY_BYTES_MAX = 64 * 1024;
 
 const BODYLESS = new Set(["GET", "HEAD"]);
 
@@ -127,6 +133,9 @@ async function answer<T extends { http: ServeOptions }>(
   getServer: () => Promise<T>,
   pick: (server: T) => HttpHandler,
 ): Promise<Response> {
+  // The rest of the body may still be on its way: without the end of the connection it would be read.
+  if (request.bodyRefusal !== undefined)
+    return refusal(request.bodyRefusal, { connection: "close" });
   let log: Log | undefined;
   try {
     const server = await getServer();

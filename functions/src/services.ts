@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
 import { pubsubPublisher } from "./changes/publisher.ts";
-import type { Clock } from "./clock.ts";
+import type { After, Clock } from "./clock.ts";
 import { type Config, readConfig } from "./config.ts";
 import { googleEndpoints } from "./google/endpoints.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
@@ -24,6 +24,12 @@ import type { UserStore } from "./user.ts";
 const clock: Clock = {
   now: () => new Date(),
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
+};
+
+/** By the time of this machine. */
+export const after: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 };
 
 const writeLine = (line: string) => void process.stdout.write(`${line}\n`);

@@ -8,11 +8,11 @@ const MB = "a".repeat(1_048_576);
 /** What comes to `connect`, and the status that it is answered with. */
 export const PAGES: readonly [string, number, Buffer][] = [
   ["1 MB in a form", 413, written("POST /disconnect", [FORM], MB)],
-  ["1 MB without a type, which nobody reads", 415, written("POST /disconnect", [], MB)],
-  ["1 MB at the landing page", 405, written("POST /", [], MB)],
+  ["1 MB without a type", 413, written("POST /disconnect", [], MB)],
+  ["1 MB at the landing page", 413, written("POST /", [], MB)],
   [
     "20 MB that are 20 kB on the wire",
-    413,
+    415,
     written(
       "POST /disconnect",
       ["content-encoding: gzip", FORM],
@@ -21,7 +21,7 @@ export const PAGES: readonly [string, number, Buffer][] = [
   ],
   [
     "what is not gzip but says so",
-    400,
+    415,
     written("POST /disconnect", ["content-encoding: gzip", FORM], "no"),
   ],
   ["an unknown encoding", 415, written("POST /disconnect", ["content-encoding: x", FORM], "a")],

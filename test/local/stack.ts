@@ -4,8 +4,9 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
-import type { Clock } from "../../functions/src/clock.ts";
+import type { After, Clock } from "../../functions/src/clock.ts";
 import { type Config, readConfig } from "../../functions/src/config.ts";
+import { limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
@@ -58,6 +59,8 @@ export interface LocalStackOptions {
   publish: Publish;
   clock: Clock;
   random?: () => number;
+  /** For the limit on the time of a request's body; by real time unless given. */
+  after?: After;
   /** Beside what the stack sets itself. */
   env?: Record<string, string>;
   emulator?: EmulatorOptions;
@@ -70,10 +73,16 @@ const LOOPBACK = "127.0.0.1";
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
+const realAfter: After = (ms, run) => {
+  const canceled = new AbortController();
+  void setTimeout(ms, undefined, { signal: canceled.signal }).then(run, () => {});
+  return () => canceled.abort();
+};
+
 /** The receiver in this process: served by the functions-framework, against the Gmail emulator. */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const { clock, users, publish, random = Math.random } = options;
-  const { seenEvents = memorySeenEvents() } = options;
+  const { seenEvents = memorySeenEvents(), after = realAfter } = options;
   const logs: string[] = [];
   const write = (line: string) => {
     logs.push(line);
@@ -86,6 +95,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const urls = {} as Record<FunctionName, string>;
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
+    limitBodiesOf(server, after);
     server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
     await once(server, "listening");
     servers[name] = server;

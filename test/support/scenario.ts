@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import type { Clock } from "../../functions/src/clock.ts";
+import type { After, Clock } from "../../functions/src/clock.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
@@ -62,7 +62,12 @@ export interface Connected {
 }
 
 export async function startScenario(
-  options: { env?: Record<string, string>; emulator?: EmulatorOptions; random?: () => number } = {},
+  options: {
+    env?: Record<string, string>;
+    emulator?: EmulatorOptions;
+    random?: () => number;
+    after?: After;
+  } = {},
 ): Promise<Scenario> {
   const clock = movableClock();
   const users = memoryUsers(clock);

@@ -11,8 +11,9 @@ import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
 import { runScheduled, serve } from "../http.ts";
-import { getReceiver, instanceLog } from "../services.ts";
+import { after, getReceiver, instanceLog } from "../services.ts";
 import settings from "./functions.json" with { type: "json" };
+import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "./printing.ts";
 import { readTraceparent } from "./traceparent.ts";
 
@@ -88,6 +89,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
 }
 
 logPrinting(console, instanceLog);
+limitBodies(after);
 
 export const gmailNotification = onMessagePublished(
   {

@@ -1,7 +1,9 @@
 /** The bundle that `gcloud functions deploy` uploads; the names are its `--entry-point`s. */
-import { getReceiver, instanceLog } from "../services.ts";
+import { after, getReceiver, instanceLog } from "../services.ts";
+import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "./printing.ts";
 import { registerFunctions } from "./register.ts";
 
 logPrinting(console, instanceLog);
+limitBodies(after);
 registerFunctions(getReceiver);

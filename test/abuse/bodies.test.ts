@@ -1,0 +1,180 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { FUNCTIONS, type FunctionName } from "../local/environment.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
+import { sendRaw, written } from "./wire.ts";
+
+/**
+ * Goal: no function reads more of a body than it can use, whatever the headers say of it; and what
+ * Pub/Sub delivers is acknowledged whatever it is.
+ */
+
+const FORM = "content-type: application/x-www-form-urlencoded";
+const JSON_TYPE = "content-type: application/json";
+const GZIP = "content-encoding: gzip";
+const CHUNKED = "transfer-encoding: chunked";
+const LIMIT = 64 * 1024;
+const KEEP = "connection: keep-alive";
+
+let scenario: Scenario;
+/** What waits for the time of a body to be over. */
+const waiting = new Set<() => void>();
+
+beforeAll(async () => {
+  scenario = await startScenario({
+    emulator: { push: { kind: "none" } },
+    after: (_ms, run) => {
+      waiting.add(run);
+      return () => waiting.delete(run);
+    },
+  });
+});
+afterAll(() => scenario.close());
+
+/** A request without `connection: close`, so that only the receiver can end the connection. */
+function kept(requestLine: string, headers: readonly string[], body: string | Buffer = ""): Buffer {
+  const lines = [`${requestLine} HTTP/1.1`, "host: 127.0.0.1", KEEP, ...headers];
+  return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), Buffer.from(body)]);
+}
+
+const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+/** Sends chunks for as long as anybody takes them; resolves to what came back. */
+async function sendEndlessly(url: string, head: Buffer, isEnough: () => boolean): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  let answer = "";
+  socket.on("data", (data: Buffer) => (answer += data.toString("latin1")));
+  socket.on("error", () => {});
+  socket.write(head);
+  const piece = chunk("a".repeat(16_384));
+  while (!socket.destroyed && !isEnough()) {
+    if (!socket.write(piece)) await once(socket, "drain").catch(() => {});
+  }
+  socket.destroy();
+  return answer;
+}
+
+const HTTP_FUNCTIONS = FUNCTIONS.filter((name) => name !== "gmailNotification");
+
+describe.each(HTTP_FUNCTIONS)("%s", (name: FunctionName) => {
+  it.each(["POST", "GET", "HEAD", "PUT"])("refuses %s with an encoded body", async (method) => {
+    const head = [GZIP, "content-length: 1000000"];
+    const { status, text } = await sendRaw(scenario.urls[name], kept(`${method} /`, head));
+    expect([status, text]).toEqual([415, expect.stringMatching(/^connection: close\r$/im)]);
+  });
+
+  it("refuses an encoded body that is sent in chunks", async () => {
+    const body = chunk(gzipSync("a=b").toString("latin1"));
+    const request = kept("POST /", [GZIP, CHUNKED, FORM], Buffer.from(body, "latin1"));
+    expect((await sendRaw(scenario.urls[name], request)).status).toBe(415);
+  });
+
+  it("refuses a body that is declared too long, before any of it has come", async () => {
+    const head = [`content-length: ${LIMIT + 1}`, FORM];
+    const { status, text } = await sendRaw(scenario.urls[name], kept("POST /", head));
+    expect([status, text]).toEqual([413, expect.stringMatching(/^connection: close\r$/im)]);
+  });
+
+  it("refuses it in place of 100 Continue", async () => {
+    const head = [`content-length: ${LIMIT + 1}`, "expect: 100-continue"];
+    const { text } = await sendRaw(scenario.urls[name], kept("POST /", head));
+    expect(text).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it("ends the connection of a client that sends chunks without end", async () => {
+    const answer = await sendEndlessly(
+      scenario.urls[name],
+      kept("POST /", [CHUNKED, FORM]),
+      () => false,
+    );
+    // The answer itself can be lost when the connection is reset.
+    expect(answer === "" || /^HTTP\/1\.1 413 /.test(answer)).toBe(true);
+  });
+});
+
+describe("the pages", () => {
+  it("read a form of the longest size, declared or in chunks", async () => {
+    const form = `csrf=${"a".repeat(LIMIT - 5)}`;
+    const { connect: url } = scenario.urls;
+    // Read to its end, and then refused because the browser has no session.
+    const declared = written("POST /disconnect", [FORM], form);
+    const chunked = written("POST /disconnect", [FORM, CHUNKED], `${chunk(form)}0\r\n\r\n`);
+    const tooLong = written("POST /disconnect", [FORM, CHUNKED], `${chunk(`${form}a`)}0\r\n\r\n`);
+    const [one, other, third] = [declared, chunked, tooLong].map((it) => sendRaw(url, it));
+    expect((await one)?.status).toBe(400);
+    expect((await other)?.status).toBe(400);
+    expect((await third)?.status).toBe(413);
+  });
+
+  it("ask for a body that is not too long, where the client waits to be asked", async () => {
+    const head = [FORM, "expect: 100-continue", "connection: close"];
+    const request = written("POST /disconnect", head, "csrf=a");
+    const { text } = await sendRaw(scenario.publicUrl, request);
+    expect(text).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 400 /);
+  });
+
+  it("answer the requests that are sent one behind the other, in order", async () => {
+    const first = kept("POST /disconnect", [FORM, "content-length: 6"], "csrf=a");
+    const { text } = await sendRaw(
+      scenario.publicUrl,
+      Buffer.concat([first, written("GET /nowhere")]),
+    );
+    expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual(["HTTP/1.1 400", "HTTP/1.1 404"]);
+  });
+
+  it("take nothing behind a body that was refused for a request", async () => {
+    const first = kept("POST /disconnect", [FORM, `content-length: ${LIMIT * 2}`]);
+    const { text } = await sendRaw(
+      scenario.publicUrl,
+      Buffer.concat([first, written("GET /nowhere")]),
+    );
+    expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual(["HTTP/1.1 413"]);
+  });
+
+  it("end the connection of a body that does not come to its end in time", async () => {
+    await vi.waitFor(() => expect(waiting.size).toBe(0));
+    const request = kept("POST /disconnect", [FORM, "content-length: 6"], "csrf");
+    const answer = sendRaw(scenario.publicUrl, request);
+    await vi.waitFor(() => expect(waiting.size).toBe(1));
+    for (const run of waiting) run();
+    const { status, text } = await answer;
+    expect([status, text]).toEqual([408, expect.stringMatching(/^connection: close\r$/im)]);
+    await vi.waitFor(() => expect(waiting.size).toBe(0));
+  });
+});
+
+describe("gmailNotification acknowledges", () => {
+  const HEAD = [
+    "ce-id: 1",
+    "ce-source: //pubsub.googleapis.com/a",
+    "ce-specversion: 1.0",
+    "ce-type: google.cloud.pubsub.topic.v1.messagePublished",
+    JSON_TYPE,
+  ];
+  /** The largest message that Pub/Sub takes, as it is delivered. */
+  const largest = JSON.stringify({
+    message: { data: Buffer.alloc(10_000_000).toString("base64"), messageId: "1" },
+    subscription: "projects/a/subscriptions/s",
+  });
+
+  async function dropped(head: string[], body: string | Buffer): Promise<void> {
+    const before = scenario.logged("notification_malformed").length;
+    const { gmailNotification } = scenario.urls;
+    const { status } = await sendRaw(gmailNotification, written("POST /", head, body));
+    expect(status).toBe(204);
+    expect(scenario.logged("notification_malformed")).toHaveLength(before + 1);
+  }
+
+  it("the largest message of Pub/Sub, by Eventarc", () => dropped(HEAD, largest));
+
+  it("the largest message of Pub/Sub, pushed by itself", () => dropped([JSON_TYPE], largest));
+
+  it("the largest message of Pub/Sub, in chunks", () =>
+    dropped([...HEAD, CHUNKED], `${chunk(largest)}0\r\n\r\n`));
+
+  it("a message that is encoded, as Pub/Sub encodes none", () =>
+    dropped([...HEAD, GZIP], gzipSync(largest)));
+});
