@@ -34,6 +34,8 @@ export interface Usage {
 
 /** One function in a process of its own, as the buildpack of Cloud Functions starts it. */
 export interface FunctionProcess {
+  /** Of loopback. */
+  port: number;
   /** From the start of the process to its listening. */
   readyMs: number;
   /** From the start of the process until now. */
@@ -79,6 +81,7 @@ export async function startFunction(
   const agent = new Agent({ keepAlive: true });
 
   return {
+    port,
     readyMs,
     ageMs: () => performance.now() - startedAt,
     async post(body, headers = {}) {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { bombs } from "./bombs.ts";
 import { catchUp } from "./catch-up.ts";
 import { coldStart } from "./cold-start.ts";
 import { notifications } from "./notification.ts";
@@ -22,6 +23,7 @@ const BENCHES: readonly [prefixes: readonly string[], (options: BenchOptions) =>
     [["notification", "storm"], notifications],
     [["catch-up"], catchUp],
     [["renewal"], renewal],
+    [["bomb"], bombs],
   ];
 
 const { values, positionals } = parseArgs({
