@@ -3,6 +3,7 @@ import {
   type DocumentReference,
   type DocumentSnapshot,
   FieldPath,
+  Filter,
   type Firestore,
   type Query,
   type QueryDocumentSnapshot,
@@ -15,6 +16,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
 import { type Log, ReceiverError } from "./log.ts";
 import {
+  type DueCursor,
   type FlagAllowance,
   type Revision,
   type User,
@@ -35,9 +37,6 @@ const SAME_ADDRESS_MAX = 20;
 const SAME_TOKEN_MAX = 2;
 /** Values that one `in` query takes. */
 const IN_VALUES_MAX = 30;
-
-/** Each further one is needed only when the one before brought something unreadable. */
-const DUE_READS_MAX = 10;
 
 /**
  * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
@@ -98,18 +97,31 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       return found.slice(0, SAME_TOKEN_MAX);
     },
 
-    async listDue(list, now, limit) {
-      let query = users.where(list, "<=", Timestamp.fromDate(now)).orderBy(list).limit(limit);
-      const due: User[] = [];
-      // An unreadable document stays due for good: it takes nobody else's place in the list.
-      for (let reads = 0; reads < DUE_READS_MAX; reads++) {
-        const { docs, found } = await getUsers(query);
-        due.push(...found);
-        const last = docs.at(-1);
-        if (last === undefined || docs.length < limit || due.length >= limit) break;
-        query = query.startAfter(last);
-      }
-      return due.slice(0, limit);
+    async listDue(list, { upTo, beyond }, limit, after) {
+      const query = users
+        .where(Filter.or(Filter.where(list, "<=", upTo), Filter.where(list, ">", beyond)))
+        .orderBy(list)
+        .orderBy(FieldPath.documentId())
+        .limit(limit);
+      const { docs, found } = await getUsers(
+        after === undefined ? query : query.startAfter(...toPlace(after)),
+      );
+      const readable = new Set<string>(found.map(({ id }) => id));
+      const last = docs.length < limit ? undefined : docs.at(-1);
+      return {
+        users: found,
+        unreadable: docs
+          .filter(({ id }) => !readable.has(id))
+          .map(({ id, updateTime }) => ({ id, revision: toRevision(updateTime) })),
+        ...(last !== undefined && { next: toCursor(last.get(list) as Timestamp, last.id) }),
+      };
+    },
+
+    postpone(list, { id, revision }, dueAt) {
+      const written = users
+        .doc(id)
+        .update({ [list]: dueAt }, { lastUpdateTime: toTimestamp(revision) });
+      return unlessRefused(written.then(() => "written" as const));
     },
 
     async listAll(after, limit) {
@@ -134,13 +146,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       for (const { id, ...change } of changes) {
         batch.set(document.collection("changes").doc(id.replaceAll("/", ":")), change);
       }
-      try {
-        await batch.commit();
-        return "written";
-      } catch (error) {
-        if (REFUSED.has((error as { code?: unknown }).code)) return "refused";
-        throw error;
-      }
+      return unlessRefused(batch.commit().then(() => "written" as const));
     },
 
     async flag(user, patch, allowance) {
@@ -202,15 +208,20 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         if (generation > floor) transaction.set(generations, { floor: generation });
       });
       await db.recursiveDelete(document.collection("changes"));
-      try {
-        await document.delete({ lastUpdateTime: updateTime });
-        return "erased";
-      } catch (error) {
-        if (REFUSED.has((error as { code?: unknown }).code)) return "refused";
-        throw error;
-      }
+      const deleted = document.delete({ lastUpdateTime: updateTime });
+      return unlessRefused(deleted.then(() => "erased" as const));
     },
   };
+}
+
+/** What a conditional write came to. Rejects when the store failed. */
+async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
+  try {
+    return await written;
+  } catch (error) {
+    if (REFUSED.has((error as { code?: unknown }).code)) return "refused";
+    throw error;
+  }
 }
 
 /** Dates become timestamps by themselves; everything else is stored as it is. */
@@ -245,6 +256,16 @@ function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
 function toTimestamp(revision: Revision): Timestamp {
   const [seconds, nanoseconds] = revision.split(".").map(Number);
   return new Timestamp(seconds ?? 0, nanoseconds ?? 0);
+}
+
+/** To the nanosecond: a date that a person wrote may be finer than ours. */
+function toCursor(date: Timestamp, id: string): DueCursor {
+  return `${toRevision(date)}/${id}` as DueCursor;
+}
+
+function toPlace(cursor: DueCursor): [date: Timestamp, id: string] {
+  const end = cursor.indexOf("/");
+  return [toTimestamp(cursor.slice(0, end) as Revision), cursor.slice(end + 1)];
 }
 
 /** To the millisecond before: `toDate` rounds, and the last instant of all to one that is none. */

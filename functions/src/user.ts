@@ -160,6 +160,30 @@ export interface StoredChange {
 /** The three lists of due work, each one indexed timestamp. */
 export type DueList = "watch.renewAt" | "sync.dueAt" | "followUp.dueAt";
 
+/** Which dates count as due: those that have come, and those too far ahead to be real. */
+export interface DueRange {
+  upTo: Date;
+  beyond: Date;
+}
+
+/** A place in a due list. It means something only to the store that returned it. */
+export type DueCursor = string & { readonly __brand: "DueCursor" };
+
+/** A due document that cannot be decoded. Its id may be no user id. */
+export interface DueDocument {
+  id: string;
+  revision: Revision;
+}
+
+/** Part of a due list. */
+export interface DuePage {
+  users: readonly User[];
+  /** The documents on this page that cannot be decoded. The store has logged them. */
+  unreadable: readonly DueDocument[];
+  /** Where the next page starts; absent at the end of the list. */
+  next?: DueCursor;
+}
+
 /** How many users may be flagged before that is taken for our own mistake. */
 export interface FlagAllowance {
   now: Date;
@@ -193,8 +217,14 @@ export interface UserStore {
   /** Every user who has or had this address, the disconnected ones too; one query. */
   listByEmailAddress(address: EmailAddress): Promise<User[]>;
 
-  /** Users whose date in the list has come, the longest overdue first. */
-  listDue(list: DueList, now: Date, limit: number): Promise<User[]>;
+  /**
+   * Users whose date in the list is within the range, the earliest first: at most `limit` documents
+   * after the given place, or from the start; one query.
+   */
+  listDue(list: DueList, range: DueRange, limit: number, after?: DueCursor): Promise<DuePage>;
+
+  /** Changes the date of a document that cannot be decoded, and nothing else of it. */
+  postpone(list: DueList, document: DueDocument, dueAt: Date): Promise<"written" | "refused">;
 
   /**
    * All users, whatever their status, in the order of their ids: the first `limit` after the given

@@ -51,9 +51,13 @@ interface StoredDocument {
   createTime: Time;
   updateTime: Time;
 }
+interface Condition {
+  fieldFilter?: { field: { fieldPath: string }; op: string; value: Value };
+  compositeFilter?: { op: string; filters: Condition[] };
+}
 interface RunQueryRequest {
   structuredQuery: {
-    where: { fieldFilter: { field: { fieldPath: string }; op: string; value: Value } };
+    where: Condition;
     limit: { value: number } | null;
   };
 }
@@ -81,7 +85,10 @@ export async function startStubFirestore(): Promise<StubFirestore> {
 
   function query({ structuredQuery: { where, limit } }: RunQueryRequest): StoredDocument[] {
     operations.queries += 1;
-    const { field, op, value } = where.fieldFilter;
+    // A due list is "has come, or too far ahead": no date here is ever the latter.
+    const { fieldFilter } = where.compositeFilter?.filters[0] ?? where;
+    if (fieldFilter === undefined) throw new Error("not a query of this stub");
+    const { field, op, value } = fieldFilter;
     const { fieldPath } = field;
     const found: StoredDocument[] = [];
     if (op === "EQUAL" && fieldPath === "emailAddress") {
@@ -90,7 +97,8 @@ export async function startStubFirestore(): Promise<StubFirestore> {
     } else if (op === "LESS_THAN_OR_EQUAL") {
       const [map = "", name = ""] = fieldPath.split(".");
       const until = toNumber(value.timestampValue);
-      // The least recently written first: whoever was dealt with stands at the end.
+      // The least recently written first: whoever was dealt with stands at the end, and is no
+      // longer due. So the list begins where a reading before it ended, without its cursor.
       for (const document of documents.values()) {
         if (found.length === limit?.value) break;
         const at = document.fields[map]?.mapValue?.fields[name]?.timestampValue;

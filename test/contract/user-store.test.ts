@@ -9,6 +9,7 @@ import { type HistoryId, parseHistoryId } from "../../functions/src/mailbox/hist
 import { isStoreError } from "../../functions/src/store-error.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import {
+  type DueCursor,
   type DueList,
   type StoredChange,
   type User,
@@ -77,6 +78,8 @@ function openFirestore(database: Firestore, lines: string[] = [], clock = CLOCK)
 
 const ADA = address("ada@example.com");
 const NOW = new Date("2026-11-20T12:00:00.000Z");
+/** What is due now, with no date that is taken for a mistake. */
+const UP_TO_NOW = { upTo: NOW, beyond: new Date("2100-01-01") };
 const DUE_LISTS: readonly DueList[] = ["watch.renewAt", "sync.dueAt", "followUp.dueAt"];
 
 function address(text: string): EmailAddress {
@@ -273,7 +276,13 @@ describe.for([
         ["findByEmailAddress", async (store) => [await store.findByEmailAddress(ADA)]],
         ["listByEmailAddress", (store) => store.listByEmailAddress(ADA)],
         ["findByTokenDigest", (store) => store.findByTokenDigest("prefix", ["cHJlZml4"])],
-        ["listDue", (store) => store.listDue("sync.dueAt", minutes(9 * 60), 10)],
+        [
+          "listDue",
+          async (store) => {
+            const range = { ...UP_TO_NOW, upTo: minutes(9 * 60) };
+            return [...(await store.listDue("sync.dueAt", range, 10)).users];
+          },
+        ],
         ["listAll", (store) => store.listAll(undefined, 10)],
       ])("is the store's, and the instance's before and after, from %s", async (_, act) => {
         await put(own.users, "1", FULL);
@@ -411,9 +420,49 @@ describe.for([
         await put(users, "later", dueIn(list, new Date(NOW.getTime() + 1), "later"));
         await put(users, "never", dueIn(list, undefined, "never"));
         const ids = async (limit: number) =>
-          (await users.listDue(list, NOW, limit)).map(({ id }) => id);
+          (await users.listDue(list, UP_TO_NOW, limit)).users.map(({ id }) => id);
         expect(await ids(10)).toEqual(["b", "d", "a", "c"]);
         expect(await ids(2)).toEqual(["b", "d"]);
+      });
+
+      it("walks the whole list page by page, also through users of one date", async () => {
+        for (const id of ["e", "b", "d", "a", "c"]) {
+          await put(users, id, dueIn(list, minutes(id === "a" ? -2 : -1), id));
+        }
+        const walked: string[][] = [];
+        let after: DueCursor | undefined;
+        do {
+          const page = await users.listDue(list, UP_TO_NOW, 2, after);
+          walked.push(page.users.map(({ id }) => id));
+          after = page.next;
+        } while (after !== undefined);
+        expect(walked).toEqual([["a", "b"], ["c", "d"], ["e"]]);
+      });
+
+      it("goes on behind those who have moved back meanwhile", async () => {
+        const first = await put(users, "a", dueIn(list, minutes(-3), "a"));
+        await put(users, "b", dueIn(list, minutes(-2), "b"));
+        await put(users, "c", dueIn(list, minutes(-1), "c"));
+        const { next } = await users.listDue(list, UP_TO_NOW, 1);
+        expect(next).toBeDefined();
+        const { watch, sync, followUp } = dueIn(list, minutes(60), "a");
+        await users.update(first, { watch, sync, followUp });
+        const rest = await users.listDue(list, UP_TO_NOW, 10, next);
+        expect(rest.users.map(({ id }) => id)).toEqual(["b", "c"]);
+        expect(rest.next).toBeUndefined();
+      });
+
+      it("lists those too far ahead after those whose date has come", async () => {
+        const limit = minutes(60);
+        await put(users, "absurd", dueIn(list, new Date(limit.getTime() + 1), "absurd"));
+        await put(users, "later", dueIn(list, limit, "later"));
+        await put(users, "now", dueIn(list, minutes(0), "now"));
+        const range = { upTo: NOW, beyond: limit };
+        const page = await users.listDue(list, range, 10);
+        expect(page.users.map(({ id }) => id)).toEqual(["now", "absurd"]);
+        const { next } = await users.listDue(list, range, 1);
+        const rest = await users.listDue(list, range, 1, next);
+        expect(rest.users.map(({ id }) => id)).toEqual(["absurd"]);
       });
 
       it("lists nobody who is due in another list only", async () => {
@@ -421,12 +470,12 @@ describe.for([
           const name = other.replace(".", "-");
           await put(users, name, dueIn(other, minutes(-1), name.toLowerCase()));
         }
-        expect(await users.listDue(list, NOW, 10)).toEqual([]);
+        expect((await users.listDue(list, UP_TO_NOW, 10)).users).toEqual([]);
       });
 
       it("gives whom it lists as they are stored, so that they can be written", async () => {
         const stored = await put(users, "a", dueIn(list, minutes(-1), "a"));
-        const [due] = await users.listDue(list, NOW, 10);
+        const [due] = (await users.listDue(list, UP_TO_NOW, 10)).users;
         expect(due).toStrictEqual(stored);
         expect(await users.update(stored, { historyId: at("1001") })).toBe("written");
       });
@@ -537,9 +586,11 @@ describe.for([
           sync: syncKept,
         });
         const far = minutes(365 * 24 * 60);
-        expect(await users.listDue("watch.renewAt", far, 10)).toEqual([]);
-        expect(await users.listDue("sync.dueAt", far, 10)).toEqual([]);
-        expect(await users.listDue("followUp.dueAt", far, 10)).toHaveLength(1);
+        const due = async (list: DueList) =>
+          (await users.listDue(list, { upTo: far, beyond: far }, 10)).users;
+        expect(await due("watch.renewAt")).toEqual([]);
+        expect(await due("sync.dueAt")).toEqual([]);
+        expect(await due("followUp.dueAt")).toHaveLength(1);
       });
     });
 
@@ -941,17 +992,44 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       expect((await users.findByEmailAddress(ADA))?.id).toBe("zoe");
     });
 
-    it.each(DUE_LISTS)("keeps nobody else from their turn in %s", async (list) => {
-      for (const id of ["foreign-1", "foreign-2", "foreign-3"]) {
+    it.each(DUE_LISTS)("is named in %s, where it can be moved back", async (list) => {
+      for (const id of ["foreign-1", "foreign-2", "strange 3"]) {
         await db.doc(`users/${id}`).set({ ...foreign, historyId: "head" });
       }
       await put(users, "bob", dueIn(list, minutes(-2), "bob"));
-      await put(users, "eve", dueIn(list, minutes(-1), "eve"));
-      const ids = async (limit: number) =>
-        (await users.listDue(list, NOW, limit)).map(({ id }) => id);
-      expect(await ids(1)).toEqual(["bob"]);
-      expect(await ids(2)).toEqual(["bob", "eve"]);
-      expect(await ids(10)).toEqual(["bob", "eve"]);
+      const page = await users.listDue(list, UP_TO_NOW, 3);
+      expect(page.users).toEqual([]);
+      expect(page.unreadable.map(({ id }) => id)).toEqual(["foreign-1", "foreign-2", "strange 3"]);
+      const rest = await users.listDue(list, UP_TO_NOW, 3, page.next);
+      expect(rest.users.map(({ id }) => id)).toEqual(["bob"]);
+
+      const [moved, late] = page.unreadable;
+      if (moved === undefined || late === undefined) throw new Error("three are on the page");
+      const before = (await db.doc(`users/${moved.id}`).get()).data();
+      expect(await users.postpone(list, moved, minutes(60))).toBe("written");
+      const after = await db.doc(`users/${moved.id}`).get();
+      expect(after.get(list)).toEqual(Timestamp.fromDate(minutes(60)));
+      const [map = "", field = ""] = list.split(".");
+      expect(after.data()).toEqual({
+        ...before,
+        [map]: { ...before?.[map], [field]: Timestamp.fromDate(minutes(60)) },
+      });
+      await db.doc(`users/${late.id}`).update({ mended: true });
+      expect(await users.postpone(list, late, minutes(60))).toBe("refused");
+      expect((await users.listDue(list, UP_TO_NOW, 10)).unreadable).toHaveLength(2);
+    });
+
+    it("walks past dates finer than ours, which only a person writes", async () => {
+      const fine = (nanoseconds: number) =>
+        new Timestamp(minutes(-60).getTime() / 1_000, nanoseconds);
+      for (const [index, nanoseconds] of [1_000, 2_000, 3_000].entries()) {
+        const watch = { ...FULL.watch, renewAt: fine(nanoseconds) };
+        await db.doc(`users/fine-${index}`).set({ ...FULL, watch });
+      }
+      const first = await users.listDue("watch.renewAt", UP_TO_NOW, 2);
+      const rest = await users.listDue("watch.renewAt", UP_TO_NOW, 2, first.next);
+      expect(first.users.map(({ id }) => id)).toEqual(["fine-0", "fine-1"]);
+      expect(rest.users.map(({ id }) => id)).toEqual(["fine-2"]);
     });
 
     it("is left out of the list of all, and does not end it", async () => {

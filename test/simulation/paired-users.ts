@@ -90,13 +90,16 @@ export function pairedUsers(
         (users) => users,
       ),
 
-    listDue: (list, now, limit) =>
+    listDue: (list, range, limit, after) =>
       both(
         `listDue ${list}`,
-        memory.listDue(list, now, limit),
-        other.listDue(list, now, limit),
-        (users) => users,
+        memory.listDue(list, range, limit, after),
+        other.listDue(list, range, limit, after),
+        (page) => page.users,
       ),
+
+    postpone: (list, document, dueAt) =>
+      both("postpone", memory.postpone(list, document, dueAt), Promise.resolve("refused"), nobody),
 
     listAll: (after, limit) =>
       both("listAll", memory.listAll(after, limit), other.listAll(after, limit), (users) => users),

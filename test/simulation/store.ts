@@ -93,8 +93,10 @@ export function createSimulatedStore(
           read("users.findByTokenDigest", () => memory.findByTokenDigest(by, digests)),
         listByEmailAddress: (address) =>
           read("users.listByEmailAddress", () => memory.listByEmailAddress(address)),
-        listDue: (list, now, max) =>
-          read(`users.listDue ${list}`, () => memory.listDue(list, now, max)),
+        listDue: (list, range, max, after) =>
+          read(`users.listDue ${list}`, () => memory.listDue(list, range, max, after)),
+        postpone: (list, document, dueAt) =>
+          write("users.postpone", () => memory.postpone(list, document, dueAt)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
         update: (user, patch, changes) =>
           conditional("users.update", "update", user, patch, () =>

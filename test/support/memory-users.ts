@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../functions/src/clock.ts";
 import type {
+  DueCursor,
   DueList,
   Revision,
   StoredChange,
@@ -84,16 +85,25 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve(held.map(read).filter((it) => it !== undefined));
     },
 
-    listDue(list, now, limit) {
-      const due = [...users.values()]
+    listDue(list, { upTo, beyond }, limit, after) {
+      const page = [...users.values()]
         .map((user) => ({ user, at: dateOf(user, list) }))
         .filter((entry): entry is { user: StoredUser; at: Date } => entry.at !== undefined)
-        .filter(({ at }) => at <= now)
-        .sort((a, b) => a.at.getTime() - b.at.getTime() || (a.user.id < b.user.id ? -1 : 1))
+        .filter(({ at }) => at <= upTo || at > beyond)
+        .sort((a, b) => compare(a, b))
+        .filter((entry) => after === undefined || compare(entry, toEntry(after)) > 0)
         .slice(0, limit);
-      if (due.length === 0) operations.reads += 1;
-      return Promise.resolve(due.map(({ user }) => read(user)).filter((it) => it !== undefined));
+      if (page.length === 0) operations.reads += 1;
+      const last = page.length < limit ? undefined : page.at(-1);
+      return Promise.resolve({
+        users: page.map(({ user }) => read(user)).filter((it) => it !== undefined),
+        unreadable: [],
+        ...(last !== undefined && { next: toCursor(last.at, last.user.id) }),
+      });
     },
+
+    // Everything here can be read.
+    postpone: () => Promise.resolve("refused"),
 
     listAll(after = "" as UserId, limit) {
       const page = [...users.values()]
@@ -160,6 +170,28 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       changes: Object.fromEntries([...changes].map(([id, own]) => [id, [...own.values()]])),
     }),
   };
+}
+
+interface DueEntry {
+  user: { id: string };
+  at: Date;
+}
+
+function compare(a: DueEntry, b: DueEntry): number {
+  const between = a.at.getTime() - b.at.getTime();
+  return between || (a.user.id < b.user.id ? -1 : Number(a.user.id > b.user.id));
+}
+
+/** The same as a Firestore store's, so that the two can be walked side by side. */
+function toCursor(at: Date, id: string): DueCursor {
+  const ms = at.getTime();
+  return `${Math.floor(ms / 1_000)}.${(ms % 1_000) * 1_000_000}/${id}` as DueCursor;
+}
+
+function toEntry(cursor: DueCursor): DueEntry {
+  const [, seconds, nanoseconds, id = ""] = /^(\d+)\.(\d+)\/(.*)$/.exec(cursor) ?? [];
+  const at = new Date(Number(seconds) * 1_000 + Number(nanoseconds) / 1_000_000);
+  return { at, user: { id } };
 }
 
 function dateOf({ watch, sync, followUp }: StoredUser, list: DueList): Date | undefined {

@@ -38,8 +38,11 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
       reading(async (stamp) =>
         (await users.listByEmailAddress(address)).map((user) => stamp(user)),
       ),
-    listDue: (list, now, limit) =>
-      reading(async (stamp) => (await users.listDue(list, now, limit)).map((user) => stamp(user))),
+    listDue: (list, range, limit, after) =>
+      reading(async (stamp) => {
+        const page = await users.listDue(list, range, limit, after);
+        return { ...page, users: page.users.map((user) => stamp(user)) };
+      }),
     listAll: (after, limit) =>
       reading(async (stamp) => (await users.listAll(after, limit)).map((user) => stamp(user))),
     authorize: (id, make, moved) =>

@@ -4,6 +4,7 @@ import { isOwnForm } from "../grant/session.ts";
 import { isWeekly } from "../grant/weekly-grant.ts";
 import { logFailed, refusal } from "../http.ts";
 import type { Log } from "../log.ts";
+import { isWatching } from "../mailbox/watch.ts";
 import {
   connectedPage,
   disconnectedPage,
@@ -95,7 +96,7 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
         ...(recoveredChanges !== undefined && { recoveredChanges }),
         ...(sync.syncedAt !== undefined && { syncedAt: sync.syncedAt }),
         isCaughtUp: sync.dueReason !== "unfinished" && sync.dueReason !== "throttled",
-        isWatched: watch.expiresAt !== undefined && watch.expiresAt > clock.now(),
+        isWatched: isWatching(watch, clock.now()),
       };
       return connectedPage(user, csrf, progress, pageLinks);
     }

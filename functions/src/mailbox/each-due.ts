@@ -1,8 +1,17 @@
 import pLimit from "p-limit";
-import { type Clock, later } from "../clock.ts";
+import { type Clock, type Random, jittered, later } from "../clock.ts";
 import { type Log, describeUnknown } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { DueList, User, UserStore } from "../user.ts";
+import {
+  type DueCursor,
+  type DueDocument,
+  type DueList,
+  type DueRange,
+  type User,
+  type UserPatch,
+  type UserStore,
+  storeNow,
+} from "../user.ts";
 
 /** How much of a due list one run may take on. */
 export interface Budget {
@@ -12,64 +21,151 @@ export interface Budget {
 
 interface DueServices {
   users: UserStore;
+  limits: { quietMs: number };
   clock: Clock;
+  random: Random;
   log: Log;
   telemetry: Telemetry;
 }
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 /** Users read at a time: what a run holds in memory does not grow with the fleet. */
 const BATCH = 100;
+/** First wait after a turn that threw; doubles up to the maximum. */
+const RETRY_MS = 60_000;
+const RETRY_MS_MAX = HOUR_MS;
+/** How long a document that cannot be decoded stays off the list. */
+const UNREADABLE_RETRY_MS = HOUR_MS;
+/** Longer than a watch lives, and than any reminder or probe waits. */
+const AHEAD_MS_MAX = 8 * DAY_MS;
+/** A daily limit of Google rests a mailbox for 24 hours. */
+const SYNC_AHEAD_MS_MIN = 25 * HOUR_MS;
 
 /**
  * Acts on each user whose date in the list has come, the longest overdue first, until the list is
- * empty, the time is up, or `act` says `stop`. A user whose turn fails stops nobody else, and is
- * left for the next run. Resolves to true when some were left.
+ * walked to its end, the time is up, or `act` says `stop`. Resolves to true when users may be left.
+ *
+ * A cursor walks the list once, so users whose turn changes nothing hold back only themselves. Users
+ * who cannot be served move back: after a turn that threw by a growing wait, after a document that
+ * cannot be decoded by an hour. Users who are not active lose a date that only active ones have. A
+ * date further ahead than any that we write comes from a wrong clock and counts as due now.
+ *
+ * The store's clock decides what is due. This instance's own only asks for the list.
  */
 export async function eachDue(
   list: DueList,
   budget: Budget,
-  { users, clock, log, telemetry }: DueServices,
+  services: DueServices,
   act: (user: User) => Promise<"done" | "stop">,
 ): Promise<boolean> {
-  const deadline = later(clock.now(), budget.timeMsMax);
+  const { users, clock, log, telemetry } = services;
+  const aheadMs = aheadMax(list, services);
+  const startedAt = clock.now();
+  const deadline = later(startedAt, budget.timeMsMax);
+  // Fixed, so that a user who becomes due during the run waits for the next one.
+  const range: DueRange = { upTo: startedAt, beyond: later(startedAt, aheadMs) };
   const limit = pLimit(budget.concurrency);
-  let previous = new Set<string>();
   let found = 0;
+  let isClockWrong = false;
   let isStopped = false;
 
   async function take(user: User): Promise<void> {
     isStopped ||= clock.now() >= deadline;
     if (isStopped) return;
     try {
-      isStopped = (await act(user)) === "stop" || isStopped;
+      if (!mayBeDue(list, user)) await users.update(user, withoutDate(list, user));
+      else isStopped = (await act(user)) === "stop" || isStopped;
     } catch (error) {
-      log.error("due_user_failed", "a due user was left for the next run", {
+      log.error("due_user_failed", "a due user's turn failed; it is tried again later", {
         userId: user.id,
         list,
         error: describeUnknown(error),
       });
+      await moveBack(list, user, services);
     }
   }
 
-  for (;;) {
-    const due = await users.listDue(list, clock.now(), BATCH);
-    // Whoever is still due although their turn has come would come again for ever.
-    const fresh = due.filter(({ id }) => !previous.has(id));
-    if (found === 0)
-      telemetry.record("gmail_receiver.overdue", overdue(list, fresh[0], clock), { list });
-    found += fresh.length;
-    telemetry.record("gmail_receiver.due", found, { list });
-    await Promise.all(fresh.map((user) => limit(() => take(user))));
-    if (isStopped) return true;
-    if (due.length < BATCH || fresh.length === 0) return false;
-    previous = new Set(due.map(({ id }) => id));
+  async function takeUnreadable(document: DueDocument): Promise<void> {
+    isStopped ||= clock.now() >= deadline;
+    if (isStopped) return;
+    const dueAt = later(clock.now(), UNREADABLE_RETRY_MS);
+    // The store has logged the document. If this write fails, the next run tries it again.
+    await users.postpone(list, document, dueAt).catch(() => "refused");
   }
+
+  function isDue(user: User): boolean {
+    const dueAt = dueAtOf(list, user);
+    const now = storeNow(user, clock);
+    if (dueAt === undefined || dueAt <= now) return true;
+    if (dueAt <= later(now, aheadMs)) {
+      isClockWrong = true;
+      return false;
+    }
+    log.warn("due_date_absurd", "a due date is further ahead than any that we write: due now", {
+      userId: user.id,
+      list,
+      dueAt: dueAt.toISOString(),
+    });
+    return true;
+  }
+
+  // Ends with the list, whose range is fixed, or with the time.
+  for (let after: DueCursor | undefined; ;) {
+    const page = await users.listDue(list, range, BATCH, after);
+    const due = page.users.filter(isDue);
+    if (after === undefined) {
+      telemetry.record("gmail_receiver.overdue", overdue(list, due[0], clock), { list });
+    }
+    found += due.length;
+    telemetry.record("gmail_receiver.due", found, { list });
+    await Promise.all([
+      ...page.unreadable.map((document) => limit(() => takeUnreadable(document))),
+      ...due.map((user) => limit(() => take(user))),
+    ]);
+    if (isStopped) return true;
+    // By the store's clock the rest of the list is not due yet.
+    if (page.next === undefined || isClockWrong) return false;
+    after = page.next;
+  }
+}
+
+/** How far ahead a date of this list can lie that a correct clock wrote. */
+function aheadMax(list: DueList, { limits }: Pick<DueServices, "limits">): number {
+  return list === "sync.dueAt" ? Math.max(SYNC_AHEAD_MS_MIN, limits.quietMs) : AHEAD_MS_MAX;
 }
 
 /** In seconds; the longest overdue comes first. */
 function overdue(list: DueList, first: User | undefined, clock: Clock): number {
   const dueAt = first && dueAtOf(list, first);
-  return dueAt === undefined ? 0 : (clock.now().getTime() - dueAt.getTime()) / 1_000;
+  return dueAt === undefined ? 0 : Math.max(0, (clock.now().getTime() - dueAt.getTime()) / 1_000);
+}
+
+/** Only active users are renewed and synced. */
+function mayBeDue(list: DueList, { status }: User): boolean {
+  return list === "followUp.dueAt" || status === "active";
+}
+
+/**
+ * Moves the date of a user whose turn threw, unless the turn, or another instance, has changed it.
+ * One conditional write: when that fails too, the date stays.
+ */
+async function moveBack(
+  list: DueList,
+  failed: User,
+  { users, clock, random }: DueServices,
+): Promise<void> {
+  try {
+    const user = await users.find(failed.id);
+    if (user === undefined) return;
+    if (dueAtOf(list, user)?.getTime() !== dueAtOf(list, failed)?.getTime()) return;
+    const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failuresOf(list, user), 16), RETRY_MS_MAX);
+    const dueAt = later(storeNow(user, clock), jittered(waitMs, random));
+    await users.update(user, withDate(list, user, dueAt));
+  } catch {
+    // The same trouble that made the turn fail, most likely: the next run comes back to it.
+  }
 }
 
 function dueAtOf(list: DueList, { watch, sync, followUp }: User): Date | undefined {
@@ -80,5 +176,47 @@ function dueAtOf(list: DueList, { watch, sync, followUp }: User): Date | undefin
       return sync.dueAt;
     case "followUp.dueAt":
       return followUp.dueAt;
+  }
+}
+
+function failuresOf(list: DueList, { watch, sync, followUp }: User): number {
+  switch (list) {
+    case "watch.renewAt":
+      return watch.failures;
+    case "sync.dueAt":
+      return sync.retries;
+    case "followUp.dueAt":
+      return followUp.failures;
+  }
+}
+
+function withDate(list: DueList, { watch, sync, followUp }: User, dueAt: Date): UserPatch {
+  switch (list) {
+    case "watch.renewAt":
+      return { watch: { ...watch, renewAt: dueAt, failures: watch.failures + 1 } };
+    case "sync.dueAt":
+      // Whatever it was due for, it has not been done.
+      return {
+        sync: { ...sync, dueAt, dueReason: "unfinished", retries: sync.retries + 1 },
+      };
+    case "followUp.dueAt":
+      return { followUp: { ...followUp, dueAt, failures: followUp.failures + 1 } };
+  }
+}
+
+function withoutDate(list: DueList, { watch, sync, followUp }: User): UserPatch {
+  switch (list) {
+    case "watch.renewAt": {
+      const { renewAt: _, ...rest } = watch;
+      return { watch: rest };
+    }
+    case "sync.dueAt": {
+      const { dueAt: _, dueReason: __, ...rest } = sync;
+      return { sync: rest };
+    }
+    case "followUp.dueAt": {
+      const { dueAt: _, ...rest } = followUp;
+      return { followUp: rest };
+    }
   }
 }

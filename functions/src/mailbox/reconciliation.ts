@@ -4,6 +4,7 @@ import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { sync } from "./sync.ts";
 import type { SyncOutcome, SyncServices } from "./sync-run.ts";
+import { isWatching } from "./watch.ts";
 
 export interface ReconciliationServices extends SyncServices {
   mailboxes: InTurn<SyncOutcome>;
@@ -50,11 +51,12 @@ async function syncDue(
 ): Promise<"synced" | "postponed"> {
   const { clock, random, limits, users } = services;
   const { dueReason, syncedAt } = user.sync;
-  const { expiresAt } = user.watch;
-  const isWatched = expiresAt !== undefined && expiresAt > clock.now();
-  if (dueReason === "quiet" && isWatched && syncedAt !== undefined) {
+  const now = storeNow(user, clock);
+  // A sync in the future was noted by a wrong clock, and says nothing.
+  const isKnown = syncedAt !== undefined && syncedAt <= now;
+  if (dueReason === "quiet" && isWatching(user.watch, now) && isKnown) {
     const dueAt = later(syncedAt, jittered(limits.quietMs, random));
-    if (dueAt > storeNow(user, clock)) {
+    if (dueAt > now) {
       // Refused: somebody else is at work on it. The next run finds what they left.
       await users.update(user, { sync: { ...user.sync, dueAt } });
       return "postponed";

@@ -4,6 +4,7 @@ import type { Sync, User, Watch } from "../user.ts";
 import type { HistoryId } from "./history-id.ts";
 import { isAfter } from "./history-id.ts";
 import type { Trigger } from "./sync-run.ts";
+import { isWatching } from "./watch.ts";
 
 /** When a mailbox is looked at again, and why. */
 export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
@@ -77,10 +78,10 @@ export function atOnce(clock: Clock): Due {
  * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
  * Spread, so that a fleet connected in one hour is not due in one minute.
  */
-function quiet({ clock, random, limits }: DueServices, { expiresAt }: Watch): Due {
+function quiet({ clock, random, limits }: DueServices, watch: Watch): Due {
   const now = clock.now();
-  const isLapsed = expiresAt === undefined || expiresAt <= now;
-  const waitMs = isLapsed ? Math.min(limits.quietMs, LAPSED_DUE_MS) : limits.quietMs;
+  const { quietMs } = limits;
+  const waitMs = isWatching(watch, now) ? quietMs : Math.min(quietMs, LAPSED_DUE_MS);
   return { dueAt: later(now, jittered(waitMs, random)), dueReason: "quiet", retries: 0 };
 }
 

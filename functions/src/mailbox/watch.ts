@@ -33,6 +33,17 @@ export async function watchAgain(
   }
 }
 
+/** Gmail promises seven days; the rest is for clocks that differ. */
+const WATCH_MS_MAX = 8 * 24 * 3_600_000;
+
+/**
+ * Whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail ever
+ * promises is not believed.
+ */
+export function isWatching({ expiresAt }: Watch, now: Date): boolean {
+  return expiresAt !== undefined && expiresAt > now && expiresAt <= later(now, WATCH_MS_MAX);
+}
+
 /** A fresh watch, and when to renew it: once a day, spread, and never after it expires. */
 export function afterWatch(
   { expiresAt }: WatchAnswer,

@@ -44,6 +44,7 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       findByTokenDigest: (...args) =>
         store("users.findByTokenDigest", () => users.findByTokenDigest(...args)),
       listDue: (...args) => store("users.listDue", () => users.listDue(...args)),
+      postpone: (...args) => store("users.postpone", () => users.postpone(...args)),
       update: (...args) => store("users.update", () => users.update(...args)),
       flag: (...args) => store("users.flag", () => users.flag(...args)),
       authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
