@@ -276,6 +276,11 @@ export function createGmailModel(options: ModelOptions = {}) {
     // The truth.
 
     account: (address: string): AccountTruth => truthOf(google, account(address)),
+    /** Head and oldest id of a mailbox: a small part of `account`, for who asks often. */
+    position: (address: string): { head: bigint; oldest: bigint } => {
+      const { head, floor } = account(address).mailbox;
+      return { head, oldest: floor };
+    },
     findAccount: (address: string): AccountTruth | undefined => {
       const found = findAccount(google, address);
       return found === undefined ? undefined : truthOf(google, found);

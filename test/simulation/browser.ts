@@ -24,6 +24,7 @@ export function openBrowser(fleet: Fleet): Browser {
       const { pathname } = new URL(url);
       const ended = (end: End<Page>) => resolve(end.kind === "resolved" ? end.value : undefined);
       fleet.invoke(
+        "connect",
         `${init.method} ${pathname.slice(0, 14)}`,
         async ({ connect, http }) => {
           const response = await connect(new Request(url, { ...init, headers }), http.log);

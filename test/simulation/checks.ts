@@ -1,4 +1,5 @@
 import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { Notification } from "../gmail-emulator/notifications.ts";
 import { createCursorChecks } from "./cursor-checks.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import { type GrantChecks, createGrantChecks } from "./grant-checks.ts";
@@ -11,16 +12,26 @@ import type { World } from "./world.ts";
 export interface Checks
   extends Ledgers, Pick<GrantChecks, "onCall" | "troubled" | "announcementOf"> {
   onPublished(event: PubsubCloudEvent): void;
+  onAcknowledged(notification: Notification): void;
+  /** From now on no start id of this mailbox is found, or they are again. */
+  lostHistory(sub: string, isLost: boolean): void;
+  /** The head has gone back. */
+  rewound(sub: string): void;
   onCommit(commit: Commit): void;
 }
 
 export function createChecks(world: World, google: SimulatedGoogle): Checks {
-  const ledgers = createLedgers(google);
+  const ledgers = createLedgers(google, world.parameters);
   const grants = createGrantChecks(world, google);
   const cursors = createCursorChecks(world, google, ledgers);
   const stream = createStreamChecks(world, google, ledgers, grants.isAnnouncement);
   return {
     ...ledgers,
+    onAcknowledged({ sub, historyId }) {
+      if (sub !== "") ledgers.current(sub).acknowledged.add(historyId);
+    },
+    lostHistory: stream.lostHistory,
+    rewound: stream.rewound,
     onPublished: stream.onPublished,
     onCall: grants.onCall,
     troubled: grants.troubled,

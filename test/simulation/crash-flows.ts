@@ -1,5 +1,6 @@
 import { type Parameters, NO_INCIDENTS, NO_RATES } from "./parameters.ts";
 import type { Person } from "./persons.ts";
+import { POLITE } from "./rudeness.ts";
 import type { Stage } from "./simulate.ts";
 
 /** One mailbox in a world without a fault, and what is made to happen in it. */
@@ -56,6 +57,7 @@ export function calmParameters(derived: Parameters, { upTo, parameters }: Flow):
     lagMsMax: 0,
     rates: NO_RATES,
     incidents: NO_INCIDENTS,
+    rude: POLITE,
     ...parameters,
   };
 }

@@ -68,8 +68,10 @@ function checkUser(
   const last = ledger.records.findLast(({ at }) => at === lastMailAt);
   const [heard] = last?.events ?? [];
   const heardAt = heard === undefined ? undefined : ledger.firsts.get(heard.id)?.at;
-  const wasActive = user.statusAt.getTime() < lastMailAt - PROMPT_MS;
-  if (wasActive && heardAt !== undefined && heardAt > lastMailAt + PROMPT_MS) {
+  const { skewMsMax } = world.parameters;
+  const wasActive = user.statusAt.getTime() < lastMailAt - PROMPT_MS - skewMsMax;
+  const promptMs = PROMPT_MS + 2 * skewMsMax;
+  if (wasActive && heardAt !== undefined && heardAt > lastMailAt + promptMs) {
     world.violate("P11", `a change of ${sub} took ${heardAt - lastMailAt} ms without a fault`);
   }
   const head = heads.get(sub) ?? "0";

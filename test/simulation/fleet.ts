@@ -28,10 +28,22 @@ export type End<T> =
   /** The instance died: nobody will ever know. */
   | { kind: "lost" };
 
+/** The deployed functions, which share no memory. */
+export const SERVICES = [
+  "gmailNotification",
+  "watchRenewal",
+  "mailboxReconciliation",
+  "connect",
+  "securityEvent",
+] as const;
+
+export type Service = (typeof SERVICES)[number];
+
 export interface Fleet {
   readonly instances: readonly Instance[];
-  /** Calls a handler on one of the instances. */
+  /** Calls a handler on one of the instances of its function. */
   invoke<T>(
+    service: Service,
     name: string,
     run: (receiver: Receiver) => Promise<T>,
     ended: (end: End<T>) => void,
@@ -44,12 +56,15 @@ export function createFleet(
   equip: (instance: Instance, effect: Effect) => Receiver,
 ): Fleet {
   const random = world.random("fleet");
+  const { parameters } = world;
   const instances: Instance[] = [];
+  /** Instances by function; all functions share one list unless the world is rude. */
+  const lists = new Map<Service, Instance[]>();
   let serial = 0;
 
   function start(): Instance {
     serial += 1;
-    const { skewMsMax } = world.parameters;
+    const { skewMsMax } = parameters;
     const instance: Omit<Instance, "receiver"> & { receiver?: Receiver } = {
       name: `i${serial}`,
       isDead: false,
@@ -69,22 +84,38 @@ export function createFleet(
   function crash(instance: Instance): void {
     instance.isDead = true;
     world.trace(() => `${instance.name} dies`);
-    instances[instances.indexOf(instance)] = start();
+    const started = start();
+    for (const list of new Set([instances, ...lists.values()])) {
+      const index = list.indexOf(instance);
+      if (index >= 0) list[index] = started;
+    }
     for (const invocation of instance.invocations) invocation.ended({ kind: "lost" });
   }
 
-  for (let index = 0; index < world.parameters.instances; index++) instances.push(start());
+  function startAll(): Instance[] {
+    return Array.from({ length: parameters.instances }, start);
+  }
 
-  function choose(): Instance {
-    const awake = instances.filter(({ frozenUntil }) => frozenUntil <= world.scheduler.now());
-    return random.some(awake) ?? random.some(instances) ?? start();
+  if (parameters.rude.has("five services")) {
+    for (const service of SERVICES) lists.set(service, startAll());
+    world.count("five services, each with its own instances");
+  } else {
+    const shared = startAll();
+    for (const service of SERVICES) lists.set(service, shared);
+  }
+  instances.push(...new Set([...lists.values()].flat()));
+
+  function choose(service: Service): Instance {
+    const own = lists.get(service) ?? instances;
+    const awake = own.filter(({ frozenUntil }) => frozenUntil <= world.scheduler.now());
+    return random.some(awake) ?? random.some(own) ?? start();
   }
 
   return {
     instances,
 
-    invoke(name, run, ended) {
-      const instance = choose();
+    invoke(service, name, run, ended) {
+      const instance = choose(service);
       const { invocations } = instance;
       const invocation: Invocation = {
         name,

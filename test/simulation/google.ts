@@ -12,6 +12,7 @@ import { ISSUER } from "../gmail-emulator/authorization.ts";
 import type { GmailRequest } from "../gmail-emulator/gmail-api.ts";
 import { type GmailModel, createGmailModel } from "../gmail-emulator/model.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
+import type { Preset } from "../gmail-emulator/presets.ts";
 import type { Effect, Limit, Outcome } from "./effects.ts";
 import type { Instance } from "./fleet.ts";
 import { createGoogleFaults } from "./google-faults.ts";
@@ -47,6 +48,8 @@ export interface SimulatedGoogle {
   findRefreshToken(sub: string, digest: string | undefined): Token | undefined;
   /** Every refresh and access token of this account is dead from now on. */
   endTokens(sub: string): void;
+  /** The next call of this account's Gmail gets this answer. */
+  failOnce(sub: string, preset: Preset): void;
   onCall: (call: GoogleCall) => void;
   gmailFor(instance: Instance, effect: Effect, clock: Clock): Gmail;
   oauthFor(instance: Instance, effect: Effect, clock: Clock): OAuth;
@@ -76,6 +79,7 @@ export function createSimulatedGoogle(
 ): SimulatedGoogle {
   const { parameters, scheduler } = world;
   const { idStepMax, pageMax, emptyPages, notificationIdAhead, startAboveHead } = parameters;
+  const random = world.random("google-world");
   const model = createGmailModel({
     now: () => Math.round(scheduler.now()),
     random: world.random("google").next,
@@ -87,12 +91,14 @@ export function createSimulatedGoogle(
       emptyHistoryPages: emptyPages,
       notificationIdAhead,
       startAboveHead,
+      ...(parameters.rude.has("page tokens that expire") && {
+        pageTokenMs: Math.round(random.between(20_000, 3_600_000)),
+      }),
     },
     publish: options.publish,
   });
   const tokens = new Map<string, Token>();
-  const faults = createGoogleFaults(world);
-  const random = world.random("google-world");
+  const faults = createGoogleFaults(world, model);
 
   const limit = (ms: number): Limit => ({
     ms,
@@ -112,6 +118,7 @@ export function createSimulatedGoogle(
     model,
     tokens,
     endTokens,
+    failOnce: faults.failOnce,
     findRefreshToken(sub, digest) {
       return [...tokens].find(
         ([text, token]) =>

@@ -1,7 +1,7 @@
-import type { Checks } from "./checks.ts";
-import { CLIENT, type SimulatedGoogle } from "./google.ts";
+import { CLIENT } from "./google.ts";
 import { REWIND } from "./ledger.ts";
-import type { Person, Persons } from "./persons.ts";
+import type { Person } from "./persons.ts";
+import { type People, startRudeIncidents } from "./rude-incidents.ts";
 import type { SecurityEvents } from "./security-events.ts";
 import type { Outages, World } from "./world.ts";
 
@@ -17,17 +17,7 @@ export interface Incidents {
 /** What happens to the world between two times: each incident strikes now and then, or never. */
 export function startIncidents(
   world: World,
-  {
-    google,
-    checks,
-    persons,
-    securityEvents,
-  }: {
-    google: SimulatedGoogle;
-    checks: Checks;
-    persons: Persons;
-    securityEvents: SecurityEvents;
-  },
+  { google, checks, persons, pubsub, securityEvents }: People & { securityEvents: SecurityEvents },
   gmailTopic: string,
   [from, upTo]: readonly [number, number],
 ): Incidents {
@@ -55,28 +45,28 @@ export function startIncidents(
     });
   }
 
-  strike(incidents.historyExpires, ({ email, sub }) => {
-    const { history, historyId: head } = model.account(email);
+  strike(incidents.historyExpires, ({ sub }) => {
+    const { history, historyId: head } = model.account(sub);
     const recent = history.slice(-8).filter(({ id }) => BigInt(id) <= BigInt(head));
     const some = random.chance(0.5) ? random.some(recent)?.id : undefined;
-    model.expireHistory(email, some);
+    model.expireHistory(sub, some);
     count("history expired");
     world.trace(() => `${sub.slice(-4)} history expired up to ${some ?? "the head"}`);
   });
-  strike(incidents.headRewinds, ({ email, sub }) => {
-    const to = BigInt(model.account(email).historyId) - REWIND;
-    model.rewindHead(email, String(to));
+  strike(incidents.headRewinds, ({ sub }) => {
+    const to = BigInt(model.account(sub).historyId) - REWIND;
+    model.rewindHead(sub, String(to));
     // Otherwise the epoch would not show in the truth before the next record.
-    model.deliver(email);
+    model.deliver(sub);
     checks.touched(sub);
     count("head rewound");
     world.trace(() => `${sub.slice(-4)} head back to ${to}`);
   });
 
   strike(incidents.grantEnds, (person) => {
-    const { email, sub } = person;
+    const { sub } = person;
     const end = random.pick([model.changePassword, model.revokeAccess, model.expireRefreshTokens]);
-    end(email);
+    end(sub);
     google.endTokens(sub);
     if (parameters.securityEvents === true) securityEvents.tokensRevoked(person);
     count("grant ended");
@@ -85,36 +75,36 @@ export function startIncidents(
   if (parameters.allGrantsEnd === true) {
     scheduler.at((from + upTo) / 2, () => {
       world.trace(() => "every grant ends");
-      for (const { email, sub } of persons.all) {
-        model.changePassword(email);
+      for (const { sub } of persons.all) {
+        model.changePassword(sub);
         google.endTokens(sub);
         // So that all of them are noticed at once.
-        model.deliver(email);
+        model.deliver(sub);
         checks.touched(sub);
       }
     });
   }
-  strike(incidents.accessTokensEnd, ({ email }) => model.expireAccessTokens(email));
+  strike(incidents.accessTokensEnd, ({ sub }) => model.expireAccessTokens(sub));
   strike(incidents.mailOff, (person) => {
-    const { email, sub } = person;
-    model.setMailService(email, "off");
+    const { sub } = person;
+    model.setMailService(sub, "off");
     if (parameters.securityEvents === true) securityEvents.accountDisabled(person);
     checks.troubled(sub, "mail", true);
     count("mail switched off");
     world.trace(() => `${sub.slice(-4)} mail off`);
     last(random.between(5 * MINUTE, 3 * HOUR), () => {
-      model.setMailService(email, "on");
+      model.setMailService(sub, "on");
       checks.troubled(sub, "mail", false);
       if (parameters.securityEvents === true) securityEvents.accountEnabled(person);
     });
   });
-  strike(incidents.adminBlocks, ({ email, sub }) => {
-    model.enforceAdminPolicy(email, true);
+  strike(incidents.adminBlocks, ({ sub }) => {
+    model.enforceAdminPolicy(sub, true);
     checks.troubled(sub, "admin", true);
     count("admin blocked");
     world.trace(() => `${sub.slice(-4)} blocked by the administrator`);
     last(random.between(5 * MINUTE, HOUR), () => {
-      model.enforceAdminPolicy(email, false);
+      model.enforceAdminPolicy(sub, false);
       checks.troubled(sub, "admin", false);
     });
   });
@@ -123,7 +113,7 @@ export function startIncidents(
   strike(incidents.wrongSecret, () => {
     model.setClientSecret(CLIENT.clientId, "GOCSPX-another-client-secret");
     // As if nobody had a valid access token left: otherwise it would not be noticed for an hour.
-    for (const { email } of persons.all) model.expireAccessTokens(email);
+    for (const { sub } of persons.all) model.expireAccessTokens(sub);
     count("wrong client secret");
     world.trace(() => "the client secret is wrong");
     last(random.between(5 * MINUTE, 2 * HOUR), () =>
@@ -147,6 +137,7 @@ export function startIncidents(
   strike(incidents.changesTopicClosed, () => outage("changesTopic", undefined));
   const mailDraws = world.random("mail-incidents");
   strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
+  startRudeIncidents(world, { google, checks, persons, pubsub }, { strike, last });
 
   function outage(
     of: keyof Outages,

@@ -12,15 +12,25 @@ export interface RecordTruth {
   events: readonly ExpectedEvent[];
   /** It cannot be read, so only a gap can tell of it. */
   isUnreadable: boolean;
+  /** It showed later than is promised for, and nothing had told of it before the cursor passed. */
+  isExcused?: boolean;
 }
 
 export interface ExpectedEvent {
   id: string;
   type: string;
   messageId: string;
-  threadId: string;
+  /** Absent where history left it out. */
+  threadId: string | undefined;
   historyId: string;
   labelIds: readonly string[] | undefined;
+}
+
+/** What is published, as the deployment is configured. */
+export interface Rules {
+  publishesDrafts: boolean;
+  /** Empty: every label. */
+  watchedLabels: readonly string[];
 }
 
 export interface PublishedGap {
@@ -32,14 +42,18 @@ export interface PublishedGap {
   /** From when on its messages have to be told one by one; absent where one record is meant. */
   recoveredSince: number | undefined;
   isRecovered: boolean;
+  /** It speaks of one record that could not be read. */
+  isOfRecord: boolean;
 }
 
 /** What Gmail's history holds of one mailbox, and what subscribers have heard. */
 export interface MailboxLedger {
   readonly sub: string;
-  readonly email: string;
+  readonly rules: Rules;
   records: RecordTruth[];
   expected: Map<string, { record: RecordTruth; event: ExpectedEvent }>;
+  /** The thread of every message that history ever told of. */
+  readonly threads: Map<string, string>;
   /** First publications by event id, in order. */
   readonly firsts: Map<string, { order: number; at: number; event: PubsubCloudEvent }>;
   readonly gaps: PublishedGap[];
@@ -47,21 +61,25 @@ export interface MailboxLedger {
   since: number | undefined;
   /** Records before this one are known to be told. */
   toldUpTo: number;
+  /** The ids of notifications that were acknowledged. */
+  readonly acknowledged: Set<string>;
 }
 
 /** More than the head of a mailbox ever rises in a run; a rewind goes further back. */
 export const REWIND = 10_000_000n;
 
-export function createLedger(sub: string, email: string): MailboxLedger {
+export function createLedger(sub: string, rules: Rules): MailboxLedger {
   return {
     sub,
-    email,
+    rules,
     records: [],
     expected: new Map(),
+    threads: new Map(),
     firsts: new Map(),
     gaps: [],
     since: undefined,
     toldUpTo: 0,
+    acknowledged: new Set(),
   };
 }
 
@@ -82,38 +100,57 @@ export function refresh(ledger: MailboxLedger, { history }: AccountTruth): void 
       epoch: (previous?.epoch ?? 0) + (isRewound ? 1 : 0),
       at: truth.at,
       readableAt: truth.readableAt ?? Infinity,
-      events: truth.raw === undefined ? expectedEvents(ledger.sub, truth) : [],
+      events: truth.raw === undefined ? expectedEvents(ledger, truth) : [],
       isUnreadable: truth.raw !== undefined,
     };
     records.push(record);
+    for (const { id: messageId, threadId } of truth.messagesAdded) {
+      ledger.threads.set(messageId, threadId);
+    }
     for (const event of record.events) ledger.expected.set(event.id, { record, event });
   }
 }
 
 /** What one record has to be told as, worked out from Gmail's truth and the promise alone. */
-function expectedEvents(sub: string, truth: HistoryTruth): ExpectedEvent[] {
-  const { id: historyId } = truth;
+function expectedEvents({ sub, rules }: MailboxLedger, truth: HistoryTruth): ExpectedEvent[] {
+  const { id: historyId, omits } = truth;
+  const { publishesDrafts, watchedLabels } = rules;
   const common = ({ id: messageId, threadId }: { id: string; threadId: string }) => ({
     messageId,
-    threadId,
+    threadId: omits.includes("threadId") ? undefined : threadId,
     historyId,
   });
-  const isHeard = ({ labelIds }: { labelIds: readonly string[] }) => !labelIds.includes("DRAFT");
+  const isHeard = (
+    { labelIds }: { labelIds: readonly string[] },
+    changed: readonly string[] = [],
+  ): boolean => {
+    if (!publishesDrafts && labelIds.includes("DRAFT")) return false;
+    if (watchedLabels.length === 0) return true;
+    return watchedLabels.some((label) => labelIds.includes(label) || changed.includes(label));
+  };
+  // A draft that is sent is a message that was added, as far as subscribers know.
+  const sent = publishesDrafts
+    ? []
+    : truth.labelsRemoved.filter(({ labelIds }) => labelIds.includes("DRAFT"));
   return [
-    ...truth.messagesAdded.filter(isHeard).map((message) => ({
-      ...common(message),
-      id: `${sub}/added/${message.id}`,
-      type: "mailbox.message.added",
-      labelIds: message.labelIds,
-    })),
-    ...truth.messagesDeleted.filter(isHeard).map((message) => ({
-      ...common(message),
-      id: `${sub}/${historyId}/deleted/${message.id}`,
-      type: "mailbox.message.deleted",
-      labelIds: undefined,
-    })),
+    ...[...truth.messagesAdded, ...sent.map(({ message }) => message)]
+      .filter((message) => isHeard(message))
+      .map((message) => ({
+        ...common(message),
+        id: `${sub}/added/${message.id}`,
+        type: "mailbox.message.added",
+        labelIds: message.labelIds,
+      })),
+    ...truth.messagesDeleted
+      .filter((message) => isHeard(message))
+      .map((message) => ({
+        ...common(message),
+        id: `${sub}/${historyId}/deleted/${message.id}`,
+        type: "mailbox.message.deleted",
+        labelIds: undefined,
+      })),
     ...truth.labelsAdded
-      .filter(({ message }) => isHeard(message))
+      .filter(({ message, labelIds }) => isHeard(message, labelIds))
       .map(({ message, labelIds }) => ({
         ...common(message),
         id: `${sub}/${historyId}/labels.added/${message.id}`,
@@ -121,7 +158,7 @@ function expectedEvents(sub: string, truth: HistoryTruth): ExpectedEvent[] {
         labelIds,
       })),
     ...truth.labelsRemoved
-      .filter(({ message }) => isHeard(message))
+      .filter(({ message, labelIds }) => isHeard(message, labelIds))
       .map(({ message, labelIds }) => ({
         ...common(message),
         id: `${sub}/${historyId}/labels.removed/${message.id}`,
@@ -134,7 +171,8 @@ function expectedEvents(sub: string, truth: HistoryTruth): ExpectedEvent[] {
 /** True when every event of the record has been published, or a published gap names it. */
 export function isTold({ firsts, gaps }: MailboxLedger, record: RecordTruth): boolean {
   const isHeard = !record.isUnreadable && record.events.every(({ id }) => firsts.has(id));
-  return isHeard || gaps.some((gap) => isWithin(gap, record));
+  if (isHeard || record.isExcused === true) return true;
+  return gaps.some((gap) => (record.isUnreadable || !gap.isOfRecord) && isWithin(gap, record));
 }
 
 /** A gap to a lower id than it starts from tells that the mailbox counts anew from there. */

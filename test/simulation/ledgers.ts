@@ -1,4 +1,5 @@
 import type { SimulatedGoogle } from "./google.ts";
+import type { Parameters } from "./parameters.ts";
 import { type MailboxLedger, createLedger, refresh } from "./ledger.ts";
 
 /** The ledgers of all mailboxes. */
@@ -9,14 +10,24 @@ export interface Ledgers {
   current(sub: string): MailboxLedger;
 }
 
-export function createLedgers({ model }: SimulatedGoogle): Ledgers {
+/** What is watched where labels are. Not every mailbox has the second one. */
+export const WATCHED_LABELS = ["INBOX", "Label_1"];
+
+export function createLedgers(
+  { model }: SimulatedGoogle,
+  { rude }: Pick<Parameters, "rude">,
+): Ledgers {
+  const rules = {
+    publishesDrafts: rude.has("published drafts"),
+    watchedLabels: rude.has("watched labels") ? WATCHED_LABELS : [],
+  };
   const ledgers = new Map<string, MailboxLedger>();
   const dirty = new Set<string>();
 
   function ledgerOf(sub: string): MailboxLedger {
     const present = ledgers.get(sub);
     if (present !== undefined) return present;
-    const made = createLedger(sub, model.account(sub).email);
+    const made = createLedger(sub, rules);
     ledgers.set(sub, made);
     return made;
   }

@@ -5,6 +5,12 @@ import type { World } from "./world.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** A record that shows so late is told of by its notification, or by nothing. */
+const LATE_MS_MAX = 10 * MINUTE;
+/** How far Gmail's list of messages was seen to be out of order. */
+const DISORDER_MS_MAX = 7.4 * HOUR;
 const LABELS = ["STARRED", "IMPORTANT", "Label_1", "Label_2"] as const;
 
 /** What happens in one mailbox: bursts of mail, labels, trash and deletion, between two times. */
@@ -17,7 +23,10 @@ export function startMail(
 ): void {
   const random = world.random(`mail ${person.email}`);
   const { scheduler, parameters } = world;
-  const { email, sub } = person;
+  const { sub } = person;
+  /** What only a rude world draws: the others stay as they are. */
+  const rudely = world.random(`rude mail ${person.email}`);
+  const { rude } = parameters;
   const ids: string[] = [];
   const drafts: string[] = [];
 
@@ -31,35 +40,113 @@ export function startMail(
     }
   }
 
+  if (rude.has("bursts")) {
+    for (let bursts = rudely.int(1, 3); bursts > 0; bursts--) {
+      // Thousands take seconds of our own time, so they are rare.
+      const size = rudely.chance(0.02) ? rudely.int(1_000, 3_000) : rudely.int(20, 250);
+      scheduler.quietly(rudely.between(from, upTo), () => burst(size));
+    }
+  }
+
   function act(): void {
+    const ms = lagMs();
+    model.setIndexLag(sub, ms === undefined ? { kind: "none" } : { kind: "delayed", ms });
+    const isOmitting = rude.has("missing fields") && rudely.chance(0.2);
+    if (isOmitting) {
+      world.count("history left fields out");
+      model.omitFromHistory(sub, ["threadId"]);
+    }
+    const { historyId } = (rude.size > 0 ? happenRudely() : undefined) ?? happen();
+    if (isOmitting) model.omitFromHistory(sub, []);
+    const late = ms === undefined ? "" : ` late by ${ms} ms`;
+    world.trace(() => `${sub.slice(-4)} record ${historyId}${late}`);
+    checks.touched(sub);
+  }
+
+  function lagMs(): number | undefined {
     const { lagMsMax } = parameters;
     const isLate = !world.isHealing && lagMsMax > 0 && random.chance(0.5);
     const ms = Math.floor(random.next() ** 2 * lagMsMax);
-    model.setIndexLag(email, isLate ? { kind: "delayed", ms } : { kind: "none" });
-    const { historyId } = happen();
-    world.trace(() => `${sub.slice(-4)} record ${historyId}${isLate ? ` late by ${ms} ms` : ""}`);
-    checks.touched(sub);
+    if (!world.isHealing && rude.has("records late by minutes") && rudely.chance(0.15)) {
+      world.count("record late by minutes");
+      return Math.floor(rudely.between(MINUTE, LATE_MS_MAX));
+    }
+    return isLate ? ms : undefined;
+  }
+
+  /** So many mails in some seconds, a few of which show late. */
+  function burst(size: number): void {
+    world.count("burst of records");
+    world.trace(() => `${sub.slice(-4)} burst of ${size}`);
+    const { settleMs } = parameters;
+    const start = scheduler.now();
+    const step = Math.min(500, size);
+    for (let done = 0; done < size; done += step) {
+      scheduler.quietly(start + done, () => {
+        for (let index = done; index < Math.min(size, done + step); index++) {
+          const isLate = !world.isHealing && rudely.chance(0.05);
+          const ms = rudely.int(1, Math.min(15 * SECOND, settleMs / 2));
+          model.setIndexLag(sub, isLate ? { kind: "delayed", ms } : { kind: "none" });
+          ids.push(model.deliver(sub).messageId);
+        }
+        model.setIndexLag(sub, { kind: "none" });
+        checks.touched(sub);
+      });
+    }
+  }
+
+  /** Something that happens only where the world is rude; `undefined` most times. */
+  function happenRudely(): { historyId: string } | undefined {
+    const now = scheduler.now();
+    if (rude.has("sent drafts") && drafts.length > 0 && rudely.chance(0.3)) {
+      world.count("draft sent");
+      const id = drafts.pop() ?? "";
+      ids.push(id);
+      return model.sendDraft(sub, id);
+    }
+    if (rude.has("sent drafts") && rudely.chance(0.1)) return saveDraft();
+    if (rude.has("old imports") && rudely.chance(0.1)) {
+      world.count("mail imported with an old date");
+      const internalDate = Math.round(now - rudely.between(2, 6_000) * DAY);
+      return keep(model.deliver(sub, { internalDate, ...place(internalDate) }));
+    }
+    if (rude.has("unsorted lists") && rudely.chance(0.4)) {
+      return keep(model.deliver(sub, place(now)));
+    }
+    return undefined;
+  }
+
+  /** Where a message stands in Gmail's list: not always where its date would put it. */
+  function place(internalDate: number): { listedAt?: number } {
+    if (!rude.has("unsorted lists") || rudely.chance(0.5)) return {};
+    world.count("message listed out of order");
+    const now = scheduler.now();
+    const near = rudely.chance(0.3) ? now : internalDate;
+    return { listedAt: Math.round(near + rudely.between(-DISORDER_MS_MAX, DISORDER_MS_MAX)) };
+  }
+
+  function keep<T extends { messageId: string }>(made: T): T {
+    ids.push(made.messageId);
+    return made;
   }
 
   function happen(): { historyId: string } {
     const id = random.some(ids);
     const choice = random.next();
     if (id === undefined || choice < 0.5) return arrive();
-    if (choice < 0.6) return model.addLabels(email, id, [random.pick(LABELS)]);
-    if (choice < 0.7) return model.removeLabels(email, id, ["UNREAD", random.pick(LABELS)]);
-    if (choice < 0.78) return model.trash(email, id);
-    if (choice < 0.83) return model.archive(email, several());
+    if (choice < 0.6) return model.addLabels(sub, id, [random.pick(LABELS)]);
+    if (choice < 0.7) return model.removeLabels(sub, id, ["UNREAD", random.pick(LABELS)]);
+    if (choice < 0.78) return model.trash(sub, id);
+    if (choice < 0.83) return model.archive(sub, several());
     if (choice < 0.93) return forget(several());
     if (choice < 0.95) {
-      return model.appendRawRecord(email, { messagesAdded: [{ message: { id: 7 } }] });
+      return model.appendRawRecord(sub, { messagesAdded: [{ message: { id: 7 } }] });
     }
     return saveDraft();
   }
 
   function arrive(): { historyId: string } {
-    const made = random.chance(0.8) ? model.deliver(email) : model.send(email, {});
-    ids.push(made.messageId);
-    return made;
+    return keep(random.chance(0.8) ? model.deliver(sub) : model.send(sub, {}));
   }
 
   function several(): string[] {
@@ -71,12 +158,12 @@ export function startMail(
 
   function forget(gone: string[]): { historyId: string } {
     for (const id of gone) ids.splice(ids.indexOf(id), 1);
-    return model.deleteMessage(email, gone);
+    return model.deleteMessage(sub, gone);
   }
 
   function saveDraft(): { historyId: string } {
     const replaces = drafts.pop();
-    const draft = model.saveDraft(email, replaces === undefined ? {} : { replaces });
+    const draft = model.saveDraft(sub, replaces === undefined ? {} : { replaces });
     drafts.push(draft.messageId);
     return draft;
   }

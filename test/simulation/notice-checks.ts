@@ -15,8 +15,8 @@ export interface NoticeChecks {
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
-/** Clocks of instances differ by less. */
-const SKEW_MS_MAX = 30 * SECOND;
+/** Beyond what the clocks of instances differ by. */
+const SKEW_MARGIN_MS = 30 * SECOND;
 const STALE_MS = 90 * SECOND;
 const AFTER_MS = [0, 72 * HOUR, 96 * HOUR];
 /** The longest wait after a failure, and what it takes to be noticed. */
@@ -34,6 +34,7 @@ interface Step {
 
 export function createNoticeChecks(world: World, server: SimulatedMailServer): NoticeChecks {
   const { scheduler, count, violate } = world;
+  const skewMs = SKEW_MARGIN_MS + 2 * world.parameters.skewMsMax;
   const steps = new Map<string, Step>();
   /** When the lapse of a user's generation ended. */
   const ended = new Map<string, number>();
@@ -67,7 +68,7 @@ export function createNoticeChecks(world: World, server: SimulatedMailServer): N
         return;
       }
       if (after.followUp.dueAt.getTime() === before.followUp.dueAt?.getTime()) return;
-      const isHeld = step.claimedUntil !== undefined && at < step.claimedUntil - SKEW_MS_MAX;
+      const isHeld = step.claimedUntil !== undefined && at < step.claimedUntil - skewMs;
       if (isHeld) violate("P7", `a mail to ${id} is claimed while another instance has it`);
       step.claimedUntil = after.followUp.dueAt.getTime();
       step.claims += 1;

@@ -1,4 +1,5 @@
 import type { Stream } from "./random.ts";
+import { type Rudeness, POLITE, deriveRudeness } from "./rudeness.ts";
 
 /**
  * `reconciled`: every fault, notifications lost too, and the reconciliation to make it good.
@@ -57,6 +58,8 @@ export interface Parameters {
   /** How late records become readable, at most; and whether one can overtake another. */
   lagMsMax: number;
   rates: Rates;
+  /** In which ways the world is not polite. */
+  rude: Rudeness;
   /** Every grant ends in one instant. */
   allGrantsEnd?: boolean;
   /** Google tells of what happens to accounts and tokens. */
@@ -136,7 +139,7 @@ export function familyOf(seed: number): Family {
 }
 
 /** Everything about a run that its seed decides before it starts: each fault is on or off. */
-export function deriveParameters(seed: number, random: Stream): Parameters {
+export function deriveParameters(seed: number, random: Stream, rudeness: Stream): Parameters {
   const family = familyOf(seed);
   const isSparse = family === "notified" || family === "prompt";
   const common = {
@@ -154,6 +157,7 @@ export function deriveParameters(seed: number, random: Stream): Parameters {
     // Whatever a renewal would sync must not hide what a notification has left undone.
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
+    rude: POLITE,
   };
   switch (family) {
     case "calm":
@@ -165,8 +169,38 @@ export function deriveParameters(seed: number, random: Stream): Parameters {
     case "fleet":
       return { ...common, ...calm(random), chaosMs: 3 * HOUR, acts: 2, allGrantsEnd: true };
     case "reconciled":
-      return { ...common, ...reconciled(random, common) };
+      return impolite(
+        { ...common, ...reconciled(random, common) },
+        deriveRudeness(family, rudeness),
+      );
   }
+}
+
+/** The same run in a world that is rude, with the numbers that this makes reasonable. */
+export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
+  return {
+    ...parameters,
+    rude,
+    ...(rude.has("moved addresses") && { mailboxes: Math.max(2, parameters.mailboxes) }),
+    ...(rude.has("wrong clocks") && {
+      skewMsMax: 10 * MINUTE,
+      instances: 3,
+      lagMsMax: Math.max(parameters.lagMsMax, parameters.settleMs / 2),
+    }),
+    ...(rude.has("unsorted lists") && {
+      incidents: {
+        ...parameters.incidents,
+        historyExpires: Math.max(parameters.incidents.historyExpires, 3),
+      },
+    }),
+    // Ten days at the pace of a fleet that is looked at every few minutes would take minutes.
+    ...(rude.has("many days") && {
+      chaosMs: 9 * 24 * HOUR,
+      quietMs: 6 * HOUR,
+      renewAfterMs: 24 * HOUR,
+      mailboxes: 1,
+    }),
+  };
 }
 
 type Rest = Omit<
@@ -179,6 +213,7 @@ type Rest = Omit<
   | "quietMs"
   | "renewAfterMs"
   | "idStepMax"
+  | "rude"
 >;
 
 function calm(random: Stream): Rest {

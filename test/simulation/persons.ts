@@ -7,7 +7,8 @@ import type { World } from "./world.ts";
 
 /** Somebody with a mailbox, and what they want done with it. */
 export interface Person {
-  readonly email: string;
+  /** As ID tokens have it; it can change. */
+  email: string;
   readonly sub: string;
   browser: Browser;
   wants: "connected" | "disconnected";
@@ -21,6 +22,10 @@ export interface Persons {
   /** The person begins to connect at this time, and tries again until it has worked. */
   connect(person: Person, at: number, link?: string): void;
   disconnect(person: Person, at: number): void;
+  /** Google gives the person another address. */
+  rename(person: Person): void;
+  /** The address of one goes to the other, who allows the receiver again under it. */
+  takeAddress(person: Person, from: Person): void;
   /** What the stored status of this person's user is. */
   isActive(person: Person): boolean;
   /** Somebody else in front of the browser, for answers that must be refused. */
@@ -122,6 +127,28 @@ export function createPersons(
     return decided.kind === "redirect" ? decided.url : undefined;
   }
 
+  let names = 0;
+
+  function rename(person: Person): void {
+    names += 1;
+    person.email = `renamed${names}@example.com`;
+    model.renameAddress(person.sub, person.email);
+    count("address renamed");
+    world.trace(() => `${person.sub.slice(-4)} is now ${person.email}`);
+  }
+
+  function takeAddress(person: Person, from: Person): void {
+    const { email } = from;
+    rename(from);
+    model.renameAddress(person.sub, email);
+    person.email = email;
+    count("address taken over by another person");
+    world.trace(() => `${person.sub.slice(-4)} is now ${email}`);
+    scheduler.at(scheduler.now() + random.between(MINUTE, 10 * MINUTE), () => {
+      if (!person.isBusy && person.wants === "connected") void tryToConnect(person, undefined);
+    });
+  }
+
   function disconnect(person: Person, at: number): void {
     scheduler.at(at, () => {
       if (!person.isBusy && isActive(person)) void tryToLeave(person);
@@ -156,5 +183,5 @@ export function createPersons(
     return new Promise((resolve) => scheduler.at(scheduler.now() + ms, resolve));
   }
 
-  return { all, stranger, connect, disconnect, isActive };
+  return { all, stranger, connect, disconnect, rename, takeAddress, isActive };
 }

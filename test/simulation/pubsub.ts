@@ -9,7 +9,10 @@ export interface SimulatedPubsub {
   /** Messages that have not been acknowledged. */
   pending(): number;
   attempts(): number;
+  /** Whether a notification of this mailbox that was published since then has been acknowledged. */
+  isAcknowledgedSince(sub: string, at: number): boolean;
   onAttempt: (notification: Notification, instance: Instance) => void;
+  onAcknowledged: (notification: Notification) => void;
 }
 
 const SECOND = 1_000;
@@ -28,6 +31,8 @@ export function createSimulatedPubsub(
   let pending = 0;
   let attempts = 0;
   let serial = 0;
+  /** By mailbox: when the newest of its acknowledged notifications was published. */
+  const acknowledged = new Map<string, number>();
 
   function deliver(notification: Notification): void {
     serial += 1;
@@ -54,7 +59,12 @@ export function createSimulatedPubsub(
         if (end.kind === "resolved") acknowledge();
         else if (number === tries) retry();
       };
-      const instance = invoke()(`notification #${messageId} ${notification.historyId}`, run, ended);
+      const instance = invoke()(
+        "gmailNotification",
+        `notification #${messageId} ${notification.historyId}`,
+        run,
+        ended,
+      );
       pubsub.onAttempt(notification, instance);
       scheduler.at(scheduler.now() + ACK_DEADLINE_MS, () => {
         if (isEnded || isAcknowledged || number !== tries) return;
@@ -70,6 +80,9 @@ export function createSimulatedPubsub(
 
     function acknowledge(): void {
       if (!isAcknowledged) pending -= 1;
+      const publishedAt = acknowledged.get(notification.sub) ?? -Infinity;
+      acknowledged.set(notification.sub, Math.max(publishedAt, notification.at));
+      pubsub.onAcknowledged(notification);
       isAcknowledged = true;
     }
 
@@ -85,7 +98,9 @@ export function createSimulatedPubsub(
   const pubsub: SimulatedPubsub = {
     pending: () => pending,
     attempts: () => attempts,
+    isAcknowledgedSince: (sub, at) => (acknowledged.get(sub) ?? -Infinity) >= at,
     onAttempt: () => {},
+    onAcknowledged: () => {},
     accept(notification) {
       world.trace(() => `Gmail notifies of ${notification.historyId}`);
       if (random.chance(world.rates.notificationLost)) {

@@ -50,7 +50,7 @@ export function startSchedules(
     const ended = (_: End<void>) => {
       underWay[name] -= 1;
     };
-    fleet.invoke(name, (receiver) => receiver[name](), ended);
+    fleet.invoke(name, name, (receiver) => receiver[name](), ended);
   }
 
   every(RENEWAL_EVERY_MS, "watchRenewal", ({ watch }) => [watch.renewAt]);

@@ -29,6 +29,7 @@ export function createSecurityEvents(
       scheduler.at(scheduler.now() + waitMs, () => post(body, tries + 1));
     };
     fleet.invoke(
+      "securityEvent",
       "security event",
       async ({ securityEvent, http }) => {
         const request = new Request(url, { method: "POST", body });
@@ -38,11 +39,11 @@ export function createSecurityEvents(
     );
   }
 
-  function send(type: string, { email, sub }: Person): void {
+  function send(type: string, { sub }: Person): void {
     const token = google.model.securityEvent({
       type,
       audience: CLIENT.clientId,
-      account: email,
+      account: sub,
     });
     world.trace(() => `${sub.slice(-4)} security event ${type}`);
     // At once, when the person has perhaps allowed access again, or in the middle of that.

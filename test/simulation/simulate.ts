@@ -15,6 +15,7 @@ import { checkFinally } from "./final-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
 import { startIncidents } from "./incidents.ts";
+import { WATCHED_LABELS } from "./ledgers.ts";
 import { createSimulatedLog } from "./log-counts.ts";
 import { startMail } from "./mail.ts";
 import { type SimulatedMailServer, createSimulatedMailServer } from "./mail-server.ts";
@@ -90,7 +91,7 @@ const TOKEN_KEYS = JSON.stringify({
 /** One run of the receiver in a world that its seed decides. The same seed, the same run. */
 export async function simulate(seed: number, options: Options = {}): Promise<Result> {
   const random = randomStreams(seed);
-  const derived = deriveParameters(seed, random("parameters"));
+  const derived = deriveParameters(seed, random("parameters"), random("rudeness"));
   const parameters = options.adjust?.(derived) ?? derived;
   const scheduler = createScheduler(START, random("ties"));
   const counters = createCounters();
@@ -158,6 +159,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const notices = createNoticeChecks(world, mailServer);
   const costs = watchCosts();
   pubsub.onAttempt = situations.onAttempt;
+  pubsub.onAcknowledged = checks.onAcknowledged;
   google.onCall = (call) => {
     checks.onCall(call);
     costs.onCall(call);
@@ -185,7 +187,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
-  const people = { google, checks, persons, securityEvents };
+  const people = { google, checks, persons, pubsub, securityEvents };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {
@@ -220,9 +222,9 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   await pass(lastCallsAt - 30 * MINUTE);
   const lastMailAt = Math.round(scheduler.now());
   // Without reconciliation, more mail would make good whatever was left undone.
-  for (const { email, sub } of parameters.family === "notified" ? [] : persons.all) {
-    google.model.setIndexLag(email, { kind: "none" });
-    google.model.deliver(email);
+  for (const { sub } of parameters.family === "notified" ? [] : persons.all) {
+    google.model.setIndexLag(sub, { kind: "none" });
+    google.model.deliver(sub);
     checks.touched(sub);
   }
   await pass(healedAt);
@@ -265,6 +267,7 @@ function healingMs({ family, quietMs, settleMs }: Parameters, isProbed: boolean)
 }
 
 function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
+  const { rude } = parameters;
   const config = readConfig({
     GOOGLE_CLOUD_PROJECT: PROJECT,
     GMAIL_TOPIC,
@@ -277,6 +280,10 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     RECONCILE_AFTER_MS: String(parameters.quietMs),
     WATCH_RENEW_AFTER_MS: String(parameters.renewAfterMs),
     SYNC_PAGES_MAX: String(parameters.pagesMax),
+    ...(rude.has("short runs") && { SYNC_TIME_MS_MAX: "3000" }),
+    ...(rude.has("watched labels") && { WATCH_LABEL_IDS: WATCHED_LABELS.join(",") }),
+    ...(rude.has("firestore sink") && { CHANGES_SINK: "firestore" }),
+    ...(rude.has("published drafts") && { PUBLISH_DRAFTS: "true" }),
   });
   return { config, ring: ringOf(config.sealing.tokenKeys) };
 }

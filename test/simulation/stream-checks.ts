@@ -4,6 +4,9 @@ import type { MailboxLedger } from "./ledger.ts";
 import { type Ledgers, epochOf } from "./ledgers.ts";
 import type { World } from "./world.ts";
 
+/** A run that began while the history was lost may tell of it so much later. */
+const LOST_LASTS_MS = 45 * 60_000;
+
 /** Looks at everything that is published: P2, P3, and that nothing is made up. */
 export function createStreamChecks(
   world: World,
@@ -11,10 +14,21 @@ export function createStreamChecks(
   ledgers: Ledgers,
   /** Whether a status was ever stored that has to be told under this id. */
   isAnnouncement: (eventId: string) => boolean,
-): { onPublished(event: PubsubCloudEvent): void } {
+): {
+  onPublished(event: PubsubCloudEvent): void;
+  lostHistory(sub: string, isLost: boolean): void;
+  rewound(sub: string): void;
+} {
   const { scheduler, count, violate } = world;
+  /** Until when a mailbox's history counts as lost. */
+  const lostUntil = new Map<string, number>();
+  const rewoundSubs = new Set<string>();
 
   return {
+    lostHistory: (sub, isLost) =>
+      void lostUntil.set(sub, isLost ? Infinity : scheduler.now() + LOST_LASTS_MS),
+    rewound: (sub) => void rewoundSubs.add(sub),
+
     onPublished(event) {
       const { attributes, json, orderingKey } = event;
       const id = attributes["ce-id"] ?? "";
@@ -39,7 +53,9 @@ export function createStreamChecks(
   function checkRepeat(first: PubsubCloudEvent, event: PubsubCloudEvent): void {
     const isRecovered = first.json["recovered"] === true || event.json["recovered"] === true;
     const told = ({ attributes, json }: PubsubCloudEvent) => {
-      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = json;
+      // The address may have changed in between.
+      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...told } = json;
+      const { emailAddress: ________, ...rest } = told;
       const { labelIds: ____, historyId: _____, ...sure } = rest;
       // Where a record could not be read, the bounds are those of its neighbours then readable.
       const { since: ______, fromHistoryId: _______, ...unreadable } = rest;
@@ -55,24 +71,29 @@ export function createStreamChecks(
   function checkGap(ledger: MailboxLedger, { json }: PubsubCloudEvent, isNew: boolean): void {
     const from = BigInt(String(json["fromHistoryId"]));
     const to = BigInt(String(json["toHistoryId"]));
-    const account = model.account(ledger.sub);
+    const { head, oldest } = model.position(ledger.sub);
     const epoch = epochOf(ledger);
     count("gap published");
     if (to < from) count("gap after a rewind");
     const isUnreadable = json["reason"] === "unreadable_record";
-    const isForgotten = from < BigInt(account.oldestHistoryId) || epoch > 0;
-    const isAboveHead = from > BigInt(account.historyId);
-    if (!isUnreadable && !isForgotten && !isAboveHead) {
-      violate("P1", `a gap from ${from}, which Gmail still knows (${account.oldestHistoryId})`);
+    const isUnseen = json["reason"] === "notified_unseen";
+    if (isUnseen) count("gap of a notified id that never showed");
+    const isLost = scheduler.now() < (lostUntil.get(ledger.sub) ?? -Infinity);
+    const isRewound = epoch > 0 || rewoundSubs.has(ledger.sub);
+    const isForgotten = from < oldest || isRewound || isLost;
+    const isAboveHead = from > head;
+    if (!isUnreadable && !isUnseen && !isForgotten && !isAboveHead) {
+      violate("P1", `a gap from ${from}, which Gmail still knows (${oldest})`);
     }
-    if (to > BigInt(account.historyId) && epoch === 0) {
-      violate("P1", `a gap up to ${to}, above the head ${account.historyId}`);
+    if (to > head && !isRewound && !isUnseen) {
+      violate("P1", `a gap up to ${to}, above the head ${head}`);
     }
     // What came between the gap and its repetition came after the pinned head: history tells of it.
-    const isRecoverable = isNew && !isUnreadable;
+    const isRecoverable = isNew && !isUnreadable && !isUnseen;
     const recoveredSince = isRecoverable ? Date.parse(String(json["since"])) : undefined;
     const at = scheduler.now();
-    ledger.gaps.push({ from, to, epoch, at, recoveredSince, isRecovered: false });
+    const isOfRecord = isUnreadable;
+    ledger.gaps.push({ from, to, epoch, at, recoveredSince, isRecovered: false, isOfRecord });
   }
 
   function checkChange(ledger: MailboxLedger, { attributes, json }: PubsubCloudEvent): void {
@@ -80,7 +101,9 @@ export function createStreamChecks(
     const expected = ledger.expected.get(id);
     if (json["recovered"] === true) {
       count("recovered message published");
-      if (expected?.event.threadId !== json["threadId"]) violate("P2", `${id} is not Gmail's`);
+      // It may carry a watched label by now although it had none when it came.
+      const threadId = ledger.threads.get(String(json["messageId"]));
+      if (threadId !== json["threadId"]) violate("P2", `${id} is not Gmail's`);
       return;
     }
     if (expected === undefined) return violate("P2", `${id} never happened`);

@@ -1,0 +1,94 @@
+import type { Family } from "./parameters.ts";
+import type { Stream } from "./random.ts";
+
+/**
+ * Ways in which the world is not polite: each is on or off in a run, as its seed decides. How they
+ * strike is drawn where they strike.
+ */
+export const RUDE = [
+  // Google.
+  "records late by minutes",
+  "rewinds of every size",
+  "bursts",
+  "unsorted lists",
+  "lost histories",
+  "refused mailboxes",
+  "unknown token codes",
+  "bursts of 401",
+  "invalid account states",
+  "stray answers",
+  "replicas behind",
+  "missing fields",
+  "page tokens that expire",
+  "old imports",
+  // People.
+  "sent drafts",
+  "renames",
+  "second spellings",
+  "moved addresses",
+  // The operator and what runs us.
+  "watched labels",
+  "firestore sink",
+  "published drafts",
+  "short runs",
+  "five services",
+  "wrong clocks",
+  "unreadable documents",
+  "edited documents",
+  "restored documents",
+  "forgotten users",
+  "many days",
+] as const;
+
+export type Rude = (typeof RUDE)[number];
+
+export type Rudeness = ReadonlySet<Rude>;
+
+export const POLITE: Rudeness = new Set();
+
+/** Of a run of the family `reconciled`. What makes a run long is rare. */
+const CHANCE: Record<Rude, number> = {
+  "records late by minutes": 0.15,
+  "rewinds of every size": 0.1,
+  bursts: 0.06,
+  "unsorted lists": 0.25,
+  "lost histories": 0.1,
+  "refused mailboxes": 0.12,
+  "unknown token codes": 0.1,
+  "bursts of 401": 0.1,
+  "invalid account states": 0.1,
+  "stray answers": 0.15,
+  "replicas behind": 0.15,
+  "missing fields": 0.2,
+  "page tokens that expire": 0.15,
+  "old imports": 0.2,
+  "sent drafts": 0.3,
+  renames: 0.1,
+  "second spellings": 0.1,
+  "moved addresses": 0.06,
+  "watched labels": 0.1,
+  "firestore sink": 0.15,
+  "published drafts": 0.1,
+  "short runs": 0.1,
+  "five services": 0.3,
+  "wrong clocks": 0.15,
+  "unreadable documents": 0.08,
+  "edited documents": 0.08,
+  "restored documents": 0.06,
+  "forgotten users": 0.08,
+  "many days": 0.01,
+};
+
+/** What the receiver does not withstand yet. Each is switched on together with its fix. */
+export const SWITCHED_OFF: Rudeness = new Set<Rude>(RUDE);
+
+/** How rude the world is in a run: only where everything may go wrong. */
+export function deriveRudeness(
+  family: Family,
+  random: Stream,
+  isOff: (rude: Rude) => boolean = (rude) => SWITCHED_OFF.has(rude),
+): Rudeness {
+  if (family !== "reconciled") return POLITE;
+  const drawn = RUDE.filter((rude) => random.next() < CHANCE[rude]);
+  return new Set(drawn.filter((rude) => !isOff(rude)));
+}
