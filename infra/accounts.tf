@@ -14,6 +14,11 @@ resource "google_project_iam_member" "function_uses_firestore" {
   project = var.project_id
   role    = "roles/datastore.user"
   member  = google_service_account.function[each.key].member
+
+  condition {
+    title      = "gmail-push-database"
+    expression = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.receiver.name}\""
+  }
 }
 
 # Every one of them may find that a grant has ended, and announces it.

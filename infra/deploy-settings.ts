@@ -6,7 +6,11 @@
  * - `field|GROUP|...` for each field of `firestore.indexes.json`,
  * - `service|NAME` for each API of `services.json`,
  * - `setting|NAME|VALUE` for each variable of the functions' environment,
+ * - `said|NAME` for each of them that the file sets,
  * - `environment|JSON` for all of them (JSON is YAML too, which is what gcloud wants).
+ *
+ * The number of the project is not known here: `PUBLIC_URL` has `PROJECT_NUMBER` in its place, unless
+ * the file sets it.
  *
  * The settings are checked first, as the functions would: every problem is named, and the exit
  * status is 1.
@@ -60,12 +64,13 @@ try {
 }
 
 function print(args: string[]): string {
-  const environment = readEnvironment(args);
+  const { environment, said } = readEnvironment(args);
   const rows = [
     ...Object.entries(settings).map(([name, its]) => ["function", ...functionColumns(name, its)]),
     ...(firestore.fieldOverrides as FieldOverride[]).map((its) => ["field", ...fieldColumns(its)]),
     ...services.map((name) => ["service", name]),
     ...Object.entries(environment).map(([name, value]) => ["setting", name, value]),
+    ...said.map((name) => ["said", name]),
     ["environment", JSON.stringify(environment)],
   ];
   return rows.map((row) => `${row.join(SEPARATOR)}\n`).join("");
@@ -111,10 +116,13 @@ function readEnvironment([project = "", wantedRegion = "", file]: string[]) {
   if (set["GMAIL_EMULATOR_HOST"]) throw new Refused("GMAIL_EMULATOR_HOST: not in the cloud");
   const REGION = wantedRegion || set["REGION"] || "us-central1";
   const environment: Record<string, string> = {
-    PUBLIC_URL: `https://${REGION}-${project}.cloudfunctions.net/connect`,
+    // An origin of its own: all functions of a project share the one at cloudfunctions.net.
+    PUBLIC_URL: `https://connect-PROJECT_NUMBER.${REGION}.run.app`,
+    FIRESTORE_DATABASE: "gmail-push",
     CHANGES_TOPIC: "mailbox-changes",
   };
-  for (const [name, value] of Object.entries(set)) if (value) environment[name] = value;
+  const said = Object.keys(set).filter((name) => set[name]);
+  for (const name of said) environment[name] = set[name] ?? "";
   Object.assign(environment, {
     REGION,
     GOOGLE_CLOUD_PROJECT: project,
@@ -129,5 +137,5 @@ function readEnvironment([project = "", wantedRegion = "", file]: string[]) {
     TOKEN_KEYS: "wrapped/",
     NOTICE_SMTP_URL: set["NOTICE_FROM"] ? "smtps://localhost" : "none",
   });
-  return environment;
+  return { environment, said };
 }

@@ -8,11 +8,15 @@ cd "$(dirname "$0")/.."
 
 usage() {
   cat <<'END'
-Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--dry-run]
+Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--leave-firestore]
+                       [--dry-run]
 
   --project   the Google Cloud project, which also owns the OAuth client
   --region    of the functions, the database and the key; REGION of the env file unless said
   --env-file  settings, without secrets; infra/.env.PROJECT unless said (see infra/.env.example)
+  --leave-firestore
+              leaves the rules and indexes of the database as they are: for a database that
+              something else uses too (npm run doctor says what is missing)
   --dry-run   prints every command, one on a line, as an empty project would need it, and runs none
               of them; what only the cloud knows stands there as PROJECT_NUMBER or 000000
 
@@ -37,7 +41,9 @@ main() {
   read_options "$@"
   check_tools
   read_settings
+  find_project
   enable_services
+  find_deployed
   make_accounts
   make_topics
   make_database
@@ -51,7 +57,7 @@ main() {
 }
 
 read_options() {
-  project='' region='' env_file='' dry_run=false
+  project='' region='' env_file='' dry_run=false leave_firestore=false
   while (($# > 0)); do
     case $1 in
       --project | --region | --env-file)
@@ -63,6 +69,7 @@ read_options() {
         esac
         shift 2
         ;;
+      --leave-firestore) leave_firestore=true && shift ;;
       --dry-run) dry_run=true && shift ;;
       --help | -h) usage && exit 0 ;;
       *) refuse "what is $1? See --help" ;;
@@ -91,11 +98,19 @@ read_settings() {
   fields=$(rows field)
   region=$(setting REGION)
   changes_topic=$(setting CHANGES_TOPIC)
+  database=$(setting FIRESTORE_DATABASE)
 }
 
 rows() { sed -n "s/^$1|//p" <<<"$settings"; }
 
 setting() { rows "setting|$1"; }
+
+# Cloud Run serves a function at a URL with the number of the project in it.
+find_project() {
+  step 'Project' 'Does the project exist, and may you see it?'
+  project_number=$(ask PROJECT_NUMBER projects describe "$project" '--format=value(projectNumber)')
+  settings=${settings//connect-PROJECT_NUMBER./connect-$project_number.}
+}
 
 enable_services() {
   step 'Services' 'Is a billing account linked to the project, and are you its owner?'
@@ -103,6 +118,35 @@ enable_services() {
   services=$(rows service)
   # A word for each of them.
   cloud services enable $services
+}
+
+# A receiver that runs already keeps its URL and its database until the settings name others: with
+# another URL Google would refuse every sign-in, and in another database there are no users.
+find_deployed() {
+  step 'What runs already' ''
+  deployed=false
+  exists functions describe connect --region="$region" || return 0
+  local had gmail_topic public_url had_database
+  had=serviceConfig.environmentVariables
+  had=$(ask '' functions describe connect --region="$region" \
+    "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
+  IFS='|' read -r gmail_topic public_url had_database <<<"$had"
+  [[ -n $gmail_topic ]] ||
+    fail "There is a function named connect in $region that is not this receiver's: use another project."
+  deployed=true
+  stays PUBLIC_URL "$public_url" \
+    "first add $(setting PUBLIC_URL)/callback to the redirect URIs of the OAuth client, then"
+  stays FIRESTORE_DATABASE "${had_database:-(default)}" \
+    'move the users first (infra/RUNBOOK.md, "Moving to a database of its own"), then'
+}
+
+# stays NAME VALUE-THAT-RUNS HOW-TO-MOVE
+stays() {
+  [[ $(setting "$1") != "$2" ]] || return 0
+  ! rows said | grep -qx "$1" || return 0
+  fail "The receiver that runs has $1=$2, which the settings do not name. To keep it, add this line to
+${env_file:-infra/.env.$project}: $1=$2
+To change it, $3 add: $1=$(setting "$1")"
 }
 
 make_accounts() {
@@ -140,22 +184,30 @@ topic() {
 }
 
 make_database() {
-  step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.'
-  exists firestore databases describe '--database=(default)' ||
-    cloud firestore databases create '--database=(default)' --location="$region" \
+  step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.
+For a database that something else uses too, run it again with --leave-firestore.'
+  exists firestore databases describe "--database=$database" ||
+    cloud firestore databases create "--database=$database" --location="$region" \
       --type=firestore-native --delete-protection --enable-pitr
+  if $leave_firestore; then
+    comment "The rules and indexes of $database are left as they are"
+    return 0
+  fi
+  # First the rules, which stop at a database of somebody else's. The token is piped: it stands on no
+  # command line.
+  comment 'gcloud auth print-access-token | ...'
+  run node_modules/.bin/tsx infra/firestore-rules.ts "$project" "$database" < <(access_token)
   local group field ttl indexes index flags
   while IFS='|' read -r -u 4 group field ttl indexes; do
     flags=()
     for index in $indexes; do flags+=("--index=$index"); done
     ((${#flags[@]} > 0)) || flags=(--disable-indexes)
-    cloud firestore indexes fields update "$field" --collection-group="$group" "${flags[@]}"
+    cloud firestore indexes fields update "$field" --collection-group="$group" \
+      "--database=$database" "${flags[@]}"
     $ttl || continue
-    cloud firestore fields ttls update "$field" --collection-group="$group" --enable-ttl
+    cloud firestore fields ttls update "$field" --collection-group="$group" \
+      "--database=$database" --enable-ttl
   done 4<<<"$fields"
-  # The token is piped: it stands on no command line.
-  comment 'gcloud auth print-access-token | ...'
-  run node_modules/.bin/tsx infra/firestore-rules.ts "$project" < <(access_token)
 }
 
 access_token() { $dry_run || gcloud auth print-access-token; }
@@ -239,7 +291,7 @@ grant_rights() {
   local name member secrets secret
   while IFS='|' read -r -u 4 name _ _ _ _ _ _ _ _ _ _ _ _ secrets; do
     member=serviceAccount:$(email "$(kebab "$name")")
-    project_role "$member" roles/datastore.user
+    may_use_database "$member"
     cloud pubsub topics add-iam-policy-binding "$changes_topic" --member="$member" \
       --role=roles/pubsub.publisher
     cloud kms keys add-iam-policy-binding $KEY --keyring=$KEY_RING --location="$region" \
@@ -249,12 +301,21 @@ grant_rights() {
         --role=roles/secretmanager.secretAccessor
     done
   done 4<<<"$functions"
-  project_role "serviceAccount:$(email $BUILDER)" roles/cloudbuild.builds.builder
+  # Without a condition, even where other bindings of the project have one.
+  cloud projects add-iam-policy-binding "$project" --member="serviceAccount:$(email $BUILDER)" \
+    --role=roles/cloudbuild.builds.builder --condition=None
 }
 
-project_role() {
-  # Without a condition, even where other bindings of the project have one.
-  cloud projects add-iam-policy-binding "$project" --member="$1" --role="$2" --condition=None
+# Only the receiver's own database: the role alone opens every database of the project.
+may_use_database() {
+  local condition="resource.name==\"projects/$project/databases/$database\""
+  cloud projects add-iam-policy-binding "$project" --member="$1" --role=roles/datastore.user \
+    "--condition=expression=$condition,title=gmail-push-database"
+  # An older version of this script granted it without the condition.
+  if $deployed; then
+    attempt gcloud projects remove-iam-policy-binding "$project" --member="$1" \
+      --role=roles/datastore.user --condition=None --project="$project"
+  fi
 }
 
 deploy_functions() {
@@ -309,8 +370,7 @@ pinned() {
 keep_dead_letters() {
   step 'Dead letters' 'You need the right to change subscriptions.'
   local agent trigger subscription
-  agent=serviceAccount:service-$(ask PROJECT_NUMBER projects describe "$project" \
-    '--format=value(projectNumber)')@gcp-sa-pubsub.iam.gserviceaccount.com
+  agent=serviceAccount:service-$project_number@gcp-sa-pubsub.iam.gserviceaccount.com
   trigger=$(ask "projects/$project/locations/$region/triggers/gmailnotification-000000" \
     functions describe gmailNotification --region="$region" '--format=value(eventTrigger.trigger)')
   subscription=$(ask \
@@ -394,6 +454,12 @@ ask() {
 run() {
   show "$@"
   $dry_run || "$@" || fail "It was: $(quoted "$@")"
+}
+
+# Runs what may fail because there is nothing to do.
+attempt() {
+  show "$@"
+  "$@" >/dev/null 2>&1 || true
 }
 
 show() { quoted "$@" >&3; }

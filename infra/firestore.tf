@@ -2,14 +2,26 @@ locals {
   firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
 }
 
-resource "google_firestore_database" "default" {
+# A database of its own: whatever else uses Firestore in this project keeps its data, rules and indexes.
+resource "google_firestore_database" "receiver" {
   project                           = var.project_id
-  name                              = "(default)"
+  name                              = var.firestore_database
   location_id                       = coalesce(var.firestore_location, var.region)
   type                              = "FIRESTORE_NATIVE"
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
   delete_protection_state           = "DELETE_PROTECTION_ENABLED"
   depends_on                        = [google_project_service.api]
+
+  lifecycle {
+    # Another name means another, empty database. A deployment that keeps its users in "(default)" has
+    # to say so: firestore_database = "(default)".
+    prevent_destroy = true
+  }
+}
+
+moved {
+  from = google_firestore_database.default
+  to   = google_firestore_database.receiver
 }
 
 resource "google_firestore_field" "override" {
@@ -19,7 +31,7 @@ resource "google_firestore_field" "override" {
   }
 
   project    = var.project_id
-  database   = google_firestore_database.default.name
+  database   = google_firestore_database.receiver.name
   collection = each.value.collectionGroup
   field      = each.value.fieldPath
 
@@ -46,7 +58,7 @@ resource "google_firestore_index" "composite" {
   for_each = { for index in local.firestore.indexes : jsonencode(index) => index }
 
   project     = var.project_id
-  database    = google_firestore_database.default.name
+  database    = google_firestore_database.receiver.name
   collection  = each.value.collectionGroup
   query_scope = each.value.queryScope
 
@@ -76,11 +88,11 @@ resource "google_firebaserules_ruleset" "firestore" {
     create_before_destroy = true
   }
 
-  depends_on = [google_firestore_database.default]
+  depends_on = [google_firestore_database.receiver]
 }
 
 resource "google_firebaserules_release" "firestore" {
   project      = var.project_id
-  name         = "cloud.firestore"
+  name         = var.firestore_database == "(default)" ? "cloud.firestore" : "cloud.firestore/${var.firestore_database}"
   ruleset_name = "projects/${var.project_id}/rulesets/${google_firebaserules_ruleset.firestore.name}"
 }

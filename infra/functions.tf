@@ -54,6 +54,7 @@ resource "google_cloudfunctions2_function" "function" {
 
     environment_variables = merge(var.settings, {
       GOOGLE_CLOUD_PROJECT = var.project_id
+      FIRESTORE_DATABASE   = google_firestore_database.receiver.name
       GMAIL_TOPIC          = google_pubsub_topic.gmail.id
       CHANGES_TOPIC        = google_pubsub_topic.changes.id
       PUBLIC_URL           = local.public_url

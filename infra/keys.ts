@@ -192,10 +192,10 @@ async function withStore<T>(
   });
   const { env } = process;
   const GOOGLE_CLOUD_PROJECT = env["GOOGLE_CLOUD_PROJECT"] || env["GCLOUD_PROJECT"];
-  const { projectId, sealing } = readConfig({ ...env, GOOGLE_CLOUD_PROJECT });
+  const { projectId, firestore, sealing } = readConfig({ ...env, GOOGLE_CLOUD_PROJECT });
   const ring = await unwrapKeyRing(sealing, cloudKeyManagement(sealing.kmsEmulatorHost), log);
   const tokens = tokenSeal(ring, randomBytes, log);
-  const database = new Firestore({ projectId });
+  const database = new Firestore({ projectId, databaseId: firestore.databaseId });
   try {
     const users = firestoreUsers(database, log, { now: () => new Date() });
     const done = await act({ users, tokens, primary: ring.primary, ring });

@@ -29,6 +29,17 @@ variable "firestore_location" {
   }
 }
 
+variable "firestore_database" {
+  description = "The Firestore database that keeps the users, which this module creates. A deployment from before there was this variable keeps them in \"(default)\", and has to say so here."
+  type        = string
+  default     = "gmail-push"
+
+  validation {
+    condition     = can(regex("^([(]default[)]|[a-z][a-z0-9-]{2,61}[a-z0-9])$", var.firestore_database))
+    error_message = "Must be the id of a Firestore database, such as gmail-push, or (default)."
+  }
+}
+
 variable "source_zip" {
   description = "The built functions as a zip file: infra/README.md says how it is made."
   type        = string
@@ -105,10 +116,10 @@ variable "settings" {
   }
   validation {
     condition = length(setintersection(keys(var.settings), [
-      "GOOGLE_CLOUD_PROJECT", "GMAIL_TOPIC", "CHANGES_TOPIC", "PUBLIC_URL", "OAUTH_CLIENT_ID",
+      "GOOGLE_CLOUD_PROJECT", "FIRESTORE_DATABASE", "GMAIL_TOPIC", "CHANGES_TOPIC", "PUBLIC_URL", "OAUTH_CLIENT_ID",
       "TOKEN_KEYS_KMS_KEY", "GMAIL_EMULATOR_HOST", "NODE_ENV",
     ])) == 0
-    error_message = "This module sets GOOGLE_CLOUD_PROJECT, the topics, PUBLIC_URL, OAUTH_CLIENT_ID, TOKEN_KEYS_KMS_KEY and NODE_ENV itself, and GMAIL_EMULATOR_HOST is for loopback only."
+    error_message = "This module sets GOOGLE_CLOUD_PROJECT, FIRESTORE_DATABASE, the topics, PUBLIC_URL, OAUTH_CLIENT_ID, TOKEN_KEYS_KMS_KEY and NODE_ENV itself, and GMAIL_EMULATOR_HOST is for loopback only."
   }
 }
 

@@ -10,6 +10,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  * | variable                     | default          | what it says                               |
  * | ---------------------------- | ---------------- | ------------------------------------------ |
  * | `GOOGLE_CLOUD_PROJECT`       | required         | the project we run in                      |
+ * | `FIRESTORE_DATABASE`         | `(default)`      | the database that keeps the users          |
  * | `GMAIL_TOPIC`                | required         | where Gmail publishes; full name           |
  * | `CHANGES_TOPIC`              | required         | where we publish; short or full name       |
  * | `PUBLIC_URL`                 | required         | of `connect`; https, or http on loopback   |
@@ -51,6 +52,7 @@ import { parseEmailAddress } from "./mailbox/email-address.ts";
  */
 export interface Config {
   readonly projectId: string;
+  readonly firestore: { readonly databaseId: string };
   /** Without a slash at its end. */
   readonly publicUrl: string;
   readonly oauth: { readonly clientId: string; readonly clientSecret: string };
@@ -149,6 +151,7 @@ const PROJECT = "(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,61}[a-z0-9]";
 const TOPIC_ID = "(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}";
 const NAMES = {
   project: new RegExp(`^${PROJECT}$`),
+  database: /^(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$/,
   topic: new RegExp(`^projects/${PROJECT}/topics/${TOPIC_ID}$`),
   shortOrFullTopic: new RegExp(`^(?:projects/${PROJECT}/topics/)?${TOPIC_ID}$`),
   kmsKey: new RegExp(
@@ -171,6 +174,9 @@ const OPENID_SCOPES = new Set([
 
 const Variables = z.object({
   GOOGLE_CLOUD_PROJECT: text("a project id", (value) => NAMES.project.test(value)),
+  FIRESTORE_DATABASE: text("the id of a Firestore database, or (default)", (value) =>
+    NAMES.database.test(value),
+  ).default("(default)"),
   GMAIL_TOPIC: text("a full topic name, projects/PROJECT/topics/TOPIC", (value) =>
     NAMES.topic.test(value),
   ),
@@ -310,6 +316,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
   const { APP_LOGO_URL: logoUrl, SUPPORT_EMAIL: supportEmail } = read;
   return {
     projectId: read.GOOGLE_CLOUD_PROJECT,
+    firestore: { databaseId: read.FIRESTORE_DATABASE },
     publicUrl: read.PUBLIC_URL,
     oauth: { clientId: read.OAUTH_CLIENT_ID, clientSecret: read.OAUTH_CLIENT_SECRET },
     sealing: {

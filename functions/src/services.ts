@@ -105,8 +105,11 @@ interface Clients {
   pubsub: PubSub;
 }
 
-function openClients({ projectId }: Config): Clients {
-  return { database: new Firestore({ projectId }), pubsub: new PubSub({ projectId }) };
+function openClients({ projectId, firestore: { databaseId } }: Config): Clients {
+  return {
+    database: new Firestore({ projectId, databaseId }),
+    pubsub: new PubSub({ projectId }),
+  };
 }
 
 /** Everything that the receiver, or its services alone, are put together from. */

@@ -66,6 +66,11 @@ const CloudFunction = z.object({
 });
 export type CloudFunction = z.infer<typeof CloudFunction>;
 
+/** What every way of deploying creates for the receiver alone. */
+const OWN_DATABASE = "gmail-push";
+/** Where a deployment without `FIRESTORE_DATABASE` keeps its users. */
+export const DEFAULT_DATABASE = "(default)";
+
 const Project = z.object({ name: z.string(), projectId: z.string(), state: z.string() });
 
 /** By which of the three ways of the README the functions came there. */
@@ -79,6 +84,8 @@ export interface Deployment {
   cloud: Cloud;
   project(): Promise<{ number: string; state: string }>;
   projectPolicy(): Promise<Policy>;
+  /** The Firestore database of the functions; the one that a deployment creates when there are none. */
+  databaseId(): Promise<string>;
   /** Ours, by entry point: what they are called depends on the way of deploying. */
   functions(): Promise<Partial<Record<FunctionName, CloudFunction>>>;
   settings(): Promise<Settings>;
@@ -130,10 +137,17 @@ export function cloudDeployment(projectId: string, region: string, cloud: Cloud)
         path,
         shape: Policy,
         role,
-        body: {},
+        // An older version of the policy hides the conditions of its bindings.
+        body: { options: { requestedPolicyVersion: 3 } },
       } as const;
       return (await cloud.ask(question)) ?? { bindings: [] };
     }),
+    async databaseId() {
+      const deployedFunctions = await functions();
+      const one = deployedFunctions.connect ?? Object.values(deployedFunctions)[0];
+      if (one === undefined) return OWN_DATABASE;
+      return one.serviceConfig.environmentVariables["FIRESTORE_DATABASE"] || DEFAULT_DATABASE;
+    },
     settings: deployedSettings,
     ...configOf(deployedSettings),
     async redeploy() {
@@ -167,6 +181,7 @@ export function localDeployment(
     project: absent,
     projectPolicy: absent,
     functions: absent,
+    databaseId: () => Promise.resolve(env["FIRESTORE_DATABASE"] || DEFAULT_DATABASE),
     settings: read,
     ...configOf(read),
     redeploy: () => Promise.resolve("npm run emulators"),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Cloud } from "./cloud.ts";
+import type { Deployment } from "./deployment.ts";
 
 /** Firestore's documents over REST (`projects.databases.documents`, v1), read and never written. */
 const ROLE = "roles/datastore.viewer";
@@ -34,14 +34,10 @@ interface Condition {
 }
 
 /** How many users have this. */
-export async function countUsers(
-  cloud: Cloud,
-  projectId: string,
-  where: Condition,
-): Promise<number> {
-  const answer = await cloud.ask({
+export async function countUsers(it: Deployment, where: Condition): Promise<number> {
+  const answer = await it.cloud.ask({
     api: "documents",
-    path: `${root(projectId)}:runAggregationQuery`,
+    path: `${await root(it)}:runAggregationQuery`,
     shape: z.array(Count),
     role: ROLE,
     body: {
@@ -56,13 +52,12 @@ export async function countUsers(
 
 /** Some users, with these fields alone. */
 export async function readUsers(
-  cloud: Cloud,
-  projectId: string,
+  it: Deployment,
   { where, fields, limit }: { where?: Condition; fields: readonly string[]; limit: number },
 ): Promise<ReadField[]> {
-  const rows = await cloud.ask({
+  const rows = await it.cloud.ask({
     api: "documents",
-    path: `${root(projectId)}:runQuery`,
+    path: `${await root(it)}:runQuery`,
     shape: z.array(Row),
     role: ROLE,
     body: {
@@ -95,8 +90,8 @@ function readField(fields: Fields, [name = "", ...rest]: string[]): string | und
   return stringValue ?? timestampValue ?? integerValue ?? JSON.stringify(value);
 }
 
-function root(projectId: string): string {
-  return `projects/${projectId}/databases/(default)/documents`;
+async function root(it: Deployment): Promise<string> {
+  return `projects/${it.projectId}/databases/${await it.databaseId()}/documents`;
 }
 
 function filter({ field, op, value }: Condition) {

@@ -2,14 +2,14 @@ import { z } from "zod";
 import type { Cloud } from "./cloud.ts";
 import { Unchecked } from "./result.ts";
 
-/** IAM's policy of one resource, as far as rights without a condition go. */
+/** IAM's policy of one resource. */
 export const Policy = z.object({
   bindings: z
     .array(
       z.object({
         role: z.string(),
         members: z.array(z.string()).default([]),
-        condition: z.unknown().optional(),
+        condition: z.looseObject({ expression: z.string().default("") }).optional(),
       }),
     )
     .default([]),
@@ -39,12 +39,41 @@ function roles(given: string, ...wider: string[]): readonly [string, ...string[]
 /** Everybody, whether signed in at Google or not. */
 export const EVERYBODY = ["allUsers", "allAuthenticatedUsers"];
 
-/** Whether the policies give the right to this member, by its own name. */
-export function isAllowed(right: Right, member: string, policies: readonly Policy[]): boolean {
+/** The condition that grants a right on the resource of this full name alone. */
+export function onlyOn(name: string): string {
+  return `resource.name=="${name}"`;
+}
+
+/**
+ * Whether the policies give the right to this member, by its own name: without a condition, or with
+ * this one.
+ */
+export function isAllowed(
+  right: Right,
+  member: string,
+  policies: readonly Policy[],
+  met?: string,
+): boolean {
   const bindings = bindingsOf(member, policies);
   return bindings.some(({ role, condition }) => {
-    return condition === undefined && RIGHTS[right].includes(role);
+    return RIGHTS[right].includes(role) && (condition === undefined || isMet(condition, met));
   });
+}
+
+/** Whether one of the policies gives the right with this very condition. */
+export function isAllowedIf(
+  right: Right,
+  member: string,
+  policies: readonly Policy[],
+  met: string,
+): boolean {
+  return bindingsOf(member, policies).some(({ role, condition }) => {
+    return RIGHTS[right].includes(role) && condition !== undefined && isMet(condition, met);
+  });
+}
+
+function isMet({ expression }: { expression: string }, met: string | undefined): boolean {
+  return expression.replaceAll(/\s/g, "") === met;
 }
 
 /**
@@ -57,15 +86,16 @@ export async function withoutRight(
   accounts: readonly string[],
   own: Policy | undefined,
   readProjectPolicy: () => Promise<Policy>,
+  met?: string,
 ): Promise<string[]> {
   const policies = own === undefined ? [] : [own];
   const open = [...new Set(accounts)].filter((account) => {
-    return !isAllowed(right, `serviceAccount:${account}`, policies);
+    return !isAllowed(right, `serviceAccount:${account}`, policies, met);
   });
   if (open.length === 0) return [];
   policies.push(await readProjectPolicy());
   const lacking = open.filter((account) => {
-    return !isAllowed(right, `serviceAccount:${account}`, policies);
+    return !isAllowed(right, `serviceAccount:${account}`, policies, met);
   });
   for (const account of lacking) {
     const unclear = bindingsOf(`serviceAccount:${account}`, policies).find(

@@ -3,7 +3,7 @@ import { type Server, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { answerQuery } from "./documents.ts";
-import type { CloudState } from "./state.ts";
+import type { CloudState, Policy } from "./state.ts";
 
 /** Google Cloud's administration on loopback, for one project: `GOOGLE_CLOUD_EMULATOR_HOST`. */
 export interface CloudEmulator {
@@ -111,8 +111,13 @@ function answerToGet({ resources }: CloudState, path: string): Answer {
 function answerToPost(state: CloudState, name: string, verb: string, body: string): Answer {
   const given = JSON.parse(body || "{}") as Record<string, unknown>;
   switch (verb) {
-    case "getIamPolicy":
-      return state.resources.has(name) ? ok(state.policies.get(name) ?? {}) : notFound(name);
+    case "getIamPolicy": {
+      const { requestedPolicyVersion = 1 } = (given["options"] ?? {}) as Record<string, number>;
+      const policy = state.policies.get(name) ?? { bindings: [] };
+      return state.resources.has(name)
+        ? ok(seenAs(requestedPolicyVersion, policy))
+        : notFound(name);
+    }
     case "decrypt": {
       const plaintext = state.plaintexts.get(`${name} ${String(given["ciphertext"])}`);
       if (!state.resources.has(name)) return notFound(name);
@@ -126,6 +131,17 @@ function answerToPost(state: CloudState, name: string, verb: string, body: strin
     default:
       return refused(405, "UNIMPLEMENTED", "This emulator changes nothing.");
   }
+}
+
+/** Below version 3, IAM hides a condition, and the binding's role behind another name. */
+function seenAs(version: number, { bindings }: Policy) {
+  return {
+    bindings: bindings.map(({ condition, ...rest }, index) => {
+      if (condition === undefined) return rest;
+      if (version >= 3) return { ...rest, condition };
+      return { ...rest, role: `${rest.role}_withcond_${index}` };
+    }),
+  };
 }
 
 function access({ resources, payloads }: CloudState, name: string): Answer {

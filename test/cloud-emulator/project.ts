@@ -17,6 +17,7 @@ export interface ProjectOptions {
 export const PROJECT = "demo-cloud";
 export const PROJECT_NUMBER = "123456789012";
 export const REGION = "us-central1";
+const DATABASE = `projects/${PROJECT}/databases/gmail-push`;
 const LOCATION = `projects/${PROJECT}/locations/${REGION}`;
 const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
 const PUBSUB = `serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com`;
@@ -46,7 +47,12 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
     projectId: PROJECT,
     state: "ACTIVE",
   });
-  state.policies.set(`v3/projects/${PROJECT}`, bind(["roles/datastore.user", accounts]));
+  const ownDatabase = {
+    title: "gmail-push-database",
+    expression: `resource.name == "${DATABASE}"`,
+  };
+  const usesDatabase = { role: "roles/datastore.user", members: accounts, condition: ownDatabase };
+  state.policies.set(`v3/projects/${PROJECT}`, { bindings: [usesDatabase] });
   const keyRing = madeBy === "terraform" ? "gmail-push" : "gmail-push-receiver";
   const key = `v1/${LOCATION}/keyRings/${keyRing}/cryptoKeys/token-keys`;
   addSecretsAndKey(state, madeBy, env, key, accounts);
@@ -136,6 +142,7 @@ function addFunctions(
         ingressSettings: its.public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
         environmentVariables: {
           ...Object.fromEntries(plain),
+          FIRESTORE_DATABASE: "gmail-push",
           TOKEN_KEYS_KMS_KEY: key.slice("v1/".length),
         },
         secretEnvironmentVariables: its.secrets.map((secret) => ({
@@ -232,14 +239,13 @@ function addSchedules({ resources }: CloudState, madeBy: MadeBy): void {
 }
 
 function addDatabase({ resources }: CloudState): void {
-  const database = `projects/${PROJECT}/databases/(default)`;
-  resources.set(`v1/${database}`, {
-    name: database,
+  resources.set(`v1/${DATABASE}`, {
+    name: DATABASE,
     type: "FIRESTORE_NATIVE",
     databaseEdition: "STANDARD",
   });
   for (const { collectionGroup, fieldPath, indexes: meant, ...rest } of indexes.fieldOverrides) {
-    const name = `${database}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
+    const name = `${DATABASE}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
     resources.set(`v1/${name}`, {
       name,
       indexConfig: {
@@ -254,10 +260,8 @@ function addDatabase({ resources }: CloudState): void {
   }
   const rulesetName = `projects/${PROJECT}/rulesets/1`;
   const content = readFileSync(new URL("../../infra/firestore.rules", import.meta.url), "utf8");
-  resources.set(`v1/projects/${PROJECT}/releases/cloud.firestore`, {
-    name: `projects/${PROJECT}/releases/cloud.firestore`,
-    rulesetName,
-  });
+  const release = `projects/${PROJECT}/releases/cloud.firestore/gmail-push`;
+  resources.set(`v1/${release}`, { name: release, rulesetName });
   resources.set(`v1/${rulesetName}`, {
     name: rulesetName,
     source: { files: [{ name: "firestore.rules", content }] },

@@ -370,10 +370,20 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
   [
     "the database is an enterprise one",
     (state) => {
-      resource(state, "/databases/(default)")["databaseEdition"] = "ENTERPRISE";
+      resource(state, "/databases/gmail-push")["databaseEdition"] = "ENTERPRISE";
     },
     "firestore",
     "native, standard",
+  ],
+  [
+    "connect is at the host of all functions",
+    (state, { stack }) => {
+      const url = `https://${REGION}-${PROJECT}.cloudfunctions.net/connect`;
+      set(state, "PUBLIC_URL", url);
+      stack.emulator.setRedirectUris(CLIENT_ID, [`${url}/callback`]);
+    },
+    "public-url",
+    "1. add https://connect-123456789012.us-central1.run.app/callback",
   ],
   [
     "a function may not use the database",
@@ -385,7 +395,7 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     "an index is missing",
     (state) => remove(state, "/fields/sync.dueAt"),
     "firestore/indexes",
-    "gcloud firestore indexes fields update sync.dueAt --collection-group=users --index=order=ascending",
+    "gcloud firestore indexes fields update sync.dueAt --collection-group=users --database=gmail-push --index=order=ascending",
   ],
   [
     "an index is still being made",
@@ -401,7 +411,7 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     "everything is indexed",
     (state) => remove(state, "/users/fields/*"),
     "firestore/indexes",
-    "gcloud firestore indexes fields update '*' --collection-group=users --disable-indexes",
+    "gcloud firestore indexes fields update '*' --collection-group=users --database=gmail-push --disable-indexes",
   ],
   [
     "nothing is deleted",
@@ -409,7 +419,7 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       delete resource(state, "/fields/expireAt")["ttlConfig"];
     },
     "firestore/ttl",
-    "gcloud firestore fields ttls update expireAt --collection-group=securityEvents --enable-ttl",
+    "gcloud firestore fields ttls update expireAt --collection-group=securityEvents --database=gmail-push --enable-ttl",
   ],
   [
     "the rules let clients in",
@@ -577,6 +587,49 @@ describe("the doctor, where one thing is wrong", () => {
       "gcloud logging read",
     ],
   ];
+
+  it("warns that a function may use other databases, and narrows that in two steps", async () => {
+    const rights = policy(patient.cloud.state, `v3/projects/${PROJECT}`);
+    const member = `serviceAccount:connect@${PROJECT}.iam.gserviceaccount.com`;
+    const binding = { role: "roles/datastore.user", members: [member] };
+    rights.bindings.push(binding);
+    const remove = `gcloud projects remove-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user --condition=None`;
+    const narrowed = await patient.examine();
+    expect(kindsOf(narrowed, "warning")).toEqual(["firestore"]);
+    expect(fixesOf(narrowed)).toEqual([remove]);
+
+    forbid(patient.cloud.state, `v3/projects/${PROJECT}`, /connect@/);
+    binding.members.push(member);
+    const wide = await patient.examine();
+    expect(kindsOf(wide, "warning")).toEqual(["firestore"]);
+    const condition = `resource.name=="projects/${PROJECT}/databases/gmail-push"`;
+    const add = `gcloud projects add-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user '--condition=expression=${condition},title=gmail-push-database'`;
+    expect(fixesOf(wide)).toEqual([add]);
+    for (const fix of [add, remove]) fixes.add(fix);
+  });
+
+  it("looks at the database that the functions name", async () => {
+    set(patient.cloud.state, "FIRESTORE_DATABASE", "elsewhere");
+    const findings = await patient.examine();
+    expect(findings.find(({ check }) => check === "firestore")).toMatchObject({
+      kind: "failed",
+      problems: [
+        { fix: expect.stringContaining("gcloud firestore databases create --database=elsewhere") },
+      ],
+    });
+    const asked = patient.cloud.requests.filter(({ path }) =>
+      /databases|cloud\.firestore/.test(path),
+    );
+    expect(asked.length).toBeGreaterThan(5);
+    expect(asked.filter(({ path }) => !path.includes("elsewhere"))).toEqual([]);
+  });
+
+  it("takes a right to another database for none", async () => {
+    const [binding] = policy(patient.cloud.state, `v3/projects/${PROJECT}`).bindings;
+    if (binding) binding.condition = { expression: 'resource.name == "projects/p/databases/d"' };
+    const findings = await patient.examine();
+    expect(kindsOf(findings, "unchecked")).toEqual(["firestore"]);
+  });
 
   it.each(WARNINGS)("warns that %s, and goes on", async (_, change, check, fix) => {
     change(patient.cloud.state, around);

@@ -21,7 +21,7 @@ const REGION = "europe-west1";
 const SETTINGS = `REGION=${REGION}\nOAUTH_CLIENT_ID=123-abc.apps.googleusercontent.com\n`;
 
 interface Manifest {
-  params: { name: string; type: string }[];
+  params: { name: string; type: string; default?: string }[];
   requiredRoles: string[];
 }
 
@@ -57,6 +57,8 @@ describe("the five functions", { timeout: 120_000 }, () => {
   const answers = () => ({
     ...(parseEnv(SETTINGS) as Record<string, string>),
     PUBLIC_URL: "https://connect.example.com",
+    PROJECT_NUMBER: "123456789012",
+    FIRESTORE_DATABASE: "gmail-push",
     GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
     CHANGES_TOPIC: "mailbox-changes",
   });
@@ -87,6 +89,24 @@ describe("the five functions", { timeout: 120_000 }, () => {
     expect(askedAsSecrets.map(([name]) => name).toSorted()).toEqual([...secrets].toSorted());
   });
 
+  it("keep to an origin and a database of their own, as by deploy.sh", async () => {
+    const own = { ...answers(), PROJECT_NUMBER: "123456789012" };
+    const resolve = (name: string) =>
+      JSON.stringify(manifest.params.find((param) => param.name === name)?.default).replaceAll(
+        /\{\{ params\.(\w+) \}\}/g,
+        (_, param) => own[param as keyof typeof own] ?? "",
+      );
+    expect(JSON.parse(resolve("PUBLIC_URL"))).toBe(
+      `https://connect-123456789012.${REGION}.run.app`,
+    );
+    expect(JSON.parse(resolve("FIRESTORE_DATABASE"))).toBe("gmail-push");
+    const { firestore } = JSON.parse(readFileSync(path.join(ROOT, "firebase.json"), "utf8"));
+    expect(firestore).toEqual([expect.objectContaining({ database: "gmail-push" })]);
+    const { stdout } = dryRun(envFile);
+    expect(stdout).toContain(`https://connect-PROJECT_NUMBER.${REGION}.run.app`);
+    expect(stdout).toContain("--database=gmail-push");
+  });
+
   it("run with what the CLI would pass on", () => {
     expect(
       readConfig({
@@ -101,12 +121,8 @@ describe("the five functions", { timeout: 120_000 }, () => {
     ).toMatchObject({ gmail: { topic: answers().GMAIL_TOPIC } });
   });
 
-  it("get an account that may do three things", () => {
-    expect(manifest.requiredRoles).toEqual([
-      "roles/datastore.user",
-      "roles/pubsub.publisher",
-      "roles/run.invoker",
-    ]);
+  it("get an account with no right to any database: that comes with a condition, by hand", () => {
+    expect(manifest.requiredRoles).toEqual(["roles/pubsub.publisher", "roles/run.invoker"]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import services from "../../infra/services.json" with { type: "json" };
@@ -61,6 +61,14 @@ describe("a dry run of deploy.sh", () => {
   it("ends with the way to ask the doctor", () => {
     const asking = `npm run doctor -- --project ${PROJECT} --region us-central1`;
     expect(printed.stdout.trimEnd().split("\n").at(-1)).toContain(asking);
+  });
+
+  it("lets the functions use the database of the receiver, and no other", () => {
+    const grants = printed.commands.filter((command) => command.includes("roles/datastore.user"));
+    expect(grants).toHaveLength(5);
+    const condition = `'--condition=expression=resource.name=="projects/${PROJECT}/databases/gmail-push",`;
+    for (const grant of grants) expect(grant).toContain(condition);
+    expect(printed.stdout).not.toContain("(default)");
   });
 
   it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
@@ -194,7 +202,9 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
       );
     expect(succeeded).toBe(true);
     expect(calls).toEqual(expected);
-    expect(output).toContain("Redirect URI of the OAuth client: https://us-central1-demo-proj.");
+    expect(output).toContain(
+      "Redirect URI of the OAuth client: https://connect-PROJECT_NUMBER.us-central1.run.app/callback",
+    );
   });
 
   it("gives the functions a configuration that they can use", async () => {
@@ -210,7 +220,8 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     const ring = "projects/demo-proj/locations/us-central1/keyRings/gmail-push-receiver";
     expect(config).toMatchObject({
       projectId: PROJECT,
-      publicUrl: "https://us-central1-demo-proj.cloudfunctions.net/connect",
+      publicUrl: "https://connect-project_number.us-central1.run.app",
+      firestore: { databaseId: "gmail-push" },
       oauth: {
         clientId: "123-abc.apps.googleusercontent.com",
         clientSecret: "GOCSPX-client-secret",
@@ -246,7 +257,13 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
 
   it("publishes the rules that deny every client", () => {
     expect(rules.content).toBe(readFileSync("infra/firestore.rules", "utf8"));
-    expect(rules.requests.map((request) => request.split(" ")[0])).toEqual(["GET", "POST", "POST"]);
+    const releases = `/v1/projects/${PROJECT}/releases`;
+    expect(rules.requests).toEqual([
+      `GET ${releases}/cloud.firestore/gmail-push`,
+      `POST /v1/projects/${PROJECT}/databases/gmail-push/documents:listCollectionIds`,
+      `POST /v1/projects/${PROJECT}/rulesets`,
+      `POST ${releases}`,
+    ]);
   });
 
   it("leaves what is there alone when it is run again", async () => {
@@ -321,5 +338,96 @@ describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }
     await run();
     expect(stopped).toEqual(["Firestore", "Secrets", "Secrets", "Functions", ""]);
     await cloud.close();
+  });
+});
+
+describe("deploy.sh, in a project that somebody else uses too", { timeout: 120_000 }, () => {
+  let cloud: Cloud;
+  beforeEach(async () => {
+    cloud = await emptyCloud(SETTINGS);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+  });
+  afterEach(() => cloud.close());
+
+  // What the Firebase console publishes for a new database: our rules, but for the comment.
+  const LOCKED = readFileSync("infra/firestore.rules", "utf8").replaceAll(/^\/\/.*\n/gm, "");
+
+  it.each<[string, { rules?: string; collections?: string[] }]>([
+    ["rules of their own", { rules: "allow read: if request.auth != null;" }],
+    ["Firebase's locked rules", { rules: LOCKED }],
+    ["documents and no rules", { collections: ["orders"] }],
+  ])("changes neither the rules nor the indexes of a database with %s", async (_, theirs) => {
+    cloud.giveDatabase(theirs);
+    const { succeeded, output } = await cloud.deploy();
+    expect(succeeded).toBe(false);
+    expect(output).toContain("The database gmail-push is not the receiver's own");
+    expect(output).toContain("Name another database in FIRESTORE_DATABASE");
+    expect(output).toContain("run it again with --leave-firestore");
+    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+    expect(cloud.rules().content).toBe(theirs.rules);
+
+    const left = await cloud.deploy({ args: ["--leave-firestore"] });
+    expect(left.succeeded).toBe(true);
+    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+    expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
+  });
+
+  it("replaces no function named connect that is not the receiver's", async () => {
+    await cloud.giveConnect({ GREETING: "hello" });
+    const { succeeded, output } = await cloud.deploy();
+    expect(succeeded).toBe(false);
+    expect(output).toContain("a function named connect in us-central1 that is not this receiver's");
+    expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
+  });
+});
+
+describe("deploy.sh, for a receiver of an older version", { timeout: 120_000 }, () => {
+  const OLD_URL = `https://us-central1-${PROJECT}.cloudfunctions.net/connect`;
+  const KEPT = `PUBLIC_URL=${OLD_URL}\nFIRESTORE_DATABASE=(default)\n`;
+  let cloud: Cloud;
+  beforeEach(async () => {
+    cloud = await emptyCloud(SETTINGS);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    await cloud.giveConnect({ GMAIL_TOPIC: "projects/p/topics/t", PUBLIC_URL: OLD_URL });
+  });
+  afterEach(() => cloud.close());
+
+  it("changes nothing until the settings name the URL and the database", async () => {
+    const first = await cloud.deploy();
+    expect(first.succeeded).toBe(false);
+    expect(first.output).toContain(`PUBLIC_URL=${OLD_URL}, which the settings do not name`);
+    const next = "https://connect-PROJECT_NUMBER.us-central1.run.app";
+    expect(first.output).toContain(`first add ${next}/callback to the redirect URIs`);
+
+    await cloud.set(`${SETTINGS}PUBLIC_URL=${OLD_URL}\n`);
+    const second = await cloud.deploy();
+    expect(second.succeeded).toBe(false);
+    expect(second.output).toContain(
+      "add this line to\ninfra/.env.demo-proj: FIRESTORE_DATABASE=(default)",
+    );
+    expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
+  });
+
+  it("goes on where it was, with less access, once they are named", async () => {
+    await cloud.set(`${SETTINGS}${KEPT}`);
+    cloud.giveDatabase({
+      rules: readFileSync("infra/firestore.rules", "utf8"),
+      collections: ["users"],
+    });
+    const { succeeded } = await cloud.deploy();
+    expect(succeeded).toBe(true);
+    expect(await cloud.environment()).toMatchObject({
+      PUBLIC_URL: OLD_URL,
+      FIRESTORE_DATABASE: "(default)",
+    });
+    const calls = (await cloud.calls()).filter((call) => call.includes("roles/datastore.user"));
+    const member = `--member=serviceAccount:connect@${PROJECT}.iam.gserviceaccount.com`;
+    expect(calls.filter((call) => call.includes(member))).toEqual([
+      expect.stringMatching(/add-iam-policy-binding .*databases\/\(default\)",title=/),
+      expect.stringMatching(/remove-iam-policy-binding .* --condition=None/),
+    ]);
+    expect(cloud.rules().requests).toContain(
+      `GET /v1/projects/${PROJECT}/releases/cloud.firestore`,
+    );
   });
 });

@@ -92,6 +92,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
       const env = Object.fromEntries(secrets.map((secret) => [secret, SECRETS[secret]]));
       const config = readConfig({ ...environment, ...env });
       expect(config).toMatchObject({
+        firestore: { databaseId: "gmail-push" },
         publicUrl: "https://connect-123456789012.europe-west1.run.app",
         gmail: { topic: "projects/acme-mail/topics/gmail-notifications" },
         changes: { topic: "projects/acme-mail/topics/mailbox-changes" },
@@ -115,10 +116,32 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
   });
 
   it("keeps a week of the database, and protects it", () => {
-    expect(one(resources, "google_firestore_database", "default")).toMatchObject({
+    expect(one(resources, "google_firestore_database", "receiver")).toMatchObject({
+      name: "gmail-push",
       point_in_time_recovery_enablement: "POINT_IN_TIME_RECOVERY_ENABLED",
       delete_protection_state: "DELETE_PROTECTION_ENABLED",
     });
+  });
+
+  it("publishes rules for that database, and settles no field of another one", () => {
+    expect(one(resources, "google_firebaserules_release", "firestore")).toMatchObject({
+      name: "cloud.firestore/gmail-push",
+    });
+    const fields = resources.filter(({ type }) => type === "google_firestore_field");
+    expect(new Set(fields.map(({ values }) => values["database"]))).toEqual(
+      new Set(["gmail-push"]),
+    );
+  });
+
+  it("keeps to the default database when it is told to", async () => {
+    const kept = await planned({ ...DEPLOYED, firestore_database: "(default)" });
+    expect(one(kept, "google_firestore_database", "receiver")).toMatchObject({ name: "(default)" });
+    expect(one(kept, "google_firebaserules_release", "firestore")).toMatchObject({
+      name: "cloud.firestore",
+    });
+    for (const { environment } of functionsOf(kept)) {
+      expect(environment["FIRESTORE_DATABASE"]).toBe("(default)");
+    }
   });
 
   it("holds no secret", () => {
@@ -233,6 +256,15 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
       "an editor",
       edit("accounts.tf", '"roles/datastore.user"', '"roles/editor"'),
       /roles\/editor in the whole project/,
+    ],
+    [
+      "every database of the project open",
+      edit(
+        "accounts.tf",
+        'expression = "resource.name == \\"projects/${var.project_id}/databases/${google_firestore_database.receiver.name}\\""',
+        'expression = "true"',
+      ),
+      /connect@\S+ uses every database of the project/,
     ],
     [
       "rights of a service in the whole project",

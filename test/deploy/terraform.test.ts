@@ -199,6 +199,11 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     ],
     ["no requests", { requests_per_hour_max: 0 }, "Must be 1000 or more"],
     [
+      "a Firestore database in capitals",
+      { firestore_database: "Mail" },
+      "Must be the id of a Firestore database",
+    ],
+    [
       "a Firestore location with a space",
       { firestore_location: "eur 3" },
       "Must be a Firestore location",

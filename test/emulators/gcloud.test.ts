@@ -92,12 +92,13 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
           projectId,
           clients: [{ ...DEFAULT_CLIENT, projectId, redirectUris: [`${publicUrl}/callback`] }],
         });
-        database = openDatabase(firestore, projectId);
+        database = openDatabase(firestore, projectId, "gmail-push");
         pubsub = openPubsub(pubsubEmulator, projectId);
         subscriber = await subscribe(pubsub, "mailbox-changes");
         toFirestore = await startTcpProxy(firestore.host);
         env = {
           ...requiredEnv(projectId, publicUrl),
+          FIRESTORE_DATABASE: "gmail-push",
           GMAIL_EMULATOR_HOST: emulator.host,
           FIRESTORE_EMULATOR_HOST: toFirestore.host,
           PUBSUB_EMULATOR_HOST: pubsubEmulator.host,

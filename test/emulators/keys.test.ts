@@ -29,8 +29,9 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
 
   beforeEach(() => {
     const projectId = `demo-${randomBytes(6).toString("hex")}`;
-    database = openDatabase(firestore, projectId);
+    database = openDatabase(firestore, projectId, "gmail-push");
     env = {
+      FIRESTORE_DATABASE: "gmail-push",
       ...requiredEnv(projectId),
       TOKEN_KEYS: tokenKeys("b", "a"),
       FIRESTORE_EMULATOR_HOST: firestore.host,

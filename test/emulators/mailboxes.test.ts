@@ -25,6 +25,7 @@ import { movableClock } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
 const TOKEN_KEYS = makeTokenKeys();
+const DATABASE = "gmail-push";
 const ARRIVAL = { timeout: 20_000, interval: 50 };
 
 const firestore = emulatorForTests(findFirestoreEmulator());
@@ -42,7 +43,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
   const outputs: string[] = [];
 
   beforeAll(async () => {
-    database = openDatabase(firestore, PROJECT);
+    database = openDatabase(firestore, PROJECT, DATABASE);
     pubsub = openPubsub(pubsubEmulator, PROJECT);
     const topic = `mailbox-changes-${randomBytes(4).toString("hex")}`;
     subscriber = await subscribe(pubsub, topic);
@@ -61,6 +62,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
     env = {
       ...requiredEnv(PROJECT, stack.publicUrl),
       ...own,
+      FIRESTORE_DATABASE: DATABASE,
       GMAIL_EMULATOR_HOST: stack.emulator.host,
       FIRESTORE_EMULATOR_HOST: firestore.host,
       PUBSUB_EMULATOR_HOST: pubsubEmulator.host,

@@ -53,6 +53,8 @@ export interface FirebaseStackOptions {
 }
 
 const REGION = "us-central1";
+/** As every way of deploying names it. */
+const DATABASE = "gmail-push";
 const USUAL_PORTS = { functions: 5001, pubsub: 8085, gmail: 8090 };
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -112,6 +114,9 @@ export async function startFirebaseStack(
     };
     const functionsEnv = {
       REGION,
+      FIRESTORE_DATABASE: DATABASE,
+      // The CLI asks for it, although PUBLIC_URL is set.
+      PROJECT_NUMBER: "123456789012",
       ...told,
       GMAIL_EMULATOR_HOST: emulator.host,
       ...options.env,
@@ -136,7 +141,7 @@ export async function startFirebaseStack(
     });
     started.push(() => firebase.stop());
 
-    const database = openDatabase(firestore, PROJECT);
+    const database = openDatabase(firestore, PROJECT, DATABASE);
     started.push(() => database.terminate());
     const pubsub = openPubsub({ host: pubsubHost }, PROJECT);
     started.push(() => pubsub.close());

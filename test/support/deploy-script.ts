@@ -32,12 +32,21 @@ export interface Cloud {
    * Runs the script to its end; at a terminal, where this is typed, if anything is to be typed. What
    * it needs of the network is on loopback.
    */
-  deploy(options?: { typing: Typing }): Promise<{ succeeded: boolean; output: string }>;
+  deploy(options?: {
+    typing?: Typing;
+    args?: string[];
+  }): Promise<{ succeeded: boolean; output: string }>;
   /** Every call of gcloud and npm since this was last asked, in order. */
   calls(): Promise<string[]>;
   /** From now on, refuse the calls of gcloud that contain this; nothing when it is empty. */
   refuse(part: string): Promise<void>;
   giveSecret(name: string, value: string): Promise<void>;
+  /** From now on the settings of the env file are these. */
+  set(settings: string): Promise<void>;
+  /** A function `connect` that runs already, with these environment variables. */
+  giveConnect(environment: Record<string, string>): Promise<void>;
+  /** What somebody else keeps in the database: rules, or documents in these collections. */
+  giveDatabase(of: { rules?: string; collections?: string[] }): void;
   secret(name: string): Promise<string>;
   /** What the functions were given, as it stands in the file. */
   environment(): Promise<Record<string, string>>;
@@ -73,8 +82,8 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
   const rules = await startRulesApi();
   const read = (file: string) => readFile(path.join(cloud, file), "utf8");
   return {
-    async deploy({ typing }: { typing?: Typing } = {}) {
-      const script = [path.join(project, "infra/deploy.sh"), "--project", PROJECT];
+    async deploy({ typing, args: more = [] }: { typing?: Typing; args?: string[] } = {}) {
+      const script = [path.join(project, "infra/deploy.sh"), "--project", PROJECT, ...more];
       // Of util-linux: runs a command at a terminal of its own and ends as it does.
       const atTerminal = ["script", "-qec", script.join(" "), "/dev/null"];
       const [command = "", ...args] = typing === undefined ? script : atTerminal;
@@ -85,6 +94,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
           CLOUD: cloud,
           ACCESS_TOKEN,
           CLOUDSDK_API_ENDPOINT_OVERRIDES_FIREBASERULES: rules.url,
+          CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE: rules.url,
         },
         timeout: RUN_MS_MAX,
       });
@@ -109,6 +119,12 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
       await writeFile(path.join(cloud, "things", `secrets ${name}`), "");
       await writeFile(path.join(cloud, "secrets", name), value);
     },
+    set: (text) => writeFile(path.join(project, `infra/.env.${PROJECT}`), text),
+    giveConnect: async (environment) => {
+      await writeFile(path.join(cloud, "things", "functions connect"), "");
+      await writeFile(path.join(cloud, "environment"), JSON.stringify(environment));
+    },
+    giveDatabase: rules.give,
     secret: (name) => read(path.join("secrets", name)),
     environment: async () =>
       JSON.parse(await readFile(path.join(project, "functions/dist/environment.yaml"), "utf8")),
@@ -120,9 +136,10 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
   };
 }
 
-/** The Firebase Rules API, as far as one release needs it. */
+/** The Firebase Rules API, as far as one release needs it, and a database's list of collections. */
 async function startRulesApi() {
   let requests: string[] = [];
+  let collectionIds: string[] = [];
   const rulesets = new Map<string, unknown>();
   let release: { rulesetName: string } | undefined;
   const server = createServer((request, response) => {
@@ -137,12 +154,14 @@ async function startRulesApi() {
         return;
       }
       const answer = () => {
+        if (url.endsWith(":listCollectionIds"))
+          return collectionIds.length > 0 ? { collectionIds } : {};
         if (method === "POST" && url === `/v1/projects/${PROJECT}/rulesets`) {
           const name = `projects/${PROJECT}/rulesets/${rulesets.size + 1}`;
           rulesets.set(name, { name, ...body });
         } else if (method === "POST" && url === `/v1/projects/${PROJECT}/releases`) {
           release = body;
-        } else if (method === "PATCH" && url.endsWith("/releases/cloud.firestore")) {
+        } else if (method === "PATCH" && url.includes("/releases/cloud.firestore")) {
           release = body.release;
         }
         if (url.includes("/releases")) return release;
@@ -159,6 +178,13 @@ async function startRulesApi() {
   const port = typeof address === "object" ? address?.port : undefined;
   return {
     url: `http://127.0.0.1:${port}/`,
+    give({ rules, collections = [] }: { rules?: string; collections?: string[] }) {
+      collectionIds = collections;
+      if (rules === undefined) return;
+      const theirs = `projects/${PROJECT}/rulesets/theirs`;
+      rulesets.set(theirs, { name: theirs, source: { files: [{ content: rules }] } });
+      release = { rulesetName: theirs };
+    },
     state() {
       const ruleset = release && rulesets.get(release.rulesetName);
       const since = requests;

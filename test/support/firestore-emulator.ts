@@ -34,10 +34,15 @@ export function findFirestoreEmulator(): EmulatorSource {
   };
 }
 
-/** A database of the emulator, empty, that nobody else uses. */
-export function openDatabase({ host }: Pick<Emulator, "host">, projectId?: string): Firestore {
+/** A database of the emulator: an empty one of its own, unless a project is named. */
+export function openDatabase(
+  { host }: Pick<Emulator, "host">,
+  projectId?: string,
+  databaseId = "(default)",
+): Firestore {
   return new Firestore({
     projectId: projectId ?? `demo-${randomBytes(6).toString("hex")}`,
+    databaseId,
     host,
     ssl: false,
     // The emulator's word for the server's own access, past the security rules.

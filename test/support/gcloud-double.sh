@@ -29,12 +29,20 @@ case $said in
   'secrets versions list '*) [[ ! -e $CLOUD/secrets/${words[3]} ]] || echo 1 ;;
   'secrets versions add '*) cat >"$CLOUD/secrets/${words[3]}" ;;
   'kms encrypt') printf 'wrapped:' && cat ;;
+  'functions deploy '*)
+    : >"$CLOUD/things/functions ${words[2]}"
+    cp functions/dist/environment.yaml "$CLOUD/environment"
+    ;;
   *' create'*) : >"$CLOUD/things/$thing" ;;
   *' describe '* | 'firestore databases describe')
     case $flags in
       *projectNumber*) echo PROJECT_NUMBER ;;
       *eventTrigger.trigger*) echo projects/demo-proj/locations/us-central1/triggers/gmailnotification-000000 ;;
       *transport.pubsub*) echo projects/demo-proj/subscriptions/eventarc-us-central1-gmailnotification-000000-sub-000 ;;
+      *environmentVariables*)
+        node -e 'const its = JSON.parse(require("fs").readFileSync(process.argv[1]));
+          console.log([its.GMAIL_TOPIC, its.PUBLIC_URL, its.FIRESTORE_DATABASE].join("|"))' "$CLOUD/environment"
+        ;;
       *serviceConfig.uri*) echo "https://${words[2],,}-PROJECT_NUMBER.us-central1.run.app" ;;
       *) [[ -e $CLOUD/things/$thing ]] ;;
     esac

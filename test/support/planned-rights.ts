@@ -4,6 +4,8 @@ import type { PlannedResource } from "./terraform.ts";
 /** The services that people and Google call without an account of this project. */
 const PUBLIC = new Set(["connect", "security-event"]);
 
+const OWN_DATABASE = 'resource.name == "projects/acme-mail/databases/gmail-push"';
+
 const PROJECT_ROLES = {
   function: ["roles/datastore.user"],
   build: ["roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer"],
@@ -24,6 +26,13 @@ export function findLeaks(resources: PlannedResource[]): string[] {
   const publishers = rights("google_pubsub_topic_iam_member")
     .filter(({ topic, member }) => topic === "gmail-notifications" && member !== GMAIL)
     .map(({ topic, member }) => `${member} publishes on ${topic}`);
+  const everywhere = valuesOf(resources, "google_project_iam_member")
+    .filter(({ values }) => values["role"] === "roles/datastore.user")
+    .filter(({ values }) => {
+      const [condition] = values["condition"] as { expression: string }[];
+      return condition?.expression !== OWN_DATABASE;
+    })
+    .map(({ values }) => `${String(values["member"])} uses every database of the project`);
   const projectWide = rights("google_project_iam_member")
     .filter(({ role = "", member }) => {
       const allowed = functions.some((its) => its.member === member) ? "function" : "build";
@@ -51,7 +60,15 @@ export function findLeaks(resources: PlannedResource[]): string[] {
     const isUsed = reader?.secrets.some((secret) => secretId(secret) === id);
     return isUsed ? [] : [`${reader?.name ?? member} reads ${id}, which it does not use`];
   });
-  return [...strangers, ...publishers, ...projectWide, ...shared, ...blind, ...curious];
+  return [
+    ...strangers,
+    ...publishers,
+    ...everywhere,
+    ...projectWide,
+    ...shared,
+    ...blind,
+    ...curious,
+  ];
 }
 
 const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";

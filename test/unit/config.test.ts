@@ -26,6 +26,7 @@ const required = {
 
 const full = {
   ...required,
+  FIRESTORE_DATABASE: "gmail-push",
   TOKEN_KEYS: "CiQAb64+/w==",
   TOKEN_KEYS_KMS_KEY: "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key",
   GMAIL_SCOPES: "gmail.readonly",
@@ -85,6 +86,7 @@ describe("a configuration", () => {
   it("is complete with what is required and has a default for the rest", () => {
     expect(readConfig({ ...required, UNRELATED: "x" })).toEqual({
       projectId: "demo-project",
+      firestore: { databaseId: "(default)" },
       publicUrl: "https://connect.example.com",
       oauth: {
         clientId: "123-abc.apps.googleusercontent.com",
@@ -114,6 +116,7 @@ describe("a configuration", () => {
   it("has everything that can be set", () => {
     expect(readConfig(full)).toEqual({
       projectId: "demo-project",
+      firestore: { databaseId: "gmail-push" },
       publicUrl: "https://connect.example.com",
       oauth: {
         clientId: "123-abc.apps.googleusercontent.com",
@@ -381,6 +384,7 @@ describe("a configuration error", () => {
     HISTORY_SETTLE_MS: ["-1", "1.5", "1e3", "0x10", "two", "3600001", "NaN", "Infinity"],
     RECONCILE_AFTER_MS: ["0", "604800001"],
     WATCH_RENEW_AFTER_MS: ["999", "518400001"],
+    FIRESTORE_DATABASE: ["-users", "Users", "us", "users-", "(other)"],
     SYNC_PAGES_MAX: ["0", "1001"],
     SYNC_TIME_MS_MAX: ["0", "540000"],
     RENEWAL_CONCURRENCY: ["0", "101", "8.0"],

@@ -24,9 +24,19 @@ const region = defineString("REGION", {
   default: "us-central1",
   description: "The region of the functions.",
 });
+const projectNumber = defineString("PROJECT_NUMBER", {
+  description:
+    "Its number, for PUBLIC_URL: gcloud projects describe PROJECT --format='value(projectNumber)'",
+  input: { text: { validationRegex: "^[0-9]{6,20}$", validationErrorMessage: "digits alone" } },
+});
 defineString("PUBLIC_URL", {
-  default: expr`https://${region}-${projectID}.cloudfunctions.net/connect`,
-  description: "Where people reach `connect`: this, or your own domain in front of it.",
+  // An origin of its own: all functions of a project share the one at cloudfunctions.net.
+  default: expr`https://connect-${projectNumber}.${region}.run.app`,
+  description: "Where people reach `connect`: this, or a domain of your own, without a path.",
+});
+defineString("FIRESTORE_DATABASE", {
+  default: "gmail-push",
+  description: "The Firestore database that keeps the users: the one that firebase.json names.",
 });
 defineString("OAUTH_CLIENT_ID", {
   description: "Of an OAuth client of this project, with PUBLIC_URL/callback as redirect URI.",
@@ -59,9 +69,10 @@ const SECRETS = {
   }),
 };
 
-// All that the five functions do in the project. The CLI makes one service account with these, lets
-// it read the secrets, and runs the functions as it. Eventarc and Cloud Scheduler call as it too.
-requiresRole("roles/datastore.user");
+// What the five functions do in the whole project. The CLI creates one service account with these
+// roles, lets it read the secrets, and runs the functions as it. Eventarc and Cloud Scheduler call as
+// it too. The CLI knows no IAM conditions, and without one `roles/datastore.user` opens every database
+// of the project: the README has the command that grants it for FIRESTORE_DATABASE alone.
 requiresRole("roles/pubsub.publisher");
 requiresRole("roles/run.invoker");
 

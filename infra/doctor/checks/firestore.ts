@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import wanted from "../../firestore.indexes.json" with { type: "json" };
-import { type Deployment, accountsOf } from "../deployment.ts";
+import { DEFAULT_DATABASE, type Deployment, accountsOf } from "../deployment.ts";
 import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
-import { withoutRight } from "../rights.ts";
+import { isAllowed, isAllowedIf, onlyOn, withoutRight } from "../rights.ts";
 
 const Database = z.object({
   type: z.string().default(""),
@@ -34,16 +34,16 @@ const Ruleset = z.object({
 });
 const VIEWER = "roles/datastore.viewer";
 
-/** The default database: native, standard, and the functions may use it. */
+/**
+ * The database of `FIRESTORE_DATABASE`: native and standard, and the functions may use it. A warning
+ * when they may use every other database of the project too.
+ */
 export async function database(it: Deployment): Promise<Result> {
-  const found = await it.cloud.ask({
-    api: "firestore",
-    path: databaseOf(it),
-    shape: Database,
-    role: VIEWER,
-  });
+  const id = await it.databaseId();
+  const path = await databaseOf(it);
+  const found = await it.cloud.ask({ api: "firestore", path, shape: Database, role: VIEWER });
   if (found === undefined) {
-    const flags = ["--database=(default)", `--location=${it.region}`, "--type=firestore-native"];
+    const flags = [`--database=${id}`, `--location=${it.region}`, "--type=firestore-native"];
     const fix = gcloud(
       it.projectId,
       "firestore",
@@ -52,29 +52,61 @@ export async function database(it: Deployment): Promise<Result> {
       ...flags,
       "--delete-protection",
     );
-    return failed("there is no default database", fix);
+    return failed(`there is no database ${id}`, fix);
   }
   const { type, databaseEdition } = found;
-  const another = "use a project whose default database is a native, standard one";
-  if (type !== "FIRESTORE_NATIVE") return failed(`the default database is ${type}`, another);
-  if (databaseEdition !== "STANDARD") return failed(`the database is ${databaseEdition}`, another);
+  const another = "name a native, standard database in FIRESTORE_DATABASE";
+  if (type !== "FIRESTORE_NATIVE") return failed(`the database ${id} is ${type}`, another);
+  if (databaseEdition !== "STANDARD") {
+    return failed(`the database ${id} is ${databaseEdition}`, another);
+  }
+  const accounts = await accountsOf(it);
+  const condition = onlyOn(path);
+  const change = (verb: string, account: string, when: string) =>
+    `gcloud projects ${verb}-iam-policy-binding ${it.projectId} ` +
+    `--member=serviceAccount:${account} --role=roles/datastore.user ${when}`;
+  const narrow = `'--condition=expression=${condition},title=gmail-push-database'`;
+  const always = "--condition=None";
   const lacking = await withoutRight(
     "useDatabase",
-    await accountsOf(it),
+    accounts,
     undefined,
     it.projectPolicy,
+    condition,
   );
-  return unlessAny(
-    lacking.map((account) => ({
-      what: `${account} may not use the database`,
-      fix: `gcloud projects add-iam-policy-binding ${it.projectId} --member=serviceAccount:${account} --role=roles/datastore.user --condition=None`,
-    })),
-    "native, standard",
+  if (lacking.length > 0) {
+    const problems = lacking.map((account) => ({
+      what: `${account} may not use the database ${id}`,
+      fix: change("add", account, narrow),
+    }));
+    return { kind: "failed", problems };
+  }
+  const policy = await it.projectPolicy();
+  const wide = accounts.filter((account) =>
+    isAllowed("useDatabase", `serviceAccount:${account}`, [policy]),
   );
+  if (wide.length > 0) {
+    // The narrow right first, so that the function is never without one.
+    const problems = wide.map((account) => {
+      const isNarrowed = isAllowedIf(
+        "useDatabase",
+        `serviceAccount:${account}`,
+        [policy],
+        condition,
+      );
+      return {
+        what: `${account} may use every database of the project`,
+        fix: isNarrowed ? change("remove", account, always) : change("add", account, narrow),
+      };
+    });
+    return { kind: "warning", problems };
+  }
+  return ok(`${id}: native, standard, and the functions may use no other`);
 }
 
 /** Each field of `firestore.indexes.json` has the indexes it needs, ready, and no other. */
 export async function indexes(it: Deployment): Promise<Result> {
+  const database = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, (override, field) => {
     const { collectionGroup, fieldPath, indexes: meant } = override;
     const name = `${collectionGroup}.${fieldPath}`;
@@ -87,6 +119,7 @@ export async function indexes(it: Deployment): Promise<Result> {
       "update",
       fieldPath,
       `--collection-group=${collectionGroup}`,
+      database,
     ];
     const fix = gcloud(
       it.projectId,
@@ -115,6 +148,7 @@ export async function indexes(it: Deployment): Promise<Result> {
 
 /** Notes that nobody needs any more are deleted by Firestore itself. */
 export async function ttl(it: Deployment): Promise<Result> {
+  const database = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, ({ collectionGroup, fieldPath, ...rest }, { ttlConfig }) => {
     if (!("ttl" in rest) || ttlConfig?.state === "ACTIVE" || ttlConfig?.state === "CREATING")
       return undefined;
@@ -125,6 +159,7 @@ export async function ttl(it: Deployment): Promise<Result> {
       "update",
       fieldPath,
       `--collection-group=${collectionGroup}`,
+      database,
     ];
     return {
       what: `${collectionGroup} are kept for ever`,
@@ -136,11 +171,12 @@ export async function ttl(it: Deployment): Promise<Result> {
 
 /** The published rules are ours, which let no client in (Firebase Rules v1, `projects.releases`). */
 export async function rules(it: Deployment): Promise<Result> {
-  const fix = `gcloud auth print-access-token | npx tsx infra/firestore-rules.ts ${it.projectId}`;
+  const id = await it.databaseId();
+  const fix = `gcloud auth print-access-token | npx tsx infra/firestore-rules.ts ${it.projectId} '${id}'`;
   const role = "roles/firebaserules.viewer";
   const release = await it.cloud.ask({
     api: "firebaserules",
-    path: `projects/${it.projectId}/releases/cloud.firestore`,
+    path: `projects/${it.projectId}/releases/${releaseOf(id)}`,
     shape: Release,
     role,
   });
@@ -152,6 +188,11 @@ export async function rules(it: Deployment): Promise<Result> {
   return isOurs
     ? ok("no client is let in")
     : failed("the published rules are not firestore.rules", fix);
+}
+
+/** The release of a database's rules: that of the default one is not named after it. */
+function releaseOf(id: string): string {
+  return id === DEFAULT_DATABASE ? "cloud.firestore" : `cloud.firestore/${id}`;
 }
 
 /** Without its comments and the way it is laid out. */
@@ -166,10 +207,11 @@ async function eachField(
   it: Deployment,
   describe: (override: Override, field: z.infer<typeof Field>) => Problem | undefined,
 ): Promise<Problem[]> {
+  const database = await databaseOf(it);
   const problems = await Promise.all(
     wanted.fieldOverrides.map(async (override) => {
       const { collectionGroup, fieldPath } = override;
-      const path = `${databaseOf(it)}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
+      const path = `${database}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
       const question = { api: "firestore", path, shape: Field, role: VIEWER } as const;
       const field = await it.cloud.ask(question);
       if (field === undefined) throw new Unchecked("there is no database (see firestore)");
@@ -179,6 +221,6 @@ async function eachField(
   return problems.filter((problem) => problem !== undefined);
 }
 
-function databaseOf({ projectId }: Deployment): string {
-  return `projects/${projectId}/databases/(default)`;
+async function databaseOf(it: Deployment): Promise<string> {
+  return `projects/${it.projectId}/databases/${await it.databaseId()}`;
 }

@@ -107,7 +107,7 @@ function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: st
 
 /** What tools set themselves differs; only `connect` signs what is returned. */
 const SHARED =
-  /^(GMAIL_|CHANGES_|PUBLIC_URL|PUBLISH_|OAUTH_|TOKEN_KEYS|WATCH_|RETURN_TO_ORIGINS|NOTICE_|APP_|SUPPORT_|RISC_|HISTORY_|RECONCIL|SYNC_|RENEWAL_)/;
+  /^(GMAIL_|CHANGES_|FIRESTORE_|PUBLIC_URL|PUBLISH_|OAUTH_|TOKEN_KEYS|WATCH_|RETURN_TO_ORIGINS|NOTICE_|APP_|SUPPORT_|RISC_|HISTORY_|RECONCIL|SYNC_|RENEWAL_)/;
 
 async function describeCallers(
   it: Deployment,

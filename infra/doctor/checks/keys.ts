@@ -82,7 +82,7 @@ export async function tokenKeys(it: Deployment): Promise<Result> {
   }
   const { ring } = parsed;
   const fields = ["grant.refreshToken", "grant.accessToken"];
-  const users = await readUsers(it.cloud, it.projectId, { fields, limit: SAMPLE_USERS });
+  const users = await readUsers(it, { fields, limit: SAMPLE_USERS });
   const used = users
     .flatMap((read) => fields.map((field) => read(field)))
     .filter((value) => value !== undefined)

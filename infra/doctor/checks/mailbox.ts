@@ -56,7 +56,7 @@ export function mailbox({
 }
 
 async function read(it: Deployment, address: string) {
-  const found = await readUsers(it.cloud, it.projectId, {
+  const found = await readUsers(it, {
     where: { field: "emailAddress", op: "EQUAL", value: address },
     fields: FIELDS,
     limit: SAME_ADDRESS_MAX,

@@ -1,11 +1,13 @@
 import { isLoopback } from "../../../functions/src/config.ts";
 import { HEADERS } from "../../../functions/src/http.ts";
 import { networkReason } from "../cloud.ts";
-import type { Deployment } from "../deployment.ts";
+import { type Deployment, deployed, lastPart } from "../deployment.ts";
 import type { Places } from "../places.ts";
-import { type Problem, type Result, Unchecked, failed, ok, unlessAny } from "../result.ts";
+import { type Problem, type Result, Unchecked, failed, ok, unlessAny, warning } from "../result.ts";
 
 const TIMEOUT_MS = 20_000;
+/** All functions of a project in a region are paths of one host there. */
+const SHARED_HOST = /\.cloudfunctions\.net$/;
 /** The pages say more in their own policy; a proxy in front may add to what is allowed to be kept. */
 const OWN_ON_PAGES = new Set(["content-security-policy"]);
 /** What a certificate is refused with. */
@@ -14,11 +16,17 @@ const UNTRUSTED = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 const OAUTH_ERROR =
   /redirect_uri_mismatch|invalid_client|deleted_client|disabled_client|unauthorized_client|invalid_request|org_internal|invalid_scope/;
 
-/** `PUBLIC_URL/` is our page, with the headers that we send. */
+/** `PUBLIC_URL/` is our page, with the headers that we send, at an origin that nothing else serves. */
 export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { publicUrl: url } = await it.config();
     const redeploy = await it.redeploy();
+    if (it.kind === "cloud" && SHARED_HOST.test(new URL(url).hostname)) {
+      return failed(
+        `PUBLIC_URL shares its origin with every function of the project, which can act in its place: ${url}`,
+        await moveTo(it, redeploy),
+      );
+    }
     if (places.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
       return failed(`PUBLIC_URL is this machine: ${url}`, `set it, then: ${redeploy}`);
     }
@@ -47,8 +55,31 @@ export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
       const fix = "let what stands in front of the function pass it on";
       problems.push({ what: `${url}/ comes without our content-security-policy`, fix });
     }
+    if (problems.length === 0 && it.kind === "cloud" && hasPath(url)) {
+      return warning(
+        `whatever else ${new URL(url).host} serves can act in place of PUBLIC_URL: ${url}`,
+        await moveTo(it, redeploy),
+      );
+    }
     return unlessAny(problems, `${url}/ is our page`);
   };
+}
+
+function hasPath(url: string): boolean {
+  const { hostname, pathname } = new URL(url);
+  return pathname !== "/" && !isLoopback(hostname);
+}
+
+/** In this order: Google refuses a redirect URI that it does not know. */
+async function moveTo(it: Deployment, redeploy: string): Promise<string> {
+  const { serviceConfig } = await deployed(it, "connect");
+  const { number } = await it.project();
+  const own = `https://${lastPart(serviceConfig.service)}-${number}.${it.region}.run.app`;
+  return (
+    `1. add ${own}/callback, or that of a domain of its own, to the redirect URIs of the OAuth ` +
+    `client at https://console.cloud.google.com/auth/clients?project=${it.projectId} ` +
+    `2. set PUBLIC_URL=${own} 3. ${redeploy}`
+  );
 }
 
 /**

@@ -26,7 +26,7 @@ export async function users(it: Deployment): Promise<Result> {
       const value = new Date(now - LATE_MS[field]);
       return {
         field,
-        count: await countUsers(it.cloud, it.projectId, { field, op: "LESS_THAN", value }),
+        count: await countUsers(it, { field, op: "LESS_THAN", value }),
       };
     }),
   );
@@ -39,7 +39,7 @@ export async function users(it: Deployment): Promise<Result> {
       };
     });
   // Whose watch has ended is overdue for long: the due time alone is indexed.
-  const overdue = await readUsers(it.cloud, it.projectId, {
+  const overdue = await readUsers(it, {
     where: { field: "watch.renewAt", op: "LESS_THAN", value: new Date(now) },
     fields: ["watch.expiresAt"],
     limit: LAPSED_READ_MAX,
