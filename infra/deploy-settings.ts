@@ -6,6 +6,7 @@
  * - `field|GROUP|...` for each field of `firestore.indexes.json`,
  * - `service|NAME` for each API of `services.json`,
  * - `setting|NAME|VALUE` for each variable of the functions' environment,
+ * - `exclusion-name|NAME` and `exclusion|NAME=VALUE,...` of `log-exclusion.json`,
  * - `said|NAME` for each of them that the file sets,
  * - `environment|JSON` for all of them (JSON is YAML too, which is what gcloud wants).
  *
@@ -20,6 +21,7 @@ import { parseEnv } from "node:util";
 import { ConfigError, readConfig } from "../functions/src/config.ts";
 import settings from "../functions/src/entries/functions.json" with { type: "json" };
 import firestore from "./firestore.indexes.json" with { type: "json" };
+import exclusion from "./log-exclusion.json" with { type: "json" };
 import services from "./services.json" with { type: "json" };
 
 interface FunctionSettings {
@@ -71,6 +73,8 @@ function print(args: string[]): string {
     ...services.map((name) => ["service", name]),
     ...Object.entries(environment).map(([name, value]) => ["setting", name, value]),
     ...said.map((name) => ["said", name]),
+    ["exclusion-name", exclusion.name],
+    ["exclusion", exclusionWords()],
     ["environment", JSON.stringify(environment)],
   ];
   return rows.map((row) => `${row.join(SEPARATOR)}\n`).join("");
@@ -105,6 +109,14 @@ function fieldColumns({ collectionGroup, fieldPath, ttl = false, indexes }: Fiel
     return order === undefined ? `array-config=${arrayConfig}` : `order=${order}`;
   });
   return [collectionGroup, fieldPath, ttl, words.join(" ")];
+}
+
+/** The exclusion as gcloud spells it, a list of names and values. */
+function exclusionWords(): string {
+  const words = Object.entries(exclusion);
+  const broken = words.find(([, value]) => value.includes(","));
+  if (broken !== undefined) throw new Refused(`log-exclusion.json: a comma in ${broken[0]}`);
+  return words.map(([name, value]) => `${name}=${value}`).join(",");
 }
 
 function readEnvironment([project = "", wantedRegion = "", file]: string[]) {

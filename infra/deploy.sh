@@ -53,6 +53,7 @@ main() {
   deploy_functions
   keep_dead_letters
   make_schedules
+  keep_links_out_of_logs
   say_what_is_left
 }
 
@@ -404,6 +405,16 @@ make_schedules() {
     $is_there || cloud scheduler jobs create http "$job" "${flags[@]}"
     if $is_there || $dry_run; then cloud scheduler jobs update http "$job" "${flags[@]}"; fi
   done 4<<<"$functions"
+}
+
+# Cloud Run logs the URL of every request: some hold a code of Google's or a link that restores access.
+keep_links_out_of_logs() {
+  step 'Request logs' 'You need the right to configure logging (roles/logging.configWriter).'
+  local names verb=add
+  names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)')
+  # A list is told with semicolons between its items.
+  [[ ";$names;" != *";$(rows exclusion-name);"* ]] || verb=update
+  cloud logging sinks update _Default "--$verb-exclusion=$(rows exclusion)"
 }
 
 say_what_is_left() {

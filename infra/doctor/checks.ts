@@ -9,6 +9,7 @@ import { mailServer } from "./checks/mail-server.ts";
 import { newestSecrets, secrets } from "./checks/secrets.ts";
 import { oauthClient, oauthProject } from "./checks/oauth-client.ts";
 import { publicUrl, redirectUri } from "./checks/pages.ts";
+import { requestLogs } from "./checks/request-logs.ts";
 import { schedule } from "./checks/schedules.ts";
 import { securityEvents } from "./checks/security-events.ts";
 import { users } from "./checks/users.ts";
@@ -47,6 +48,7 @@ export function allChecks(places: Places, watching: Watching | undefined): Check
     cloudOnly("firestore/indexes", indexes),
     cloudOnly("firestore/ttl", ttl),
     cloudOnly("firestore/rules", rules),
+    cloudOnly("request-logs", requestLogs),
     anywhere("public-url", publicUrl(places)),
     anywhere("oauth-client", oauthClient(places)),
     cloudOnly("oauth-project", oauthProject),

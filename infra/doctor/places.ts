@@ -13,6 +13,7 @@ const APIS = {
   cloudkms: "v1",
   firestore: "v1",
   firebaserules: "v1",
+  logging: "v2",
 } as const;
 
 export type Api = keyof typeof APIS;

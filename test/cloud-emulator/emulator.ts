@@ -177,6 +177,7 @@ function apiOf(path: string): string | undefined {
     [
       [/^v2\/.*\/(functions|runtimes)/, "cloudfunctions"],
       [/^v2\/.*\/services\//, "run"],
+      [/^v2\/projects\/[^/]+\/sinks/, "logging"],
       [/^v1\/projects\/[^/]+\/(topics|subscriptions)/, "pubsub"],
       [/^v1\/.*\/jobs/, "cloudscheduler"],
       [/^v1\/projects\/[^/]+\/secrets/, "secretmanager"],

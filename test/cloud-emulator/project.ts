@@ -1,5 +1,6 @@
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import { readFileSync } from "node:fs";
+import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import indexes from "../../infra/firestore.indexes.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
@@ -60,6 +61,11 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
   addTopics(state, madeBy, accounts);
   addSchedules(state, madeBy);
   addDatabase(state);
+  resources.set(`v2/projects/${PROJECT}/sinks/_Default`, {
+    name: "_Default",
+    filter: 'NOT LOG_ID("cloudaudit.googleapis.com/activity")',
+    exclusions: [exclusion],
+  });
   return state;
 }
 

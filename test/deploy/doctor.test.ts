@@ -430,6 +430,36 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     `npx tsx infra/firestore-rules.ts ${PROJECT}`,
   ],
   [
+    "links and codes are logged",
+    (state) => {
+      resource(state, "/sinks/_Default")["exclusions"] = [];
+    },
+    "request-logs",
+    "gcloud logging sinks update _Default '--add-exclusion=name=gmail-push-links,",
+  ],
+  [
+    "the exclusion of links and codes is switched off",
+    (state) => {
+      const sink = resource(state, "/sinks/_Default");
+      sink["exclusions"] = (sink["exclusions"] as object[]).map((each) => ({
+        ...each,
+        disabled: true,
+      }));
+    },
+    "request-logs",
+    ",disabled=false'",
+  ],
+  [
+    "the exclusion of links and codes is another one",
+    (state) => {
+      resource(state, "/sinks/_Default")["exclusions"] = [
+        { name: "gmail-push-links", filter: "severity=DEBUG" },
+      ];
+    },
+    "request-logs",
+    "--update-exclusion=name=gmail-push-links,",
+  ],
+  [
     "PUBLIC_URL leads elsewhere",
     (state, { stack }) => {
       set(state, "PUBLIC_URL", `${stack.publicUrl}/elsewhere`);
@@ -527,7 +557,7 @@ describe("the doctor, of a healthy project", () => {
     const findings = await other.examine();
     await other.close();
     expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
-    expect(findings).toHaveLength(31);
+    expect(findings).toHaveLength(32);
   });
 
   it("changes nothing: it reads, asks for policies and counts, and tries one token", async () => {
@@ -593,10 +623,10 @@ describe("the doctor, where one thing is wrong", () => {
     const member = `serviceAccount:connect@${PROJECT}.iam.gserviceaccount.com`;
     const binding = { role: "roles/datastore.user", members: [member] };
     rights.bindings.push(binding);
-    const remove = `gcloud projects remove-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user --condition=None`;
+    const narrowing = `gcloud projects remove-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user --condition=None`;
     const narrowed = await patient.examine();
     expect(kindsOf(narrowed, "warning")).toEqual(["firestore"]);
-    expect(fixesOf(narrowed)).toEqual([remove]);
+    expect(fixesOf(narrowed)).toEqual([narrowing]);
 
     forbid(patient.cloud.state, `v3/projects/${PROJECT}`, /connect@/);
     binding.members.push(member);
@@ -605,7 +635,7 @@ describe("the doctor, where one thing is wrong", () => {
     const condition = `resource.name=="projects/${PROJECT}/databases/gmail-push"`;
     const add = `gcloud projects add-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user '--condition=expression=${condition},title=gmail-push-database'`;
     expect(fixesOf(wide)).toEqual([add]);
-    for (const fix of [add, remove]) fixes.add(fix);
+    for (const fix of [add, narrowing]) fixes.add(fix);
   });
 
   it("looks at the database that the functions name", async () => {
@@ -744,7 +774,7 @@ describe("npm run doctor", () => {
     const well = await runInfra("doctor", ARGS, { env: patient.env });
     expect(well).toMatchObject({ code: 0, stderr: "" });
     expect(well.stdout).toMatch(/^ok +credentials /);
-    expect(well.stdout).toMatch(/\n31 ok\n$/);
+    expect(well.stdout).toMatch(/\n32 ok\n$/);
 
     patient.cloud.state.denied = /\/jobs/;
     const unseen = await runInfra("doctor", [...ARGS, "--json"], { env: patient.env });

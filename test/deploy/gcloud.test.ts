@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "../support/deploy-script.ts";
 import { isHad } from "../support/emulator-source.ts";
@@ -71,6 +72,26 @@ describe("a dry run of deploy.sh", () => {
     expect(printed.stdout).not.toContain("(default)");
   });
 
+  it("leaves the URLs that hold codes or links out of the log of requests", () => {
+    const words = Object.entries(exclusion).map(([name, value]) => `${name}=${value}`);
+    expect(printed.commands).toContain(
+      `gcloud logging sinks update _Default '--add-exclusion=${words.join(",")}' --project=${PROJECT}`,
+    );
+    // As Cloud Logging reads `=~`: a regular expression (RE2) that matches anywhere.
+    const pattern = new RegExp(/requestUrl=~"(.*)"$/.exec(exclusion.filter)?.[1] ?? "");
+    const host = "https://connect-1.us-central1.run.app";
+    for (const called of [
+      "/callback?code=4/0&state=s",
+      "/reauthorize/v1.link",
+      "/start?ticket=ey",
+    ]) {
+      expect(`${host}${called}`).toMatch(pattern);
+    }
+    for (const called of ["/", "/start?return_to=https://app.example", "/disconnect"]) {
+      expect(`${host}${called}`).not.toMatch(pattern);
+    }
+  });
+
   it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
     const { commands } = printed;
     const publishers = commands.filter((command) => /binding gmail-notifications /.test(command));
@@ -129,6 +150,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
       command.replaceAll("PROJECT", PROJECT).replaceAll("REGION", "us-central1"),
     );
     expect(shown.length).toBeGreaterThan(3);
+    expect(shown.join("\n")).toContain(exclusion.filter);
     expect(verdicts(shown).filter(({ end }) => end !== "ok")).toEqual([]);
   });
 
@@ -274,6 +296,10 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     const callsAgain = await cloud.calls();
     expect(changes(callsAgain)).toEqual([]);
     expect(callsAgain.filter((call) => call.includes("jobs update http"))).toHaveLength(2);
+    const excluding = callsAgain.filter((call) => call.includes("logging sinks update"));
+    expect(excluding).toEqual([
+      expect.stringContaining("--update-exclusion=name=gmail-push-links,"),
+    ]);
     expect(await cloud.secret("TOKEN_KEYS")).toBe(keys);
     expect(again.output).toContain("firestore.rules: published already");
     expect(cloud.rules().requests.filter((request) => !request.startsWith("GET "))).toEqual([]);

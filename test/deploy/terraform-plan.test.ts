@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config.ts";
+import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import { anchorOf, anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
@@ -142,6 +143,10 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     for (const { environment } of functionsOf(kept)) {
       expect(environment["FIRESTORE_DATABASE"]).toBe("(default)");
     }
+  });
+
+  it("keeps URLs with codes and links out of the log of requests", () => {
+    expect(one(resources, "google_logging_project_exclusion", "links")).toMatchObject(exclusion);
   });
 
   it("holds no secret", () => {

@@ -389,7 +389,7 @@ describe("a revoked grant", () => {
     scenario.clock.advance(3 * DAY_MS);
 
     const { asked, status, page } = await reauthorize(ADA);
-    expect(asked.get("login_hint")).toBe(ADA);
+    expect(asked.get("login_hint")).toBe(scenario.stored(ADA).id);
     expect(status).toBe(200);
     expect(page).toContain("3 changes that were made meanwhile have been delivered.");
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });

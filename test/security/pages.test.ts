@@ -156,7 +156,27 @@ describe("what pages load and say", () => {
       expect(text).toContain("&lt;b onmouseover=&quot;alert(1)&quot;&gt;A &amp; B&#39;s&lt;/b&gt;");
       expect(text).not.toMatch(/<b |<img/);
     }
-    expect(await (await browser.get(link)).text()).toContain("o&#39;brien&amp;b@example.com");
+    const status = await (await browser.get(`${publicUrl}/`)).text();
+    expect(status).toContain("o&#39;brien&amp;b@example.com");
+  });
+
+  it("a link shows whose it is only to its owner: the address is masked until they sign in", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const { id } = scenario.stored(ADA);
+    await endGrant(ADA);
+    const link = linkOf(scenario, ADA);
+    const stranger = openBrowser();
+    for (const url of [link, `${link}?refused=wrong_account`]) {
+      const text = await (await stranger.get(url)).text();
+      expect(text).toContain("a***@example.com");
+      expect(text).not.toContain(ADA);
+    }
+    const pressed = await stranger.post(link, {});
+    const toGoogle = new URL(pressed.headers.get("location") ?? "");
+    expect(toGoogle.searchParams.get("login_hint")).toBe(id);
+    expect(toGoogle.href).not.toMatch(/ada(@|%40)/);
+    const own = await (await browser.get(`${scenario.publicUrl}/`)).text();
+    expect(own).toContain(ADA);
   });
 
   it("a logo adds its origin to the policy and nothing more; name and support address are shown", async () => {

@@ -29,6 +29,13 @@ case $said in
   'secrets versions list '*) [[ ! -e $CLOUD/secrets/${words[3]} ]] || echo 1 ;;
   'secrets versions add '*) cat >"$CLOUD/secrets/${words[3]}" ;;
   'kms encrypt') printf 'wrapped:' && cat ;;
+  'logging sinks describe _Default') cat "$CLOUD/exclusions" 2>/dev/null || true ;;
+  'logging sinks update _Default')
+    case $flags in
+      *--add-exclusion=*) [[ ! -e $CLOUD/exclusions ]] && echo 'others;gmail-push-links' >"$CLOUD/exclusions" ;;
+      *) [[ -e $CLOUD/exclusions ]] ;;
+    esac
+    ;;
   'functions deploy '*)
     : >"$CLOUD/things/functions ${words[2]}"
     cp functions/dist/environment.yaml "$CLOUD/environment"

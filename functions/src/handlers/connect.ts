@@ -173,7 +173,8 @@ async function reauthorize(request: ConnectRequest, services: ConnectServices): 
   const wish = {
     userId: user.id,
     link: request.rest,
-    loginHint: user.emailAddress,
+    // Google takes its `sub` too. The address would tell whoever presses the button whose link it is.
+    loginHint: user.id,
     grantedScopes: user.grant.scopes.filter((scope) => scope.includes("://")),
   };
   const { to, cookies } = toGoogle(wish, services);

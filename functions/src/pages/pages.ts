@@ -69,7 +69,7 @@ function disconnectForm(csrf: string, { publicUrl, app }: PageLinks): Html {
 }
 
 export interface ReauthorizeOptions {
-  /** With it the person is signed in, and can disconnect instead. */
+  /** With it the person is signed in: sees the whole address, and can disconnect instead. */
   csrf?: string;
   /** Why Google's last answer was refused. */
   refused?: PageError | undefined;
@@ -89,9 +89,11 @@ export function reauthorizePage(
 ): Response {
   const { account, hints, weekly, button } = TEXTS.reauthorize;
   const { title, body } = status === "mailbox_unavailable" ? TEXTS.unavailable : TEXTS.reauthorize;
+  // Anybody who has the link sees this page, also somebody who found it in a log.
+  const address = csrf === undefined ? masked(emailAddress) : emailAddress;
   const hint = hints[statusReason] ?? (isWeekly ? weekly : undefined);
   const content = html`${refused === undefined ? undefined : notice(refused)}
-    ${factList([{ name: account, value: html`${emailAddress}` }])}
+    ${factList([{ name: account, value: html`${address}` }])}
     <p>${body}</p>
     ${hint === undefined ? undefined : html`<p>${hint}</p>`}
     <form method="post" action="${links.publicUrl}/reauthorize/${link}">
@@ -107,6 +109,11 @@ export function reauthorizePage(
     },
     links,
   );
+}
+
+/** Enough for its owner to recognize: `a***@example.com`. */
+function masked(address: User["emailAddress"]): string {
+  return `${address.slice(0, 1)}***${address.slice(address.lastIndexOf("@"))}`;
 }
 
 function notice(error: PageError): Html {

@@ -106,7 +106,7 @@ export async function database(it: Deployment): Promise<Result> {
 
 /** Each field of `firestore.indexes.json` has the indexes it needs, ready, and no other. */
 export async function indexes(it: Deployment): Promise<Result> {
-  const database = `--database=${await it.databaseId()}`;
+  const ofDatabase = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, (override, field) => {
     const { collectionGroup, fieldPath, indexes: meant } = override;
     const name = `${collectionGroup}.${fieldPath}`;
@@ -119,7 +119,7 @@ export async function indexes(it: Deployment): Promise<Result> {
       "update",
       fieldPath,
       `--collection-group=${collectionGroup}`,
-      database,
+      ofDatabase,
     ];
     const fix = gcloud(
       it.projectId,
@@ -148,7 +148,7 @@ export async function indexes(it: Deployment): Promise<Result> {
 
 /** Notes that nobody needs any more are deleted by Firestore itself. */
 export async function ttl(it: Deployment): Promise<Result> {
-  const database = `--database=${await it.databaseId()}`;
+  const ofDatabase = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, ({ collectionGroup, fieldPath, ...rest }, { ttlConfig }) => {
     if (!("ttl" in rest) || ttlConfig?.state === "ACTIVE" || ttlConfig?.state === "CREATING")
       return undefined;
@@ -159,7 +159,7 @@ export async function ttl(it: Deployment): Promise<Result> {
       "update",
       fieldPath,
       `--collection-group=${collectionGroup}`,
-      database,
+      ofDatabase,
     ];
     return {
       what: `${collectionGroup} are kept for ever`,
@@ -207,11 +207,11 @@ async function eachField(
   it: Deployment,
   describe: (override: Override, field: z.infer<typeof Field>) => Problem | undefined,
 ): Promise<Problem[]> {
-  const database = await databaseOf(it);
+  const parent = await databaseOf(it);
   const problems = await Promise.all(
     wanted.fieldOverrides.map(async (override) => {
       const { collectionGroup, fieldPath } = override;
-      const path = `${database}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
+      const path = `${parent}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
       const question = { api: "firestore", path, shape: Field, role: VIEWER } as const;
       const field = await it.cloud.ask(question);
       if (field === undefined) throw new Unchecked("there is no database (see firestore)");
