@@ -25,6 +25,7 @@ APIS = {
     "secretmanager": "v1",
     "cloudkms": "v1",
     "firestore": "v1",
+    "logging": "v2",
 }
 
 
