@@ -59,11 +59,13 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     return undefined;
   }
 
-  async function getUsers(query: Query): Promise<{ docs: QueryDocumentSnapshot[]; found: User[] }> {
+  async function getUsers(
+    query: Query,
+  ): Promise<{ docs: QueryDocumentSnapshot[]; found: User[]; readAt: Date }> {
     const localAt = clock.now();
-    const { docs } = await query.get();
+    const { docs, readTime } = await query.get();
     const found = docs.map((document) => decode(document, localAt));
-    return { docs, found: found.filter((user) => user !== undefined) };
+    return { docs, found: found.filter((user) => user !== undefined), readAt: toDate(readTime) };
   }
 
   return {
@@ -103,7 +105,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         .orderBy(list)
         .orderBy(FieldPath.documentId())
         .limit(limit);
-      const { docs, found } = await getUsers(
+      const { docs, found, readAt } = await getUsers(
         after === undefined ? query : query.startAfter(...toPlace(after)),
       );
       const readable = new Set<string>(found.map(({ id }) => id));
@@ -113,6 +115,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         unreadable: docs
           .filter(({ id }) => !readable.has(id))
           .map(({ id, updateTime }) => ({ id, revision: toRevision(updateTime) })),
+        readAt,
         ...(last !== undefined && { next: toCursor(last.get(list) as Timestamp, last.id) }),
       };
     },

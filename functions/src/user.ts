@@ -182,6 +182,8 @@ export interface DuePage {
   unreadable: readonly DueDocument[];
   /** Where the next page starts; absent at the end of the list. */
   next?: DueCursor;
+  /** The store's time, also when nobody is due. */
+  readAt: Date;
 }
 
 /** How many users may be flagged before that is taken for our own mistake. */

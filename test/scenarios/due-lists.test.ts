@@ -160,6 +160,7 @@ describe("the due lists", () => {
 
   it.each([
     ["ahead", DAY_MS],
+    ["behind", -DAY_MS],
     ["a year ahead", 365 * DAY_MS],
     ["twenty years behind", -20 * 365 * DAY_MS],
   ])("serve who is due, and nobody else, when an instance's clock is %s", async (_, offset) => {

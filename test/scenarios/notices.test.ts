@@ -3,6 +3,7 @@ import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
@@ -230,6 +231,36 @@ describe("a mail to a person whose grant has ended", () => {
     sink = await startMailSink({ port });
     await pass(10 * MINUTE_MS);
     expect(sink.mails.map(({ to }) => to[0]).toSorted()).toEqual([ADA, BOB]);
+  });
+
+  it.each([
+    ["ahead", 10 * MINUTE_MS],
+    ["behind", -10 * MINUTE_MS],
+  ])("comes once although another instance's clock is %s", async (_, clockOffsetMs) => {
+    await flag(ADA);
+    const other = startSecondInstance(scenario, { clockOffsetMs });
+    const runs: Promise<unknown>[] = [];
+    // While one instance waits for the mail server, the other one runs.
+    sink.onMail = () => runs.push(reconcile());
+    await other.mailboxReconciliation();
+    await other.mailboxReconciliation();
+    await Promise.all(runs);
+    expect(sink.mails).toHaveLength(1);
+    expect(other.logged("notice_sent")).toHaveLength(1);
+    const waitMs = Number(due(ADA)) - scenario.clock.now().getTime();
+    expect(Math.abs(waitMs - 3 * DAY_MS)).toBeLessThan(MINUTE_MS);
+  });
+
+  it("comes no earlier when a wrong clock wrote when the next one is due", async () => {
+    await flag(ADA);
+    await pass(MINUTE_MS);
+    const { followUp } = scenario.stored(ADA);
+    const dueAt = new Date(scenario.clock.now().getTime() + 365 * DAY_MS);
+    await scenario.users.update(scenario.stored(ADA), { followUp: { ...followUp, dueAt } });
+    await pass(HOUR_MS, 10 * MINUTE_MS);
+    expect(sink.mails).toHaveLength(1);
+    await pass(4 * DAY_MS, HOUR_MS);
+    expect(sink.mails).toHaveLength(2);
   });
 
   it("comes twice at most, under one Message-ID, when its sender dies before it has noted it", async () => {

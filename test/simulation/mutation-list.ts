@@ -356,7 +356,7 @@ export const MUTATIONS: readonly Mutation[] = [
     focus: "grants",
     ...mutation("an instance that slept on its claim sends all the same", [
       "notices/series.ts",
-      "  if (later(clock.now(), SEND_MS_MAX) >= claimedUntil) return;\n",
+      "  if (later(now(), SEND_MS_MAX) >= claimedUntil) return;\n",
       "",
     ]),
   },

@@ -98,6 +98,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve({
         users: page.map(({ user }) => read(user)).filter((it) => it !== undefined),
         unreadable: [],
+        readAt: clock.now(),
         ...(last !== undefined && { next: toCursor(last.at, last.user.id) }),
       });
     },

@@ -3,6 +3,7 @@ import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
 import { later } from "../../functions/src/clock.ts";
 import { createLog } from "../../functions/src/log.ts";
+import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import type { Scenario } from "./scenario.ts";
@@ -34,6 +35,7 @@ export function startSecondInstance(
     publish: topic.publish,
     ...googleClients(own, endpoints, clock),
     clock,
+    ...(own.notices && { sendNotice: smtpNotices(own.notices, own.app, clock) }),
     random: Math.random,
     randomBytes,
     log: createLog((line) => void logs.push(line)),

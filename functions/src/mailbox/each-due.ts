@@ -38,6 +38,8 @@ const RETRY_MS = 60_000;
 const RETRY_MS_MAX = HOUR_MS;
 /** How long a document that cannot be decoded stays off the list. */
 const UNREADABLE_RETRY_MS = HOUR_MS;
+/** Behind the store by more, an instance asks for the list again by the store's clock. */
+const BEHIND_MS_MAX = 10_000;
 /** Longer than a watch lives, and than any reminder or probe waits. */
 const AHEAD_MS_MAX = 8 * DAY_MS;
 /** A daily limit of Google rests a mailbox for 24 hours. */
@@ -52,7 +54,7 @@ const SYNC_AHEAD_MS_MIN = 25 * HOUR_MS;
  * cannot be decoded by an hour. Users who are not active lose a date that only active ones have. A
  * date further ahead than any that we write comes from a wrong clock and counts as due now.
  *
- * The store's clock decides what is due. This instance's own only asks for the list.
+ * The store's clock decides what is due. A wrong clock of this instance costs a query, no more.
  */
 export async function eachDue(
   list: DueList,
@@ -65,10 +67,11 @@ export async function eachDue(
   const startedAt = clock.now();
   const deadline = later(startedAt, budget.timeMsMax);
   // Fixed, so that a user who becomes due during the run waits for the next one.
-  const range: DueRange = { upTo: startedAt, beyond: later(startedAt, aheadMs) };
+  let range: DueRange = { upTo: startedAt, beyond: later(startedAt, aheadMs) };
+  let isBehind = false;
   const limit = pLimit(budget.concurrency);
   let found = 0;
-  let isClockWrong = false;
+  let isAhead = false;
   let isStopped = false;
 
   async function take(user: User): Promise<void> {
@@ -100,7 +103,7 @@ export async function eachDue(
     const now = storeNow(user, clock);
     if (dueAt === undefined || dueAt <= now) return true;
     if (dueAt <= later(now, aheadMs)) {
-      isClockWrong = true;
+      isAhead = true;
       return false;
     }
     log.warn("due_date_absurd", "a due date is further ahead than any that we write: due now", {
@@ -114,6 +117,11 @@ export async function eachDue(
   // Ends with the list, whose range is fixed, or with the time.
   for (let after: DueCursor | undefined; ;) {
     const page = await users.listDue(list, range, BATCH, after);
+    if (!isBehind && page.readAt > later(clock.now(), BEHIND_MS_MAX)) {
+      isBehind = true;
+      range = { upTo: page.readAt, beyond: later(page.readAt, aheadMs) };
+      continue;
+    }
     const due = page.users.filter(isDue);
     if (after === undefined) {
       telemetry.record("gmail_receiver.overdue", overdue(list, due[0], clock), { list });
@@ -126,7 +134,7 @@ export async function eachDue(
     ]);
     if (isStopped) return true;
     // By the store's clock the rest of the list is not due yet.
-    if (page.next === undefined || isClockWrong) return false;
+    if (page.next === undefined || isAhead) return false;
     after = page.next;
   }
 }

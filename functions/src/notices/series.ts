@@ -2,7 +2,7 @@ import { type Clock, type Random, jittered, later } from "../clock.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
 import type { Log } from "../log.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
-import type { FollowUp, User, UserId, UserStore } from "../user.ts";
+import { type FollowUp, type User, type UserId, type UserStore, storeNow } from "../user.ts";
 
 /** One mail to a person whose grant has ended. */
 export interface Notice {
@@ -44,6 +44,8 @@ export interface NoticeServices {
 const DAY_MS = 24 * 3_600_000;
 /** Each mail so long after the one before: at once, on day 3, on day 7. Then nothing more. */
 const NOTICE_AFTER_MS: readonly number[] = [0, 3 * DAY_MS, 4 * DAY_MS];
+/** No date of a mail lies further ahead. */
+const NOTICE_AFTER_MS_MAX = Math.max(...NOTICE_AFTER_MS) + DAY_MS;
 /** The longest that sending may take. */
 export const SEND_MS_MAX = 30_000;
 /** How long a mail belongs to the instance that is sending it. */
@@ -59,7 +61,8 @@ const WRITE_TRIES_MAX = 5;
 /**
  * Sends the mail that is due to a person whose grant has ended. It is claimed first: one
  * conditional write moves `followUp.dueAt` past the time that sending takes, so that of all
- * instances that found it due one sends it. A claimer that dies leaves it due again, so a mail is
+ * instances that found it due one sends it. All times are the store's: a wrong clock of an instance
+ * neither repeats a mail nor skips one. A claimer that dies leaves it due again, so a mail is
  * sent twice only if its sender died, or the mail server's answer got lost, after it was taken.
  * Whatever ends the lapse (a new grant, a disconnect) refuses the claim, and with it the mail.
  */
@@ -71,11 +74,19 @@ export async function notify(user: User, services: NoticeServices): Promise<void
     await users.update(user, { followUp: withoutDue(user.followUp) });
     return;
   }
-  const claimedUntil = later(clock.now(), CLAIM_MS);
+  const now = () => storeNow(user, clock);
+  const { dueAt } = user.followUp;
+  const waitMs = NOTICE_AFTER_MS[number] ?? 0;
+  if (dueAt !== undefined && dueAt > later(now(), NOTICE_AFTER_MS_MAX)) {
+    // A wrong clock wrote this date after the mail before. The next one keeps its distance.
+    await users.update(user, { followUp: { ...user.followUp, dueAt: later(now(), waitMs) } });
+    return;
+  }
+  const claimedUntil = later(now(), CLAIM_MS);
   const claim = { followUp: { ...user.followUp, dueAt: claimedUntil } };
   if ((await users.update(user, claim)) === "refused") return;
   // An instance that slept on the answer must not send what may be somebody else's by now.
-  if (later(clock.now(), SEND_MS_MAX) >= claimedUntil) return;
+  if (later(now(), SEND_MS_MAX) >= claimedUntil) return;
 
   const outcome = await services.sendNotice({
     userId: user.id,
@@ -126,13 +137,14 @@ function isSameStep(user: User, claimed: User): boolean {
 function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices): FollowUp {
   const { clock, random, log } = services;
   const { failures } = user.followUp;
+  const now = storeNow(user, clock);
   switch (outcome.kind) {
     case "sent": {
       const sent = sentTo(user) + 1;
       const notices = { generation: user.grant.generation, sent };
       const followUp = { ...withoutDue(user.followUp), notices, failures: 0 };
       const waitMs = NOTICE_AFTER_MS[sent];
-      return waitMs === undefined ? followUp : { ...followUp, dueAt: later(clock.now(), waitMs) };
+      return waitMs === undefined ? followUp : { ...followUp, dueAt: later(now, waitMs) };
     }
     case "refused":
       return withoutDue(user.followUp);
@@ -145,7 +157,7 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
         return withoutDue(user.followUp);
       }
       const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
-      const dueAt = later(clock.now(), jittered(waitMs, random));
+      const dueAt = later(now, jittered(waitMs, random));
       return { ...user.followUp, dueAt, failures: failures + 1 };
     }
   }
