@@ -167,9 +167,9 @@ export function startRudeIncidents(
     const by = BigInt(Math.round(10 ** random.between(isNotified ? 0 : 4.5, 7)));
     const { history, historyId } = model.account(sub);
     // The next record has to be below the last one, or nothing has gone back.
-    const last = BigInt(history.at(-1)?.id ?? historyId);
+    const newest = BigInt(history.at(-1)?.id ?? historyId);
     const steps = BigInt(parameters.idStepMax);
-    const to = last - (by > steps ? by : steps);
+    const to = newest - (by > steps ? by : steps);
     model.rewindHead(sub, String(to));
     count("head rewound by any number");
     world.trace(() => `${sub.slice(-4)} head back by ${by} to ${to}`);

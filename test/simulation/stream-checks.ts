@@ -54,8 +54,8 @@ export function createStreamChecks(
     const isRecovered = first.json["recovered"] === true || event.json["recovered"] === true;
     const told = ({ attributes, json }: PubsubCloudEvent) => {
       // The address may have changed in between.
-      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...told } = json;
-      const { emailAddress: ________, ...rest } = told;
+      const { emailAddress: ________, ...steady } = json;
+      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = steady;
       const { labelIds: ____, historyId: _____, ...sure } = rest;
       // Where a record could not be read, the bounds are those of its neighbours then readable.
       const { since: ______, fromHistoryId: _______, ...unreadable } = rest;
