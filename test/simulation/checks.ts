@@ -25,9 +25,8 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
   const grants = createGrantChecks(world, google);
   const cursors = createCursorChecks(world, google, ledgers);
   const stream = createStreamChecks(world, google, ledgers, grants.isAnnouncement);
-  return {
-    ...ledgers,
-    onAcknowledged({ sub, historyId }) {
+  return Object.assign(ledgers, {
+    onAcknowledged({ sub, historyId }: Notification) {
       if (sub !== "") ledgers.current(sub).acknowledged.add(historyId);
     },
     lostHistory: stream.lostHistory,
@@ -36,9 +35,9 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
     onCall: grants.onCall,
     troubled: grants.troubled,
     announcementOf: grants.announcementOf,
-    onCommit(commit) {
+    onCommit(commit: Commit) {
       grants.onCommit(commit);
       cursors.onCommit(commit);
     },
-  };
+  } satisfies Omit<Checks, keyof Ledgers>);
 }

@@ -17,10 +17,11 @@ export interface Incidents {
 /** What happens to the world between two times: each incident strikes now and then, or never. */
 export function startIncidents(
   world: World,
-  { google, checks, persons, pubsub, securityEvents }: People & { securityEvents: SecurityEvents },
+  { securityEvents, ...people }: People & { securityEvents: SecurityEvents },
   gmailTopic: string,
   [from, upTo]: readonly [number, number],
 ): Incidents {
+  const { google, checks, persons } = people;
   const { scheduler, parameters, count } = world;
   const { incidents } = parameters;
   const { model } = google;
@@ -137,7 +138,7 @@ export function startIncidents(
   strike(incidents.changesTopicClosed, () => outage("changesTopic", undefined));
   const mailDraws = world.random("mail-incidents");
   strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
-  startRudeIncidents(world, { google, checks, persons, pubsub }, { strike, last });
+  startRudeIncidents(world, people, { strike, last });
 
   function outage(
     of: keyof Outages,

@@ -8,6 +8,8 @@ export interface Ledgers {
   touched(sub: string): void;
   /** The ledger as Gmail's truth is now. */
   current(sub: string): MailboxLedger;
+  /** So many records are new in a mailbox. */
+  onRecords: (sub: string, count: number) => void;
 }
 
 /** What is watched where labels are. Not every mailbox has the second one. */
@@ -32,14 +34,20 @@ export function createLedgers(
     return made;
   }
 
-  return {
+  const ledgersOfAll: Ledgers = {
+    onRecords: () => {},
     touched: (sub) => void dirty.add(sub),
     current(sub) {
       const ledger = ledgerOf(sub);
-      if (dirty.delete(sub)) refresh(ledger, model.account(sub));
+      if (!dirty.delete(sub)) return ledger;
+      const { length } = ledger.records;
+      refresh(ledger, model.account(sub));
+      const made = ledger.records.length - length;
+      if (made > 0) ledgersOfAll.onRecords(sub, made);
       return ledger;
     },
   };
+  return ledgersOfAll;
 }
 
 /** How often the mailbox's head has gone back. */

@@ -1,5 +1,6 @@
 import type { Log, LogFields } from "../../functions/src/log.ts";
 import type { Situation } from "./counters.ts";
+import type { LoggedRecord } from "./delay-checks.ts";
 import type { World } from "./world.ts";
 
 const OF_OUTCOME: Partial<Record<string, Situation>> = {
@@ -24,13 +25,18 @@ export function createSimulatedLog(
   world: World,
   name: string,
   logged: unknown[],
+  onLogged: (record: LoggedRecord) => void,
   fields: LogFields = {},
 ): Log {
   const write =
     (severity: string) =>
     (event: string, _: string, own: LogFields = {}) => {
       const record = { ...fields, ...own, severity, event };
-      if (severity !== "debug") logged.push(record);
+      if (severity !== "debug") {
+        logged.push(record);
+        const { userId }: LogFields = record;
+        onLogged({ severity, event, userId: typeof userId === "string" ? userId : undefined });
+      }
       world.trace(() => `${name} log ${JSON.stringify(record)}`);
       const situation =
         event === "mailbox_synced" ? OF_OUTCOME[String(own["outcome"])] : OF_EVENT[event];
@@ -51,6 +57,6 @@ export function createSimulatedLog(
     warn: write("warn"),
     error: write("error"),
     alert: write("alert"),
-    with: (more) => createSimulatedLog(world, name, logged, { ...fields, ...more }),
+    with: (more) => createSimulatedLog(world, name, logged, onLogged, { ...fields, ...more }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Stream } from "./random.ts";
-import { type Rudeness, POLITE, deriveRudeness } from "./rudeness.ts";
+import { type Rudeness, POLITE, SWITCHED_OFF, deriveRudeness } from "./rudeness.ts";
 
 /**
  * `reconciled`: every fault, notifications lost too, and the reconciliation to make it good.
@@ -60,6 +60,10 @@ export interface Parameters {
   rates: Rates;
   /** In which ways the world is not polite. */
   rude: Rudeness;
+  /** Whether delays have to be told of: P13. */
+  tellsDelays: boolean;
+  /** Whether what a mailbox costs in an hour is limited, whatever goes wrong: P12. */
+  limitsCosts: boolean;
   /** Every grant ends in one instant. */
   allGrantsEnd?: boolean;
   /** Google tells of what happens to accounts and tokens. */
@@ -158,6 +162,8 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
     rude: POLITE,
+    tellsDelays: !SWITCHED_OFF.has("delays"),
+    limitsCosts: !SWITCHED_OFF.has("costs"),
   };
   switch (family) {
     case "calm":
@@ -214,6 +220,8 @@ type Rest = Omit<
   | "renewAfterMs"
   | "idStepMax"
   | "rude"
+  | "tellsDelays"
+  | "limitsCosts"
 >;
 
 function calm(random: Stream): Rest {

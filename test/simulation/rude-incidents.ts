@@ -1,5 +1,6 @@
 import type { Preset } from "../gmail-emulator/presets.ts";
 import type { Checks } from "./checks.ts";
+import type { DelayChecks } from "./delay-checks.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import type { Person, Persons } from "./persons.ts";
 import type { SimulatedPubsub } from "./pubsub.ts";
@@ -24,6 +25,7 @@ export interface People {
   checks: Checks;
   persons: Persons;
   pubsub: SimulatedPubsub;
+  delays: DelayChecks;
 }
 
 /** Calls that were seen to be refused to one mailbox for days, and how. */
@@ -43,7 +45,7 @@ const TOKEN_CODES: readonly [Preset, ...Preset[]] = [
 /** What happens to single mailboxes where the world is rude. */
 export function startRudeIncidents(
   world: World,
-  { google, checks, persons, pubsub }: People,
+  { google, checks, persons, pubsub, delays }: People,
   { strike, last }: Striking,
 ): void {
   const { scheduler, parameters, count } = world;
@@ -84,8 +86,10 @@ export function startRudeIncidents(
         count("mailbox refused");
         world.trace(() => `${sub.slice(-4)} ${method} refused: ${preset}`);
         checks.troubled(sub, "mail", true);
+        if (method === "history.list" || method === "gmail") delays.refused(sub, true);
         last(random.between(20 * MINUTE, days * 1.5 * DAY), () => {
           model.stopRefusing(sub, method);
+          delays.refused(sub, false);
           world.trace(() => `${sub.slice(-4)} ${method} no longer refused`);
           checks.troubled(sub, "mail", false);
         });

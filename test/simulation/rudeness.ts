@@ -79,8 +79,12 @@ const CHANCE: Record<Rude, number> = {
   "many days": 0.01,
 };
 
-/** What the receiver does not withstand yet. Each is switched on together with its fix. */
-export const SWITCHED_OFF: Rudeness = new Set<Rude>(RUDE);
+/** What the receiver does not withstand or promise yet. Each is switched on together with its fix. */
+export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "costs"> = new Set([
+  ...RUDE,
+  "delays",
+  "costs",
+] as const);
 
 /** How rude the world is in a run: only where everything may go wrong. */
 export function deriveRudeness(

@@ -12,6 +12,7 @@ import { type Checks, createChecks } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
 import { type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
+import { type LoggedRecord, createDelayChecks } from "./delay-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
 import { startIncidents } from "./incidents.ts";
@@ -29,6 +30,7 @@ import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
 import { createSecurityEvents } from "./security-events.ts";
 import { watchSituations } from "./situations.ts";
+import { type HourlyCost, createStandingCosts } from "./standing-costs.ts";
 import { type SimulatedStore, createSimulatedStore } from "./store.ts";
 import { type Violation, type World, endFaults } from "./world.ts";
 
@@ -46,6 +48,8 @@ export interface Result {
   published: readonly PubsubCloudEvent[];
   /** The mails that were taken by the mail server. */
   mails: SimulatedMailServer["mails"];
+  /** What each mailbox cost in each hour. */
+  hours: readonly HourlyCost[];
 }
 
 /** The parts of a run, for whoever directs what happens in it. */
@@ -124,6 +128,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const { config, ring } = configured(parameters);
   const endpoints = googleEndpoints(undefined);
   const logged: unknown[] = [];
+  const onLogged = (record: LoggedRecord) => {
+    delays.onLogged(record);
+    standing.onLogged(record.userId);
+  };
   const store = createSimulatedStore(world, options.openUsers?.(scheduler));
   const topic = createSimulatedTopic(world);
   const mailServer = createSimulatedMailServer(world);
@@ -149,7 +157,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       clock,
       random: random("product").next,
       randomBytes: (size) => bytesOf(random("product-bytes").next, size),
-      log: createSimulatedLog(world, instance.name, logged),
+      log: createSimulatedLog(world, instance.name, logged, onLogged),
     });
   });
 
@@ -158,16 +166,25 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const situations = watchSituations(world, { fleet, store, persons });
   const notices = createNoticeChecks(world, mailServer);
   const costs = watchCosts();
-  pubsub.onAttempt = situations.onAttempt;
+  const standing = createStandingCosts(world);
+  const delays = createDelayChecks(world, checks, store, () => persons.all);
+  pubsub.onAttempt = (notification, instance) => {
+    situations.onAttempt(notification, instance);
+    standing.onStimulus(notification.sub);
+  };
+  checks.onRecords = standing.onStimulus;
   pubsub.onAcknowledged = checks.onAcknowledged;
   google.onCall = (call) => {
     checks.onCall(call);
     costs.onCall(call);
+    standing.onCall(call);
+    if (call.isOfAuthorization) standing.onStimulus(call.sub);
   };
   store.onCommit = (commit) => {
     situations.onCommit(commit);
     checks.onCommit(commit);
     notices.onCommit(commit);
+    standing.onCommit(commit);
   };
   mailServer.onAsked = notices.onAsked;
   mailServer.onTaken = (notice) => {
@@ -177,6 +194,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   topic.onPublished = (event) => {
     checks.onPublished(event);
     situations.onPublished(event);
+    delays.onPublished(event);
+    standing.onPublished(event);
   };
 
   const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
@@ -187,7 +206,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
-  const people = { google, checks, persons, pubsub, securityEvents };
+  const people = { google, checks, persons, pubsub, securityEvents, delays };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {
@@ -244,6 +263,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   });
   notices.checkFinally(store.stored());
   checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
+  delays.checkFinally();
+  if (parameters.limitsCosts) standing.check();
   const { counts } = counters;
   return {
     seed,
@@ -256,6 +277,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     users: store.stored(),
     published,
     mails: mailServer.mails,
+    hours: standing.hours(),
   };
 }
 

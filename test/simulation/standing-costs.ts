@@ -1,0 +1,110 @@
+import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { GoogleCall } from "./google.ts";
+import type { Commit } from "./store.ts";
+import type { World } from "./world.ts";
+
+/** What one mailbox costs in one hour, whatever goes wrong in it. */
+export interface HourlyCost {
+  sub: string;
+  hour: number;
+  calls: number;
+  units: number;
+  /** Gaps, and what was published before. */
+  repeats: number;
+  writes: number;
+  lines: number;
+  /** What asked for work: notifications, records, acts of people. */
+  stimuli: number;
+}
+
+export interface StandingCosts {
+  onCall(call: GoogleCall): void;
+  onPublished(event: PubsubCloudEvent): void;
+  onCommit(commit: Commit): void;
+  onLogged(userId: string | undefined): void;
+  /** Something that may cost: a notification's delivery, a record, an act of a person. */
+  onStimulus(sub: string, size?: number): void;
+  hours(): readonly HourlyCost[];
+  check(): void;
+}
+
+const HOUR = 3_600_000;
+
+const UNITS: Record<string, number> = {
+  "history.list": 2,
+  "users.getProfile": 1,
+  "users.watch": 100,
+  "users.stop": 50,
+  "messages.list": 5,
+  "messages.get": 20,
+};
+
+/** Allowed in any hour, and more for each stimulus of that hour and the one before. */
+export const STANDING_LIMITS = {
+  calls: { base: 60, each: 5 },
+  units: { base: 900, each: 40 },
+  repeats: { base: 30, each: 4 },
+  writes: { base: 60, each: 4 },
+  lines: { base: 60, each: 4 },
+} as const;
+
+/** Counts by mailbox and hour, and compares with {@link STANDING_LIMITS}: P12 while a fault lasts. */
+export function createStandingCosts(world: World): StandingCosts {
+  const { scheduler, violate } = world;
+  const costs = new Map<string, HourlyCost>();
+  const told = new Set<string>();
+
+  function costOf(sub: string): HourlyCost {
+    const hour = Math.floor(scheduler.now() / HOUR);
+    const key = `${sub} ${hour}`;
+    const present = costs.get(key);
+    if (present !== undefined) return present;
+    const made = { sub, hour, calls: 0, units: 0, repeats: 0, writes: 0, lines: 0, stimuli: 0 };
+    costs.set(key, made);
+    return made;
+  }
+
+  return {
+    onCall({ sub, method }) {
+      if (sub === "") return;
+      const cost = costOf(sub);
+      cost.calls += 1;
+      cost.units += UNITS[method] ?? 0;
+    },
+
+    onPublished({ attributes, orderingKey }) {
+      const id = attributes["ce-id"] ?? "";
+      const isGap = attributes["ce-type"] === "mailbox.gap";
+      if (told.has(id) || isGap) costOf(orderingKey).repeats += 1;
+      told.add(id);
+    },
+
+    onCommit({ after }) {
+      costOf(after.id).writes += 1;
+    },
+
+    onLogged(userId) {
+      if (userId !== undefined) costOf(userId).lines += 1;
+    },
+
+    onStimulus(sub, size = 1) {
+      if (sub !== "") costOf(sub).stimuli += size;
+    },
+
+    hours: () => [...costs.values()],
+
+    check() {
+      for (const cost of costs.values()) {
+        const { sub, hour, stimuli } = cost;
+        const before = costs.get(`${sub} ${hour - 1}`)?.stimuli ?? 0;
+        for (const kind of ["calls", "units", "repeats", "writes", "lines"] as const) {
+          const { base, each } = STANDING_LIMITS[kind];
+          const max = base + each * (stimuli + before);
+          if (cost[kind] <= max) continue;
+          const when = new Date(hour * HOUR).toISOString();
+          violate("P12", `${cost[kind]} ${kind} for ${sub} in the hour of ${when}, ${max} at most`);
+        }
+      }
+    },
+  };
+}
