@@ -193,6 +193,11 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       instances: 3,
       lagMsMax: Math.max(parameters.lagMsMax, parameters.settleMs / 2),
     }),
+    // Thousands of pages of one record would be told one a minute.
+    ...(rude.has("bursts") && {
+      pageMax: Math.max(parameters.pageMax, 50),
+      pagesMax: Math.max(parameters.pagesMax, 5),
+    }),
     ...(rude.has("unsorted lists") && {
       incidents: {
         ...parameters.incidents,
