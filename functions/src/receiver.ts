@@ -119,8 +119,7 @@ export function createServices(
     getHead: gmail.getHead,
     listMessages: gmail.listMessages,
     getInternalDate: gmail.getInternalDate,
-    watch: (accessToken) =>
-      gmail.watch(accessToken, config.gmail.topic, config.gmail.watchLabelIds),
+    watch: (accessToken, labelIds) => gmail.watch(accessToken, config.gmail.topic, labelIds),
     stop: gmail.stop,
 
     toStoredChanges: (user, changes) =>

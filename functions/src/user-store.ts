@@ -38,6 +38,9 @@ const SAME_TOKEN_MAX = 2;
 /** Values that one `in` query takes. */
 const IN_VALUES_MAX = 30;
 
+/** Changes that are looked for, and kept where they are missing, in one transaction. */
+const KEPT_AT_ONCE_MAX = 200;
+
 /**
  * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
  * The condition of a write is the update time of the document that was read.
@@ -150,6 +153,31 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         batch.set(document.collection("changes").doc(id.replaceAll("/", ":")), change);
       }
       return unlessRefused(batch.commit().then(() => "written" as const));
+    },
+
+    async keepMissing(user, changes) {
+      const document = users.doc(user.id);
+      for (let first = 0; first < changes.length; first += KEPT_AT_ONCE_MAX) {
+        const some = new Map(
+          changes.slice(first, first + KEPT_AT_ONCE_MAX).map(({ id, ...change }) => {
+            const kept = document.collection("changes").doc(id.replaceAll("/", ":"));
+            return [kept.path, { kept, change }];
+          }),
+        );
+        const isSame = await db.runTransaction(async (transaction) => {
+          const references = [...some.values()].map(({ kept }) => kept);
+          const [stored, ...found] = await transaction.getAll(document, ...references);
+          if (stored?.updateTime === undefined) return false;
+          if (toRevision(stored.updateTime) !== user.revision) return false;
+          for (const { ref, exists } of found) {
+            const missing = exists ? undefined : some.get(ref.path);
+            if (missing !== undefined) transaction.create(missing.kept, missing.change);
+          }
+          return true;
+        });
+        if (!isSame) return "refused";
+      }
+      return "written";
     },
 
     async flag(user, patch, allowance) {
@@ -329,6 +357,14 @@ const DOCUMENT = z.object({
         listing: COUNT,
         pages: z.array(z.object({ token: z.string().exactOptional(), firstMessageId: z.string() })),
         isWalked: z.boolean(),
+        pinnedAt: DATE.exactOptional(),
+        unnoted: COUNT.exactOptional(),
+        oldPages: COUNT.exactOptional(),
+        isAtEdge: z.boolean().exactOptional(),
+        toldUpTo: z.array(z.string()).exactOptional(),
+        newest: z.array(z.string()).exactOptional(),
+        refusals: COUNT.exactOptional(),
+        isTold: z.boolean().exactOptional(),
       })
       .exactOptional(),
     recoveries: z.object({ count: COUNT, at: DATE }).exactOptional(),
@@ -340,6 +376,7 @@ const DOCUMENT = z.object({
     notices: z.object({ generation: COUNT, sent: COUNT }).exactOptional(),
     failures: COUNT,
   }),
+  connectedAt: DATE.exactOptional(),
   signedOutAt: DATE.exactOptional(),
 });
 

@@ -73,12 +73,28 @@ export interface Recovery {
   reason: "history_expired" | "history_rewound";
   /** The last sync before: what is older has been told. */
   since: Date;
+  /** When the head was pinned; absent in what an older version has stored. */
+  pinnedAt?: Date;
   /** Which listing is under way, where there is one for each watched label. */
   listing: number;
-  /** Newest first. Walked over from the newest, published from the oldest. */
+  /** Newest first. Walked over from the newest, published from the oldest; the oldest that fit. */
   pages: readonly WalkedPage[];
-  /** The walk has reached a message from before `since`, or the end. */
+  /** Newer pages that were walked over and did not fit: another round comes back for them. */
+  unnoted?: number;
+  /** Pages in a row, the last ones walked over, that hold nothing but old messages. */
+  oldPages?: number;
+  /** The walk has reached what is old, what has been told, or the end. */
   isWalked: boolean;
+  /** The oldest page is where the walk came upon old messages, or the end; not upon told ones. */
+  isAtEdge?: boolean;
+  /** Messages where the told ones begin: a walk that starts again ends there. */
+  toldUpTo?: readonly string[];
+  /** The newest messages of when the walk began: the second pass looks for others among them. */
+  newest?: readonly string[];
+  /** Refusals of the same step in a row. */
+  refusals?: number;
+  /** Everything walked over is told; what showed late is still looked for. */
+  isTold?: boolean;
 }
 
 export interface Sync {
@@ -136,6 +152,11 @@ export interface User {
   watch: Watch;
   sync: Sync;
   followUp: FollowUp;
+  /**
+   * When the history that is told began. A re-authorization keeps it; a connection after a
+   * disconnect starts a new history. Absent in documents of an older version.
+   */
+  connectedAt?: Date;
   /** Browser sessions that began until then have ended: Google said that the account is at risk. */
   signedOutAt?: Date;
 }
@@ -244,6 +265,12 @@ export interface UserStore {
     patch: UserPatch,
     changes?: readonly StoredChange[],
   ): Promise<"written" | "refused">;
+
+  /**
+   * Keeps changes that may have been kept before: each is written only where there is none of its
+   * id yet, in as many commits as it takes. `refused`: the document is not the one that was read.
+   */
+  keepMissing(user: User, changes: readonly StoredChange[]): Promise<"written" | "refused">;
 
   /**
    * Like `update`, and counts it, in one transaction. `guarded`: as many users as allowed were

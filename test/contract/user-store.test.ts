@@ -159,7 +159,16 @@ const FULL: Content = {
       listing: 1,
       pages: [{ firstMessageId: "18f" }, { token: "17", firstMessageId: "18e" }],
       isWalked: true,
+      pinnedAt: minutes(-8),
+      unnoted: 3,
+      oldPages: 1,
+      isAtEdge: true,
+      toldUpTo: ["18d", "18c"],
+      newest: ["19a"],
+      refusals: 2,
+      isTold: false,
     },
+    recoveries: { count: 2, at: minutes(-8) },
   },
   followUp: {
     dueAt: minutes(5),
@@ -663,6 +672,42 @@ describe.for([
         expect(await subject.changes(user.id)).toEqual({});
       });
 
+      it("are kept where they are missing, and left alone where they are not", async () => {
+        const user = await put(users, "1", plain());
+        await users.update(user, { historyId: at("1002") }, changes);
+        const poorer = changes.map((change) => ({ ...change, data: { poorer: true } }));
+        const missing = { id: "1/added/18f", type: "mailbox.message.added", time: NOW, data: {} };
+        const stored = await read(users, "1");
+        expect(await users.keepMissing(stored, [...poorer, missing])).toBe("written");
+        expect(await users.keepMissing(stored, [missing])).toBe("written");
+        expect(await subject.changes(sub("1"))).toEqual({
+          ...kept,
+          "1:added:18f": withoutId(missing),
+        });
+        expect((await read(users, "1")).revision).toBe(stored.revision);
+      });
+
+      it("are kept where they are missing, more than one commit of them", async () => {
+        const user = await put(users, "1", plain());
+        const many = Array.from({ length: 450 }, (_, nth) => ({
+          id: `1/added/${nth}`,
+          type: "mailbox.message.added",
+          time: NOW,
+          data: {},
+        }));
+        expect(await users.keepMissing(user, many)).toBe("written");
+        expect(Object.keys(await subject.changes(user.id))).toHaveLength(450);
+      });
+
+      it("are not kept for a document that has changed or is gone", async () => {
+        const user = await put(users, "1", plain());
+        await users.update(user, { watch: { failures: 1 } });
+        expect(await users.keepMissing(user, changes)).toBe("refused");
+        expect(await users.erase(await read(users, "1"))).toBe("erased");
+        expect(await users.keepMissing(user, changes)).toBe("refused");
+        expect(await subject.changes(user.id)).toEqual({});
+      });
+
       it("are there once, however often they are kept", async () => {
         await users.update(await put(users, "1", plain()), { historyId: at("1002") }, changes);
         await users.update(await read(users, "1"), { historyId: at("1002") }, changes);
@@ -909,7 +954,16 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
           listing: 1,
           pages: [{ firstMessageId: "18f" }, { token: "17", firstMessageId: "18e" }],
           isWalked: true,
+          pinnedAt: time(sync.recovery?.pinnedAt),
+          unnoted: 3,
+          oldPages: 1,
+          isAtEdge: true,
+          toldUpTo: ["18d", "18c"],
+          newest: ["19a"],
+          refusals: 2,
+          isTold: false,
         },
+        recoveries: { count: 2, at: time(sync.recoveries?.at) },
       },
       followUp: {
         dueAt: time(followUp.dueAt),

@@ -92,6 +92,8 @@ export interface Settings {
   pageTokenRefusals: number;
   /** How long a page token works; 0: for ever. */
   pageTokenMs: number;
+  /** How long the page tokens of messages are, at least; Gmail's can take a kilobyte. */
+  pageTokenCharactersMin: number;
   /** What a label that the mailbox does not have brings: 400, or no message. */
   unknownLabel: "refused" | "empty";
   /** The answer to a `startHistoryId` above the head. Which one Gmail gives is not documented. */
@@ -151,6 +153,7 @@ export const DEFAULT_SETTINGS: Settings = {
   emptyHistoryPages: 0,
   pageTokenRefusals: 0,
   pageTokenMs: 0,
+  pageTokenCharactersMin: 0,
   unknownLabel: "refused",
   startAboveHead: "empty",
   quota: "off",

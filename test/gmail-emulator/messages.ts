@@ -90,13 +90,17 @@ function compareNewestFirst(a: Position, b: Position): number {
   return b.listedAt - a.listedAt || b.serial - a.serial;
 }
 
-const pageToken = ({ now }: Google, { listedAt, serial }: Position) =>
-  Buffer.from(`m${listedAt}.${serial}.${now()}`).toString("base64url");
+const pageToken = ({ now, settings }: Google, { listedAt, serial }: Position) => {
+  const token = Buffer.from(`m${listedAt}.${serial}.${now()}`).toString("base64url");
+  return token.padEnd(settings.pageTokenCharactersMin, ".");
+};
 
 function readPosition(google: Google, text: string | null): Position | undefined | "invalid" {
   if (text === null) return undefined;
   const [, listedAt, serial, issuedAt] =
-    /^m(\d{1,15})\.(\d{1,9})\.(\d{1,15})$/.exec(Buffer.from(text, "base64url").toString()) ?? [];
+    /^m(\d{1,15})\.(\d{1,9})\.(\d{1,15})$/.exec(
+      Buffer.from(text.replace(/\.+$/, ""), "base64url").toString(),
+    ) ?? [];
   if (listedAt === undefined || serial === undefined) return "invalid";
   if (isOutlived(google, Number(issuedAt))) return "invalid";
   return { listedAt: Number(listedAt), serial: Number(serial) };

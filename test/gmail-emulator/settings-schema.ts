@@ -17,6 +17,7 @@ export const settingsSchema = z
     emptyHistoryPages: whole.max(9999),
     pageTokenRefusals: whole,
     pageTokenMs: whole,
+    pageTokenCharactersMin: whole.max(4096),
     unknownLabel: z.enum(["refused", "empty"]),
     startAboveHead: z.enum(["empty", "not_found"]),
     quota: z.union([

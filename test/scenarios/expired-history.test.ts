@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -196,5 +197,302 @@ describe("the gap of an expired history", () => {
     expect(gaps().map(({ json }) => json["incomplete"])).toEqual([
       ["deletions", "labels", "imports"],
     ]);
+  });
+});
+
+/** Runs the reconciliation once a minute until nothing is left to do; resolves to the runs. */
+async function recover(runsMax = 60): Promise<number> {
+  for (let run = 1; run <= runsMax; run++) {
+    await scenario.runSchedule("mailboxReconciliation");
+    if (scenario.stored(ADA).sync.dueReason === "quiet") return run;
+    scenario.clock.advance(MINUTE_MS);
+  }
+  throw new Error("the recovery does not end");
+}
+
+describe("the recovery of an expired history", () => {
+  const DAY_MS = 24 * HOUR_MS;
+  async function start(env: Record<string, string> = {}): Promise<void> {
+    scenario = await startScenario({ env });
+    await scenario.connect(ADA);
+    scenario.emulator.loseNotifications();
+  }
+  const ago = (ms: number) => scenario.clock.now().getTime() - ms;
+
+  it("P1: finds a message behind an old one where Gmail lists them out of order", async () => {
+    await start();
+    scenario.emulator.settings.messagePageMax = 3;
+    const now = ago(0);
+    const behind = scenario.emulator.deliver(ADA, { listedAt: now - 4_000 });
+    scenario.emulator.deliver(ADA, { internalDate: now - 40 * DAY_MS, listedAt: now - 3_000 });
+    const before = [2_000, 1_000].map(
+      (ms) => scenario.emulator.deliver(ADA, { listedAt: now - ms }).messageId,
+    );
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual(expect.arrayContaining([behind.messageId, ...before]));
+  });
+
+  it("P1: walks on behind a whole page of old messages", async () => {
+    await start();
+    scenario.emulator.settings.messagePageMax = 3;
+    const now = ago(0);
+    const sent: string[] = [];
+    for (let nth = 0; nth < 9; nth++) {
+      const isImported = nth >= 3 && nth < 6;
+      const internalDate = isImported ? now - 400 * DAY_MS : now;
+      const listedAt = now + nth;
+      sent.push(scenario.emulator.deliver(ADA, { internalDate, listedAt }).messageId);
+    }
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual(sent);
+  });
+
+  it("stops two whole pages behind the last sync, and tells nothing of them again", async () => {
+    await start();
+    scenario.emulator.settings.messagePageMax = 3;
+    for (let day = 0; day < 30; day++) scenario.emulator.deliver(ADA);
+    scenario.emulator.loseNotifications(0);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const before = scenario.topic.published.length;
+    scenario.clock.advance(3 * DAY_MS);
+    await recover();
+    scenario.emulator.loseNotifications();
+    scenario.clock.advance(3 * DAY_MS);
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.emulator.resetCalls();
+    await recover();
+    const published = scenario.topic.published.slice(before).map(({ json }) => json["messageId"]);
+    // The gap, the message, and the two that share its page.
+    expect(published).toHaveLength(4);
+    expect(published.at(-1)).toBe(messageId);
+    expect(scenario.emulator.countCalls("messages.list", ADA)).toBeLessThan(12);
+  });
+
+  it("P1: looks once more for a message that the index showed after the walk had begun", async () => {
+    await start();
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(HOUR_MS);
+    scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });
+    const late = scenario.emulator.deliver(ADA);
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(6 * HOUR_MS - 60_000);
+    scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });
+    const last = scenario.emulator.deliver(ADA);
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    scenario.emulator.expireHistory(ADA);
+    await recover();
+    expect(added()).toEqual(expect.arrayContaining([late.messageId, last.messageId]));
+    expect(new Set(added()).size).toBe(4);
+  });
+
+  it("P2: tells the same under the same ids when the second pass is repeated after a crash", async () => {
+    await start();
+    scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });
+    const late = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    // Notified before its message shows.
+    scenario.emulator.setIndexLag(ADA, { kind: "held" });
+    const hidden = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    await scenario.runSchedule("mailboxReconciliation");
+    scenario.emulator.revealAll();
+    const { update } = scenario.users;
+    let failures = 1;
+    scenario.users.update = (user, patch, changes) => {
+      const isEnd = patch.historyId !== undefined;
+      if (!isEnd || failures-- <= 0) return update(user, patch, changes);
+      return Promise.reject(new Error("the instance died before the cursor was written"));
+    };
+    await recover();
+    expect(failures).toBeLessThan(1);
+    expect(added()).toEqual([late.messageId, hidden.messageId]);
+    const ids = scenario.topic.published
+      .filter(({ json }) => json["messageId"] === hidden.messageId)
+      .map(({ attributes }) => attributes["ce-id"]);
+    expect(ids.length).toBeGreaterThan(1);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  it("makes no call for notifications while the second pass waits", async () => {
+    await start();
+    scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).sync.recovery?.isTold).toBe(true);
+    scenario.emulator.resetCalls();
+    scenario.emulator.loseNotifications(0);
+    const during = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.emulator.calls).toEqual([]);
+    await recover();
+    expect(added()).toContain(during.messageId);
+  });
+
+  it("P1: reaches back to the first connection when no listing came to its end, whatever the grant", async () => {
+    scenario = await startScenario();
+    scenario.emulator.createAccount({ email: ADA });
+    scenario.topic.failure = new PublishFailure("misconfigured", "permission_denied");
+    const listing = scenario.emulator.faults.hold("history.list");
+    const connecting = scenario.connect(ADA, { exists: true });
+    await listing.arrived;
+    const sent = [scenario.emulator.deliver(ADA).messageId];
+    listing.release();
+    await connecting;
+    for (let day = 0; day < 8; day++) {
+      scenario.clock.advance(DAY_MS);
+      sent.push(scenario.emulator.deliver(ADA).messageId);
+      await scenario.settled();
+    }
+    scenario.emulator.changePassword(ADA);
+    scenario.clock.advance(2 * HOUR_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+    scenario.emulator.expireHistory(ADA);
+    scenario.emulator.settings.messagePageMax = 3;
+    scenario.topic.failure = undefined;
+    await scenario.connect(ADA, { exists: true });
+    await recover();
+    expect(new Set(added())).toEqual(new Set(sent));
+  });
+
+  it("tells nothing from before the mailbox was connected", async () => {
+    scenario = await startScenario();
+    const { emulator } = scenario;
+    emulator.createAccount({ email: ADA });
+    for (let nth = 0; nth < 25; nth++) {
+      emulator.deliver(ADA, { internalDate: ago((25 - nth) * MINUTE_MS) });
+    }
+    await scenario.connect(ADA, { exists: true });
+    emulator.loseNotifications();
+    const sent = Array.from({ length: 5 }, () => emulator.deliver(ADA).messageId);
+    emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual(sent);
+  });
+
+  it("keeps the time of the first connection through another authorization", async () => {
+    await start();
+    const first = scenario.stored(ADA).connectedAt;
+    scenario.clock.advance(DAY_MS);
+    await scenario.connect(ADA, { exists: true });
+    expect(scenario.stored(ADA)).toMatchObject({ connectedAt: first, grant: { generation: 2 } });
+  });
+
+  it.each([
+    ["page tokens that live for an hour", { pageTokenMs: 60 * MINUTE_MS }],
+    ["page tokens of four kilobytes", { pageTokenCharactersMin: 4_000 }],
+  ])(
+    "P11: ends with %s, and tells each page about once",
+    async (_, settings) => {
+      await start({ SYNC_PAGES_MAX: "1" });
+      const pages = 90;
+      Object.assign(scenario.emulator.settings, { messagePageMax: 2, ...settings });
+      const sent: string[] = [];
+      for (let nth = 0; nth < 2 * pages; nth++) sent.push(scenario.emulator.deliver(ADA).messageId);
+      scenario.emulator.expireHistory(ADA);
+      scenario.clock.advance(7 * HOUR_MS);
+      const { update } = scenario.users;
+      let bytesMax = 0;
+      scenario.users.update = (user, patch, changes) => {
+        bytesMax = Math.max(bytesMax, JSON.stringify(patch).length);
+        return update(user, patch, changes);
+      };
+      await recover(1_500);
+      expect(added()).toEqual(sent);
+      expect(scenario.topic.published.length).toBeLessThan(1.5 * sent.length);
+      expect(bytesMax).toBeLessThan(250_000);
+      expect(gaps()).toHaveLength(1);
+    },
+    120_000,
+  );
+
+  it("P11: leaves out a watched label that the mailbox does not have", async () => {
+    await start({ WATCH_LABEL_IDS: "INBOX,Label_9" });
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual([messageId]);
+    expect(scenario.logged("label_left_out").map(({ labelId }) => labelId)).toContain("Label_9");
+    scenario.emulator.loseNotifications(0);
+    const next = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(added()).toEqual([messageId, next.messageId]);
+  });
+
+  it("P11: leaves out a watched label whose list is refused again and again", async () => {
+    await start({ WATCH_LABEL_IDS: "STARRED,INBOX" });
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    scenario.emulator.faults.failNext({
+      method: "messages.list",
+      count: 4,
+      preset: "invalidArgument",
+    });
+    await recover();
+    expect(added()).toEqual([messageId]);
+    expect(scenario.logged("label_left_out")).toMatchObject([{ labelId: "STARRED" }]);
+  });
+
+  it("P11: goes on when the date of one message can never be read", async () => {
+    await start();
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    scenario.emulator.faults.failNext({
+      method: "messages.get",
+      count: "all",
+      preset: "backendError",
+    });
+    await recover(120);
+    expect(added()).toEqual([messageId]);
+  });
+
+  it("keeps what history has stored of a message in the Firestore sink", async () => {
+    await start({ CHANGES_SINK: "firestore" });
+    scenario.emulator.loseNotifications(0);
+    const { messageId } = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    scenario.emulator.loseNotifications();
+    const { id } = scenario.stored(ADA);
+    const kept = () => scenario.users.dump().changes[id] ?? [];
+    const before = kept().find(({ data }) => data["messageId"] === messageId);
+    scenario.clock.advance(10 * MINUTE_MS);
+    const missed = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(before?.data["labelIds"]).toContain("INBOX");
+    expect(kept().find(({ data }) => data["messageId"] === messageId)).toEqual(before);
+    expect(kept().map(({ data }) => data["messageId"])).toContain(missed.messageId);
+    expect(kept().map(({ type }) => type)).toContain("mailbox.gap");
+  });
+});
+
+describe("a watched label that a mailbox does not have", () => {
+  it("leaves no mailbox without a watch", async () => {
+    scenario = await startScenario({ env: { WATCH_LABEL_IDS: "INBOX,Label_9" } });
+    await scenario.connect(ADA);
+    expect(scenario.stored(ADA).watch.expiresAt).toBeDefined();
+    const { messageId } = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(added()).toEqual([messageId]);
+    scenario.emulator.send(ADA, {});
+    scenario.clock.advance(24 * HOUR_MS);
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.stored(ADA).watch).toMatchObject({ failures: 0 });
+    expect(added()).toEqual([messageId]);
   });
 });

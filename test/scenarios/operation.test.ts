@@ -28,6 +28,7 @@ describe("an expired history", () => {
     for (let run = 1; run <= 60; run++) {
       await scenario.runSchedule("mailboxReconciliation");
       if (scenario.stored(ADA).sync.dueReason === "quiet") return run;
+      scenario.clock.advance(60_000);
     }
     throw new Error("the mailbox is wedged");
   }
@@ -93,6 +94,7 @@ describe("an expired history", () => {
     for (let run = 0; run < 60; run++) {
       await scenario.runSchedule("mailboxReconciliation");
       if (scenario.stored(ADA).sync.dueReason === "quiet") break;
+      scenario.clock.advance(60_000);
       if (run < 8) late.push(scenario.emulator.deliver(ADA).messageId);
     }
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
@@ -150,15 +152,14 @@ describe("an expired history", () => {
     expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");
   });
 
-  it("P11: asks the next message where the oldest of a page has no date", async () => {
+  it("P11: asks the next message where the first of a page has no date", async () => {
     const missed = deliverEleven();
     // Each of the tries for the first message that is asked.
     scenario.emulator.faults.failNext({ ...DATELESS, count: 3 });
     await reconcile();
-    expect(datelessIds()).toEqual([missed[1]]);
-    // The second page ends before the last sync: the third is not needed.
-    expect(added()).toHaveLength(8);
-    expect(added().slice(-5)).toEqual(missed);
+    expect(datelessIds()).toEqual([missed[4]]);
+    // The other six were there before the mailbox was connected.
+    expect(added()).toEqual(missed);
   });
 
   it("leaves a draft out that is saved again while its page is being recovered", async () => {

@@ -190,8 +190,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("what was read is kept over a recovery", [
     RECOVERY,
-    "sync: { ...sync, recent: [] } });",
-    "sync });",
+    "{ ...sync, ...(syncedAt !== undefined && { syncedAt }), recent: [] };",
+    "{ ...sync, ...(syncedAt !== undefined && { syncedAt }) };",
   ]),
   mutation("a gap begins at the last record read, not where the listing began", [
     RECOVERY,
@@ -205,8 +205,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a recovery walks over one page", [
     RECOVERY,
-    "isOld.value || nextPageToken === undefined",
-    "true || isOld.value || nextPageToken === undefined",
+    "    told >= 0 ||\n    walked.oldPages",
+    "    true ||\n    walked.oldPages",
   ]),
   {
     focus: "recovery",

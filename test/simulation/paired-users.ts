@@ -112,6 +112,14 @@ export function pairedUsers(
         nobody,
       ),
 
+    keepMissing: (user, changes) =>
+      both(
+        "keepMissing",
+        memory.keepMissing(inMemory(user), changes),
+        other.keepMissing(user, changes),
+        nobody,
+      ),
+
     flag: (user, patch, allowance) =>
       both(
         "flag",

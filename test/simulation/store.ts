@@ -102,6 +102,8 @@ export function createSimulatedStore(
           conditional("users.update", "update", user, patch, () =>
             memory.update(user, patch, changes),
           ),
+        keepMissing: (user, changes) =>
+          write("users.keepMissing", () => memory.keepMissing(user, changes)),
         flag: (user, patch, allowance) =>
           conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch, allowance)),
         authorize: (id, make, moved) =>

@@ -127,6 +127,17 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve("written");
     },
 
+    keepMissing(user, kept) {
+      if (users.get(user.id)?.revision !== user.revision) return Promise.resolve("refused");
+      const own = changes.get(user.id) ?? new Map<string, StoredChange>();
+      for (const change of kept) {
+        const id = change.id.replaceAll("/", ":");
+        if (!own.has(id)) own.set(id, structuredClone(change));
+      }
+      changes.set(user.id, own);
+      return Promise.resolve("written");
+    },
+
     flag(user, patch, { now, windowMs, min, share }) {
       const stored = users.get(user.id);
       if (stored === undefined || stored.revision !== user.revision) {

@@ -175,6 +175,7 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
       if (call === "users.watch" && /only one user push notification client/i.test(text)) {
         return { kind: "conflict" };
       }
+      if (/\binvalid label\b/i.test(text)) return { kind: "bad_request", reason: "invalid_label" };
       if (call === "users.watch" && /\btopic/i.test(text)) return { kind: "misconfigured", reason };
       // Seen to pass; a mailbox that is off says so in words (above).
       if (has("failedPrecondition") || has("FAILED_PRECONDITION")) {

@@ -4,6 +4,7 @@ import type { Failure } from "../google/failure.ts";
 import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import type { Log } from "../log.ts";
+import { completeSince } from "../mailbox/completeness.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
@@ -184,6 +185,8 @@ async function establish(
   services: AuthorizationServices,
 ): Promise<Authorization> {
   const { users, tokens, clock } = services;
+  // Before the cursor is known: what comes after this is told, by history or by a recovery.
+  const connectedAt = clock.now();
   const watched = await attempt(() => watchAgain(token.accessToken, services));
   const start = await startingPoint(watched, stored, token.accessToken, services);
   if ("refusal" in start) return start.refusal;
@@ -212,7 +215,13 @@ async function establish(
       grant: { ...grant, generation },
       historyId: isResumed(previous) ? previous.historyId : start.historyId,
       watch,
-      sync: { recent: [], ...(isResumed(previous) && previous.sync), ...due },
+      sync: {
+        recent: [],
+        ...(isResumed(previous) && previous.sync),
+        syncedAt: isResumed(previous) ? completeSince(previous) : connectedAt,
+        ...due,
+      },
+      ...firstConnected(previous, connectedAt),
       followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
     }),
     (other) => ({
@@ -228,6 +237,12 @@ async function establish(
     services.log.info("address_moved", "an address now belongs to another account", { userId: id });
   }
   return resume(user, "value" in watched, stored, services);
+}
+
+/** Kept for as long as the history goes on; an older version did not store it. */
+function firstConnected(previous: User | undefined, now: Date): Pick<User, "connectedAt"> {
+  if (!isResumed(previous)) return { connectedAt: now };
+  return previous.connectedAt === undefined ? {} : { connectedAt: previous.connectedAt };
 }
 
 /** Where a mailbox without a cursor starts; refused when the failed watch says that it cannot be. */

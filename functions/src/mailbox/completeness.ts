@@ -17,10 +17,22 @@ export interface Completeness {
   unannounced?: { at: Date; changes: number };
 }
 
+/**
+ * Up to when everything is published. A mailbox that was never read to its end is complete up to
+ * when it was connected, and no later authorization changes that; only documents of an older
+ * version may not say when that was.
+ */
+export function completeSince({ sync, connectedAt, grant }: CompletenessTimes): Date {
+  return sync.syncedAt ?? connectedAt ?? grant.grantedAt;
+}
+
+type CompletenessTimes = Pick<User, "sync" | "grant"> & Partial<Pick<User, "connectedAt">>;
+
 /** Reads it off the stored user: no call, and nothing that is not proven by a checkpoint. */
-export function completeness({ status, grant, historyId, sync }: User, now: Date): Completeness {
+export function completeness(user: User, now: Date): Completeness {
+  const { status, historyId, sync } = user;
   const { syncedAt, unannounced } = sync;
-  const since = syncedAt ?? grant.grantedAt;
+  const since = completeSince(user);
   const pending = pendingOf(status, sync);
   return {
     historyId,

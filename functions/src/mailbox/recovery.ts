@@ -1,13 +1,18 @@
 import { later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
-import type { Recovery, User, UserPatch, WalkedPage } from "../user.ts";
+import { type Recovery, type User, type UserPatch, storeNow, storeNowAtLeast } from "../user.ts";
+import type { WalkedPage } from "../user.ts";
 import type { Answer } from "./access.ts";
+import { completeSince } from "./completeness.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import type { ExpiredCursor } from "./expiry.ts";
-import type { HistoryMessage, MessagePage } from "./history.ts";
+import type { HistoryMessage } from "./history.ts";
+import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
+import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import {
   type Run,
   type SyncOutcome,
+  dueBy,
   giveUp,
   isOver,
   keptToken,
@@ -16,16 +21,26 @@ import {
   waitUntil,
 } from "./sync-run.ts";
 
-/** Listed again from before the last sync: clocks differ, and mail is dated before it arrives. */
-const MARGIN_MS = 3_600_000;
+/**
+ * Listed again from before the last sync: clocks differ, mail is dated before it arrives, and
+ * Gmail's lists have been seen seven hours out of order.
+ */
+const MARGIN_MS = 24 * 3_600_000;
+/** Pages in a row with nothing but old messages on them, after which the walk ends. */
+const OLD_PAGES = 2;
 /** Half a million messages; a gap names what is older. */
 const WALKED_PAGES_MAX = 1_000;
-/** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
-const SHIFTED_PAGES_MAX = 20;
-/** Messages asked for their date before a page counts as undated. */
-const DATED_MESSAGES_MAX = 5;
-/** Pages of drafts to leave out. */
-const DRAFT_PAGES_MAX = 10;
+/** What is stored of the pages of a walk, at most: a document takes a million bytes in all. */
+const NOTED_BYTES_MAX = 200_000;
+/** Of one noted page beside its token and its message's id. */
+const NOTED_PAGE_BYTES = 50;
+/** Newest messages remembered for the second pass: one page of Gmail's, or less of each label. */
+const NEWEST_MAX = 500;
+const NEWEST_MAX_ALL = 2_000;
+/** Messages remembered where the told ones begin: any of them may be deleted. */
+const TOLD_MAX = 5;
+/** Refusals of one step in a row, each in a run of its own, before it is passed over. */
+const REFUSALS_MAX = 3;
 
 /** An outcome when the run has to end; `undefined` when it goes on. */
 type Ended = SyncOutcome | undefined;
@@ -41,7 +56,7 @@ const PAUSES_MS = [15 * 60_000, 3_600_000, 2 * 3_600_000, 6 * 3_600_000];
 export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
   const { services, access, user } = run;
   const { recoveries } = user.sync;
-  const now = services.clock.now();
+  const now = storeNow(user, services.clock);
   const until = recoveries && later(recoveries.at, pauseMs(recoveries.count));
   // Not past the pause itself, wherever the clock was that wrote the time.
   if (until !== undefined && until > now) {
@@ -66,7 +81,8 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     fromHistoryId: from,
     toHistoryId: to,
     reason,
-    since: user.sync.syncedAt ?? user.grant.grantedAt,
+    since: completeSince(user),
+    pinnedAt: storeNow(user, services.clock),
     listing: 0,
     pages: [],
     isWalked: false,
@@ -78,7 +94,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     reason,
   });
   // Due, so that another run goes on should this one die.
-  const dueAt = later(now, services.limits.timeMsMax);
+  const dueAt = later(services.clock.now(), services.limits.timeMsMax);
   return write(run, {
     sync: { ...user.sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
   });
@@ -94,21 +110,24 @@ function earlier(a: Date, b: Date): Date {
 
 /**
  * Makes an expired history good, from wherever it stands: tells the gap, walks over the mailbox
- * from the newest message to the last sync, publishes what it found from the oldest on, and only
- * then sets the cursor to the pinned head. Bounded in pages and time; what is left is due.
+ * from the newest message to the last sync, publishes what it found from the oldest on, looks once
+ * more for what the index showed late, and only then sets the cursor to the pinned head. Bounded in
+ * pages and time; what is left is due.
  */
 export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
   const { services, user } = run;
-  if (recovery.pages.length === 0 && !recovery.isWalked) {
+  if (isUntold(recovery)) {
     const { fromHistoryId, toHistoryId, since, reason } = recovery;
     const incomplete = ["deletions", "labels", "imports"] as const;
     const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason, incomplete };
     const failed = await publish(run, [gap]);
     if (failed !== undefined) return failed;
+    const kept = await keep(run, { ...recovery, newest: [] });
+    if (kept !== undefined) return kept;
   }
-  for (let current: Recovery | undefined = recovery; current !== undefined;) {
+  for (let current = run.user.sync.recovery; current !== undefined;) {
     if (isOver(run)) return unfinished(run);
-    const failed = await (current.isWalked ? publishOldest(run, current) : walkOn(run, current));
+    const failed = await advance(run, current);
     if (failed !== undefined) return failed;
     current = run.user.sync.recovery;
   }
@@ -119,71 +138,128 @@ export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
   return undefined;
 }
 
-/** One step of the walk: notes a page, and whether what is older has been told before. */
-async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
-  const { services, access } = run;
-  const { pages } = recovery;
+/** The gap is published and noted before the first page: once, or again after a crash. */
+function isUntold({ listing, pages, newest, isWalked, isTold }: Recovery): boolean {
+  const isStarted = listing > 0 || pages.length > 0 || newest !== undefined;
+  return !isStarted && !isWalked && isTold !== true;
+}
+
+/** One step: a page walked over, a page published, or one listing's second pass. */
+function advance(run: Run, recovery: Recovery): Promise<Ended> {
+  if (recovery.isTold === true) return tellLate(run, recovery);
+  return recovery.isWalked ? publishOldest(run, recovery) : walkOn(run, recovery);
+}
+
+/** One step of the walk: notes a page, and whether the walk ends with it. */
+async function walkOn(run: Run, stored: Recovery): Promise<Ended> {
+  const { refusals: _, ...recovery } = stored;
+  const { pages, unnoted = 0, oldPages = 0, toldUpTo = [] } = recovery;
   const token = run.walkToken;
   if (pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
-  const labelId = labelOf(run, recovery);
-  const listed = await access.call("messages.list", (bearer) =>
-    services.listMessages(bearer, { token, labelId }),
-  );
-  if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
-  if (listed.kind !== "answered") return endOf(run, listed);
+  const listed = await listPage(run, labelOf(run, recovery), token);
+  if (listed.kind !== "answered") {
+    return token === undefined ? refusedListing(run, stored, listed) : refusedToken(run, listed);
+  }
   run.pages += 1;
   const { messages, nextPageToken } = listed.value;
-  const isOld = await isBefore(run, messages, later(recovery.since, -MARGIN_MS));
-  if (isOld.kind !== "answered") return endOf(run, isOld);
+  const told = messages.findIndex(({ id }) => toldUpTo.includes(id));
+  const isOld: Answer<boolean> =
+    told >= 0
+      ? { kind: "answered", value: false }
+      : await isOldPage(run, messages, ageLimit(run, stored));
+  if (isOld.kind !== "answered") {
+    return refusedStep(run, stored, isOld);
+  }
 
   const [first] = messages;
+  // A page that begins with what has been told holds nothing else.
   const page: WalkedPage[] =
-    first === undefined
+    first === undefined || told === 0
       ? []
       : [{ firstMessageId: first.id, ...(token !== undefined && { token }) }];
+  const noted = newestDropped([...pages, ...page]);
   run.walkToken = nextPageToken;
-  const isWalked =
-    isOld.value || nextPageToken === undefined || pages.length + 1 >= WALKED_PAGES_MAX;
-  return keep(run, { ...recovery, pages: [...pages, ...page], isWalked });
+  const walked = {
+    ...recovery,
+    pages: noted,
+    unnoted: unnoted + pages.length + page.length - noted.length,
+    newest: withNewest(run, recovery, messages),
+    // An empty page says nothing of either kind.
+    oldPages: isOld.value ? oldPages + 1 : first === undefined ? oldPages : 0,
+  };
+  const isEnd =
+    told >= 0 ||
+    walked.oldPages >= OLD_PAGES ||
+    nextPageToken === undefined ||
+    walked.unnoted + noted.length >= WALKED_PAGES_MAX;
+  return keep(run, isEnd ? walkedOver(walked, told < 0) : walked);
+}
+
+/** The end of a walk. The pages of nothing but old messages that it ended with were told before. */
+function walkedOver({ oldPages = 0, ...recovery }: Recovery, isAtEdge: boolean): Recovery {
+  const { pages } = recovery;
+  return { ...recovery, pages: pages.slice(0, pages.length - oldPages), isWalked: true, isAtEdge };
+}
+
+/** As many of the oldest pages as may be stored. Another round comes back for the newer ones. */
+function newestDropped(pages: readonly WalkedPage[]): WalkedPage[] {
+  let bytes = 0;
+  const first = pages.findLastIndex(({ token = "", firstMessageId }) => {
+    bytes += token.length + firstMessageId.length + NOTED_PAGE_BYTES;
+    return bytes > NOTED_BYTES_MAX;
+  });
+  // What is dropped of the end, for being old, must leave something to tell.
+  return pages.slice(Math.min(first + 1, Math.max(pages.length - OLD_PAGES - 1, 0)));
+}
+
+/** The ids that each listing's walk began with, up to as many as a page of Gmail's holds. */
+function withNewest(
+  { services }: Run,
+  { newest = [], listing }: Recovery,
+  messages: readonly HistoryMessage[],
+): string[] {
+  const listings = Math.max(services.changeFilter.labelIds.length, 1);
+  const each = Math.min(NEWEST_MAX, Math.floor(NEWEST_MAX_ALL / listings));
+  const room = Math.max(each * (listing + 1) - newest.length, 0);
+  const known = new Set(newest);
+  const more = messages.map(({ id }) => id).filter((id) => !known.has(id));
+  return [...newest, ...more.slice(0, room)];
 }
 
 /** In a later run: the token that leads on from the last page that was noted. */
 async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
-  const { services, access } = run;
-  const token = recovery.pages.at(-1)?.token;
-  const labelId = labelOf(run, recovery);
-  const listed = await access.call("messages.list", (bearer) =>
-    services.listMessages(bearer, { token, labelId }),
-  );
-  if (listed.kind === "failed" && listed.failure.kind === "bad_request") return startAnew(run);
-  if (listed.kind !== "answered") return endOf(run, listed);
+  const listed = await listPage(run, labelOf(run, recovery), recovery.pages.at(-1)?.token);
+  if (listed.kind !== "answered") return refusedToken(run, listed);
   run.walkToken = listed.value.nextPageToken;
   if (run.walkToken !== undefined) return undefined;
-  return keep(run, { ...recovery, isWalked: true });
-}
-
-/** Google refuses a page token: the walk begins again. What was published stays published. */
-async function startAnew(run: Run): Promise<Ended> {
-  const { recovery } = run.user.sync;
-  run.walkToken = undefined;
-  if (recovery === undefined) return undefined;
-  if (recovery.pages.length === 0) {
-    return giveUp(run, { kind: "bad_request", reason: "messages_list" });
-  }
-  return keep(run, { ...recovery, pages: [], isWalked: false });
+  return keep(run, walkedOver(recovery, true));
 }
 
 /** Publishes the oldest page that is left, oldest message first; after the last one, the end. */
-async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
+async function publishOldest(run: Run, stored: Recovery): Promise<Ended> {
+  const { refusals: _, isAtEdge, ...recovery } = stored;
   const page = recovery.pages.at(-1);
-  if (page === undefined) return endListing(run, recovery);
-  const messages = await readWithoutDrafts(run, recovery, page);
-  if (messages.kind === "failed" && messages.failure.kind === "bad_request") return startAnew(run);
-  if (messages.kind !== "answered") return endOf(run, messages);
-
+  if (page === undefined) return endRound(run, recovery);
   const labelId = labelOf(run, recovery);
-  const changes = messages.value.toReversed().map(({ id: messageId, threadId }): Change => ({
+  const messages = await withoutDrafts(run, () => readPage(run, labelId, page));
+  if (messages.kind !== "answered") return refusedToken(run, messages);
+  const young = isAtEdge === true ? await sinceConnected(run, stored, messages.value) : messages;
+  if (young.kind !== "answered") return refusedStep(run, stored, young);
+  const failed = await publish(run, toChanges(run, recovery, young.value));
+  if (failed !== undefined) return failed;
+  const edge = [page.firstMessageId, ...messages.value.map(({ id }) => id)];
+  return keep(run, {
+    ...recovery,
+    pages: recovery.pages.slice(0, -1),
+    toldUpTo: [...new Set(edge)].slice(0, TOLD_MAX),
+  });
+}
+
+/** Oldest first, as `messages.list` names the newest first. */
+function toChanges(run: Run, recovery: Recovery, messages: readonly HistoryMessage[]): Change[] {
+  const labelId = labelOf(run, recovery);
+  return messages.toReversed().map(({ id: messageId, threadId }) => ({
     kind: "added",
     historyId: recovery.toHistoryId,
     messageId,
@@ -191,130 +267,132 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
     labelIds: labelId === undefined ? [] : [labelId],
     recovered: true,
   }));
-  const failed = await publish(run, changes);
-  if (failed !== undefined) return failed;
-  return keep(run, { ...recovery, pages: recovery.pages.slice(0, -1) });
 }
 
 /**
- * A page without its drafts, which can only be known by their ids: a list of messages does not say
- * what labels they carry, and every autosave puts a new message in the place of the old one. So the
- * drafts are listed between two readings of the page. What is on both readings was there in between,
- * among the drafts if it was one. What is on one of them only has come or gone since the head was
- * pinned, and the history after that tells of it. A draft gets through where Gmail's lists of one
- * mailbox lag behind each other, or beyond the pages of drafts that are read.
+ * Nothing that was there before the mailbox was connected is told as added. Only the page at the
+ * edge of what is told can hold it: an old message above a young one has arrived out of order.
  */
-async function readWithoutDrafts(
+async function sinceConnected(
   run: Run,
   recovery: Recovery,
-  page: WalkedPage,
-): Promise<Answer<HistoryMessage[]>> {
-  const before = await readPage(run, recovery, page);
-  if (before.kind !== "answered" || before.value.length === 0) return before;
-  if (run.services.changeFilter.publishDrafts) return before;
-  const drafts = await readDrafts(run);
-  if (drafts.kind !== "answered") return drafts;
-  const after = await readPage(run, recovery, page);
-  if (after.kind !== "answered") return after;
-  const present = new Set(after.value.map(({ id }) => id));
-  const messages = before.value.filter(({ id }) => present.has(id) && !drafts.value.has(id));
-  return { kind: "answered", value: messages };
+  messages: readonly HistoryMessage[],
+): Promise<Answer<readonly HistoryMessage[]>> {
+  const limit = ageLimit(run, recovery);
+  const isBoundary = limit.earliest.getTime() === run.user.connectedAt?.getTime();
+  return isBoundary ? withoutOld(run, messages, limit) : { kind: "answered", value: messages };
+}
+
+function ageLimit(run: Run, { since, refusals = 0 }: Recovery): AgeLimit {
+  return {
+    earliest: earliestOf(since, MARGIN_MS, run.user.connectedAt),
+    isFailureUnknown: refusals >= REFUSALS_MAX,
+  };
+}
+
+/** Nothing noted is left: the next round, the next watched label, or the second pass. */
+function endRound(run: Run, { unnoted = 0, ...recovery }: Recovery): Promise<Ended> {
+  if (unnoted === 0) return endListing(run, recovery);
+  run.walkToken = undefined;
+  return keep(run, { ...recovery, isWalked: false });
+}
+
+function endListing(run: Run, { toldUpTo: _, ...recovery }: Recovery): Promise<Ended> {
+  run.walkToken = undefined;
+  const listing = recovery.listing + 1;
+  const isLast = listing >= run.services.changeFilter.labelIds.length;
+  return isLast
+    ? keep(run, { ...recovery, listing: 0, isTold: true })
+    : keep(run, { ...recovery, listing, pages: [], isWalked: false });
 }
 
 /**
- * The messages that a page held when it was walked over. Mail that arrived since has pushed them
- * down, so the message that the page began with is looked for, and the page after it is read too.
- * What is newer is on another page of the walk, or history tells of it after the pinned head. When
- * that message is gone, everything that was read is told: some too many do no harm.
+ * The second pass over one listing. Gmail can show a message seconds after its head told of it: one
+ * that came before the pinned head, and showed after the walk had begun, is in no other place.
  */
-async function readPage(
-  run: Run,
-  recovery: Recovery,
-  page: WalkedPage,
-): Promise<Answer<HistoryMessage[]>> {
-  const { services, access } = run;
+async function tellLate(run: Run, stored: Recovery): Promise<Ended> {
+  const { services } = run;
+  const { refusals: _, ...recovery } = stored;
+  const { pinnedAt = recovery.since, newest = [] } = recovery;
+  const waitMs =
+    later(pinnedAt, services.limits.settleMs).getTime() -
+    storeNowAtLeast(run.user, services.clock).getTime();
+  if (waitMs > 0) return dueBy(run, later(services.clock.now(), waitMs));
+
   const labelId = labelOf(run, recovery);
-  const messages: HistoryMessage[] = [];
-  let token = page.token;
-  let first = -1;
-  for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await access.call("messages.list", (bearer) =>
-      services.listMessages(bearer, { token, labelId }),
-    );
-    if (listed.kind !== "answered") return listed;
-    run.pages += 1;
-    const known = new Set(messages.map(({ id }) => id));
-    messages.push(...listed.value.messages.filter(({ id }) => !known.has(id)));
-    token = listed.value.nextPageToken;
-    const isThrough = first >= 0;
-    first = messages.findIndex(({ id }) => id === page.firstMessageId);
-    if (isThrough || first === 0 || token === undefined) break;
+  const limit = ageLimit(run, stored);
+  const late = await withoutDrafts(run, () =>
+    readNew(run, labelId, new Set(newest), (messages) => isOldPage(run, messages, limit)),
+  );
+  if (late.kind !== "answered") {
+    return refusedListing(run, stored, late);
   }
-  return { kind: "answered", value: messages.slice(Math.max(first, 0)) };
+  const failed = await publish(run, toChanges(run, recovery, late.value));
+  return failed ?? endLate(run, recovery);
 }
 
-async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
-  const { services, access } = run;
-  const drafts = new Set<string>();
-  let token: string | undefined;
-  for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await access.call("messages.list", (bearer) =>
-      services.listMessages(bearer, { token, labelId: "DRAFT" }),
-    );
-    if (listed.kind !== "answered") return listed;
-    for (const { id } of listed.value.messages) drafts.add(id);
-    token = listed.value.nextPageToken;
-    if (token === undefined) break;
-  }
-  return { kind: "answered", value: drafts };
-}
-
-/** The end of one listing: the next watched label, or the cursor on the pinned head. */
-async function endListing(run: Run, recovery: Recovery): Promise<Ended> {
+/** The next listing's second pass, or the cursor on the pinned head. */
+function endLate(run: Run, recovery: Recovery): Promise<Ended> {
   const { services, user } = run;
   const listing = recovery.listing + 1;
-  if (listing < services.changeFilter.labelIds.length) {
-    run.walkToken = undefined;
-    return keep(run, { ...recovery, listing, pages: [], isWalked: false });
-  }
+  if (listing < services.changeFilter.labelIds.length) return keep(run, { ...recovery, listing });
   // After a rewind the ids begin anew: one notified before would make the mailbox deaf.
   const { recovery: _, notifiedHistoryId: __, ...sync } = user.sync;
+  const { pinnedAt: syncedAt } = recovery;
   // What was read after the old cursor lies before the pinned head, or is listed again after it.
-  return write(run, { historyId: recovery.toHistoryId, sync: { ...sync, recent: [] } });
+  const told = { ...sync, ...(syncedAt !== undefined && { syncedAt }), recent: [] };
+  return write(run, { historyId: recovery.toHistoryId, sync: told });
+}
+
+type Refused = Exclude<Answer<unknown>, { kind: "answered" }>;
+
+/** The first page of a listing is refused: a label that the mailbox does not have is left out. */
+async function refusedListing(run: Run, recovery: Recovery, refused: Refused): Promise<Ended> {
+  const { services, user } = run;
+  const labelId = labelOf(run, recovery);
+  const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
+  if (!isBad || labelId === undefined) return endOf(run, refused);
+  const isUnknown =
+    refused.failure.kind === "bad_request" && refused.failure.reason === "invalid_label";
+  if (!isUnknown && (recovery.refusals ?? 0) < REFUSALS_MAX) {
+    return refusedStep(run, recovery, refused);
+  }
+  services.log.error("label_left_out", "a recovery leaves a watched label out: Gmail refuses it", {
+    userId: user.id,
+    labelId,
+  });
+  const { refusals: _, ...rest } = recovery;
+  return rest.isTold === true ? endLate(run, rest) : endListing(run, { ...rest, pages: [] });
+}
+
+/**
+ * Google refuses a page token, which may live for an hour only: the walk begins again, later, and
+ * ends where the told messages begin.
+ */
+async function refusedToken(run: Run, refused: Refused): Promise<Ended> {
+  const { recovery } = run.user.sync;
+  const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
+  if (!isBad || recovery === undefined) return endOf(run, refused);
+  run.walkToken = undefined;
+  const { unnoted: _, oldPages: __, isAtEdge: ___, ...rest } = recovery;
+  const failed = await keep(run, { ...rest, pages: [], isWalked: false });
+  return failed ?? giveUp(run, { kind: "transient", reason: "page_token_refused" });
+}
+
+/** Counts the refusals of one step, since one message or one label must not hold up a mailbox. */
+async function refusedStep(run: Run, recovery: Recovery, refused: Refused): Promise<Ended> {
+  const isCounted = refused.kind === "failed" && isOfOneItem(refused.failure);
+  if (!isCounted) return endOf(run, refused);
+  const failed = await keep(run, { ...recovery, refusals: (recovery.refusals ?? 0) + 1 });
+  return failed ?? giveUp(run, refused.failure);
+}
+
+function isOfOneItem({ kind }: Failure): boolean {
+  return kind === "transient" || kind === "bad_request";
 }
 
 function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
   return services.changeFilter.labelIds[listing];
-}
-
-/** Whether the last message of a page that exists, and has a date, is older than `date`. */
-async function isBefore(
-  run: Run,
-  messages: readonly HistoryMessage[],
-  date: Date,
-): Promise<Answer<boolean>> {
-  const { services, access, user } = run;
-  for (const { id: messageId } of messages.slice(-DATED_MESSAGES_MAX).toReversed()) {
-    const dated = await access.call("messages.get", (bearer) =>
-      services.getInternalDate(bearer, messageId),
-    );
-    if (dated.kind === "answered") return { kind: "answered", value: dated.value < date };
-    if (dated.kind === "superseded") return dated;
-    const { failure } = dated;
-    if (isMalformed(failure)) {
-      // Asked about for ever, one message would hold up the whole mailbox.
-      services.log.error("message_date_unreadable", "a message has no date that can be read", {
-        userId: user.id,
-        messageId,
-      });
-    } else if (failure.kind !== "gone") return dated;
-  }
-  return { kind: "answered", value: false };
-}
-
-/** Google has answered, with what is no answer: that is not a matter of time. */
-function isMalformed(failure: Failure): boolean {
-  return failure.kind === "transient" && failure.reason === "malformed_answer";
 }
 
 async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
@@ -338,7 +416,11 @@ function keep(run: Run, recovery: Recovery): Promise<Ended> {
 async function write(run: Run, patch: UserPatch): Promise<Ended> {
   const { services, user, changes } = run;
   const kept = services.toStoredChanges(user, run.unkept);
-  const written = await services.users.update(user, { ...patch, ...keptToken(run) }, kept);
+  // Kept before: history may have kept more of the same message, with its labels.
+  const isKept = kept.length === 0 || (await services.users.keepMissing(user, kept)) === "written";
+  const written = isKept
+    ? await services.users.update(user, { ...patch, ...keptToken(run) })
+    : "refused";
   if (written === "written") run.unkept = [];
   // A page that was not noted is walked over again.
   else run.walkToken = undefined;
@@ -350,8 +432,11 @@ async function write(run: Run, patch: UserPatch): Promise<Ended> {
 
 /** Another run has gone on with this recovery, or has begun or ended one. */
 function isMoved({ historyId, sync }: User, stored: User): boolean {
-  const progress = ({ recovery }: User["sync"]) =>
-    recovery && `${recovery.listing} ${recovery.pages.length} ${String(recovery.isWalked)}`;
+  const progress = ({ recovery }: User["sync"]) => {
+    if (recovery === undefined) return undefined;
+    const { listing, pages, unnoted, isWalked, isTold, toldUpTo } = recovery;
+    return JSON.stringify([listing, pages.length, unnoted, isWalked, isTold, toldUpTo]);
+  };
   return stored.historyId !== historyId || progress(stored.sync) !== progress(sync);
 }
 

@@ -207,6 +207,17 @@ async function postpone(run: Run, failure: Failure): Promise<SyncOutcome> {
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
 }
 
+/** Ends a run that goes on at this time. Writes nothing where the mailbox is due by then. */
+export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
+  const isWritten = await writeDue(run, ({ sync }) => {
+    const isDue = sync.dueAt !== undefined && sync.dueAt <= dueAt;
+    const isAhead = sync.dueAt !== undefined && sync.dueAt > run.services.clock.now();
+    if (isDue && isAhead && sync.dueReason === "unfinished") return undefined;
+    return { dueAt, dueReason: "unfinished", retries: sync.retries };
+  });
+  return { kind: isWritten ? "unfinished" : "superseded", changes: run.changes };
+}
+
 /** Ends a run that has nothing to do before this time; `throttled` holds notifications off too. */
 export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
   const isWritten = await writeDue(run, ({ sync: { retries } }) => ({

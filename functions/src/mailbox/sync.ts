@@ -1,5 +1,6 @@
 import { later } from "../clock.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
+import { completeSince } from "./completeness.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type ExpiredCursor, confirmExpiry } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
@@ -191,7 +192,7 @@ async function publishRecords(
   after: HistoryId,
 ): Promise<SyncOutcome | undefined> {
   const { services, user } = run;
-  const since = user.sync.syncedAt ?? user.grant.grantedAt;
+  const since = completeSince(user);
   const events: (Change | Gap)[] = [];
   let previous = after;
   for (const record of records) {

@@ -46,6 +46,7 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       listDue: (...args) => store("users.listDue", () => users.listDue(...args)),
       postpone: (...args) => store("users.postpone", () => users.postpone(...args)),
       update: (...args) => store("users.update", () => users.update(...args)),
+      keepMissing: (...args) => store("users.keepMissing", () => users.keepMissing(...args)),
       flag: (...args) => store("users.flag", () => users.flag(...args)),
       authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
     },

@@ -1,0 +1,123 @@
+import { later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
+import type { Answer } from "./access.ts";
+import type { HistoryMessage } from "./history.ts";
+import type { Run } from "./sync-run.ts";
+
+/** Messages of one page that are asked for their date: all of them on a small page. */
+const DATED_MESSAGES_MAX = 10;
+/** Dates asked for one by one on one page: below what Gmail lets one user read in a minute. */
+const DATED_ONE_BY_ONE_MAX = 200;
+
+/** `unknown`: the message is gone, or Gmail names no date for it. */
+type Age = "young" | "old" | "unknown";
+
+export interface AgeLimit {
+  /** Older messages are old. */
+  earliest: Date;
+  /** A message whose date cannot be had counts as undated, after this step has failed too often. */
+  isFailureUnknown: boolean;
+}
+
+/**
+ * Whether a page holds nothing but old messages. `messages.list` is not sorted by date, so one old
+ * message says nothing: several are dated, spread over the page, until the first young one.
+ */
+export async function isOldPage(
+  run: Run,
+  messages: readonly HistoryMessage[],
+  limit: AgeLimit,
+): Promise<Answer<boolean>> {
+  let isAnyOld = false;
+  for (const index of spread(messages.length)) {
+    const age = await ageOf(run, messages[index], limit);
+    if (age.kind !== "answered") return age;
+    if (age.value === "young") return { kind: "answered", value: false };
+    isAnyOld ||= age.value === "old";
+  }
+  return { kind: "answered", value: isAnyOld };
+}
+
+/**
+ * Leaves the old messages out. Around every place of a page where young and old meet, each message
+ * is dated; elsewhere the dated messages stand for their neighbours. What has no date is kept.
+ */
+export async function withoutOld(
+  run: Run,
+  messages: readonly HistoryMessage[],
+  limit: AgeLimit,
+): Promise<Answer<HistoryMessage[]>> {
+  const samples = spread(messages.length);
+  const ages = new Map<number, Age>();
+  for (const index of samples) {
+    const age = await ageOf(run, messages[index], limit);
+    if (age.kind !== "answered") return age;
+    ages.set(index, age.value);
+  }
+  const isMixed = samples.slice(1).map((index, before) => {
+    const ends = [ages.get(samples[before] ?? 0), ages.get(index)];
+    return ends.includes("unknown") || ends[0] !== ends[1];
+  });
+  let dated = 0;
+  for (const [interval, start] of samples.entries()) {
+    const end = samples[interval + 1] ?? messages.length;
+    const isNear = [interval - 1, interval, interval + 1].some((near) => isMixed[near]);
+    for (let index = start + 1; index < end; index++) {
+      if (!isNear || dated >= DATED_ONE_BY_ONE_MAX) {
+        ages.set(index, ages.get(start) ?? "unknown");
+        continue;
+      }
+      dated += 1;
+      const age = await ageOf(run, messages[index], limit);
+      if (age.kind !== "answered") return age;
+      ages.set(index, age.value);
+    }
+  }
+  const kept = messages.filter((_, index) => ages.get(index) !== "old");
+  return { kind: "answered", value: kept };
+}
+
+/** Indexes of a list, ascending, from the first to the last: all of a short one. */
+function spread(length: number): number[] {
+  const count = Math.min(length, DATED_MESSAGES_MAX);
+  const step = count > 1 ? (length - 1) / (count - 1) : 0;
+  return Array.from({ length: count }, (_, nth) => Math.round(nth * step));
+}
+
+async function ageOf(
+  run: Run,
+  message: HistoryMessage | undefined,
+  { earliest, isFailureUnknown }: AgeLimit,
+): Promise<Answer<Age>> {
+  const { services, access, user } = run;
+  if (message === undefined) return { kind: "answered", value: "unknown" };
+  const { id: messageId } = message;
+  const dated = await access.call("messages.get", (bearer) =>
+    services.getInternalDate(bearer, messageId),
+  );
+  if (dated.kind === "answered") {
+    return { kind: "answered", value: dated.value < earliest ? "old" : "young" };
+  }
+  if (dated.kind === "superseded") return dated;
+  const { failure } = dated;
+  if (failure.kind === "gone") return { kind: "answered", value: "unknown" };
+  if (!isOfMessage(failure) && !(isFailureUnknown && failure.kind === "transient")) return dated;
+  // Asked about for ever, one message would hold up the whole mailbox.
+  services.log.error("message_date_unreadable", "a message has no date that can be read", {
+    userId: user.id,
+    messageId,
+  });
+  return { kind: "answered", value: "unknown" };
+}
+
+/** Google has answered, and says nothing of a date: that is not a matter of time. */
+function isOfMessage(failure: Failure): boolean {
+  const isMalformed = failure.kind === "transient" && failure.reason === "malformed_answer";
+  return isMalformed || failure.kind === "bad_request";
+}
+
+/** The date that `since` and a margin lead to, and never one from before the mailbox was connected. */
+export function earliestOf(since: Date, marginMs: number, connectedAt: Date | undefined): Date {
+  const wanted = later(since, -marginMs);
+  return connectedAt !== undefined && connectedAt > wanted ? connectedAt : wanted;
+}
