@@ -79,7 +79,12 @@ export interface Config {
   };
   readonly returnTo: { readonly origins: readonly string[]; readonly secret?: string };
   /** Without it nobody is written to. */
-  readonly notices?: { readonly smtpUrl: string; readonly from: string };
+  readonly notices?: {
+    readonly smtpUrl: string;
+    readonly from: string;
+    /** How we greet the mail server (RFC 5321 §4.1.1.1): the host of `PUBLIC_URL`. */
+    readonly ehloName?: string;
+  };
   /** What people see of whoever runs this. */
   readonly app: {
     readonly name: string;
@@ -340,7 +345,8 @@ function arrange(read: z.infer<typeof Variables>): Config {
       origins: read.RETURN_TO_ORIGINS,
       ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
     },
-    ...(smtpUrl !== undefined && from !== undefined && { notices: { smtpUrl, from } }),
+    ...(smtpUrl !== undefined &&
+      from !== undefined && { notices: { smtpUrl, from, ...ehloNameOf(read.PUBLIC_URL) } }),
     app: {
       name: read.APP_NAME,
       ...(logoUrl !== undefined && { logoUrl }),
@@ -437,6 +443,12 @@ function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {
 /** Whether a URL's host is this machine, where nobody listens in on what is not encrypted. */
 export function isLoopback(hostname: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
+
+/** A host with a name of its own; relays refuse `localhost`, and an address would need brackets. */
+function ehloNameOf(publicUrl: string): { ehloName?: string } {
+  const name = new URL(publicUrl).hostname.replace(/\.$/, "");
+  return /\.[a-z][a-z0-9-]*$/.test(name) ? { ehloName: name } : {};
 }
 
 /** What a `..._EMULATOR_HOST` may hold: an emulator elsewhere would be sent what Google is sent. */

@@ -28,7 +28,7 @@ import { inTurn } from "./mailbox/in-turn.ts";
 import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
-import { type SendNotice, notify } from "./notices/series.ts";
+import { type MailServerTrouble, type SendNotice, notify } from "./notices/series.ts";
 import { observed } from "./telemetry/observed.ts";
 import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./telemetry/telemetry.ts";
 import type { User, UserStore } from "./user.ts";
@@ -94,6 +94,8 @@ export function createServices(
   const tokens = tokenSeal(ring, randomBytes, log);
   const envelope = envelopes(ring, randomBytes);
 
+  const mailServer: MailServerTrouble = {};
+
   const services: Services = {
     ...outside,
     telemetry: telemetry ?? NO_TELEMETRY,
@@ -112,7 +114,7 @@ export function createServices(
     flag: (user, failure) => flag(user, failure, services),
     followUp: (user) => followUp(user, services),
     ...(sendNotice !== undefined && {
-      notify: (user: User) => notify(user, { ...services, sendNotice }),
+      notify: (user: User) => notify(user, { ...services, sendNotice, mailServer }),
     }),
 
     listHistory: gmail.listHistory,

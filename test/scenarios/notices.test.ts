@@ -3,6 +3,7 @@ import { PublishFailure } from "../../functions/src/mailbox/event.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startStrictRelay } from "../support/strict-relay.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";
@@ -184,10 +185,13 @@ describe("a mail to a person whose grant has ended", () => {
     await sink.close();
     await flag(ADA);
     await pass(HOUR_MS);
-    const tries = scenario.logged("notice_failed");
-    expect(tries.length).toBeGreaterThan(3);
-    expect(tries.length).toBeLessThan(12);
-    expect(tries[0]).toMatchObject({ severity: "WARNING", reason: "ECONNREFUSED" });
+    const { failures } = scenario.stored(ADA).followUp;
+    expect(failures).toBeGreaterThan(3);
+    expect(failures).toBeLessThan(12);
+    // All of them fail the same way, which is said once.
+    expect(scenario.logged("notice_failed")).toMatchObject([
+      { severity: "WARNING", reason: "ECONNREFUSED" },
+    ]);
 
     sink = await startMailSink({ port });
     await pass(2 * HOUR_MS);
@@ -224,9 +228,9 @@ describe("a mail to a person whose grant has ended", () => {
     scenario.clock.advance(MINUTE_MS - 5_000);
     await reconcile();
     expect(connections).toBe(asked);
-    expect(scenario.logged("notice_failed").map(({ reason }) => reason)).toContain(
-      "server_resting",
-    );
+    for (const email of [ADA, BOB]) {
+      expect(scenario.stored(email).followUp.failures).toBeGreaterThan(0);
+    }
     await busy.close();
     sink = await startMailSink({ port });
     await pass(10 * MINUTE_MS);
@@ -353,6 +357,30 @@ describe("a mail to a person whose grant has ended", () => {
     sink.replies = {};
     await pass(HOUR_MS);
     expect(sink.mails).toHaveLength(1);
+  });
+
+  it("alerts the operator once when the server refuses the greeting for an hour", async () => {
+    const { port } = sink;
+    await sink.close();
+    // The host of the local PUBLIC_URL is no name.
+    const strict = await startStrictRelay(port);
+    await flag(ADA);
+    await flag(BOB);
+    const alerts = () => scenario.logged("notice_misconfigured");
+    await pass(45 * MINUTE_MS);
+    expect(alerts()).toEqual([]);
+    await pass(4 * HOUR_MS, 5 * MINUTE_MS);
+    expect(alerts()).toMatchObject([
+      { severity: "CRITICAL", reason: expect.stringContaining("421 4.7.0") },
+    ]);
+    await pass(2 * DAY_MS, HOUR_MS);
+    expect(alerts()).toHaveLength(1);
+    expect(scenario.logged("notice_failed")).toHaveLength(1);
+    await strict.close();
+
+    sink = await startMailSink({ port });
+    await pass(2 * HOUR_MS, 10 * MINUTE_MS);
+    expect(sink.mails.map(({ to }) => to[0]).toSorted()).toEqual([ADA, BOB]);
   });
 
   it("is given up after days of trying, once an hour", async () => {

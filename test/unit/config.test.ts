@@ -141,6 +141,7 @@ describe("a configuration", () => {
       },
       returnTo: { origins: ["https://app.example.com"], secret: "s".repeat(32) },
       notices: {
+        ehloName: "connect.example.com",
         smtpUrl: "smtps://user:password@mail.example.com:465",
         from: "Mail sync <sync@example.com>",
       },

@@ -25,17 +25,29 @@ export type NoticeOutcome =
   /** The mail server wants nothing for this address, ever. */
   | { kind: "refused"; reason: string }
   /** It may work later. Not known either whether the mail was taken, if the answer got lost. */
-  | { kind: "failed"; reason: string }
+  | {
+      kind: "failed";
+      reason: string;
+      /** The server refused the connection, the greeting or the login: no mail goes out at all. */
+      isOfServer?: boolean;
+    }
   /** The mail server does not accept our set-up: only the operator can mend it. */
   | { kind: "misconfigured"; reason: string };
 
 /** Sends a mail, or says why not, within {@link SEND_MS_MAX}. Never throws. */
 export type SendNotice = (notice: Notice) => Promise<NoticeOutcome>;
 
+/** What this instance has logged of the mail server, so that it says everything once. */
+export interface MailServerTrouble {
+  reason?: string;
+  isAlerted?: boolean;
+}
+
 export interface NoticeServices {
   users: UserStore;
   links: ReauthorizationLinks;
   sendNotice: SendNotice;
+  mailServer: MailServerTrouble;
   clock: Clock;
   random: Random;
   log: Log;
@@ -55,6 +67,8 @@ const RETRY_MS = 60_000;
 const RETRY_MS_MAX = 3_600_000;
 /** Four to five days of trying, as a mail server would (RFC 5321 §4.5.4.1). */
 const TRIES_MAX = 140;
+/** So many tries of one mail take an hour at least: whatever lasts as long does not pass by itself. */
+const TRIES_IN_AN_HOUR = 8;
 /** Writes that another field's writer can refuse. */
 const WRITE_TRIES_MAX = 5;
 
@@ -67,7 +81,7 @@ const WRITE_TRIES_MAX = 5;
  * Whatever ends the lapse (a new grant, a disconnect) refuses the claim, and with it the mail.
  */
 export async function notify(user: User, services: NoticeServices): Promise<void> {
-  const { users, links, clock, log } = services;
+  const { users, links, clock } = services;
   const { generation } = user.grant;
   const number = sentTo(user);
   if (number >= NOTICE_AFTER_MS.length) {
@@ -97,7 +111,7 @@ export async function notify(user: User, services: NoticeServices): Promise<void
     reason: user.statusReason,
     reauthorizeUrl: links.to(user),
   });
-  report(log, outcome, { userId: user.id, generation, number });
+  report(user, outcome, number, services);
   await note(user, claimedUntil, outcome, services);
 }
 
@@ -168,29 +182,48 @@ function withoutDue({ dueAt: _, ...followUp }: FollowUp): FollowUp {
 }
 
 function report(
-  log: Log,
+  user: User,
   outcome: NoticeOutcome,
-  fields: { userId: UserId; generation: number; number: number },
+  number: number,
+  { log, mailServer }: NoticeServices,
 ): void {
+  const fields = { userId: user.id, generation: user.grant.generation, number };
   switch (outcome.kind) {
     case "sent":
+      delete mailServer.reason;
+      delete mailServer.isAlerted;
       return log.info("notice_sent", "a person was told by mail that access has ended", fields);
     case "refused":
       return log.warn("notice_refused", "a person's address takes no mail; no more is sent", {
         ...fields,
         reason: outcome.reason,
       });
-    case "failed":
+    case "failed": {
+      const { isOfServer = false } = outcome;
+      const isKnown = isOfServer && mailServer.reason !== undefined;
+      const reason = isKnown ? mailServer.reason : outcome.reason;
+      if (isOfServer) mailServer.reason ??= outcome.reason;
+      const isLasting = isOfServer && user.followUp.failures + 1 >= TRIES_IN_AN_HOUR;
+      if (isLasting && mailServer.isAlerted !== true) {
+        mailServer.isAlerted = true;
+        return log.alert("notice_misconfigured", "the mail server has taken no mail for an hour", {
+          ...fields,
+          reason,
+        });
+      }
+      // Every mail fails the same way: one record says it.
+      if (isKnown) return undefined;
       return log.warn("notice_failed", "a mail to a person is sent again later", {
         ...fields,
-        reason: outcome.reason,
+        reason,
       });
+    }
     case "misconfigured":
-      return log.alert("notice_misconfigured", "the mail server refuses our set-up", {
+      return log.alert("notice_misconfigured", "the mail server rejects our configuration", {
         ...fields,
         reason: outcome.reason,
       });
     default:
-      outcome satisfies never;
+      return outcome satisfies never;
   }
 }

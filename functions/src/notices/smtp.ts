@@ -16,7 +16,7 @@ const REST_MS = 60_000;
  * instance: what follows fails at once.
  */
 export function smtpNotices(
-  { smtpUrl, from }: NonNullable<Config["notices"]>,
+  { smtpUrl, from, ehloName }: NonNullable<Config["notices"]>,
   app: Config["app"],
   clock: Clock,
 ): SendNotice {
@@ -27,10 +27,10 @@ export function smtpNotices(
 
   return async (notice) => {
     if (restUntil !== undefined && restUntil > clock.now()) {
-      return { kind: "failed", reason: "server_resting" };
+      return { kind: "failed", reason: "server_resting", isOfServer: true };
     }
     try {
-      opened ??= open(smtpUrl);
+      opened ??= open(smtpUrl, ehloName);
       const transport = await opened;
       await transport.sendMail({
         ...noticeMail(notice, app, domain),
@@ -59,9 +59,12 @@ export type MailServerAnswer = { kind: "accepted" } | NotSent;
 
 type NotSent = Exclude<NoticeOutcome, { kind: "sent" }>;
 
-/** Connects and logs in as for a mail, and sends none. */
-export async function verifyMailServer(smtpUrl: string): Promise<MailServerAnswer> {
-  const transport = await open(smtpUrl);
+/** Connects, greets and logs in as for a mail, and sends none. */
+export async function verifyMailServer({
+  smtpUrl,
+  ehloName,
+}: NonNullable<Config["notices"]>): Promise<MailServerAnswer> {
+  const transport = await open(smtpUrl, ehloName);
   try {
     await transport.verify();
     return { kind: "accepted" };
@@ -74,7 +77,7 @@ export async function verifyMailServer(smtpUrl: string): Promise<MailServerAnswe
 }
 
 /** Loaded with the first mail: most instances never send one. */
-async function open(smtpUrl: string): Promise<Transporter> {
+async function open(smtpUrl: string, ehloName: string | undefined): Promise<Transporter> {
   const { createTransport } = await import("nodemailer");
   const { protocol, hostname, port, username, password } = new URL(smtpUrl);
   const secure = protocol === "smtps:";
@@ -86,6 +89,8 @@ async function open(smtpUrl: string): Promise<Transporter> {
     ...(username !== "" && {
       auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
     }),
+    // By default the machine's own name, which is `localhost` on Cloud Run: some relays refuse it.
+    ...(ehloName !== undefined && { name: ehloName }),
     connectionTimeout: CONNECT_MS_MAX,
     greetingTimeout: CONNECT_MS_MAX,
     dnsTimeout: CONNECT_MS_MAX,
@@ -127,14 +132,19 @@ function classify(error: unknown): NotSent & { isShared: boolean } {
     .filter((part) => typeof part === "number" || /^[\w.]{1,40}$/.test(String(part ?? "")))
     .join(" ");
   const isOfOne = command === "RCPT TO" || command === "DATA";
+  // Before the first word about a mail: at the connection, the greeting or the login.
+  const isOfServer = !isOfOne && command !== "MAIL FROM";
   if (typeof responseCode === "number") {
     const isPermanent = responseCode >= 500 && responseCode !== 503;
-    if (!isPermanent) return { kind: "failed", reason, isShared: !isOfOne || responseCode === 421 };
+    if (!isPermanent) {
+      return { kind: "failed", reason, isOfServer, isShared: !isOfOne || responseCode === 421 };
+    }
     const isRecipient = command === "RCPT TO" ? !OURS.test(enhanced) : /^5\.[12]\./.test(enhanced);
     return isOfOne && isRecipient && !OURS.test(enhanced)
       ? { kind: "refused", reason, isShared: false }
       : { kind: "misconfigured", reason, isShared: true };
   }
   const isOurs = MISCONFIGURED.has(code) || UNTRUSTED.test(String(originalCode));
-  return { kind: isOurs ? "misconfigured" : "failed", reason, isShared: true };
+  if (isOurs) return { kind: "misconfigured", reason, isShared: true };
+  return { kind: "failed", reason, isOfServer, isShared: true };
 }

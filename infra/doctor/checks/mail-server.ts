@@ -7,7 +7,7 @@ export async function mailServer(it: Deployment): Promise<Result> {
   const { notices } = await it.configWith("NOTICE_SMTP_URL");
   if (notices === undefined) return ok("nobody is written to: NOTICE_SMTP_URL is not set");
   const { host } = new URL(notices.smtpUrl);
-  const outcome = await verifyMailServer(notices.smtpUrl);
+  const outcome = await verifyMailServer(notices);
   switch (outcome.kind) {
     case "accepted":
       return ok(`${host} takes the login`);
