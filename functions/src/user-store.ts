@@ -368,6 +368,7 @@ const DOCUMENT = z.object({
       })
       .exactOptional(),
     recoveries: z.object({ count: COUNT, at: DATE }).exactOptional(),
+    cursorRefusals: z.object({ count: COUNT, since: DATE }).exactOptional(),
   }),
   followUp: z.object({
     dueAt: DATE.exactOptional(),

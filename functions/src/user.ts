@@ -118,6 +118,8 @@ export interface Sync {
   recovery?: Recovery;
   /** Recoveries since history was last listed, and when the latest began: they are spaced out. */
   recoveries?: { count: number; at: Date };
+  /** Refusals of the cursor as malformed since history was last listed, and the first of them. */
+  cursorRefusals?: { count: number; since: Date };
 }
 
 /** What is owed outside the stream. Without `dueAt` nothing is. */

@@ -169,6 +169,7 @@ const FULL: Content = {
       isTold: false,
     },
     recoveries: { count: 2, at: minutes(-8) },
+    cursorRefusals: { count: 1, since: minutes(-1) },
   },
   followUp: {
     dueAt: minutes(5),
@@ -964,6 +965,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
           isTold: false,
         },
         recoveries: { count: 2, at: time(sync.recoveries?.at) },
+        cursorRefusals: { count: 1, since: time(sync.cursorRefusals?.since) },
       },
       followUp: {
         dueAt: time(followUp.dueAt),

@@ -496,3 +496,52 @@ describe("a watched label that a mailbox does not have", () => {
     expect(added()).toEqual([messageId]);
   });
 });
+
+describe("a cursor that Gmail refuses with 400 in place of 404", () => {
+  const REFUSED = { method: "history.list", preset: "invalidArgument" } as const;
+  beforeEach(async () => {
+    scenario = await startScenario();
+    await scenario.connect(ADA);
+    scenario.emulator.loseNotifications();
+  });
+
+  it("P1: has expired when the refusals last for minutes", async () => {
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.faults.failNext({ ...REFUSED, count: "all" });
+    scenario.clock.advance(7 * HOUR_MS);
+    await reconcileFor(20 * MINUTE_MS);
+    expect(gaps()).toHaveLength(1);
+    expect(added()).toEqual([messageId]);
+    scenario.emulator.faults.clear();
+    await reconcileFor(2 * HOUR_MS);
+    const next = scenario.emulator.deliver(ADA);
+    await reconcileFor(7 * HOUR_MS);
+    expect(added()).toEqual([messageId, next.messageId]);
+    expect(gaps()).toHaveLength(1);
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("cursorRefusals");
+  });
+
+  it("P12: costs ever less while that goes on for days", async () => {
+    scenario.emulator.faults.failNext({ ...REFUSED, count: "all" });
+    scenario.clock.advance(7 * HOUR_MS);
+    scenario.emulator.resetCalls();
+    await reconcileFor(12 * HOUR_MS);
+    expect(scenario.emulator.calls.length).toBeLessThan(120);
+    expect(gaps()).toEqual([]);
+  });
+
+  it("has not expired after a few refusals within a minute", async () => {
+    const kept = scenario.emulator.deliver(ADA);
+    scenario.emulator.star(ADA, kept.messageId);
+    scenario.emulator.faults.failNext({ ...REFUSED, count: 3 });
+    scenario.clock.advance(7 * HOUR_MS);
+    for (let run = 0; run < 4; run++) {
+      await scenario.runSchedule("mailboxReconciliation");
+      scenario.clock.advance(MINUTE_MS / 2);
+    }
+    scenario.emulator.faults.clear();
+    await reconcileFor(HOUR_MS);
+    expect(gaps()).toEqual([]);
+    expect(ofType("mailbox.labels.added")).toHaveLength(1);
+  });
+});

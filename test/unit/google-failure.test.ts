@@ -442,6 +442,12 @@ describe("Gmail", () => {
       { kind: "bad_request", reason: "invalidArgument" },
     ],
     [
+      "names a label that the mailbox does not have",
+      "messages.list",
+      apiError(400, "invalidArgument", "Invalid label: Label_9"),
+      { kind: "bad_request", reason: "invalid_label" },
+    ],
+    [
       "speaks of a quota where there is none",
       "history.list",
       answer(404, "Quota exceeded, or not found"),

@@ -1,7 +1,7 @@
-import type { Recovery } from "../user.ts";
-import type { HistoryId } from "./history-id.ts";
-import { isAfter } from "./history-id.ts";
-import { type Run, type SyncOutcome, giveUp } from "./sync-run.ts";
+import type { Failure } from "../google/failure.ts";
+import { type Recovery, storeNow } from "../user.ts";
+import { type HistoryId, isAfter } from "./history-id.ts";
+import { type Run, type SyncOutcome, giveUp, reread } from "./sync-run.ts";
 
 /** A cursor that Gmail seems not to know any more. */
 export interface ExpiredCursor {
@@ -21,6 +21,33 @@ type Confirmation =
 const CONFIRM_MS = 2_000;
 /** Heads in a row that have to lie below what was seen. */
 const LOW_HEADS = 2;
+
+/** Refusals of one cursor as malformed, in runs of their own, and how long they have to last. */
+const CURSOR_REFUSALS_MIN = 3;
+const CURSOR_REFUSED_MS = 5 * 60_000;
+/** How Gmail says that a parameter is wrong: the start id is the only one that varies. */
+const CURSOR_REASONS = new Set(["invalidArgument", "INVALID_ARGUMENT", "http_400"]);
+
+/** True of a 400 to the first page of a listing: it has been seen in place of the 404. */
+export function isOfCursor(failure: Failure): boolean {
+  return failure.kind === "bad_request" && CURSOR_REASONS.has(failure.reason);
+}
+
+/** A cursor that is refused as malformed has expired when that lasts for some minutes. */
+export async function confirmRefusal(run: Run, failure: Failure): Promise<Confirmation> {
+  const { services, user } = run;
+  const now = storeNow(user, services.clock);
+  const { count, since } = user.sync.cursorRefusals ?? { count: 0, since: now };
+  const isLasting = now.getTime() - since.getTime() >= CURSOR_REFUSED_MS;
+  if (count + 1 >= CURSOR_REFUSALS_MIN && isLasting) {
+    return { kind: "confirmed", from: user.historyId, reason: "history_expired" };
+  }
+  const cursorRefusals = { count: count + 1, since };
+  // Refused: the next run counts it.
+  await services.users.update(user, { sync: { ...user.sync, cursorRefusals } });
+  if (!(await reread(run))) return ended({ kind: "superseded", changes: run.changes });
+  return ended(await giveUp(run, failure));
+}
 
 /**
  * Asks again before a cursor is given up. A recovery tells messages but no label changes and no

@@ -95,8 +95,9 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   });
   // Due, so that another run goes on should this one die.
   const dueAt = later(services.clock.now(), services.limits.timeMsMax);
+  const { cursorRefusals: _, ...sync } = user.sync;
   return write(run, {
-    sync: { ...user.sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
+    sync: { ...sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
   });
 }
 

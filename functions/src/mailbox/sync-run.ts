@@ -155,7 +155,7 @@ async function writeUntilTaken(
     const { historyId, recent, sync, ...more } = make(user);
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
     // A page of history was listed: the next recovery, if any, is the first of another series.
-    const { recoveries: _, ...stored } = user.sync;
+    const { recoveries: _, cursorRefusals: __, ...stored } = user.sync;
     const patch = {
       ...more,
       historyId,

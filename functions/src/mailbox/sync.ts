@@ -1,8 +1,9 @@
 import { later } from "../clock.ts";
+import type { Failure } from "../google/failure.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
 import { completeSince } from "./completeness.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
-import { type ExpiredCursor, confirmExpiry } from "./expiry.ts";
+import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import { type HistoryRecord, toChanges } from "./history.ts";
 import { beginRecovery, recover } from "./recovery.ts";
@@ -86,7 +87,10 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
       // Between two pages another run may have made it good, or begun to.
       const isPast = run.user.historyId !== listed.from || run.user.sync.recovery !== undefined;
       if (isPast) continue;
-      const confirmation = await confirmExpiry(run, listed);
+      const confirmation =
+        listed.kind === "refused"
+          ? await confirmRefusal(run, listed.failure)
+          : await confirmExpiry(run, listed);
       if (confirmation.kind === "ended") return confirmation.outcome;
       if (confirmation.kind === "unconfirmed") continue;
       const stopped = await beginRecovery(run, confirmation);
@@ -123,6 +127,8 @@ interface Listed {
 type Listing =
   | Listed
   | ({ kind: "expired" } & ExpiredCursor)
+  /** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
+  | { kind: "refused"; from: HistoryId; failure: Failure }
   /** A page token was refused, which says nothing about the cursor: the first page decides. */
   | { kind: "restart" }
   | { kind: "ended"; outcome: SyncOutcome };
@@ -147,6 +153,7 @@ async function listOnce(run: Run): Promise<Listing> {
       const { failure } = answer;
       const isOfToken = failure.kind === "history_expired" || failure.kind === "bad_request";
       if (isOfToken && pageToken !== undefined) return { kind: "restart" };
+      if (isOfCursor(failure)) return { kind: "refused", from: start, failure };
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
@@ -282,7 +289,8 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   };
   const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
   const isAsked = trigger.kind === "requested";
-  const isOfRecovery = run.user.sync.recoveries !== undefined;
+  const { recoveries, cursorRefusals } = run.user.sync;
+  const isOfRecovery = recoveries !== undefined || cursorRefusals !== undefined;
   const isWorthWriting =
     due !== undefined || fresh.length > 0 || isMoved || isAsked || isOfRecovery;
   if (isWorthWriting || run.access.obtained() !== undefined) {
