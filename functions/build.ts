@@ -3,14 +3,21 @@
 // functions-framework keeps its functions in a module-level map, so the copy that we register with has
 // to be the copy that serves: it is the one package that is never bundled. What is done here for a
 // faster start is measured in SCALE.md.
+//
+// For whoever deploys it: a package-lock.json, so that the packages that are installed there are those
+// that were tested; the licences of all that is deployed; and what that is, as a CycloneDX bill.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import type { Metafile } from "esbuild";
 import { ROOT, START, bundle } from "./bundling.ts";
+import { type Lockfile, lockfileFor } from "./lockfile.ts";
+import { billOf, noticesOf, thirdParties } from "./third-party.ts";
 
 const dist = path.resolve(process.argv[2] ?? path.join(ROOT, "functions/dist"));
 const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), "utf8"));
 const { version, dependencies } = readJson("package.json");
+const lockfile = readJson("package-lock.json") as Lockfile;
 
 interface Tool {
   /** Packages that are not bundled, but installed where it is deployed. */
@@ -25,22 +32,26 @@ const TOOLS: Record<string, Tool> = {
   firebase: { external: [], named: ["firebase-admin", "firebase-functions"] },
 };
 
-async function make(entry: string, outfile: string, external: string[]): Promise<void> {
-  const { inputs, outputs } = await bundle(`functions/src/${entry}`, outfile, external);
+async function make(entry: string, outfile: string, external: string[]): Promise<Metafile> {
+  const metafile = await bundle(`functions/src/${entry}`, outfile, external);
+  const { inputs, outputs } = metafile;
   const stray = Object.keys(inputs).filter(
     (input) => !/^(functions\/src|node_modules)\//.test(input),
   );
   if (stray.length > 0) throw new Error(`not deployable: ${stray.join(", ")}`);
   const name = path.relative(ROOT, outfile);
   console.log(`${name}: ${((outputs[name]?.bytes ?? 0) / 1e6).toFixed(1)} MB`);
+  return metafile;
 }
 
 for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   const folder = path.join(dist, tool);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external);
-  await make("telemetry/otlp.ts", path.join(folder, "telemetry.js"), []);
+  const bundles = [
+    await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external),
+    await make("telemetry/otlp.ts", path.join(folder, "telemetry.js"), []),
+  ];
   await writeFile(path.join(folder, "index.js"), START);
 
   const pick = (names: string[]) =>
@@ -56,5 +67,14 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     dependencies: pick(external),
     devDependencies: pick(named),
   };
-  await writeFile(path.join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  const write = (file: string, content: string | object) =>
+    writeFile(
+      path.join(folder, file),
+      typeof content === "string" ? content : `${JSON.stringify(content, null, 2)}\n`,
+    );
+  const deployed = thirdParties(bundles, external, lockfile);
+  await write("package.json", manifest);
+  await write("package-lock.json", lockfileFor(manifest, lockfile));
+  await write("THIRD-PARTY-NOTICES.txt", noticesOf(deployed, ROOT));
+  await write("sbom.cdx.json", billOf(manifest, deployed));
 }

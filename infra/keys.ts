@@ -27,11 +27,13 @@ encrypted with that Cloud KMS key, and no key is ever seen in clear.
 
 To replace a key without downtime, deploy after each step that changes the ring:
 
-  1. npm run -s keys -- generate --add --id NEW < ring > next   the new key opens, seals nothing
-  2. npm run -s keys -- primary NEW < ring > next               the new key seals
+  1. npm run -s keys -- generate --add --id NEW < $KEYS/ring > $KEYS/next   the new key opens
+  2. npm run -s keys -- primary NEW < $KEYS/ring > $KEYS/next               the new key seals
   3. npm run -s keys -- reseal                                  until it says resealed 0
   4. npm run -s keys -- verify                                  exit code 0: no other key is needed
-  5. npm run -s keys -- remove OLD < ring > next                7 days after step 2
+  5. npm run -s keys -- remove OLD < $KEYS/ring > $KEYS/next                7 days after step 2
+
+KEYS=$(mktemp -d) is a folder outside the working tree that only you can read: delete it afterwards.
 
 -s because npm would write a line of its own into the ring.
 
