@@ -7,6 +7,7 @@ import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
 import type { OAuth } from "./google/oauth.ts";
 import { openAccess } from "./grant/access.ts";
+import { settleHolders } from "./grant/address-holders.ts";
 import { envelopes } from "./grant/envelope.ts";
 import { flag } from "./grant/flagging.ts";
 import { followUp } from "./grant/follow-up.ts";
@@ -112,13 +113,15 @@ export function createServices(
     revoke: oauth.revoke,
     openAccess: (user) => openAccess(user, services),
     flag: (user, failure) => flag(user, failure, services),
+    settleHolders: (address, holder) => settleHolders(address, holder, services),
     followUp: (user) => followUp(user, services),
     ...(sendNotice !== undefined && {
       notify: (user: User) => notify(user, { ...services, sendNotice, mailServer }),
     }),
 
     listHistory: gmail.listHistory,
-    getHead: gmail.getHead,
+    getProfile: gmail.getProfile,
+    getHead: async (accessToken) => (await gmail.getProfile(accessToken)).historyId,
     listMessages: gmail.listMessages,
     getInternalDate: gmail.getInternalDate,
     watch: (accessToken, labelIds) => gmail.watch(accessToken, config.gmail.topic, labelIds),

@@ -3,6 +3,7 @@ import {
   type DocumentReference,
   type DocumentSnapshot,
   FieldPath,
+  FieldValue,
   Filter,
   type Firestore,
   type Query,
@@ -22,6 +23,7 @@ import {
   type User,
   type UserPatch,
   type UserStore,
+  latestHolder,
   parseUserId,
 } from "./user.ts";
 
@@ -83,13 +85,15 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     },
 
     async findByEmailAddress(address) {
-      const holders = await this.listByEmailAddress(address);
-      return holders.find(({ status }) => status !== "disconnected");
+      return latestHolder(await this.listByEmailAddress(address));
     },
 
     async listByEmailAddress(address) {
-      const query = users.where("emailAddress", "==", address).limit(SAME_ADDRESS_MAX);
-      return (await getUsers(query)).found;
+      const either = Filter.or(
+        Filter.where("emailAddress", "==", address),
+        Filter.where("notifiedAs", "==", address),
+      );
+      return (await getUsers(users.where(either).limit(SAME_ADDRESS_MAX))).found;
     },
 
     async findByTokenDigest(by, digests) {
@@ -202,9 +206,9 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       });
     },
 
-    async authorize(id, make, moved) {
+    async authorize(id, make) {
       const document: DocumentReference = users.doc(id);
-      const displaced = await db.runTransaction(async (transaction) => {
+      await db.runTransaction(async (transaction) => {
         const localAt = clock.now();
         const found = await transaction.get(document);
         const stored = found.exists ? decode(found, localAt) : undefined;
@@ -212,21 +216,12 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
         const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
-        const next = make(stored, last + 1);
-        const query = users.where("emailAddress", "==", next.emailAddress).limit(SAME_ADDRESS_MAX);
-        const { docs } = await transaction.get(query);
-        const others = docs
-          .map((other) => decode(other, localAt))
-          .filter((other) => other !== undefined)
-          .filter((other) => other.id !== id && other.status !== "disconnected");
-        transaction.set(document, encode(next));
-        for (const other of others) transaction.update(users.doc(other.id), encode(moved(other)));
-        return others;
+        transaction.set(document, make(stored, last + 1));
       });
       const user = await this.find(id);
       if (user === undefined)
         throw new ReceiverError("an authorization was stored and is not there");
-      return { user, displaced };
+      return user;
     },
 
     async erase(user) {
@@ -257,7 +252,8 @@ async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
 
 /** Dates become timestamps by themselves; everything else is stored as it is. */
 function encode(patch: UserPatch): DocumentData {
-  return patch;
+  const isRemoved = "notifiedAs" in patch && patch.notifiedAs === undefined;
+  return isRemoved ? { ...patch, notifiedAs: FieldValue.delete() } : patch;
 }
 
 /**
@@ -319,6 +315,8 @@ const STATUS = z.enum([
 const DOCUMENT = z.object({
   id: parsed(parseUserId),
   emailAddress: parsed(parseEmailAddress),
+  notifiedAs: parsed(parseEmailAddress).exactOptional(),
+  addressSince: DATE.exactOptional(),
   status: STATUS,
   statusReason: z.string(),
   statusAt: DATE,

@@ -143,8 +143,15 @@ export interface User {
   id: UserId;
   revision: Revision;
   read: ReadTimes;
-  /** Lower case; what notifications name. Unique among users that are not `disconnected`. */
+  /**
+   * Lower case; what subscribers and people see. Where two users hold one address for a while, the
+   * notifications that name it are of the one that got it last (see {@link latestHolder}).
+   */
   emailAddress: EmailAddress;
+  /** What Gmail's profile and notifications name, where it differs from `emailAddress`. */
+  notifiedAs?: EmailAddress;
+  /** When `emailAddress` was stored. Absent in documents of older versions. */
+  addressSince?: Date;
   status: Status;
   statusReason: string;
   statusAt: Date;
@@ -166,8 +173,13 @@ export interface User {
 /** What is written of a user; the rest says which document was read, and when. */
 export type UserContent = Omit<User, "id" | "revision" | "read">;
 
-/** Whole top-level fields to replace. A map that leaves a member out removes it. */
-export type UserPatch = Partial<UserContent>;
+/**
+ * Whole top-level fields to replace. A map that leaves a member out removes that member;
+ * `undefined` removes the field.
+ */
+export type UserPatch = Partial<Omit<UserContent, "notifiedAs">> & {
+  notifiedAs?: EmailAddress | undefined;
+};
 
 /** Which version of a document a write is made on the condition of. */
 export type UserVersion = Pick<User, "id" | "revision">;
@@ -227,7 +239,10 @@ export interface UserStore {
   /** Whether there is a document of this user, also one that cannot be read. */
   exists(id: UserId): Promise<boolean>;
 
-  /** The user of this address who is not `disconnected`; one query. */
+  /**
+   * The user who is not `disconnected` and whose notifications name this address: the
+   * {@link latestHolder} of those who have it as `emailAddress` or as `notifiedAs`. One query.
+   */
   findByEmailAddress(address: EmailAddress): Promise<User | undefined>;
 
   /**
@@ -239,7 +254,10 @@ export interface UserStore {
     digests: readonly string[],
   ): Promise<User[]>;
 
-  /** Every user who has or had this address, the disconnected ones too; one query. */
+  /**
+   * Every user who has or had this address, under either field, the disconnected ones too; one
+   * query.
+   */
   listByEmailAddress(address: EmailAddress): Promise<User[]>;
 
   /**
@@ -286,14 +304,13 @@ export interface UserStore {
 
   /**
    * Stores a new authorization in one transaction: `make` gets the stored user, if any, and the
-   * generation of the new grant, and returns what to store. Another user who is not `disconnected` and holds the same address
-   * becomes what `moved` returns. `make` and `moved` may run several times and have no effects.
+   * generation of the new grant, and returns what to store. `make` may run several times and has
+   * no effects.
    */
   authorize(
     id: UserId,
     make: (stored: User | undefined, generation: number) => UserContent,
-    moved: (other: User) => UserPatch,
-  ): Promise<{ user: User; displaced: User[] }>;
+  ): Promise<User>;
 
   /**
    * Deletes the kept changes, however many, and then the document if it is still the one that was
@@ -302,6 +319,32 @@ export interface UserStore {
    * fleet, so that a later user with the same id starts above it.
    */
   erase(user: UserVersion & Pick<User, "grant">): Promise<"erased" | "refused">;
+}
+
+/**
+ * Of several users that hold one address, the one that got it last: Google named it for that user
+ * then. `undefined` when all of them are `disconnected`.
+ */
+export function latestHolder<T extends Pick<User, "status" | "grant" | "addressSince">>(
+  users: readonly T[],
+): T | undefined {
+  const since = ({ addressSince, grant }: T) => (addressSince ?? grant.grantedAt).getTime();
+  return users
+    .filter(({ status }) => status !== "disconnected")
+    .toSorted((a, b) => since(b) - since(a))[0];
+}
+
+/** What a document is once the patch is written. */
+export function patched<T extends Pick<User, "notifiedAs">>(user: T, patch: UserPatch): T {
+  const { notifiedAs, ...rest } = patch;
+  const next = { ...user, ...rest, ...(notifiedAs !== undefined && { notifiedAs }) };
+  if ("notifiedAs" in patch && notifiedAs === undefined) delete next.notifiedAs;
+  return next;
+}
+
+/** The address that notifications of this user name. Runs over one mailbox queue under it. */
+export function notificationAddress({ emailAddress, notifiedAs }: User): EmailAddress {
+  return notifiedAs ?? emailAddress;
 }
 
 /** Google's `sub`: 1 to 255 ASCII characters; ours also has to be a document id. */

@@ -44,6 +44,7 @@ export const PRICES = {
 export const GMAIL_UNITS: Readonly<Record<string, number>> = {
   "history.list": 2,
   "users.watch": 100,
+  "users.getProfile": 1,
   // Not a call of the Gmail API.
   "token.refresh": 0,
 };

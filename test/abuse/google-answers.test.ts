@@ -104,7 +104,7 @@ async function ask(method: Method): Promise<void> {
       return;
     }
     case "users.getProfile":
-      return expect(await gmail.getHead(ACCESS_TOKEN)).toMatch(/^[1-9]\d{0,19}$/);
+      return expect((await gmail.getProfile(ACCESS_TOKEN)).historyId).toMatch(/^[1-9]\d{0,19}$/);
     case "messages.list":
       return (await gmail.listMessages(ACCESS_TOKEN, {})).messages.forEach(expectMessage);
     case "messages.get":

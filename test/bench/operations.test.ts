@@ -71,12 +71,13 @@ describe("the operations of", () => {
     expect(recheck).toEqual({ ...NOTHING, reads: 2, writes: 1, gmail: 1 });
   });
 
-  it("a renewal: one read, one write, one watch", async () => {
+  it("a renewal: one read, one write, one watch, one profile", async () => {
     scenario.emulator.setPush({ kind: "none" });
     scenario.clock.advance(25 * HOUR_MS);
     const cost = await costOf(() => scenario.runSchedule("watchRenewal"));
-    expect(cost).toEqual({ ...NOTHING, reads: 1, writes: 1, gmail: 1, tokens: 1 });
+    expect(cost).toEqual({ ...NOTHING, reads: 1, writes: 1, gmail: 2, tokens: 1 });
     expect(scenario.emulator.countCalls("users.watch")).toBe(1);
+    expect(scenario.emulator.countCalls("users.getProfile")).toBe(1);
   });
 
   it("a flagged user: one read for each notification that still comes, and nothing else", async () => {

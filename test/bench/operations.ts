@@ -84,8 +84,8 @@ const CASES: readonly Case[] = [
     stored: { due: "renewal" },
     head: 1,
     act: schedule,
-    expected: { query: 1, "users.watch": 1, commit: 1 },
-    what: "1 query, 1 watch, 1 write",
+    expected: { query: 1, "users.watch": 1, "users.getProfile": 1, commit: 1 },
+    what: "1 query, 1 watch, 1 profile, 1 write",
   },
   {
     name: "re-check",

@@ -85,7 +85,8 @@ export async function startStubFirestore(): Promise<StubFirestore> {
 
   function query({ structuredQuery: { where, limit } }: RunQueryRequest): StoredDocument[] {
     operations.queries += 1;
-    // A due list is "has come, or too far ahead": no date here is ever the latter.
+    // A due list is "has come, or too far ahead": no date here is ever the latter. Of the two addresses only the
+    // first is ever stored here.
     const { fieldFilter } = where.compositeFilter?.filters[0] ?? where;
     if (fieldFilter === undefined) throw new Error("not a query of this stub");
     const { field, op, value } = fieldFilter;

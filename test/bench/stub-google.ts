@@ -37,6 +37,11 @@ export async function startStubGoogle(): Promise<StubGoogle> {
       const from = searchParams.get("pageToken") ?? searchParams.get("startHistoryId");
       return historyPage(Number(from), head);
     }
+    if (pathname.endsWith("/profile")) {
+      count("users.getProfile");
+      const mailbox = authorization?.replace("Bearer access-", "");
+      return { emailAddress: `person${mailbox}@example.com`, historyId: String(head) };
+    }
     if (!pathname.endsWith("/watch")) throw new Error(`not answered by this stub: ${pathname}`);
     count("users.watch");
     return { historyId: String(head), expiration: String(Date.now() + WATCH_MS) };

@@ -41,22 +41,17 @@ async function connect(users: UserStore, name: string, isDue = true): Promise<Us
   if (id === undefined || emailAddress === undefined || historyId === undefined) {
     throw new Error(`not a user: ${name}`);
   }
-  const { user } = await users.authorize(
-    id,
-    () => ({
-      emailAddress,
-      status: "active",
-      statusReason: "authorized",
-      statusAt: NOW,
-      grant: { generation: 1, scopes: [], grantedAt: NOW },
-      historyId,
-      watch: { failures: 0 },
-      sync: { retries: 0, recent: [], ...(isDue && { dueAt: minutesLater(60) }) },
-      followUp: { failures: 0 },
-    }),
-    () => ({}),
-  );
-  return user;
+  return users.authorize(id, () => ({
+    emailAddress,
+    status: "active",
+    statusReason: "authorized",
+    statusAt: NOW,
+    grant: { generation: 1, scopes: [], grantedAt: NOW },
+    historyId,
+    watch: { failures: 0 },
+    sync: { retries: 0, recent: [], ...(isDue && { dueAt: minutesLater(60) }) },
+    followUp: { failures: 0 },
+  }));
 }
 
 async function connectAll(users: UserStore, names: readonly string[]): Promise<User[]> {

@@ -125,6 +125,8 @@ function plain(over: Partial<Content> = {}): Content {
 /** A user with every field that there is. Times to the millisecond, an id beyond 2^53. */
 const FULL: Content = {
   emailAddress: ADA,
+  notifiedAs: address("a.da@gmail.com"),
+  addressSince: new Date("2026-10-01T08:00:00.001Z"),
   status: "active",
   statusReason: "reauthorized",
   statusAt: new Date("2026-11-20T11:59:59.123Z"),
@@ -180,15 +182,8 @@ const FULL: Content = {
   },
 };
 
-const nobodyMoves = (): UserPatch => {
-  throw new Error("nobody holds this address");
-};
-
-const moves = (): UserPatch => ({ status: "disconnected", statusReason: "address_moved" });
-
-async function put(users: UserStore, id: string, content: Content): Promise<User> {
-  const { user } = await users.authorize(sub(id), () => content, nobodyMoves);
-  return user;
+function put(users: UserStore, id: string, content: Content): Promise<User> {
+  return users.authorize(sub(id), () => content);
 }
 
 async function read(users: UserStore, id: string): Promise<User> {
@@ -299,25 +294,17 @@ describe.for([
         expect(await timed(act)).toEqual([both]);
       });
 
-      it("is on all that authorize gives, the stored and the displaced user among them", async () => {
+      it("is on what authorize gives and on the stored user that it replaces", async () => {
         await put(own.users, "1", FULL);
-        await put(own.users, "2", plain({ emailAddress: address("bob@example.com") }));
-        let seen: (User | undefined)[] = [];
+        let seen: User | undefined;
         const taken = await timed(async (store) => {
-          const { user, displaced } = await store.authorize(
-            sub("2"),
-            (stored) => {
-              seen = [stored];
-              return plain();
-            },
-            (other) => {
-              seen.push(other);
-              return moves();
-            },
-          );
-          return [user, ...displaced, ...seen];
+          const user = await store.authorize(sub("1"), (stored) => {
+            seen = stored;
+            return plain();
+          });
+          return [user, seen];
         });
-        expect(taken).toEqual([both, both, both, both]);
+        expect(taken).toEqual([both, both]);
       });
 
       it("is never earlier than that of an earlier read, and is not stored", async () => {
@@ -361,6 +348,31 @@ describe.for([
           expect((await users.findByEmailAddress(ADA))?.id).toBe("1");
         },
       );
+
+      it("finds a user by the address that notifications name, too", async () => {
+        const notifiedAs = address("ada@gmail.com");
+        await put(users, "1", plain({ emailAddress: address("ada@googlemail.com"), notifiedAs }));
+        expect((await users.findByEmailAddress(notifiedAs))?.id).toBe("1");
+        expect((await users.findByEmailAddress(address("ada@googlemail.com")))?.id).toBe("1");
+        await users.update(await read(users, "1"), { notifiedAs: undefined });
+        expect(await users.findByEmailAddress(notifiedAs)).toBeUndefined();
+        expect(await read(users, "1")).not.toHaveProperty("notifiedAs");
+      });
+
+      it("finds, of several users with one address, the one that got it last", async () => {
+        await put(users, "1", plain({ addressSince: minutes(1) }));
+        await put(users, "3", plain({ addressSince: minutes(3) }));
+        await put(users, "2", plain({ addressSince: minutes(2) }));
+        // A document of an older version: its address was confirmed when the grant was given.
+        await put(users, "0", plain());
+        expect((await users.findByEmailAddress(ADA))?.id).toBe("3");
+        await users.update(await read(users, "3"), { status: "disconnected" });
+        expect((await users.findByEmailAddress(ADA))?.id).toBe("2");
+
+        const emailAddress = address("bob@example.com");
+        await put(users, "4", plain({ emailAddress, notifiedAs: ADA, addressSince: minutes(4) }));
+        expect((await users.findByEmailAddress(ADA))?.id).toBe("4");
+      });
 
       it("finds an address however a notification writes it", async () => {
         await put(users, "1", plain());
@@ -414,8 +426,13 @@ describe.for([
     describe("listByEmailAddress", () => {
       it("lists everybody who has or had the address, and nobody else", async () => {
         const gone = { status: "disconnected", statusReason: "address_moved" } as const;
-        const holders = [await put(users, "1", plain(gone)), await put(users, "2", plain())];
-        await put(users, "3", plain({ emailAddress: address("bob@example.com") }));
+        const emailAddress = address("bob@example.com");
+        const holders = [
+          await put(users, "1", plain(gone)),
+          await put(users, "2", plain()),
+          await put(users, "2b", plain({ emailAddress, notifiedAs: ADA })),
+        ];
+        await put(users, "3", plain({ emailAddress }));
         expect(await users.listByEmailAddress(ADA)).toStrictEqual(holders);
         expect(await users.listByEmailAddress(address("eve@example.com"))).toEqual([]);
       });
@@ -736,80 +753,30 @@ describe.for([
     describe("authorize", () => {
       it("stores somebody new", async () => {
         const seen: (User | undefined)[] = [];
-        const { user, displaced } = await users.authorize(
-          sub("1"),
-          (stored) => {
-            seen.push(stored);
-            return FULL;
-          },
-          nobodyMoves,
-        );
+        const user = await users.authorize(sub("1"), (stored) => {
+          seen.push(stored);
+          return FULL;
+        });
         expect(seen).toEqual([undefined]);
-        expect(displaced).toEqual([]);
         expect(user).toStrictEqual(await read(users, "1"));
       });
 
       it("makes the new document from the stored one, and replaces it", async () => {
         const before = await put(users, "1", FULL);
-        const { user } = await users.authorize(
-          sub("1"),
-          (stored, generation) => {
-            expect(stored).toStrictEqual(before);
-            return plain({ grant: { generation, scopes: [], grantedAt: NOW } });
-          },
-          nobodyMoves,
-        );
+        const user = await users.authorize(sub("1"), (stored, generation) => {
+          expect(stored).toStrictEqual(before);
+          return plain({ grant: { generation, scopes: [], grantedAt: NOW } });
+        });
         expect(user.grant.generation).toBe(8);
         expect(user.grant.refreshToken).toBeUndefined();
+        expect(user.notifiedAs).toBeUndefined();
         expect(user.sync).toStrictEqual({ retries: 0, recent: [] });
       });
 
-      it("displaces whoever else holds the address, and nobody but them", async () => {
-        const gone = { status: "disconnected", statusReason: "user_request" } as const;
-        const former = await put(users, "former", plain(gone));
-        await put(users, "holder", FULL);
-        const bob = await put(users, "bob", plain({ emailAddress: address("bob@example.com") }));
-
-        const asked: string[] = [];
-        const { user, displaced } = await users.authorize(
-          sub("new"),
-          () => plain(),
-          (other) => {
-            asked.push(other.id);
-            return {
-              status: "disconnected",
-              statusReason: "address_moved",
-              watch: { failures: 0 },
-            };
-          },
-        );
-        expect(new Set(asked)).toEqual(new Set(["holder"]));
-        expect(displaced.map(({ id }) => id)).toEqual(["holder"]);
-        expect((await users.findByEmailAddress(ADA))?.id).toBe("new");
-        const { id: _, revision: __, read: ___, ...holder } = await read(users, "holder");
-        expect(holder).toStrictEqual({
-          ...FULL,
-          status: "disconnected",
-          statusReason: "address_moved",
-          watch: { failures: 0 },
-        });
-        expect(await read(users, "former")).toStrictEqual(former);
-        expect(await read(users, "bob")).toStrictEqual(bob);
-        expect(user.status).toBe("active");
-      });
-
-      it("displaces nobody when somebody authorizes their own address again", async () => {
-        await put(users, "1", plain());
-        const { displaced } = await users.authorize(sub("1"), () => plain(), nobodyMoves);
-        expect(displaced).toEqual([]);
-      });
-
-      it("leaves one holder when two accounts authorize one address at once", async () => {
-        await Promise.all(["1", "2"].map((id) => users.authorize(sub(id), () => plain(), moves)));
-        const both = [await read(users, "1"), await read(users, "2")];
-        const holders = both.filter(({ status }) => status !== "disconnected");
-        expect(holders).toHaveLength(1);
-        expect((await users.findByEmailAddress(ADA))?.id).toBe(holders[0]?.id);
+      it("leaves every other user of the same address as it is", async () => {
+        const holder = await put(users, "holder", FULL);
+        await put(users, "new", plain());
+        expect(await read(users, "holder")).toStrictEqual(holder);
       });
 
       it("counts both of two authorizations of one account at once", async () => {
@@ -817,7 +784,7 @@ describe.for([
           plain({
             grant: { generation: (stored?.grant.generation ?? 0) + 1, scopes: [], grantedAt: NOW },
           });
-        await Promise.all([1, 2].map(() => users.authorize(sub("1"), again, nobodyMoves)));
+        await Promise.all([1, 2].map(() => users.authorize(sub("1"), again)));
         expect((await read(users, "1")).grant.generation).toBe(2);
       });
     });
@@ -825,16 +792,13 @@ describe.for([
     describe("generations", () => {
       const generationOf = (id: string): Promise<number> =>
         users
-          .authorize(
-            sub(id),
-            (_, generation) =>
-              plain({
-                emailAddress: address(`person${id}@example.com`),
-                grant: { generation, scopes: [], grantedAt: NOW },
-              }),
-            nobodyMoves,
+          .authorize(sub(id), (_, generation) =>
+            plain({
+              emailAddress: address(`person${id}@example.com`),
+              grant: { generation, scopes: [], grantedAt: NOW },
+            }),
           )
-          .then(({ user }) => user.grant.generation);
+          .then(({ grant }) => grant.generation);
 
       it("count from 1, for each user", async () => {
         expect([await generationOf("1"), await generationOf("1")]).toEqual([1, 2]);
@@ -921,6 +885,8 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     const { grant, watch, sync, followUp } = FULL;
     expect((await db.doc("users/1").get()).data()).toStrictEqual({
       emailAddress: "ada@example.com",
+      notifiedAs: "a.da@gmail.com",
+      addressSince: time(FULL.addressSince),
       status: "active",
       statusReason: "reauthorized",
       statusAt: time(FULL.statusAt),

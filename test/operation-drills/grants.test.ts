@@ -126,11 +126,7 @@ describe("another project", () => {
   /** What an export brings over. */
   async function copy(): Promise<void> {
     for (const user of scenario.users.dump().users) {
-      await users.authorize(
-        user.id,
-        () => user,
-        () => ({}),
-      );
+      await users.authorize(user.id, () => user);
     }
   }
 

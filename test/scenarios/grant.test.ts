@@ -257,23 +257,6 @@ describe("connecting a mailbox", () => {
     expect(scenario.events(BOB).at(-1)?.json["messageId"]).toBe(messageId);
   });
 
-  it("gives an address that moved to another account to its new holder", async () => {
-    await scenario.connect(ADA);
-    const old = scenario.stored(ADA);
-    const moved = scenario.emulator.moveAddress(ADA);
-    await scenario.connect(ADA, { exists: true });
-    const users = scenario.users.dump().users;
-    expect(users.find(({ id }) => id === old.id)).toMatchObject({
-      status: "disconnected",
-      statusReason: "address_moved",
-    });
-    expect(users.find(({ id }) => id === moved.sub)).toMatchObject({ status: "active" });
-    await scenario.runSchedule("mailboxReconciliation");
-    expect(
-      scenario.users.dump().users.find(({ id }) => id === old.id)?.grant.refreshToken,
-    ).toBeUndefined();
-  });
-
   it("tells the application whose mailbox it is, in a token that is for it alone", async () => {
     await scenario.close();
     const secret = "an application and this receiver share it";

@@ -120,7 +120,7 @@ describe("the stream of changes", () => {
     expect(scenario.emulator.calls).toEqual([]);
   });
 
-  it("P12: a renewal costs one query read, one write and one watch", async () => {
+  it("P12: a renewal costs one query read, one write, one watch and one profile", async () => {
     scenario.clock.advance(24 * HOUR_MS);
     scenario.emulator.loseNotifications();
     // The access token of the connect is still there, but expired: the refresh comes on top.
@@ -131,6 +131,7 @@ describe("the stream of changes", () => {
     expect(scenario.emulator.calls.map(({ method }) => method)).toEqual([
       "token.refresh",
       "users.watch",
+      "users.getProfile",
     ]);
   });
 

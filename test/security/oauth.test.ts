@@ -562,6 +562,7 @@ describe("what is asked of Google, and given back", () => {
     const old = scenario.stored(ADA);
     scenario.emulator.deliver(ADA);
     await scenario.settled();
+    scenario.emulator.changePassword(ADA);
     const moved = scenario.emulator.moveAddress(ADA);
     const { page } = await scenario.connect(ADA, { exists: true });
     expect(page).not.toContain(old.id);

@@ -40,13 +40,15 @@ export function checkCosts(
   if (repeats > 0) world.violate("P12", `${repeats} publications repeated without a fault`);
 
   const listsEach = parameters.notificationIdAhead === "no" ? 2 : LISTS_OF_NOTIFICATION_AHEAD;
+  const watches = mailboxes * (spanMs / (0.8 * renewAfterMs) + 2) + silentWatches(world);
   const most = {
     // Each notification and its re-checks; each quiet interval is at least half of what is set.
     "history.list": listsEach * pubsub.attempts() + mailboxes * (spanMs / (quietMs / 2) + 3),
-    "users.watch": mailboxes * (spanMs / (0.8 * renewAfterMs) + 2) + silentWatches(world),
+    "users.watch": watches,
     "token.refresh": mailboxes * (spanMs / (0.9 * HOUR) + 2),
     "token.code": mailboxes,
-    "users.getProfile": 0,
+    // At each authorization and renewal, and at each poll that finds what no push announced.
+    "users.getProfile": watches + silentWatches(world),
     "messages.list": 0,
     "messages.get": 0,
     "users.stop": 0,

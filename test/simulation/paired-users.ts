@@ -128,13 +128,8 @@ export function pairedUsers(
         nobody,
       ),
 
-    authorize: (id, make, moved) =>
-      both(
-        "authorize",
-        memory.authorize(id, make, moved),
-        other.authorize(id, make, moved),
-        ({ user, displaced }) => [user, ...displaced],
-      ),
+    authorize: (id, make) =>
+      both("authorize", memory.authorize(id, make), other.authorize(id, make), (user) => [user]),
 
     erase: (user) => both("erase", memory.erase(inMemory(user)), other.erase(user), nobody),
   };

@@ -1,6 +1,13 @@
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { Clock } from "../../functions/src/clock.ts";
-import type { User, UserId, UserPatch, UserStore, UserVersion } from "../../functions/src/user.ts";
+import {
+  type User,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  type UserVersion,
+  patched,
+} from "../../functions/src/user.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { askedBy } from "../support/read-times.ts";
@@ -69,7 +76,7 @@ export function createSimulatedStore(
               const result = perform();
               const before = mirror.get(id);
               const isWritten = memory.operations.writes > writes && before !== undefined;
-              if (isWritten) commit(kind, before, { ...before, ...patch }, instance);
+              if (isWritten) commit(kind, before, patched(before, patch), instance);
               else lost(id, instance, kind);
               return { result, isWritten };
             };
@@ -106,27 +113,19 @@ export function createSimulatedStore(
           write("users.keepMissing", () => memory.keepMissing(user, changes)),
         flag: (user, patch, allowance) =>
           conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch, allowance)),
-        authorize: (id, make, moved) =>
+        authorize: (id, make) =>
           write("users.authorize", () => {
             const written: User[] = [];
-            const result = memory.authorize(
-              id,
-              (stored, generation) => {
-                const next = make(stored, generation);
-                const at = new Date(scheduler.now());
-                const {
-                  revision = "" as User["revision"],
-                  read: times = { at, localAt: at, receivedAt: at },
-                } = stored ?? {};
-                written.push({ revision, read: times, ...next, id });
-                return next;
-              },
-              (other) => {
-                const patch = moved(other);
-                written.push({ ...other, ...patch });
-                return patch;
-              },
-            );
+            const result = memory.authorize(id, (stored, generation) => {
+              const next = make(stored, generation);
+              const at = new Date(scheduler.now());
+              const {
+                revision = "" as User["revision"],
+                read: times = { at, localAt: at, receivedAt: at },
+              } = stored ?? {};
+              written.push({ revision, read: times, ...next, id });
+              return next;
+            });
             for (const after of written) {
               commit("authorize", mirror.get(after.id), after, instance);
             }

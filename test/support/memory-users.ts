@@ -1,13 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../functions/src/clock.ts";
-import type {
-  DueCursor,
-  DueList,
-  Revision,
-  StoredChange,
-  User,
-  UserId,
-  UserStore,
+import {
+  type DueCursor,
+  type DueList,
+  type Revision,
+  type StoredChange,
+  type User,
+  type UserId,
+  type UserStore,
+  latestHolder,
+  patched,
 } from "../../functions/src/user.ts";
 
 /** A document as it is stored, whoever reads it when. */
@@ -48,15 +50,17 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
   function write(user: Omit<StoredUser, "revision">): void {
     operations.writes += 1;
     const stored = users.get(user.id);
-    if (stored !== undefined && isDeepStrictEqual({ ...stored, ...user }, stored)) return;
+    if (stored !== undefined && isDeepStrictEqual({ ...user, revision: stored.revision }, stored)) {
+      return;
+    }
     writes += 1;
     users.set(user.id, structuredClone({ ...user, revision: String(writes) as Revision }));
   }
 
   function holders(address: string): StoredUser[] {
-    return [...users.values()].filter(
-      ({ emailAddress, status }) => emailAddress === address && status !== "disconnected",
-    );
+    return [...users.values()]
+      .filter(({ emailAddress, notifiedAs }) => emailAddress === address || notifiedAs === address)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   return {
@@ -69,7 +73,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve(users.has(id));
     },
 
-    findByEmailAddress: (address) => Promise.resolve(read(holders(address)[0])),
+    findByEmailAddress: (address) => Promise.resolve(read(latestHolder(holders(address)))),
 
     findByTokenDigest(by, digests) {
       const found = [...users.values()]
@@ -80,7 +84,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     },
 
     listByEmailAddress(address) {
-      const held = [...users.values()].filter(({ emailAddress }) => emailAddress === address);
+      const held = holders(address);
       if (held.length === 0) operations.reads += 1;
       return Promise.resolve(held.map(read).filter((it) => it !== undefined));
     },
@@ -120,7 +124,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       if (stored === undefined || stored.revision !== user.revision) {
         return Promise.resolve("refused");
       }
-      write({ ...stored, ...patch });
+      write(patched(stored, patch));
       const own = changes.get(user.id) ?? new Map<string, StoredChange>();
       for (const change of kept) own.set(change.id.replaceAll("/", ":"), structuredClone(change));
       changes.set(user.id, own);
@@ -150,20 +154,17 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
         return Promise.resolve("guarded");
       }
       flagged.push(Math.floor(now.getTime() / 60_000));
-      write({ ...stored, ...patch });
+      write(patched(stored, patch));
       return Promise.resolve("written");
     },
 
-    authorize(id, make, moved) {
+    authorize(id, make) {
       const stored = read(users.get(id));
       if (stored === undefined) operations.reads += 1;
-      const next = make(stored, (stored?.grant.generation ?? floor) + 1);
-      const displaced = holders(next.emailAddress).filter((other) => other.id !== id);
-      write({ ...next, id });
-      for (const other of displaced) write({ ...other, ...moved(stamped(other)) });
+      write({ ...make(stored, (stored?.grant.generation ?? floor) + 1), id });
       const user = read(users.get(id));
       if (user === undefined) throw new Error("just written");
-      return Promise.resolve({ user, displaced: displaced.map(stamped) });
+      return Promise.resolve(user);
     },
 
     erase({ id, revision, grant }) {

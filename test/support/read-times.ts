@@ -45,14 +45,9 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
       }),
     listAll: (after, limit) =>
       reading(async (stamp) => (await users.listAll(after, limit)).map((user) => stamp(user))),
-    authorize: (id, make, moved) =>
-      reading(async (stamp) => {
-        const { user, displaced } = await users.authorize(
-          id,
-          (stored, generation) => make(stamp(stored), generation),
-          (other) => moved(stamp(other)),
-        );
-        return { user: stamp(user), displaced: displaced.map((other) => stamp(other)) };
-      }),
+    authorize: (id, make) =>
+      reading(async (stamp) =>
+        stamp(await users.authorize(id, (stored, generation) => make(stamp(stored), generation))),
+      ),
   };
 }

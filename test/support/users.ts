@@ -41,11 +41,7 @@ export async function putUser(
 ): Promise<UserId> {
   const userId = made(parseUserId(id));
   const { id: _, revision: __, read: ___, ...content } = userOf(own);
-  await users.authorize(
-    userId,
-    () => content,
-    () => ({}),
-  );
+  await users.authorize(userId, () => content);
   return userId;
 }
 

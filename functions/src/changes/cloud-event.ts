@@ -57,12 +57,14 @@ function eventType({ kind }: MailboxEvent): string {
     case "reauthorization_required":
     case "unavailable":
     case "disconnected":
+    case "address_changed":
       return `mailbox.${kind}`;
   }
 }
 
 function eventData({ kind: _, ...data }: MailboxEvent): Record<string, unknown> {
   if ("since" in data) return { ...data, since: data.since.toISOString() };
+  if ("changeId" in data) return { previousEmailAddress: data.previousEmailAddress };
   if (!("episode" in data)) return data;
   // Only the id tells episodes apart.
   const { episode: __, ...rest } = data;

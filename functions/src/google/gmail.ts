@@ -1,5 +1,6 @@
 import { type gmail_v1, gmail } from "googleapis/build/src/apis/gmail/index.js";
 import type { Clock } from "../clock.ts";
+import { type EmailAddress, parseEmailAddress } from "../mailbox/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../mailbox/history-id.ts";
 import type {
   HistoryItem,
@@ -17,12 +18,20 @@ export interface WatchAnswer {
   expiresAt: Date;
 }
 
+/** What `users.getProfile` answers, as far as it is used. */
+export interface Profile {
+  /** The address that notifications of this mailbox name. Absent when it cannot be read. */
+  emailAddress?: EmailAddress;
+  /** The mailbox's present head. */
+  historyId: HistoryId;
+}
+
 /** The Gmail methods that the receiver uses. Each throws {@link FailedCall} and nothing else. */
 export interface Gmail {
   /** `users.history.list`, one page of 500 at most, records strictly after `after`, unfiltered. */
   listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
-  /** `users.getProfile`, of which only the head is used. */
-  getHead(accessToken: string): Promise<HistoryId>;
+  /** `users.getProfile`. */
+  getProfile(accessToken: string): Promise<Profile>;
   /**
    * `users.messages.list`, one page of 500 at most, newest first, spam and trash among them.
    * Without `q`, which Gmail refuses to whoever has allowed `gmail.metadata`.
@@ -93,10 +102,12 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
         return toHistoryPage(data);
       }),
 
-    getHead: (accessToken) =>
+    getProfile: (accessToken) =>
       attempt("users.getProfile", async () => {
         const { data } = await users.getProfile({ userId: ME }, as(accessToken));
-        return readHistoryId("users.getProfile", data.historyId);
+        const historyId = readHistoryId("users.getProfile", data.historyId);
+        const emailAddress = parseEmailAddress(data.emailAddress);
+        return { historyId, ...(emailAddress !== undefined && { emailAddress }) };
       }),
 
     listMessages: (accessToken, { token, labelId }) =>

@@ -5,17 +5,27 @@ import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import type { Log } from "../log.ts";
 import { completeSince } from "../mailbox/completeness.ts";
+import { type Addresses, afterSignIn, announceAddresses } from "../mailbox/address.ts";
+import type { EmailAddress } from "../mailbox/email-address.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
-import type { Grant, User, UserId, Watch } from "../user.ts";
+import {
+  type Grant,
+  type User,
+  type UserId,
+  type Watch,
+  notificationAddress,
+  patched,
+} from "../user.ts";
 import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
-import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal } from "./flagging.ts";
+import { ADDRESS_MOVED } from "./address-holders.ts";
+import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
 import { storeRotated } from "./rotated-token.ts";
 
 export interface AuthorizationServices
@@ -169,9 +179,13 @@ async function liveRefreshToken(
   return rotated;
 }
 
-/** Whether the history goes on from the kept cursor. After a disconnect it begins anew. */
+/**
+ * Whether the history goes on from the kept cursor. It starts again only after a disconnect that
+ * the person wanted: a user whose address went to another account had not asked for that.
+ */
 function isResumed(stored: User | undefined): stored is User {
-  return stored !== undefined && stored.status !== "disconnected";
+  if (stored === undefined) return false;
+  return stored.status !== "disconnected" || stored.statusReason === ADDRESS_MOVED;
 }
 
 /**
@@ -179,7 +193,7 @@ function isResumed(stored: User | undefined): stored is User {
  * crash before the write leaves a watch whose notifications are of nobody, which is harmless.
  */
 async function establish(
-  { userId, emailAddress }: Identity,
+  { userId, emailAddress: signedIn }: Identity,
   token: TokenAnswer & { refreshToken: string },
   stored: User | undefined,
   services: AuthorizationServices,
@@ -188,8 +202,16 @@ async function establish(
   // Before the cursor is known: what comes after this is told, by history or by a recovery.
   const connectedAt = clock.now();
   const watched = await attempt(() => watchAgain(token.accessToken, services));
-  const start = await startingPoint(watched, stored, token.accessToken, services);
-  if ("refusal" in start) return start.refusal;
+  const refusal = "failure" in watched ? refusalOf(watched.failure) : undefined;
+  if (refusal !== undefined) return refusal;
+  const profiled = await attempt(() => services.getProfile(token.accessToken));
+  const start = startingPoint(watched, stored, profiled);
+  if ("failure" in start) return refused(start.failure);
+  const named = "value" in profiled ? profiled.value.emailAddress : undefined;
+  const addressesOf = await addressesAfter(stored, signedIn, named, services);
+  for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
+    await services.settleHolders(address, userId);
+  }
   const now = clock.now();
   // An earlier watch may have ended with the grant that it was made by.
   const watch: Watch =
@@ -205,37 +227,23 @@ async function establish(
   // So that a crash before the sync below is made good by the reconciliation.
   const due = atOnce(clock);
 
-  const { user, displaced } = await users.authorize(
-    userId,
-    (previous, generation) => ({
-      emailAddress,
-      status: "active",
-      statusReason: isResumed(previous) ? "reauthorized" : "authorized",
-      statusAt: now,
-      grant: { ...grant, generation },
-      historyId: isResumed(previous) ? previous.historyId : start.historyId,
-      watch,
-      sync: {
-        recent: [],
-        ...(isResumed(previous) && previous.sync),
-        syncedAt: isResumed(previous) ? completeSince(previous) : connectedAt,
-        ...due,
-      },
-      ...firstConnected(previous, connectedAt),
-      followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-    }),
-    (other) => ({
-      status: "disconnected",
-      statusReason: "address_moved",
-      statusAt: now,
-      watch: withoutRenewal(other.watch),
-      sync: withoutDue(other.sync),
-      followUp: { ...other.followUp, dueAt: now, failures: 0 },
-    }),
-  );
-  for (const { id } of displaced) {
-    services.log.info("address_moved", "an address now belongs to another account", { userId: id });
-  }
+  const user = await users.authorize(userId, (previous, generation) => ({
+    ...addressesOf(previous),
+    status: "active",
+    statusReason: isResumed(previous) ? "reauthorized" : "authorized",
+    statusAt: now,
+    grant: { ...grant, generation },
+    historyId: isResumed(previous) ? previous.historyId : start.value,
+    watch,
+    sync: {
+      recent: [],
+      ...(isResumed(previous) && previous.sync),
+      syncedAt: isResumed(previous) ? completeSince(previous) : connectedAt,
+      ...due,
+    },
+    ...firstConnected(previous, connectedAt),
+    followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  }));
   return resume(user, "value" in watched, stored, services);
 }
 
@@ -245,28 +253,56 @@ function firstConnected(previous: User | undefined, now: Date): Pick<User, "conn
   return previous.connectedAt === undefined ? {} : { connectedAt: previous.connectedAt };
 }
 
-/** Where a mailbox without a cursor starts; refused when the failed watch says that it cannot be. */
-async function startingPoint(
-  watched: Attempt<{ historyId: HistoryId }>,
+type StoredAddresses = Addresses & Pick<User, "addressSince">;
+
+/**
+ * What a document is to hold of the account's addresses. A rename is published before it is stored,
+ * and stored only if the document still has the address that it was published for.
+ */
+async function addressesAfter(
   stored: User | undefined,
-  accessToken: string,
+  signedIn: EmailAddress,
+  named: EmailAddress | undefined,
   services: AuthorizationServices,
-): Promise<{ historyId: HistoryId } | { refusal: Authorization }> {
-  if ("value" in watched) return watched.value;
-  const { failure } = watched;
+): Promise<(previous: User | undefined) => StoredAddresses> {
+  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: services.clock.now() };
+  const found = isResumed(stored)
+    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), services)
+    : undefined;
+  return (previous) => {
+    if (!isResumed(previous)) return asNew;
+    const kept = patched(previous, found?.patchOf(previous) ?? {});
+    const { emailAddress, notifiedAs, addressSince } = kept;
+    return {
+      emailAddress,
+      ...(notifiedAs !== undefined && { notifiedAs }),
+      ...(addressSince !== undefined && { addressSince }),
+    };
+  };
+}
+
+/** What a failed watch says of the whole authorization; `undefined` when it can go on without. */
+function refusalOf(failure: Failure): Authorization | undefined {
   switch (failure.kind) {
     case "mailbox_unavailable":
-      return { refusal: { kind: "mailbox_unavailable", reason: failure.reason } };
+      return { kind: "mailbox_unavailable", reason: failure.reason };
     case "reauthorize":
     case "unauthenticated":
-      return { refusal: refused(failure) };
+      return refused(failure);
     default:
-      break;
+      return undefined;
   }
-  if (isResumed(stored)) return { historyId: stored.historyId };
-  const head = await attempt(() => services.getHead(accessToken));
-  if ("value" in head) return { historyId: head.value };
-  return { refusal: refused(head.failure) };
+}
+
+/** Where a mailbox without a cursor starts: at the watch, or at the head if the watch failed. */
+function startingPoint(
+  watched: Attempt<{ historyId: HistoryId }>,
+  stored: User | undefined,
+  profiled: Attempt<{ historyId: HistoryId }>,
+): Attempt<HistoryId> {
+  if ("value" in watched) return { value: watched.value.historyId };
+  if (isResumed(stored)) return { value: stored.historyId };
+  return "value" in profiled ? { value: profiled.value.historyId } : profiled;
 }
 
 async function resume(
@@ -275,7 +311,7 @@ async function resume(
   stored: User | undefined,
   services: AuthorizationServices,
 ): Promise<Authorization> {
-  const outcome = await services.mailboxes.run(user.emailAddress, async (hasWaited) => {
+  const outcome = await services.mailboxes.run(notificationAddress(user), async (hasWaited) => {
     const current = hasWaited ? await services.users.find(user.id) : user;
     return sync(current ?? user, { kind: "authorized" }, services);
   });

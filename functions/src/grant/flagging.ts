@@ -2,7 +2,14 @@ import { type Clock, later } from "../clock.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Grant, Status, User, UserPatch, UserStore } from "../user.ts";
+import {
+  type Grant,
+  type Status,
+  type User,
+  type UserPatch,
+  type UserStore,
+  patched,
+} from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { isWeekly } from "./weekly-grant.ts";
 
@@ -93,14 +100,14 @@ async function suspend(
       generation: user.grant.generation,
     });
     telemetry.count("gmail_receiver.flags", 1, { status, reason: failure.reason });
-    if (isWeekly({ ...user, ...patch })) {
+    if (isWeekly(patched(user, patch))) {
       log.warn(
         "grant_lasted_a_week",
         "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
         { userId: user.id },
       );
     }
-    await announce({ ...user, ...patch }, services);
+    await announce(patched(user, patch), services);
     return { kind: "flagged", status, reason: failure.reason };
   }
   throw new ReceiverError("a user could not be flagged: the document is written all the time");

@@ -1,4 +1,5 @@
 import type { User, UserId } from "../user.ts";
+import type { EmailAddress } from "./email-address.ts";
 import type { HistoryId } from "./history-id.ts";
 
 /** One published fact about one message. */
@@ -43,7 +44,13 @@ export type LifecycleEvent =
       reason: string;
       reauthorizeUrl: string;
     }
-  | { kind: "disconnected"; generation: number; reason: string };
+  | { kind: "disconnected"; generation: number; reason: string }
+  | {
+      kind: "address_changed";
+      previousEmailAddress: EmailAddress;
+      /** Names this change, and no other one of the user. */
+      changeId: string;
+    };
 
 export type MailboxEvent = Change | Gap | LifecycleEvent;
 
@@ -73,6 +80,8 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
     case "reauthorization_required":
     case "disconnected":
       return `${userId}/${event.kind}/${event.generation}`;
+    case "address_changed":
+      return `${userId}/${event.kind}/${event.changeId}`;
   }
 }
 

@@ -1,5 +1,5 @@
 import { jittered, later } from "../clock.ts";
-import { type User, storeNow } from "../user.ts";
+import { type User, notificationAddress, storeNow } from "../user.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { sync } from "./sync.ts";
@@ -62,7 +62,7 @@ async function syncDue(
       return "postponed";
     }
   }
-  const outcome = await services.mailboxes.run(user.emailAddress, async (hasWaited) => {
+  const outcome = await services.mailboxes.run(notificationAddress(user), async (hasWaited) => {
     const current = hasWaited ? await users.find(user.id) : user;
     return sync(current ?? user, { kind: "due" }, services);
   });

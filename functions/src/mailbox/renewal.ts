@@ -1,7 +1,8 @@
 import { jittered, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { ReceiverError } from "../log.ts";
-import type { User, Watch } from "../user.ts";
+import { type User, type Watch, notificationAddress } from "../user.ts";
+import { type FoundAddress, findAddress } from "./address.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { isAfter } from "./history-id.ts";
@@ -94,8 +95,8 @@ function paced({ clock, unitsPerMinute }: RenewalServices): () => Promise<void> 
 }
 
 /**
- * Renews one watch: one call, one write. Only the watch is stored; the history id in the answer is
- * a hint like any notification's.
+ * Renews one watch, and looks under which address Gmail knows the mailbox: two calls, one write. The
+ * history id in the answer is a hint like any notification's.
  */
 export async function renew(user: User, services: RenewalServices): Promise<RenewalOutcome> {
   const { clock, log } = services;
@@ -110,10 +111,12 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   if (answer.kind === "failed") return failed(user, answer.failure, access.obtained(), services);
 
   const watch = afterWatch(answer.value, services);
-  const stored = await writeWatch(user, watch, access.obtained(), services);
+  const found = await findAddress(user, access, services);
+  const stored = await writeWatch(user, watch, access.obtained(), services, found);
   if (stored === "superseded") return { kind: "superseded" };
+  if (found !== undefined) await services.settleHolders(found.named, user.id);
   if (isAfter(answer.value.historyId, highestRead(progressOf(user)))) {
-    await services.mailboxes.run(user.emailAddress, async () => {
+    await services.mailboxes.run(notificationAddress(user), async () => {
       const current = await services.users.find(user.id);
       return current === undefined
         ? { kind: "unknown_mailbox" }
@@ -164,13 +167,18 @@ async function writeWatch(
   watch: Watch,
   obtained: Partial<User["grant"]> | undefined,
   { users }: RenewalServices,
+  found?: FoundAddress,
 ): Promise<"written" | "superseded"> {
   let current: User | undefined = user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     if (current === undefined || current.status !== user.status) return "superseded";
     if (current.grant.generation !== user.grant.generation) return "superseded";
     const grant = { ...current.grant, ...obtained };
-    const patch = { watch, ...(obtained !== undefined && { grant }) };
+    const patch = {
+      watch,
+      ...(obtained !== undefined && { grant }),
+      ...found?.patchOf(current),
+    };
     if ((await users.update(current, patch)) === "written") return "written";
     current = await users.find(user.id);
   }

@@ -3,8 +3,9 @@ import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Status, StoredChange, Sync, User, UserPatch, UserStore, Watch } from "../user.ts";
+import type { Status, StoredChange, Sync, User, UserPatch, UserStore } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
+import type { AddressServices } from "./address.ts";
 import type { Change, Gap, Publish } from "./event.ts";
 import { type HistoryId, isAfter } from "./history-id.ts";
 import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
@@ -50,7 +51,7 @@ export interface SyncLimits {
   timeMsMax: number;
 }
 
-export interface SyncServices {
+export interface SyncServices extends AddressServices {
   users: UserStore;
   openAccess(user: User): Access;
   /** Ends all background work for a user whose grant failed, and for no newer grant. */
@@ -140,7 +141,7 @@ export function writeProgress(
   return run.services.telemetry.span("checkpoint", {}, write);
 }
 
-type MakeProgress = (user: User) => Progress & { sync: Partial<Sync>; watch?: Watch };
+type MakeProgress = (user: User) => Progress & Omit<UserPatch, "sync"> & { sync: Partial<Sync> };
 type Written = "written" | "covered" | "superseded";
 
 async function writeUntilTaken(

@@ -2,6 +2,7 @@ import { later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
 import { completeSince } from "./completeness.ts";
+import { findAddress } from "./address.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
@@ -294,13 +295,19 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const isWorthWriting =
     due !== undefined || fresh.length > 0 || isMoved || isAsked || isOfRecovery;
   if (isWorthWriting || run.access.obtained() !== undefined) {
-    const isSilent = wasSilent(run, fresh);
+    const isMissed = run.isLook && fresh.length > 0;
+    // The notifications may name an address that nobody is stored under.
+    const found = isMissed ? await findAddress(run.user, run.access, services) : undefined;
+    const isSilent = isMissed && found === undefined;
+    if (isSilent) logSilent(run);
     const written = await writeProgress(run, lastPage, (user) => ({
       ...settle(progressOf(user), read, services.limits.settleMs),
       sync: served,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
+      ...found?.patchOf(user),
     }));
     if (written !== "written") return { kind: "superseded", changes: run.changes };
+    if (found !== undefined) await services.settleHolders(found.named, run.user.id);
   }
   return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
 }
@@ -310,14 +317,10 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * not expired, so it is made again. What happened in this very minute may just be on its way, and
  * then the watch is made again for nothing.
  */
-function wasSilent({ user, services, isLook }: Run, fresh: readonly HistoryId[]): boolean {
-  const isSilent = isLook && fresh.length > 0;
-  if (isSilent) {
-    services.log.error("push_silent", "history moved and Gmail told nothing; watching again", {
-      userId: user.id,
-    });
-  }
-  return isSilent;
+function logSilent({ user, services }: Run): void {
+  services.log.error("push_silent", "history moved and Gmail told nothing; watching again", {
+    userId: user.id,
+  });
 }
 
 /** What a look has found that nobody had told of. For a write that is made anyway. */

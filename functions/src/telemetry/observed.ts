@@ -20,8 +20,8 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
     gmail: {
       listHistory: (...args) =>
         google("users.history.list", "history.list", () => gmail.listHistory(...args)),
-      getHead: (...args) =>
-        google("users.getProfile", "users.getProfile", () => gmail.getHead(...args)),
+      getProfile: (...args) =>
+        google("users.getProfile", "users.getProfile", () => gmail.getProfile(...args)),
       listMessages: (...args) =>
         google("users.messages.list", "messages.list", () => gmail.listMessages(...args)),
       getInternalDate: (...args) =>
@@ -115,6 +115,7 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "reauthorization_required":
     case "unavailable":
     case "disconnected":
+    case "address_changed":
       return;
     default:
       event satisfies never;

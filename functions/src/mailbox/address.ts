@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Profile } from "../google/gmail.ts";
+import type { Log } from "../log.ts";
+import type { User, UserId, UserPatch } from "../user.ts";
+import type { Access } from "./access.ts";
+import type { EmailAddress } from "./email-address.ts";
+import { type Publish, PublishFailure } from "./event.ts";
+
+/** The addresses of one user: what subscribers see, and what notifications name if that differs. */
+export type Addresses = Pick<User, "emailAddress" | "notifiedAs">;
+
+export interface LookServices {
+  /** `users.getProfile`. Throws `FailedCall`. */
+  getProfile(accessToken: string): Promise<Profile>;
+  publish: Publish;
+  clock: Clock;
+  log: Log;
+}
+
+export interface AddressServices extends LookServices {
+  /**
+   * Settles what happens to every other user who is stored under an address that now belongs to
+   * `holder`.
+   */
+  settleHolders(address: EmailAddress, holder: UserId): Promise<void>;
+}
+
+/** The addresses that a mailbox has at Google, as far as they differ from the stored ones. */
+export interface FoundAddress {
+  /** What Gmail's profile names, and so what notifications name. */
+  named: EmailAddress;
+  /** What a write has to store, if `user` still has the addresses that were compared. */
+  patchOf(user: User): UserPatch;
+}
+
+/**
+ * Asks Gmail's profile for the address of the mailbox; `undefined` when the user can be found by it
+ * already, or when Gmail does not answer. A rename is published here, before the caller stores it:
+ * a crash in between publishes it again under the same id.
+ */
+export async function findAddress(
+  user: User,
+  access: Access,
+  services: LookServices,
+): Promise<FoundAddress | undefined> {
+  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
+  const named = answer.kind === "answered" ? answer.value.emailAddress : undefined;
+  if (named === undefined) return undefined;
+  const found = afterProfile(user, named);
+  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, services);
+}
+
+/**
+ * Publishes `mailbox.address_changed` if the address itself has changed. A topic that does not take
+ * the event leaves the stored address as it is, so that the next look finds the change again.
+ */
+export async function announceAddresses(
+  user: User,
+  found: Addresses,
+  { publish, clock, log }: LookServices,
+): Promise<FoundAddress> {
+  const { emailAddress, notifiedAs } = found;
+  const named = notifiedAs ?? emailAddress;
+  const isRenamed = emailAddress !== user.emailAddress;
+  if (isRenamed) {
+    try {
+      await publish({ id: user.id, emailAddress }, [
+        {
+          kind: "address_changed",
+          previousEmailAddress: user.emailAddress,
+          changeId: changeIdOf(user, emailAddress),
+        },
+      ]);
+    } catch (error) {
+      if (!(error instanceof PublishFailure)) throw error;
+      log.warn("announcement_failed", "a new address could not be published yet", {
+        userId: user.id,
+        status: user.status,
+        reason: error.reason,
+      });
+      return { named, patchOf: () => ({}) };
+    }
+  }
+  const now = clock.now();
+  const patch = { emailAddress, notifiedAs, ...(isRenamed && { addressSince: now }) };
+  return { named, patchOf: (current) => (isSameAddresses(current, user) ? patch : {}) };
+}
+
+/**
+ * Names one change of address: the time since when the old address was stored, and a digest of the
+ * new one. A repetition of the same change has the same id, and no later change has it.
+ */
+function changeIdOf({ addressSince }: User, emailAddress: EmailAddress): string {
+  const digest = createHash("sha256").update(emailAddress).digest("base64url").slice(0, 12);
+  return `${addressSince?.getTime() ?? 0}-${digest}`;
+}
+
+/** What the addresses of a user are once Gmail's profile names this one. */
+export function afterProfile({ emailAddress, notifiedAs }: Addresses, named: EmailAddress) {
+  if (named === notifiedAs && named !== emailAddress) return addresses(emailAddress, named);
+  const known = [emailAddress, notifiedAs].filter((address) => address !== undefined);
+  const isRespelled = known.some((address) => isSameMailbox(address, named));
+  return isRespelled ? addresses(emailAddress, named) : addresses(named, named);
+}
+
+/**
+ * What the addresses of a user are after a sign-in: `signedIn` is what the ID token names, `named`
+ * what Gmail's profile names, if it answered. Where the two differ for good, the stored address
+ * stays as long as one of them confirms it.
+ */
+export function afterSignIn(
+  stored: Addresses | undefined,
+  signedIn: EmailAddress,
+  named: EmailAddress | undefined,
+): Addresses {
+  if (stored === undefined) return addresses(signedIn, named ?? signedIn);
+  const { emailAddress, notifiedAs } = stored;
+  const seen = [signedIn, ...(named === undefined ? [] : [named])];
+  if (seen.some((address) => isSameMailbox(address, emailAddress))) {
+    return addresses(emailAddress, named ?? notifiedAs ?? emailAddress);
+  }
+  if (named === undefined && signedIn === notifiedAs) return stored;
+  return addresses(signedIn, named ?? signedIn);
+}
+
+function addresses(emailAddress: EmailAddress, named: EmailAddress): Addresses {
+  return named === emailAddress ? { emailAddress } : { emailAddress, notifiedAs: named };
+}
+
+/** True for two spellings of one Gmail mailbox: `googlemail.com` is `gmail.com`, and dots are ignored. */
+function isSameMailbox(one: EmailAddress, other: EmailAddress): boolean {
+  return withoutSpelling(one) === withoutSpelling(other);
+}
+
+function withoutSpelling(address: EmailAddress): string {
+  const [local = "", domain = ""] = address.split("@");
+  const isGmail = domain === "gmail.com" || domain === "googlemail.com";
+  return isGmail ? `${local.replaceAll(".", "")}@gmail.com` : address;
+}
+
+/** True when both sets of addresses are the same. */
+export function isSameAddresses(one: Addresses, other: Addresses): boolean {
+  return one.emailAddress === other.emailAddress && one.notifiedAs === other.notifiedAs;
+}
