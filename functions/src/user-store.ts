@@ -15,17 +15,20 @@ import type { Clock } from "./clock.ts";
 import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
+import { packPositions, unpackPositions } from "./mailbox/position-codec.ts";
 import { type Log, ReceiverError } from "./log.ts";
 import {
   type DueCursor,
   type FlagAllowance,
   type Revision,
   type User,
+  type UserContent,
   type UserPatch,
   type UserStore,
   latestHolder,
   parseUserId,
 } from "./user.ts";
+import { repairDocument } from "./user-repair.ts";
 
 /** gRPC status codes with which Firestore refuses a conditional write that was not applied. */
 const REFUSED = new Set<unknown>([
@@ -52,16 +55,30 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
   const generations = db.collection("fleet").doc("generations");
 
   function decode(document: DocumentSnapshot, localAt: Date): User | undefined {
-    const decoded = DOCUMENT.safeParse({ ...document.data(), id: document.id });
-    if (decoded.success && document.updateTime !== undefined) {
-      const read = { at: toDate(document.readTime), localAt, receivedAt: clock.now() };
-      return { ...decoded.data, revision: toRevision(document.updateTime), read };
+    const content = { ...document.data(), id: document.id };
+    const decoded = DOCUMENT.safeParse(content);
+    const fields = decoded.error?.issues.map(({ path }) => path.join(".")) ?? [];
+    const repaired = decoded.success ? undefined : repairDocument(content, decoded.error.issues);
+    const { data } = repaired === undefined ? decoded : DOCUMENT.safeParse(repaired);
+    if (data === undefined || document.updateTime === undefined) {
+      log.error("user_unreadable", "a user document does not have the shape that we write", {
+        userId: document.id,
+        fields,
+      });
+      return undefined;
     }
-    log.error("user_unreadable", "a user document does not have the shape that we write", {
-      userId: document.id,
-      fields: decoded.error?.issues.map(({ path }) => path.join(".")) ?? [],
-    });
-    return undefined;
+    if (repaired !== undefined) {
+      log.error(
+        "user_repaired",
+        "parts of a user document were unreadable; the work is done again",
+        {
+          userId: document.id,
+          fields,
+        },
+      );
+    }
+    const read = { at: toDate(document.readTime), localAt, receivedAt: clock.now() };
+    return { ...normalize(data), revision: toRevision(document.updateTime), read };
   }
 
   async function getUsers(
@@ -252,8 +269,25 @@ async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
 
 /** Dates become timestamps by themselves; everything else is stored as it is. */
 function encode(patch: UserPatch): DocumentData {
+  const { sync } = patch;
   const isRemoved = "notifiedAs" in patch && patch.notifiedAs === undefined;
-  return isRemoved ? { ...patch, notifiedAs: FieldValue.delete() } : patch;
+  return {
+    ...patch,
+    ...(isRemoved && { notifiedAs: FieldValue.delete() }),
+    ...(sync !== undefined && { sync: { ...sync, ...packPositions(sync.recent) } }),
+  };
+}
+
+/**
+ * Positions in order, each id once, none at or below the cursor: what we write, but not what a
+ * restored or edited document may hold.
+ */
+function normalize({
+  sync: { more, ...sync },
+  ...user
+}: z.infer<typeof DOCUMENT>): UserContent & Pick<User, "id"> {
+  const stored = { recent: sync.recent, ...(more !== undefined && { more }) };
+  return { ...user, sync: { ...sync, recent: unpackPositions(stored, user.historyId) } };
 }
 
 /**
@@ -342,8 +376,16 @@ const DOCUMENT = z.object({
     notifiedHistoryId: HISTORY_ID.exactOptional(),
     notifiedAt: DATE.exactOptional(),
     recent: z.array(
-      z.object({ historyId: HISTORY_ID, at: DATE, isHead: z.literal(true).exactOptional() }),
+      z.object({
+        historyId: HISTORY_ID,
+        at: DATE,
+        isHead: z.literal(true).exactOptional(),
+        isNotified: z.literal(true).exactOptional(),
+      }),
     ),
+    more: z.string().exactOptional(),
+    isNotifiedAhead: z.literal(true).exactOptional(),
+    highestHead: HISTORY_ID.exactOptional(),
     syncedAt: DATE.exactOptional(),
     unannounced: z.object({ at: DATE, changes: COUNT }).exactOptional(),
     recovery: z

@@ -53,8 +53,10 @@ export type DueReason = "quiet" | "lag" | "throttled" | "unfinished";
 export interface ReadPosition {
   historyId: HistoryId;
   at: Date;
-  /** The head of an answer without records: nothing of that id has been read or published. */
+  /** A head that Gmail named: nothing of that id has been read or published. */
   isHead?: true;
+  /** A notification named it, and no record of that id has shown: the cursor waits below it. */
+  isNotified?: true;
 }
 
 /** A page of `messages.list`, as it was when it was walked over. */
@@ -106,8 +108,12 @@ export interface Sync {
   notifiedHistoryId?: HistoryId;
   /** When the last notification that brought something new was served. */
   notifiedAt?: Date;
-  /** Positions read too recently to be settled; at most 500, ascending. */
+  /** Positions read too recently to be settled, ascending. */
   recent: readonly ReadPosition[];
+  /** A notified id never showed as a record, and none has shown exactly since. */
+  isNotifiedAhead?: true;
+  /** The highest head that Gmail ever named: a lower one means that its history was rewound. */
+  highestHead?: HistoryId;
   /** When the last listing that reached the end began. */
   syncedAt?: Date;
   /**
@@ -370,4 +376,13 @@ export function storeNowAtLeast({ read }: Pick<User, "read">, clock: Pick<Clock,
 /** Never negative: a clock can be set back. */
 function elapsedMs(since: Date, clock: Pick<Clock, "now">): number {
   return Math.max(0, clock.now().getTime() - since.getTime());
+}
+
+/** For so long what was read of a user is good enough to act on. */
+const FRESH_MS = 5_000;
+
+/** True of a user who was read so long ago that somebody may well have written since. */
+export function isOutdated({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): boolean {
+  const ageMs = clock.now().getTime() - read.localAt.getTime();
+  return ageMs > FRESH_MS || ageMs < 0;
 }

@@ -129,11 +129,11 @@ async function ask(method: Method): Promise<void> {
 
 function expectMessage({
   id,
-  threadId,
+  threadId = "none",
   labelIds = [],
 }: {
   id: string;
-  threadId: string;
+  threadId?: string;
   labelIds?: readonly string[];
 }): void {
   for (const text of [id, threadId]) expect(text).toMatch(/^[\w-]{1,100}$/);

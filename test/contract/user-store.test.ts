@@ -139,13 +139,13 @@ const FULL: Content = {
     refreshTokenDigests: { prefix: "cHJlZml4", doubleHash: "aGFzaA" },
     grantedAt: minutes(-60),
   },
-  historyId: at("18446744073709551615"),
+  historyId: at("9007199254740993"),
   watch: { expiresAt: minutes(7 * 24 * 60), renewAt: minutes(24 * 60), failures: 2 },
   sync: {
     dueAt: minutes(6 * 60),
     dueReason: "throttled",
     retries: 3,
-    notifiedHistoryId: at("9007199254740993"),
+    notifiedHistoryId: at("18446744073709551615"),
     notifiedAt: minutes(-3),
     recent: [
       { historyId: at("9007199254740994"), at: minutes(-1) },
@@ -899,13 +899,13 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
         refreshTokenDigests: { prefix: "cHJlZml4", doubleHash: "aGFzaA" },
         grantedAt: time(grant.grantedAt),
       },
-      historyId: "18446744073709551615",
+      historyId: "9007199254740993",
       watch: { expiresAt: time(watch.expiresAt), renewAt: time(watch.renewAt), failures: 2 },
       sync: {
         dueAt: time(sync.dueAt),
         dueReason: "throttled",
         retries: 3,
-        notifiedHistoryId: "9007199254740993",
+        notifiedHistoryId: "18446744073709551615",
         notifiedAt: time(sync.notifiedAt),
         recent: [
           { historyId: "9007199254740994", at: time(sync.recent[0]?.at) },
@@ -951,6 +951,45 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     expect(Object.keys(data ?? {}).toSorted()).toEqual(Object.keys(FULL).toSorted());
   });
 
+  it("keep a burst of unsettled positions compactly, and give every one of them back", async () => {
+    const recent = Array.from({ length: 50_000 }, (_, index) => ({
+      historyId: at(String(9_007_199_254_750_000n + BigInt(index) * 7n)),
+      at: minutes(index % 3),
+    }));
+    const special = [
+      { historyId: at("9007199254740995"), at: NOW, isNotified: true as const },
+      { historyId: at("9007199255999999"), at: NOW, isHead: true as const },
+    ];
+    const [first, last] = special;
+    const positions = [first, ...recent, last].filter((position) => position !== undefined);
+    await put(users, "1", plain({ sync: { retries: 0, recent: positions } }));
+    const { sync } = await read(users, "1");
+    expect(sync.recent).toStrictEqual(positions);
+    const stored = (await db.doc("users/1").get()).data()?.["sync"] as Record<string, unknown>;
+    expect(stored["recent"]).toHaveLength(500);
+    expect(String(stored["more"]).length).toBeLessThan(250_000);
+    await users.update(await read(users, "1"), { sync: { ...sync, recent: special } });
+    expect((await db.doc("users/1").get()).data()?.["sync"]).not.toHaveProperty("more");
+  });
+
+  it("give positions in order, each id once, and none at or below the cursor", async () => {
+    await put(users, "1", plain({ historyId: at("1000") }));
+    const recent = ["1005", "999", "1000", "1003", "1005", "1007"].map((historyId) => ({
+      historyId,
+      at: NOW,
+    }));
+    const more = `${NOW.getTime().toString(36)}:${(1006).toString(36)},b;rubbish;1:!;:`;
+    await db.doc("users/1").update({ "sync.recent": recent, "sync.more": more });
+    const { sync } = await read(users, "1");
+    expect(sync.recent.map(({ historyId }) => historyId)).toEqual([
+      "1003",
+      "1005",
+      "1006",
+      "1007",
+      "1017",
+    ]);
+  });
+
   it("keep a change as a document of its own below the user", async () => {
     const data = { userId: "1", emailAddress: ADA, historyId: "1002", labelIds: ["INBOX"] };
     const change = { id: "1/added/18d", type: "mailbox.message.added", time: NOW, data };
@@ -983,13 +1022,58 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       ["an unknown status", { status: "retired" }, "status"],
       ["no grant", { grant: null }, "grant"],
       ["a date that is a string", { statusAt: NOW.toISOString() }, "statusAt"],
+    ];
+    const NOW_DUE = new Date(0);
+    const REPAIRS: [string, Record<string, unknown>, string, Partial<User>][] = [
       [
         "a position without its time",
-        { sync: { retries: 0, recent: [{ historyId: "1" }], dueAt: minutes(-60) } },
+        { sync: { retries: 0, recent: [{ historyId: "9007199254740994" }], dueAt: minutes(-60) } },
         "sync.recent.0.at",
+        { sync: { retries: 0, recent: [], dueAt: minutes(-60) } },
       ],
-      ["an optional date that is null", { watch: { renewAt: null, failures: 0 } }, "watch.renewAt"],
+      [
+        "no list of positions, and no counter",
+        { sync: { dueAt: minutes(-60) } },
+        "sync.retries",
+        { sync: { retries: 0, recent: [], dueAt: minutes(-60) } },
+      ],
+      [
+        "a due date that is a string",
+        { sync: { retries: 0, recent: [], dueAt: NOW.toISOString() } },
+        "sync.dueAt",
+        { sync: { retries: 0, recent: [], dueAt: NOW_DUE } },
+      ],
+      [
+        "a recovery that cannot be read",
+        { sync: { retries: 0, recent: [], recovery: "under way" } },
+        "sync.recovery",
+        { sync: { retries: 0, recent: [] } },
+      ],
+      [
+        "a date of the watch that is null",
+        { watch: { renewAt: null, failures: 0 } },
+        "watch.renewAt",
+        { watch: { renewAt: NOW_DUE, failures: 0 } },
+      ],
+      [
+        "nothing of the work",
+        { sync: null },
+        "sync",
+        { sync: { retries: 0, recent: [], dueAt: NOW_DUE, dueReason: "unfinished" } },
+      ],
     ];
+
+    it.each(REPAIRS)(
+      "with %s is reported by its field, and its work is done again",
+      async (_, bad, path, repaired) => {
+        await db.doc("users/foreign").set({ ...foreign, ...bad });
+        expect(await users.find(sub("foreign"))).toMatchObject(repaired);
+        expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+          { severity: "ERROR", event: "user_repaired", userId: "foreign" },
+        ]);
+        expect(lines.map((line) => JSON.parse(line))[0]?.fields).toContain(path);
+      },
+    );
 
     it.each(DAMAGES)(
       "with %s is reported by its field and read as nobody",

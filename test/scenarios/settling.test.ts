@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { notificationData } from "../gmail-emulator/notifications.ts";
+import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -32,6 +33,31 @@ const notification = (historyId: string) => ({
     },
   },
 });
+
+/** Hands it to the function as it is served. */
+async function notify(historyId: string): Promise<void> {
+  const { config, urls } = scenario;
+  const { status } = await fetch(
+    urls.gmailNotification,
+    eventRequest(config.gmail.topic, notification(historyId).data.message),
+  );
+  expect(status).toBe(204);
+}
+
+const gaps = () =>
+  scenario
+    .events(ADA)
+    .filter(({ attributes }) => attributes["ce-type"] === "mailbox.gap")
+    .map(({ json }) => json);
+
+/** Every publication of a change, repeats included. */
+const changesPublished = () => scenario.topic.published.filter(({ json }) => "messageId" in json);
+
+const waitedFor = () =>
+  scenario
+    .stored(ADA)
+    .sync.recent.filter(({ isNotified }) => isNotified === true)
+    .map(({ historyId }) => historyId);
 
 /** A mail that can be read only so much later than those that follow it. */
 function deliverLate(ms: number) {
@@ -76,5 +102,186 @@ describe("a position settles by the store's time", () => {
     expect(notifiedAt).toEqual(syncedAt);
     await reconcileAfter(7 * HOUR_MS);
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
+  });
+});
+
+describe("a burst of more records than a document lists", () => {
+  beforeEach(() => start());
+
+  it("loses none that shows seconds late, and publishes nothing twice", async () => {
+    scenario.emulator.loseNotifications();
+    const late = deliverLate(3 * SECOND_MS);
+    const burst = Array.from({ length: 600 }, () => scenario.emulator.deliver(ADA));
+    const cursor = scenario.stored(ADA).historyId;
+    await notify(burst.at(-1)?.historyId ?? "");
+    expect(added()).toHaveLength(600);
+    expect(scenario.stored(ADA).historyId).toBe(cursor);
+    scenario.clock.advance(5 * SECOND_MS);
+    const next = scenario.emulator.deliver(ADA);
+    await notify(next.historyId);
+    expect(added()).toContain(late.messageId);
+    await reconcileAfter(7 * HOUR_MS);
+    expect(changesPublished()).toHaveLength(602);
+    expect(scenario.stored(ADA).sync.recent.length).toBeLessThan(3);
+  });
+});
+
+describe("a long catch-up", () => {
+  it("P11: goes on from page to page, and publishes nothing twice", async () => {
+    await start({ SYNC_PAGES_MAX: "2" });
+    scenario.emulator.settings.historyPageMax = 100;
+    scenario.emulator.loseNotifications();
+    const sent = Array.from({ length: 1_500 }, () => scenario.emulator.deliver(ADA).messageId);
+    await reconcileAfter(7 * HOUR_MS);
+    for (let run = 0; run < 10; run++) {
+      scenario.emulator.resetCalls();
+      await reconcileAfter(MINUTE_MS);
+      // What was read minutes ago has settled, so it is not listed again in every run.
+      expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(12);
+    }
+    expect(added()).toEqual(sent);
+    expect(changesPublished()).toHaveLength(1_500);
+    expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
+  });
+});
+
+describe("a record that shows long after its notification was served", () => {
+  beforeEach(() => start());
+
+  /** Served while its record is hidden; a later one is read. */
+  async function hide() {
+    scenario.emulator.setIndexLag(ADA, { kind: "held" });
+    const hidden = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    return hidden;
+  }
+
+  it("is published when it shows within half an hour", async () => {
+    const hidden = await hide();
+    for (let minute = 0; minute < 10; minute++) await reconcileAfter(MINUTE_MS);
+    scenario.emulator.reveal(ADA, hidden.historyId);
+    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    expect(added()).toContain(hidden.messageId);
+    expect(gaps()).toEqual([]);
+  });
+
+  it("is a gap when it does not, and the next one is waited for as long", async () => {
+    const hidden = await hide();
+    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    expect(gaps()).toMatchObject([{ toHistoryId: hidden.historyId, reason: "notified_unseen" }]);
+    expect(scenario.stored(ADA).sync).toMatchObject({ dueReason: "quiet", isNotifiedAhead: true });
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.stored(ADA).sync.isNotifiedAhead).toBeUndefined();
+  });
+
+  it("P12: costs an idle mailbox a few looks and one at the end, not one a minute", async () => {
+    await hide();
+    scenario.emulator.resetCalls();
+    for (let minute = 0; minute < 60; minute++) await reconcileAfter(MINUTE_MS);
+    expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(8);
+  });
+
+  it("is waited for although its notification came after a later one, or with it", async () => {
+    scenario.emulator.loseNotifications();
+    scenario.emulator.setIndexLag(ADA, { kind: "held" });
+    const [first, second] = [scenario.emulator.deliver(ADA), scenario.emulator.deliver(ADA)];
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    const last = scenario.emulator.deliver(ADA);
+    const hold = scenario.emulator.faults.hold("history.list", { count: 1 });
+    const running = notify(last.historyId);
+    await hold.arrived;
+    // These two share the run that follows.
+    const joined = [notify(first.historyId), notify(last.historyId)];
+    hold.release();
+    await Promise.all([running, ...joined]);
+    await notify(second.historyId);
+    for (let minute = 0; minute < 5; minute++) await reconcileAfter(MINUTE_MS);
+    expect(waitedFor()).toEqual([first.historyId, second.historyId]);
+    scenario.emulator.reveal(ADA);
+    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    expect(new Set(added())).toEqual(new Set([first.messageId, second.messageId, last.messageId]));
+    expect(gaps()).toEqual([]);
+  });
+
+  it("publishes the gap again under the same id after a crash before it was noted", async () => {
+    await hide();
+    scenario.clock.advance(31 * MINUTE_MS);
+    const { update } = scenario.users;
+    scenario.users.update = () => Promise.reject(new Error("the process dies"));
+    await scenario.runSchedule("mailboxReconciliation");
+    scenario.users.update = update;
+    for (let minute = 0; minute < 20; minute++) await reconcileAfter(MINUTE_MS);
+    const ids = scenario.topic.published
+      .filter(({ json }) => json["reason"] === "notified_unseen")
+      .map(({ attributes }) => attributes["ce-id"]);
+    expect(ids.length).toBeGreaterThan(1);
+    expect(new Set(ids).size).toBe(1);
+  });
+});
+
+describe("a history that is rewound", () => {
+  beforeEach(() => start());
+
+  /** Long ago enough that nothing is unsettled. */
+  async function rest(): Promise<bigint> {
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    return BigInt(scenario.stored(ADA).historyId);
+  }
+
+  it("loses no mail although the head grows past the cursor within the hour", async () => {
+    const cursor = await rest();
+    scenario.emulator.rewindHead(ADA, String(cursor - 1_104n));
+    const sent: string[] = [];
+    for (let mail = 0; mail < 120; mail++) {
+      sent.push(scenario.emulator.deliver(ADA).messageId);
+      await scenario.settled();
+      scenario.clock.advance(30 * SECOND_MS);
+      if (mail % 2 === 1) await scenario.runSchedule("mailboxReconciliation");
+    }
+    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    expect(sent.filter((id) => !added().includes(id))).toEqual([]);
+    expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
+  });
+
+  it("is found by a head below the highest one, where it lies above the cursor", async () => {
+    await rest();
+    scenario.emulator.loseNotifications();
+    const before = Array.from({ length: 40 }, () => scenario.emulator.deliver(ADA));
+    await notify(before.at(-1)?.historyId ?? "");
+    scenario.emulator.rewindHead(ADA, before[9]?.historyId ?? "");
+    const sent = scenario.emulator.deliver(ADA).messageId;
+    scenario.emulator.loseNotifications(0);
+    await reconcileAfter(7 * HOUR_MS);
+    await reconcileAfter(7 * HOUR_MS);
+    expect(added()).toContain(sent);
+    expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
+    expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
+  });
+
+  it("P12: costs one listing where a late notification only looks like it", async () => {
+    const early = scenario.emulator.deliver(ADA).historyId;
+    await rest();
+    scenario.emulator.loseNotifications();
+    scenario.emulator.resetCalls();
+    await notify(early);
+    expect(scenario.emulator.calls.map(({ method }) => method)).toEqual(["history.list"]);
+    expect(gaps()).toEqual([]);
+  });
+
+  it("P12: does not list for a notification that is delivered again", async () => {
+    await rest();
+    const { historyId } = scenario.emulator.deliver(ADA);
+    const again = notification(historyId);
+    await scenario.settled();
+    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    scenario.emulator.resetCalls();
+    await startSecondInstance(scenario, {}).gmailNotification(again);
+    expect(scenario.emulator.calls).toEqual([]);
   });
 });

@@ -68,22 +68,22 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("the checkpoint is written before the changes are published", [
     SYNC,
-    "    const failed = await publishRecords(run, records, unknown, upTo);",
-    `    await writeProgress(run, [], (user) => ({
-      ...settle(progressOf(user), { startedAt, readAt, records: [...unknown], upTo }, services.limits.settleMs),
-      sync: {},
-    }));
-    const failed = await publishRecords(run, records, unknown, upTo);`,
+    "      const failed = await publishEvents(run, part.events);",
+    `      await writeProgress(run, [], (user) => ({
+        ...settle(progressOf(user), { startedAt, readAt, records: part.records, upTo: part.upTo }, services.limits.settleMs),
+        sync: {},
+      }));
+      const failed = await publishEvents(run, part.events);`,
   ]),
   mutation(
     "no compare-and-set: a refused checkpoint is written over what is stored",
     [
       RUN,
       `    const { user } = run;
-    const { historyId, recent, sync, ...more } = make(user);`,
+    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(user);`,
       `    run.first ??= run.user;
     const user = run.user;
-    const { historyId, recent, sync, ...more } = make(tries === 0 ? user : run.first);
+    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(tries === 0 ? user : run.first);
     if (tries === 0) run.first = user;`,
     ],
     [
@@ -107,9 +107,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation("ids are compared as numbers", [
     "mailbox/history-id.ts",
-    `  const difference = BigInt(a) - BigInt(b);
-  return difference > 0n ? 1 : difference < 0n ? -1 : 0;`,
-    `  return Number(a) - Number(b);`,
+    "  if (a.length !== b.length) return a.length - b.length;",
+    "  return Number(a) - Number(b);",
   ]),
 
   // Settling.
@@ -130,36 +129,46 @@ export const MUTATIONS: readonly Mutation[] = [
     focus: "slow",
     ...mutation("a position counts as read when its listing began", [
       SETTLING,
-      "{ records, head, readAt: at }: Read",
-      "{ records, head, startedAt: at }: Read",
+      "  const { records, head, notified = [], readAt: at } = read;",
+      "  const { records, head, notified = [], startedAt: at } = read;",
     ]),
   },
   mutation("a run that stops counts what it read as settled", [
     SYNC,
-    "    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
-    "    return { historyId: maxHistoryId(settled.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
+    "    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
+    "    return { historyId: maxHistoryId(progress.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
     SETTLING,
-    "recent.filter(({ isHead }) => isHead !== true).map(",
-    "recent.map(",
+    "  return isHead !== true && isNotified !== true;",
+    "  return isNotified !== true;",
+  ]),
+  mutation("the oldest unsettled positions count as settled when there are many", [
+    SETTLING,
+    "    settledCount = index + 1;",
+    "    settledCount = index + 1;\n  }\n  settledCount = Math.max(settledCount, positions.length - 3);\n  {",
+  ]),
+  mutation("the cursor passes a notified id that has not shown", [
+    SETTLING,
+    "    if (isNotified === true || old === undefined",
+    "    if (old === undefined",
   ]),
   mutation("what was read is not remembered", [
     SETTLING,
-    "    recent: positions.slice(settledCount),",
+    "    recent: bounded(positions.slice(settledCount)),",
     "    recent: [],",
   ]),
 
   // Listing.
   mutation("only the first page is read", [
     SYNC,
-    "    if (nextPageToken === undefined) {\n      const newest",
-    "    if (true) {\n      const newest",
+    "      if (part.isLast && nextPageToken === undefined) {",
+    "      if (part.isLast) {",
   ]),
   mutation("a page without history ends the listing", [
     SYNC,
-    "    if (nextPageToken === undefined) {\n      const newest",
-    "    if (nextPageToken === undefined || records.length === 0) {\n      const newest",
+    "      if (part.isLast && nextPageToken === undefined) {",
+    "      if (part.isLast && (nextPageToken === undefined || records.length === 0)) {",
   ]),
   mutation("the request filters", [
     "google/gmail.ts",
@@ -173,8 +182,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a page is published from its end", [
     SYNC,
-    "      events.push(...toChanges(",
-    "      events.unshift(...toChanges(",
+    "          events.push(event);",
+    "          events.unshift(event);",
   ]),
   mutation("a record that cannot be read is passed over", [
     "mailbox/history.ts",
@@ -200,8 +209,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     RECOVERY,
-    "  return write(run, { historyId: recovery.toHistoryId, sync",
-    "  const late = await run.access.call(\"users.getProfile\", (token) => run.services.getHead(token));\n  return write(run, { historyId: late.kind === 'answered' ? late.value : recovery.toHistoryId, sync",
+    "  return write(run, { historyId, sync",
+    "  const late = await run.access.call(\"users.getProfile\", (token) => run.services.getHead(token));\n  return write(run, { historyId: late.kind === 'answered' ? late.value : historyId, sync",
   ]),
   mutation("a recovery walks over one page", [
     RECOVERY,
@@ -249,8 +258,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("an unfinished mailbox has no due time", [
     SYNC,
-    "    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
-    "    return { ...settled, sync: {} };",
+    "    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
+    "    return { ...progress, sync: {} };",
   ]),
   mutation("a run whose page another has covered leaves the next pages alone", [
     SYNC,
@@ -395,8 +404,8 @@ export const MUTATIONS: readonly Mutation[] = [
   // Events.
   mutation("an unreadable record and an expiry share an id", [
     "mailbox/event.ts",
-    "? `${userId}/${event.toHistoryId}/gap`",
-    "? `${userId}/gap/${event.fromHistoryId}`",
+    "return `${userId}/${event.toHistoryId}/gap`;",
+    "return `${userId}/gap/${event.fromHistoryId}`;",
   ]),
   {
     focus: "security",

@@ -73,9 +73,10 @@ export function createStreamChecks(
       const { emailAddress: ________, lagSeconds: _________, ...steady } = json;
       const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = steady;
       const { labelIds: ____, historyId: _____, ...sure } = rest;
-      // Where a record could not be read, the bounds are those of its neighbours then readable.
+      // Where a record could not be read, or never showed, the bounds are those of its neighbours.
       const { since: ______, fromHistoryId: _______, ...unreadable } = rest;
-      const isUnreadable = json["reason"] === "unreadable_record";
+      const isUnreadable =
+        json["reason"] === "unreadable_record" || json["reason"] === "notified_unseen";
       const same = isRecovered ? sure : isUnreadable ? unreadable : rest;
       return JSON.stringify([attributes["ce-type"], same]);
     };

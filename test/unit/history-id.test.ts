@@ -5,7 +5,7 @@ import {
   compareHistoryIds,
   type HistoryId,
   isAfter,
-  maxHistoryId,
+  latestOf,
   parseHistoryId,
 } from "../../functions/src/mailbox/history-id.ts";
 
@@ -101,7 +101,7 @@ describe("two history ids", () => {
       fc.property(fc.array(positions, { minLength: 1 }), (many) => {
         const sorted = many.toSorted((a, b) => (a > b ? 1 : a < b ? -1 : 0));
         const [first, ...others] = many.map(id) as [HistoryId, ...HistoryId[]];
-        expect(maxHistoryId(first, ...others)).toBe(String(sorted.at(-1)));
+        expect(latestOf(first, others)).toBe(String(sorted.at(-1)));
       }),
     );
   });

@@ -38,18 +38,18 @@ describe("inTurn", () => {
     expect(order).toEqual(["a", "other", "b"]);
   });
 
-  it("lets notifications that wait share one run, with the highest id and its outcome", async () => {
+  it("lets notifications that wait share one run, with all of their ids and its outcome", async () => {
     const turns = inTurn<string>();
     const first = held<string>();
-    const ran: HistoryId[] = [];
-    const run = (highest: HistoryId) => {
-      ran.push(highest);
-      return ran.length === 1 ? first.promise : Promise.resolve(`up to ${highest}`);
+    const ran: (readonly HistoryId[])[] = [];
+    const run = (historyIds: readonly HistoryId[]) => {
+      ran.push(historyIds);
+      return ran.length === 1 ? first.promise : Promise.resolve(`up to ${historyIds.at(-1)}`);
     };
-    const outcomes = [7, 12, 9].map((each) => turns.runNotified("ada", id(each), run));
+    const outcomes = [7, 12, 9, 12].map((each) => turns.runNotified("ada", id(each), run));
     first.end("up to 7");
-    expect(await Promise.all(outcomes)).toEqual(["up to 7", "up to 12", "up to 12"]);
-    expect(ran).toEqual([id(7), id(12)]);
+    expect(await Promise.all(outcomes)).toEqual(["up to 7", "up to 12", "up to 12", "up to 12"]);
+    expect(ran).toEqual([[id(7)], [id(9), id(12)]]);
   });
 
   it("gives a failure to those who share the run, and to nobody after them", async () => {

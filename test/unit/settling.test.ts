@@ -2,10 +2,15 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type HistoryId, isAfter } from "../../functions/src/mailbox/history-id.ts";
 import {
+  NOTIFIED_MAX,
   type Progress,
   RECENT_MAX,
+  type Read,
   covers,
+  findUnseen,
+  heldUntil,
   highestRead,
+  isTracked,
   settle,
 } from "../../functions/src/mailbox/settling.ts";
 
@@ -62,8 +67,8 @@ describe("settle", () => {
     );
     const page = { startedAt: at(300), readAt: at(300), records: ids(105), upTo: id(110) };
     const { historyId, recent } = settle(read, page, SETTLE_MS);
-    expect(historyId).toBe(id(101));
-    expect(recent.map((position) => position.historyId)).toEqual(ids(105, 120));
+    expect(historyId).toBe(id(105));
+    expect(recent.map((position) => position.historyId)).toEqual(ids(120));
   });
 
   it("drops a record that showed late once an older one above it is settled", () => {
@@ -76,17 +81,56 @@ describe("settle", () => {
     });
   });
 
-  it("settles the oldest beyond the most that is remembered", () => {
+  it("settles nothing by count: the cursor stays, and what is not remembered comes again", () => {
     const records = Array.from({ length: RECENT_MAX + 30 }, (_, index) => id(101 + index));
     const progress = settle(start, { startedAt: at(0), readAt: at(0), records }, SETTLE_MS);
-    expect(progress.recent).toHaveLength(RECENT_MAX);
-    expect(progress.historyId).toBe(id(130));
+    expect(progress.historyId).toBe(id(100));
+    expect(progress.recent.map(({ historyId }) => historyId)).toEqual(records.slice(0, RECENT_MAX));
+    const later = settle(progress, { startedAt: at(120), readAt: at(120), records: [] }, SETTLE_MS);
+    expect(later).toEqual({ historyId: records[RECENT_MAX - 1], recent: [] });
+  });
+
+  it("settles what a head seen long enough ago covers, however recently it was read", () => {
+    const first = { startedAt: at(0), readAt: at(1), head: { historyId: id(130), at: at(1) } };
+    const read = settle(start, { ...first, records: ids(101), upTo: id(101) }, SETTLE_MS);
+    const page = { startedAt: at(121), readAt: at(130), records: ids(110, 120), upTo: id(120) };
+    expect(settle(read, page, SETTLE_MS)).toEqual({
+      historyId: id(120),
+      recent: [{ historyId: id(130), at: at(1), isHead: true }],
+    });
+    const beyond = { startedAt: at(121), readAt: at(130), records: ids(125, 140) };
+    expect(settle(read, beyond, SETTLE_MS)).toEqual({
+      historyId: id(130),
+      recent: [{ historyId: id(140), at: at(130) }],
+    });
+    const early = { startedAt: at(120), readAt: at(130), records: ids(125) };
+    expect(settle(read, early, SETTLE_MS).historyId).toBe(id(100));
+  });
+
+  it("remembers a bounded number of heads: the oldest, which settle first, and the newest", () => {
+    let progress = start;
+    for (let second = 1; second <= 60; second++) {
+      const head = { historyId: id(100 + second), at: at(second) };
+      const read = { startedAt: at(second), readAt: at(second), records: [], head };
+      progress = settle(progress, read, SETTLE_MS);
+    }
+    const seconds = progress.recent.map(({ historyId }) => Number(historyId) - 100);
+    expect(seconds).toHaveLength(20);
+    expect(seconds.slice(0, 3)).toEqual([1, 2, 3]);
+    expect(seconds.at(-1)).toBe(60);
+  });
+
+  it("settles a position in time although its own time has not come yet", () => {
+    const edited = { historyId: id(100), recent: [{ historyId: id(105), at: at(9_000_000) }] };
+    const first = settle(edited, { startedAt: at(0), readAt: at(0), records: [] }, SETTLE_MS);
+    const second = settle(first, { startedAt: at(120), readAt: at(120), records: [] }, SETTLE_MS);
+    expect(second).toEqual({ historyId: id(105), recent: [] });
   });
 
   it("keeps a head apart from records, and lets the record take its place", () => {
     const quiet = settle(
       start,
-      { startedAt: at(0), readAt: at(0), records: [], head: id(105) },
+      { startedAt: at(0), readAt: at(0), records: [], head: { historyId: id(105), at: at(0) } },
       SETTLE_MS,
     );
     expect(quiet.recent).toEqual([{ historyId: id(105), at: at(0), isHead: true }]);
@@ -131,7 +175,7 @@ describe("settle", () => {
             startedAt: at(now),
             readAt: at(now),
             records: records.map(id),
-            ...(head !== undefined && { head: id(head) }),
+            ...(head !== undefined && { head: { historyId: id(head), at: at(now) } }),
           };
           const next = settle(progress, read, SETTLE_MS);
           expect(isAfter(progress.historyId, next.historyId)).toBe(false);
@@ -144,5 +188,91 @@ describe("settle", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe("a notified id that has not shown as a record", () => {
+  const MINUTE = 60;
+  /** A complete listing at this time that reads these records. */
+  const listing = (seconds: number, records: number[] = [], head = 200): Read => ({
+    startedAt: at(seconds),
+    readAt: at(seconds),
+    records: records.map(id),
+    head: { historyId: id(head), at: at(seconds) },
+  });
+  const notified = (seconds: number, ids_: number[], records: number[] = [], head = 200): Read => ({
+    ...listing(seconds, records, head),
+    notified: ids_.map(id),
+  });
+  const waiting = settle(start, notified(0, [105], [103, 107]), SETTLE_MS);
+
+  it("is remembered, and holds the cursor below it", () => {
+    expect(waiting.recent).toContainEqual({ historyId: id(105), at: at(0), isNotified: true });
+    expect(covers(waiting, ids(105))).toBe(false);
+    expect(isTracked(waiting, id(105))).toBe(true);
+    const later = settle(waiting, listing(10 * MINUTE, [110]), SETTLE_MS);
+    expect(later.historyId).toBe(id(103));
+    expect(heldUntil(later, id(200))).toEqual(at(30 * MINUTE));
+    expect(findUnseen(later, listing(29 * MINUTE), SETTLE_MS)).toBeUndefined();
+  });
+
+  it("gives way to the record once that shows", () => {
+    const shown = settle(waiting, listing(20 * MINUTE, [105]), SETTLE_MS);
+    // All that was there when the head was first named is read by now.
+    expect(shown.historyId).toBe(id(200));
+    expect(heldUntil(shown, id(200))).toBeUndefined();
+  });
+
+  it("becomes a gap from the last settled position after half an hour, and only then is passed", () => {
+    const late = listing(30 * MINUTE);
+    const unseen = findUnseen(waiting, late, SETTLE_MS);
+    expect(unseen).toEqual({ from: id(103), to: id(105), since: at(0) });
+    expect(settle(waiting, late, SETTLE_MS).historyId).toBe(id(103));
+    expect(settle(waiting, { ...late, unseen }, SETTLE_MS)).toMatchObject({
+      historyId: id(200),
+      isNotifiedAhead: true,
+    });
+  });
+
+  it("is decided only by pages that reach it", () => {
+    const page = { ...listing(30 * MINUTE, [101]), upTo: id(104) };
+    expect(findUnseen(waiting, page, SETTLE_MS)).toBeUndefined();
+    expect(findUnseen(waiting, { ...page, upTo: id(105) }, SETTLE_MS)?.to).toBe(id(105));
+  });
+
+  it("makes no gap where Gmail itself knows no such id", () => {
+    const absurd = settle(start, notified(0, [900], [103]), SETTLE_MS);
+    expect(heldUntil(absurd, id(200))).toBeUndefined();
+    expect(findUnseen(absurd, listing(30 * MINUTE), SETTLE_MS)).toBeUndefined();
+    const dropped = settle(absurd, listing(30 * MINUTE), SETTLE_MS);
+    expect(dropped.recent.some(({ isNotified }) => isNotified)).toBe(false);
+  });
+
+  it("is waited for ten minutes and makes no gap where notified ids never show", () => {
+    const ahead = { ...waiting, isNotifiedAhead: true as const };
+    expect(settle(ahead, listing(9 * MINUTE), SETTLE_MS).historyId).toBe(id(103));
+    const later = settle(ahead, listing(10 * MINUTE), SETTLE_MS);
+    expect(later).toMatchObject({ historyId: id(200), isNotifiedAhead: true });
+    expect(findUnseen(ahead, listing(40 * MINUTE), SETTLE_MS)).toBeUndefined();
+    expect(heldUntil(ahead, id(200))).toBeUndefined();
+  });
+
+  it("is waited for in full again once one has shown exactly", () => {
+    const ahead = { ...waiting, isNotifiedAhead: true as const };
+    const exact = settle(ahead, notified(60, [120], [120]), SETTLE_MS);
+    expect(exact.isNotifiedAhead).toBeUndefined();
+    const shown = settle(ahead, listing(60, [105]), SETTLE_MS);
+    expect(shown.isNotifiedAhead).toBeUndefined();
+    const other = settle(ahead, notified(60, [121], [120]), SETTLE_MS);
+    expect(other.isNotifiedAhead).toBe(true);
+  });
+
+  it("is given up early, as a gap, when more are waited for than are remembered", () => {
+    const many = Array.from({ length: NOTIFIED_MAX + 3 }, (_, index) => 101 + index);
+    const read = notified(0, many, [], 300);
+    const unseen = findUnseen(start, read, SETTLE_MS);
+    expect(unseen).toEqual({ from: id(100), to: id(103), since: at(0) });
+    const { recent } = settle(start, { ...read, unseen }, SETTLE_MS);
+    expect(recent.filter(({ isNotified }) => isNotified)).toHaveLength(NOTIFIED_MAX);
   });
 });

@@ -262,9 +262,14 @@ function toMessage(
   message: gmail_v1.Schema$Message | null | undefined,
 ): HistoryMessage | undefined {
   const { id, threadId, labelIds } = message ?? {};
-  if (!isId(id) || !isId(threadId)) return undefined;
+  // Without its id nothing can be told of a message; everything else can be missing.
+  if (!isId(id)) return undefined;
   const labels = toStrings(labelIds);
-  return { id, threadId, ...(labels !== undefined && { labelIds: labels }) };
+  return {
+    id,
+    ...(isId(threadId) && { threadId }),
+    ...(labels !== undefined && { labelIds: labels }),
+  };
 }
 
 /** Message and thread ids are hexadecimal; ours only have to be safe inside an event's id. */

@@ -1,4 +1,5 @@
 import { type Log, describeUnknown } from "../log.ts";
+import { latestOf } from "../mailbox/history-id.ts";
 import { parseNotification } from "../mailbox/notification.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
@@ -39,10 +40,12 @@ export async function gmailNotification(
     const outcome = await services.mailboxes.runNotified(
       emailAddress,
       historyId,
-      async (highest): Promise<SyncOutcome> => {
+      async (historyIds): Promise<SyncOutcome> => {
         const user = await services.users.findByEmailAddress(emailAddress);
         if (user === undefined) return { kind: "unknown_mailbox" };
-        return sync(user, { kind: "notified", historyId: highest, publishedAt }, services);
+        const highest = latestOf(historyId, historyIds);
+        const trigger = { kind: "notified", historyId: highest, historyIds, publishedAt } as const;
+        return sync(user, trigger, services);
       },
     );
     reportSync(log, outcome, fields);

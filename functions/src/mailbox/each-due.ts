@@ -10,6 +10,7 @@ import {
   type User,
   type UserPatch,
   type UserStore,
+  isOutdated,
   storeNow,
 } from "../user.ts";
 
@@ -78,8 +79,10 @@ export async function eachDue(
     isStopped ||= clock.now() >= deadline;
     if (isStopped) return;
     try {
-      if (!mayBeDue(list, user)) await users.update(user, withoutDate(list, user));
-      else isStopped = (await act(user)) === "stop" || isStopped;
+      const current = isOutdated(user, clock) ? await readAgain(user) : user;
+      if (current === undefined) return;
+      if (!mayBeDue(list, current)) await users.update(current, withoutDate(list, current));
+      else isStopped = (await act(current)) === "stop" || isStopped;
     } catch (error) {
       log.error("due_user_failed", "a due user's turn failed; it is tried again later", {
         userId: user.id,
@@ -88,6 +91,15 @@ export async function eachDue(
       });
       await moveBack(list, user, services);
     }
+  }
+
+  /** Undefined of a user who was served by somebody else since the list was read. */
+  async function readAgain(user: User): Promise<User | undefined> {
+    const current = await users.find(user.id);
+    if (current === undefined) return undefined;
+    const dueAt = dueAtOf(list, current);
+    if (dueAt === undefined || dueAt.getTime() === dueAtOf(list, user)?.getTime()) return current;
+    return dueAt <= storeNow(current, clock) ? current : undefined;
   }
 
   async function takeUnreadable(document: DueDocument): Promise<void> {

@@ -8,16 +8,17 @@ export type Change =
       kind: "added";
       historyId: HistoryId;
       messageId: string;
-      threadId: string;
+      /** Absent where Gmail did not name it. */
+      threadId?: string;
       labelIds: readonly string[];
       recovered?: true;
     }
-  | { kind: "deleted"; historyId: HistoryId; messageId: string; threadId: string }
+  | { kind: "deleted"; historyId: HistoryId; messageId: string; threadId?: string }
   | {
       kind: "labels.added" | "labels.removed";
       historyId: HistoryId;
       messageId: string;
-      threadId: string;
+      threadId?: string;
       /** The labels that changed. */
       labelIds: readonly string[];
     };
@@ -28,7 +29,7 @@ export interface Gap {
   fromHistoryId: HistoryId;
   toHistoryId: HistoryId;
   since: Date;
-  reason: "history_expired" | "history_rewound" | "unreadable_record";
+  reason: "history_expired" | "history_rewound" | "unreadable_record" | "notified_unseen";
   /** What a recovery cannot find: Gmail lists the messages that there are, by their dates. */
   incomplete?: readonly ("deletions" | "labels" | "imports")[];
 }
@@ -68,9 +69,9 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       return `${userId}/${event.historyId}/${event.kind}/${event.messageId}`;
     case "gap":
       // An expiry can begin where an unreadable record was told before: another gap, another id.
-      return event.reason === "unreadable_record"
-        ? `${userId}/${event.toHistoryId}/gap`
-        : `${userId}/gap/${event.fromHistoryId}`;
+      if (event.reason === "unreadable_record") return `${userId}/${event.toHistoryId}/gap`;
+      if (event.reason === "notified_unseen") return `${userId}/${event.toHistoryId}/unseen`;
+      return `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
     case "unavailable": {
       // A mailbox can come back and be gone again under one grant: another fact, another id.

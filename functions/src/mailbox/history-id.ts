@@ -21,8 +21,9 @@ export function parseHistoryId(value: unknown): HistoryId | undefined {
 
 /** Negative when `a` comes before `b`, positive when it comes after, 0 when they are the same. */
 export function compareHistoryIds(a: HistoryId, b: HistoryId): number {
-  const difference = BigInt(a) - BigInt(b);
-  return difference > 0n ? 1 : difference < 0n ? -1 : 0;
+  // Decimals without leading zeros: the longer one is the larger one.
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** True when `a` is strictly later in the history than `b`. */
@@ -30,7 +31,14 @@ export function isAfter(a: HistoryId, b: HistoryId): boolean {
   return compareHistoryIds(a, b) > 0;
 }
 
-/** The latest of the positions. */
-export function maxHistoryId(first: HistoryId, ...others: readonly HistoryId[]): HistoryId {
-  return others.reduce((latest, id) => (isAfter(id, latest) ? id : latest), first);
+/** The later of two positions. */
+export function maxHistoryId(a: HistoryId, b: HistoryId): HistoryId {
+  return isAfter(b, a) ? b : a;
+}
+
+/** The latest of any number of positions. */
+export function latestOf(first: HistoryId, others: Iterable<HistoryId>): HistoryId {
+  let latest = first;
+  for (const id of others) latest = maxHistoryId(latest, id);
+  return latest;
 }

@@ -4,17 +4,17 @@ import type { HistoryId } from "./history-id.ts";
 /** A message as a history record names it; Gmail leaves labels out of some. */
 export interface HistoryMessage {
   id: string;
-  threadId: string;
+  threadId?: string;
   labelIds?: readonly string[];
 }
 
-export type HistoryItem =
-  | { kind: "added" | "deleted"; message: HistoryMessage }
-  | {
-      kind: "labels.added" | "labels.removed";
-      message: HistoryMessage;
-      labelIds: readonly string[];
-    };
+export type HistoryItem = { kind: "added" | "deleted"; message: HistoryMessage } | LabelItem;
+
+interface LabelItem {
+  kind: "labels.added" | "labels.removed";
+  message: HistoryMessage;
+  labelIds: readonly string[];
+}
 
 /** One record of Gmail's history: the typed arrays of `users.history.list`, in one list. */
 export interface HistoryRecord {
@@ -57,7 +57,8 @@ export function toChanges(
 ): (Change | Gap)[] {
   const { historyId } = record;
   const changes = new Map<string, Change>();
-  for (const item of record.items) {
+  const items = filter.publishDrafts ? record.items : withSentDrafts(record.items);
+  for (const item of items) {
     if (!isPublished(item, filter)) continue;
     const key = `${item.kind}/${item.message.id}`;
     changes.set(key, merge(changes.get(key), toChange(historyId, item)));
@@ -71,16 +72,48 @@ export function toChanges(
   ];
 }
 
+/**
+ * How many changes of a record Gmail should have notified of. Where only some labels are watched,
+ * those of messages that are known to carry one of them.
+ */
+export function countWatched({ items }: HistoryRecord, filter: ChangeFilter): number {
+  const { labelIds } = filter;
+  const isWatched = ({ message }: HistoryItem) =>
+    labelIds.length === 0 || labelIds.some((label) => message.labelIds?.includes(label) === true);
+  return items.filter((item) => isPublished(item, filter) && isWatched(item)).length;
+}
+
+/**
+ * A message that was left out as a draft is told as added once it is none, before what changed of
+ * its labels: subscribers have not heard of it.
+ */
+function withSentDrafts(items: readonly HistoryItem[]): readonly HistoryItem[] {
+  const isSent = (item: HistoryItem): item is LabelItem =>
+    item.kind === "labels.removed" && item.labelIds.includes("DRAFT");
+  const sent = items.filter(isSent).map((item) => ({ ...item, message: withoutDraft(item) }));
+  if (sent.length === 0) return items;
+  const added = sent.map(({ message }): HistoryItem => ({ kind: "added", message }));
+  return [...added, ...items.filter((item) => !isSent(item)), ...sent];
+}
+
+/** The labels that Gmail names beside a change can be those of before it. */
+function withoutDraft({ message }: LabelItem): HistoryMessage {
+  const { labelIds } = message;
+  if (labelIds === undefined) return message;
+  return { ...message, labelIds: labelIds.filter((label) => label !== "DRAFT") };
+}
+
 function toChange(historyId: HistoryId, item: HistoryItem): Change {
   const { id: messageId, threadId, labelIds = [] } = item.message;
+  const message = { historyId, messageId, ...(threadId !== undefined && { threadId }) };
   switch (item.kind) {
     case "added":
-      return { kind: "added", historyId, messageId, threadId, labelIds };
+      return { kind: "added", ...message, labelIds };
     case "deleted":
-      return { kind: "deleted", historyId, messageId, threadId };
+      return { kind: "deleted", ...message };
     case "labels.added":
     case "labels.removed":
-      return { kind: item.kind, historyId, messageId, threadId, labelIds: item.labelIds };
+      return { kind: item.kind, ...message, labelIds: item.labelIds };
   }
 }
 

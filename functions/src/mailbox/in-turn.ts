@@ -1,4 +1,7 @@
-import { type HistoryId, maxHistoryId } from "./history-id.ts";
+import { type HistoryId, compareHistoryIds } from "./history-id.ts";
+
+/** Ids that one run serves; of more, the highest are kept. */
+const NOTIFIED_MAX = 100;
 
 /** Runs over one mailbox, one after the other within this instance. */
 export interface InTurn<T> {
@@ -10,19 +13,19 @@ export interface InTurn<T> {
 
   /**
    * The same for a notification. Notifications that arrive while another run is under way share
-   * one run after it, with the highest of their ids, and its outcome.
+   * one run after it, with all of their ids, ascending, and its outcome.
    */
   runNotified(
     key: string,
     historyId: HistoryId,
-    run: (highest: HistoryId) => Promise<T>,
+    run: (historyIds: readonly HistoryId[]) => Promise<T>,
   ): Promise<T>;
 }
 
 /** Across instances nothing locks: there the checkpoint's condition decides. */
 export function inTurn<T>(): InTurn<T> {
   const tails = new Map<string, Promise<void>>();
-  const waiting = new Map<string, { highest: HistoryId; outcome: Promise<T> }>();
+  const waiting = new Map<string, { historyIds: Set<HistoryId>; outcome: Promise<T> }>();
 
   function enqueue(key: string, run: (hasWaited: boolean) => Promise<T>): Promise<T> {
     const before = tails.get(key);
@@ -43,16 +46,19 @@ export function inTurn<T>(): InTurn<T> {
     runNotified(key, historyId, run) {
       const joined = waiting.get(key);
       if (joined !== undefined) {
-        joined.highest = maxHistoryId(joined.highest, historyId);
+        joined.historyIds.add(historyId);
+        if (joined.historyIds.size > NOTIFIED_MAX) {
+          joined.historyIds.delete([...joined.historyIds].sort(compareHistoryIds)[0] ?? historyId);
+        }
         return joined.outcome;
       }
-      if (!tails.has(key)) return enqueue(key, () => run(historyId));
+      if (!tails.has(key)) return enqueue(key, () => run([historyId]));
+      const historyIds = new Set([historyId]);
       const outcome = enqueue(key, () => {
-        const highest = waiting.get(key)?.highest ?? historyId;
         waiting.delete(key);
-        return run(highest);
+        return run([...historyIds].sort(compareHistoryIds));
       });
-      waiting.set(key, { highest: historyId, outcome });
+      waiting.set(key, { historyIds, outcome });
       return outcome;
     },
   };

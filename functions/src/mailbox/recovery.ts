@@ -14,6 +14,7 @@ import {
   type SyncOutcome,
   dueBy,
   giveUp,
+  isCurrent,
   isOver,
   keptToken,
   reread,
@@ -67,7 +68,8 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   if (answer.kind !== "answered") return endOf(run, answer);
   const to = answer.value;
   const begun = { count: (recoveries?.count ?? 0) + 1, at: now };
-  if (to === from) {
+  // After a rewind to the very cursor, the ids above it begin anew.
+  if (to === from && reason === "history_expired") {
     // Gmail refuses its own head. Nothing has happened since the cursor, so there is no gap.
     services.log.error("history_head_refused", "Gmail refuses the head of a mailbox's history", {
       userId: user.id,
@@ -264,7 +266,7 @@ function toChanges(run: Run, recovery: Recovery, messages: readonly HistoryMessa
     kind: "added",
     historyId: recovery.toHistoryId,
     messageId,
-    threadId,
+    ...(threadId !== undefined && { threadId }),
     labelIds: labelId === undefined ? [] : [labelId],
     recovered: true,
   }));
@@ -338,11 +340,11 @@ function endLate(run: Run, recovery: Recovery): Promise<Ended> {
   const listing = recovery.listing + 1;
   if (listing < services.changeFilter.labelIds.length) return keep(run, { ...recovery, listing });
   // After a rewind the ids begin anew: one notified before would make the mailbox deaf.
-  const { recovery: _, notifiedHistoryId: __, ...sync } = user.sync;
-  const { pinnedAt: syncedAt } = recovery;
+  const { recovery: _, notifiedHistoryId: __, highestHead: ___, ...sync } = user.sync;
+  const { pinnedAt: syncedAt, toHistoryId: historyId } = recovery;
   // What was read after the old cursor lies before the pinned head, or is listed again after it.
   const told = { ...sync, ...(syncedAt !== undefined && { syncedAt }), recent: [] };
-  return write(run, { historyId: recovery.toHistoryId, sync: told });
+  return write(run, { historyId, sync: { ...told, highestHead: historyId } });
 }
 
 type Refused = Exclude<Answer<unknown>, { kind: "answered" }>;
@@ -398,6 +400,9 @@ function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
 
 async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
   if (events.length === 0) return undefined;
+  const { user } = run;
+  const isMine = (await isCurrent(run)) && !isMoved(user, run.user);
+  if (!isMine) return { kind: "superseded", changes: run.changes };
   try {
     await run.services.publish(run.user, events);
   } catch (error) {
@@ -405,7 +410,7 @@ async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<End
     return giveUp(run, { kind: error.kind, reason: error.reason });
   }
   run.changes += events.length;
-  run.unkept.push(...events);
+  for (const event of events) run.unkept.push(event);
   return undefined;
 }
 
@@ -425,8 +430,7 @@ async function write(run: Run, patch: UserPatch): Promise<Ended> {
   if (written === "written") run.unkept = [];
   // A page that was not noted is walked over again.
   else run.walkToken = undefined;
-  const isCurrent = await reread(run);
-  if (!isCurrent) return { kind: "superseded", changes };
+  if (!(await reread(run))) return { kind: "superseded", changes };
   if (written === "refused" && isMoved(user, run.user)) return { kind: "superseded", changes };
   return undefined;
 }

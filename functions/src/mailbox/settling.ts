@@ -1,13 +1,37 @@
+import { later } from "../clock.ts";
 import type { ReadPosition } from "../user.ts";
-import { type HistoryId, compareHistoryIds, isAfter, maxHistoryId } from "./history-id.ts";
+import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "./history-id.ts";
 
-/** More unsettled positions than this and the oldest count as settled. */
-export const RECENT_MAX = 500;
+/**
+ * The most unsettled records that are remembered. What is beyond them is published again under the
+ * same ids by the next listing; the cursor never passes it for that.
+ */
+export const RECENT_MAX = 50_000;
+/** The most heads that are remembered; each settles what lies below it. */
+const HEADS_MAX = 20;
+/** The most notified ids that are waited for at a time; the lowest is given up for one more. */
+export const NOTIFIED_MAX = 100;
+/** How long the cursor waits below a notified id that has not shown as a record; then it is a gap. */
+export const UNSEEN_HOLD_MS = 30 * 60_000;
+/** The same in a mailbox whose notifications name ids that never become records; without a gap. */
+export const AHEAD_HOLD_MS = 10 * 60_000;
 
 /** Where a mailbox has been read to: everything up to the cursor, and these positions after it. */
 export interface Progress {
   historyId: HistoryId;
+  /** Ascending, each id once. */
   recent: readonly ReadPosition[];
+  /** A notified id never showed, and none has shown exactly since: an id proves no record here. */
+  isNotifiedAhead?: true;
+}
+
+/** A range in which a notified record never became readable. */
+export interface UnseenRange {
+  /** The last settled position. */
+  from: HistoryId;
+  to: HistoryId;
+  /** When the first notification of it was served. */
+  since: Date;
 }
 
 /** What one listing, or its pages so far, brought. */
@@ -18,44 +42,100 @@ export interface Read {
   readAt: Date;
   /** Records read, and published. */
   records: readonly HistoryId[];
-  /** The head that an answer without anything new named. */
-  head?: HistoryId;
+  /** The head that the first page named, and when it came. */
+  head?: { historyId: HistoryId; at: Date };
+  /** The ids that the notifications named which this listing serves to its end. */
+  notified?: readonly HistoryId[];
+  /** What has been published as a gap, since notified ids in it were never seen. */
+  unseen?: UnseenRange | undefined;
   /** How far the pages reach; absent once the listing has come to its end. */
   upTo?: HistoryId;
 }
 
 /**
- * Gmail can reveal a record late, after one with a higher id. So a position is settled, and the
- * cursor may stand on it, only when a listing that covers it began `settleMs` or more after it was
- * first read: whatever was hidden below it then has been read since. Until then it is remembered
- * in `recent`, and a record among them is skipped when the next listing brings it again.
+ * Gmail can reveal a record late, after one with a higher id. So the cursor stands only on a position
+ * that was seen `settleMs` or more before a listing began that covers it: everything that was hidden
+ * below it then has been read since, whoever read it and however recently. Until then what was read
+ * is remembered in `recent`, and a record among it is skipped when the next listing brings it again.
+ * Nothing settles by count. The cursor does not pass a notified id that has not shown.
  */
 export function settle(progress: Progress, read: Read, settleMs: number): Progress {
-  const positions = merge(progress, read);
+  const positions = withoutUnseen(merge(progress, read), progress, read);
   const settledBefore = read.startedAt.getTime() - settleMs;
+  const old = positions.findLast(
+    ({ at, isNotified }) => isNotified !== true && at.getTime() <= settledBefore,
+  );
   let settledCount = 0;
-  for (const [index, { historyId, at }] of positions.entries()) {
+  for (const [index, { historyId, isNotified }] of positions.entries()) {
+    if (isNotified === true || old === undefined || isAfter(historyId, old.historyId)) break;
     if (read.upTo !== undefined && isAfter(historyId, read.upTo)) break;
-    const isTooMany = positions.length - index > RECENT_MAX;
-    if (isTooMany || at.getTime() <= settledBefore) settledCount = index + 1;
+    settledCount = index + 1;
   }
   return {
     historyId: positions[settledCount - 1]?.historyId ?? progress.historyId,
-    recent: positions.slice(settledCount),
+    recent: bounded(positions.slice(settledCount)),
+    ...(isAhead(progress, read) && { isNotifiedAhead: true }),
   };
 }
 
 /**
- * Records that were read and are not settled. A remembered head is not one of them: the record
- * that it is the id of may still be hidden, and has to be published when it shows.
+ * The range that has to be told as a gap before the cursor may pass it: notified ids that have been
+ * waited for long enough, and have not shown in a listing that covers them.
+ */
+export function findUnseen(
+  progress: Progress,
+  read: Read,
+  settleMs: number,
+): UnseenRange | undefined {
+  if (progress.isNotifiedAhead === true) return undefined;
+  const { upTo } = read;
+  const waiting = merge(progress, read).filter(
+    ({ historyId, isNotified }) =>
+      isNotified === true && !isAboveHead(historyId, read) && !(upTo && isAfter(historyId, upTo)),
+  );
+  let last: ReadPosition | undefined;
+  for (const [index, position] of waiting.entries()) {
+    const isTooMany = waiting.length - index > NOTIFIED_MAX;
+    if (!isTooMany && !isHeldLongEnough(position, UNSEEN_HOLD_MS, read)) break;
+    last = position;
+  }
+  const since = waiting[0]?.at;
+  if (last === undefined || since === undefined) return undefined;
+  return { from: settle(progress, read, settleMs).historyId, to: last.historyId, since };
+}
+
+/** When the first notified id has been waited for long enough; undefined when none is waited for. */
+export function heldUntil(
+  { recent, isNotifiedAhead }: Progress,
+  head: HistoryId,
+): Date | undefined {
+  if (isNotifiedAhead === true) return undefined;
+  // An id above the head holds nothing up.
+  const held = recent.filter(
+    ({ historyId, isNotified }) => isNotified === true && !isAfter(historyId, head),
+  );
+  const first = held.reduce<Date | undefined>(
+    (earliest, { at }) => (earliest === undefined || at < earliest ? at : earliest),
+    undefined,
+  );
+  return first && later(first, UNSEEN_HOLD_MS);
+}
+
+/**
+ * Records that were read and are not settled. A remembered head, or a notified id, is not one of
+ * them: the record of that id may still be hidden, and has to be published when it shows.
  */
 export function readRecords({ recent }: Progress): Set<HistoryId> {
-  return new Set(recent.filter(({ isHead }) => isHead !== true).map(({ historyId }) => historyId));
+  return new Set(recent.filter(isRecord).map(({ historyId }) => historyId));
+}
+
+function isRecord({ isHead, isNotified }: ReadPosition): boolean {
+  return isHead !== true && isNotified !== true;
 }
 
 /** The highest record that is known to have been read. */
 export function highestRead(progress: Progress): HistoryId {
-  return maxHistoryId(progress.historyId, ...readRecords(progress));
+  return latestOf(progress.historyId, readRecords(progress));
 }
 
 /** True when every one of these records is accounted for by the progress. */
@@ -64,19 +144,87 @@ export function covers(progress: Progress, records: readonly HistoryId[]): boole
   return records.every((id) => !isAfter(id, progress.historyId) || known.has(id));
 }
 
+/** True when nothing more can be learnt of a notified id: it has been read, or is waited for. */
+export function isTracked({ historyId, recent }: Progress, notified: HistoryId): boolean {
+  if (!isAfter(notified, historyId)) return true;
+  return recent.some((position) => position.historyId === notified && position.isHead !== true);
+}
+
 /** Ascending, each position once, with the time it was first read. */
-function merge(progress: Progress, { records, head, readAt: at }: Read): ReadPosition[] {
+function merge(progress: Progress, read: Read): ReadPosition[] {
+  const { records, head, notified = [], readAt: at } = read;
   const known = readRecords(progress);
   const fresh = new Set(records.filter((id) => isAfter(id, progress.historyId) && !known.has(id)));
-  const positions: ReadPosition[] = [
-    // A record that has shown takes the place of the head that told of it.
-    ...progress.recent.filter(({ historyId }) => !fresh.has(historyId)),
-    ...[...fresh].map((historyId) => ({ historyId, at })),
-  ];
+  // A record that has shown takes the place of the head or the notification that named it.
+  const positions = new Map<HistoryId, ReadPosition>();
+  for (const position of progress.recent) {
+    if (fresh.has(position.historyId)) continue;
+    // A time that has not come, as an edited document may hold, would never settle.
+    const isFuture = position.at > at;
+    positions.set(position.historyId, isFuture ? { ...position, at } : position);
+  }
+  for (const historyId of fresh) positions.set(historyId, { historyId, at });
+  for (const historyId of notified) {
+    const position = positions.get(historyId);
+    const isKnown = position !== undefined && position.isHead !== true;
+    if (isKnown || !isAfter(historyId, progress.historyId)) continue;
+    positions.set(historyId, { historyId, at, isNotified: true });
+  }
   const isNewHead =
     head !== undefined &&
-    isAfter(head, progress.historyId) &&
-    !positions.some(({ historyId }) => historyId === head);
-  if (isNewHead) positions.push({ historyId: head, at, isHead: true });
-  return positions.sort((a, b) => compareHistoryIds(a.historyId, b.historyId));
+    isAfter(head.historyId, progress.historyId) &&
+    !positions.has(head.historyId);
+  if (isNewHead) positions.set(head.historyId, { ...head, isHead: true });
+  return [...positions.values()].sort((a, b) => compareHistoryIds(a.historyId, b.historyId));
+}
+
+/** Without the notified ids that are waited for no longer. */
+function withoutUnseen(
+  positions: readonly ReadPosition[],
+  { isNotifiedAhead }: Progress,
+  read: Read,
+): ReadPosition[] {
+  return positions.filter((position) => {
+    const { historyId, isNotified } = position;
+    if (isNotified !== true) return true;
+    const { unseen } = read;
+    const isTold =
+      unseen !== undefined && isAfter(historyId, unseen.from) && !isAfter(historyId, unseen.to);
+    if (isTold) return false;
+    if (isNotifiedAhead === true) return !isHeldLongEnough(position, AHEAD_HOLD_MS, read);
+    // Gmail itself knows no such id.
+    return !(isAboveHead(historyId, read) && isHeldLongEnough(position, UNSEEN_HOLD_MS, read));
+  });
+}
+
+function isHeldLongEnough({ at }: ReadPosition, holdMs: number, { startedAt }: Read): boolean {
+  return later(at, holdMs) <= startedAt;
+}
+
+function isAboveHead(historyId: HistoryId, { head }: Read): boolean {
+  return head !== undefined && isAfter(historyId, head.historyId);
+}
+
+/** Whether a notified id is no proof of a record; one that has shown exactly makes it one again. */
+function isAhead(progress: Progress, { unseen, notified = [], records }: Read): boolean {
+  if (unseen !== undefined) return true;
+  if (progress.isNotifiedAhead !== true) return false;
+  const shown = new Set([...readRecords(progress), ...records]);
+  const waited = progress.recent.filter(({ isNotified }) => isNotified === true);
+  const ids = [...notified, ...waited.map(({ historyId }) => historyId)];
+  return !ids.some((id) => shown.has(id));
+}
+
+/** What is forgotten is only remembered so that it is not published twice, or settled sooner. */
+function bounded(positions: readonly ReadPosition[]): readonly ReadPosition[] {
+  let records = 0;
+  const heads = positions.filter(({ isHead }) => isHead === true).map(({ historyId }) => historyId);
+  // The oldest settle first, and the newest reaches farthest.
+  const dropped = new Set(heads.slice(HEADS_MAX - 1, -1));
+  const notified = positions.filter(({ isNotified }) => isNotified === true);
+  for (const { historyId } of notified.slice(0, -NOTIFIED_MAX)) dropped.add(historyId);
+  return positions.filter((position) => {
+    if (isRecord(position)) return ++records <= RECENT_MAX;
+    return !dropped.has(position.historyId);
+  });
 }

@@ -33,6 +33,8 @@ export interface Listing {
   isLagging: boolean;
   /** The highest record that is known to have been read. */
   newest: HistoryId;
+  /** Until then the cursor waits for a notified record; then a last look decides. */
+  heldUntil: Date | undefined;
 }
 
 interface DueServices {
@@ -43,6 +45,19 @@ interface DueServices {
 
 /** What a complete listing makes of the due time; `undefined` leaves it as it is. */
 export function afterListing(
+  run: { user: User; trigger: Trigger; services: DueServices },
+  listing: Listing,
+): Due | undefined {
+  const due = nextLook(run, listing);
+  const { heldUntil } = listing;
+  const next = due ?? run.user.sync;
+  const isLook = next.dueReason === "lag" || next.dueReason === "quiet";
+  const isSooner = next.dueAt !== undefined && heldUntil !== undefined && next.dueAt <= heldUntil;
+  if (heldUntil === undefined || (next.dueAt !== undefined && !isLook) || isSooner) return due;
+  return { dueAt: heldUntil, dueReason: "lag", retries: LAG_RETRIES_MAX };
+}
+
+function nextLook(
   {
     user,
     trigger,
@@ -54,7 +69,7 @@ export function afterListing(
   },
   { hasNew, isLagging, newest }: Listing,
 ): Due | undefined {
-  const { dueReason, retries } = user.sync;
+  const { dueAt: storedDueAt, dueReason, retries } = user.sync;
   const now = services.clock.now();
   if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
   if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
@@ -64,8 +79,10 @@ export function afterListing(
     const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
     return { dueAt, dueReason: "lag", retries: retries + 1 };
   }
-  // A complete catch-up, whoever asked for it, is what these were due for.
-  const isServed = dueReason === "unfinished" || dueReason === "throttled";
+  // A complete catch-up, whoever asked for it, is what these were due for; a mailbox that is never
+  // due, as an edited document may say, would depend on notifications alone.
+  const isServed =
+    dueReason === "unfinished" || dueReason === "throttled" || storedDueAt === undefined;
   return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
 }
 

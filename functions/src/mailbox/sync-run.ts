@@ -3,11 +3,19 @@ import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Status, StoredChange, Sync, User, UserPatch, UserStore } from "../user.ts";
+import {
+  type Status,
+  type StoredChange,
+  type Sync,
+  type User,
+  type UserPatch,
+  type UserStore,
+  isOutdated,
+} from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
 import type { AddressServices } from "./address.ts";
 import type { Change, Gap, Publish } from "./event.ts";
-import { type HistoryId, isAfter } from "./history-id.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
 import { type Progress, covers } from "./settling.ts";
 import { type Due, afterFailure, atOnce } from "./sync-due.ts";
@@ -15,7 +23,14 @@ import { type Due, afterFailure, atOnce } from "./sync-due.ts";
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
   /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
-  | { kind: "notified"; historyId: HistoryId; publishedAt?: Date | undefined }
+  | {
+      kind: "notified";
+      /** The highest of the ids. */
+      historyId: HistoryId;
+      /** Every id, where one run serves several notifications. */
+      historyIds?: readonly HistoryId[];
+      publishedAt?: Date | undefined;
+    }
   | { kind: "due" }
   | { kind: "renewed" }
   | { kind: "authorized" }
@@ -92,6 +107,10 @@ export interface Run {
   changes: number;
   /** Where a recovery's walk goes on; known only to the run that walks. */
   walkToken: string | undefined;
+  /** The highest head that Gmail named to this run. */
+  highestHead: HistoryId | undefined;
+  /** Changes that the watch covers, so that a notification should have told of them. */
+  watchedChanges: number;
   /** Published, and still to be written beside the cursor where that sink is on. */
   unkept: (Change | Gap)[];
 }
@@ -107,6 +126,8 @@ export function startRun(user: User, trigger: Trigger, services: SyncServices): 
     pages: 0,
     changes: 0,
     walkToken: undefined,
+    highestHead: undefined,
+    watchedChanges: 0,
     unkept: [],
   };
 }
@@ -150,17 +171,24 @@ async function writeUntilTaken(
   make: MakeProgress,
 ): Promise<Written> {
   const { services } = run;
-  const { historyId: startedFrom } = run.user;
+  const { historyId: startedFrom, sync: startedWith } = run.user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const { user } = run;
-    const { historyId, recent, sync, ...more } = make(user);
+    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(user);
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
     // A page of history was listed: the next recovery, if any, is the first of another series.
-    const { recoveries: _, cursorRefusals: __, ...stored } = user.sync;
+    const { recoveries: _, cursorRefusals: __, isNotifiedAhead: ___, ...stored } = user.sync;
+    const highestHead = highestHeadOf(run);
     const patch = {
       ...more,
       historyId,
-      sync: { ...stored, ...sync, recent },
+      sync: {
+        ...stored,
+        ...sync,
+        recent,
+        ...(isNotifiedAhead === true && { isNotifiedAhead }),
+        ...(highestHead !== undefined && { highestHead }),
+      },
       ...keptToken(run),
     };
     const kept = services.toStoredChanges(user, run.unkept);
@@ -171,12 +199,21 @@ async function writeUntilTaken(
     if (!(await reread(run))) return "superseded";
     const progress = progressOf(run.user);
     if (isAfter(startedFrom, progress.historyId)) return "superseded";
+    if (isRewound(startedWith, run.user.sync)) return "superseded";
     const isCovered = records.length > 0 && covers(progress, records);
     if (isCovered && sync.dueReason !== "lag") return "covered";
   }
   throw new ReceiverError(
     "a checkpoint could not be written: the document is written all the time",
   );
+}
+
+/**
+ * Whether this run may still publish: a user who was read too long ago is read again. A run can have
+ * slept for long, or waited for Google, while the person disconnected or was erased.
+ */
+export async function isCurrent(run: Run): Promise<boolean> {
+  return !isOutdated(run.user, run.services.clock) || reread(run);
 }
 
 /** Reads the user again; false when this run's grant is no longer the user's. */
@@ -247,6 +284,20 @@ export function keptToken({ user, access }: Run): Pick<UserPatch, "grant"> {
   return obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
 }
 
-export function progressOf({ historyId, sync: { recent } }: User): Progress {
-  return { historyId, recent };
+export function progressOf({ historyId, sync }: User): Progress {
+  const { recent, isNotifiedAhead } = sync;
+  return { historyId, recent, ...(isNotifiedAhead === true && { isNotifiedAhead }) };
+}
+
+/** The highest head that Gmail ever named of this mailbox, as far as this run knows. */
+export function highestHeadOf({ user, highestHead }: Run): HistoryId | undefined {
+  const { highestHead: stored } = user.sync;
+  if (stored === undefined || highestHead === undefined) return stored ?? highestHead;
+  return maxHistoryId(stored, highestHead);
+}
+
+/** Another run has made a rewind good meanwhile: ids from before it mean something else now. */
+function isRewound(before: Sync, stored: Sync): boolean {
+  if (before.highestHead === undefined || stored.highestHead === undefined) return false;
+  return isAfter(before.highestHead, stored.highestHead);
 }

@@ -6,9 +6,19 @@ import { findAddress } from "./address.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
 import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
-import { type HistoryRecord, toChanges } from "./history.ts";
+import { type HistoryRecord, countWatched, toChanges } from "./history.ts";
 import { beginRecovery, recover } from "./recovery.ts";
-import { type Read, covers, highestRead, readRecords, settle } from "./settling.ts";
+import {
+  type Read,
+  type UnseenRange,
+  covers,
+  findUnseen,
+  heldUntil,
+  highestRead,
+  isTracked,
+  readRecords,
+  settle,
+} from "./settling.ts";
 import { afterListing, atOnce } from "./sync-due.ts";
 import {
   type Run,
@@ -16,6 +26,8 @@ import {
   type SyncServices,
   type Trigger,
   giveUp,
+  highestHeadOf,
+  isCurrent,
   isOver,
   progressOf,
   reread,
@@ -26,6 +38,11 @@ import {
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
+/** Of a page, so much is published before the next checkpoint; a record is never divided by one. */
+const PART_EVENTS = 2_000;
+const PART_BYTES = 4_000_000;
+/** Events handed to the topic at once. */
+const PUBLISHED_MAX = 1_000;
 /** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
@@ -50,7 +67,8 @@ export function sync(user: User, trigger: Trigger, services: SyncServices): Prom
 
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
-  if (trigger.kind === "notified" && isStale(user, trigger.historyId)) return { kind: "stale" };
+  const isStale = notifiedIds(trigger).every((id) => isKnown(user, id));
+  if (trigger.kind === "notified" && isStale && !isLow(user, trigger)) return { kind: "stale" };
 
   const { dueAt, dueReason } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
@@ -59,10 +77,33 @@ async function syncNow(user: User, trigger: Trigger, services: SyncServices): Pr
   return catchUp(startRun(user, trigger, services));
 }
 
-function isStale(user: User, notified: HistoryId): boolean {
+function notifiedIds(trigger: Trigger): readonly HistoryId[] {
+  if (trigger.kind !== "notified") return [];
+  return trigger.historyIds ?? [trigger.historyId];
+}
+
+/**
+ * Whether a notification of this id tells nothing new. One that comes after a later one was served
+ * does when its record has not been read: that record may still be hidden.
+ */
+function isKnown(user: User, notified: HistoryId): boolean {
   const { notifiedHistoryId } = user.sync;
   if (!isAfter(notified, user.historyId)) return true;
-  return notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
+  const isServed = notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
+  return isServed && isTracked(progressOf(user), notified);
+}
+
+/**
+ * Whether Gmail's history seems to have been rewound: the notification is of after the last complete
+ * listing, and names an id from before it. Both times are Google's.
+ */
+function isLow(
+  { historyId: cursor, sync: { syncedAt, highestHead } }: User,
+  { historyId, publishedAt }: Extract<Trigger, { kind: "notified" }>,
+): boolean {
+  if (syncedAt === undefined || publishedAt === undefined || publishedAt <= syncedAt) return false;
+  if (highestHead === undefined || isAfter(historyId, cursor)) return false;
+  return isAfter(highestHead, historyId);
 }
 
 /**
@@ -94,13 +135,14 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
           : await confirmExpiry(run, listed);
       if (confirmation.kind === "ended") return confirmation.outcome;
       if (confirmation.kind === "unconfirmed") continue;
+      run.highestHead = undefined;
       const stopped = await beginRecovery(run, confirmation);
       if (stopped !== undefined) return stopped;
       continue;
     }
     const isLagging =
       trigger.kind === "notified" &&
-      listed.fresh.length === 0 &&
+      listed.freshCount === 0 &&
       isAfter(trigger.historyId, knownBefore);
     const waitMs = LAG_WAITS_MS[waits];
     if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
@@ -113,15 +155,13 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
 /** A listing that came to its end. The checkpoint of its last page is still to be written. */
 interface Listed {
   kind: "listed";
-  startedAt: Date;
-  /** When the last page was read. */
-  readAt: Date;
-  /** The new records of the last page. */
-  lastPage: readonly HistoryId[];
-  /** The new records of all pages. */
-  fresh: readonly HistoryId[];
+  /** What the last page brought, or its last part: that is still to be kept. */
+  last: Read & Required<Pick<Read, "head">>;
+  /** How many new records all pages held. */
+  freshCount: number;
   /** The highest record that is known to have been read. */
   newest: HistoryId;
+  /** As the last page named it. */
   head: HistoryId;
 }
 
@@ -136,13 +176,15 @@ type Listing =
 
 /**
  * One listing: from the cursor to the last page, with the same start for all pages. Every page is
- * published; every page but the last is checkpointed here.
+ * published; every page is checkpointed here, in parts if it is large, but for the last part of the
+ * last page.
  */
 async function listOnce(run: Run): Promise<Listing> {
   const { services, access } = run;
   const startedAt = storeNowAtLeast(run.user, services.clock);
   const start = run.user.historyId;
-  const fresh: HistoryId[] = [];
+  let first: Read["head"];
+  let freshCount = 0;
   let upTo = start;
   let pageToken: string | undefined;
   for (;;) {
@@ -160,24 +202,40 @@ async function listOnce(run: Run): Promise<Listing> {
     }
     const readAt = storeNow(run.user, services.clock);
     const { records, nextPageToken, head } = answer.value;
-    if (isAfter(start, head)) return { kind: "expired", from: start, reason: "history_rewound" };
-
-    const unknown = unknownTo(run.user, records);
-    const failed = await publishRecords(run, records, unknown, upTo);
-    if (failed !== undefined) return ended(failed);
-    const page = [...unknown];
-    fresh.push(...page);
-    upTo = maxHistoryId(upTo, ...records.map(({ historyId }) => historyId));
-    // A page of what is known and not settled yet is passed over, or small pages would never end.
-    const isKnown = records.length > 0 && unknown.size === 0;
-    run.pages += isKnown ? 0 : 1;
-
-    if (nextPageToken === undefined) {
-      const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
-      return { kind: "listed", startedAt, readAt, lastPage: page, fresh, newest, head };
+    // The servers that answer later pages may be a moment behind.
+    const highestHead =
+      first === undefined ? maxHistoryId(start, highestHeadOf(run) ?? start) : start;
+    if (isAfter(highestHead, head)) {
+      return { kind: "expired", from: start, reason: "history_rewound", highestHead };
     }
-    const outcome = await checkpointPage(run, { startedAt, readAt, records: page, upTo });
-    if (outcome !== undefined) return ended(outcome);
+    first ??= { historyId: head, at: readAt };
+    run.highestHead = maxHistoryId(run.highestHead ?? head, head);
+
+    // A page of what is known and not settled yet is passed over, or small pages would never end.
+    const isPassedOver = records.length > 0 && unknownTo(run.user, records).size === 0;
+    if (!isPassedOver) {
+      // A run that woke up long after its time has nothing of its own to save: the next one goes on.
+      const isTooLate = run.pages > 0 && services.clock.now() >= run.deadline;
+      if (isTooLate) return ended(await unfinished(run));
+      if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
+      if (isAfter(start, run.user.historyId)) {
+        return ended({ kind: "superseded", changes: run.changes });
+      }
+      run.pages += 1;
+    }
+    for (const part of partsOf(run, records, upTo)) {
+      const failed = await publishEvents(run, part.events);
+      if (failed !== undefined) return ended(failed);
+      freshCount += part.records.length;
+      upTo = part.upTo;
+      const read = { startedAt, readAt, records: part.records, head: first };
+      if (part.isLast && nextPageToken === undefined) {
+        const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
+        return { kind: "listed", last: read, freshCount, newest, head };
+      }
+      const outcome = await checkpointPage(run, { ...read, upTo });
+      if (outcome !== undefined) return ended(outcome);
+    }
     pageToken = nextPageToken;
   }
 }
@@ -193,34 +251,87 @@ function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId
   return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
 }
 
-async function publishRecords(
+/** Whole records of a page, as many as are published before the next checkpoint. */
+interface Part {
+  records: readonly HistoryId[];
+  events: readonly (Change | Gap)[];
+  /** The last record in it, new or not, or what lies before the page. */
+  upTo: HistoryId;
+  isLast: boolean;
+}
+
+/** A page in parts, at least one; each is made of what is unknown by then. */
+function* partsOf(
   run: Run,
   records: readonly HistoryRecord[],
-  unknown: ReadonlySet<HistoryId>,
   after: HistoryId,
+): Generator<Part, void> {
+  const { changeFilter } = run.services;
+  let upTo = after;
+  let index = 0;
+  do {
+    const unknown = unknownTo(run.user, records.slice(index));
+    const since = completeSince(run.user);
+    const read = new Set<HistoryId>();
+    const events: (Change | Gap)[] = [];
+    let bytes = 0;
+    for (; index < records.length && events.length < PART_EVENTS; index++) {
+      const record = records[index];
+      if (record === undefined || bytes >= PART_BYTES) break;
+      if (unknown.has(record.historyId)) {
+        for (const event of toChanges(record, upTo, since, changeFilter)) {
+          events.push(event);
+          bytes += sizeOf(event);
+        }
+        run.watchedChanges += countWatched(record, changeFilter);
+        logUnreadable(run, record);
+        read.add(record.historyId);
+      }
+      upTo = maxHistoryId(upTo, record.historyId);
+    }
+    yield { records: [...read], events, upTo, isLast: index >= records.length };
+  } while (index < records.length);
+}
+
+async function publishEvents(
+  run: Run,
+  events: readonly (Change | Gap)[],
 ): Promise<SyncOutcome | undefined> {
   const { services, user } = run;
-  const since = completeSince(user);
-  const events: (Change | Gap)[] = [];
-  let previous = after;
-  for (const record of records) {
-    if (unknown.has(record.historyId)) {
-      events.push(...toChanges(record, previous, since, services.changeFilter));
-      logUnreadable(run, record);
+  for (let first = 0; first < events.length; first += PUBLISHED_MAX) {
+    const batch = events.slice(first, first + PUBLISHED_MAX);
+    try {
+      await services.publish(user, batch);
+    } catch (error) {
+      if (!(error instanceof PublishFailure)) throw error;
+      return giveUp(run, { kind: error.kind, reason: error.reason });
     }
-    previous = record.historyId;
+    run.changes += batch.length;
+    for (const event of batch) run.unkept.push(event);
   }
-  if (events.length === 0) return undefined;
-  try {
-    await services.publish(user, events);
-  } catch (error) {
-    if (!(error instanceof PublishFailure)) throw error;
-    return giveUp(run, { kind: error.kind, reason: error.reason });
-  }
-  recordDelay(run);
-  run.changes += events.length;
-  run.unkept.push(...events);
+  if (events.length > 0) recordDelay(run);
   return undefined;
+}
+
+/** Ids that notifications named and that never showed become a gap, before the cursor passes them. */
+async function tellUnseen(
+  run: Run,
+  read: Read,
+): Promise<{ unseen?: UnseenRange; failed?: SyncOutcome }> {
+  const { services, user } = run;
+  const unseen = findUnseen(progressOf(user), read, services.limits.settleMs);
+  if (unseen === undefined) return {};
+  const { from: fromHistoryId, to: toHistoryId, since } = unseen;
+  const reason = "notified_unseen";
+  services.log.error("history_gap", "Gmail notified of a change and never listed it", {
+    userId: user.id,
+    fromHistoryId,
+    toHistoryId,
+    reason,
+  });
+  const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
+  const failed = await publishEvents(run, [gap]);
+  return failed === undefined ? { unseen } : { failed };
 }
 
 /** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
@@ -239,19 +350,27 @@ function logUnreadable({ services, user }: Run, { historyId, unreadable }: Histo
   });
 }
 
-/** The checkpoint of a page that others follow; an outcome when the run ends with it. */
+/** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
 async function checkpointPage(
   run: Run,
-  read: Read & { upTo: HistoryId },
+  page: Read & { upTo: HistoryId },
 ): Promise<SyncOutcome | undefined> {
   const { services, changes } = run;
   const { limits, clock } = services;
-  const isLast = isOver(run);
-  if (!isLast && isKnownAlready(run, read)) return undefined;
-  const written = await writeProgress(run, read.records, (user) => {
-    const settled = settle(progressOf(user), read, limits.settleMs);
-    if (!isLast) return { ...settled, sync: {} };
-    return { ...settled, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };
+  const { unseen, failed } = await tellUnseen(run, page);
+  if (failed !== undefined) return failed;
+  const read = { ...page, unseen };
+  const settled = settle(progressOf(run.user), read, limits.settleMs);
+  // More than is remembered: what follows would be published again and again before this settles.
+  const isFull = !covers(settled, page.records);
+  const isLast = isFull || isOver(run);
+  // Nothing on this page is new, and nothing has settled: the stored checkpoint says it all.
+  const isMoved = settled.historyId !== run.user.historyId || unseen !== undefined;
+  if (!isLast && !isMoved && page.records.length === 0) return undefined;
+  const written = await writeProgress(run, page.records, (user) => {
+    const progress = settle(progressOf(user), read, limits.settleMs);
+    if (!isLast) return { ...progress, sync: {} };
+    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   // The winner may have stopped there, or have been this run itself: the next pages are still due.
@@ -261,23 +380,25 @@ async function checkpointPage(
   return (await reread(run)) ? undefined : { kind: "superseded", changes };
 }
 
-/** Nothing on this page is new, and nothing has settled since: the checkpoint would be the stored one. */
-function isKnownAlready({ user, services }: Run, read: Read): boolean {
-  if (read.records.length > 0) return false;
-  const { recent } = settle(progressOf(user), read, services.limits.settleMs);
-  return recent.length === user.sync.recent.length;
-}
-
 /** The end of the last listing: its checkpoint, and when to look again. */
 async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
   const { services, trigger } = run;
-  const { startedAt, readAt, lastPage, fresh, newest, head } = listed;
-  const due = afterListing(run, { hasNew: fresh.length > 0, isLagging, newest });
-  // The head is a quiet mailbox's position only when nothing is known to be hidden.
-  const isQuiet = fresh.length === 0 && !isLagging && due?.dueReason !== "lag";
-  const read = { startedAt, readAt, records: lastPage, ...(isQuiet && { head }) };
+  const { freshCount, newest, head, last } = listed;
+  const { startedAt, records } = last;
+  const notified = notifiedIds(trigger);
+  const isNews = notified.some((id) => !isTracked(progressOf(run.user), id));
+  const { unseen, failed } = await tellUnseen(run, { ...last, notified });
+  if (failed !== undefined) return failed;
+  const read: Read = { ...last, notified, unseen };
+  const progress = settle(progressOf(run.user), read, services.limits.settleMs);
+  const due = afterListing(run, {
+    hasNew: freshCount > 0,
+    isLagging,
+    newest,
+    heldUntil: heldUntil(progress, head),
+  });
 
-  const isServed = trigger.kind === "notified" && fresh.length > 0;
+  const isServed = trigger.kind === "notified" && freshCount > 0;
   const served = {
     ...due,
     ...unannounced(run, startedAt),
@@ -292,15 +413,15 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const isAsked = trigger.kind === "requested";
   const { recoveries, cursorRefusals } = run.user.sync;
   const isOfRecovery = recoveries !== undefined || cursorRefusals !== undefined;
-  const isWorthWriting =
-    due !== undefined || fresh.length > 0 || isMoved || isAsked || isOfRecovery;
+  const isFound = freshCount > 0 || isNews || unseen !== undefined;
+  const isWorthWriting = due !== undefined || isFound || isMoved || isAsked || isOfRecovery;
   if (isWorthWriting || run.access.obtained() !== undefined) {
-    const isMissed = run.isLook && fresh.length > 0;
+    const isMissed = wasMissed(run, freshCount);
     // The notifications may name an address that nobody is stored under.
     const found = isMissed ? await findAddress(run.user, run.access, services) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
-    const written = await writeProgress(run, lastPage, (user) => ({
+    const written = await writeProgress(run, records, (user) => ({
       ...settle(progressOf(user), read, services.limits.settleMs),
       sync: served,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
@@ -323,7 +444,20 @@ function logSilent({ user, services }: Run): void {
   });
 }
 
+/** Whether Gmail should have notified of what a look has found, and did not. */
+function wasMissed({ services, isLook, watchedChanges }: Run, freshCount: number): boolean {
+  // Where only some labels are watched, Gmail tells of nothing else.
+  const isFiltered = services.changeFilter.labelIds.length > 0;
+  return isLook && (isFiltered ? watchedChanges : freshCount) > 0;
+}
+
 /** What a look has found that nobody had told of. For a write that is made anyway. */
-function unannounced({ isLook, changes }: Run, at: Date): Pick<Sync, "unannounced"> {
-  return isLook ? { unannounced: { at, changes } } : {};
+function unannounced({ isLook, watchedChanges }: Run, at: Date): Pick<Sync, "unannounced"> {
+  return isLook ? { unannounced: { at, changes: watchedChanges } } : {};
+}
+
+/** About as many bytes as the event takes on its way. */
+function sizeOf(event: Change | Gap): number {
+  const labelIds = "labelIds" in event ? event.labelIds : [];
+  return labelIds.reduce((sum, label) => sum + label.length + 3, 500);
 }
