@@ -15,6 +15,10 @@ export interface Checks
   onAcknowledged(notification: Notification): void;
   /** From now on no start id of this mailbox is found, or they are again. */
   lostHistory(sub: string, isLost: boolean): void;
+  /** An operator has changed the document: what it says of its mailbox may be of another time. */
+  edited(sub: string): void;
+  /** The document cannot be read, so that nothing can be told of its mailbox. */
+  unreachable(sub: string, isUnreachable: boolean): void;
   /** The head has gone back. */
   rewound(sub: string): void;
   onCommit(commit: Commit): void;
@@ -31,6 +35,15 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
     },
     lostHistory: stream.lostHistory,
     rewound: stream.rewound,
+    edited: (sub: string) => {
+      const ledger = ledgers.current(sub);
+      ledger.isEdited = true;
+      // What the document says is still to come may come again.
+      ledgers.onRecords(sub, ledger.records.length);
+    },
+    unreachable: (sub: string, isUnreachable: boolean) => {
+      ledgers.current(sub).isUnreachable = isUnreachable;
+    },
     onPublished: stream.onPublished,
     onCall: grants.onCall,
     troubled: grants.troubled,

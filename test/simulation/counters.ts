@@ -56,6 +56,11 @@ export const SITUATIONS = [
   // What people and administrators do.
   "draft sent",
   "mail imported with an old date",
+  "document that cannot be decoded",
+  "mailbox whose every turn throws",
+  "document edited by hand",
+  "document restored from a backup",
+  "person forgotten",
   "address renamed",
   "address taken over by another person",
   "history expired",

@@ -80,9 +80,9 @@ export function createCursorChecks(
 
   /** What shows later than the time to settle is promised only where its notification came first. */
   function excuse({ acknowledged }: MailboxLedger, record: RecordTruth): boolean {
-    const { settleMs, skewMsMax } = parameters;
     const lagMs = record.readableAt - record.at;
-    const isTooLate = record.readableAt > scheduler.now() && lagMs > settleMs - 2 * skewMsMax;
+    const promisedMs = 0.9 * parameters.settleMs;
+    const isTooLate = record.readableAt > scheduler.now() && lagMs > promisedMs;
     if (!isTooLate || acknowledged.has(String(record.id))) return false;
     record.isExcused = true;
     count("late record that nothing told of in time");

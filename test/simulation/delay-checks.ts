@@ -48,6 +48,8 @@ export function createDelayChecks(
   /** By mailbox: the first record that may be untold. */
   const pointers = new Map<string, number>();
   const blamed = new Set<string>();
+  /** By mailbox: when it was last in order, or out of reach. */
+  const reachableSince = new Map<string, number>();
   let outageAt = -Infinity;
 
   if (parameters.tellsDelays && parameters.family === "reconciled") {
@@ -74,8 +76,16 @@ export function createDelayChecks(
     const ledger = ledgers.current(sub);
     const since = activeSince(sub);
     const waiting = since === undefined ? undefined : firstUntold(ledger);
-    if (waiting === undefined || since === undefined) return;
-    const from = Math.max(waiting, since, outageAt + RECOVERED_MS);
+    if (waiting === undefined || since === undefined || ledger.isUnreachable) {
+      reachableSince.set(sub, scheduler.now());
+      return;
+    }
+    const from = Math.max(
+      waiting,
+      since,
+      outageAt + RECOVERED_MS,
+      reachableSince.get(sub) ?? -Infinity,
+    );
     const noticedMs = NOTICED_MS + 1.5 * parameters.quietMs + 2 * parameters.skewMsMax;
     if (scheduler.now() <= from + DELAYED_AFTER_MS + noticedMs) return;
     count("mailbox incomplete for longer than the limit");

@@ -65,6 +65,8 @@ function checkUser(
     const at = new Date(record.at).toISOString();
     world.violate("P1", `${record.id} of ${sub}, of ${at}, is neither published nor in a gap`);
   }
+  if (world.parameters.rude.has("firestore sink"))
+    checkSink(world, ledger, store.keptChanges(user.id));
   const last = ledger.records.findLast(({ at }) => at === lastMailAt);
   const [heard] = last?.events ?? [];
   const heardAt = heard === undefined ? undefined : ledger.firsts.get(heard.id)?.at;
@@ -81,6 +83,18 @@ function checkUser(
   }
   if (wasActiveLong && sync.recovery !== undefined) {
     world.violate("P11", `the recovery of ${sub} does not end`);
+  }
+}
+
+/** What was published is kept below the user too, under the same ids. */
+function checkSink(
+  world: World,
+  { sub, records, since = 0, firsts }: MailboxLedger,
+  kept: ReadonlySet<string>,
+): void {
+  const told = records.slice(since).flatMap(({ events }) => events);
+  for (const { id } of told) {
+    if (firsts.has(id) && !kept.has(id)) world.violate("P1", `${id} of ${sub} is not in the sink`);
   }
 }
 

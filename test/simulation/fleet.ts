@@ -1,4 +1,4 @@
-import type { Receiver } from "../../functions/src/receiver.ts";
+import type { Receiver, Services } from "../../functions/src/receiver.ts";
 import { type Effect, createEffect } from "./effects.ts";
 import type { World } from "./world.ts";
 
@@ -13,6 +13,8 @@ export interface Instance {
   wasFrozen: boolean;
   readonly skewMs: number;
   readonly receiver: Receiver;
+  /** What an operator's command would act with. */
+  readonly services: Services;
   readonly invocations: Set<Invocation>;
 }
 
@@ -45,7 +47,7 @@ export interface Fleet {
   invoke<T>(
     service: Service,
     name: string,
-    run: (receiver: Receiver) => Promise<T>,
+    run: (receiver: Receiver, instance: Instance) => Promise<T>,
     ended: (end: End<T>) => void,
   ): Instance;
 }
@@ -53,7 +55,7 @@ export interface Fleet {
 /** Instances that come and go; `equip` makes the receiver of a new one. */
 export function createFleet(
   world: World,
-  equip: (instance: Instance, effect: Effect) => Receiver,
+  equip: (instance: Instance, effect: Effect) => { receiver: Receiver; services: Services },
 ): Fleet {
   const random = world.random("fleet");
   const { parameters } = world;
@@ -65,7 +67,7 @@ export function createFleet(
   function start(): Instance {
     serial += 1;
     const { skewMsMax } = parameters;
-    const instance: Omit<Instance, "receiver"> & { receiver?: Receiver } = {
+    const instance: Omit<Instance, "receiver" | "services"> = {
       name: `i${serial}`,
       isDead: false,
       frozenUntil: 0,
@@ -74,11 +76,11 @@ export function createFleet(
       invocations: new Set(),
     };
     const started = instance as Instance;
-    instance.receiver = equip(
+    const effect = createEffect(world, started, () => crash(started));
+    return Object.defineProperties(
       started,
-      createEffect(world, started, () => crash(started)),
+      Object.getOwnPropertyDescriptors(equip(started, effect)),
     );
-    return started;
   }
 
   function crash(instance: Instance): void {
@@ -128,7 +130,7 @@ export function createFleet(
       };
       invocations.add(invocation);
       world.trace(() => `${instance.name} ${name} begins`);
-      run(instance.receiver).then(
+      run(instance.receiver, instance).then(
         (value) => invocation.ended({ kind: "resolved", value }),
         (error: unknown) => invocation.ended({ kind: "rejected", error }),
       );

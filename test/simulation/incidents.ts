@@ -1,6 +1,7 @@
 import { CLIENT } from "./google.ts";
 import { REWIND } from "./ledger.ts";
 import type { Person } from "./persons.ts";
+import { type Operated, startOperatorActs } from "./operator-acts.ts";
 import { type People, startRudeIncidents } from "./rude-incidents.ts";
 import type { SecurityEvents } from "./security-events.ts";
 import type { Outages, World } from "./world.ts";
@@ -17,7 +18,11 @@ export interface Incidents {
 /** What happens to the world between two times: each incident strikes now and then, or never. */
 export function startIncidents(
   world: World,
-  { securityEvents, ...people }: People & { securityEvents: SecurityEvents },
+  {
+    securityEvents,
+    operated,
+    ...people
+  }: People & { securityEvents: SecurityEvents; operated: Operated },
   gmailTopic: string,
   [from, upTo]: readonly [number, number],
 ): Incidents {
@@ -139,6 +144,7 @@ export function startIncidents(
   const mailDraws = world.random("mail-incidents");
   strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
   startRudeIncidents(world, people, { strike, last });
+  startOperatorActs(world, { ...operated, checks, persons }, { strike, last });
 
   function outage(
     of: keyof Outages,

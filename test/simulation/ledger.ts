@@ -61,6 +61,10 @@ export interface MailboxLedger {
   since: number | undefined;
   /** Records before this one are known to be told. */
   toldUpTo: number;
+  /** An operator has changed its user's document: an old cursor may expire for a second time. */
+  isEdited: boolean;
+  /** Its user's document cannot be read: nothing can be told. */
+  isUnreachable: boolean;
   /** The ids of notifications that were acknowledged. */
   readonly acknowledged: Set<string>;
 }
@@ -79,6 +83,8 @@ export function createLedger(sub: string, rules: Rules): MailboxLedger {
     gaps: [],
     since: undefined,
     toldUpTo: 0,
+    isEdited: false,
+    isUnreachable: false,
     acknowledged: new Set(),
   };
 }

@@ -61,6 +61,7 @@ export function pairedUsers(
     operations: memory.operations,
     dump: memory.dump,
     remove: (id: UserId) => memory.remove(id),
+    overwrite: (id, patch) => memory.overwrite(id, patch),
 
     find: (id) => both("find", memory.find(id), other.find(id), (user) => [user]),
 

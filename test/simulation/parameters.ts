@@ -193,6 +193,18 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       instances: 3,
       lagMsMax: Math.max(parameters.lagMsMax, parameters.settleMs / 2),
     }),
+    ...(rude.has("rewinds of every size") &&
+      parameters.seed % 2 === 0 && {
+        rates: { ...parameters.rates, notificationLost: 0, notificationLate: 0 },
+      }),
+    ...(rude.has("page tokens that expire") && {
+      pagesMax: Math.min(parameters.pagesMax, 2),
+      emptyPages: 0,
+      incidents: {
+        ...parameters.incidents,
+        historyExpires: Math.max(parameters.incidents.historyExpires, 3),
+      },
+    }),
     // Thousands of pages of one record would be told one a minute.
     ...(rude.has("bursts") && {
       pageMax: Math.max(parameters.pageMax, 50),

@@ -12,6 +12,8 @@ import type { World } from "./world.ts";
 /** The topic that subscribers read. */
 export interface SimulatedTopic {
   published: PubsubCloudEvent[];
+  /** Users for whom publishing throws what is not the topic's doing. */
+  throwing: Set<string>;
   onPublished: (event: PubsubCloudEvent, instance: Instance) => void;
   publishFor(instance: Instance, effect: Effect, clock: Clock): Publish;
 }
@@ -25,11 +27,15 @@ export function createSimulatedTopic(world: World): SimulatedTopic {
 
   const topic: SimulatedTopic = {
     published: [],
+    throwing: new Set(),
     onPublished: () => {},
     publishFor: (instance, effect, clock) => (user, events) =>
       effect(
         `publish ${events.length}`,
         () => {
+          const isOfMail = events.some((event) => "messageId" in event);
+          if (isOfMail && topic.throwing.has(user.id))
+            return { error: new TypeError("a bug of our own") };
           if (world.outages.changesTopic) {
             count("changes topic misconfigured");
             return { error: failure("misconfigured") };

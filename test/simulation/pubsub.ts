@@ -13,6 +13,8 @@ export interface SimulatedPubsub {
   isAcknowledgedSince(sub: string, at: number): boolean;
   onAttempt: (notification: Notification, instance: Instance) => void;
   onAcknowledged: (notification: Notification) => void;
+  /** A message is on its way, for as long as it takes. */
+  onDelivery: (notification: Notification) => void;
 }
 
 const SECOND = 1_000;
@@ -36,6 +38,7 @@ export function createSimulatedPubsub(
 
   function deliver(notification: Notification): void {
     serial += 1;
+    pubsub.onDelivery(notification);
     const messageId = String(serial);
     const message = {
       data: notificationData(notification, random.chance(0.5) ? "number" : "string"),
@@ -101,6 +104,7 @@ export function createSimulatedPubsub(
     isAcknowledgedSince: (sub, at) => (acknowledged.get(sub) ?? -Infinity) >= at,
     onAttempt: () => {},
     onAcknowledged: () => {},
+    onDelivery: () => {},
     accept(notification) {
       world.trace(() => `Gmail notifies of ${notification.historyId}`);
       if (random.chance(world.rates.notificationLost)) {

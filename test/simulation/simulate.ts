@@ -3,7 +3,7 @@ import { type Config, readConfig } from "../../functions/src/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import type { KeyRing } from "../../functions/src/grant/sealing.ts";
 import { digestsOf } from "../../functions/src/grant/token-digest.ts";
-import { createReceiver } from "../../functions/src/receiver.ts";
+import { createReceiver, createServices } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
 import { ringOf } from "../support/test-keys.ts";
@@ -145,7 +145,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 
   const fleet: Fleet = createFleet(world, (instance, effect) => {
     const clock = createClock(world, instance);
-    return createReceiver(config, ring, endpoints, {
+    const surroundings = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
@@ -156,9 +156,16 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       verifySecurityEvent: google.verifySecurityEventFor(effect),
       clock,
       random: random("product").next,
-      randomBytes: (size) => bytesOf(random("product-bytes").next, size),
+      randomBytes: (size: number) => bytesOf(random("product-bytes").next, size),
       log: createSimulatedLog(world, instance.name, logged, onLogged),
-    });
+    };
+    return {
+      receiver: createReceiver(config, ring, endpoints, surroundings),
+      // Only an operator's command needs them, so they are made when one comes.
+      get services() {
+        return createServices(config, ring, endpoints, surroundings);
+      },
+    };
   });
 
   const checks: Checks = createChecks(world, google);
@@ -168,10 +175,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const costs = watchCosts();
   const standing = createStandingCosts(world);
   const delays = createDelayChecks(world, checks, store, () => persons.all);
-  pubsub.onAttempt = (notification, instance) => {
-    situations.onAttempt(notification, instance);
-    standing.onStimulus(notification.sub);
-  };
+  pubsub.onAttempt = situations.onAttempt;
+  pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
   checks.onRecords = standing.onStimulus;
   pubsub.onAcknowledged = checks.onAcknowledged;
   google.onCall = (call) => {
@@ -206,7 +211,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
-  const people = { google, checks, persons, pubsub, securityEvents, delays };
+  const operated = { fleet, store, topic };
+  const people = { google, checks, persons, pubsub, securityEvents, delays, operated };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {

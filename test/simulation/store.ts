@@ -29,6 +29,12 @@ export interface SimulatedStore {
   stored(): readonly User[];
   storedUser(id: UserId): User | undefined;
   onCommit: (commit: Commit) => void;
+  /** An operator changes a document, past every condition. */
+  edit(id: UserId, patch: UserPatch): void;
+  /** The document can no longer be decoded, or can again. */
+  setReadable(id: UserId, isReadable: boolean): void;
+  /** The changes that the Firestore sink has kept, by their ids. */
+  keptChanges(id: UserId): ReadonlySet<string>;
   usersFor(instance: Instance, effect: Effect, clock: Clock): UserStore;
   seenEventsFor(effect: Effect): SeenEvents;
 }
@@ -45,6 +51,7 @@ export function createSimulatedStore(
   const seenEvents = memorySeenEvents();
   /** The same documents, to look at without reading. */
   const mirror = new Map<UserId, User>();
+  const unreadable = new Set<UserId>();
   /** Whose write was refused last, to tell what came of it. */
   const losers = new Map<UserId, Instance>();
   const limit: Limit = { ms: STORE_TIMEOUT_MS, error: () => storeError(4) };
@@ -53,6 +60,24 @@ export function createSimulatedStore(
     stored: () => [...mirror.values()],
     storedUser: (id) => mirror.get(id),
     onCommit: () => {},
+
+    edit(id, patch) {
+      const before = mirror.get(id);
+      if (before === undefined) return;
+      memory.overwrite(id, patch);
+      mirror.set(id, { ...before, ...patch });
+      world.trace(() => `EDITED ${describe({ ...before, ...patch })}`);
+    },
+
+    setReadable(id, isReadable) {
+      if (isReadable) unreadable.delete(id);
+      else unreadable.add(id);
+    },
+
+    keptChanges(id) {
+      const own = memory.dump().changes[id] ?? [];
+      return new Set(own.map((change) => change.id));
+    },
 
     usersFor(instance, effect, clock) {
       const { read, write } = accessWith(effect);
@@ -92,18 +117,35 @@ export function createSimulatedStore(
       }
 
       const users: UserStore = {
-        find: (id) => read("users.find", () => memory.find(id)),
+        find: (id) => read("users.find", async () => legible(await memory.find(id))),
         exists: (id) => read("users.exists", () => memory.exists(id)),
         findByEmailAddress: (address) =>
-          read("users.findByEmailAddress", () => memory.findByEmailAddress(address)),
+          read("users.findByEmailAddress", async () =>
+            legible(await memory.findByEmailAddress(address)),
+          ),
         findByTokenDigest: (by, digests) =>
           read("users.findByTokenDigest", () => memory.findByTokenDigest(by, digests)),
         listByEmailAddress: (address) =>
           read("users.listByEmailAddress", () => memory.listByEmailAddress(address)),
         listDue: (list, range, max, after) =>
-          read(`users.listDue ${list}`, () => memory.listDue(list, range, max, after)),
-        postpone: (list, document, dueAt) =>
-          write("users.postpone", () => memory.postpone(list, document, dueAt)),
+          read(`users.listDue ${list}`, async () => {
+            const page = await memory.listDue(list, range, max, after);
+            if (unreadable.size === 0) return page;
+            return {
+              ...page,
+              users: page.users.filter(({ id }) => !unreadable.has(id)),
+              unreadable: page.users.filter(({ id }) => unreadable.has(id)),
+            };
+          }),
+        postpone: (list, { id, revision }, dueAt) =>
+          write("users.postpone", () => {
+            const user = mirror.get(id as UserId);
+            if (user === undefined) return Promise.resolve("refused" as const);
+            const [field, member] = list.split(".") as [keyof UserPatch, string];
+            const patch: UserPatch = { [field]: { ...(user[field] as object), [member]: dueAt } };
+            mirror.set(user.id, { ...user, ...patch });
+            return memory.update({ id: user.id, revision }, patch);
+          }),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
         update: (user, patch, changes) =>
           conditional("users.update", "update", user, patch, () =>
@@ -131,8 +173,15 @@ export function createSimulatedStore(
             }
             return result;
           }),
-        // Nobody erases in a simulated world: what is looked at beside the store would not know.
-        erase: (user) => write("users.erase", () => memory.erase(user)),
+        erase: (user) =>
+          write("users.erase", async () => {
+            const result = memory.erase(user);
+            if ((await result) === "erased") {
+              mirror.delete(user.id);
+              world.trace(() => `${instance.name} ERASED ${user.id.slice(-4)}`);
+            }
+            return result;
+          }),
       };
       return askedBy(users, clock);
     },
@@ -161,6 +210,10 @@ export function createSimulatedStore(
       write: <T>(label: string, perform: () => Promise<T>) =>
         effect<T>(label, () => faulty(perform), limit),
     };
+  }
+
+  function legible(user: User | undefined): User | undefined {
+    return user !== undefined && unreadable.has(user.id) ? undefined : user;
   }
 
   function isFailing(): boolean {

@@ -7,6 +7,7 @@ import {
   type StoredChange,
   type User,
   type UserId,
+  type UserPatch,
   type UserStore,
   latestHolder,
   patched,
@@ -23,6 +24,8 @@ export interface MemoryUsers extends UserStore {
   operations: { reads: number; writes: number };
   /** As an operator would delete the document; changes below it stay. */
   remove(id: UserId): void;
+  /** As an operator would edit the document, whatever it holds by then. */
+  overwrite(id: UserId, patch: UserPatch): void;
 }
 
 /** `clock` is the store's own; `askedBy` reads with the clock of an instance. */
@@ -66,6 +69,10 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
   return {
     operations,
     remove: (id) => void users.delete(id),
+    overwrite(id, patch) {
+      const stored = users.get(id);
+      if (stored !== undefined) write({ ...stored, ...patch });
+    },
     find: (id) => Promise.resolve(read(users.get(id))),
 
     exists(id) {

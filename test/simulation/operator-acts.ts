@@ -1,0 +1,161 @@
+import { type User, type UserId, parseUserId } from "../../functions/src/user.ts";
+import { type Forgetting, forget } from "../../infra/mailboxes/forget.ts";
+import type { Checks } from "./checks.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Person, Persons } from "./persons.ts";
+import type { SimulatedTopic } from "./publisher.ts";
+import type { Striking } from "./rude-incidents.ts";
+import type { SimulatedStore } from "./store.ts";
+import type { World } from "./world.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const YEAR = 365 * 24 * HOUR;
+const COPY_EVERY_MS = HOUR;
+/** The same command again finishes what was left. */
+const FORGET_TRIES_MAX = 60;
+
+/** What an operator reaches. */
+export interface Operated {
+  fleet: Fleet;
+  store: SimulatedStore;
+  topic: SimulatedTopic;
+}
+
+/** What an operator does to documents, and what happens to them otherwise. */
+export function startOperatorActs(
+  world: World,
+  { fleet, store, topic, checks, persons }: Operated & { checks: Checks; persons: Persons },
+  { strike, last }: Striking,
+): void {
+  const { scheduler, parameters, count } = world;
+  const { rude } = parameters;
+  const random = world.random("operator");
+  /** Older versions of documents, as a backup has them. */
+  const copies: User[] = [];
+
+  if (rude.has("restored documents")) {
+    copy();
+    strike(1.5, restore, random);
+  }
+  if (rude.has("edited documents")) strike(2, edit, random);
+  if (rude.has("forgotten users")) strike(1.2, (person) => void forgetPerson(person), random);
+  if (rude.has("unreadable documents")) {
+    strike(
+      1.2,
+      ({ sub }) => {
+        const id = parseUserId(sub);
+        if (id === undefined || userOf(sub)?.status !== "active") return;
+        store.setReadable(id, false);
+        count("document that cannot be decoded");
+        world.trace(() => `${sub.slice(-4)} the document cannot be decoded`);
+        checks.unreachable(sub, true);
+        last(random.between(10 * MINUTE, 12 * HOUR), () => {
+          store.setReadable(id, true);
+          checks.unreachable(sub, false);
+          world.trace(() => `${sub.slice(-4)} the document can be decoded again`);
+        });
+      },
+      random,
+    );
+  }
+  if (rude.has("turns that throw")) {
+    strike(
+      1.2,
+      ({ sub }) => {
+        topic.throwing.add(sub);
+        count("mailbox whose every turn throws");
+        world.trace(() => `${sub.slice(-4)} publishing throws an error of ours`);
+        last(random.between(10 * MINUTE, 12 * HOUR), () => topic.throwing.delete(sub));
+      },
+      random,
+    );
+  }
+
+  function userOf(sub: string): User | undefined {
+    const id = parseUserId(sub);
+    return id === undefined ? undefined : store.storedUser(id);
+  }
+
+  function copy(): void {
+    if (world.isHealing) return;
+    copies.push(...store.stored());
+    scheduler.quietly(scheduler.now() + COPY_EVERY_MS, copy);
+  }
+
+  function restore({ sub }: Person): void {
+    const user = userOf(sub);
+    const fitting = copies.filter(
+      ({ id, status, grant }) =>
+        id === sub && status === "active" && grant.generation === user?.grant.generation,
+    );
+    const old = random.some(fitting);
+    if (user?.status !== "active" || old === undefined) return;
+    const { historyId, sync, watch } = old;
+    count("document restored from a backup");
+    checks.edited(sub);
+    store.edit(user.id, { historyId, sync, watch });
+  }
+
+  function edit({ sub }: Person): void {
+    const user = userOf(sub);
+    if (user?.status !== "active") return;
+    const patch = random.pick([unsettledBelow, dueNextYear, renewedNextYear])(user);
+    count("document edited by hand");
+    checks.edited(sub);
+    store.edit(user.id, patch);
+  }
+
+  /** Positions at and below the cursor, which no run of ours would leave there. */
+  function unsettledBelow({ historyId, sync }: User): { sync: User["sync"] } {
+    const at = new Date(scheduler.now());
+    const below = [String(BigInt(historyId) - 3n), historyId] as User["historyId"][];
+    return {
+      sync: { ...sync, recent: [...below.map((it) => ({ historyId: it, at })), ...sync.recent] },
+    };
+  }
+
+  function dueNextYear({ sync }: User): { sync: User["sync"] } {
+    const dueAt = new Date(scheduler.now() + YEAR);
+    return { sync: { ...sync, dueAt, dueReason: "quiet" } };
+  }
+
+  function renewedNextYear({ watch }: User): { watch: User["watch"] } {
+    return { watch: { ...watch, renewAt: new Date(scheduler.now() + YEAR) } };
+  }
+
+  async function forgetPerson(person: Person): Promise<void> {
+    const user = userOf(person.sub);
+    if (user === undefined || person.isBusy || person.wants === "disconnected") return;
+    person.wants = "disconnected";
+    for (let tries = 0; tries < FORGET_TRIES_MAX; tries++) {
+      const now = userOf(person.sub);
+      if (now === undefined) break;
+      const outcome = await forgetOnce(now);
+      if (outcome?.kind === "forgotten" || outcome?.kind === "connected_again") break;
+      await new Promise<void>((resolve) => scheduler.at(scheduler.now() + 2 * MINUTE, resolve));
+    }
+    if (userOf(person.sub) !== undefined) return;
+    count("person forgotten");
+    world.trace(() => `${person.sub.slice(-4)} is forgotten`);
+    if (!random.chance(0.7)) return;
+    person.wants = "connected";
+    persons.connect(person, scheduler.now() + random.between(MINUTE, 3 * HOUR));
+  }
+
+  /** `undefined` when the command died or failed. */
+  function forgetOnce({ id }: { id: UserId }): Promise<Forgetting | undefined> {
+    return new Promise((resolve) => {
+      fleet.invoke(
+        "connect",
+        "operator forgets",
+        async (_, { services }) => {
+          const user = await services.users.find(id);
+          return user === undefined ? undefined : forget(user, services);
+        },
+        (end) => resolve(end.kind === "resolved" ? end.value : undefined),
+      );
+    });
+  }
+}
