@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseKeyRing } from "./grant/sealing.ts";
 import type { Loggable } from "./log.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
+import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
 
 /**
  * Everything that can be set, read once. All of it comes from environment variables. An empty one
@@ -171,11 +172,7 @@ const WATCH_SCOPES = new Set([
   "https://www.googleapis.com/auth/gmail.modify",
   "https://mail.google.com/",
 ]);
-const OPENID_SCOPES = new Set([
-  "openid",
-  "email",
-  "https://www.googleapis.com/auth/userinfo.email",
-]);
+const OPENID_SCOPES: ReadonlySet<string> = new Set(SIGN_IN_SCOPES);
 
 const Variables = z.object({
   GOOGLE_CLOUD_PROJECT: text("a project id", (value) => NAMES.project.test(value)),
@@ -400,7 +397,8 @@ function fullTopic(name: string, projectId: string): string {
 }
 
 function fullScope(name: string): string {
-  if (name.startsWith("https://") || ["openid", "email", "profile"].includes(name)) return name;
+  const scope = canonicalScope(name);
+  if (scope.startsWith("https://") || scope === "openid") return scope;
   return name === "mail.google.com"
     ? "https://mail.google.com/"
     : `https://www.googleapis.com/auth/${name}`;
@@ -414,7 +412,7 @@ function isScopes(names: string[]): boolean {
       (scope) =>
         OPENID_SCOPES.has(scope) ||
         WATCH_SCOPES.has(scope) ||
-        /^(profile|https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._-]+)$/.test(scope),
+        /^https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._-]+$/.test(scope),
     )
   );
 }

@@ -24,7 +24,13 @@ const CODE = "code=4%2F0Aunknown";
 const FLOW = "__Host-authorization-";
 
 /** The refusals that a callback can lead to without Google being asked, and their pages' statuses. */
-const REFUSALS = { session_lost: 400, declined: 400, already_done: 409, try_later: 503 } as const;
+const REFUSALS = {
+  session_lost: 400,
+  declined: 400,
+  google_refused: 403,
+  already_done: 409,
+  try_later: 503,
+} as const;
 type Refusal = keyof typeof REFUSALS;
 
 /** A callback with the cookie of a flow that this browser has begun. */
@@ -84,12 +90,12 @@ const STATES: readonly [string, (state: string) => string, Refusal?][] = [
   ["a code and an error", (state) => `state=${state}&${CODE}&error=access_denied`],
   ["a code and an empty error", (state) => `state=${state}&${CODE}&error=`],
   ["an error", (state) => `state=${state}&error=server_error`, "try_later"],
-  ["an empty error", (state) => `state=${state}&error=`, "try_later"],
+  ["an empty error", (state) => `state=${state}&error=`, "google_refused"],
   ["two errors", (state) => `state=${state}&error=a&error=b`],
   [
     "an error that is markup",
     (state) => `state=${state}&error=<script>alert(1)</script>`,
-    "try_later",
+    "google_refused",
   ],
   [
     "a description that is markup",
@@ -99,7 +105,7 @@ const STATES: readonly [string, (state: string) => string, Refusal?][] = [
   [
     "an error with a line break",
     (state) => `state=${state}&error=a%0d%0aSet-Cookie:%20b=c`,
-    "try_later",
+    "google_refused",
   ],
   ["another issuer", (state) => `state=${state}&${CODE}&iss=https://evil.example.com`],
   ["an issuer without a scheme", (state) => `state=${state}&${CODE}&iss=accounts.google.com`],
@@ -249,12 +255,11 @@ const BORROWED: readonly ConnectCase[] = [
     })),
     leadsTo: "/refused/session_lost",
   },
-  ...["https://evil.example.com", "null", "https://connect.example.com.evil.example.com"].map(
-    (origin) =>
-      changed(`a link pressed on a page of ${origin}`, 403, "link pressed", (it) => ({
-        ...it,
-        headers: { ...FORM, origin },
-      })),
+  ...["https://evil.example.com", "https://connect.example.com.evil.example.com"].map((origin) =>
+    changed(`a link pressed on a page of ${origin}`, 403, "link pressed", (it) => ({
+      ...it,
+      headers: { ...FORM, origin },
+    })),
   ),
   ...["", "text/plain", "application/json", "multipart/form-data; boundary=a"].map((type) =>
     changed(`a link pressed with ${type || "no type"}`, 415, "link pressed", (it) => ({

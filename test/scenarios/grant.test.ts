@@ -40,6 +40,24 @@ describe("connecting a mailbox", () => {
     expect(user.followUp).toEqual({ announced: { status: "active", generation: 1 }, failures: 0 });
   });
 
+  it.each([
+    "gmail.metadata profile",
+    "https://www.googleapis.com/auth/userinfo.profile gmail.modify",
+  ])("connects whatever name the configuration has for a scope: %s", async (scopes) => {
+    const other = await startScenario({ env: { GMAIL_SCOPES: scopes } });
+    try {
+      expect((await other.connect(ADA)).status).toBe(200);
+      // A refused grant of such scopes is ours, and ended at Google.
+      const refused = await other.connect(BOB, {
+        untick: other.config.gmail.scopes.filter((scope) => scope.includes("gmail.")),
+      });
+      expect(refused.page).toContain("One permission is missing");
+      expect(other.emulator.countCalls("revoke", BOB)).toBe(1);
+    } finally {
+      await other.close();
+    }
+  });
+
   it("asks Google for the narrowest scopes, offline, with PKCE, state and nonce", async () => {
     const response = await openBrowser().get(`${scenario.publicUrl}/start`);
     const { searchParams } = new URL(response.headers.get("location") ?? "");

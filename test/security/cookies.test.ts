@@ -11,7 +11,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 let scenario: Scenario;
 beforeEach(async () => {
-  scenario = await startScenario();
+  scenario = await startScenario({ env: { RETURN_TO_ORIGINS: "https://app.example" } });
 });
 afterEach(() => scenario.close());
 
@@ -140,7 +140,6 @@ describe("C3: forms", () => {
     ["another site that hides its origin", { origin: "null", "sec-fetch-site": "cross-site" }],
     ["a sibling", { origin: "https://sibling.example", "sec-fetch-site": "same-site" }],
     ["another site in an old browser", { origin: "https://evil.example" }],
-    ["a sandboxed page in an old browser", { origin: "null" }],
     ["another port", { origin: "http://127.0.0.1:1" }],
     ["the same host without TLS or with it", { origin: "https://127.0.0.1" }],
     ["a site that says nothing else", { "sec-fetch-site": "cross-site" }],
@@ -179,6 +178,22 @@ describe("C3: forms", () => {
     };
     expect((await post("/disconnect", { csrf: csrfOf(page) }, headers)).status).toBe(200);
     expect(scenario.stored(ADA).status).toBe("disconnected");
+  });
+
+  it("C3: a form of ours is taken from a browser that names neither its site nor its origin", async () => {
+    const { browser, page } = await scenario.connect(ADA);
+    const headers = { origin: "null" };
+    const cookie = cookieHeader(browser);
+    // What another site can send in such a browser has no proof.
+    expect((await post("/disconnect", {}, { ...headers, cookie })).status).toBe(403);
+    expect(scenario.stored(ADA).status).toBe("active");
+
+    await endGrant(ADA);
+    const link = new URL(linkOf(scenario, ADA)).pathname;
+    expect((await post(link, {}, headers)).status).toBe(303);
+    expect((await post(`${link}x`, {}, headers)).status).toBe(410);
+    const signedIn = await post("/disconnect", { csrf: csrfOf(page) }, { ...headers, cookie });
+    expect(signedIn.status).toBe(200);
   });
 
   it("C3: the token of another session, or of none, ends nobody's connection", async () => {
@@ -295,6 +310,60 @@ describe("C4, C5: when a session ends", () => {
 });
 
 describe("C6: several flows in one browser", () => {
+  const APPLICATION = "https://app.example";
+  /** Each start fills as much of its cookie as a stranger can. */
+  const long = (number: number) =>
+    `?return_to=${encodeURIComponent(`${APPLICATION}/${"p".repeat(900)}${number}`)}` +
+    `&app_state=${encodeURIComponent("€".repeat(300))}`;
+
+  it("C6: long flows of one browser never fill its headers", async () => {
+    scenario.emulator.createAccount({ email: ADA });
+    const browser = openBrowser();
+    const flows = [];
+    for (let count = 0; count < 12; count++) {
+      flows.push(await begin(scenario, ADA, { browser, query: long(count) }));
+      expect(cookieHeader(browser).length).toBeLessThanOrEqual(8 * 1024);
+    }
+    const back = await browser.ask(flows.at(-1)?.back.href ?? "");
+    expect(back.headers.get("location")).toContain(APPLICATION);
+  });
+
+  it("C6: the longest start that is taken fits into a cookie", async () => {
+    const query = new URLSearchParams({
+      return_to: `${APPLICATION}/`.padEnd(1_000, "p"),
+      app_state: "\u{20ac}".repeat(512),
+    });
+    const answer = await fetch(`${scenario.publicUrl}/start?${query}`, { redirect: "manual" });
+    expect(answer.status).toBe(303);
+    // Off loopback, its name has a prefix and it is for TLS alone.
+    const added = "__Host-".length + "; Secure".length;
+    const [line = ""] = answer.headers.getSetCookie();
+    expect(line.length).toBeGreaterThan(3_000);
+    expect(line.length + added).toBeLessThanOrEqual(4_096);
+  });
+
+  it("C6: a link works although its grant holds a hundred other scopes", async () => {
+    await scenario.connect(ADA);
+    const { grant } = scenario.stored(ADA);
+    const others = Array.from(
+      { length: 100 },
+      (_, index) => `https://www.googleapis.com/auth/drive.part-${index}`,
+    );
+    await scenario.users.update(scenario.stored(ADA), {
+      grant: { ...grant, scopes: [...grant.scopes, ...others] },
+    });
+    await endGrant(ADA);
+    const answer = await fetch(linkOf(scenario, ADA), {
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      redirect: "manual",
+    });
+    expect(answer.status).toBe(303);
+    const asked = new URL(answer.headers.get("location") ?? "").searchParams.get("scope");
+    expect(asked?.split(" ")).toEqual(expect.arrayContaining(others));
+    for (const line of answer.headers.getSetCookie()) expect(line.length).toBeLessThan(2_048);
+  });
+
   it("C6: two flows in two tabs end well, in either order", async () => {
     const browser = openBrowser();
     for (const email of [ADA, MALLORY]) scenario.emulator.createAccount({ email });

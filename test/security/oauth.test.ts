@@ -267,8 +267,12 @@ describe("E3: a callback that is not wholly valid costs no token request", () =>
     ["access_denied", "declined", 400],
     ["server_error", "try_later", 503],
     ["temporarily_unavailable", "try_later", 503],
-    ["invalid_scope", "try_later", 503],
-    ["<script>alert(1)</script>", "try_later", 503],
+    ["admin_policy_enforced", "administrator_decides", 403],
+    ["policy_enforced", "administrator_decides", 403],
+    ["org_internal", "administrator_decides", 403],
+    ["disallowed_useragent", "google_refused", 403],
+    ["invalid_scope", "google_refused", 403],
+    ["<script>alert(1)</script>", "google_refused", 403],
   ])("the error %s leads to %s, and is kept out of page and log", async (error, page, status) => {
     const { browser, back } = await begin(scenario, ADA);
     const answer = changed(back, (params) => {

@@ -228,7 +228,10 @@ describe("a configuration", () => {
 
   it("keeps a scope that is neither Gmail's nor asked for in any case", () => {
     const { gmail } = readConfig({ ...required, GMAIL_SCOPES: "profile gmail.metadata" });
-    expect(gmail.scopes).toEqual(["profile", "https://www.googleapis.com/auth/gmail.metadata"]);
+    expect(gmail.scopes).toEqual([
+      "https://www.googleapis.com/auth/userinfo.profile",
+      "https://www.googleapis.com/auth/gmail.metadata",
+    ]);
   });
 
   it("may name its defaults", () => {

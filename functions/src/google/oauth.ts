@@ -2,6 +2,7 @@ import { Gaxios } from "gaxios";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
+import { canonicalScope } from "../scope.ts";
 import { FailedCall } from "./failed-call.ts";
 import { type Call, classify } from "./failure.ts";
 
@@ -93,7 +94,11 @@ export function googleOAuth(
     return {
       accessToken: access_token,
       expiresAt: later(askedAt, Math.min(expires_in, EXPIRES_IN_SECONDS_MAX) * 1_000),
-      scopes: scope?.split(" ").filter((name) => name !== "") ?? [],
+      scopes:
+        scope
+          ?.split(" ")
+          .filter((name) => name !== "")
+          .map(canonicalScope) ?? [],
       ...(refresh_token !== undefined && { refreshToken: refresh_token }),
       ...(id_token !== undefined && { idToken: id_token }),
     };

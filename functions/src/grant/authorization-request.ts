@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
+import { canonicalScope } from "../scope.ts";
 import { parseUserId } from "../user.ts";
 import type { Envelope } from "./envelope.ts";
 
@@ -22,8 +23,6 @@ const PENDING = z.object({
   userId: z.string().optional(),
   /** The link that a re-authorization began with: a refused one leads back to it. */
   link: z.string().optional(),
-  /** What it asked for beside what everybody is asked for. */
-  grantedScopes: z.array(z.string()).optional(),
 });
 
 export type PendingAuthorization = z.infer<typeof PENDING>;
@@ -87,14 +86,15 @@ export function requestAuthorization(
     ...(wish.appState !== undefined && { appState: wish.appState }),
     ...(wish.userId !== undefined && { userId: wish.userId }),
     ...(wish.link !== undefined && { link: wish.link }),
-    ...(wish.grantedScopes !== undefined && { grantedScopes: [...wish.grantedScopes] }),
   };
   const url = new URL(services.authorizeUrl);
   url.search = new URLSearchParams({
     client_id: services.clientId,
     redirect_uri: services.redirectUri,
     response_type: "code",
-    scope: [...new Set(["openid", "email", ...askedScopes(pending, services)])].join(" "),
+    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, services)])].join(
+      " ",
+    ),
     access_type: "offline",
     include_granted_scopes: "true",
     state: pending.state,
@@ -108,12 +108,16 @@ export function requestAuthorization(
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
 }
 
-/** The scopes that a pending authorization asked for beside `openid email`. */
+/**
+ * The scopes that an authorization asks for in addition to `openid email`. A re-authorization asks
+ * for every scope that the user granted before.
+ */
 export function askedScopes(
-  { grantedScopes = [] }: PendingAuthorization,
+  grantedBefore: readonly string[] | undefined,
   { scopes }: Pick<AuthorizationRequestServices, "scopes">,
 ): string[] {
-  return [...scopes, ...grantedScopes];
+  const before = grantedBefore?.filter((scope) => scope.includes("://")) ?? [];
+  return [...scopes, ...before.map(canonicalScope)];
 }
 
 /** The pending authorization that this browser began with this `state`, while it is fresh. */

@@ -13,6 +13,7 @@ import { atOnce } from "../mailbox/sync-due.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
+import { SIGN_IN_SCOPES } from "../scope.ts";
 import {
   type Grant,
   type User,
@@ -131,9 +132,6 @@ function refused(failure: Failure): Authorization {
   return { kind: "try_later", failure };
 }
 
-/** What signing in takes, as Google names it in a token answer. */
-const SIGN_IN_SCOPES = ["openid", "email", "https://www.googleapis.com/auth/userinfo.email"];
-
 /**
  * Ends a grant that is not going to be used. Revoking ends all that the person ever allowed our
  * project, so it is left alone where they have a connection that lives, and where the answer covers
@@ -145,7 +143,9 @@ async function giveBack(
   pending: PendingAuthorization,
   services: AuthorizationServices,
 ): Promise<void> {
-  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(pending, services)]);
+  const asker = expectedUserId(pending);
+  const grantedBefore = asker && (await services.users.find(asker))?.grant.scopes;
+  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, services)]);
   if (!scopes.every((scope) => asked.has(scope))) return;
   // Read as late as can be: the person may have connected in another tab meanwhile.
   const stored = await services.users.find(userId);

@@ -37,7 +37,14 @@ export async function callback(
   const kept = readCookie(headers, name);
   if (kept === FLOW_DONE) return notPending("already_done");
   const pending = readPending(kept, params.state, services);
-  if (pending === undefined) return notPending("session_lost");
+  if (pending === undefined) {
+    if (headers.get("cookie") === null) {
+      log.warn("callback_without_cookie", "a browser came back from Google without any cookie", {
+        hint: "if many do, something in front of connect drops cookies: npm run doctor",
+      });
+    }
+    return notPending("session_lost");
+  }
 
   const { to, cookies } = await services.callbacks.run(params.state, async () => {
     try {
@@ -81,8 +88,7 @@ async function answer(
     log.info("authorization_refused", "Google sent the person back without a code", {
       reason: /^[a-z_]{1,40}$/.test(params.error) ? params.error : "unreadable",
     });
-    const isDeclined = params.error === "access_denied";
-    return refused(isDeclined ? "declined" : "try_later", pending, services);
+    return refused(pageOf(params.error), pending, services);
   }
   const outcome = await completeAuthorization(params.code, pending, services);
   logAuthorization(log, outcome);
@@ -90,14 +96,35 @@ async function answer(
     case "connected":
       return connected(outcome, pending, services);
     case "consent_needed": {
-      const { returnTo, appState, userId, link, grantedScopes } = pending;
+      const { returnTo, appState, userId, link } = pending;
       const loginHint = outcome.emailAddress;
-      return toGoogle({ returnTo, appState, userId, link, grantedScopes, loginHint }, services);
+      return toGoogle({ returnTo, appState, userId, link, loginHint }, services);
     }
     case "code_refused":
       return refused("session_lost", pending, services);
     default:
       return refused(outcome.kind, pending, services);
+  }
+}
+
+/** What Google's authorization endpoint refuses with (RFC 6749 §4.1.2.1, and codes of its own). */
+function pageOf(error: string): PageError {
+  switch (error) {
+    case "access_denied":
+      return "declined";
+    case "server_error":
+    case "temporarily_unavailable":
+    case "internal_failure":
+    case "rate_limit_exceeded":
+      return "try_later";
+    case "admin_policy_enforced":
+    case "policy_enforced":
+    case "org_internal":
+    case "restricted_client":
+    case "account_restricted":
+      return "administrator_decides";
+    default:
+      return "google_refused";
   }
 }
 

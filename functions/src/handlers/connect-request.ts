@@ -65,12 +65,16 @@ export async function signedIn(
   return isSessionOf(user, session) ? { user, session } : undefined;
 }
 
-/** Browsers say where a form was sent from; without either header there is no browser. */
+/**
+ * Browsers say where a form was sent from; without either header there is no browser. Our pages ask
+ * for no referrer, so browsers send the origin `null` with our own forms. Browsers that do not send
+ * `Sec-Fetch-Site` as well (Safari before 16.4) leave it at that: then the sealed link, or the form's
+ * proof, has to tell that the form is ours.
+ */
 export function isSameOrigin({ headers }: ConnectRequest, { pageLinks }: ConnectServices): boolean {
   const site = headers.get("sec-fetch-site");
   const origin = headers.get("origin");
   if (site !== null && site !== "same-origin" && site !== "none") return false;
-  // A page without referrer sends the origin "null" even to itself; the site says the rest.
-  if (origin === null || (origin === "null" && site === "same-origin")) return true;
+  if (origin === null || (origin === "null" && site !== "none")) return true;
   return origin === new URL(pageLinks.publicUrl).origin;
 }

@@ -116,7 +116,7 @@ async function start(request: ConnectRequest, services: ConnectServices): Promis
   const signed = await signedIn(request, services);
   const isRefreshTokenHeld = signed?.user.status === "active";
   const { to, cookies } = toGoogle({ ...wish, isRefreshTokenHeld }, services);
-  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl);
+  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl, cookies);
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 
@@ -175,10 +175,10 @@ async function reauthorize(request: ConnectRequest, services: ConnectServices): 
     link: request.rest,
     // Google takes its `sub` too. The address would tell whoever presses the button whose link it is.
     loginHint: user.id,
-    grantedScopes: user.grant.scopes.filter((scope) => scope.includes("://")),
+    grantedScopes: user.grant.scopes,
   };
   const { to, cookies } = toGoogle(wish, services);
-  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl);
+  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl, cookies);
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 

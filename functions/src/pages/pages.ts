@@ -131,6 +131,8 @@ export function disconnectedPage(links: PageLinks): Response {
 const STATUS: Partial<Record<PageError, number>> = {
   not_found: 404,
   forbidden: 403,
+  administrator_decides: 403,
+  google_refused: 403,
   wrong_account: 403,
   already_done: 409,
   link_expired: 410,

@@ -65,6 +65,14 @@ export const TEXTS = {
       title: "You did not allow access",
       body: "Nothing has been connected. You can try again whenever you like.",
     },
+    administrator_decides: {
+      title: "Your administrator decides about this app",
+      body: "Google says that your organization doesn't allow this app to use your Gmail account, so nothing has been connected. Ask an administrator of your organization to allow it, or choose another account.",
+    },
+    google_refused: {
+      title: "Google didn't allow this",
+      body: "Google rejected the request, so nothing has been connected. If you opened this page inside another app, open it in your browser instead. If that doesn't help, please let the app that sent you here know.",
+    },
     scopes_missing: {
       title: "One permission is missing",
       body: "On Google's page a box was left unticked that we need, so nothing has been connected. Try again and leave all boxes ticked.",
