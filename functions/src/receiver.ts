@@ -124,6 +124,7 @@ export function createServices(
     getHead: async (accessToken) => (await gmail.getProfile(accessToken)).historyId,
     listMessages: gmail.listMessages,
     getInternalDate: gmail.getInternalDate,
+    getLabelIds: gmail.getLabelIds,
     watch: (accessToken, labelIds) => gmail.watch(accessToken, config.gmail.topic, labelIds),
     stop: gmail.stop,
 

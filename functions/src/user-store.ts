@@ -403,6 +403,7 @@ const DOCUMENT = z.object({
         isAtEdge: z.boolean().exactOptional(),
         toldUpTo: z.array(z.string()).exactOptional(),
         newest: z.array(z.string()).exactOptional(),
+        untold: z.array(z.string()).exactOptional(),
         refusals: COUNT.exactOptional(),
         isTold: z.boolean().exactOptional(),
       })

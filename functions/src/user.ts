@@ -93,6 +93,8 @@ export interface Recovery {
   toldUpTo?: readonly string[];
   /** The newest messages of when the walk began: the second pass looks for others among them. */
   newest?: readonly string[];
+  /** Those among them that were not found again when they were to be told. */
+  untold?: readonly string[];
   /** Refusals of the same step in a row. */
   refusals?: number;
   /** Everything walked over is told; what showed late is still looked for. */

@@ -322,6 +322,22 @@ describe("the recovery of an expired history", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
+  it("P1: tells a message that a server that is behind does not list when it is to be told", async () => {
+    await start({ SYNC_PAGES_MAX: "1" });
+    const { messageId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).sync.recovery?.isWalked).toBe(true);
+    scenario.emulator.setReplicaBehind(ADA, 8 * HOUR_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).sync.recovery?.isTold).toBe(true);
+    scenario.emulator.setReplicaBehind(ADA, 0);
+    await recover();
+    expect(added()).toEqual([messageId]);
+  });
+
   it("makes no call for notifications while the second pass waits", async () => {
     await start();
     scenario.emulator.deliver(ADA);

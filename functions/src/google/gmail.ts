@@ -42,6 +42,8 @@ export interface Gmail {
   ): Promise<MessagePage>;
   /** `users.messages.get` with `format=minimal`, of which only `internalDate` is used. */
   getInternalDate(accessToken: string, messageId: string): Promise<Date>;
+  /** `users.messages.get` with `format=minimal`, of which only the labels are used. */
+  getLabelIds(accessToken: string, messageId: string): Promise<readonly string[]>;
   /** `users.watch`; makes Gmail notify once at once. */
   watch(accessToken: string, topicName: string, labelIds: readonly string[]): Promise<WatchAnswer>;
   /** `users.stop`; notifications may still come for some minutes. */
@@ -132,6 +134,17 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
           as(accessToken),
         );
         return toInternalDate(data);
+      }),
+
+    getLabelIds: (accessToken, messageId) =>
+      attempt("messages.get", async () => {
+        const { data } = await users.messages.get(
+          { userId: ME, id: messageId, format: "minimal" },
+          as(accessToken),
+        );
+        // Taken for a message without labels, a broken answer would let a draft be told.
+        if (!isPlainObject(data) || data.id !== messageId) throw malformed("messages.get");
+        return toStrings(data?.labelIds) ?? [];
       }),
 
     watch: (accessToken, topicName, labelIds) =>

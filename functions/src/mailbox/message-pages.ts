@@ -5,6 +5,8 @@ import type { Run } from "./sync-run.ts";
 
 /** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
 const SHIFTED_PAGES_MAX = 20;
+/** Messages of one page asked for their labels; of more, each is told. */
+const ASKED_MESSAGES_MAX = 50;
 /** Pages of drafts to leave out. */
 const DRAFT_PAGES_MAX = 10;
 
@@ -20,28 +22,80 @@ export function listPage(
   );
 }
 
+export interface Sorted {
+  /** What is to be told, newest first. */
+  messages: HistoryMessage[];
+  /** Everything that was decided on: these, the drafts, and what is gone. */
+  decided: ReadonlySet<string>;
+}
+
 /**
- * Reads messages without the drafts among them, which can only be known by their ids: a list of
- * messages does not say what labels they carry, and every autosave puts a new message in the place
- * of the old one. So the drafts are listed between two readings. What is on both readings was there
- * in between, among the drafts if it was one. What is on one of them only has come or gone since
- * the head was pinned, and the history after that tells of it. A draft gets through where Gmail's
- * lists of one mailbox lag behind each other, or beyond the pages of drafts that are read.
+ * Reads messages without the drafts among them. A list of messages does not say what labels they
+ * carry, and every autosave puts a new message in the place of the old one. So the drafts are listed
+ * between two readings: what is on both readings was there in between, among the drafts if it was
+ * one. What is on one of them only has come or gone, or one reading was of a server that is behind:
+ * each of these is asked for its labels.
  */
 export async function withoutDrafts(
   run: Run,
   read: () => Promise<Answer<HistoryMessage[]>>,
-): Promise<Answer<HistoryMessage[]>> {
+  /** A message that cannot be read is told, after this step has failed too often. */
+  isFailureTold: boolean,
+): Promise<Answer<Sorted>> {
   const before = await read();
-  if (before.kind !== "answered" || before.value.length === 0) return before;
-  if (run.services.changeFilter.publishDrafts) return before;
+  if (before.kind !== "answered") return before;
+  if (before.value.length === 0 || run.services.changeFilter.publishDrafts) {
+    const decided = new Set(before.value.map(({ id }) => id));
+    return { kind: "answered", value: { messages: before.value, decided } };
+  }
   const drafts = await readDrafts(run);
   if (drafts.kind !== "answered") return drafts;
   const after = await read();
   if (after.kind !== "answered") return after;
-  const present = new Set(after.value.map(({ id }) => id));
-  const messages = before.value.filter(({ id }) => present.has(id) && !drafts.value.has(id));
-  return { kind: "answered", value: messages };
+
+  const isBefore = new Set(before.value.map(({ id }) => id));
+  const isAfter = new Set(after.value.map(({ id }) => id));
+  const all = [...after.value.filter(({ id }) => !isBefore.has(id)), ...before.value];
+  const decided = new Set([...all.map(({ id }) => id), ...drafts.value]);
+  const messages: HistoryMessage[] = [];
+  let asked = 0;
+  for (const message of all) {
+    const { id } = message;
+    if (drafts.value.has(id)) continue;
+    const isUnsure = !isBefore.has(id) || !isAfter.has(id);
+    if (isUnsure && asked < ASKED_MESSAGES_MAX) {
+      asked += 1;
+      const isTold = await isNoDraft(run, id, isFailureTold);
+      if (isTold.kind !== "answered") return isTold;
+      if (!isTold.value) continue;
+    }
+    messages.push(message);
+  }
+  return { kind: "answered", value: { messages, decided } };
+}
+
+/** False for a draft, and for a message that is gone. */
+async function isNoDraft(
+  run: Run,
+  messageId: string,
+  isFailureTold: boolean,
+): Promise<Answer<boolean>> {
+  const { services, access } = run;
+  const labels = await access.call("messages.get", (bearer) =>
+    services.getLabelIds(bearer, messageId),
+  );
+  if (labels.kind === "answered") return { ...labels, value: !labels.value.includes("DRAFT") };
+  if (labels.kind === "superseded") return labels;
+  switch (labels.failure.kind) {
+    case "gone":
+      return { kind: "answered", value: false };
+    case "bad_request":
+      return { kind: "answered", value: true };
+    case "transient":
+      return isFailureTold ? { kind: "answered", value: true } : labels;
+    default:
+      return labels;
+  }
 }
 
 /**
@@ -72,18 +126,27 @@ export async function readPage(
   return { kind: "answered", value: messages.slice(Math.max(first, 0)) };
 }
 
+/** What the second pass knows of the first pages. */
+export interface FirstPages {
+  /** What they held when the walk began. */
+  newest: ReadonlySet<string>;
+  /** The part of it that was not found again when it was to be told. */
+  untold: ReadonlySet<string>;
+  /** True of a page that need not be looked at, where none of `newest` has been met. */
+  isEnd: (messages: readonly HistoryMessage[]) => Promise<Answer<boolean>>;
+}
+
 /**
- * The messages that the first pages hold now and did not when the walk began: above the last one of
- * `newest`, on the page that leads back to them and on the one after it. `isEnd` says of a page
- * without any of them that it need not be looked at, nor what is after it.
+ * The messages of the first pages that are still to be told: those that were not there when the
+ * walk began, down to the last one of `newest` on the page that leads back to it and on the one
+ * after it, and those of `untold`.
  */
 export async function readNew(
   run: Run,
   labelId: string | undefined,
-  newest: ReadonlySet<string>,
-  isEnd: (messages: readonly HistoryMessage[]) => Promise<Answer<boolean>>,
+  { newest, untold, isEnd }: FirstPages,
 ): Promise<Answer<HistoryMessage[]>> {
-  const messages: HistoryMessage[] = [];
+  const messages = new Map<string, HistoryMessage>();
   let isMet = false;
   let token: string | undefined;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
@@ -97,13 +160,17 @@ export async function readNew(
       : await isEnd(listed.value.messages);
     if (ended.kind !== "answered") return ended;
     if (ended.value) break;
-    messages.push(...listed.value.messages);
+    for (const message of listed.value.messages) messages.set(message.id, message);
     token = listed.value.nextPageToken;
-    if (wasMet || token === undefined) break;
+    const isThrough = wasMet && [...untold].every((id) => messages.has(id));
+    if (isThrough || token === undefined) break;
   }
-  const last = messages.findLastIndex(({ id }) => newest.has(id));
-  const candidates = last < 0 ? messages : messages.slice(0, last);
-  return { kind: "answered", value: candidates.filter(({ id }) => !newest.has(id)) };
+  const all = [...messages.values()];
+  const last = all.findLastIndex(({ id }) => newest.has(id));
+  const isNew = ({ id }: HistoryMessage, index: number) =>
+    !newest.has(id) && (last < 0 || index < last);
+  const told = all.filter((message, index) => isNew(message, index) || untold.has(message.id));
+  return { kind: "answered", value: told };
 }
 
 async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {

@@ -156,7 +156,7 @@ function advance(run: Run, recovery: Recovery): Promise<Ended> {
 /** One step of the walk: notes a page, and whether the walk ends with it. */
 async function walkOn(run: Run, stored: Recovery): Promise<Ended> {
   const { refusals: _, ...recovery } = stored;
-  const { pages, unnoted = 0, oldPages = 0, toldUpTo = [] } = recovery;
+  const { pages, unnoted = 0, oldPages = 0, toldUpTo = [], untold = [] } = recovery;
   const token = run.walkToken;
   if (pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
@@ -183,11 +183,14 @@ async function walkOn(run: Run, stored: Recovery): Promise<Ended> {
       : [{ firstMessageId: first.id, ...(token !== undefined && { token }) }];
   const noted = newestDropped([...pages, ...page]);
   run.walkToken = nextPageToken;
+  const newest = withNewest(run, recovery, messages);
   const walked = {
     ...recovery,
     pages: noted,
     unnoted: unnoted + pages.length + page.length - noted.length,
-    newest: withNewest(run, recovery, messages),
+    newest,
+    // A page of old messages has been told before.
+    untold: [...untold, ...(isOld.value ? [] : newest.slice(recovery.newest?.length ?? 0))],
     // An empty page says nothing of either kind.
     oldPages: isOld.value ? oldPages + 1 : first === undefined ? oldPages : 0,
   };
@@ -245,17 +248,26 @@ async function publishOldest(run: Run, stored: Recovery): Promise<Ended> {
   const page = recovery.pages.at(-1);
   if (page === undefined) return endRound(run, recovery);
   const labelId = labelOf(run, recovery);
-  const messages = await withoutDrafts(run, () => readPage(run, labelId, page));
-  if (messages.kind !== "answered") return refusedToken(run, messages);
-  const young = isAtEdge === true ? await sinceConnected(run, stored, messages.value) : messages;
+  const { isFailureUnknown } = ageLimit(run, stored);
+  const read = await withoutDrafts(run, () => readPage(run, labelId, page), isFailureUnknown);
+  if (read.kind !== "answered") {
+    const isOfToken = read.kind === "failed" && read.failure.kind === "bad_request";
+    return isOfToken ? refusedToken(run, read) : refusedStep(run, stored, read);
+  }
+  const { messages, decided } = read.value;
+  const young: Answer<readonly HistoryMessage[]> =
+    isAtEdge === true
+      ? await sinceConnected(run, stored, messages)
+      : { kind: "answered", value: messages };
   if (young.kind !== "answered") return refusedStep(run, stored, young);
   const failed = await publish(run, toChanges(run, recovery, young.value));
   if (failed !== undefined) return failed;
-  const edge = [page.firstMessageId, ...messages.value.map(({ id }) => id)];
+  const edge = [page.firstMessageId, ...messages.map(({ id }) => id)];
   return keep(run, {
     ...recovery,
     pages: recovery.pages.slice(0, -1),
     toldUpTo: [...new Set(edge)].slice(0, TOLD_MAX),
+    untold: (recovery.untold ?? []).filter((id) => !decided.has(id)),
   });
 }
 
@@ -316,7 +328,7 @@ function endListing(run: Run, { toldUpTo: _, ...recovery }: Recovery): Promise<E
 async function tellLate(run: Run, stored: Recovery): Promise<Ended> {
   const { services } = run;
   const { refusals: _, ...recovery } = stored;
-  const { pinnedAt = recovery.since, newest = [] } = recovery;
+  const { pinnedAt = recovery.since, newest = [], untold = [] } = recovery;
   const waitMs =
     later(pinnedAt, services.limits.settleMs).getTime() -
     storeNowAtLeast(run.user, services.clock).getTime();
@@ -324,13 +336,18 @@ async function tellLate(run: Run, stored: Recovery): Promise<Ended> {
 
   const labelId = labelOf(run, recovery);
   const limit = ageLimit(run, stored);
-  const late = await withoutDrafts(run, () =>
-    readNew(run, labelId, new Set(newest), (messages) => isOldPage(run, messages, limit)),
-  );
+  const first = {
+    newest: new Set(newest),
+    untold: new Set(untold),
+    isEnd: (messages: readonly HistoryMessage[]) => isOldPage(run, messages, limit),
+  };
+  const read = () => readNew(run, labelId, first);
+  const late = await withoutDrafts(run, read, limit.isFailureUnknown);
   if (late.kind !== "answered") {
-    return refusedListing(run, stored, late);
+    const isOfLabel = late.kind === "failed" && late.failure.kind === "bad_request";
+    return isOfLabel ? refusedListing(run, stored, late) : refusedStep(run, stored, late);
   }
-  const failed = await publish(run, toChanges(run, recovery, late.value));
+  const failed = await publish(run, toChanges(run, recovery, late.value.messages));
   return failed ?? endLate(run, recovery);
 }
 

@@ -82,6 +82,8 @@ export interface SyncServices extends AddressServices {
   ): Promise<MessagePage>;
   /** `internalDate` of one message. Throws `FailedCall`. */
   getInternalDate(accessToken: string, messageId: string): Promise<Date>;
+  /** The labels of one message. Throws `FailedCall`. */
+  getLabelIds(accessToken: string, messageId: string): Promise<readonly string[]>;
   publish: Publish;
   /** What the store keeps of a change beside the cursor; nothing unless that sink is on. */
   toStoredChanges(user: User, changes: readonly (Change | Gap)[]): StoredChange[];

@@ -26,6 +26,8 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
         google("users.messages.list", "messages.list", () => gmail.listMessages(...args)),
       getInternalDate: (...args) =>
         google("users.messages.get", "messages.get", () => gmail.getInternalDate(...args)),
+      getLabelIds: (...args) =>
+        google("users.messages.get", "messages.get", () => gmail.getLabelIds(...args)),
       watch: (...args) => google("users.watch", "users.watch", () => gmail.watch(...args)),
       stop: (...args) => google("users.stop", "users.stop", () => gmail.stop(...args)),
     },
