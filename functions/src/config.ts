@@ -35,6 +35,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `KMS_EMULATOR_HOST`          | none             | loopback host:port in place of Cloud KMS   |
  * | `HISTORY_SETTLE_MS`          | 2 minutes        | until a position that was read is settled  |
  * | `RECONCILE_AFTER_MS`         | 6 hours          | until a quiet mailbox is synced            |
+ * | `MAILBOX_DELAYED_AFTER_MS`   | 30 minutes       | until a late mailbox is reported           |
  * | `WATCH_RENEW_AFTER_MS`       | 24 hours         | until a watch is renewed                   |
  * | `SYNC_PAGES_MAX`             | 40               | pages of history in one run                |
  * | `SYNC_TIME_MS_MAX`           | 50 seconds       | of one run                                 |
@@ -97,6 +98,7 @@ export interface Config {
   readonly sync: {
     readonly settleMs: number;
     readonly reconcileAfterMs: number;
+    readonly delayedAfterMs: number;
     readonly pagesMax: number;
     readonly timeMsMax: number;
   };
@@ -231,6 +233,7 @@ const Variables = z.object({
   KMS_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
   HISTORY_SETTLE_MS: number(0, HOUR_MS, 120_000),
   RECONCILE_AFTER_MS: number(1_000, 7 * 24 * HOUR_MS, 6 * HOUR_MS),
+  MAILBOX_DELAYED_AFTER_MS: number(60_000, 24 * HOUR_MS, HOUR_MS / 2),
   // Gmail ends a watch after 7 days.
   WATCH_RENEW_AFTER_MS: number(1_000, 6 * 24 * HOUR_MS, 24 * HOUR_MS),
   SYNC_PAGES_MAX: number(1, 1_000, 40),
@@ -353,6 +356,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
     sync: {
       settleMs: read.HISTORY_SETTLE_MS,
       reconcileAfterMs: read.RECONCILE_AFTER_MS,
+      delayedAfterMs: read.MAILBOX_DELAYED_AFTER_MS,
       pagesMax: read.SYNC_PAGES_MAX,
       timeMsMax: read.SYNC_TIME_MS_MAX,
     },

@@ -12,6 +12,7 @@ import { envelopes } from "./grant/envelope.ts";
 import { flag } from "./grant/flagging.ts";
 import { followUp } from "./grant/follow-up.ts";
 import { onceEach } from "./grant/once-each.ts";
+import { otherClientAlert } from "./grant/other-client.ts";
 import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
 import type { KeyRing } from "./grant/sealing.ts";
 import { tokenSeal } from "./grant/token-seal.ts";
@@ -109,6 +110,7 @@ export function createServices(
     randomToken: () => Buffer.from(randomBytes(32)).toString("base64url"),
     refresh: oauth.refresh,
     circuit: createCircuit(clock, log),
+    alertOtherClient: otherClientAlert(clock, log),
     exchangeCode: oauth.exchangeCode,
     revoke: oauth.revoke,
     openAccess: (user) => openAccess(user, services),
@@ -139,6 +141,7 @@ export function createServices(
     limits: {
       settleMs: config.sync.settleMs,
       quietMs: config.sync.reconcileAfterMs,
+      delayedAfterMs: config.sync.delayedAfterMs,
       pagesMax: config.sync.pagesMax,
       timeMsMax: config.sync.timeMsMax,
     },

@@ -144,6 +144,15 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       };
     },
 
+    async listBehind({ from = new Date(0), upTo }, limit) {
+      const query = users
+        .where("sync.behindSince", ">=", from)
+        .where("sync.behindSince", "<=", upTo)
+        .orderBy("sync.behindSince")
+        .limit(limit);
+      return (await getUsers(query)).found;
+    },
+
     postpone(list, { id, revision }, dueAt) {
       const written = users
         .doc(id)
@@ -357,6 +366,7 @@ const DOCUMENT = z.object({
   grant: z.object({
     generation: COUNT,
     scopes: z.array(z.string()),
+    clientId: z.string().exactOptional(),
     refreshToken: SEALED.exactOptional(),
     accessToken: SEALED.exactOptional(),
     accessTokenExpiresAt: DATE.exactOptional(),
@@ -410,6 +420,18 @@ const DOCUMENT = z.object({
       .exactOptional(),
     recoveries: z.object({ count: COUNT, at: DATE }).exactOptional(),
     cursorRefusals: z.object({ count: COUNT, since: DATE }).exactOptional(),
+    failure: z
+      .object({
+        since: DATE,
+        at: DATE,
+        family: z.enum(["ours", "mailbox", "credentials", "account", "throttled"]),
+        reason: z.string(),
+        count: COUNT,
+        call: z.string(),
+      })
+      .exactOptional(),
+    behindSince: DATE.exactOptional(),
+    delayedAt: DATE.exactOptional(),
   }),
   followUp: z.object({
     dueAt: DATE.exactOptional(),

@@ -30,6 +30,8 @@ export interface Grant {
   generation: number;
   /** The scopes that were granted, not the ones that were asked for. */
   scopes: readonly string[];
+  /** The OAuth client that the grant was given to. Absent in older documents until a refresh. */
+  clientId?: string;
   refreshToken?: Sealed;
   accessToken?: Sealed;
   accessTokenExpiresAt?: Date;
@@ -101,6 +103,22 @@ export interface Recovery {
   isTold?: boolean;
 }
 
+/** Failures of this mailbox in a row. Absent after a success. */
+export interface SyncFailure {
+  /** When the first failure of this family in the row happened. */
+  since: Date;
+  /** When the last one happened. */
+  at: Date;
+  /** Whose failure it is: `ours` counts against no mailbox. */
+  family: "ours" | "mailbox" | "credentials" | "account" | "throttled";
+  /** A short stable code for the last one. */
+  reason: string;
+  /** Failures in the row, of all families: spaces out the next try. */
+  count: number;
+  /** What failed last. */
+  call: string;
+}
+
 export interface Sync {
   dueAt?: Date;
   dueReason?: DueReason;
@@ -128,6 +146,11 @@ export interface Sync {
   recoveries?: { count: number; at: Date };
   /** Refusals of the cursor as malformed since history was last listed, and the first of them. */
   cursorRefusals?: { count: number; since: Date };
+  failure?: SyncFailure;
+  /** Since when more may have happened than is published. Absent while the mailbox is complete. */
+  behindSince?: Date;
+  /** When `mailbox.delayed` was published for this `behindSince`. */
+  delayedAt?: Date;
 }
 
 /** What is owed outside the stream. Without `dueAt` nothing is. */
@@ -273,6 +296,12 @@ export interface UserStore {
    * after the given place, or from the start; one query.
    */
   listDue(list: DueList, range: DueRange, limit: number, after?: DueCursor): Promise<DuePage>;
+
+  /**
+   * Users whose mailbox is incomplete (`sync.behindSince`), the oldest first: those since `from`, or
+   * all without it, up to `upTo`. One query; what cannot be decoded is left out.
+   */
+  listBehind(range: { from?: Date; upTo: Date }, limit: number): Promise<User[]>;
 
   /** Changes the date of a document that cannot be decoded, and nothing else of it. */
   postpone(list: DueList, document: DueDocument, dueAt: Date): Promise<"written" | "refused">;

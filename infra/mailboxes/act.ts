@@ -53,6 +53,8 @@ async function describeSync(
       return `nothing is done for a user who is ${outcome.status}`;
     case "throttled":
       return `Google asked to be left alone until ${outcome.until.toISOString()}`;
+    case "waiting":
+      return `it fails again and again, and waits until ${outcome.until.toISOString()}`;
     case "flagged":
       return `the grant has ended: ${outcome.status} (${outcome.reason})`;
     case "superseded":

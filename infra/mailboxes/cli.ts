@@ -130,6 +130,7 @@ function createProgram({ terminal, open, operatorName }: Surroundings): Command 
     .option("--reason <code>", "the stable code of the status, as in statusReason")
     .option("--address <part>", "a part of the address")
     .option("--overdue", "what should have been done for them was not")
+    .option("--behind", "more may have happened than is published: since when, and why")
     .option(
       "--watch-expires <days>",
       "the watch ends within so many days",

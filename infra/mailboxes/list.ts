@@ -11,6 +11,7 @@ export interface ListOptions {
   reason?: string;
   address?: string;
   overdue?: true;
+  behind?: true;
   /** Days from now; a watch that has lapsed expires within any. */
   watchExpires?: number;
   limit: number;
@@ -25,7 +26,7 @@ export async function list(
 ): Promise<void> {
   const read = progress("users read", terminal, clock.now);
   let listed = 0;
-  if (!isJson) await terminal.print(row(HEADER));
+  if (!isJson) await terminal.print(row(options.behind ? [...HEADER, "behind"] : HEADER));
   for await (const page of pagesOfUsers(users)) {
     const now = clock.now();
     for (const user of page.filter((it) => fits(it, options, now))) {
@@ -34,7 +35,9 @@ export async function list(
         return terminal.note(`there are more than the ${listed} listed; see --limit`);
       }
       listed += 1;
-      await terminal.print(isJson ? JSON.stringify(shown(user, now)) : row(cells(user, now)));
+      await terminal.print(
+        isJson ? JSON.stringify(shown(user, now)) : row(cells(user, options, now)),
+      );
     }
     read.add(page.length);
   }
@@ -52,16 +55,17 @@ function fits(user: User, options: ListOptions, now: Date): boolean {
     (status === undefined || user.status === status) &&
     (reason === undefined || user.statusReason === reason) &&
     user.emailAddress.includes(address.toLowerCase()) &&
-    (options.overdue === undefined || overdue(user, now).length > 0)
+    (options.overdue === undefined || overdue(user, now).length > 0) &&
+    (options.behind === undefined || user.sync.behindSince !== undefined)
   );
 }
 
 const DAY_MS = 86_400_000;
 
 const HEADER = ["user id", "address", "status", "reason", "watch ends", "lag", "overdue"];
-const WIDTHS = [21, 30, 24, 20, 16, 7];
+const WIDTHS = [21, 30, 24, 20, 16, 7, 10];
 
-function cells(user: User, now: Date): string[] {
+function cells(user: User, options: ListOptions, now: Date): string[] {
   const { id, emailAddress, status, statusReason, watch } = user;
   const { completeness } = shown(user, now);
   return [
@@ -72,7 +76,17 @@ function cells(user: User, now: Date): string[] {
     watch.expiresAt?.toISOString().slice(0, 16) ?? "-",
     duration(completeness.lagMs),
     overdue(user, now).join(" ") || "-",
+    ...(options.behind === true ? [behind(user, now)] : []),
   ];
+}
+
+/** For how long a mailbox has been incomplete, and why; `told` once subscribers know. */
+function behind({ sync }: User, now: Date): string {
+  const { behindSince, delayedAt, failure, recovery, dueReason = "unfinished" } = sync;
+  if (behindSince === undefined) return "-";
+  const reason = failure?.reason ?? (recovery === undefined ? dueReason : "recovery");
+  const told = delayedAt === undefined ? "" : " told";
+  return `${duration(now.getTime() - behindSince.getTime())} ${reason}${told}`;
 }
 
 function row(columns: readonly string[]): string {

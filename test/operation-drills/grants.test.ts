@@ -139,8 +139,7 @@ describe("another project", () => {
     await scenario.settled();
     scenario.clock.advance(DAY_MS);
     await moved.runSchedule("mailboxReconciliation");
-    expect(moved.logs.join("\n")).toContain('"event":"misconfigured"');
-    expect(moved.logs.join("\n")).toContain("unauthorized_client");
+    expect(moved.logs.join("\n")).toContain('"event":"grant_of_another_client"');
     expect(users.dump().users.map(({ status }) => status)).toEqual(["active"]);
     expect(scenario.events(ADA).at(-1)?.json["messageId"]).toBe(messageId);
   });

@@ -592,7 +592,7 @@ describe("a revoked grant", () => {
       held.release();
       await notified;
       expect(scenario.stored(ADA).status).toBe("active");
-      expect(slow.logged("mailbox_synced")).toMatchObject([{ outcome: "superseded" }]);
+      expect(slow.logged("mailbox_synced")).toMatchObject([{ outcome: "caught_up" }]);
       scenario.clock.advance(3 * MINUTE_MS);
       await scenario.runSchedule("mailboxReconciliation");
       const told = scenario.events(ADA).filter(({ json }) => json["messageId"] === messageId);

@@ -102,6 +102,33 @@ describe("mailboxes list", () => {
     expect(lines[2]).toMatch(/^2 .* 3 d +sync\.dueAt watch\.renewAt$/);
   });
 
+  it("lists the incomplete mailboxes: for how long, why, and whether subscribers know", async () => {
+    const users = await someUsers();
+    const failure = {
+      since: after(-HOUR_MS),
+      at: NOW,
+      family: "mailbox",
+      reason: "forbidden",
+      count: 9,
+      call: "history.list",
+    } as const;
+    const sync = { retries: 9, recent: [], dueReason: "unfinished", dueAt: NOW, failure } as const;
+    const told = { behindSince: after(-2 * HOUR_MS), delayedAt: after(-HOUR_MS) };
+    await putUser(users, "5", {
+      emailAddress: addressOf("eve@example.com"),
+      sync: { ...sync, ...told },
+    });
+    await putUser(users, "6", {
+      emailAddress: addressOf("fay@example.com"),
+      sync: { retries: 0, recent: [], dueReason: "throttled", behindSince: after(-60_000) },
+    });
+    const { lines } = await looking(users)(["list", "--behind"]);
+    expect(lines[0]).toMatch(/ overdue +behind$/);
+    expect(lines.slice(1)).toHaveLength(2);
+    expect(lines[1]).toMatch(/^5 .* 2 h forbidden told$/);
+    expect(lines[2]).toMatch(/^6 .* 60 s throttled$/);
+  });
+
   it("reads page by page, and no further than the limit needs", async () => {
     const users = memoryUsers();
     for (let index = 0; index < 1_000; index++) {

@@ -80,10 +80,10 @@ export const MUTATIONS: readonly Mutation[] = [
     [
       RUN,
       `    const { user } = run;
-    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(user);`,
+    const { historyId, recent, isNotifiedAhead, sync, isThrough, ...more } = make(user);`,
       `    run.first ??= run.user;
     const user = run.user;
-    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(tries === 0 ? user : run.first);
+    const { historyId, recent, isNotifiedAhead, sync, isThrough, ...more } = make(tries === 0 ? user : run.first);
     if (tries === 0) run.first = user;`,
     ],
     [
@@ -135,7 +135,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   mutation("a run that stops counts what it read as settled", [
     SYNC,
-    "    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
+    "    return { ...progress, sync: stopped, isThrough: true };",
     "    return { historyId: maxHistoryId(progress.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
@@ -253,12 +253,12 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a failed mailbox has no due time", [
     "mailbox/sync-due.ts",
-    '  const isRepeated = sync.dueReason === "unfinished";',
-    '  if (now.getTime() > 0) return undefined;\n  const isRepeated = sync.dueReason === "unfinished";',
+    '  const isRepeated = sync.dueReason === "unfinished" && before !== undefined;',
+    "  if (now.getTime() > 0) return undefined;\n  const isRepeated = false;",
   ]),
   mutation("an unfinished mailbox has no due time", [
     SYNC,
-    "    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };",
+    "    return { ...progress, sync: stopped, isThrough: true };",
     "    return { ...progress, sync: {} };",
   ]),
   mutation("a run whose page another has covered leaves the next pages alone", [
@@ -283,10 +283,10 @@ export const MUTATIONS: readonly Mutation[] = [
     '  if (status !== undefined && isPassing(status)) return { kind: "transient", reason };',
     '  if (call === "token.refresh" && status === 503) return { kind: "reauthorize", reason };\n  if (status !== undefined && isPassing(status)) return { kind: "transient", reason };',
   ]),
-  mutation("one refusal of a new token flags the user", [
-    "grant/access.ts",
-    "              if (isConfirming) return",
-    "              if (isConfirming || !isConfirming) return",
+  mutation("access tokens refused within seconds flag the user", [
+    "mailbox/failures.ts",
+    "      if (!lasts(HOUR_MS)) return undefined;\n",
+    "",
   ]),
   {
     focus: "grants",

@@ -102,6 +102,14 @@ export function pairedUsers(
     postpone: (list, document, dueAt) =>
       both("postpone", memory.postpone(list, document, dueAt), Promise.resolve("refused"), nobody),
 
+    listBehind: (range, limit) =>
+      both(
+        "listBehind",
+        memory.listBehind(range, limit),
+        other.listBehind(range, limit),
+        (users) => users,
+      ),
+
     listAll: (after, limit) =>
       both("listAll", memory.listAll(after, limit), other.listAll(after, limit), (users) => users),
 

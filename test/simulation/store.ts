@@ -146,6 +146,7 @@ export function createSimulatedStore(
             mirror.set(user.id, { ...user, ...patch });
             return memory.update({ id: user.id, revision }, patch);
           }),
+        listBehind: (range, max) => read("users.listBehind", () => memory.listBehind(range, max)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
         update: (user, patch, changes) =>
           conditional("users.update", "update", user, patch, () =>

@@ -96,6 +96,17 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve(held.map(read).filter((it) => it !== undefined));
     },
 
+    listBehind({ from = new Date(0), upTo }, limit) {
+      const behind = [...users.values()]
+        .map((user) => ({ user, at: user.sync.behindSince }))
+        .filter((entry): entry is { user: StoredUser; at: Date } => entry.at !== undefined)
+        .filter(({ at }) => at >= from && at <= upTo)
+        .sort((a, b) => compare(a, b))
+        .slice(0, limit);
+      if (behind.length === 0) operations.reads += 1;
+      return Promise.resolve(behind.map(({ user }) => read(user)).filter((it) => it !== undefined));
+    },
+
     listDue(list, { upTo, beyond }, limit, after) {
       const page = [...users.values()]
         .map((user) => ({ user, at: dateOf(user, list) }))

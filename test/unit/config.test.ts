@@ -45,6 +45,7 @@ const full = {
   KMS_EMULATOR_HOST: "127.0.0.1:9001",
   HISTORY_SETTLE_MS: "0",
   RECONCILE_AFTER_MS: "60000",
+  MAILBOX_DELAYED_AFTER_MS: "120000",
   WATCH_RENEW_AFTER_MS: "3600000",
   SYNC_PAGES_MAX: "7",
   SYNC_TIME_MS_MAX: "9000",
@@ -107,7 +108,13 @@ describe("a configuration", () => {
       returnTo: { origins: [] },
       app: { name: "Mailbox Sync" },
       risc: { clientIds: ["123-abc.apps.googleusercontent.com"] },
-      sync: { settleMs: 120_000, reconcileAfterMs: 21_600_000, pagesMax: 40, timeMsMax: 50_000 },
+      sync: {
+        settleMs: 120_000,
+        reconcileAfterMs: 21_600_000,
+        delayedAfterMs: 1_800_000,
+        pagesMax: 40,
+        timeMsMax: 50_000,
+      },
       renewal: { afterMs: 86_400_000, concurrency: 8, timeMsMax: 480_000 },
       reconciliation: { concurrency: 8, timeMsMax: 50_000 },
     });
@@ -153,7 +160,13 @@ describe("a configuration", () => {
       risc: {
         clientIds: ["123-abc.apps.googleusercontent.com", "456-def.apps.googleusercontent.com"],
       },
-      sync: { settleMs: 0, reconcileAfterMs: 60_000, pagesMax: 7, timeMsMax: 9_000 },
+      sync: {
+        settleMs: 0,
+        reconcileAfterMs: 60_000,
+        delayedAfterMs: 120_000,
+        pagesMax: 7,
+        timeMsMax: 9_000,
+      },
       renewal: { afterMs: 3_600_000, concurrency: 3, timeMsMax: 120_000 },
       reconciliation: { concurrency: 4, timeMsMax: 30_000 },
       telemetry: {
@@ -242,6 +255,7 @@ describe("a configuration", () => {
   it.each([
     ["HISTORY_SETTLE_MS", 0, 3_600_000],
     ["RECONCILE_AFTER_MS", 1_000, 604_800_000],
+    ["MAILBOX_DELAYED_AFTER_MS", 60_000, 86_400_000],
     ["WATCH_RENEW_AFTER_MS", 1_000, 518_400_000],
     ["SYNC_PAGES_MAX", 1, 1_000],
     ["SYNC_TIME_MS_MAX", 1_000, 530_000],
@@ -387,6 +401,7 @@ describe("a configuration error", () => {
     ],
     HISTORY_SETTLE_MS: ["-1", "1.5", "1e3", "0x10", "two", "3600001", "NaN", "Infinity"],
     RECONCILE_AFTER_MS: ["0", "604800001"],
+    MAILBOX_DELAYED_AFTER_MS: ["59999", "86400001"],
     WATCH_RENEW_AFTER_MS: ["999", "518400001"],
     FIRESTORE_DATABASE: ["-users", "Users", "us", "users-", "(other)"],
     SYNC_PAGES_MAX: ["0", "1001"],

@@ -260,10 +260,22 @@ describe("the token endpoint", () => {
         { kind: "transient", reason: code },
       ],
     ),
+    ...["policy_enforced", "consent_required", "user_disabled", "invalid_token", "a_new_code"].map(
+      (code): [string, unknown, Failure] => [
+        `answers ${code}, which is not one of ours`,
+        oauth(403, code),
+        { kind: "reauthorize", reason: code },
+      ],
+    ),
     [
-      "answers invalid_token, which belongs to another call",
-      oauth(400, "invalid_token"),
-      { kind: "bad_request", reason: "invalid_token" },
+      "is denied access, and no client is named",
+      oauth(403, "access_denied", "The user denied access"),
+      { kind: "reauthorize", reason: "access_denied" },
+    ],
+    [
+      "answers invalid_scope",
+      oauth(400, "invalid_scope"),
+      { kind: "bad_request", reason: "invalid_scope" },
     ],
     [
       "throws its body as a string",
@@ -463,8 +475,22 @@ describe("Gmail", () => {
       "refuses in prose that names no quota",
       "history.list",
       answer(403, "Go away"),
-      { kind: "misconfigured", reason: "http_403" },
+      { kind: "refused", reason: "http_403" },
     ],
+    [
+      "refuses one mailbox without a telling reason",
+      "history.list",
+      apiError(403, "forbidden", "The caller does not have permission", "PERMISSION_DENIED"),
+      { kind: "refused", reason: "forbidden" },
+    ],
+    ...["accessNotConfigured", "SERVICE_DISABLED", "CONSUMER_SUSPENDED"].map(
+      (code): [string, Call, unknown, Failure] => [
+        `refuses the project with ${code}`,
+        "history.list",
+        details(403, code),
+        { kind: "misconfigured", reason: code },
+      ],
+    ),
     [
       "sits behind a front end that says 404 in prose",
       "history.list",
@@ -685,6 +711,7 @@ describe("anything at all", () => {
     unauthenticated: true,
     mailbox_unavailable: true,
     misconfigured: true,
+    refused: true,
     rate_limited: true,
     transient: true,
     history_expired: true,

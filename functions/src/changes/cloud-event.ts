@@ -58,6 +58,8 @@ function eventType({ kind }: MailboxEvent): string {
     case "unavailable":
     case "disconnected":
     case "address_changed":
+    case "delayed":
+    case "caught_up":
       return `mailbox.${kind}`;
   }
 }

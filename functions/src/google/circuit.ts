@@ -104,6 +104,7 @@ function verdictOf(error: unknown): "refused" | "closes" | "nothing" {
   if (!(error instanceof FailedCall)) return "nothing";
   switch (error.failure.kind) {
     case "misconfigured":
+    case "refused":
       return "refused";
     case "reauthorize":
     case "unauthenticated":

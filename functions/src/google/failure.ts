@@ -15,6 +15,8 @@ export type Failure =
   | { kind: "mailbox_unavailable"; reason: string }
   /** Our project, client or topic is wrong, for every user alike. */
   | { kind: "misconfigured"; reason: string }
+  /** Gmail refuses this mailbox without saying why. Only other mailboxes tell whose fault it is. */
+  | { kind: "refused"; reason: string }
   /** `retryAt` is what Google said, however far off; `daily` when the limit is one of the day. */
   | { kind: "rate_limited"; reason: string; retryAt?: Date; daily: boolean }
   /** It may work in a moment, or nothing could be read that says otherwise. */
@@ -113,16 +115,18 @@ function classifyTokenAnswer(
         ? { kind: "reauthorize", reason: "invalid_rapt" }
         : { kind: "reauthorize", reason };
 
-    case "invalid_token":
-      return call === "token.revoke" ? { kind: "gone" } : { kind: "bad_request", reason };
-
     case "admin_policy_enforced":
       return { kind: "reauthorize", reason };
 
     case "access_denied":
-      return /Account restricted/i.test(text)
-        ? { kind: "mailbox_unavailable", reason: "account_disabled" }
-        : { kind: "misconfigured", reason };
+      if (/Account restricted/i.test(text)) {
+        return { kind: "mailbox_unavailable", reason: "account_disabled" };
+      }
+      // Said of a client, it is ours; otherwise the person or their administrator denies access.
+      if (call !== "token.refresh" || /\bclient\b/i.test(text)) {
+        return { kind: "misconfigured", reason };
+      }
+      return { kind: "reauthorize", reason };
 
     case "invalid_request":
       // Sent without client id or secret, which is configuration; the rest is a bug.
@@ -137,9 +141,17 @@ function classifyTokenAnswer(
 
     default:
       if (CLIENT_ERRORS.has(oauthError)) return { kind: "misconfigured", reason };
-      return { kind: status === undefined ? "transient" : "bad_request", reason };
+      if (status === undefined) return { kind: "transient", reason };
+      if (call === "token.revoke" && oauthError === "invalid_token") return { kind: "gone" };
+      // Codes that Google adds later speak of the person or their administrator: ours are known.
+      return call === "token.refresh" && !REQUEST_ERRORS.has(oauthError)
+        ? { kind: "reauthorize", reason: oauthError }
+        : { kind: "bad_request", reason };
   }
 }
+
+/** RFC 6749 §5.2: the request itself is wrong, and we wrote it. */
+const REQUEST_ERRORS = new Set(["unsupported_grant_type", "invalid_scope"]);
 
 /** Our OAuth client is wrong, deleted, disabled, or closed to the user: true of every user. */
 const CLIENT_ERRORS = new Set([
@@ -200,9 +212,12 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
         return { kind: "reauthorize", reason: "insufficient_scope" };
       }
       // "Unreg" is a request without credentials; the other, one for somebody else's mailbox.
-      return codes.some((code) => code.endsWith("Unreg")) || /^Delegation denied/i.test(text)
-        ? { kind: "bad_request", reason }
-        : { kind: "misconfigured", reason };
+      if (codes.some((code) => code.endsWith("Unreg")) || /^Delegation denied/i.test(text)) {
+        return { kind: "bad_request", reason };
+      }
+      return isOfProject(call, answer)
+        ? { kind: "misconfigured", reason }
+        : { kind: "refused", reason };
 
     case 404:
       // A page is the front end's: a wrong host or path, not Gmail speaking of a mailbox.
@@ -219,6 +234,31 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
       return has("ABORTED") ? { kind: "transient", reason } : { kind: "bad_request", reason };
   }
 }
+
+/** A 403 that names the project, the topic or the configured scope: true of every mailbox. */
+function isOfProject(call: Call, { codes, text }: Answer): boolean {
+  if (codes.some((code) => PROJECT_ERRORS.has(code))) return true;
+  if (call === "users.watch" && /\btopic|Pub\/?Sub/i.test(text)) return true;
+  return /\bquota project\b|^Metadata scope\b/im.test(text);
+}
+
+/** Google's reasons for refusing a project (`google.api.ErrorReason`, and the older names). */
+const PROJECT_ERRORS = new Set([
+  "accessNotConfigured",
+  "SERVICE_DISABLED",
+  "SERVICE_NOT_VISIBLE",
+  "CONSUMER_INVALID",
+  "CONSUMER_SUSPENDED",
+  "BILLING_DISABLED",
+  "USER_PROJECT_DENIED",
+  "projectSuspended",
+  "keyInvalid",
+  "API_KEY_INVALID",
+  "API_KEY_SERVICE_BLOCKED",
+  "SECURITY_POLICY_VIOLATED",
+  "LOCATION_POLICY_VIOLATED",
+  "ORG_RESTRICTION_VIOLATION",
+]);
 
 /** Of Google's global errors, old and new, those that speak of the person's account. */
 const ACCOUNT_ERRORS = new Set([

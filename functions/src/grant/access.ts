@@ -2,10 +2,10 @@ import type { Clock, Random } from "../clock.ts";
 import { jittered, later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
 import type { Circuit } from "../google/circuit.ts";
-import type { Call, Failure } from "../google/failure.ts";
+import type { Call } from "../google/failure.ts";
 import type { Log } from "../log.ts";
-import type { Access, Answer } from "../mailbox/access.ts";
-import type { Grant, User, UserStore } from "../user.ts";
+import type { Access, Answer, ObtainedToken } from "../mailbox/access.ts";
+import type { User, UserId, UserStore } from "../user.ts";
 import { storeRotated } from "./rotated-token.ts";
 import type { TokenSeal } from "./token-seal.ts";
 
@@ -22,6 +22,10 @@ export interface AccessServices {
   tokens: TokenSeal;
   refresh(refreshToken: string): Promise<RefreshedToken>;
   circuit: Circuit;
+  /** The configured OAuth client. */
+  clientId: string;
+  /** Alerts, seldom, that stored grants belong to another client. */
+  alertOtherClient(userId: UserId): void;
   clock: Clock;
   random: Random;
   log: Log;
@@ -41,7 +45,7 @@ export function openAccess(opened: User, services: AccessServices): Access {
   const { clock, random, tokens } = services;
   let user = opened;
   let held: { token: string; minted: boolean } | undefined;
-  let obtained: Pick<Grant, "accessToken" | "accessTokenExpiresAt"> | undefined;
+  let obtained: ObtainedToken | undefined;
   let isCacheTrusted = true;
 
   async function accessToken(): Promise<string> {
@@ -58,7 +62,15 @@ export function openAccess(opened: User, services: AccessServices): Access {
   }
 
   async function mint(): Promise<{ token: string; minted: boolean }> {
-    const sealed = user.grant.refreshToken;
+    const { clientId = services.clientId, refreshToken: sealed } = user.grant;
+    if (clientId !== services.clientId) {
+      // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
+      services.alertOtherClient(user.id);
+      throw new FailedCall("token.refresh", {
+        kind: "misconfigured",
+        reason: "grant_of_another_client",
+      });
+    }
     const refreshToken =
       sealed === undefined ? undefined : tokens.open(user.id, "refresh_token", sealed);
     if (refreshToken === undefined) {
@@ -74,6 +86,7 @@ export function openAccess(opened: User, services: AccessServices): Access {
     obtained = {
       accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
       accessTokenExpiresAt: answer.expiresAt,
+      clientId,
     };
     return { token: answer.accessToken, minted: true };
   }
@@ -103,8 +116,12 @@ export function openAccess(opened: User, services: AccessServices): Access {
           await clock.sleep(jittered(RETRY_MS * 2 ** tries, random));
           break;
 
+        case "mailbox_unavailable":
         case "unauthenticated":
         case "reauthorize": {
+          const isStored = user.status === "mailbox_unavailable";
+          // A probe only asks whether what is stored still holds.
+          if (failure.kind === "mailbox_unavailable" && isStored) return answer;
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
             const stored = await services.users.find(user.id);
@@ -113,12 +130,13 @@ export function openAccess(opened: User, services: AccessServices): Access {
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
             user = stored;
             if (!isRotated) {
-              if (isConfirming) return { kind: "failed", failure: asReauthorize(failure) };
+              if (isConfirming) return answer;
               isConfirming = true;
               await clock.sleep(jittered(CONFIRM_MS, random));
             }
           }
-          forgetToken();
+          // The token was good enough for Gmail to look at the mailbox.
+          if (failure.kind !== "mailbox_unavailable") forgetToken();
           break;
         }
 
@@ -135,16 +153,11 @@ async function attempt<T>(request: () => Promise<T>): Promise<Answer<T>> {
   try {
     return { kind: "answered", value: await request() };
   } catch (error) {
-    if (error instanceof FailedCall) return { kind: "failed", failure: error.failure };
+    if (error instanceof FailedCall) {
+      return { kind: "failed", failure: error.failure, call: error.call };
+    }
     throw error;
   }
-}
-
-/** Gmail refused a token that the token endpoint had just made, twice: the grant does not work. */
-function asReauthorize(failure: Failure): Failure {
-  return failure.kind === "unauthenticated"
-    ? { kind: "reauthorize", reason: "invalid_credentials" }
-    : failure;
 }
 
 /** False once somebody authorized again or the user was flagged: the failure is of the past. */

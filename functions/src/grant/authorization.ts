@@ -218,6 +218,7 @@ async function establish(
     "value" in watched ? afterWatch(watched.value, services) : { renewAt: now, failures: 0 };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
+    clientId: services.clientId,
     refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
     refreshTokenDigests: tokens.digests(token.refreshToken),
     accessToken: tokens.seal(userId, "access_token", token.accessToken),

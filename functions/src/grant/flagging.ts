@@ -147,7 +147,15 @@ export function withoutRenewal({ renewAt: _, ...watch }: User["watch"]): User["w
   return watch;
 }
 
-/** A mailbox that is not due. */
-export function withoutDue({ dueAt: _, dueReason: __, ...sync }: User["sync"]): User["sync"] {
-  return { ...sync, retries: 0 };
+/** A mailbox that is not due: its status says more than that it is late. */
+export function withoutDue(sync: User["sync"]): User["sync"] {
+  const {
+    dueAt: _,
+    dueReason: __,
+    failure: ___,
+    behindSince: ____,
+    delayedAt: _____,
+    ...kept
+  } = sync;
+  return { ...kept, retries: 0 };
 }

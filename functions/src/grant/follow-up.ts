@@ -1,5 +1,7 @@
 import { type Clock, later } from "../clock.ts";
-import type { Flagging, GrantFailure } from "../mailbox/access.ts";
+import type { Access, Answer, Flagging, GrantFailure } from "../mailbox/access.ts";
+import { reasonOf } from "../mailbox/failures.ts";
+import type { HistoryPage } from "../mailbox/history.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
 import type { FollowUp, User, UserPatch } from "../user.ts";
@@ -11,6 +13,8 @@ export interface FollowUpServices extends DisconnectServices {
   flag(user: User, failure: GrantFailure): Promise<Flagging>;
   /** `users.getProfile`. Throws `FailedCall`. */
   getHead(accessToken: string): Promise<HistoryId>;
+  /** `users.history.list` after the id. Throws `FailedCall`. */
+  listHistory(accessToken: string, after: HistoryId): Promise<HistoryPage>;
 }
 
 /** Daily probes of an unavailable mailbox; from then on one a week. */
@@ -48,11 +52,11 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpServices
   await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
 }
 
-/** Looks whether an unavailable mailbox is there again: one cheap call, once a day, then a week. */
+/** Looks whether an unavailable mailbox is there again: two cheap calls, once a day, then a week. */
 async function probe(user: User, services: FollowUpServices): Promise<void> {
   const { users, clock, log } = services;
   const access = services.openAccess(user);
-  const answer = await access.call("users.getProfile", (token) => services.getHead(token));
+  const answer = await look(user, access, services);
   if (answer.kind === "superseded") return;
   if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
     const flagging = await services.flag(user, answer.failure);
@@ -61,12 +65,14 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
   const obtained = access.obtained();
   const grant = obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
   const now = clock.now();
-  if (answer.kind === "answered") {
+  if (answer.kind === "available") {
     log.info("mailbox_available", "an unavailable mailbox is there again", { userId: user.id });
     await users.update(user, { ...available(user, clock), ...grant });
     return;
   }
-  const isStillGone = answer.failure.kind === "mailbox_unavailable";
+  // Refused as it was when its status was written: that is an answer, however it is classified.
+  const isStillGone =
+    answer.failure.kind === "mailbox_unavailable" || reasonOf(answer.failure) === user.statusReason;
   const failures = user.followUp.failures + (isStillGone ? 1 : 0);
   const waitMs = failures > DAILY_PROBES_MAX ? 7 * PROBE_AFTER_MS : PROBE_AFTER_MS;
   const next: FollowUp = {
@@ -75,6 +81,23 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
     dueAt: later(now, isStillGone ? waitMs : PROBE_RETRY_MS),
   };
   await users.update(user, { followUp: next, ...grant });
+}
+
+/**
+ * The profile alone does not prove that the mailbox can be read: its history is asked for too. An
+ * expired history is an answer of a mailbox that is there.
+ */
+async function look(
+  { historyId }: User,
+  access: Access,
+  { getHead, listHistory }: FollowUpServices,
+): Promise<{ kind: "available" } | Exclude<Answer<unknown>, { kind: "answered" }>> {
+  const profile = await access.call("users.getProfile", (token) => getHead(token));
+  if (profile.kind !== "answered") return profile;
+  const history = await access.call("history.list", (token) => listHistory(token, historyId));
+  if (history.kind === "answered") return { kind: "available" };
+  const isExpired = history.kind === "failed" && history.failure.kind === "history_expired";
+  return isExpired ? { kind: "available" } : history;
 }
 
 /** Everything is due at once: the watch, what was missed, and the announcement of a new episode. */

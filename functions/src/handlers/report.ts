@@ -1,5 +1,6 @@
 import type { Failure } from "../google/failure.ts";
 import type { Log, LogFields } from "../log.ts";
+import { familyOf } from "../mailbox/failures.ts";
 import type { SyncOutcome } from "../mailbox/sync-run.ts";
 
 /** One line for each sync, whoever asked for it; louder where somebody has to look at it. */
@@ -28,6 +29,11 @@ export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): v
         ...own,
         until: outcome.until.toISOString(),
       });
+    case "waiting":
+      return log.debug("mailbox_synced", "a mailbox that fails waits for its due time", {
+        ...own,
+        until: outcome.until.toISOString(),
+      });
     case "flagged":
       return log.info("mailbox_synced", "a grant has ended", { ...own, reason: outcome.reason });
     case "failed":
@@ -37,15 +43,20 @@ export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): v
   }
 }
 
+/** Each of these has had its alert where it was found. */
+const ALERTED = new Set(["circuit_open", "fleet_guard", "grant_of_another_client"]);
+
 /** A classified failure: an alert when only the operator can mend it. */
 export function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
   const reason = "reason" in failure ? failure.reason : failure.kind;
   const own = { ...fields, failure: failure.kind, reason };
   switch (failure.kind) {
     case "misconfigured":
-      // Each of these has had its alert where it was found.
-      if (reason === "circuit_open" || reason === "fleet_guard") {
+      if (ALERTED.has(reason)) {
         return log.warn("call_skipped", "a mailbox waits until our set-up is mended", own);
+      }
+      if (familyOf(failure, "token.refresh") === "mailbox") {
+        return log.warn("call_failed", "Google refuses our client for one user", own);
       }
       return log.alert("misconfigured", "our own set-up is refused; no user is flagged", own);
     case "bad_request":

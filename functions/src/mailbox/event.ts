@@ -53,7 +53,17 @@ export type LifecycleEvent =
       changeId: string;
     };
 
-export type MailboxEvent = Change | Gap | LifecycleEvent;
+/** The stream of a mailbox is late, or is complete again. */
+export interface DelayEvent {
+  kind: "delayed" | "caught_up";
+  /** Since when the mailbox has been, or had been, incomplete: part of the id. */
+  since: Date;
+  reason: string;
+  /** How long ago the stream was complete last. */
+  lagSeconds: number;
+}
+
+export type MailboxEvent = Change | Gap | LifecycleEvent | DelayEvent;
 
 /**
  * The id of an event: the same change has the same id however often it is published. A message is
@@ -83,6 +93,9 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       return `${userId}/${event.kind}/${event.generation}`;
     case "address_changed":
       return `${userId}/${event.kind}/${event.changeId}`;
+    case "delayed":
+    case "caught_up":
+      return `${userId}/${event.kind}/${event.since.getTime()}`;
   }
 }
 

@@ -46,7 +46,7 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
   // Refused: the next run counts it.
   await services.users.update(user, { sync: { ...user.sync, cursorRefusals } });
   if (!(await reread(run))) return ended({ kind: "superseded", changes: run.changes });
-  return ended(await giveUp(run, failure));
+  return ended(await giveUp(run, failure, "history.list"));
 }
 
 /**
@@ -67,7 +67,7 @@ export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<C
   }
   if (listed.kind === "superseded") return ended({ ...listed, changes: run.changes });
   if (listed.failure.kind === "history_expired") return { kind: "confirmed", ...expired };
-  return ended(await giveUp(run, listed.failure));
+  return ended(await giveUp(run, listed.failure, listed.call));
 }
 
 async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
@@ -77,7 +77,7 @@ async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirma
     if (looks > 0) await services.clock.sleep(CONFIRM_MS);
     const head = await access.call("users.getProfile", (token) => services.getHead(token));
     if (head.kind === "superseded") return ended({ ...head, changes: run.changes });
-    if (head.kind === "failed") return ended(await giveUp(run, head.failure));
+    if (head.kind === "failed") return ended(await giveUp(run, head.failure, head.call));
     if (!isAfter(highestHead, head.value)) return { kind: "unconfirmed" };
   }
   return { kind: "confirmed", ...expired };

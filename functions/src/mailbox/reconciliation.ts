@@ -1,12 +1,13 @@
 import { jittered, later } from "../clock.ts";
 import { type User, notificationAddress, storeNow } from "../user.ts";
+import { type BehindServices, watchBehind } from "./behind.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { sync } from "./sync.ts";
 import type { SyncOutcome, SyncServices } from "./sync-run.ts";
 import { isWatching } from "./watch.ts";
 
-export interface ReconciliationServices extends SyncServices {
+export interface ReconciliationServices extends SyncServices, BehindServices {
   mailboxes: InTurn<SyncOutcome>;
   reconciliation: Budget;
   /** Does what a user is owed outside the stream. */
@@ -32,6 +33,7 @@ export async function reconcile(services: ReconciliationServices): Promise<Recon
   const { reconciliation } = services;
   const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
 
+  await watchBehind(services);
   const isSyncCut = await eachDue("sync.dueAt", reconciliation, services, async (user) => {
     run[await syncDue(user, services)] += 1;
     return "done";

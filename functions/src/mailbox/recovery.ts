@@ -9,6 +9,7 @@ import type { ExpiredCursor } from "./expiry.ts";
 import type { HistoryMessage } from "./history.ts";
 import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
+import { accounted } from "./incomplete.ts";
 import {
   type Run,
   type SyncOutcome,
@@ -396,7 +397,9 @@ async function refusedToken(run: Run, refused: Refused): Promise<Ended> {
   run.walkToken = undefined;
   const { unnoted: _, oldPages: __, isAtEdge: ___, ...rest } = recovery;
   const failed = await keep(run, { ...rest, pages: [], isWalked: false });
-  return failed ?? giveUp(run, { kind: "transient", reason: "page_token_refused" });
+  return (
+    failed ?? giveUp(run, { kind: "transient", reason: "page_token_refused" }, "messages.list")
+  );
 }
 
 /** Counts the refusals of one step, since one message or one label must not hold up a mailbox. */
@@ -404,7 +407,7 @@ async function refusedStep(run: Run, recovery: Recovery, refused: Refused): Prom
   const isCounted = refused.kind === "failed" && isOfOneItem(refused.failure);
   if (!isCounted) return endOf(run, refused);
   const failed = await keep(run, { ...recovery, refusals: (recovery.refusals ?? 0) + 1 });
-  return failed ?? giveUp(run, refused.failure);
+  return failed ?? giveUp(run, refused.failure, refused.call);
 }
 
 function isOfOneItem({ kind }: Failure): boolean {
@@ -424,7 +427,7 @@ async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<End
     await run.services.publish(run.user, events);
   } catch (error) {
     if (!(error instanceof PublishFailure)) throw error;
-    return giveUp(run, { kind: error.kind, reason: error.reason });
+    return giveUp(run, { kind: error.kind, reason: error.reason }, "publish");
   }
   run.changes += events.length;
   for (const event of events) run.unkept.push(event);
@@ -439,10 +442,11 @@ function keep(run: Run, recovery: Recovery): Promise<Ended> {
 async function write(run: Run, patch: UserPatch): Promise<Ended> {
   const { services, user, changes } = run;
   const kept = services.toStoredChanges(user, run.unkept);
+  const sync = accounted(user.sync, patch.sync ?? user.sync, storeNow(user, services.clock));
   // Kept before: history may have kept more of the same message, with its labels.
   const isKept = kept.length === 0 || (await services.users.keepMissing(user, kept)) === "written";
   const written = isKept
-    ? await services.users.update(user, { ...patch, ...keptToken(run) })
+    ? await services.users.update(user, { ...patch, sync, ...keptToken(run) })
     : "refused";
   if (written === "written") run.unkept = [];
   // A page that was not noted is walked over again.
@@ -464,6 +468,6 @@ function isMoved({ historyId, sync }: User, stored: User): boolean {
 
 function endOf(run: Run, answer: Exclude<Answer<unknown>, { kind: "answered" }>): Promise<Ended> {
   return answer.kind === "failed"
-    ? giveUp(run, answer.failure)
+    ? giveUp(run, answer.failure, answer.call)
     : Promise.resolve({ kind: "superseded", changes: run.changes });
 }

@@ -1,9 +1,10 @@
 import { jittered, later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
+import type { Call, Failure } from "../google/failure.ts";
 import { ReceiverError } from "../log.ts";
 import { type User, type Watch, notificationAddress } from "../user.ts";
 import { type FoundAddress, findAddress } from "./address.ts";
 import { type Budget, eachDue } from "./each-due.ts";
+import { endingOf } from "./failures.ts";
 import type { InTurn } from "./in-turn.ts";
 import { isAfter } from "./history-id.ts";
 import { highestRead } from "./settling.ts";
@@ -108,7 +109,7 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   const access = services.openAccess(user);
   const answer = await access.call("users.watch", (token) => watchAgain(token, services));
   if (answer.kind === "superseded") return answer;
-  if (answer.kind === "failed") return failed(user, answer.failure, access.obtained(), services);
+  if (answer.kind === "failed") return failed(user, answer, access.obtained(), services);
 
   const watch = afterWatch(answer.value, services);
   const found = await findAddress(user, access, services);
@@ -128,12 +129,13 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
 
 async function failed(
   user: User,
-  failure: Failure,
+  { failure, call }: { failure: Failure; call: Call },
   obtained: Partial<User["grant"]> | undefined,
   services: RenewalServices,
 ): Promise<RenewalOutcome> {
-  if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
-    const flagging = await services.flag(user, failure);
+  const ending = endingOf(user.sync.failure, failure, call, services.clock.now());
+  if (ending?.kind === "flag") {
+    const flagging = await services.flag(user, ending.failure);
     if (flagging.kind === "flagged") return { kind: "flagged", reason: flagging.reason };
     if (flagging.kind === "superseded") return flagging;
   }

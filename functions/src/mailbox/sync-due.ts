@@ -1,6 +1,7 @@
 import { type Clock, type Random, jittered, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
-import type { Sync, User, Watch } from "../user.ts";
+import type { Sync, SyncFailure, User, Watch } from "../user.ts";
+import { type FailedStep, noteFailure } from "./failures.ts";
 import type { HistoryId } from "./history-id.ts";
 import { isAfter } from "./history-id.ts";
 import type { Trigger } from "./sync-run.ts";
@@ -12,12 +13,15 @@ export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
 /** The first later look when nothing of what was told could be read; each following waits twice. */
 const LAG_DUE_MS = 30_000;
 /** Due runs in a row that find nothing of what was told; then the mailbox counts as quiet. */
-const LAG_RETRIES_MAX = 4;
+export const LAG_RETRIES_MAX = 4;
 /** The one later look when the notification's id lay above the last record. */
 const RECHECK_MS = 60_000;
 /** First wait after a failure that is not the user's; doubles up to the maximum. */
 const FAILURE_DUE_MS = 15_000;
 const FAILURE_DUE_MS_MAX = 15 * 60_000;
+/** A mailbox that has failed for hours waits longer: this part of the time, up to the maximum. */
+const FAILING_SHARE = 1 / 8;
+const FAILING_DUE_MS_MAX = 3_600_000;
 /** Between two looks at a mailbox whose watch has lapsed. */
 const LAPSED_DUE_MS = 5 * 60_000;
 /** Without a time from Google. */
@@ -103,27 +107,36 @@ function quiet({ clock, random, limits }: DueServices, watch: Watch): Due {
 }
 
 /**
- * When to try again after a failure that is not the user's. `undefined` when the mailbox is
- * already due early enough: a storm of notifications during an outage writes once.
+ * When to try again after a failure that is not the user's, and the row of failures that it belongs
+ * to. `undefined` when the mailbox is already due early enough: a storm of notifications during an
+ * outage writes once. The waits grow until a listing succeeds.
  */
 export function afterFailure(
-  { sync }: User,
+  sync: Sync,
+  before: SyncFailure | undefined,
   failure: Failure,
+  step: FailedStep,
   { clock, random }: Pick<DueServices, "clock" | "random">,
-): Due | undefined {
+): (Due & { failure: SyncFailure }) | undefined {
   const now = clock.now();
+  const row = noteFailure(before, failure, step, now);
+  const common = { retries: row.count, failure: row };
   if (failure.kind === "rate_limited") {
     const wanted = (failure.retryAt ?? later(now, THROTTLE_MS)).getTime() - now.getTime();
     const max = failure.daily ? THROTTLE_DAILY_MS_MAX : THROTTLE_MS_MAX;
     const waitMs = Math.min(Math.max(wanted, THROTTLE_MS_MIN), max);
-    return { dueAt: later(now, waitMs), dueReason: "throttled", retries: sync.retries };
+    return { dueAt: later(now, waitMs), dueReason: "throttled", ...common };
   }
-  const isRepeated = sync.dueReason === "unfinished";
-  const retries = isRepeated ? sync.retries + 1 : 1;
-  const waitMs = Math.min(FAILURE_DUE_MS * 2 ** Math.min(retries, 16), FAILURE_DUE_MS_MAX);
-  const dueAt = later(now, jittered(waitMs, random));
+  const dueAt = later(now, jittered(failureWaitMs(row), random));
+  const isRepeated = sync.dueReason === "unfinished" && before !== undefined;
   if (isRepeated && sync.dueAt !== undefined && sync.dueAt > now && sync.dueAt <= dueAt) {
     return undefined;
   }
-  return { dueAt, dueReason: "unfinished", retries };
+  return { dueAt, dueReason: "unfinished", ...common };
+}
+
+function failureWaitMs({ since, at, count }: SyncFailure): number {
+  const lastedMs = at.getTime() - since.getTime();
+  const max = Math.max(FAILURE_DUE_MS_MAX, Math.min(lastedMs * FAILING_SHARE, FAILING_DUE_MS_MAX));
+  return Math.min(FAILURE_DUE_MS * 2 ** Math.min(count, 16), max);
 }

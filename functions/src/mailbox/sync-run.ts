@@ -7,10 +7,12 @@ import {
   type Status,
   type StoredChange,
   type Sync,
+  type SyncFailure,
   type User,
   type UserPatch,
   type UserStore,
   isOutdated,
+  storeNow,
 } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
 import type { AddressServices } from "./address.ts";
@@ -18,7 +20,11 @@ import type { Change, Gap, Publish } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
 import { type Progress, covers } from "./settling.ts";
-import { type Due, afterFailure, atOnce } from "./sync-due.ts";
+import { tellDelay } from "./delay.ts";
+import { type FailedStep, endingOf } from "./failures.ts";
+import { accounted } from "./incomplete.ts";
+import { othersSucceed } from "./others.ts";
+import { afterFailure, atOnce } from "./sync-due.ts";
 
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
@@ -51,6 +57,8 @@ export type SyncOutcome =
   | { kind: "unknown_mailbox" }
   /** Google asked to be left alone until then; the mailbox is due at that time. */
   | { kind: "throttled"; until: Date }
+  /** The mailbox fails again and again: only its due time calls Google again. */
+  | { kind: "waiting"; until: Date }
   | { kind: "flagged"; status: Status; reason: string }
   /** Another run, or a newer grant, is ahead of this one. */
   | { kind: "superseded"; changes: number }
@@ -62,6 +70,8 @@ export interface SyncLimits {
   settleMs: number;
   /** Between two looks at a mailbox that nothing is heard of. */
   quietMs: number;
+  /** How long a mailbox may be incomplete before subscribers and the operator are told. */
+  delayedAfterMs: number;
   pagesMax: number;
   timeMsMax: number;
 }
@@ -102,6 +112,8 @@ export interface Run {
   readonly services: SyncServices;
   readonly access: Access;
   readonly deadline: Date;
+  /** Where the mailbox stood when the run began. */
+  readonly startedFrom: string;
   /** A due time has come for a mailbox of which nothing was known to be missing. */
   readonly isLook: boolean;
   pages: number;
@@ -123,6 +135,7 @@ export function startRun(user: User, trigger: Trigger, services: SyncServices): 
     trigger,
     services,
     access: services.openAccess(user),
+    startedFrom: placeOf(user),
     deadline: later(services.clock.now(), services.limits.timeMsMax),
     isLook: trigger.kind === "due" && user.sync.dueReason === "quiet",
     pages: 0,
@@ -134,6 +147,11 @@ export function startRun(user: User, trigger: Trigger, services: SyncServices): 
   };
 }
 
+/** Changes with whatever is checkpointed: the cursor, or how far a recovery has come. */
+function placeOf({ historyId, sync: { recovery } }: User): string {
+  return `${historyId} ${recovery?.listing} ${recovery?.pages.length} ${recovery?.isTold}`;
+}
+
 /** Out of pages or time: what is left is for the next run. */
 export function isOver({ pages, deadline, services }: Run): boolean {
   return pages >= services.limits.pagesMax || services.clock.now() >= deadline;
@@ -142,7 +160,10 @@ export function isOver({ pages, deadline, services }: Run): boolean {
 /** A run that stops where it stands: its mailbox is due at once. */
 export async function unfinished(run: Run): Promise<SyncOutcome> {
   const { services, changes } = run;
-  const isWritten = await writeDue(run, () => atOnce(services.clock));
+  const isWritten = await writeDue(run, ({ sync: { failure: _, ...sync } }) => ({
+    ...sync,
+    ...atOnce(services.clock),
+  }));
   return { kind: isWritten ? "unfinished" : "superseded", changes };
 }
 
@@ -164,7 +185,12 @@ export function writeProgress(
   return run.services.telemetry.span("checkpoint", {}, write);
 }
 
-type MakeProgress = (user: User) => Progress & Omit<UserPatch, "sync"> & { sync: Partial<Sync> };
+type MakeProgress = (user: User) => Progress &
+  Omit<UserPatch, "sync"> & {
+    sync: Partial<Sync>;
+    /** The run got through: its failures are of the past. */
+    isThrough?: true;
+  };
 type Written = "written" | "covered" | "superseded";
 
 async function writeUntilTaken(
@@ -176,21 +202,23 @@ async function writeUntilTaken(
   const { historyId: startedFrom, sync: startedWith } = run.user;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const { user } = run;
-    const { historyId, recent, isNotifiedAhead, sync, ...more } = make(user);
+    const { historyId, recent, isNotifiedAhead, sync, isThrough, ...more } = make(user);
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
     // A page of history was listed: the next recovery, if any, is the first of another series.
     const { recoveries: _, cursorRefusals: __, isNotifiedAhead: ___, ...stored } = user.sync;
     const highestHead = highestHeadOf(run);
+    const next = {
+      ...stored,
+      ...sync,
+      recent,
+      ...(isNotifiedAhead === true && { isNotifiedAhead }),
+      ...(highestHead !== undefined && { highestHead }),
+    };
+    const now = storeNow(user, services.clock);
     const patch = {
       ...more,
       historyId,
-      sync: {
-        ...stored,
-        ...sync,
-        recent,
-        ...(isNotifiedAhead === true && { isNotifiedAhead }),
-        ...(highestHead !== undefined && { highestHead }),
-      },
+      sync: accounted(user.sync, isThrough ? withoutFailure(next) : next, now),
       ...keptToken(run),
     };
     const kept = services.toStoredChanges(user, run.unkept);
@@ -228,22 +256,50 @@ export async function reread(run: Run): Promise<boolean> {
   return true;
 }
 
-/** Ends a run that failed: flags the user when the failure is theirs, and is due again otherwise. */
-export async function giveUp(run: Run, failure: Failure): Promise<SyncOutcome> {
+function withoutFailure({ failure: _, ...sync }: Sync): Sync {
+  return sync;
+}
+
+/**
+ * Ends a run that failed: flags the user when the failure is theirs or has lasted too long for one
+ * mailbox, and is due again otherwise. `step` is what failed.
+ */
+export async function giveUp(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
   const { services, changes } = run;
-  if (failure.kind === "reauthorize" || failure.kind === "mailbox_unavailable") {
-    const flagging = await services.flag(run.user, failure);
-    if (flagging.kind === "flagged") return flagging;
-    if (flagging.kind === "superseded") return { kind: "superseded", changes };
-    return postpone(run, { kind: "misconfigured", reason: "fleet_guard" });
-  }
-  return postpone(run, failure);
+  const ended = await endedBy(run, failure, step);
+  if (ended === undefined) return postpone(run, failure, step);
+  const flagging = await services.flag(run.user, ended);
+  if (flagging.kind === "flagged") return flagging;
+  if (flagging.kind === "superseded") return { kind: "superseded", changes };
+  return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
+}
+
+/** A run that got on begins another row of failures: a long catch-up may fail now and then. */
+function rowBefore({ user, startedFrom }: Run): SyncFailure | undefined {
+  return placeOf(user) === startedFrom ? user.sync.failure : undefined;
+}
+
+async function endedBy(
+  run: Run,
+  failure: Failure,
+  step: FailedStep,
+): Promise<GrantFailure | undefined> {
+  const { user, services } = run;
+  const ending = endingOf(rowBefore(run), failure, step, services.clock.now());
+  if (ending === undefined) return undefined;
+  if (ending.kind === "flag") return ending.failure;
+  const others = await othersSucceed(user, services);
+  const isEnded = others === "succeed" || (others === "none" && ending.isLongEnoughAlone);
+  return isEnded ? ending.failure : undefined;
 }
 
 /** The mailbox is due again after a failure that is not the user's. */
-async function postpone(run: Run, failure: Failure): Promise<SyncOutcome> {
+async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
   const { services, changes } = run;
-  const isWritten = await writeDue(run, (user) => afterFailure(user, failure, services));
+  const isWritten = await writeDue(run, (user) => {
+    const due = afterFailure(user.sync, rowBefore(run), failure, step, services);
+    return due && { ...user.sync, ...due };
+  });
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
 }
 
@@ -253,28 +309,39 @@ export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
     const isDue = sync.dueAt !== undefined && sync.dueAt <= dueAt;
     const isAhead = sync.dueAt !== undefined && sync.dueAt > run.services.clock.now();
     if (isDue && isAhead && sync.dueReason === "unfinished") return undefined;
-    return { dueAt, dueReason: "unfinished", retries: sync.retries };
+    return { ...sync, dueAt, dueReason: "unfinished" };
   });
   return { kind: isWritten ? "unfinished" : "superseded", changes: run.changes };
 }
 
 /** Ends a run that has nothing to do before this time; `throttled` holds notifications off too. */
 export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
-  const isWritten = await writeDue(run, ({ sync: { retries } }) => ({
+  const isWritten = await writeDue(run, ({ sync }) => ({
+    ...sync,
     dueAt: until,
     dueReason: "throttled",
-    retries,
   }));
   return isWritten ? { kind: "throttled", until } : { kind: "superseded", changes: run.changes };
 }
 
-/** False when this run's grant is no longer the user's. */
-async function writeDue(run: Run, make: (user: User) => Due | undefined): Promise<boolean> {
+/**
+ * Writes the `sync` that `make` says of the stored user, and tells a delay that is due before it is
+ * noted. False when this run's grant is no longer the user's.
+ */
+async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
+  const { services } = run;
+  const told = await tellDelay(run.user, services);
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const due = make(run.user);
-    if (due === undefined) return true;
-    const patch = { sync: { ...run.user.sync, ...due }, ...keptToken(run) };
-    if ((await run.services.users.update(run.user, patch)) === "written") return true;
+    const { user } = run;
+    const isNoted = told !== undefined && user.sync.behindSince?.getTime() === told.since.getTime();
+    const next = make(user) ?? (isNoted ? user.sync : undefined);
+    if (next === undefined) return true;
+    const sync = accounted(user.sync, next, storeNow(user, services.clock));
+    const patch = {
+      sync: isNoted ? { ...sync, delayedAt: told.at } : sync,
+      ...keptToken(run),
+    };
+    if ((await services.users.update(user, patch)) === "written") return true;
     if (!(await reread(run))) return false;
   }
   throw new ReceiverError("a due time could not be written: the document is written all the time");

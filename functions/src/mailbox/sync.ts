@@ -19,6 +19,8 @@ import {
   readRecords,
   settle,
 } from "./settling.ts";
+import { isUntold, tellCaughtUp } from "./delay.ts";
+import { isWaiting } from "./failures.ts";
 import { afterListing, atOnce } from "./sync-due.ts";
 import {
   type Run,
@@ -70,11 +72,24 @@ async function syncNow(user: User, trigger: Trigger, services: SyncServices): Pr
   const isStale = notifiedIds(trigger).every((id) => isKnown(user, id));
   if (trigger.kind === "notified" && isStale && !isLow(user, trigger)) return { kind: "stale" };
 
-  const { dueAt, dueReason } = user.sync;
+  const { dueAt, dueReason, failure } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
   if (isThrottled && dueAt > services.clock.now()) return { kind: "throttled", until: dueAt };
+  if (
+    isHint(trigger) &&
+    isWaiting(failure) &&
+    dueAt !== undefined &&
+    dueAt > services.clock.now()
+  ) {
+    return { kind: "waiting", until: dueAt };
+  }
 
   return catchUp(startRun(user, trigger, services));
+}
+
+/** What only says that there may be something new. */
+function isHint({ kind }: Trigger): boolean {
+  return kind === "notified" || kind === "renewed";
 }
 
 function notifiedIds(trigger: Trigger): readonly HistoryId[] {
@@ -123,7 +138,7 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
     if (listed.kind !== "listed") {
       restarts += 1;
       if (restarts > RESTARTS_MAX) {
-        return giveUp(run, { kind: "transient", reason: "history_contradictory" });
+        return giveUp(run, { kind: "transient", reason: "history_contradictory" }, "history.list");
       }
       if (listed.kind === "restart") continue;
       // Between two pages another run may have made it good, or begun to.
@@ -197,7 +212,7 @@ async function listOnce(run: Run): Promise<Listing> {
       const isOfToken = failure.kind === "history_expired" || failure.kind === "bad_request";
       if (isOfToken && pageToken !== undefined) return { kind: "restart" };
       if (isOfCursor(failure)) return { kind: "refused", from: start, failure };
-      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure));
+      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, answer.call));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
     const readAt = storeNow(run.user, services.clock);
@@ -304,7 +319,7 @@ async function publishEvents(
       await services.publish(user, batch);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
-      return giveUp(run, { kind: error.kind, reason: error.reason });
+      return giveUp(run, { kind: error.kind, reason: error.reason }, "publish");
     }
     run.changes += batch.length;
     for (const event of batch) run.unkept.push(event);
@@ -370,7 +385,8 @@ async function checkpointPage(
   const written = await writeProgress(run, page.records, (user) => {
     const progress = settle(progressOf(user), read, limits.settleMs);
     if (!isLast) return { ...progress, sync: {} };
-    return { ...progress, sync: { ...atOnce(clock), ...unannounced(run, read.startedAt) } };
+    const stopped = { ...atOnce(clock), ...unannounced(run, read.startedAt) };
+    return { ...progress, sync: stopped, isThrough: true };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   // The winner may have stopped there, or have been this run itself: the next pages are still due.
@@ -411,10 +427,12 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   };
   const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
   const isAsked = trigger.kind === "requested";
-  const { recoveries, cursorRefusals } = run.user.sync;
-  const isOfRecovery = recoveries !== undefined || cursorRefusals !== undefined;
+  const { recoveries, cursorRefusals, behindSince } = run.user.sync;
+  const isOwed = [recoveries, cursorRefusals, behindSince].some((it) => it !== undefined);
   const isFound = freshCount > 0 || isNews || unseen !== undefined;
-  const isWorthWriting = due !== undefined || isFound || isMoved || isAsked || isOfRecovery;
+  const isWorthWriting = due !== undefined || isFound || isMoved || isAsked || isOwed;
+  const caughtUp = await tellCaughtUp(run, due ?? run.user.sync);
+  if (caughtUp.kind === "failed") return giveUp(run, caughtUp.failure, "publish");
   if (isWorthWriting || run.access.obtained() !== undefined) {
     const isMissed = wasMissed(run, freshCount);
     // The notifications may name an address that nobody is stored under.
@@ -424,6 +442,9 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
     const written = await writeProgress(run, records, (user) => ({
       ...settle(progressOf(user), read, services.limits.settleMs),
       sync: served,
+      // A delay that another run told meanwhile is ended by the next listing.
+      ...(isUntold(user, caughtUp) && { sync: { ...served, ...atOnce(services.clock) } }),
+      isThrough: true,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
       ...found?.patchOf(user),
     }));

@@ -118,6 +118,8 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "unavailable":
     case "disconnected":
     case "address_changed":
+    case "delayed":
+    case "caught_up":
       return;
     default:
       event satisfies never;

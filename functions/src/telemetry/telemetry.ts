@@ -84,6 +84,11 @@ export const METRICS = {
     unit: "s",
     description: "how long the first of them had been due, by list",
   },
+  "gmail_receiver.behind": {
+    kind: "gauge",
+    unit: "s",
+    description: "how long the oldest incomplete mailbox has been incomplete; 0 when none is",
+  },
 } as const satisfies Record<string, Metric>;
 
 interface Metric {

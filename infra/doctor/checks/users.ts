@@ -16,7 +16,10 @@ const WHAT = {
 };
 const LAPSED_READ_MAX = 100;
 
-/** Nobody waits for long, and no watch has ended. */
+/** As `MAILBOX_DELAYED_AFTER_MS` unless it is set: subscribers and the operator are told by then. */
+const BEHIND_MS = 30 * MINUTE_MS;
+
+/** Nobody waits for long, no mailbox is incomplete for long, and no watch has ended. */
 export async function users(it: Deployment): Promise<Result> {
   const now = Date.now();
   const log = it.kind === "local" ? "see the log of npm run emulators" : readLog(it.projectId);
@@ -38,6 +41,16 @@ export async function users(it: Deployment): Promise<Result> {
         fix: log,
       };
     });
+  const since = new Date(now - BEHIND_MS);
+  const behind = await countUsers(it, {
+    field: "sync.behindSince",
+    op: "LESS_THAN",
+    value: since,
+  });
+  if (behind > 0) {
+    const what = `${behind} mailboxes have been incomplete for ${BEHIND_MS / MINUTE_MS} minutes and more`;
+    problems.push({ what, fix: "npm run -s mailboxes -- list --behind" });
+  }
   // Whose watch has ended is overdue for long: the due time alone is indexed.
   const overdue = await readUsers(it, {
     where: { field: "watch.renewAt", op: "LESS_THAN", value: new Date(now) },

@@ -1,0 +1,21 @@
+import { type Clock, later } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { UserId } from "../user.ts";
+
+/** One wrong configuration concerns every user alike: each instance says it this seldom. */
+const ALERT_EVERY_MS = 3_600_000;
+
+/** Alerts that a stored grant belongs to another OAuth client than the configured one. */
+export function otherClientAlert(clock: Clock, log: Log): (userId: UserId) => void {
+  let silentUntil = new Date(0);
+  return (userId) => {
+    const now = clock.now();
+    if (now < silentUntil) return;
+    silentUntil = later(now, ALERT_EVERY_MS);
+    log.alert(
+      "grant_of_another_client",
+      "a stored grant belongs to another OAuth client than OAUTH_CLIENT_ID; nobody is flagged",
+      { userId },
+    );
+  };
+}

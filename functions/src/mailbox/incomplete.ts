@@ -1,0 +1,53 @@
+import type { Sync, User } from "../user.ts";
+import { LAG_RETRIES_MAX } from "./sync-due.ts";
+import type { DelayEvent } from "./event.ts";
+
+/**
+ * Keeps `behindSince` in step with a write of `sync`: set by the first write that leaves the mailbox
+ * incomplete, removed together with `delayedAt` by the one that does not.
+ */
+export function accounted(before: Sync, after: Sync, now: Date): Sync {
+  const { behindSince: _, delayedAt: __, ...rest } = after;
+  if (!isBehind(before, after)) return rest;
+  const { behindSince = now, delayedAt } = before;
+  return { ...rest, behindSince, ...(delayedAt !== undefined && { delayedAt }) };
+}
+
+/** Whether a write leaves more to be read than is published. */
+export function isBehind(before: Sync, after: Sync): boolean {
+  const { dueReason = "quiet", retries, recovery, failure } = after;
+  if (recovery !== undefined || failure !== undefined) return true;
+  switch (dueReason) {
+    case "throttled":
+    case "unfinished":
+      return true;
+    case "lag":
+      // The last look after a productive run finds nothing as a rule, and waits a minute.
+      return before.behindSince !== undefined || retries < LAG_RETRIES_MAX;
+    case "quiet":
+      return false;
+  }
+}
+
+/** Whether subscribers and the operator are still to be told that the mailbox is late. */
+export function isDelayDue({ sync }: User, delayedAfterMs: number, now: Date): boolean {
+  const { behindSince, delayedAt } = sync;
+  if (behindSince === undefined || delayedAt !== undefined) return false;
+  return now.getTime() - behindSince.getTime() >= delayedAfterMs;
+}
+
+/** What subscribers hear of a mailbox that is late, or is complete again. */
+export function delayEvent(
+  kind: DelayEvent["kind"],
+  { sync }: User,
+  since: Date,
+  now: Date,
+): DelayEvent {
+  const { failure, recovery, dueReason = "unfinished", syncedAt = since } = sync;
+  return {
+    kind,
+    since,
+    reason: failure?.reason ?? (recovery === undefined ? dueReason : "recovery"),
+    lagSeconds: Math.max(0, Math.round((now.getTime() - syncedAt.getTime()) / 1_000)),
+  };
+}
