@@ -90,7 +90,6 @@ describe("a history that only seems to have expired", () => {
       firstPage.release();
       await reconciled;
       expect(told()).toEqual(EVERYTHING);
-      expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBe(0);
     },
   );
 
