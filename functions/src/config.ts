@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseKeyRing } from "./grant/sealing.ts";
 import type { Loggable } from "./log.ts";
+import type { PublicLimits, Rate } from "./rate-limit.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
 import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
 
@@ -44,9 +45,18 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `RECONCILIATION_CONCURRENCY` | 8                | mailboxes reconciled at a time             |
  * | `RECONCILIATION_TIME_MS_MAX` | 50 seconds       | of one run; one starts every minute        |
  * | `GMAIL_UNITS_PER_MINUTE`     | 1200000          | the project's Gmail quota, to stay below   |
+ * | `PAGES_PER_MINUTE`           | 120              | requests to `connect` of one client        |
+ * | `CODE_EXCHANGES_PER_MINUTE`  | 30               | codes of one client that Google is asked   |
+ * | `FAILED_EXCHANGES_PER_MINUTE` | 150             | codes of all clients that Google refuses   |
+ * | `REFUSED_EVENTS_PER_MINUTE`  | 30               | forged security events of one client       |
+ * | `LOAD_BALANCERS`             | 0                | in front of `connect`; see below           |
  * | `OTEL_EXPORTER_OTLP_ENDPOINT` | none            | https, or http on loopback: a collector    |
  * | `OTEL_EXPORTER_OTLP_HEADERS` | none             | for it: `name=value,...` percent-encoded   |
  * | `OTEL_SERVICE_NAME`          | see below        | what traces and metrics are of             |
+ *
+ * The limits per minute hold for each instance, and twice as much may come at once. A client is the
+ * address that Google's front end adds to `X-Forwarded-For`; a load balancer in front of it adds one
+ * more, so `LOAD_BALANCERS` must count them, or all people count as one client.
  *
  * Lists are separated by spaces or commas. `OTEL_SERVICE_NAME` is `gmail-push-receiver` unless set.
  * With a collector, the OpenTelemetry SDK itself also reads `OTEL_TRACES_SAMPLER`,
@@ -108,6 +118,9 @@ export interface Config {
     readonly timeMsMax: number;
   };
   readonly reconciliation: { readonly concurrency: number; readonly timeMsMax: number };
+  /** Of one client, `failedExchanges` of all; for each instance. */
+  readonly limits: Readonly<Record<keyof PublicLimits, Rate>>;
+  readonly loadBalancers: number;
   /** Without it nothing is traced or measured. */
   readonly telemetry?: TelemetryConfig;
 }
@@ -245,6 +258,11 @@ const Variables = z.object({
   RECONCILIATION_TIME_MS_MAX: number(1_000, 1_790_000, 50_000),
   // One watch is 100 units.
   GMAIL_UNITS_PER_MINUTE: number(100, 1_000_000_000, 1_200_000),
+  PAGES_PER_MINUTE: number(1, 1_000_000, 120),
+  CODE_EXCHANGES_PER_MINUTE: number(1, 1_000_000, 30),
+  FAILED_EXCHANGES_PER_MINUTE: number(1, 1_000_000, 150),
+  REFUSED_EVENTS_PER_MINUTE: number(1, 1_000_000, 30),
+  LOAD_BALANCERS: number(0, 5, 0),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     "an https URL (http on loopback only) without user, query or fragment",
     isPublicUrl,
@@ -369,6 +387,13 @@ function arrange(read: z.infer<typeof Variables>): Config {
       concurrency: read.RECONCILIATION_CONCURRENCY,
       timeMsMax: read.RECONCILIATION_TIME_MS_MAX,
     },
+    limits: {
+      pages: { perMinute: read.PAGES_PER_MINUTE },
+      exchanges: { perMinute: read.CODE_EXCHANGES_PER_MINUTE },
+      failedExchanges: { perMinute: read.FAILED_EXCHANGES_PER_MINUTE },
+      refusedEvents: { perMinute: read.REFUSED_EVENTS_PER_MINUTE },
+    },
+    loadBalancers: read.LOAD_BALANCERS,
     ...(endpoint !== undefined && {
       telemetry: {
         endpoint,

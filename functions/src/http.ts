@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./log.ts";
+import { clientOf } from "./rate-limit.ts";
 import { isStoreError } from "./store-error.ts";
 
 /** An Express request, as far as the functions-framework and firebase-functions agree on it. */
@@ -15,7 +16,8 @@ export interface ExpressRequest extends IncomingMessage {
 /** Too long, or encoded: nothing that we accept is either. */
 export type BodyRefusal = 413 | 415;
 
-export type HttpHandler = (request: Request, log: Log) => Promise<Response>;
+/** `client` tells clients apart ({@link clientOf}). */
+export type HttpHandler = (request: Request, log: Log, client: string) => Promise<Response>;
 
 /** No form, token or notification that we accept comes near this. */
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -30,6 +32,7 @@ const BODIES = {
   405: "method not allowed",
   413: "too large",
   415: "unsupported media type",
+  429: "too many requests",
   500: "something went wrong",
   503: "try again later",
 } as const;
@@ -67,6 +70,8 @@ export interface ServeOptions {
   /** The address that requests are taken to be for, whatever they claim themselves. */
   publicUrl: string;
   projectId: string;
+  /** In front of Google's front end. */
+  loadBalancers: number;
   log: Log;
 }
 
@@ -139,10 +144,13 @@ async function answer<T extends { http: ServeOptions }>(
   let log: Log | undefined;
   try {
     const server = await getServer();
-    const { publicUrl, projectId } = server.http;
+    const { publicUrl, projectId, loadBalancers } = server.http;
     log = server.http.log.with(parseTraceHeader(header(request, "traceparent"), projectId));
     const web = toWebRequest(request, publicUrl);
-    return web instanceof Response ? web : await pick(server)(web, log);
+    if (web instanceof Response) return web;
+    const forwardedFor = header(request, "x-forwarded-for");
+    const client = clientOf(forwardedFor, request.socket.remoteAddress, loadBalancers);
+    return await pick(server)(web, log, client);
   } catch (error) {
     logFailed(log, error);
     return refusal(500);

@@ -19,18 +19,21 @@ import { tokenSeal } from "./grant/token-seal.ts";
 import { connect } from "./handlers/connect.ts";
 import type { ConnectServices } from "./handlers/connect-request.ts";
 import { gmailNotification } from "./handlers/gmail-notification.ts";
+import { limitedEvents, limitedPages } from "./handlers/limited.ts";
 import { mailboxReconciliation } from "./handlers/mailbox-reconciliation.ts";
 import { reportSync } from "./handlers/report.ts";
 import { type SecurityEventServices, securityEvent } from "./handlers/security-event.ts";
 import { watchRenewal } from "./handlers/watch-renewal.ts";
 import type { HttpHandler, ServeOptions } from "./http.ts";
 import { type Log, parseTraceHeader } from "./log.ts";
+import { sampleRepeats } from "./log-sampling.ts";
 import type { Publish } from "./mailbox/event.ts";
 import { inTurn } from "./mailbox/in-turn.ts";
 import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
 import { type MailServerTrouble, type SendNotice, notify } from "./notices/series.ts";
+import { publicLimits } from "./rate-limit.ts";
 import { observed } from "./telemetry/observed.ts";
 import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./telemetry/telemetry.ts";
 import type { User, UserStore } from "./user.ts";
@@ -158,6 +161,7 @@ export function createServices(
     pageLinks: { publicUrl, googleOrigin: new URL(endpoints.authorize).origin, app: config.app },
     returnTo: config.returnTo,
     callbacks: onceEach(CALLBACKS_MAX),
+    publicLimits: publicLimits(config.limits, clock),
   };
   return services;
 }
@@ -169,8 +173,8 @@ export function createReceiver(
   endpoints: GoogleEndpoints,
   surroundings: Surroundings,
 ): Receiver {
-  const { log, telemetry } = surroundings;
-  const { projectId, publicUrl } = config;
+  const { log, telemetry, clock } = surroundings;
+  const { projectId, publicUrl, loadBalancers } = config;
   const services = createServices(config, ring, endpoints, surroundings);
 
   const { invocation } = telemetry ?? NO_TELEMETRY;
@@ -178,12 +182,11 @@ export function createReceiver(
     log.with(parseTraceHeader(traceparent, projectId));
   const scheduled = (name: string, run: (own: Log) => Promise<void>) => (traceparent?: string) =>
     invocation(name, "server", traceparent, () => run(traced(traceparent)));
+  // A stranger's `traceparent` says nothing about what we trace: else it could have all of it kept.
   const served =
     (name: string, handle: HttpHandler): HttpHandler =>
-    (request, own) =>
-      invocation(name, "server", request.headers.get("traceparent") ?? undefined, (span) =>
-        withStatus(span, handle(request, own)),
-      );
+    (...args) =>
+      invocation(name, "server", undefined, (span) => withStatus(span, handle(...args)));
 
   return {
     gmailNotification: ({ data, traceparent }) =>
@@ -194,9 +197,15 @@ export function createReceiver(
     mailboxReconciliation: scheduled("mailboxReconciliation", (own) =>
       mailboxReconciliation(own, services),
     ),
-    connect: served("connect", (request, own) => connect(request, own, services)),
-    securityEvent: served("securityEvent", (request, own) => securityEvent(request, own, services)),
-    http: { publicUrl, projectId, log },
+    connect: limitedPages(
+      served("connect", (...args) => connect(...args, services)),
+      services,
+    ),
+    securityEvent: limitedEvents(
+      served("securityEvent", (request, own) => securityEvent(request, own, services)),
+      services,
+    ),
+    http: { publicUrl, projectId, loadBalancers, log: sampleRepeats(log, clock) },
   };
 }
 

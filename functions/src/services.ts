@@ -8,6 +8,7 @@ import { googleEndpoints } from "./google/endpoints.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleClients } from "./google-clients.ts";
 import { type Log, createLog } from "./log.ts";
+import { sampleRepeats } from "./log-sampling.ts";
 import { smtpNotices } from "./notices/smtp.ts";
 import {
   type Receiver,
@@ -17,6 +18,7 @@ import {
   createServices,
 } from "./receiver.ts";
 import { firestoreSeenEvents } from "./seen-events.ts";
+import { startOnce } from "./start-once.ts";
 import { openTelemetry } from "./telemetry/open.ts";
 import { firestoreUsers } from "./user-store.ts";
 import type { UserStore } from "./user.ts";
@@ -37,19 +39,11 @@ const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
 /** The log of this instance: its standard output, which Cloud Logging reads. */
 export const instanceLog = createLog(writeLine);
 
-let receiver: Promise<Receiver> | undefined;
+/** Where what libraries print is logged: strangers can have them print. */
+export const libraryLog = sampleRepeats(instanceLog, clock);
 
-/**
- * The receiver of this instance, put together on first use: configuration, keys and clients. When
- * that fails, the next call tries again; what is wrong is alerted each time.
- */
-export function getReceiver(): Promise<Receiver> {
-  receiver ??= buildReceiver().catch((error: unknown) => {
-    receiver = undefined;
-    throw error;
-  });
-  return receiver;
-}
+/** The receiver of this instance, put together on first use: configuration, keys and clients. */
+export const getReceiver: () => Promise<Receiver> = startOnce(buildReceiver, clock);
 
 async function buildReceiver(): Promise<Receiver> {
   const config = readConfigAloud();

@@ -91,7 +91,7 @@ describe.each(HTTP_FUNCTIONS)("%s", (name: FunctionName) => {
       () => false,
     );
     // The answer itself can be lost when the connection is reset.
-    expect(answer === "" || /^HTTP\/1\.1 413 /.test(answer)).toBe(true);
+    expect(answer === "" || answer.startsWith("HTTP/1.1 413 ")).toBe(true);
   });
 });
 
@@ -103,7 +103,7 @@ describe("the pages", () => {
     const declared = written("POST /disconnect", [FORM], form);
     const chunked = written("POST /disconnect", [FORM, CHUNKED], `${chunk(form)}0\r\n\r\n`);
     const tooLong = written("POST /disconnect", [FORM, CHUNKED], `${chunk(`${form}a`)}0\r\n\r\n`);
-    const [one, other, third] = [declared, chunked, tooLong].map((it) => sendRaw(url, it));
+    const [one, other, third] = [declared, chunked, tooLong].map((bytes) => sendRaw(url, bytes));
     expect((await one)?.status).toBe(400);
     expect((await other)?.status).toBe(400);
     expect((await third)?.status).toBe(413);
@@ -160,21 +160,20 @@ describe("gmailNotification acknowledges", () => {
     subscription: "projects/a/subscriptions/s",
   });
 
-  async function dropped(head: string[], body: string | Buffer): Promise<void> {
+  it.each<[string, string[], () => string | Buffer]>([
+    ["the largest message of Pub/Sub, by Eventarc", HEAD, () => largest],
+    ["the largest message of Pub/Sub, pushed by itself", [JSON_TYPE], () => largest],
+    [
+      "the largest message of Pub/Sub, in chunks",
+      [...HEAD, CHUNKED],
+      () => `${chunk(largest)}0\r\n\r\n`,
+    ],
+    ["an encoded message, as Pub/Sub sends none", [...HEAD, GZIP], () => gzipSync(largest)],
+  ])("%s", async (_, head, body) => {
     const before = scenario.logged("notification_malformed").length;
     const { gmailNotification } = scenario.urls;
-    const { status } = await sendRaw(gmailNotification, written("POST /", head, body));
+    const { status } = await sendRaw(gmailNotification, written("POST /", head, body()));
     expect(status).toBe(204);
     expect(scenario.logged("notification_malformed")).toHaveLength(before + 1);
-  }
-
-  it("the largest message of Pub/Sub, by Eventarc", () => dropped(HEAD, largest));
-
-  it("the largest message of Pub/Sub, pushed by itself", () => dropped([JSON_TYPE], largest));
-
-  it("the largest message of Pub/Sub, in chunks", () =>
-    dropped([...HEAD, CHUNKED], `${chunk(largest)}0\r\n\r\n`));
-
-  it("a message that is encoded, as Pub/Sub encodes none", () =>
-    dropped([...HEAD, GZIP], gzipSync(largest)));
+  });
 });

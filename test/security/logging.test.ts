@@ -224,7 +224,8 @@ describe("L6: what libraries print, and what leaves a handler", () => {
   it("L6: a schedule's run throws our own words, whatever it died of", async () => {
     const lines: string[] = [];
     const log = createLog((line) => void lines.push(line));
-    const server = { http: { publicUrl: "http://127.0.0.1", projectId: "p", log } };
+    const http = { publicUrl: "http://127.0.0.1", projectId: "p", loadBalancers: 0, log };
+    const server = { http };
     for (const [getServer, run] of [
       [() => Promise.resolve(server), () => Promise.reject(ERRORS[0])],
       [() => Promise.reject<typeof server>(ERRORS[0]), () => Promise.resolve()],

@@ -218,6 +218,7 @@ describe("what pages load and say", () => {
       address_unverified: 400,
       mailbox_unavailable: 400,
       try_later: 503,
+      busy: 429,
       return_refused: 400,
       not_found: 404,
       forbidden: 403,

@@ -27,7 +27,7 @@ export function openBrowser(fleet: Fleet): Browser {
         "connect",
         `${init.method} ${pathname.slice(0, 14)}`,
         async ({ connect, http }) => {
-          const response = await connect(new Request(url, { ...init, headers }), http.log);
+          const response = await connect(new Request(url, { ...init, headers }), http.log, "");
           keepCookies(response);
           return {
             status: response.status,

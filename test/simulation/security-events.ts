@@ -33,7 +33,7 @@ export function createSecurityEvents(
       "security event",
       async ({ securityEvent, http }) => {
         const request = new Request(url, { method: "POST", body });
-        return (await securityEvent(request, http.log)).status;
+        return (await securityEvent(request, http.log, "")).status;
       },
       ended,
     );

@@ -54,6 +54,11 @@ const full = {
   RECONCILIATION_CONCURRENCY: "4",
   RECONCILIATION_TIME_MS_MAX: "30000",
   GMAIL_UNITS_PER_MINUTE: "600000",
+  PAGES_PER_MINUTE: "60",
+  CODE_EXCHANGES_PER_MINUTE: "20",
+  FAILED_EXCHANGES_PER_MINUTE: "100",
+  REFUSED_EVENTS_PER_MINUTE: "10",
+  LOAD_BALANCERS: "1",
   OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector.example.com/otlp/",
   OTEL_EXPORTER_OTLP_HEADERS: "X-Api-Key=a%2Cb%20c==, tenant=acme",
   OTEL_SERVICE_NAME: "mail changes",
@@ -117,6 +122,13 @@ describe("a configuration", () => {
       },
       renewal: { afterMs: 86_400_000, concurrency: 8, timeMsMax: 480_000 },
       reconciliation: { concurrency: 8, timeMsMax: 50_000 },
+      limits: {
+        pages: { perMinute: 120 },
+        exchanges: { perMinute: 30 },
+        failedExchanges: { perMinute: 150 },
+        refusedEvents: { perMinute: 30 },
+      },
+      loadBalancers: 0,
     });
   });
 
@@ -169,6 +181,13 @@ describe("a configuration", () => {
       },
       renewal: { afterMs: 3_600_000, concurrency: 3, timeMsMax: 120_000 },
       reconciliation: { concurrency: 4, timeMsMax: 30_000 },
+      limits: {
+        pages: { perMinute: 60 },
+        exchanges: { perMinute: 20 },
+        failedExchanges: { perMinute: 100 },
+        refusedEvents: { perMinute: 10 },
+      },
+      loadBalancers: 1,
       telemetry: {
         endpoint: "https://collector.example.com/otlp",
         headers: { "x-api-key": "a,b c==", tenant: "acme" },
@@ -264,6 +283,11 @@ describe("a configuration", () => {
     ["RECONCILIATION_CONCURRENCY", 1, 100],
     ["RECONCILIATION_TIME_MS_MAX", 1_000, 1_790_000],
     ["GMAIL_UNITS_PER_MINUTE", 100, 1_000_000_000],
+    ["PAGES_PER_MINUTE", 1, 1_000_000],
+    ["CODE_EXCHANGES_PER_MINUTE", 1, 1_000_000],
+    ["FAILED_EXCHANGES_PER_MINUTE", 1, 1_000_000],
+    ["REFUSED_EVENTS_PER_MINUTE", 1, 1_000_000],
+    ["LOAD_BALANCERS", 0, 5],
   ])("has %s from %d to %d", (name, min, max) => {
     for (const value of [min, max]) {
       expect(() => readConfig({ ...required, [name]: String(value) })).not.toThrow();
@@ -411,6 +435,11 @@ describe("a configuration error", () => {
     RECONCILIATION_CONCURRENCY: ["0", "101"],
     RECONCILIATION_TIME_MS_MAX: ["0", "1800000"],
     GMAIL_UNITS_PER_MINUTE: ["99", "1000000001"],
+    PAGES_PER_MINUTE: ["0"],
+    CODE_EXCHANGES_PER_MINUTE: ["0"],
+    FAILED_EXCHANGES_PER_MINUTE: ["0"],
+    REFUSED_EVENTS_PER_MINUTE: ["0"],
+    LOAD_BALANCERS: ["-1", "6"],
   };
   const names = Object.keys(wrong);
 

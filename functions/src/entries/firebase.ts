@@ -11,7 +11,7 @@ import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
 import { runScheduled, serve } from "../http.ts";
-import { after, getReceiver, instanceLog } from "../services.ts";
+import { after, getReceiver, libraryLog } from "../services.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "./printing.ts";
@@ -99,7 +99,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
   return { ...optionsOf(name), schedule, retryCount, minBackoffSeconds, timeZone: "Etc/UTC" };
 }
 
-logPrinting(console, instanceLog);
+logPrinting(console, libraryLog);
 limitBodies(after);
 
 export const gmailNotification = onMessagePublished(

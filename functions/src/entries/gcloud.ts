@@ -1,9 +1,9 @@
 /** The bundle that `gcloud functions deploy` uploads; the names are its `--entry-point`s. */
-import { after, getReceiver, instanceLog } from "../services.ts";
+import { after, getReceiver, libraryLog } from "../services.ts";
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "./printing.ts";
 import { registerFunctions } from "./register.ts";
 
-logPrinting(console, instanceLog);
+logPrinting(console, libraryLog);
 limitBodies(after);
 registerFunctions(getReceiver);

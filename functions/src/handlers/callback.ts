@@ -26,7 +26,7 @@ import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from
  * One answer is one exchange: whoever asks again gets the same outcome, or is told that it is done.
  */
 export async function callback(
-  { url, headers, log }: ConnectRequest,
+  { url, headers, log, client }: ConnectRequest,
   services: ConnectServices,
 ): Promise<Response> {
   const { publicUrl } = services.pageLinks;
@@ -48,7 +48,7 @@ export async function callback(
 
   const { to, cookies } = await services.callbacks.run(params.state, async () => {
     try {
-      return await answer(params, pending, log, services);
+      return await answer(params, pending, { log, client }, services);
     } catch (error) {
       // An outcome like any other: asked again with its code, Google may end the grant that the
       // code gave (RFC 6749 §4.1.2), and that may be stored by now.
@@ -81,7 +81,7 @@ function readCallback(params: URLSearchParams): Callback | undefined {
 async function answer(
   params: Callback,
   pending: PendingAuthorization,
-  log: Log,
+  { log, client }: Pick<ConnectRequest, "log" | "client">,
   services: ConnectServices,
 ): Promise<RedirectAnswer> {
   if ("error" in params) {
@@ -90,7 +90,13 @@ async function answer(
     });
     return refused(pageOf(params.error), pending, services);
   }
+  const { exchanges, failedExchanges } = services.publicLimits;
+  if (!exchanges.take(client) || !failedExchanges.take()) {
+    log.warn("client_limited", "more codes came than we ask Google about", {});
+    return refused("busy", pending, services);
+  }
   const outcome = await completeAuthorization(params.code, pending, services);
+  if (outcome.kind !== "code_refused" && outcome.kind !== "try_later") failedExchanges.giveBack();
   logAuthorization(log, outcome);
   switch (outcome.kind) {
     case "connected":

@@ -10,6 +10,7 @@ import type { OnceEach } from "../grant/once-each.ts";
 import { type Session, isSessionOf, readSession } from "../grant/session.ts";
 import type { Log } from "../log.ts";
 import type { PageLinks } from "../pages/page.ts";
+import type { PublicLimits } from "../rate-limit.ts";
 import type { User } from "../user.ts";
 import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
 
@@ -19,6 +20,7 @@ export interface ConnectServices
   returnTo: { origins: readonly string[]; secret?: string };
   /** The answers to callbacks, by `state`. */
   callbacks: OnceEach<RedirectAnswer>;
+  publicLimits: PublicLimits;
 }
 
 /** Where a browser is sent, and what it keeps. */
@@ -34,6 +36,8 @@ export interface ConnectRequest {
   rest: string;
   form(): Promise<URLSearchParams>;
   log: Log;
+  /** By what this client is told from others. */
+  client: string;
 }
 
 /** RFC 9110 §15.4.4: what follows is got with GET, whatever this was asked with. */

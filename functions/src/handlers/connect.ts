@@ -24,6 +24,7 @@ import {
   toGoogle,
   withCookies,
 } from "./connect-request.ts";
+import { busyPage } from "./limited.ts";
 import { cookie, endOldestFlows, sessionCookieName } from "./cookies.ts";
 
 type Route = (request: ConnectRequest, services: ConnectServices) => Promise<Response>;
@@ -45,6 +46,7 @@ const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][
 export async function connect(
   request: Request,
   log: Log,
+  client: string,
   services: ConnectServices,
 ): Promise<Response> {
   const { headers } = request;
@@ -62,7 +64,7 @@ export async function connect(
     if (request.method === "POST" && !isForm(headers)) return refusal(415);
     const form = async () => new URLSearchParams(await request.text());
     try {
-      return await route({ url, headers, rest: match[1] ?? "", form, log }, services);
+      return await route({ url, headers, rest: match[1] ?? "", form, log, client }, services);
     } catch (error) {
       logFailed(log, error);
       // What is only posted to cannot be opened again.
@@ -153,6 +155,7 @@ function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): 
   const { pageLinks } = services;
   const error = parsePageError(rest) ?? "not_found";
   const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
+  if (error === "busy") return Promise.resolve(busyPage(pageLinks, retry));
   return Promise.resolve(errorPage(error, pageLinks, retry));
 }
 

@@ -129,6 +129,7 @@ export function disconnectedPage(links: PageLinks): Response {
 }
 
 const STATUS: Partial<Record<PageError, number>> = {
+  busy: 429,
   not_found: 404,
   forbidden: 403,
   administrator_decides: 403,

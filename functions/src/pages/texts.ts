@@ -109,6 +109,10 @@ export const TEXTS = {
       title: "This did not work just now",
       body: "It is not your fault, and nothing of yours is lost. Please try again in some minutes.",
     },
+    busy: {
+      title: "Too many requests",
+      body: "We have had too many requests from your network. Please wait a minute, then try again.",
+    },
     return_refused: {
       title: "This link leads somewhere that we do not know",
       body: "The page that sent you here is not known to us. Please tell its makers.",

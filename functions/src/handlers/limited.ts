@@ -1,0 +1,50 @@
+import { type HttpHandler, refusal } from "../http.ts";
+import { type PageLinks } from "../pages/page.ts";
+import { errorPage } from "../pages/pages.ts";
+import type { PublicLimits } from "../rate-limit.ts";
+
+export interface LimitedServices {
+  publicLimits: PublicLimits;
+  pageLinks: PageLinks;
+}
+
+/** When a client that was refused may come again, in seconds: some of its bucket is there by then. */
+const RETRY_AFTER = "30";
+
+/** Puts the limit of one client in front of the pages, before anything is traced or read. */
+export function limitedPages(
+  handle: HttpHandler,
+  { publicLimits: { pages }, pageLinks }: LimitedServices,
+): HttpHandler {
+  return async (request, log, client) => {
+    if (pages.take(client)) return handle(request, log, client);
+    log.warn("client_limited", "one client asked for more pages than is allowed", {});
+    return busyPage(pageLinks, request.url);
+  };
+}
+
+/** What tells a person to wait (RFC 6585 §4). `retry` is where they try again. */
+export function busyPage(pageLinks: PageLinks, retry?: string): Response {
+  const response = errorPage("busy", pageLinks, retry);
+  response.headers.set("retry-after", RETRY_AFTER);
+  return response;
+}
+
+/**
+ * Refuses security events of a client whose events were refused too often. Google delivers an event
+ * again that is answered so, and its own are accepted: only what is refused counts.
+ */
+export function limitedEvents(
+  handle: HttpHandler,
+  { publicLimits: { refusedEvents } }: LimitedServices,
+): HttpHandler {
+  return async (request, log, client) => {
+    if (!refusedEvents.hasLeft(client)) {
+      log.warn("client_limited", "one client sent too many security events that were refused", {});
+      return refusal(429, { "retry-after": RETRY_AFTER });
+    }
+    const response = await handle(request, log, client);
+    if (response.status >= 400 && response.status < 500) refusedEvents.take(client);
+    return response;
+  };
+}
