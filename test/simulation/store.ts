@@ -65,8 +65,8 @@ export function createSimulatedStore(
       const before = mirror.get(id);
       if (before === undefined) return;
       memory.overwrite(id, patch);
-      mirror.set(id, { ...before, ...patch });
-      world.trace(() => `EDITED ${describe({ ...before, ...patch })}`);
+      mirror.set(id, patched(before, patch));
+      world.trace(() => `EDITED ${describe(patched(before, patch))}`);
     },
 
     setReadable(id, isReadable) {
@@ -143,7 +143,7 @@ export function createSimulatedStore(
             if (user === undefined) return Promise.resolve("refused" as const);
             const [field, member] = list.split(".") as [keyof UserPatch, string];
             const patch: UserPatch = { [field]: { ...(user[field] as object), [member]: dueAt } };
-            mirror.set(user.id, { ...user, ...patch });
+            mirror.set(user.id, patched(user, patch));
             return memory.update({ id: user.id, revision }, patch);
           }),
         listBehind: (range, max) => read("users.listBehind", () => memory.listBehind(range, max)),

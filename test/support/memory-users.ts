@@ -71,7 +71,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     remove: (id) => void users.delete(id),
     overwrite(id, patch) {
       const stored = users.get(id);
-      if (stored !== undefined) write({ ...stored, ...patch });
+      if (stored !== undefined) write(patched(stored, patch));
     },
     find: (id) => Promise.resolve(read(users.get(id))),
 
