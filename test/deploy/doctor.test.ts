@@ -13,6 +13,7 @@ import {
   startSurroundings,
 } from "../support/doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
+import { startHostingProxy } from "../support/hosting-proxy.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { runInfra } from "../support/infra-command.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
@@ -636,6 +637,20 @@ describe("the doctor, where one thing is wrong", () => {
     const add = `gcloud projects add-iam-policy-binding ${PROJECT} --member=${member} --role=roles/datastore.user '--condition=expression=${condition},title=gmail-push-database'`;
     expect(fixesOf(wide)).toEqual([add]);
     for (const fix of [add, narrowing]) fixes.add(fix);
+  });
+
+  it("says that something in front of the pages keeps their cookies back", async () => {
+    const { stack } = around;
+    const front = await startHostingProxy(stack.publicUrl);
+    try {
+      set(patient.cloud.state, "PUBLIC_URL", front.url);
+      stack.emulator.setRedirectUris(CLIENT_ID, [`${front.url}/callback`]);
+      const findings = await patient.examine();
+      expect(kindsOf(findings, "failed")).toEqual(["public-url"]);
+      expect(fixesOf(findings)).toEqual([expect.stringContaining("pass all cookies on")]);
+    } finally {
+      front.close();
+    }
   });
 
   it("looks at the database that the functions name", async () => {

@@ -83,6 +83,8 @@ const realAfter: After = (ms, run) => {
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const { clock, users, publish, random = Math.random } = options;
   const { seenEvents = memorySeenEvents(), after = realAfter } = options;
+  // There is no metadata server here: Google's libraries look for one, and warn, unless told so.
+  process.env["METADATA_SERVER_DETECTION"] ??= "none";
   const logs: string[] = [];
   const write = (line: string) => {
     logs.push(line);

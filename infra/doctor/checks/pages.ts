@@ -55,6 +55,12 @@ export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
       const fix = "let what stands in front of the function pass it on";
       problems.push({ what: `${url}/ comes without our content-security-policy`, fix });
     }
+    if (await losesCookies(url)) {
+      problems.push({
+        what: `a cookie that ${url}/start sets does not come back to ${url}/callback: nobody can connect`,
+        fix: "let what stands in front of the function pass all cookies on; Firebase Hosting cannot",
+      });
+    }
     if (problems.length === 0 && it.kind === "cloud" && hasPath(url)) {
       return warning(
         `whatever else ${new URL(url).host} serves can act in place of PUBLIC_URL: ${url}`,
@@ -63,6 +69,24 @@ export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
     }
     return unlessAny(problems, `${url}/ is our page`);
   };
+}
+
+/**
+ * Begins an authorization and returns at once, as a person would who declines: the answer tells
+ * whether the cookie of the flow arrived. Google is never asked, and nothing is stored.
+ */
+async function losesCookies(url: string): Promise<boolean> {
+  const start = await read(`${url}/start`);
+  // Where a start needs more than that, or is refused for now, nothing can be said.
+  if (start instanceof Error || start.status !== 303) return false;
+  const location = start.headers.get("location") ?? "";
+  const state = URL.canParse(location) ? new URL(location).searchParams.get("state") : null;
+  if (state === null) return false;
+  const cookie = start.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
+  const query = new URLSearchParams({ state, error: "access_denied" });
+  const back = await read(`${url}/callback?${query}`, { cookie: cookie.join("; ") });
+  if (back instanceof Error) return false;
+  return back.headers.get("location")?.includes("/refused/session_lost") === true;
 }
 
 function hasPath(url: string): boolean {
@@ -130,8 +154,7 @@ function errorIn(location: string): string | undefined {
   return OAUTH_ERROR.exec(Buffer.from(hidden ?? "", "base64").toString("latin1"))?.[0];
 }
 
-async function read(url: string): Promise<Response | Error> {
-  return fetch(url, { redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
-    (error: Error) => error,
-  );
+async function read(url: string, headers: Record<string, string> = {}): Promise<Response | Error> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  return fetch(url, { headers, redirect: "manual", signal }).catch((error: Error) => error);
 }
