@@ -132,7 +132,8 @@ describe("a notification", () => {
 
   it("is asked for again when the store does not answer, and says no more than that", async () => {
     const { findByEmailAddress } = subject.users;
-    subject.users.findByEmailAddress = () => Promise.reject(new Error("ya29.a0ofsomebody00000"));
+    subject.users.findByEmailAddress = () =>
+      Promise.reject(Object.assign(new Error("ya29.a0ofsomebody00000"), { code: 14 }));
     const delivered = deliver(envelope({ emailAddress: ADA, historyId: ahead(ADA) }));
     await expect(delivered).rejects.toThrow("the store did not answer");
     subject.users.findByEmailAddress = findByEmailAddress;

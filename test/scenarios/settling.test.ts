@@ -211,7 +211,8 @@ describe("a record that shows long after its notification was served", () => {
     await hide();
     scenario.clock.advance(31 * MINUTE_MS);
     const { update } = scenario.users;
-    scenario.users.update = () => Promise.reject(new Error("the process dies"));
+    scenario.users.update = () =>
+      Promise.reject(Object.assign(new Error("the process dies"), { code: 14 }));
     await scenario.runSchedule("mailboxReconciliation");
     scenario.users.update = update;
     for (let minute = 0; minute < 20; minute++) await reconcileAfter(MINUTE_MS);

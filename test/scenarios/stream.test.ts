@@ -247,7 +247,8 @@ describe("the stream of changes", () => {
     let failures = 1;
     scenario.users.update = (user, patch, changes) => {
       if (patch.historyId === undefined || failures-- <= 0) return update(user, patch, changes);
-      return Promise.reject(new Error("the instance died before the checkpoint"));
+      const died = new Error("the instance died before the checkpoint");
+      return Promise.reject(Object.assign(died, { code: 14 }));
     };
     scenario.emulator.deliver(ADA);
     await scenario.settled();

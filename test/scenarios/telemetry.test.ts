@@ -194,7 +194,7 @@ describe("the trace of a notification", () => {
   it("is exported although the notification is asked for again", async () => {
     scenario.emulator.deliver(ADA);
     scenario.topic.onPublished = () => {
-      throw new Error("secret-in-a-message");
+      throw Object.assign(new Error("secret-in-a-message"), { code: 14 });
     };
     expect(await notify()).toBe(500);
     expect(spanOf("gmailNotification").status).toEqual({

@@ -4,6 +4,7 @@ import { parseNotification } from "../mailbox/notification.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";
+import { mayPass } from "../store-error.ts";
 import { reportSync } from "./report.ts";
 
 export interface NotificationServices extends SyncServices {
@@ -19,8 +20,8 @@ export class Redeliver extends Error {
 /**
  * Gmail has told Pub/Sub of something new in a mailbox: syncs it. Returning acknowledges the
  * message, throwing asks for it again; only here it is decided which. What is malformed or of
- * nobody will be so next time too. What Google refuses now is noted as due and acknowledged. Only a
- * store that does not answer leaves nothing but redelivery.
+ * nobody will be so next time too, and so will what our own code throws. What Google refuses now is
+ * noted as due and acknowledged. Only a store that does not answer leaves nothing but redelivery.
  */
 export async function gmailNotification(
   data: unknown,
@@ -50,10 +51,12 @@ export async function gmailNotification(
     );
     reportSync(log, outcome, fields);
   } catch (error) {
-    log.error("notification_failed", "a notification is asked for again", {
-      ...fields,
-      error: describeUnknown(error),
-    });
+    const own = { ...fields, error: describeUnknown(error) };
+    if (!mayPass(error)) {
+      // Thrown again at each delivery, it would be a storm for as long as the message lives.
+      return log.alert("notification_crashed", "a notification failed in our own code", own);
+    }
+    log.error("notification_failed", "a notification is asked for again", own);
     throw new Redeliver("the store did not answer");
   }
 }

@@ -2,8 +2,8 @@ import type { Call, Failure } from "../google/failure.ts";
 import type { SyncFailure } from "../user.ts";
 import type { GrantFailure } from "./access.ts";
 
-/** What failed: a call to Google, or the publication of changes. */
-export type FailedStep = Call | "publish";
+/** What failed: a call to Google, the publication of changes, or our own code between them. */
+export type FailedStep = Call | "publish" | "sync";
 
 /** How long one mailbox may fail before its status says so. */
 const HOUR_MS = 3_600_000;
@@ -25,7 +25,7 @@ const SKIPPED = new Set(["circuit_open", "fleet_guard"]);
 
 /** Whose failure it is, as long as only this mailbox has it. */
 export function familyOf(failure: Failure, step: FailedStep): SyncFailure["family"] {
-  if (step === "publish") return "ours";
+  if (step === "publish" || step === "sync") return "ours";
   switch (failure.kind) {
     case "misconfigured":
       return PERSONAL_UNTIL_SEVERAL.has(failure.reason) ? "mailbox" : "ours";

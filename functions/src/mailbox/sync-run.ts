@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
-import { type Log, ReceiverError } from "../log.ts";
+import type { Log } from "../log.ts";
+import { contention } from "../store-error.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import {
   type Status,
@@ -222,7 +223,7 @@ async function writeUntilTaken(
       ...keptToken(run),
     };
     const kept = services.toStoredChanges(user, run.unkept);
-    if ((await services.users.update(user, patch, kept)) === "written") {
+    if ((await updateWith(kept, user, patch, services.users)) === "written") {
       run.unkept = [];
       return "written";
     }
@@ -233,9 +234,7 @@ async function writeUntilTaken(
     const isCovered = records.length > 0 && covers(progress, records);
     if (isCovered && sync.dueReason !== "lag") return "covered";
   }
-  throw new ReceiverError(
-    "a checkpoint could not be written: the document is written all the time",
-  );
+  throw contention("a checkpoint could not be written: the document is written all the time");
 }
 
 /**
@@ -244,6 +243,21 @@ async function writeUntilTaken(
  */
 export async function isCurrent(run: Run): Promise<boolean> {
   return !isOutdated(run.user, run.services.clock) || reread(run);
+}
+
+/** Changes in the commit of the cursor; of more, the earlier ones are kept before. */
+const COMMIT_CHANGES_MAX = 300;
+
+/** A crash in between leaves changes that the next try finds kept. */
+async function updateWith(
+  kept: readonly StoredChange[],
+  user: User,
+  patch: UserPatch,
+  users: UserStore,
+): Promise<"written" | "refused"> {
+  const earlier = kept.slice(0, -COMMIT_CHANGES_MAX);
+  const isRefused = earlier.length > 0 && (await users.keepMissing(user, earlier)) === "refused";
+  return isRefused ? "refused" : users.update(user, patch, kept.slice(-COMMIT_CHANGES_MAX));
 }
 
 /** Reads the user again; false when this run's grant is no longer the user's. */
@@ -344,7 +358,7 @@ async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promi
     if ((await services.users.update(user, patch)) === "written") return true;
     if (!(await reread(run))) return false;
   }
-  throw new ReceiverError("a due time could not be written: the document is written all the time");
+  throw contention("a due time could not be written: the document is written all the time");
 }
 
 /** The access token that this run obtained, kept in a write that is made anyway. */

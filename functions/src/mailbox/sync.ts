@@ -1,6 +1,8 @@
 import { later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
+import { describeUnknown } from "../log.ts";
+import { mayPass } from "../store-error.ts";
 import { completeSince } from "./completeness.ts";
 import { findAddress } from "./address.ts";
 import { type Change, type Gap, PublishFailure } from "./event.ts";
@@ -51,13 +53,16 @@ const RESTARTS_MAX = 3;
 /**
  * Brings one mailbox from its cursor up to the present. Each page is published, then the
  * checkpoint is written: a crash in between repeats changes under the same ids; the other order
- * would lose them. `user` is what was just read from the store. Rejects only when the store fails.
+ * would lose them. `user` is what was just read from the store. Rejects only when the store does
+ * not answer.
  */
 export function sync(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
   const { telemetry } = services;
   const attributes = { "user.id": user.id, "gmail_receiver.trigger": trigger.kind };
   return telemetry.span("sync", { attributes }, async (span) => {
-    const outcome = await syncNow(user, trigger, services);
+    const outcome = await syncNow(user, trigger, services).catch((error: unknown) =>
+      failedForGood(error, user, trigger, services),
+    );
     span.set({
       "gmail_receiver.outcome": outcome.kind,
       "gmail_receiver.changes": "changes" in outcome ? outcome.changes : undefined,
@@ -65,6 +70,33 @@ export function sync(user: User, trigger: Trigger, services: SyncServices): Prom
     telemetry.count("gmail_receiver.syncs", 1, { trigger: trigger.kind, outcome: outcome.kind });
     return outcome;
   });
+}
+
+/**
+ * What our own code threw it would throw again at once: an operator is alerted, and the mailbox is
+ * due again after pauses that grow. Delivered again in place of that, it would be a storm.
+ */
+async function failedForGood(
+  error: unknown,
+  user: User,
+  trigger: Trigger,
+  services: SyncServices,
+): Promise<SyncOutcome> {
+  if (mayPass(error)) throw error;
+  services.log.alert("sync_crashed", "a sync failed in our own code; it is tried again later", {
+    userId: user.id,
+    error: describeUnknown(error),
+  });
+  const failure = { kind: "transient", reason: "internal_error" } as const;
+  const run = startRun(user, trigger, services);
+  try {
+    if (!(await reread(run))) return { kind: "superseded", changes: run.changes };
+    return await giveUp(run, failure, "sync");
+  } catch (another) {
+    if (mayPass(another)) throw another;
+    // Not even a due time can be stored: the one that stands, and the next notification, remain.
+    return { kind: "failed", failure, changes: run.changes };
+  }
 }
 
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
