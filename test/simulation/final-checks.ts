@@ -40,7 +40,7 @@ export function checkFinally(world: World, finished: Finished): void {
 
 function checkUser(
   world: World,
-  { sub, wants }: Person,
+  { sub, wants, renamedAt = -Infinity }: Person,
   ledger: MailboxLedger,
   { checks, store, heads, headsAt, lastMailAt }: Finished,
 ): void {
@@ -70,10 +70,12 @@ function checkUser(
   const last = ledger.records.findLast(({ at }) => at === lastMailAt);
   const [heard] = last?.events ?? [];
   const heardAt = heard === undefined ? undefined : ledger.firsts.get(heard.id)?.at;
-  const { skewMsMax } = world.parameters;
+  const { skewMsMax, renewAfterMs } = world.parameters;
+  // Until the next renewal nothing tells that notifications name another address.
+  const isFound = renamedAt + 1.2 * renewAfterMs + 2 * HOUR_MS < lastMailAt;
   const wasActive = user.statusAt.getTime() < lastMailAt - PROMPT_MS - skewMsMax;
   const promptMs = PROMPT_MS + 2 * skewMsMax;
-  if (wasActive && heardAt !== undefined && heardAt > lastMailAt + promptMs) {
+  if (isFound && wasActive && heardAt !== undefined && heardAt > lastMailAt + promptMs) {
     world.violate("P11", `a change of ${sub} took ${heardAt - lastMailAt} ms without a fault`);
   }
   const head = heads.get(sub) ?? "0";
@@ -114,6 +116,8 @@ function checkPromptness(world: World, ledger: MailboxLedger, record: RecordTrut
 
 /** The longest wait after a failure, twice, and the longest outage. */
 const LATE_MS = 120 * 60_000;
+
+const HOUR_MS = 60 * 60_000;
 
 /** From a change to its publication, where nothing goes wrong. */
 const PROMPT_MS = 5 * 60_000;

@@ -27,7 +27,7 @@ else await runMany(Number(values.from), Number(values.seeds));
 
 async function replay(seed: number): Promise<void> {
   const { parameters, violations, trace, traceHash } = await simulate(seed, { isTraced: true });
-  console.log(JSON.stringify(parameters, undefined, 2));
+  console.log(JSON.stringify(parameters, setsAsLists, 2));
   for (const line of trace) console.log(line);
   console.log(`seed ${seed}: ${trace.length} lines, hash ${traceHash.toString(16)}`);
   for (const { property, what } of violations) console.log(`${property}: ${what}`);
@@ -73,9 +73,13 @@ async function explain({ failed }: Batch): Promise<void> {
 
   const { trace } = await simulate(first.seed, { isTraced: true });
   const end = trace.findIndex((line) => line.includes(" VIOLATION "));
-  console.log(`\nseed ${first.seed}\n${JSON.stringify(first.parameters)}`);
+  console.log(`\nseed ${first.seed}\n${JSON.stringify(first.parameters, setsAsLists)}`);
   for (const line of trace.slice(Math.max(0, end - TRACE_LINES), end + 1)) console.log(line);
   for (const { property, what } of first.violations) console.log(`${property}: ${what}`);
+}
+
+function setsAsLists(_: string, value: unknown): unknown {
+  return value instanceof Set ? [...value] : value;
 }
 
 function commit(): string {

@@ -9,6 +9,8 @@ import type { World } from "./world.ts";
 export interface Person {
   /** As ID tokens have it; it can change. */
   email: string;
+  /** When it last changed. */
+  renamedAt?: number;
   readonly sub: string;
   browser: Browser;
   wants: "connected" | "disconnected";
@@ -133,6 +135,7 @@ export function createPersons(
     names += 1;
     person.email = `renamed${names}@example.com`;
     model.renameAddress(person.sub, person.email);
+    person.renamedAt = scheduler.now();
     count("address renamed");
     world.trace(() => `${person.sub.slice(-4)} is now ${person.email}`);
   }
@@ -142,6 +145,7 @@ export function createPersons(
     rename(from);
     model.renameAddress(person.sub, email);
     person.email = email;
+    person.renamedAt = scheduler.now();
     count("address taken over by another person");
     world.trace(() => `${person.sub.slice(-4)} is now ${email}`);
     scheduler.at(scheduler.now() + random.between(MINUTE, 10 * MINUTE), () => {

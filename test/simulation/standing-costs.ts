@@ -41,7 +41,7 @@ const UNITS: Record<string, number> = {
 
 /** Allowed in any hour, and more for each stimulus of that hour and the one before. */
 export const STANDING_LIMITS = {
-  calls: { base: 60, each: 5 },
+  calls: { base: 90, each: 6 },
   units: { base: 900, each: 40 },
   repeats: { base: 30, each: 4 },
   writes: { base: 60, each: 4 },

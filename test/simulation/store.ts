@@ -64,9 +64,10 @@ export function createSimulatedStore(
     edit(id, patch) {
       const before = mirror.get(id);
       if (before === undefined) return;
+      const after = patched(before, patch);
       memory.overwrite(id, patch);
-      mirror.set(id, patched(before, patch));
-      world.trace(() => `EDITED ${describe(patched(before, patch))}`);
+      mirror.set(id, after);
+      world.trace(() => `EDITED ${describe(after)}`);
     },
 
     setReadable(id, isReadable) {

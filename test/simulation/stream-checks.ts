@@ -73,7 +73,8 @@ export function createStreamChecks(
       // The address may have changed in between.
       const { emailAddress: ________, lagSeconds: _________, ...steady } = json;
       const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = steady;
-      const { labelIds: ____, historyId: _____, ...sure } = rest;
+      // History can leave the thread out; a recovery's list does not.
+      const { labelIds: ____, historyId: _____, threadId: ______________, ...sure } = rest;
       // Where a record could not be read, or never showed, the bounds are those of its neighbours.
       const { since: ______, fromHistoryId: _______, ...unreadable } = rest;
       const isUnreadable =
