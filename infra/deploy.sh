@@ -249,7 +249,8 @@ first_version() {
     TOKEN_KEYS)
       comment 'a new key ring, wrapped by the key | ... | base64 | ...'
       value=$(run gcloud kms encrypt --key=$KEY --keyring=$KEY_RING --location="$region" \
-        --plaintext-file=- --ciphertext-file=- --project="$project" < <(new_key_ring) |
+        --plaintext-file=- --ciphertext-file=- \
+        --additional-authenticated-data-file=<(printf gmail-push-receiver/token-keys) --project="$project" < <(new_key_ring) |
         base64 | tr -d '\n')
       ;;
     RETURN_TO_SECRET)

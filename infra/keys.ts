@@ -7,7 +7,9 @@ import { ConfigError, isLoopbackHostAndPort, readConfig } from "../functions/src
 import {
   KeyManagementFailure,
   KeysUnusable,
+  RING_CONTEXT,
   cloudKeyManagement,
+  decryptRing,
   unwrapKeyRing,
 } from "../functions/src/google/key-management.ts";
 import type { KeyRing } from "../functions/src/grant/sealing.ts";
@@ -161,8 +163,7 @@ async function readRing(kmsKey?: string): Promise<string> {
   if (process.stdin.isTTY) process.stderr.write("the key ring, then Ctrl-D:\n");
   const given = (await text(process.stdin)).trim();
   if (kmsKey === undefined) return given;
-  const ring = await keyManagement().decrypt(kmsKey, Buffer.from(given, "base64"));
-  return ring.toString("utf8");
+  return decryptRing(kmsKey, given, keyManagement());
 }
 
 async function writeRing(json: string, kmsKey?: string): Promise<void> {
@@ -170,7 +171,7 @@ async function writeRing(json: string, kmsKey?: string): Promise<void> {
   const ring =
     kmsKey === undefined
       ? json
-      : (await keyManagement().encrypt(kmsKey, Buffer.from(json))).toString("base64");
+      : (await keyManagement().encrypt(kmsKey, Buffer.from(json), RING_CONTEXT)).toString("base64");
   process.stdout.write(`${ring}\n`);
 }
 

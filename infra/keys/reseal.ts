@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
 import type { TokenPurpose, TokenSeal } from "../../functions/src/grant/token-seal.ts";
-import { keyIdOf } from "../../functions/src/grant/sealing.ts";
+import { isSealedWith } from "../../functions/src/grant/sealing.ts";
 import type { Grant, User, UserId, UserStore } from "../../functions/src/user.ts";
 
 export interface ResealServices {
@@ -37,7 +37,7 @@ const CONCURRENCY = 16;
 const WRITE_TRIES_MAX = 10;
 
 /**
- * Re-seals with the primary key whatever is sealed with another, and renews the digests that go
+ * Re-seals with the primary key what is sealed with another or in an older format, and renews the digests that go
  * with a refresh token. Each write goes through only on the document that was read, so that no
  * sync, rotation or authorization under way is overwritten. It may be killed anywhere and run
  * again: what is done is found done.
@@ -121,7 +121,7 @@ function withPrimaryKey(
     return token;
   };
   const isOld = (sealed: Grant["refreshToken"]) =>
-    sealed !== undefined && keyIdOf(sealed) !== primary;
+    sealed !== undefined && !isSealedWith(primary, sealed);
 
   const refreshToken = open("refresh_token", grant.refreshToken);
   if (refreshToken !== undefined) {

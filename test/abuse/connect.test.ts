@@ -117,7 +117,7 @@ function couldExchange({ method, url, headers }: PlainRequest): boolean {
     method === "GET" &&
     url.includes("callback") &&
     (url.match(/[?&]code=/g)?.length ?? 0) === 1 &&
-    headers["cookie"]?.includes(`__Host-authorization-${flow}=v1.canary.`) === true
+    headers["cookie"]?.includes(`__Host-authorization-${flow}=v2.canary.`) === true
   );
 }
 

@@ -75,7 +75,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     await vi.waitFor(() => expect(types(id)).toEqual(["mailbox.connected"]), ARRIVAL);
 
     const truth = stack.emulator.account("ada@example.com");
-    const sealed = expect.stringMatching(/^v1\.local\.[\w-]+\.[\w-]+\.[\w-]+$/);
+    const sealed = expect.stringMatching(/^v2\.local\.[\w-]+\.[\w-]+\.[\w-]+$/);
     expect(await stored(id)).toEqual({
       emailAddress: "ada@example.com",
       status: "active",
@@ -251,7 +251,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     expect(places["firebase"]).toContain('"event":"user_connected"');
     expect(places["firebase"]).toContain('"event":"user_flagged"');
     expect(firebaseDebug).toContain("/callback?");
-    expect(places["database"]).toContain('"refreshToken":"v1.local.');
+    expect(places["database"]).toContain('"refreshToken":"v2.local.');
     expect(places["topic"]).toContain("mailbox.reauthorization_required");
     expect(places["pages"]).toContain("eve@example.com");
   });

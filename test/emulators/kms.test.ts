@@ -1,7 +1,7 @@
 import path from "node:path";
 import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { cloudKeyManagement } from "../../functions/src/google/key-management.ts";
+import { RING_CONTEXT, cloudKeyManagement } from "../../functions/src/google/key-management.ts";
 import { makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
@@ -22,7 +22,11 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
 
     beforeEach(async () => {
       kms = await startKmsEmulator();
-      const wrapped = await cloudKeyManagement(kms.host).encrypt(KEY, Buffer.from(makeTokenKeys()));
+      const wrapped = await cloudKeyManagement(kms.host).encrypt(
+        KEY,
+        Buffer.from(makeTokenKeys()),
+        RING_CONTEXT,
+      );
       env = {
         ...requiredEnv(),
         TOKEN_KEYS: wrapped.toString("base64"),
@@ -72,7 +76,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       [status.PERMISSION_DENIED, "misconfigured"],
       [status.UNAVAILABLE, "transient"],
     ] as const)(
-      "answers 500 with one alert while KMS answers %i, and starts with the next request after",
+      "answers 500 with one alert while KMS answers %i, rests, and starts after that",
       async (code, failure) => {
         const { url, records, output } = await serve();
         kms.failWith(code);
@@ -84,8 +88,13 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
             ]),
           ARRIVAL,
         );
+        // Until the failed start has rested, a request costs neither a call nor an alert.
+        const { decrypt } = kms.calls;
+        for (let n = 0; n < 20; n++) expect((await fetch(url)).status).toBe(500);
+        expect(kms.calls.decrypt).toBe(decrypt);
+        expect(records("token_keys_unusable")).toHaveLength(1);
         kms.failWith(undefined);
-        expect((await fetch(url)).status).toBe(200);
+        await vi.waitFor(async () => expect((await fetch(url)).status).toBe(200), ARRIVAL);
         expect(output()).not.toContain("PROSE");
       },
     );

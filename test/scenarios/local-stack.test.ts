@@ -84,7 +84,7 @@ describe("the local page", () => {
     const secrets = playground.stack.emulator.secretsIssued();
     expect(secrets.length).toBeGreaterThan(2);
     expect(secrets.filter((secret) => live.text().includes(secret))).toEqual([]);
-    expect(live.text()).not.toMatch(/v1\.local\./);
+    expect(live.text()).not.toMatch(/v2\.local\./);
   });
 
   it("leads from a changed password back to access, by the link that it shows", async () => {

@@ -6,7 +6,7 @@ import { findKeyUsage } from "../../infra/keys/usage.ts";
 import type { StoredUser } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
-import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
+import { keyRing, sealWith, sealedAsBefore, tokenKeys } from "../support/test-keys.ts";
 
 /**
  * Goal: re-sealing replaces the key and nothing else, whatever happens beside it and wherever it is
@@ -125,6 +125,20 @@ describe("T5: re-sealing", () => {
       expect(scenario.logged("sealed_token_unreadable")).toEqual([]);
     },
   );
+
+  it("T5: replaces the older format, also of the primary key, once", async () => {
+    expect((await run()).resealed).toBe(EMAILS.length);
+    for (const user of stored()) {
+      const [refreshToken = ""] = tokensOf(user);
+      const old = sealedAsBefore(keyRing("b", "a"), refreshToken, [user.id, "refresh_token"]);
+      const grant = { ...user.grant, refreshToken: old };
+      expect(tokensOf({ ...user, grant })[0]).toBe(refreshToken);
+      expect(await scenario.users.update(user, { grant })).toBe("written");
+    }
+    expect(await run()).toEqual({ ...NOTHING, resealed: EMAILS.length, already: 0 });
+    for (const { grant } of stored()) expect(grant.refreshToken).toMatch(/^v2\.b\./);
+    expect(await run()).toEqual(NOTHING);
+  });
 
   it("T5: a write in between is never undone, and is read before ours is tried again", async () => {
     const users = around(async (count, perform) => {

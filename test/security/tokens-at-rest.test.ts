@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createDecipheriv } from "node:crypto";
+import { createDecipheriv, hkdfSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Sealed, keyIdOf, open, seal } from "../../functions/src/grant/sealing.ts";
 import type { User } from "../../functions/src/user.ts";
@@ -70,8 +70,10 @@ async function reconcileLater(ms = HOUR_MS): Promise<void> {
 }
 
 describe("T1: how tokens are sealed", () => {
-  /** Made with the AESGCM of Python's `cryptography`, from the description in sealing.ts. */
+  /** Made with the HKDF and AESGCM of Python's `cryptography`, from the description in sealing.ts. */
   const SEALED_ELSEWHERE =
+    "v2.2026-11.ZGVmZ2hpamtsbW5v.K6MdHUYzfxBxDxTwO-XX-_Yj5magVI6go3DOjd9P2g.HL6WzohBcXTZ-ZCuTU6UIw";
+  const OLDER =
     "v1.2026-11.ZGVmZ2hpamtsbW5v.eTTxVh6hMswKFBTZvx0LkDKuY1juCoEX1Ln4J5DGyw.qm1sNLYAf2cXrfPrMs8dww";
   const KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i));
   const CONTEXT = { userId: "1001", purpose: "refresh_token" };
@@ -81,6 +83,7 @@ describe("T1: how tokens are sealed", () => {
     const json = { primary: "2026-11", keys: { "2026-11": KEY.toString("base64") } };
     const ring = ringOf(JSON.stringify(json));
     expect(open(ring, SEALED_ELSEWHERE, CONTEXT)).toMatchObject({ plaintext: TOKEN });
+    expect(open(ring, OLDER, CONTEXT)).toMatchObject({ plaintext: TOKEN });
     const iv = Buffer.from("defghijklmno");
     expect(seal(ring, TOKEN, CONTEXT, () => iv)).toBe(SEALED_ELSEWHERE);
   });
@@ -96,7 +99,8 @@ describe("T1: how tokens are sealed", () => {
       length.writeUInt32BE(part.length);
       return [length, Buffer.from(part)];
     });
-    const decipher = createDecipheriv("aes-256-gcm", key, Buffer.from(iv, "base64url"));
+    const derived = Buffer.from(hkdfSync("sha256", key, "", "seal:refresh_token", 32));
+    const decipher = createDecipheriv("aes-256-gcm", derived, Buffer.from(iv, "base64url"));
     decipher.setAAD(Buffer.concat(additional)).setAuthTag(Buffer.from(tag, "base64url"));
     const opened = decipher.update(ciphertext, "base64url", "utf8") + decipher.final("utf8");
     expect(keyId).toBe("a");

@@ -52,17 +52,17 @@ export async function startKmsEmulator(): Promise<KmsEmulator> {
     return versions;
   }
 
-  function encrypt(name: string, plaintext: Uint8Array): Buffer {
+  function encrypt(name: string, plaintext: Uint8Array, context: Buffer): Buffer {
     const versions = versionsOf(name);
     const key = versions.at(-1);
     if (key === undefined) throw refusal(status.FAILED_PRECONDITION);
     const iv = randomBytes(IV_BYTES);
-    const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(Buffer.from(name));
+    const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(aadOf(name, context));
     const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
     return Buffer.concat([Buffer.of(versions.length), iv, ciphertext, cipher.getAuthTag()]);
   }
 
-  function decrypt(name: string, sealed: Buffer): Buffer {
+  function decrypt(name: string, sealed: Buffer, context: Buffer): Buffer {
     const versions = keys.get(name);
     if (versions === undefined) throw refusal(status.NOT_FOUND);
     const version = sealed[0] ?? 0;
@@ -72,7 +72,7 @@ export async function startKmsEmulator(): Promise<KmsEmulator> {
     const key = versions[version - 1];
     if (key === undefined) throw refusal(status.FAILED_PRECONDITION);
     const iv = sealed.subarray(1, 1 + IV_BYTES);
-    const decipher = createDecipheriv("aes-256-gcm", key, iv).setAAD(Buffer.from(name));
+    const decipher = createDecipheriv("aes-256-gcm", key, iv).setAAD(aadOf(name, context));
     decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
     try {
       const ciphertext = sealed.subarray(1 + IV_BYTES, -TAG_BYTES);
@@ -111,20 +111,27 @@ export async function startKmsEmulator(): Promise<KmsEmulator> {
 
   const server = new Server();
   server.addService(SERVICE, {
-    encrypt: method("encrypt", ({ name, plaintext, plaintextCrc32c }: Encrypt) => {
+    encrypt: method("encrypt", (request: Encrypt) => {
+      const { name, plaintext, plaintextCrc32c } = request;
       checkIncoming(plaintext, plaintextCrc32c);
-      const { content, checksum } = outgoing(encrypt(name ?? "", bytes(plaintext)));
+      const { content, checksum } = outgoing(
+        encrypt(name ?? "", bytes(plaintext), contextOf(request)),
+      );
       return {
         name: `${name}/cryptoKeyVersions/${versionsOf(name ?? "").length}`,
         ciphertext: content,
         ciphertextCrc32c: checksum,
         verifiedPlaintextCrc32c:
           plaintextCrc32c !== null && plaintextCrc32c !== undefined && spoilt !== "not_verified",
+        verifiedAdditionalAuthenticatedDataCrc32c: spoilt !== "not_verified",
       };
     }),
-    decrypt: method("decrypt", ({ name, ciphertext, ciphertextCrc32c }: Decrypt) => {
+    decrypt: method("decrypt", (request: Decrypt) => {
+      const { name, ciphertext, ciphertextCrc32c } = request;
       checkIncoming(ciphertext, ciphertextCrc32c);
-      const { content, checksum } = outgoing(decrypt(name ?? "", bytes(ciphertext)));
+      const { content, checksum } = outgoing(
+        decrypt(name ?? "", bytes(ciphertext), contextOf(request)),
+      );
       return { plaintext: content, plaintextCrc32c: checksum };
     }),
   } satisfies UntypedServiceImplementation);
@@ -169,6 +176,18 @@ type Bytes = Uint8Array | string | null | undefined;
 
 function bytes(content: Bytes): Buffer {
   return content instanceof Uint8Array ? Buffer.from(content) : Buffer.alloc(0);
+}
+
+/** Whatever the caller binds to, beside the key itself. */
+function aadOf(name: string, context: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(name), Buffer.of(0), context]);
+}
+
+function contextOf(request: Encrypt | Decrypt): Buffer {
+  const { additionalAuthenticatedData: context, additionalAuthenticatedDataCrc32c: checksum } =
+    request;
+  checkIncoming(context, checksum);
+  return bytes(context);
 }
 
 /** As Cloud KMS does: what came in damaged is refused. */

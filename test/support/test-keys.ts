@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from "node:crypto";
-import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { createCipheriv, createHash, randomBytes } from "node:crypto";
+import { type KeyRing, type Sealed, parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { type TokenSeal, tokenSeal } from "../../functions/src/grant/token-seal.ts";
 import { createLog } from "../../functions/src/log.ts";
 
@@ -21,6 +21,22 @@ export function ringOf(json: string): KeyRing {
   const parsed = parseKeyRing(json);
   if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
   return parsed.ring;
+}
+
+/** As the first format sealed it: with the key of the ring itself. */
+export function sealedAsBefore(ring: KeyRing, text: string, parts: readonly string[]): Sealed {
+  const key = ring.keys.get(ring.primary);
+  if (key === undefined) throw new Error("no primary key");
+  const additional = [...parts, ring.primary].flatMap((part) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(Buffer.byteLength(part));
+    return [length, Buffer.from(part)];
+  });
+  const iv = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(Buffer.concat(additional));
+  const ciphertext = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+  const encoded = [iv, ciphertext, cipher.getAuthTag()].map((bytes) => bytes.toString("base64url"));
+  return ["v1", ring.primary, ...encoded].join(".") as Sealed;
 }
 
 /** Tokens sealed and opened with such a ring; what it logs goes to `lines`. */

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { crc32c } from "../../functions/src/google/crc32c.ts";
 import {
   type KeyManagement,
+  RING_CONTEXT,
   cloudKeyManagement,
   unwrapKeyRing,
 } from "../../functions/src/google/key-management.ts";
@@ -45,7 +46,9 @@ describe("a key ring wrapped by Cloud KMS", () => {
     kms = await startKmsEmulator();
     keyManagement = cloudKeyManagement(kms.host);
     lines = [];
-    wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING))).toString("base64");
+    wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING), RING_CONTEXT)).toString(
+      "base64",
+    );
   });
   afterEach(() => kms.close());
 
@@ -77,18 +80,34 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect(lines).toEqual([]);
   });
 
+  it("is unwrapped although it was wrapped before rings had a context", async () => {
+    wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING), "")).toString("base64");
+    expect((await unwrap()).primary).toBe("2026-11");
+    expect(lines).toEqual([]);
+  });
+
+  it("is not what the same key encrypted for another purpose", async () => {
+    const other = await keyManagement.encrypt(KEY, Buffer.from(RING), "another/purpose");
+    const record = await refusedWith(KEY, other.toString("base64"));
+    expect(record).toMatchObject({ failure: "misconfigured", reason: "INVALID_ARGUMENT" });
+  });
+
   it.each([
     [status.PERMISSION_DENIED, "PERMISSION_DENIED", 1],
     [status.NOT_FOUND, "NOT_FOUND", 1],
     [status.UNAUTHENTICATED, "UNAUTHENTICATED", 1],
-    [status.INVALID_ARGUMENT, "INVALID_ARGUMENT", 1],
-  ])("is not, when KMS answers %i: ours to mend, so asked once", async (code, reason, calls) => {
-    kms.failWith(code);
-    expect(await refusedWith()).toMatchObject({ failure: "misconfigured", reason });
-    expect(kms.calls.decrypt).toBe(calls);
-    kms.failWith(undefined);
-    expect((await unwrap()).primary).toBe("2026-11");
-  });
+    // Asked once more, as for a ring that was wrapped without a context.
+    [status.INVALID_ARGUMENT, "INVALID_ARGUMENT", 2],
+  ])(
+    "is not, when KMS answers %i: ours to fix, so not tried again",
+    async (code, reason, calls) => {
+      kms.failWith(code);
+      expect(await refusedWith()).toMatchObject({ failure: "misconfigured", reason });
+      expect(kms.calls.decrypt).toBe(calls);
+      kms.failWith(undefined);
+      expect((await unwrap()).primary).toBe("2026-11");
+    },
+  );
 
   it("is not while KMS is down, and is tried for seconds before that is said", async () => {
     kms.failWith(status.UNAVAILABLE);
@@ -128,7 +147,9 @@ describe("a key ring wrapped by Cloud KMS", () => {
     kms.destroyVersion(KEY);
     const record = await refusedWith();
     expect(record).toMatchObject({ failure: "misconfigured", reason: "FAILED_PRECONDITION" });
-    wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING))).toString("base64");
+    wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING), RING_CONTEXT)).toString(
+      "base64",
+    );
     expect((await unwrap()).primary).toBe("2026-11");
   });
 
@@ -141,7 +162,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
   });
 
   it("is not when what was wrapped is no key ring, of which nothing is said", async () => {
-    const other = await keyManagement.encrypt(KEY, Buffer.from(SECRET));
+    const other = await keyManagement.encrypt(KEY, Buffer.from(SECRET), RING_CONTEXT);
     const record = await refusedWith(KEY, other.toString("base64"));
     expect(record["problems"]).toEqual(["is not a JSON object"]);
   });
@@ -150,7 +171,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     "is not wrapped when the answer's %s is wrong",
     async (damage) => {
       kms.damage(damage);
-      await expect(keyManagement.encrypt(KEY, Buffer.from(RING))).rejects.toThrow(
+      await expect(keyManagement.encrypt(KEY, Buffer.from(RING), RING_CONTEXT)).rejects.toThrow(
         damage === "not_verified" ? "request_not_verified" : "answer_damaged",
       );
     },

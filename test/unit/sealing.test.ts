@@ -3,7 +3,13 @@ import { randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type KeyRing, open, parseKeyRing, seal } from "../../functions/src/grant/sealing.ts";
+import {
+  type KeyRing,
+  isSealedWith,
+  open,
+  parseKeyRing,
+  seal,
+} from "../../functions/src/grant/sealing.ts";
 import { ringOf } from "../support/test-keys.ts";
 
 /**
@@ -49,7 +55,7 @@ const manyKeys = (count: number) =>
 describe("a sealed text", () => {
   it("opens for the same user and purpose, and says nothing of itself", () => {
     expect(open(ring, sealed, ADA)).toEqual(opened);
-    expect(sealed).toMatch(/^v1\.2026-11(\.[A-Za-z0-9_-]+){3}$/);
+    expect(sealed).toMatch(/^v2\.2026-11(\.[A-Za-z0-9_-]+){3}$/);
     for (const encoding of ["utf8", "base64", "base64url", "hex"] as const) {
       expect(sealed).not.toContain(Buffer.from(TOKEN).toString(encoding).slice(0, 12));
     }
@@ -92,8 +98,8 @@ describe("a sealed text", () => {
 
   it("has one spelling only", () => {
     for (const spelling of [
-      sealed.replace("v1.", "v2."),
-      sealed.replace("v1.", ""),
+      sealed.replace("v2.", "v3."),
+      sealed.replace("v2.", ""),
       `${sealed}=`,
       `${sealed} `,
       `${sealed}.`,
@@ -177,13 +183,54 @@ describe("a sealed text", () => {
   });
 });
 
+describe("the formats", () => {
+  const before = keyRing("2026-05", { "2026-05": OLD_KEY });
+  const constant = (size: number) => Buffer.alloc(size, 0xfb);
+  const TAIL = "2026-05.-_v7-_v7-_v7-_v7";
+
+  it.each([
+    ["refresh_token", "Vk1lLDyFjAV5wZyzwAQsssTiLGY8YbvIWYiCJKhR3Q.ELheLoi1pZd9PfFSCR849w"],
+    ["session", "BdF9lx1PFqpUc5dqmerwgNudE0tbjtKUA9_PPUtiFQ.zbi77MiFSc1l-aWGCKqCfg"],
+  ])("v2 seals each purpose with a key of its own: %s", (purpose, expected) => {
+    const context = { ...ADA, purpose };
+    const value = `v2.${TAIL}.${expected}`;
+    expect(seal(before, TOKEN, context, constant)).toBe(value);
+    expect(open(before, value, context)).toEqual(opened);
+    expect(isSealedWith("2026-05", value)).toBe(true);
+    expect(isSealedWith("2026-11", value)).toBe(false);
+  });
+
+  it.each([
+    ["refresh_token", "hoNn8G36q7to8AKLgdUUr0EkcCsw-7E95uOfP2fv5g.Bc8cSzFqVxydNlB5tXvV0g"],
+    ["session", "hoNn8G36q7to8AKLgdUUr0EkcCsw-7E95uOfP2fv5g.Ds2j6IpqzaQd7xV9QYlcgQ"],
+  ])("v1 still opens, for its own purpose only, and is to be re-sealed: %s", (purpose, old) => {
+    const value = `v1.${TAIL}.${old}`;
+    expect(open(before, value, { ...ADA, purpose })).toEqual(opened);
+    expect(open(before, value, { ...ADA, purpose: "another" })).toEqual(notAuthentic);
+    expect(isSealedWith("2026-05", value)).toBe(false);
+  });
+
+  it("one does not pass for the other", () => {
+    for (const [from, to] of [
+      ["v1", "v2"],
+      ["v2", "v1"],
+    ] as const) {
+      const text =
+        from === "v1"
+          ? "hoNn8G36q7to8AKLgdUUr0EkcCsw-7E95uOfP2fv5g.Bc8cSzFqVxydNlB5tXvV0g"
+          : "Vk1lLDyFjAV5wZyzwAQsssTiLGY8YbvIWYiCJKhR3Q.ELheLoi1pZd9PfFSCR849w";
+      expect(open(before, `${to}.${TAIL}.${text}`, ADA)).toEqual(notAuthentic);
+    }
+  });
+});
+
 describe("a rotated ring", () => {
   it("opens what the old key sealed, and seals with the new one", () => {
     const before = keyRing("2026-05", { "2026-05": OLD_KEY });
     const old = seal(before, TOKEN, ADA, randomBytes);
-    expect(old).toMatch(/^v1\.2026-05\./);
+    expect(old).toMatch(/^v2\.2026-05\./);
     expect(open(ring, old, ADA)).toEqual(opened);
-    expect(seal(ring, TOKEN, ADA, randomBytes)).toMatch(/^v1\.2026-11\./);
+    expect(seal(ring, TOKEN, ADA, randomBytes)).toMatch(/^v2\.2026-11\./);
   });
 });
 
@@ -193,7 +240,7 @@ describe("a value that we did not seal", () => {
     .map((bytes) => Buffer.from(bytes).toString("base64url"));
   const lookalike = fc
     .tuple(
-      fc.constantFrom("v1", "v2", ""),
+      fc.constantFrom("v1", "v2", "v3", ""),
       fc.constantFrom("2026-11", "x", ""),
       fc.array(base64url),
     )

@@ -7,10 +7,10 @@ import { crc32c } from "./crc32c.ts";
  * CRC32C on both sides. Each method throws {@link KeyManagementFailure} and nothing else.
  */
 export interface KeyManagement {
-  /** `Encrypt`, with the primary version of the key. At most 64 KiB. */
-  encrypt(keyName: string, plaintext: Uint8Array): Promise<Buffer>;
-  /** `Decrypt`. The version is the one that encrypted, as long as it is enabled. */
-  decrypt(keyName: string, ciphertext: Uint8Array): Promise<Buffer>;
+  /** `Encrypt`, with the primary version of the key, bound to `context`. At most 64 KiB. */
+  encrypt(keyName: string, plaintext: Uint8Array, context: string): Promise<Buffer>;
+  /** `Decrypt`, for the same `context`. The version is the one that encrypted, if it is enabled. */
+  decrypt(keyName: string, ciphertext: Uint8Array, context: string): Promise<Buffer>;
 }
 
 /** Cloud KMS did not do it. Says nothing of what it was asked. */
@@ -35,6 +35,13 @@ export class KeysUnusable extends Error implements Loggable {
 }
 
 /**
+ * What a wrapped ring is bound to (additional authenticated data): what else is encrypted with the same
+ * key of Cloud KMS is no ring. Rings that were wrapped before this were bound to nothing.
+ */
+export const RING_CONTEXT = "gmail-push-receiver/token-keys";
+const NO_CONTEXT = "";
+
+/**
  * The key ring of `TOKEN_KEYS`, decrypted by Cloud KMS first when a key is named. Once for each
  * instance: sealing and opening make no remote call. Whatever goes wrong is one alert and throws
  * {@link KeysUnusable}, which is no user's failure: what was asked for is asked for again.
@@ -54,8 +61,7 @@ export async function unwrapKeyRing(
 
   async function unwrap(wrapped: string, keyName: string): Promise<string> {
     try {
-      const ring = await keyManagement.decrypt(keyName, Buffer.from(wrapped, "base64"));
-      return ring.toString("utf8");
+      return await decryptRing(keyName, wrapped, keyManagement);
     } catch (error) {
       const failure = error instanceof KeyManagementFailure ? error : undefined;
       log.alert("token_keys_unusable", "Cloud KMS does not open TOKEN_KEYS", {
@@ -64,6 +70,25 @@ export async function unwrapKeyRing(
       });
       throw new KeysUnusable("Cloud KMS does not open TOKEN_KEYS");
     }
+  }
+}
+
+/** A ring that was wrapped for {@link RING_CONTEXT}, or before rings had a context. */
+export async function decryptRing(
+  keyName: string,
+  wrapped: string,
+  keyManagement: KeyManagement,
+): Promise<string> {
+  const ciphertext = Buffer.from(wrapped, "base64");
+  const decrypt = async (context: string) =>
+    (await keyManagement.decrypt(keyName, ciphertext, context)).toString("utf8");
+  try {
+    return await decrypt(RING_CONTEXT);
+  } catch (error) {
+    // As Cloud KMS answers for another context.
+    const isRefused = error instanceof KeyManagementFailure && error.reason === "INVALID_ARGUMENT";
+    if (!isRefused) throw error;
+    return decrypt(NO_CONTEXT);
   }
 }
 
@@ -93,24 +118,41 @@ export function cloudKeyManagement(emulatorHost?: string, timeoutMs = TIMEOUT_MS
   };
 
   return {
-    async encrypt(name, plaintext) {
+    async encrypt(name, plaintext, context) {
       const plaintextCrc32c = { value: crc32c(plaintext) };
       const answer = await call(emulatorHost, async (client) => {
-        const [it] = await client.encrypt({ name, plaintext, plaintextCrc32c }, options);
+        const [it] = await client.encrypt(
+          { name, plaintext, plaintextCrc32c, ...boundTo(context) },
+          options,
+        );
         return it;
       });
-      if (answer.verifiedPlaintextCrc32c !== true) throw damaged("request_not_verified");
+      const isVerified =
+        answer.verifiedPlaintextCrc32c === true &&
+        (context === NO_CONTEXT || answer.verifiedAdditionalAuthenticatedDataCrc32c === true);
+      if (!isVerified) throw damaged("request_not_verified");
       return intact(answer.ciphertext, answer.ciphertextCrc32c);
     },
 
-    async decrypt(name, ciphertext) {
+    async decrypt(name, ciphertext, context) {
       const ciphertextCrc32c = { value: crc32c(ciphertext) };
       const answer = await call(emulatorHost, async (client) => {
-        const [it] = await client.decrypt({ name, ciphertext, ciphertextCrc32c }, options);
+        const [it] = await client.decrypt(
+          { name, ciphertext, ciphertextCrc32c, ...boundTo(context) },
+          options,
+        );
         return it;
       });
       return intact(answer.plaintext, answer.plaintextCrc32c);
     },
+  };
+}
+
+function boundTo(context: string) {
+  const additionalAuthenticatedData = Buffer.from(context);
+  return {
+    additionalAuthenticatedData,
+    additionalAuthenticatedDataCrc32c: { value: crc32c(additionalAuthenticatedData) },
   };
 }
 

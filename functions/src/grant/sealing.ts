@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from "node:crypto";
 
 /**
- * An encrypted text that describes itself: `v1.{key id}.{iv}.{ciphertext}.{tag}`, the last three in
- * base64url. Safe in a cookie, in a URL and in Firestore.
+ * An encrypted text that describes itself: `v2.{key id}.{iv}.{ciphertext}.{tag}`, the last three in
+ * base64url. Safe in a cookie, in a URL and in Firestore. `v2` is encrypted with a key derived for its
+ * purpose, so that what strangers have us seal is never sealed with the key of tokens. `v1`, with the
+ * key of the ring itself, still opens; `npm run keys -- reseal` replaces it.
  */
 export type Sealed = string & { readonly __brand: "Sealed" };
 
@@ -38,6 +46,8 @@ export type Opened =
   | { kind: "unreadable"; why: "unknown_key" | "malformed" | "not_authentic" };
 
 const ALGORITHM = "aes-256-gcm";
+const VERSION = "v2";
+const VERSIONS: ReadonlySet<string> = new Set(["v1", VERSION]);
 const KEY_BYTES = 32;
 /** NIST SP 800-38D §8.2.2: with random IVs of this length, 2^32 sealings per key are safe. */
 const IV_BYTES = 12;
@@ -95,13 +105,14 @@ export function seal(
   assert(key !== undefined, "the primary key is not on the ring");
   const iv = randomBytes(IV_BYTES);
   assert(iv.length === IV_BYTES, "the IV has another length");
-  const cipher = createCipheriv(ALGORITHM, key, iv, { authTagLength: TAG_BYTES });
+  const derived = deriveKey(key, context);
+  const cipher = createCipheriv(ALGORITHM, derived, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(additionalData(context, ring.primary));
   const ciphertext = Buffer.concat([cipher.update(plaintext, "utf8"), cipher.final()]);
   const parts = [iv, ciphertext, cipher.getAuthTag()].map((bytes) =>
     Buffer.from(bytes).toString("base64url"),
   );
-  const sealed = ["v1", ring.primary, ...parts].join(".");
+  const sealed = [VERSION, ring.primary, ...parts].join(".");
   assert(sealed.length <= SEALED_CHARACTERS_MAX, "the text is too long to be sealed");
   return sealed as Sealed;
 }
@@ -112,7 +123,8 @@ export function open(ring: KeyRing, sealed: string, context: SealingContext): Op
   if (parts === undefined) return { kind: "unreadable", why: "malformed" };
   const key = ring.keys.get(parts.keyId);
   if (key === undefined) return { kind: "unreadable", why: "unknown_key" };
-  const decipher = createDecipheriv(ALGORITHM, key, parts.iv, { authTagLength: TAG_BYTES });
+  const own = parts.version === VERSION ? deriveKey(key, context) : key;
+  const decipher = createDecipheriv(ALGORITHM, own, parts.iv, { authTagLength: TAG_BYTES });
   decipher.setAAD(additionalData(context, parts.keyId));
   decipher.setAuthTag(parts.tag);
   try {
@@ -128,6 +140,17 @@ export function keyIdOf(sealed: string): string | undefined {
   return parseSealed(sealed)?.keyId;
 }
 
+/** Whether sealing it again would change no more than its IV. */
+export function isSealedWith(primary: string, sealed: string): boolean {
+  const parts = parseSealed(sealed);
+  return parts?.version === VERSION && parts.keyId === primary;
+}
+
+/** HKDF (RFC 5869) without salt, since the keys of the ring are random. */
+function deriveKey(key: KeyObject, { purpose }: SealingContext): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync("sha256", key, "", `seal:${purpose}`, KEY_BYTES)));
+}
+
 /** Each part behind its length, so that no two contexts have the same bytes. */
 function additionalData({ userId, purpose }: SealingContext, keyId: string): Buffer {
   return Buffer.concat(
@@ -141,6 +164,7 @@ function additionalData({ userId, purpose }: SealingContext, keyId: string): Buf
 }
 
 interface SealedParts {
+  version: string;
   keyId: string;
   iv: Buffer;
   ciphertext: Buffer;
@@ -151,10 +175,11 @@ function parseSealed(sealed: string): SealedParts | undefined {
   if (sealed.length > SEALED_CHARACTERS_MAX) return undefined;
   const [version, keyId, ...encoded] = sealed.split(".");
   const [iv, ciphertext, tag] = encoded.map(decode);
-  if (version !== "v1" || keyId === undefined || !KEY_ID.test(keyId)) return undefined;
+  if (version === undefined || !VERSIONS.has(version)) return undefined;
+  if (keyId === undefined || !KEY_ID.test(keyId)) return undefined;
   if (encoded.length !== 3 || ciphertext === undefined) return undefined;
   if (iv?.length !== IV_BYTES || tag?.length !== TAG_BYTES) return undefined;
-  return { keyId, iv, ciphertext, tag };
+  return { version, keyId, iv, ciphertext, tag };
 }
 
 /** Only the one spelling that `seal` gives; `Buffer.from` alone would take many. */
