@@ -8,6 +8,7 @@ import type { IdentityCheck } from "./google/id-token.ts";
 import type { OAuth } from "./google/oauth.ts";
 import { openAccess } from "./grant/access.ts";
 import { settleHolders } from "./grant/address-holders.ts";
+import type { CallbackClaims } from "./grant/callback-claims.ts";
 import { envelopes } from "./grant/envelope.ts";
 import { flag } from "./grant/flagging.ts";
 import { followUp } from "./grant/follow-up.ts";
@@ -44,6 +45,7 @@ import type { Verification } from "./security/verification.ts";
 export interface Surroundings {
   users: UserStore;
   seenEvents: SeenEvents;
+  callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
   oauth: OAuth;

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
+import { firestoreCallbackClaims } from "./callback-claims.ts";
 import { pubsubPublisher } from "./changes/publisher.ts";
 import type { After, Clock } from "./clock.ts";
 import { type Config, readConfig } from "./config.ts";
@@ -120,6 +121,7 @@ async function prepare(
   const surroundings: Surroundings = {
     users: firestoreUsers(database, log, clock),
     seenEvents: firestoreSeenEvents(database),
+    callbackClaims: firestoreCallbackClaims(database),
     publish: pubsubPublisher(pubsub, config.changes.topic, clock),
     ...googleClients(config, endpoints, clock),
     ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),

@@ -11,6 +11,7 @@ import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
 import { createLog } from "../../functions/src/log.ts";
+import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { UserStore } from "../../functions/src/user.ts";
@@ -29,6 +30,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
+import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { ringOf } from "../support/test-keys.ts";
 import { FUNCTIONS, type FunctionName, PROJECT, requiredEnv } from "./environment.ts";
@@ -56,6 +58,8 @@ export interface LocalStackOptions {
   users: UserStore;
   /** In memory unless given. */
   seenEvents?: SeenEvents;
+  /** In memory unless given. */
+  callbackClaims?: CallbackClaims;
   publish: Publish;
   clock: Clock;
   random?: () => number;
@@ -82,7 +86,11 @@ const realAfter: After = (ms, run) => {
 /** The receiver in this process: served by the functions-framework, against the Gmail emulator. */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
   const { clock, users, publish, random = Math.random } = options;
-  const { seenEvents = memorySeenEvents(), after = realAfter } = options;
+  const {
+    seenEvents = memorySeenEvents(),
+    callbackClaims = memoryCallbackClaims(),
+    after = realAfter,
+  } = options;
   // There is no metadata server here: Google's libraries look for one, and warn, unless told so.
   process.env["METADATA_SERVER_DETECTION"] ??= "none";
   const logs: string[] = [];
@@ -127,6 +135,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const surroundings: Surroundings = {
     users,
     seenEvents,
+    callbackClaims,
     publish,
     ...googleClients(config, endpoints, clock),
     ...(config.notices && { sendNotice: smtpNotices(config.notices, config.app, clock) }),

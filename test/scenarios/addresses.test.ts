@@ -173,7 +173,9 @@ describe("two people who swap their addresses", () => {
       await scenario.settled();
     };
     await deliver();
+    // Each is woken by the other's notifications meanwhile, so a poll may find nothing missed.
     await pollAll();
+    await renewAll();
     expect(userOf(ada)?.emailAddress).toBe(BOB);
     expect(userOf(bob)?.emailAddress).toBe(ADA);
     await deliver();
@@ -244,6 +246,23 @@ describe("an address that goes to another account, which connects", () => {
     }
     expect(typesOf(sub)).toContain("mailbox.gap");
     expect(messagesOf(sub)).toContain(messageId);
+  });
+
+  it("disconnects an old account whose grant a sync flags at the same time", async () => {
+    scenario.emulator.changePassword(ADA);
+    const other = reassign();
+    const { users } = scenario;
+    const { listByEmailAddress } = users;
+    users.listByEmailAddress = async (address) => {
+      const listed = await listByEmailAddress(address);
+      // Gmail notifies of the new watch by the address that still leads to the old account.
+      scenario.clock.advance(7 * HOUR_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+      return listed;
+    };
+    await scenario.connect(ADA, { exists: true });
+    expect(userOf(sub)).toMatchObject({ status: "disconnected", statusReason: "address_moved" });
+    expect(userOf(other)?.status).toBe("active");
   });
 
   it("disconnects an old account that was waiting for a new authorization", async () => {

@@ -1,9 +1,13 @@
 import { request } from "node:http";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { callbackIdOf } from "../../functions/src/grant/callback-claims.ts";
+import { createLog } from "../../functions/src/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { createSigner } from "../gmail-emulator/signing.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
 import { begin, changed, cookieHeader, leadsTo, linkOf } from "./flow.ts";
 
 const ADA = "ada@example.com";
@@ -79,6 +83,93 @@ describe("O4: one answer of Google's is used once", () => {
     expect(first).toEqual(second);
     expect(codeExchanges()).toBe(1);
     expect(scenario.stored(ADA).grant.generation).toBe(1);
+  });
+
+  describe("of two instances", () => {
+    /** Another instance that shares the stores; its waits last until the test ends them. */
+    function otherInstance() {
+      const waits: (() => void)[] = [];
+      const sleep = () => new Promise<void>((resolve) => waits.push(resolve));
+      const clock = { ...scenario.clock, sleep };
+      const instance = startSecondInstance({ ...scenario, clock }, {});
+      const log = createLog(() => {});
+      return {
+        ask: (url: URL, cookie: string) =>
+          instance.connect(new Request(url, { headers: { cookie } }), log, "127.0.0.1"),
+        endWaits: () => waits.splice(0).forEach((end) => end()),
+        isWaiting: () => waits.length > 0,
+      };
+    }
+
+    async function until(isSo: () => boolean): Promise<void> {
+      while (!isSo()) await turn();
+    }
+
+    it("O4: a double click makes one exchange, and both answers sign the person in", async () => {
+      const { browser, back } = await begin(scenario, ADA);
+      const cookie = cookieHeader(browser);
+      const held = scenario.emulator.faults.hold("token.code");
+      const first = fetch(back, { headers: { cookie }, redirect: "manual" });
+      await held.arrived;
+      const other = otherInstance();
+      const second = other.ask(back, cookie);
+      await until(other.isWaiting);
+      held.release();
+      expect(leadsTo(await first, scenario)).toBe("/");
+      other.endWaits();
+      const answer = await second;
+      expect(leadsTo(answer, scenario)).toBe("/");
+      expect(codeExchanges()).toBe(1);
+      expect(scenario.stored(ADA).grant.generation).toBe(1);
+
+      const session = answer.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
+      const page = await fetch(`${scenario.publicUrl}/`, {
+        headers: { cookie: session.join("; ") },
+      });
+      expect(await page.text()).toContain(ADA);
+    });
+
+    it("O4: a refusal is the same in both, and so is a connection that has been replaced since", async () => {
+      const unticked = await begin(scenario, ADA, { untick: [METADATA] });
+      const refusedCookie = cookieHeader(unticked.browser);
+      const refusal = await fetch(unticked.back, {
+        headers: { cookie: refusedCookie },
+        redirect: "manual",
+      });
+      const repeated = await otherInstance().ask(unticked.back, refusedCookie);
+      expect(leadsTo(repeated, scenario)).toBe(leadsTo(refusal, scenario));
+
+      const { browser, back } = await begin(scenario, ADA);
+      const cookie = cookieHeader(browser);
+      await fetch(back, { headers: { cookie }, redirect: "manual" });
+      await scenario.connect(ADA, { exists: true });
+      const late = await otherInstance().ask(back, cookie);
+      expect(leadsTo(late, scenario)).toBe("/refused/already_done");
+      expect(late.headers.getSetCookie().join()).not.toContain("session");
+      expect(codeExchanges()).toBe(3);
+    });
+
+    it("O4: the second says to try again when the first has died, and exchanges nothing", async () => {
+      const { browser, back } = await begin(scenario, ADA);
+      const id = callbackIdOf(back.searchParams.get("state") ?? "");
+      await scenario.callbackClaims.claim(id, "dead", new Date());
+      const second = await browser.ask(back.href);
+      expect(leadsTo(second, scenario)).toBe("/refused/try_later");
+      expect(codeExchanges()).toBe(0);
+      expect((await scenario.connect(ADA, { exists: true, browser })).status).toBe(200);
+    });
+
+    it("O4: nothing is stored for a callback whose cookie does not prove the flow, and no secret for another", async () => {
+      const { browser, back } = await begin(scenario, ADA);
+      await fetch(back, { redirect: "manual" });
+      expect(scenario.callbackClaims.dump()).toEqual({});
+      await browser.ask(back.href);
+      const stored = JSON.stringify(scenario.callbackClaims.dump());
+      for (const name of ["state", "code"]) {
+        expect(stored).not.toContain(back.searchParams.get(name));
+      }
+      expect(stored).not.toContain(ADA);
+    });
   });
 
   it("O4: an answer that got lost is given again, without another exchange", async () => {
@@ -519,7 +610,7 @@ describe("what is asked of Google, and given back", () => {
     const link = linkOf(scenario, ADA);
     const browser = openBrowser();
     const toGoogle = (await browser.post(link, {})).headers.get("location") ?? "";
-    expect(new URL(toGoogle).searchParams.get("login_hint")).toBe(ADA);
+    expect(new URL(toGoogle).searchParams.get("login_hint")).toBe(before.id);
     const back = await scenario.emulator.consent(toGoogle, { account: MALLORY });
     const response = await browser.ask(back);
     expect(response.headers.get("location")).toBe(`${link}?refused=wrong_account`);
@@ -527,7 +618,7 @@ describe("what is asked of Google, and given back", () => {
     expect(page.status).toBe(403);
     const text = await page.text();
     expect(text).toContain("another Google account");
-    expect(text).toContain(ADA);
+    expect(text).toContain("a***@example.com");
     expect(text).not.toContain(MALLORY);
     expect(scenario.stored(ADA)).toEqual(before);
     expect(users()).toHaveLength(1);

@@ -148,6 +148,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     const surroundings = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
+      callbackClaims: store.callbackClaimsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),
       oauth: google.oauthFor(instance, effect, clock),

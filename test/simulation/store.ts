@@ -1,3 +1,4 @@
+import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
 import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { Clock } from "../../functions/src/clock.ts";
 import {
@@ -8,6 +9,7 @@ import {
   type UserVersion,
   patched,
 } from "../../functions/src/user.ts";
+import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { askedBy } from "../support/read-times.ts";
@@ -37,6 +39,7 @@ export interface SimulatedStore {
   keptChanges(id: UserId): ReadonlySet<string>;
   usersFor(instance: Instance, effect: Effect, clock: Clock): UserStore;
   seenEventsFor(effect: Effect): SeenEvents;
+  callbackClaimsFor(effect: Effect): CallbackClaims;
 }
 
 const STORE_TIMEOUT_MS = 60_000;
@@ -49,6 +52,7 @@ export function createSimulatedStore(
   const random = world.random("store-faults");
   const { count, scheduler } = world;
   const seenEvents = memorySeenEvents();
+  const callbackClaims = memoryCallbackClaims();
   /** The same documents, to look at without reading. */
   const mirror = new Map<UserId, User>();
   const unreadable = new Set<UserId>();
@@ -186,6 +190,17 @@ export function createSimulatedStore(
           }),
       };
       return askedBy(users, clock);
+    },
+
+    callbackClaimsFor(effect) {
+      const { read, write } = accessWith(effect);
+      return {
+        claim: (id, claimant, expireAt) =>
+          write("callbacks.claim", () => callbackClaims.claim(id, claimant, expireAt)),
+        settle: (id, outcome) =>
+          write("callbacks.settle", () => callbackClaims.settle(id, outcome)),
+        find: (id) => read("callbacks.find", () => callbackClaims.find(id)),
+      };
     },
 
     seenEventsFor(effect) {

@@ -5,6 +5,7 @@ import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "./browser.ts";
+import { type MemoryCallbackClaims, memoryCallbackClaims } from "./memory-callback-claims.ts";
 import { type MemorySeenEvents, memorySeenEvents } from "./memory-seen-events.ts";
 import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
 import { type MemoryUsers, type StoredUser, memoryUsers } from "./memory-users.ts";
@@ -33,6 +34,7 @@ export interface Scenario extends LocalStack {
   clock: MovableClock;
   users: MemoryUsers;
   seenEvents: MemorySeenEvents;
+  callbackClaims: MemoryCallbackClaims;
   topic: MemoryTopic;
   /** Creates the account at Google and connects it as a person would, in a browser of their own. */
   connect(email: string, options?: ConnectOptions): Promise<Connected>;
@@ -72,9 +74,17 @@ export async function startScenario(
   const clock = movableClock();
   const users = memoryUsers(clock);
   const seenEvents = memorySeenEvents();
+  const callbackClaims = memoryCallbackClaims();
   const topic = memoryTopic(clock.now);
   const { publish } = topic;
-  const stack = await startLocalStack({ ...options, users, seenEvents, publish, clock });
+  const stack = await startLocalStack({
+    ...options,
+    users,
+    seenEvents,
+    callbackClaims,
+    publish,
+    clock,
+  });
   const { emulator, publicUrl } = stack;
 
   function stored(email: string): StoredUser {
@@ -88,6 +98,7 @@ export async function startScenario(
     clock,
     users,
     seenEvents,
+    callbackClaims,
     topic,
 
     async connect(email, { exists = false, browser = openBrowser(), untick = [] } = {}) {

@@ -20,7 +20,7 @@ export interface SecondInstance extends Receiver {
 
 /** An instance as it was deployed with another key ring or client secret, or with a wrong clock. */
 export function startSecondInstance(
-  { config, users, seenEvents, topic, clock: right, emulator }: Scenario,
+  { config, users, seenEvents, callbackClaims, topic, clock: right, emulator }: Scenario,
   over: { tokenKeys?: string; clientSecret?: string; clockOffsetMs?: number },
 ): SecondInstance {
   const { clockOffsetMs = 0 } = over;
@@ -32,6 +32,7 @@ export function startSecondInstance(
   const receiver = createReceiver(own, ringOf(tokenKeys), endpoints, {
     users: askedBy(users, clock),
     seenEvents,
+    callbackClaims,
     publish: topic.publish,
     ...googleClients(own, endpoints, clock),
     clock,

@@ -18,9 +18,6 @@ export interface HolderServices extends LookServices {
   log: Log;
 }
 
-/** Each lost race means that another writer changed the document. */
-const WRITE_TRIES_MAX = 10;
-
 /**
  * Settles what happens to the other users who are stored under an address that now belongs to
  * `holder`. Gmail decides, asked with each user's own grant: a living grant keeps its stream and
@@ -33,76 +30,79 @@ export async function settleHolders(
   holder: UserId,
   services: HolderServices,
 ): Promise<void> {
-  const users = await services.users.listByEmailAddress(address);
-  for (const other of users) {
-    if (other.id === holder || other.status === "disconnected") continue;
-    await settle(other, services);
+  const listed = await services.users.listByEmailAddress(address);
+  for (const { id } of listed.filter((user) => user.id !== holder)) {
+    await settle(id, address, services);
   }
 }
 
-async function settle(other: User, services: HolderServices): Promise<void> {
+/** Each further look is needed only when the user changed during the one before. */
+const LOOKS_MAX = 5;
+
+async function settle(id: UserId, address: EmailAddress, services: HolderServices): Promise<void> {
+  for (let looks = 0; looks < LOOKS_MAX; looks++) {
+    const user = await services.users.find(id);
+    if (user === undefined || user.status === "disconnected") return;
+    if (user.emailAddress !== address && user.notifiedAs !== address) return;
+    if ((await settleOnce(user, services)) === "settled") return;
+  }
+  services.log.warn("announcement_not_noted", "another user's new address is not stored yet", {
+    userId: id,
+  });
+}
+
+/** `changed`: the user is not what it was when Gmail was asked, so the answer is about the past. */
+async function settleOnce(user: User, services: HolderServices): Promise<"settled" | "changed"> {
   // The grant is known to have ended, and there is no token to ask with.
-  if (other.status === "reauthorization_required") return displace(other, services);
-  const access = services.openAccess(other);
+  if (user.status === "reauthorization_required") return displace(user, services);
+  const access = services.openAccess(user);
   const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
   switch (answer.kind) {
     case "superseded":
-      return;
+      return "changed";
     case "failed":
-      return answer.failure.kind === "reauthorize" ? displace(other, services) : undefined;
+      return answer.failure.kind === "reauthorize" ? displace(user, services) : "settled";
     case "answered":
       break;
   }
   const { emailAddress: named } = answer.value;
-  if (named === undefined) return;
-  const addresses = afterProfile(other, named);
-  if (isSameAddresses(other, addresses)) return;
-  const { patchOf } = await announceAddresses(other, addresses, services);
-  await write(other, patchOf, services);
+  if (named === undefined) return "settled";
+  const addresses = afterProfile(user, named);
+  if (isSameAddresses(user, addresses)) return "settled";
+  const { patchOf } = await announceAddresses(user, addresses, services);
+  return write(user, patchOf(user), services);
 }
 
 /** Nothing has to be revoked at Google: the grant has ended there. */
-async function displace(other: User, services: HolderServices): Promise<void> {
+async function displace(user: User, services: HolderServices): Promise<"settled" | "changed"> {
   const now = services.clock.now();
-  const isWritten = await write(
-    other,
-    (user) => ({
-      status: "disconnected",
-      statusReason: ADDRESS_MOVED,
-      statusAt: now,
-      grant: withoutTokens(user.grant),
-      watch: withoutRenewal(user.watch),
-      sync: withoutDue(user.sync),
-      followUp: { ...user.followUp, dueAt: now, failures: 0 },
-    }),
-    services,
-  );
-  if (!isWritten) return;
-  services.log.info("address_moved", "an address now belongs to another account", {
-    userId: other.id,
-  });
-}
-
-/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
-export const ADDRESS_MOVED = "address_moved";
-
-/** False when the user changed in a way that makes the answer of Gmail one about the past. */
-async function write(
-  other: User,
-  patchOf: (user: User) => UserPatch,
-  { users, log }: HolderServices,
-): Promise<boolean> {
-  let user: User | undefined = other;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    if (user === undefined || user.status !== other.status) return false;
-    if (user.grant.generation !== other.grant.generation) return false;
-    const patch = patchOf(user);
-    if (Object.keys(patch).length === 0) return false;
-    if ((await users.update(user, patch)) === "written") return true;
-    user = await users.find(other.id);
+  const patch: UserPatch = {
+    status: "disconnected",
+    statusReason: ADDRESS_MOVED,
+    statusAt: now,
+    grant: withoutTokens(user.grant),
+    watch: withoutRenewal(user.watch),
+    sync: withoutDue(user.sync),
+    followUp: { ...user.followUp, dueAt: now, failures: 0 },
+  };
+  const written = await write(user, patch, services);
+  if (written === "settled") {
+    services.log.info("address_moved", "an address now belongs to another account", {
+      userId: user.id,
+    });
   }
-  log.warn("announcement_not_noted", "another user's new address could not be stored yet", {
-    userId: other.id,
-  });
-  return false;
+  return written;
 }
+
+async function write(
+  user: User,
+  patch: UserPatch,
+  { users }: HolderServices,
+): Promise<"settled" | "changed"> {
+  // The topic did not take the new address: the next renewal or poll comes back to it.
+  if (Object.keys(patch).length === 0) return "settled";
+  return (await users.update(user, patch)) === "written" ? "settled" : "changed";
+}
+
+/** The `statusReason` of a user whose/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
+export const ADDRESS_MOVED = "address_moved";

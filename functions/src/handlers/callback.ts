@@ -1,3 +1,4 @@
+import { later } from "../clock.ts";
 import { type Authorization, completeAuthorization } from "../grant/authorization.ts";
 import {
   AUTHORIZATION_AGE_MS_MAX,
@@ -5,12 +6,14 @@ import {
   flowIdOf,
   readPending,
 } from "../grant/authorization-request.ts";
+import { type CallbackId, type CallbackOutcome, callbackIdOf } from "../grant/callback-claims.ts";
 import { returnUrl } from "../grant/return-to.ts";
 import { SESSION_AGE_MS_MAX, startSession } from "../grant/session.ts";
 import { GOOGLE_ISSUER } from "../google/endpoints.ts";
 import { logFailed } from "../http.ts";
 import type { Log } from "../log.ts";
-import type { PageError } from "../pages/texts.ts";
+import { type PageError, parsePageError } from "../pages/texts.ts";
+import type { User } from "../user.ts";
 import {
   type ConnectRequest,
   type ConnectServices,
@@ -46,16 +49,9 @@ export async function callback(
     return notPending("session_lost");
   }
 
-  const { to, cookies } = await services.callbacks.run(params.state, async () => {
-    try {
-      return await answer(params, pending, { log, client }, services);
-    } catch (error) {
-      // An outcome like any other: asked again with its code, Google may end the grant that the
-      // code gave (RFC 6749 §4.1.2), and that may be stored by now.
-      logFailed(log, error);
-      return refused("try_later", pending, services);
-    }
-  });
+  const { to, cookies } = await services.callbacks.run(params.state, () =>
+    answerOnce(params, pending, { log, client }, services),
+  );
   return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
 
   /** Not an answer that this browser waits for; nothing of it is used. */
@@ -78,38 +74,130 @@ function readCallback(params: URLSearchParams): Callback | undefined {
   return typeof code === "string" && code !== "" ? { state, code } : undefined;
 }
 
-async function answer(
+/** How long a request waits for the outcome of the one that took the same response. */
+const POLL_MS = 1_000;
+const POLLS_MAX = 30;
+
+/**
+ * Across all instances, one request exchanges the code; the others wait for its outcome and answer
+ * like it, since their cookie proves the same flow. Google may end the grant of a code that comes
+ * twice (RFC 6749 §4.1.2), so whatever fails here is an outcome, and is not tried again.
+ */
+async function answerOnce(
   params: Callback,
   pending: PendingAuthorization,
   { log, client }: Pick<ConnectRequest, "log" | "client">,
   services: ConnectServices,
 ): Promise<RedirectAnswer> {
-  if ("error" in params) {
-    log.info("authorization_refused", "Google sent the person back without a code", {
-      reason: /^[a-z_]{1,40}$/.test(params.error) ? params.error : "unreadable",
-    });
-    return refused(pageOf(params.error), pending, services);
+  try {
+    if ("error" in params) return redirectOf(declined(params.error, log), pending, services);
+    const { exchanges, failedExchanges } = services.publicLimits;
+    if (!exchanges.take(client) || !failedExchanges.take()) {
+      log.warn("client_limited", "more codes came than we ask Google about", {});
+      return refused("busy", pending, services);
+    }
+    const { callbackClaims, clock, randomToken } = services;
+    const id = callbackIdOf(params.state);
+    const expireAt = later(clock.now(), AUTHORIZATION_AGE_MS_MAX);
+    const isFirst = await callbackClaims.claim(id, randomToken(), expireAt);
+    if (!isFirst) {
+      failedExchanges.giveBack();
+      return redirectOf(await outcomeOfFirst(id, services), pending, services);
+    }
+
+    const outcome = await complete(params.code, pending, log, services);
+    const { emailAddress: _, user: __, ...stored } = outcome;
+    // Without it, a second request says to try again; this one has its outcome.
+    await callbackClaims.settle(id, stored).catch((error: unknown) => logFailed(log, error));
+    return await redirectOf(outcome, pending, services);
+  } catch (error) {
+    logFailed(log, error);
+    return refused("try_later", pending, services);
   }
-  const { exchanges, failedExchanges } = services.publicLimits;
-  if (!exchanges.take(client) || !failedExchanges.take()) {
-    log.warn("client_limited", "more codes came than we ask Google about", {});
-    return refused("busy", pending, services);
+}
+
+/** What became of a response, with what only the request that exchanged the code knows. */
+type Outcome = CallbackOutcome & { emailAddress?: string; user?: User };
+
+/** Waits until the request that took the response has an outcome; bounded, since it may have died. */
+async function outcomeOfFirst(
+  id: CallbackId,
+  { callbackClaims, clock }: ConnectServices,
+): Promise<Outcome> {
+  for (let polls = 0; polls < POLLS_MAX; polls++) {
+    const outcome = await callbackClaims.find(id);
+    if (outcome !== undefined) return outcome;
+    await clock.sleep(POLL_MS);
   }
-  const outcome = await completeAuthorization(params.code, pending, services);
-  if (outcome.kind !== "code_refused" && outcome.kind !== "try_later") failedExchanges.giveBack();
+  return { kind: "refused", reason: "try_later" };
+}
+
+function declined(error: string, log: Log): Outcome {
+  log.info("authorization_refused", "Google sent the person back without a code", {
+    reason: /^[a-z_]{1,40}$/.test(error) ? error : "unreadable",
+  });
+  return { kind: "refused", reason: pageOf(error) };
+}
+
+async function complete(
+  code: string,
+  pending: PendingAuthorization,
+  log: Log,
+  services: ConnectServices,
+): Promise<Outcome> {
+  let outcome: Authorization;
+  try {
+    outcome = await completeAuthorization(code, pending, services);
+  } catch (error) {
+    logFailed(log, error);
+    return { kind: "refused", reason: "try_later" };
+  }
+  if (outcome.kind !== "code_refused" && outcome.kind !== "try_later") {
+    services.publicLimits.failedExchanges.giveBack();
+  }
   logAuthorization(log, outcome);
   switch (outcome.kind) {
-    case "connected":
-      return connected(outcome, pending, services);
+    case "connected": {
+      const { user, isRestored, recoveredChanges } = outcome;
+      const { id: userId, grant } = user;
+      const { generation } = grant;
+      return {
+        kind: "connected",
+        userId,
+        generation,
+        ...(isRestored && { recoveredChanges }),
+        user,
+      };
+    }
+    case "consent_needed":
+      return { kind: "consent_needed", emailAddress: outcome.emailAddress };
+    case "code_refused":
+      return { kind: "refused", reason: "session_lost" };
+    default:
+      return { kind: "refused", reason: outcome.kind };
+  }
+}
+
+async function redirectOf(
+  outcome: Outcome,
+  pending: PendingAuthorization,
+  services: ConnectServices,
+): Promise<RedirectAnswer> {
+  switch (outcome.kind) {
+    case "connected": {
+      const { userId, generation, recoveredChanges } = outcome;
+      const user = outcome.user ?? (await services.users.find(userId));
+      // The connection that this response made has been replaced by now.
+      if (user?.grant.generation !== generation) return refused("already_done", pending, services);
+      return connected(user, recoveredChanges, pending, services);
+    }
     case "consent_needed": {
       const { returnTo, appState, userId, link } = pending;
       const loginHint = outcome.emailAddress;
       return toGoogle({ returnTo, appState, userId, link, loginHint }, services);
     }
-    case "code_refused":
-      return refused("session_lost", pending, services);
-    default:
-      return refused(outcome.kind, pending, services);
+    case "refused":
+      return refused(parsePageError(outcome.reason) ?? "try_later", pending, services);
   }
 }
 
@@ -135,12 +223,13 @@ function pageOf(error: string): PageError {
 }
 
 async function connected(
-  { user, isRestored, recoveredChanges }: Authorization & { kind: "connected" },
+  user: User,
+  recoveredChanges: number | undefined,
   { returnTo, appState }: PendingAuthorization,
   services: ConnectServices,
 ): Promise<RedirectAnswer> {
   const { publicUrl } = services.pageLinks;
-  const session = startSession(user, isRestored ? recoveredChanges : undefined, services);
+  const session = startSession(user, recoveredChanges, services);
   const cookies = [cookie(sessionCookieName(publicUrl), session, SESSION_AGE_MS_MAX)];
   if (returnTo === undefined) return { to: `${publicUrl}/`, cookies };
   const { secret } = services.returnTo;

@@ -5,6 +5,7 @@ import {
   type AuthorizationWish,
   requestAuthorization,
 } from "../grant/authorization-request.ts";
+import type { CallbackClaims } from "../grant/callback-claims.ts";
 import type { DisconnectServices } from "../grant/disconnect.ts";
 import type { OnceEach } from "../grant/once-each.ts";
 import { type Session, isSessionOf, readSession } from "../grant/session.ts";
@@ -18,9 +19,11 @@ export interface ConnectServices
   extends AuthorizationServices, AuthorizationRequestServices, DisconnectServices {
   pageLinks: PageLinks;
   returnTo: { origins: readonly string[]; secret?: string };
-  /** The answers to callbacks, by `state`. */
+  /** The answers to callbacks of this instance, by `state`. */
   callbacks: OnceEach<RedirectAnswer>;
   publicLimits: PublicLimits;
+  /** The same across instances. */
+  callbackClaims: CallbackClaims;
 }
 
 /** Where a browser is sent, and what it keeps. */

@@ -10,7 +10,7 @@ import type { Span, SpanOptions, Telemetry } from "./telemetry.ts";
  * are named by Google's methods and by ours of the store, and say nothing of what is passed.
  */
 export function observed(surroundings: Surroundings, telemetry: Telemetry): Surroundings {
-  const { gmail, oauth, publish, seenEvents, sendNotice, users } = surroundings;
+  const { callbackClaims, gmail, oauth, publish, seenEvents, sendNotice, users } = surroundings;
   const google = callsOf(telemetry);
   const store = <T>(name: string, run: () => Promise<T>) =>
     telemetry.span(name, { kind: "client", attributes: { "db.system.name": "firestore" } }, run);
@@ -51,6 +51,11 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       keepMissing: (...args) => store("users.keepMissing", () => users.keepMissing(...args)),
       flag: (...args) => store("users.flag", () => users.flag(...args)),
       authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
+    },
+    callbackClaims: {
+      claim: (...args) => store("callbacks.claim", () => callbackClaims.claim(...args)),
+      settle: (...args) => store("callbacks.settle", () => callbackClaims.settle(...args)),
+      find: (...args) => store("callbacks.find", () => callbackClaims.find(...args)),
     },
     seenEvents: {
       has: (...args) => store("securityEvents.has", () => seenEvents.has(...args)),
