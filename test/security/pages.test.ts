@@ -209,6 +209,8 @@ describe("what pages load and say", () => {
     }
     expect(statuses).toEqual({
       declined: 400,
+      administrator_decides: 403,
+      google_refused: 403,
       scopes_missing: 400,
       wrong_account: 403,
       link_expired: 410,
