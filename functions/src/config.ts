@@ -50,6 +50,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `FAILED_EXCHANGES_PER_MINUTE` | 150             | codes of all clients that Google refuses   |
  * | `REFUSED_EVENTS_PER_MINUTE`  | 30               | forged security events of one client       |
  * | `LOAD_BALANCERS`             | 0                | in front of `connect`; see below           |
+ * | `FORGET_AFTER_DAYS`          | 90               | after a grant has ended; 0: never          |
  * | `OTEL_EXPORTER_OTLP_ENDPOINT` | none            | https, or http on loopback: a collector    |
  * | `OTEL_EXPORTER_OTLP_HEADERS` | none             | for it: `name=value,...` percent-encoded   |
  * | `OTEL_SERVICE_NAME`          | see below        | what traces and metrics are of             |
@@ -121,6 +122,8 @@ export interface Config {
   /** Of one client, `failedExchanges` of all; for each instance. */
   readonly limits: Readonly<Record<keyof PublicLimits, Rate>>;
   readonly loadBalancers: number;
+  /** How long what is kept of a person outlives their grant; 0: for ever. */
+  readonly forgetAfterDays: number;
   /** Without it nothing is traced or measured. */
   readonly telemetry?: TelemetryConfig;
 }
@@ -263,6 +266,7 @@ const Variables = z.object({
   FAILED_EXCHANGES_PER_MINUTE: number(1, 1_000_000, 150),
   REFUSED_EVENTS_PER_MINUTE: number(1, 1_000_000, 30),
   LOAD_BALANCERS: number(0, 5, 0),
+  FORGET_AFTER_DAYS: number(0, 3_650, 90),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     "an https URL (http on loopback only) without user, query or fragment",
     isPublicUrl,
@@ -394,6 +398,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
       refusedEvents: { perMinute: read.REFUSED_EVENTS_PER_MINUTE },
     },
     loadBalancers: read.LOAD_BALANCERS,
+    forgetAfterDays: read.FORGET_AFTER_DAYS,
     ...(endpoint !== undefined && {
       telemetry: {
         endpoint,

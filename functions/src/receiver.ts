@@ -154,6 +154,7 @@ export function createServices(
     renewal: config.renewal,
     unitsPerMinute: config.gmail.unitsPerMinute,
     reconciliation: config.reconciliation,
+    forgetAfterDays: config.forgetAfterDays,
     report: (user, outcome) => reportSync(log, outcome, { userId: user.id }),
 
     authorizeUrl: endpoints.authorize,

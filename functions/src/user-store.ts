@@ -437,7 +437,9 @@ const DOCUMENT = z.object({
     dueAt: DATE.exactOptional(),
     announced: z.object({ status: STATUS, generation: COUNT }).exactOptional(),
     episode: COUNT.exactOptional(),
-    notices: z.object({ generation: COUNT, sent: COUNT }).exactOptional(),
+    notices: z
+      .object({ generation: COUNT, sent: COUNT, isOver: z.literal(true).exactOptional() })
+      .exactOptional(),
     failures: COUNT,
   }),
   connectedAt: DATE.exactOptional(),

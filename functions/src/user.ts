@@ -163,8 +163,8 @@ export interface FollowUp {
    * `mailbox_unavailable` are told again. Absent until then, and with every new grant.
    */
   episode?: number;
-  /** Mails that told the person of the end of this generation's grant. */
-  notices?: { generation: number; sent: number };
+  /** Mails that told the person of the end of this generation's grant; whether no more is sent. */
+  notices?: { generation: number; sent: number; isOver?: true };
   /** Tries in a row that failed. */
   failures: number;
 }

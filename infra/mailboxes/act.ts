@@ -7,7 +7,7 @@ import type { SyncOutcome } from "../../functions/src/mailbox/sync-run.ts";
 import type { Services } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/user.ts";
 import { inWords, shown } from "./shown.ts";
-import { type Forgetting, forget } from "./forget.ts";
+import { type Forgetting, forget } from "../../functions/src/grant/forget.ts";
 
 /** What came of a command that acts on one mailbox. */
 export interface Acted {
@@ -129,9 +129,14 @@ function describeForgetting(outcome: Forgetting): string {
     case "forgotten":
       return [
         `the user, the changes kept below it and the tokens are erased; ${GRANT[outcome.grant]}`,
-        "not erased, because it is not kept here: messages on CHANGES_TOPIC until their retention",
-        "ends; what subscribers keep, who were told mailbox.disconnected; log lines, which name",
-        "the user id and no address; backups of the database",
+        "This command cannot reach what follows, which stays for as long as you keep it:",
+        "- what subscribers keep: they were told mailbox.disconnected, and erase it themselves",
+        "- messages on CHANGES_TOPIC and its subscriptions: 7 days, as deployed",
+        "- dead letters, which can hold the address: 7 days with deploy.sh, 31 with Terraform",
+        "- log lines, with the user id and no address, and request logs, with the IP address: 30 days",
+        "  in the bucket _Default, longer in sinks of your own",
+        "- traces, with the user id: 30 days in Cloud Trace, or as long as your collector keeps them",
+        "- the last 7 days of the database (point-in-time recovery), and backups and exports",
       ].join("\n");
     case "connected_again":
       return "they have connected again meanwhile: that connection is left alone";

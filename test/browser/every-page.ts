@@ -78,6 +78,9 @@ async function openLife(scenario: Scenario, page: Page, visit: Visit): Promise<v
   await allow(page);
   await shows(page, TEXTS.connected.title);
   await visit("connected-recovered", page);
+  await page.getByRole("link", { name: TEXTS.erase.link }).click();
+  await shows(page, TEXTS.erase.title);
+  await visit("erase", page);
 
   await endGrant(scenario, ADA);
   await page.goto(linkOf(scenario, ADA));
@@ -96,6 +99,13 @@ async function openLife(scenario: Scenario, page: Page, visit: Visit): Promise<v
   await allow(page);
   await says(page, TEXTS.connected.unwatched);
   await visit("connected-unwatched", page);
+  emulator.faults.clear();
+
+  await page.getByRole("link", { name: TEXTS.erase.link }).click();
+  emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
+  await press(TEXTS.erase.button);
+  await shows(page, TEXTS.erase.underWay.title);
+  await visit("erase-under-way", page);
   emulator.faults.clear();
 }
 

@@ -671,7 +671,9 @@ describe("disconnecting", () => {
     const user = scenario.stored(ADA);
     expect(user).toMatchObject({ status: "disconnected", statusReason: "user_request" });
     expect(user.grant).not.toHaveProperty("refreshToken");
-    expect(user.followUp.dueAt).toBeUndefined();
+    // Nothing is owed but a look whether the user is to be forgotten, once a week.
+    const { dueAt } = user.followUp;
+    expect((dueAt?.getTime() ?? 0) - scenario.clock.now().getTime()).toBeGreaterThan(6 * DAY_MS);
     const { refreshTokens, accessTokens } = scenario.emulator.account(ADA);
     expect([...refreshTokens, ...accessTokens]).toEqual([]);
     expect(scenario.emulator.countCalls("users.stop", ADA)).toBe(1);

@@ -53,7 +53,14 @@ describe("mailboxes forget", () => {
     const { code, lines, logged } = await run(["forget", ADA, "--yes"]);
     expect(code).toBe(0);
     expectForgotten(ADA, id);
-    expect(lines.join("\n")).toMatch(/grant revoked at Google\nnot erased, .*CHANGES_TOPIC/);
+    const text = lines.join("\n");
+    expect(text).toMatch(/grant revoked at Google\nThis command cannot reach what follows/);
+    for (const place of [/subscribers/, /CHANGES_TOPIC.*: 7 days/, /dead letters.*: 7 days/]) {
+      expect(text).toMatch(place);
+    }
+    expect(text).toMatch(/request logs.*: 30 days/);
+    expect(text).toMatch(/traces.*: 30 days/);
+    expect(text).toMatch(/the last 7 days of the database/);
     expect(logged).toMatchObject([
       { event: "operator_command", command: "forget", userId: id, operator: "grace" },
       { event: "user_disconnected", reason: "erased" },

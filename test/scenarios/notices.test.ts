@@ -26,7 +26,9 @@ describe("a mail to a person whose grant has ended", () => {
   });
 
   function start(random = Math.random): Promise<Scenario> {
-    return startScenario({ env: { NOTICE_SMTP_URL: sink.url, NOTICE_FROM }, random });
+    // What is kept is kept for ever, so that a due time is that of a mail.
+    const env = { NOTICE_SMTP_URL: sink.url, NOTICE_FROM, FORGET_AFTER_DAYS: "0" };
+    return startScenario({ env, random });
   }
 
   const reconcile = () => scenario.runSchedule("mailboxReconciliation");
@@ -383,6 +385,21 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails.map(({ to }) => to[0]).toSorted()).toEqual([ADA, BOB]);
   });
 
+  it("is not sent again by the weekly look whether the person is to be forgotten", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { NOTICE_SMTP_URL: sink.url, NOTICE_FROM } });
+    await flag(ADA);
+    sink.replies.recipient = [550, "5.1.1 no such user"];
+    await reconcile();
+    delete sink.replies.recipient;
+    await flag(BOB);
+    await pass(89 * DAY_MS, DAY_MS);
+    expect(sink.mails.map(({ to }) => to)).toEqual([[BOB], [BOB], [BOB]]);
+    await pass(2 * DAY_MS, DAY_MS);
+    expect(sink.mails).toHaveLength(3);
+    expect(scenario.users.dump().users).toEqual([]);
+  });
+
   it("is given up after days of trying, once an hour", async () => {
     await flag(ADA);
     sink.replies.recipient = [452, "4.2.2 mailbox full"];
@@ -443,7 +460,7 @@ describe("a mail to a person whose grant has ended", () => {
 
   it("is not written where nothing is configured: the event is all", async () => {
     await scenario.close();
-    scenario = await startScenario();
+    scenario = await startScenario({ env: { FORGET_AFTER_DAYS: "0" } });
     await flag(ADA);
     expect(due(ADA)).toBeUndefined();
     expect(scenario.events(ADA).at(-1)?.attributes["ce-type"]).toBe(

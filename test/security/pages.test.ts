@@ -42,6 +42,7 @@ async function everyPage(): Promise<Map<string, Response>> {
   const status = await browser.get(`${publicUrl}/`);
   const [, csrf = ""] = /name="csrf" value="([^"]+)"/.exec(await status.clone().text()) ?? [];
   pages.set("status", status);
+  pages.set("erase", await browser.get(`${publicUrl}/erase`));
   pages.set("disconnected", await browser.post(`${publicUrl}/disconnect`, { csrf }));
   pages.set("unknown", await openBrowser().get(`${publicUrl}/nowhere`));
   return pages;

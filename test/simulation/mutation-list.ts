@@ -377,11 +377,11 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("a mail that was not taken is never sent again", [
     "notices/series.ts",
     "      return { ...user.followUp, dueAt, failures: failures + 1 };",
-    "      return { ...withoutDue(user.followUp), failures: failures + 1 };",
+    "      return { ...ended(user, services), failures: failures + 1 };",
   ]),
   mutation("a status that is announced owes no mail", [
     "grant/announcement.ts",
-    "      return notify === undefined ? undefined : clock.now();",
+    "      return notify === undefined ? nextLook(user, services) : clock.now();",
     "      return undefined;",
   ]),
   {

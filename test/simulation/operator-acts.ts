@@ -1,5 +1,5 @@
 import { type User, type UserId, parseUserId } from "../../functions/src/user.ts";
-import { type Forgetting, forget } from "../../infra/mailboxes/forget.ts";
+import { type Forgetting, forget } from "../../functions/src/grant/forget.ts";
 import type { Checks } from "./checks.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Person, Persons } from "./persons.ts";

@@ -59,6 +59,7 @@ const full = {
   FAILED_EXCHANGES_PER_MINUTE: "100",
   REFUSED_EVENTS_PER_MINUTE: "10",
   LOAD_BALANCERS: "1",
+  FORGET_AFTER_DAYS: "0",
   OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector.example.com/otlp/",
   OTEL_EXPORTER_OTLP_HEADERS: "X-Api-Key=a%2Cb%20c==, tenant=acme",
   OTEL_SERVICE_NAME: "mail changes",
@@ -129,6 +130,7 @@ describe("a configuration", () => {
         refusedEvents: { perMinute: 30 },
       },
       loadBalancers: 0,
+      forgetAfterDays: 90,
     });
   });
 
@@ -188,6 +190,7 @@ describe("a configuration", () => {
         refusedEvents: { perMinute: 10 },
       },
       loadBalancers: 1,
+      forgetAfterDays: 0,
       telemetry: {
         endpoint: "https://collector.example.com/otlp",
         headers: { "x-api-key": "a,b c==", tenant: "acme" },
@@ -427,6 +430,7 @@ describe("a configuration error", () => {
     RECONCILE_AFTER_MS: ["0", "604800001"],
     MAILBOX_DELAYED_AFTER_MS: ["59999", "86400001"],
     WATCH_RENEW_AFTER_MS: ["999", "518400001"],
+    FORGET_AFTER_DAYS: ["-1", "90d", "3651"],
     FIRESTORE_DATABASE: ["-users", "Users", "us", "users-", "(other)"],
     SYNC_PAGES_MAX: ["0", "1001"],
     SYNC_TIME_MS_MAX: ["0", "540000"],

@@ -3,6 +3,7 @@ import { type LifecycleEvent, type Publish, PublishFailure } from "../mailbox/ev
 import type { Log } from "../log.ts";
 import type { FollowUp, User, UserStore } from "../user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
+import { nextLook } from "./retention.ts";
 
 export interface AnnouncementServices {
   users: UserStore;
@@ -13,6 +14,8 @@ export interface AnnouncementServices {
    * to, and the event is all.
    */
   notify?(user: User): Promise<void>;
+  /** Days that what is kept outlives a grant (`retention.ts`). */
+  forgetAfterDays: number;
   clock: Clock;
   log: Log;
 }
@@ -82,14 +85,15 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
 }
 
 /** What is still owed once the status is announced. */
-function nextDue(user: User, { notify, clock }: AnnouncementServices): Date | undefined {
+function nextDue(user: User, services: AnnouncementServices): Date | undefined {
+  const { notify, clock } = services;
   switch (user.status) {
     case "active":
       return undefined;
     case "reauthorization_required":
       // Told twice all the same, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;
-      return notify === undefined ? undefined : clock.now();
+      return notify === undefined ? nextLook(user, services) : clock.now();
     case "mailbox_unavailable": {
       // Due by now: Google has said meanwhile that the account is enabled, or nobody could be told
       // for a while. Either way a look is worth its one call.
@@ -99,7 +103,7 @@ function nextDue(user: User, { notify, clock }: AnnouncementServices): Date | un
     }
     case "disconnected":
       // The tokens go last: as long as one is there, the disconnect is unfinished.
-      return user.grant.refreshToken === undefined ? undefined : user.followUp.dueAt;
+      return user.grant.refreshToken === undefined ? nextLook(user, services) : user.followUp.dueAt;
   }
 }
 

@@ -4,10 +4,12 @@ import { reasonOf } from "../mailbox/failures.ts";
 import type { HistoryPage } from "../mailbox/history.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
-import type { FollowUp, User, UserPatch } from "../user.ts";
+import { type FollowUp, type User, type UserPatch, storeNow } from "../user.ts";
 import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, finishDisconnect } from "./disconnect.ts";
+import { forget } from "./forget.ts";
+import { forgetAt, settled } from "./retention.ts";
 
 export interface FollowUpServices extends DisconnectServices {
   flag(user: User, failure: GrantFailure): Promise<Flagging>;
@@ -21,6 +23,8 @@ export interface FollowUpServices extends DisconnectServices {
 const DAILY_PROBES_MAX = 7;
 /** A probe that could not be made says nothing. */
 const PROBE_RETRY_MS = 3_600_000;
+/** A first mail is sent so long after the grant has ended, at the latest. */
+const FIRST_MAIL_MS_MAX = 14 * 24 * 3_600_000;
 /** First wait when an announcement is not taken; doubles up to the maximum. */
 const ANNOUNCE_RETRY_MS = 60_000;
 const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
@@ -36,11 +40,27 @@ export async function followUp(user: User, services: FollowUpServices): Promise<
     return;
   }
   if (user.status === "mailbox_unavailable") return probe(user, services);
-  if (user.status === "reauthorization_required" && services.notify !== undefined) {
-    return services.notify(user);
+  const now = storeNow(user, services.clock);
+  const forgottenAt = forgetAt(user, services);
+  if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, services);
+  if (services.notify !== undefined && isMailOwed(user, now)) return services.notify(user);
+  await services.users.update(user, { followUp: settled(user, user.followUp, services) });
+}
+
+/** Mail to people is about what has just happened: none about what ended before mail was set up. */
+function isMailOwed({ status, statusAt, grant, followUp: { notices } }: User, now: Date): boolean {
+  if (status !== "reauthorization_required") return false;
+  if (notices?.generation === grant.generation) return notices.isOver !== true;
+  return later(statusAt, FIRST_MAIL_MS_MAX) > now;
+}
+
+/** Forgets a user whose time has come, or who was being erased. What is left undone stays due. */
+async function erase(user: User, services: FollowUpServices): Promise<void> {
+  const { statusReason: reason, id: userId } = user;
+  const { kind: outcome } = await forget(user, services);
+  if (outcome === "forgotten") {
+    services.log.info("user_erased", "what was kept of a user is erased", { userId, reason });
   }
-  const { dueAt: _, ...settled } = user.followUp;
-  await services.users.update(user, { followUp: settled });
 }
 
 async function postpone({ id, status }: User, { users, clock }: FollowUpServices): Promise<void> {

@@ -1,4 +1,5 @@
 import { disconnect } from "../grant/disconnect.ts";
+import { forget } from "../grant/forget.ts";
 import { isAppState, parseReturnTo } from "../grant/return-to.ts";
 import { isOwnForm } from "../grant/session.ts";
 import { isWeekly } from "../grant/weekly-grant.ts";
@@ -8,6 +9,8 @@ import { isWatching } from "../mailbox/watch.ts";
 import {
   connectedPage,
   disconnectedPage,
+  erasePage,
+  erasedPage,
   errorPage,
   landingPage,
   reauthorizePage,
@@ -36,6 +39,7 @@ const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][
   [/^\/refused\/([a-z_]+)$/, { GET: showRefused, HEAD: showRefused }],
   [/^\/reauthorize\/([^/]+)$/, { GET: showReauthorize, HEAD: showReauthorize, POST: reauthorize }],
   [/^\/disconnect$/, { POST: endConnection }],
+  [/^\/erase$/, { GET: askToErase, HEAD: askToErase, POST: erase }],
 ];
 
 /**
@@ -108,7 +112,7 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
       return reauthorizePage(user, link, { csrf, isWeekly: isWeekly(user) }, pageLinks);
     }
     case "disconnected":
-      return landingPage(pageLinks);
+      return disconnectedPage(pageLinks, true);
   }
 }
 
@@ -212,4 +216,41 @@ async function endConnection(
   if (ended === "superseded") return errorPage("session_lost", pageLinks);
   const name = sessionCookieName(pageLinks.publicUrl);
   return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
+}
+
+async function askToErase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const signed = await signedIn(request, services);
+  if (signed === undefined) return errorPage("session_lost", services.pageLinks);
+  return erasePage(signed.user, signed.session.csrf, services.pageLinks);
+}
+
+/** Erases what is kept of the person; what waits for Google or the topic follows by itself. */
+async function erase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { pageLinks } = services;
+  if (!isSameOrigin(request, services)) return errorPage("forbidden", pageLinks);
+  const signed = await signedIn(request, services);
+  if (signed === undefined) return errorPage("session_lost", pageLinks);
+  const { user, session } = signed;
+  if (!isOwnForm(session, (await request.form()).get("csrf"))) {
+    return errorPage("forbidden", pageLinks);
+  }
+  const outcome = await forget(user, services);
+  request.log.info("user_erasing", "a person erases what is kept of them", {
+    userId: user.id,
+    outcome: outcome.kind,
+  });
+  switch (outcome.kind) {
+    case "forgotten":
+    case "not_revoked":
+    case "not_announced":
+    case "contended": {
+      const name = sessionCookieName(pageLinks.publicUrl);
+      const erased = erasedPage(outcome.kind === "forgotten", pageLinks);
+      return withCookies(erased, [cookie(name, "", 0)]);
+    }
+    case "connected_again":
+      return errorPage("session_lost", pageLinks);
+    case "unreadable":
+      return errorPage("try_later", pageLinks);
+  }
 }

@@ -1,5 +1,6 @@
 import { type Clock, type Random, jittered, later } from "../clock.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
+import { settled } from "../grant/retention.ts";
 import type { Log } from "../log.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
 import { type FollowUp, type User, type UserId, type UserStore, storeNow } from "../user.ts";
@@ -48,6 +49,8 @@ export interface NoticeServices {
   links: ReauthorizationLinks;
   sendNotice: SendNotice;
   mailServer: MailServerTrouble;
+  /** Days that what is kept outlives a grant (`grant/retention.ts`). */
+  forgetAfterDays: number;
   clock: Clock;
   random: Random;
   log: Log;
@@ -84,8 +87,8 @@ export async function notify(user: User, services: NoticeServices): Promise<void
   const { users, links, clock } = services;
   const { generation } = user.grant;
   const number = sentTo(user);
-  if (number >= NOTICE_AFTER_MS.length) {
-    await users.update(user, { followUp: withoutDue(user.followUp) });
+  if (number >= NOTICE_AFTER_MS.length || user.followUp.notices?.isOver === true) {
+    await users.update(user, { followUp: settled(user, user.followUp, services) });
     return;
   }
   const now = () => storeNow(user, clock);
@@ -156,19 +159,21 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
     case "sent": {
       const sent = sentTo(user) + 1;
       const notices = { generation: user.grant.generation, sent };
-      const followUp = { ...withoutDue(user.followUp), notices, failures: 0 };
+      const followUp = { ...user.followUp, notices, failures: 0 };
       const waitMs = NOTICE_AFTER_MS[sent];
-      return waitMs === undefined ? followUp : { ...followUp, dueAt: later(now, waitMs) };
+      return waitMs === undefined
+        ? settled(user, followUp, services)
+        : { ...followUp, dueAt: later(now, waitMs) };
     }
     case "refused":
-      return withoutDue(user.followUp);
+      return ended(user, services);
     case "failed":
     case "misconfigured": {
       if (failures + 1 >= TRIES_MAX) {
         log.error("notice_given_up", "a mail to a person could not be sent for days", {
           userId: user.id,
         });
-        return withoutDue(user.followUp);
+        return ended(user, services);
       }
       const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
       const dueAt = later(now, jittered(waitMs, random));
@@ -177,8 +182,11 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
   }
 }
 
-function withoutDue({ dueAt: _, ...followUp }: FollowUp): FollowUp {
-  return followUp;
+/** No more is sent about this end of a grant. */
+function ended(user: User, services: NoticeServices): FollowUp {
+  const { generation } = user.grant;
+  const notices = { generation, sent: sentTo(user), isOver: true } as const;
+  return settled(user, { ...user.followUp, notices }, services);
 }
 
 function report(

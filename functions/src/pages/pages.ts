@@ -62,10 +62,37 @@ function time(date: Date): Html {
 
 function disconnectForm(csrf: string, { publicUrl, app }: PageLinks): Html {
   return html`<form method="post" action="${publicUrl}/disconnect">
-    <input type="hidden" name="csrf" value="${csrf}" />
-    <p>${TEXTS.connected.disconnectMeans(app.name)}</p>
-    <button class="quiet">${TEXTS.connected.disconnect}</button>
-  </form>`;
+      <input type="hidden" name="csrf" value="${csrf}" />
+      <p>${TEXTS.connected.disconnectMeans(app.name)}</p>
+      <button class="quiet">${TEXTS.connected.disconnect}</button>
+    </form>
+    ${eraseLink({ publicUrl })}`;
+}
+
+function eraseLink({ publicUrl }: Pick<PageLinks, "publicUrl">): Html {
+  return html`<p><a href="${publicUrl}/erase">${TEXTS.erase.link}</a></p>`;
+}
+
+/** Asks a signed-in person whether they mean it: it cannot be undone. */
+export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
+  const { title, account, body, rest, button, keep } = TEXTS.erase;
+  const content = html`${factList([{ name: account, value: html`${emailAddress}` }])}
+    <p>${body(links.app.name)}</p>
+    <p>${rest}</p>
+    <form method="post" action="${links.publicUrl}/erase">
+      <input type="hidden" name="csrf" value="${csrf}" />
+      <button>${button}</button>
+    </form>
+    <p><a href="${links.publicUrl}/">${keep}</a></p>`;
+  return page({ status: 200, title, body: content }, links);
+}
+
+/** Everything is erased, or will be: what is left waits for Google or for the subscribers. */
+export function erasedPage(isDone: boolean, links: PageLinks): Response {
+  const { title, body } = isDone ? TEXTS.erase.done : TEXTS.erase.underWay;
+  const content = html`<p>${body}</p>
+    <p><a class="button" href="${links.publicUrl}/">${TEXTS.home}</a></p>`;
+  return page({ status: 200, title, body: content }, links);
 }
 
 export interface ReauthorizeOptions {
@@ -121,10 +148,12 @@ function notice(error: PageError): Html {
   return html`<p class="notice" role="alert"><strong>${title}.</strong> ${body}</p>`;
 }
 
-export function disconnectedPage(links: PageLinks): Response {
+/** `isSignedIn`: the person can erase what is still kept. */
+export function disconnectedPage(links: PageLinks, isSignedIn = false): Response {
   const { title, body, again } = TEXTS.disconnected;
   const content = html`<p>${body}</p>
-    <p><a class="button" href="${links.publicUrl}/start">${again}</a></p>`;
+    <p><a class="button" href="${links.publicUrl}/start">${again}</a></p>
+    ${isSignedIn ? eraseLink(links) : undefined}`;
   return page({ status: 200, title, body: content }, links);
 }
 

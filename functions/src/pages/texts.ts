@@ -58,6 +58,24 @@ export const TEXTS = {
     body: "We no longer receive anything about it, and the access that you gave us ends at Google, too.",
     again: "Connect again",
   },
+  erase: {
+    link: "Erase what is kept about me",
+    title: "Erase what is kept about you?",
+    account: "Account",
+    body: (app: string) =>
+      `This disconnects your Gmail account from ${app}, ends its access at Google, and erases your email address and everything else that we keep about your mailbox. You can't undo it.`,
+    rest: "We can't erase what was already delivered. The services that received it are told that you want to be erased.",
+    button: "Erase everything",
+    keep: "Keep it",
+    done: {
+      title: "Everything is erased",
+      body: "We no longer keep anything about your mailbox, and our access has ended at Google.",
+    },
+    underWay: {
+      title: "We are erasing what is kept about you",
+      body: "Your Gmail account is disconnected. The rest follows by itself, within a day at most: you don't need to do anything.",
+    },
+  },
   again: "Try again",
   home: "Go to the first page",
   errors: {

@@ -1,7 +1,10 @@
-import { isAnnounced } from "../../functions/src/grant/announcement.ts";
-import { type DisconnectServices, disconnect } from "../../functions/src/grant/disconnect.ts";
-import { FailedCall } from "../../functions/src/google/failed-call.ts";
-import type { User } from "../../functions/src/user.ts";
+import { isAnnounced } from "./announcement.ts";
+import { type DisconnectServices, disconnect } from "./disconnect.ts";
+import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
+import { ERASED } from "./retention.ts";
+import { later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { User } from "../user.ts";
 
 /** Every way in which erasing a person can end. Only `forgotten` is the end of it. */
 export type Forgetting =
@@ -17,8 +20,6 @@ export type Forgetting =
   /** The document is there and cannot be read, so that what it holds cannot be ended. */
   | { kind: "unreadable" };
 
-/** What subscribers read in `mailbox.disconnected`. */
-const REASON = "erased";
 const ERASE_TRIES_MAX = 10;
 
 /**
@@ -31,7 +32,8 @@ const ERASE_TRIES_MAX = 10;
 export async function forget(asked: User, services: DisconnectServices): Promise<Forgetting> {
   const { users } = services;
   let isRevoked = false;
-  const ending = await disconnect(asked, REASON, {
+  await remember(asked, services);
+  const ending = await disconnect(asked, ERASED, {
     ...services,
     async revoke(token) {
       try {
@@ -61,4 +63,13 @@ export async function forget(asked: User, services: DisconnectServices): Promise
     if ((await users.erase(user)) === "erased") return { kind: "forgotten", grant };
   }
   return { kind: "contended" };
+}
+
+/** That somebody who has disconnected is being erased: the reconciliation finishes it after a crash. */
+async function remember(asked: User, { users, clock }: DisconnectServices): Promise<void> {
+  if (asked.status !== "disconnected" || asked.statusReason === ERASED) return;
+  const dueAt = later(clock.now(), ANNOUNCE_GRACE_MS);
+  const followUp = { ...asked.followUp, dueAt };
+  // Refused: the document is read again before it is erased.
+  await users.update(asked, { statusReason: ERASED, followUp });
 }
