@@ -55,6 +55,9 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `OTEL_EXPORTER_OTLP_HEADERS` | none             | for it: `name=value,...` percent-encoded   |
  * | `OTEL_SERVICE_NAME`          | see below        | what traces and metrics are of             |
  *
+ * With `RISC_CLIENT_IDS` a refused grant is not revoked at Google: revoking would also end what the
+ * person granted to those clients.
+ *
  * The limits per minute hold for each instance, and twice as much may come at once. A client is the
  * address that Google's front end adds to `X-Forwarded-For`; a load balancer in front of it adds one
  * more, so `LOAD_BALANCERS` must count them, or all people count as one client.

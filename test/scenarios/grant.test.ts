@@ -67,7 +67,6 @@ describe("connecting a mailbox", () => {
       response_type: "code",
       scope: "openid email https://www.googleapis.com/auth/gmail.metadata",
       access_type: "offline",
-      include_granted_scopes: "true",
       prompt: "consent",
       state: expect.stringMatching(/^[\w-]{43}$/),
       nonce: expect.stringMatching(/^[\w-]{43}$/),

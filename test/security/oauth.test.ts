@@ -511,8 +511,6 @@ describe("codes and tokens that are somebody else's", () => {
 
 describe("what is asked of Google, and given back", () => {
   it("O12: asks for exactly what is configured", async () => {
-    // `include_granted_scopes=true` is meant, although the usual advice is to leave it out: a
-    // narrower grant must not take the place of a wider one that the person gave before.
     const { asked } = await begin(scenario, ADA);
     expect(asked.origin + asked.pathname).toBe(`http://${scenario.emulator.host}/o/oauth2/v2/auth`);
     const { scope, access_type, include_granted_scopes, prompt } = Object.fromEntries(
@@ -521,9 +519,28 @@ describe("what is asked of Google, and given back", () => {
     expect({ scope, access_type, include_granted_scopes, prompt }).toEqual({
       scope: `openid email ${METADATA}`,
       access_type: "offline",
-      include_granted_scopes: "true",
+      include_granted_scopes: undefined,
       prompt: "consent",
     });
+  });
+
+  it("O12: does not collect scopes that the person granted to the project before", async () => {
+    const modify = "https://www.googleapis.com/auth/gmail.modify";
+    const { asked } = await begin(scenario, ADA);
+    asked.searchParams.set("scope", `openid email ${modify}`);
+    await scenario.emulator.consent(asked.href, { account: ADA });
+    await scenario.connect(ADA, { exists: true });
+    expect(scenario.stored(ADA).grant.scopes).toContain(METADATA);
+    expect(scenario.stored(ADA).grant.scopes).not.toContain(modify);
+  });
+
+  it("O12: accepts a grant that covers more than was asked for", async () => {
+    const { browser, back } = await begin(scenario, ADA, {
+      alter: ({ searchParams }) =>
+        searchParams.set("scope", `${searchParams.get("scope")} ${LABELS}`),
+    });
+    expect((await browser.get(back.href)).status).toBe(200);
+    expect(scenario.stored(ADA).grant.scopes).toContain(LABELS);
   });
 
   it("O11: an unticked box connects nobody, ends the grant at Google, and says what to do", async () => {
@@ -551,6 +568,17 @@ describe("what is asked of Google, and given back", () => {
     ]);
   });
 
+  it("O11: a refused grant that covers more than was asked for is not revoked", async () => {
+    const { browser, back } = await begin(scenario, ADA, {
+      alter: ({ searchParams }) =>
+        searchParams.set("scope", `${searchParams.get("scope")} ${LABELS}`),
+      untick: [METADATA],
+    });
+    expect((await browser.get(back.href)).status).toBe(400);
+    expect(users()).toEqual([]);
+    expect(scenario.emulator.countCalls("revoke")).toBe(0);
+  });
+
   it("O11: an unticked box does not end what the person allowed another client of the project", async () => {
     await scenario.close();
     const clients = [
@@ -558,7 +586,7 @@ describe("what is asked of Google, and given back", () => {
       { ...DEFAULT_CLIENT, clientId: "sister.apps.example", redirectUris: ["https://a.example/"] },
     ];
     scenario = await startScenario({
-      env: { PUBLIC_URL: "https://push.example" },
+      env: { PUBLIC_URL: "https://push.example", RISC_CLIENT_IDS: "sister.apps.example" },
       emulator: { clients },
     });
     const { emulator, urls } = scenario;

@@ -70,6 +70,9 @@ export function flowIdOf(state: string): string | undefined {
 /**
  * Begins an authorization (RFC 6749 §4.1.1) with PKCE S256 (RFC 7636 §4.3), `state` and `nonce`.
  * Nothing is stored: what is pending is sealed in a cookie, so that it is bound to this browser.
+ *
+ * Scopes that the person granted to the project before are not asked for (no
+ * `include_granted_scopes`): a stolen token must open no more than the receiver needs.
  */
 export function requestAuthorization(
   wish: AuthorizationWish,
@@ -96,7 +99,6 @@ export function requestAuthorization(
       " ",
     ),
     access_type: "offline",
-    include_granted_scopes: "true",
     state: pending.state,
     nonce: pending.nonce,
     code_challenge: createHash("sha256").update(pending.codeVerifier).digest("base64url"),

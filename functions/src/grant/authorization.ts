@@ -37,6 +37,8 @@ export interface AuthorizationServices
   /** What the receiver needs beside `openid email`. */
   scopes: readonly string[];
   redirectUri: string;
+  /** The configuration names other OAuth clients of this project (`RISC_CLIENT_IDS`). */
+  isProjectShared: boolean;
   mailboxes: InTurn<SyncOutcome>;
   clock: Clock;
   log: Log;
@@ -133,9 +135,10 @@ function refused(failure: Failure): Authorization {
 }
 
 /**
- * Ends a grant that is not going to be used. Revoking ends all that the person ever allowed our
- * project, so it is left alone where they have a connection that lives, and where the answer covers
- * more than was asked for: that is what they allowed another client of the same project.
+ * Revokes a grant that the receiver does not use. Revoking ends every grant that the person gave to
+ * any client of the project, and a response does not show the other clients' grants. So the grant is
+ * left at Google when the project has other clients, when the response covers more than was asked
+ * for, and when the person has a live connection.
  */
 async function giveBack(
   userId: UserId,
@@ -143,6 +146,7 @@ async function giveBack(
   pending: PendingAuthorization,
   services: AuthorizationServices,
 ): Promise<void> {
+  if (services.isProjectShared) return;
   const asker = expectedUserId(pending);
   const grantedBefore = asker && (await services.users.find(asker))?.grant.scopes;
   const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, services)]);
