@@ -6,11 +6,12 @@ import type { GoogleEndpoints } from "./google/endpoints.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
 import type { OAuth } from "./google/oauth.ts";
-import { openAccess } from "./grant/access.ts";
+import { openAccess, tryRefresh } from "./grant/access.ts";
 import { settleHolders } from "./grant/address-holders.ts";
 import type { CallbackClaims } from "./grant/callback-claims.ts";
 import { envelopes } from "./grant/envelope.ts";
 import { flag } from "./grant/flagging.ts";
+import { createFleetGuard } from "./grant/fleet-guard.ts";
 import { followUp } from "./grant/follow-up.ts";
 import { onceEach } from "./grant/once-each.ts";
 import { otherClientAlert } from "./grant/other-client.ts";
@@ -116,6 +117,16 @@ export function createServices(
     refresh: oauth.refresh,
     circuit: createCircuit(clock, log),
     alertOtherClient: otherClientAlert(clock, log),
+    fleetGuard: createFleetGuard({
+      ...outside,
+      tryRefresh: (user) => tryRefresh(user, services),
+      exchangeMadeUpCode: () =>
+        oauth.exchangeCode(
+          `4/${services.randomToken()}`,
+          services.randomToken(),
+          services.redirectUri,
+        ),
+    }),
     exchangeCode: oauth.exchangeCode,
     revoke: oauth.revoke,
     openAccess: (user) => openAccess(user, services),

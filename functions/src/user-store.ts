@@ -19,7 +19,6 @@ import { packPositions, unpackPositions } from "./mailbox/position-codec.ts";
 import { type Log, ReceiverError } from "./log.ts";
 import {
   type DueCursor,
-  type FlagAllowance,
   type Revision,
   type User,
   type UserContent,
@@ -52,6 +51,8 @@ const KEPT_AT_ONCE_MAX = 200;
  */
 export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now">): UserStore {
   const users = db.collection("users");
+  const flaggings = db.collection("flaggings");
+  const guard = db.collection("fleet").doc("guard");
   const generations = db.collection("fleet").doc("generations");
 
   function decode(document: DocumentSnapshot, localAt: Date): User | undefined {
@@ -210,26 +211,32 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       return "written";
     },
 
-    async flag(user, patch, allowance) {
-      const document = users.doc(user.id);
-      const counter = db.collection("fleet").doc("flagging");
-      return db.runTransaction(async (transaction) => {
-        const [stored, counted] = await transaction.getAll(document, counter);
-        const isSame =
-          stored?.updateTime !== undefined && toRevision(stored.updateTime) === user.revision;
-        if (!isSame) return "refused";
-        const minutes = recentMinutes(counted?.get("minutes"), allowance);
-        const flagged = Object.values(minutes).reduce((sum, count) => sum + count, 0);
-        if (flagged >= allowance.min) {
-          // Only active users are due: the index entries of one due list count them.
-          const active = await users.where("sync.dueAt", ">", new Timestamp(0, 0)).count().get();
-          if (flagged >= allowance.share * active.data().count) return "guarded";
-        }
-        const minute = String(Math.floor(allowance.now.getTime() / MINUTE_MS));
-        transaction.update(document, encode(patch));
-        transaction.set(counter, { minutes: { ...minutes, [minute]: (minutes[minute] ?? 0) + 1 } });
-        return "written";
-      });
+    flag(user, patch) {
+      return this.update(user, patch);
+    },
+
+    async noteFlagging(id, at) {
+      const expireAt = new Date(at.getTime() + FLAGGING_KEPT_MS);
+      await flaggings.doc(id).set({ at, expireAt });
+    },
+
+    async countFlaggings(after) {
+      return (await flaggings.where("at", ">", after).count().get()).data().count;
+    },
+
+    async countActive() {
+      // Only active users are due: the index entries of one due list count them.
+      const active = await users.where("sync.dueAt", ">", new Timestamp(0, 0)).count().get();
+      return active.data().count;
+    },
+
+    async readFleetGuard() {
+      const state = FLEET_GUARD.safeParse((await guard.get()).data());
+      return state.data;
+    },
+
+    async writeFleetGuard(state) {
+      await guard.set({ ...state });
     },
 
     async authorize(id, make) {
@@ -310,14 +317,8 @@ function floorOf(document: DocumentSnapshot): number {
   return data;
 }
 
-const MINUTE_MS = 60_000;
-
-/** The users flagged in each minute of the window. */
-function recentMinutes(stored: unknown, { now, windowMs }: FlagAllowance): Record<string, number> {
-  const minutes = z.record(z.string(), COUNT).safeParse(stored).data ?? {};
-  const first = Math.floor((now.getTime() - windowMs) / MINUTE_MS);
-  return Object.fromEntries(Object.entries(minutes).filter(([minute]) => Number(minute) > first));
-}
+/** Longer than any window in which they are counted; a TTL policy removes them. */
+const FLAGGING_KEPT_MS = 24 * 3_600_000;
 
 function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
   return `${seconds}.${nanoseconds}` as Revision;
@@ -353,6 +354,12 @@ const STATUS = z.enum([
   "mailbox_unavailable",
   "disconnected",
 ]);
+
+const FLEET_GUARD = z.object({
+  latchedAt: DATE,
+  probeAt: DATE,
+  verdict: z.enum(["sound", "unsound"]).exactOptional(),
+});
 
 /** What was written by an older deploy is checked like any other input. */
 const DOCUMENT = z.object({

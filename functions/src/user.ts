@@ -252,14 +252,14 @@ export interface DuePage {
   readAt: Date;
 }
 
-/** How many users may be flagged before that is taken for our own mistake. */
-export interface FlagAllowance {
-  now: Date;
-  windowMs: number;
-  /** Always allowed within a window. */
-  min: number;
-  /** Allowed within a window, as a part of the active users. */
-  share: number;
+/** Why users of failed grants are held rather than flagged: `fleet/guard`. */
+export interface FleetGuardState {
+  /** When the guard latched, or last learned something about the OAuth client. */
+  latchedAt: Date;
+  /** When the client is probed next. */
+  probeAt: Date;
+  /** `sound`: Google takes our client, so grants that fail have really ended. */
+  verdict?: "sound" | "unsound";
 }
 
 /** Every user that it returns carries the time of that read. */
@@ -329,15 +329,21 @@ export interface UserStore {
    */
   keepMissing(user: User, changes: readonly StoredChange[]): Promise<"written" | "refused">;
 
-  /**
-   * Like `update`, and counts it, in one transaction. `guarded`: as many users as allowed were
-   * flagged within the window, so nothing was written.
-   */
-  flag(
-    user: UserVersion,
-    patch: UserPatch,
-    allowance: FlagAllowance,
-  ): Promise<"written" | "refused" | "guarded">;
+  /** Like `update`, of a user for whom nothing is done any more. */
+  flag(user: UserVersion, patch: UserPatch): Promise<"written" | "refused">;
+
+  /** Notes that this user's grant has failed: one small document per user, kept for a day. */
+  noteFlagging(id: UserId, at: Date): Promise<void>;
+
+  /** Distinct users whose grants were noted to have failed after this time; one count query. */
+  countFlaggings(after: Date): Promise<number>;
+
+  /** How many users are active; one count query. */
+  countActive(): Promise<number>;
+
+  readFleetGuard(): Promise<FleetGuardState | undefined>;
+
+  writeFleetGuard(state: FleetGuardState): Promise<void>;
 
   /**
    * Stores a new authorization in one transaction: `make` gets the stored user, if any, and the

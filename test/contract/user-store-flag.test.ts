@@ -5,7 +5,6 @@ import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts"
 import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
 import {
-  type FlagAllowance,
   type User,
   type UserPatch,
   type UserStore,
@@ -21,12 +20,6 @@ const MINUTE = 60_000;
 const FLAGGED: UserPatch = {
   status: "reauthorization_required",
   sync: { retries: 0, recent: [] },
-};
-const TWO_IN_TEN_MINUTES: FlagAllowance = {
-  now: NOW,
-  windowMs: 10 * MINUTE,
-  min: 2,
-  share: 0,
 };
 
 function minutesLater(minutes: number): Date {
@@ -89,60 +82,49 @@ describe.for([
       users = open();
     });
 
-    it("counts whoever was flagged in the last ten minutes, to the minute", async () => {
-      const [a, b, c, d] = await connectAll(users, ["a", "b", "c", "d"]);
-      const flag = (user: User | undefined, minutes: number) =>
-        user && users.flag(user, FLAGGED, { ...TWO_IN_TEN_MINUTES, now: minutesLater(minutes) });
-      expect(await flag(a, 0)).toBe("written");
-      expect(await flag(b, 5)).toBe("written");
-      expect(await flag(c, 9)).toBe("guarded");
-      // The minute of the first is over for ten minutes; that of the second is not.
-      expect(await flag(c, 10)).toBe("written");
-      expect(await flag(d, 14)).toBe("guarded");
-      expect(await flag(d, 15)).toBe("written");
-    });
-
-    it("allows a part of the active users, and only those who are due are active", async () => {
-      const fleet = await connectAll(users, ["a", "b", "c", "d"]);
-      for (const name of ["e", "f", "g", "h", "i", "j"]) await connect(users, name, false);
-      const half = { ...TWO_IN_TEN_MINUTES, min: 1, share: 0.5 };
-      const outcomes = [];
-      for (const user of fleet) outcomes.push(await users.flag(user, FLAGGED, half));
-      // One was flagged and three are left: less than half. Two and two: no longer.
-      expect(outcomes).toEqual(["written", "written", "guarded", "guarded"]);
-    });
-
-    it("counts every one of those who are flagged at once", async () => {
-      const fleet = await connectAll(users, ["a", "b", "c", "d"]);
-      const ample = { ...TWO_IN_TEN_MINUTES, min: 20 };
-      const outcomes = await Promise.all(fleet.map((user) => users.flag(user, FLAGGED, ample)));
-      expect(outcomes).toEqual(["written", "written", "written", "written"]);
-
-      const next = await connect(users, "e");
-      expect(await users.flag(next, FLAGGED, { ...ample, min: 4 })).toBe("guarded");
-      expect(await users.flag(next, FLAGGED, { ...ample, min: 5 })).toBe("written");
-    });
-
-    it("leaves a guarded user as they were, to be flagged later with the same reading", async () => {
+    it("counts each user whose grant failed once, after the given time", async () => {
       const [a, b] = await connectAll(users, ["a", "b"]);
       if (a === undefined || b === undefined) throw new Error("two were connected");
-      const one = { ...TWO_IN_TEN_MINUTES, min: 1 };
-      expect(await users.flag(a, FLAGGED, one)).toBe("written");
-      for (const _ of [1, 2, 3]) expect(await users.flag(b, FLAGGED, one)).toBe("guarded");
-      expect(await users.find(b.id)).toStrictEqual(b);
-
-      const later = { ...one, now: minutesLater(10) };
-      expect(await users.flag(b, FLAGGED, later)).toBe("written");
+      expect(await users.countFlaggings(minutesLater(-10))).toBe(0);
+      await users.noteFlagging(a.id, NOW);
+      await users.noteFlagging(a.id, minutesLater(1));
+      await users.noteFlagging(b.id, minutesLater(5));
+      expect(await users.countFlaggings(minutesLater(-10))).toBe(2);
+      expect(await users.countFlaggings(minutesLater(1))).toBe(1);
+      expect(await users.countFlaggings(minutesLater(5))).toBe(0);
     });
 
-    it("refuses a second flag on one reading, and counts the first alone", async () => {
-      const [a, b] = await connectAll(users, ["a", "b"]);
-      if (a === undefined || b === undefined) throw new Error("two were connected");
-      const outcomes = await Promise.all(
-        [a, a].map((user) => users.flag(user, FLAGGED, TWO_IN_TEN_MINUTES)),
-      );
+    it("takes the notes and flags of many at once", async () => {
+      const names = Array.from({ length: 40 }, (_, index) => `user${index}`);
+      const fleet = await connectAll(users, names);
+      await Promise.all(fleet.map(({ id }) => users.noteFlagging(id, NOW)));
+      const outcomes = await Promise.all(fleet.map((user) => users.flag(user, FLAGGED)));
+      expect(new Set(outcomes)).toEqual(new Set(["written"]));
+      expect(await users.countFlaggings(minutesLater(-10))).toBe(40);
+    });
+
+    it("counts the active users: those who are due at some time", async () => {
+      const [a] = await connectAll(users, ["a", "b", "c"]);
+      await connect(users, "d", false);
+      expect(await users.countActive()).toBe(3);
+      if (a !== undefined) await users.flag(a, FLAGGED);
+      expect(await users.countActive()).toBe(2);
+    });
+
+    it("refuses a second flag on one reading", async () => {
+      const user = await connect(users, "a");
+      const outcomes = await Promise.all([user, user].map((read) => users.flag(read, FLAGGED)));
       expect(outcomes.toSorted()).toEqual(["refused", "written"]);
-      expect(await users.flag(b, FLAGGED, TWO_IN_TEN_MINUTES)).toBe("written");
+    });
+
+    it("keeps the state of the guard", async () => {
+      expect(await users.readFleetGuard()).toBeUndefined();
+      const latched = { latchedAt: NOW, probeAt: minutesLater(60) };
+      await users.writeFleetGuard(latched);
+      expect(await users.readFleetGuard()).toStrictEqual(latched);
+      const judged = { latchedAt: NOW, probeAt: minutesLater(120), verdict: "sound" } as const;
+      await users.writeFleetGuard(judged);
+      expect(await users.readFleetGuard()).toStrictEqual(judged);
     });
 
     it("keeps the reading good past a write that changes nothing", async () => {
@@ -158,22 +140,13 @@ describe.for([
 });
 
 describe.skipIf(!firestore.isHad)("the guard in Firestore, past the interface", () => {
-  it("keeps the minutes of the window and forgets the ones before", async () => {
+  it("says when a note may be removed, and takes a damaged state for none", async () => {
     const users = openFirestore();
-    const stored = async () => (await database?.doc("fleet/flagging").get())?.get("minutes");
-    const minuteOf = (date: Date) => String(Math.floor(date.getTime() / MINUTE));
-    const [a, b, c, d] = await connectAll(users, ["a", "b", "c", "d"]);
-    const flag = async (user: User | undefined, minutes: number, min = 20) => {
-      const now = minutesLater(minutes);
-      if (user !== undefined) await users.flag(user, FLAGGED, { ...TWO_IN_TEN_MINUTES, now, min });
-    };
-
-    await flag(a, 0);
-    await flag(b, 0);
-    expect(await stored()).toEqual({ [minuteOf(NOW)]: 2 });
-    await flag(c, 12);
-    expect(await stored()).toEqual({ [minuteOf(minutesLater(12))]: 1 });
-    await flag(d, 13, 1);
-    expect(await stored()).toEqual({ [minuteOf(minutesLater(12))]: 1 });
+    const user = await connect(users, "a");
+    await users.noteFlagging(user.id, NOW);
+    const note = await database?.doc(`flaggings/${user.id}`).get();
+    expect(note?.get("expireAt").toDate()).toEqual(minutesLater(24 * 60));
+    await database?.doc("fleet/guard").set({ latchedAt: "yesterday" });
+    expect(await users.readFleetGuard()).toBeUndefined();
   });
 });

@@ -39,29 +39,37 @@ async function reauthorize(link: string, account: string): Promise<string> {
 }
 
 describe("every grant ends at once", () => {
-  const emails = Array.from({ length: 45 }, (_, index) => `user${index}@example.com`);
+  const emails = Array.from({ length: 24 }, (_, index) => `user${index}@example.com`);
   const flagged = () =>
     scenario.users.dump().users.filter(({ status }) => status === "reauthorization_required");
 
-  async function endAll(): Promise<string[]> {
+  async function connectAll(): Promise<void> {
     for (const email of emails) await scenario.connect(email);
-    for (const email of emails) scenario.emulator.changePassword(email);
-    const missed = emails.map((email) => scenario.emulator.deliver(email).messageId);
-    await scenario.settled();
-    return missed;
+    // Longer than an access token lives, and than a grant counts as young.
+    scenario.clock.advance(2 * 60 * MINUTE_MS);
   }
 
-  it("by the people: the guard holds the most back, lets twenty go each ten minutes, and all resume", async () => {
-    const missed = await endAll();
-    expect(flagged()).toHaveLength(20);
-    expect(scenario.logged("fleet_guard")[0]).toMatchObject({ severity: "CRITICAL" });
-    const counts: number[] = [];
-    while (flagged().length < emails.length && counts.length < 10) {
-      scenario.clock.advance(16 * MINUTE_MS);
+  async function deliverToAll(): Promise<string[]> {
+    const ids = emails.map((email) => scenario.emulator.deliver(email).messageId);
+    await scenario.settled();
+    return ids;
+  }
+
+  async function pass(minutes: number): Promise<void> {
+    for (let passed = 0; passed < minutes; passed += 10) {
+      scenario.clock.advance(10 * MINUTE_MS);
       await scenario.runSchedule("mailboxReconciliation");
-      counts.push(flagged().length);
     }
-    expect(counts).toEqual([40, 45]);
+  }
+
+  it("by the people: the guard holds the most back, asks Google about the client, and all resume", async () => {
+    await connectAll();
+    for (const email of emails) scenario.emulator.changePassword(email);
+    const missed = await deliverToAll();
+    expect(flagged().length).toBeLessThanOrEqual(20);
+    expect(scenario.logged("fleet_guard")[0]).toMatchObject({ severity: "CRITICAL" });
+    await pass(120);
+    expect(flagged()).toHaveLength(emails.length);
 
     for (const [index, email] of emails.entries()) {
       const page = await reauthorize(linkOf(scenario.topic.published, email), email);
@@ -73,18 +81,16 @@ describe("every grant ends at once", () => {
   });
 
   it("by a mistake of ours that ends in time: who was held back goes on without a click", async () => {
-    for (const email of emails) await scenario.connect(email);
-    scenario.clock.advance(2 * 60 * MINUTE_MS);
+    await connectAll();
     // As Google answers when a deploy has paired the grants with another client.
     const answer = { status: 400, body: { error: "invalid_grant" } };
     scenario.emulator.faults.failNext({ method: "token.refresh", count: 1_000, ...answer });
-    const missed = emails.map((email) => scenario.emulator.deliver(email).messageId);
-    await scenario.settled();
-    expect(flagged()).toHaveLength(20);
+    const missed = await deliverToAll();
+    const before = flagged().length;
+    expect(before).toBeLessThanOrEqual(20);
     scenario.emulator.faults.clear();
-    scenario.clock.advance(16 * MINUTE_MS);
-    await scenario.runSchedule("mailboxReconciliation");
-    expect(flagged()).toHaveLength(20);
+    await pass(20);
+    expect(flagged()).toHaveLength(before);
     for (const [index, email] of emails.entries()) {
       if (scenario.stored(email).status !== "active") continue;
       const ids = scenario.events(email).flatMap(({ json }) => json["messageId"] ?? []);

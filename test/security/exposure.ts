@@ -151,9 +151,9 @@ function tapWrites(users: UserStore, onWritten: (written: unknown) => void): voi
     onWritten([patch, changes]);
     return update(user, patch, changes);
   };
-  users.flag = (user, patch, allowance) => {
+  users.flag = (user, patch) => {
     onWritten(patch);
-    return flag(user, patch, allowance);
+    return flag(user, patch);
   };
   users.authorize = async (...args) => {
     const written = await authorize(...args);

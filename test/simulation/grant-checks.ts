@@ -21,6 +21,9 @@ const TROUBLE_LASTS_MS = 45 * MINUTE;
 /** Ten minutes, counted in whole ones. */
 const GUARD_WINDOW_MS = 9 * MINUTE;
 const GUARD_MAX = 20;
+/** Before Google is asked about the client, and how long its answer is acted on. */
+const GUARD_WAITS_MS = 55 * MINUTE;
+const GUARD_VERDICT_MS = 4 * 60 * MINUTE;
 
 const KIND_OF_STATUS: Record<Status, string> = {
   active: "connected",
@@ -42,6 +45,8 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const generations = new Map<string, number>();
   /** When users were flagged. */
   const flags: number[] = [];
+  /** What was written last of each user. */
+  const users = new Map<string, User>();
   const troubles = new Map<string, { isOn: boolean; endedAt: number }>();
 
   return {
@@ -54,6 +59,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
 
     onCommit(commit) {
       const { at, before, after } = commit;
+      users.set(after.id, after);
       checkEdges(commit);
       noteAnnouncement(commit);
       const isFlagged = after.status !== "active" && after.status !== before?.status;
@@ -117,7 +123,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       violate("P6", `${id} is disconnected for its address although the grant is alive`);
     }
     if (status === "disconnected") return;
-    checkGuard();
+    checkGuard(before);
     if (status === "mailbox_unavailable") {
       count("user flagged as unavailable");
       if (!isTroubled(id, "mail")) violate("P6", `${id} flagged ${statusReason} without a reason`);
@@ -128,12 +134,20 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     violate("P6", `${id} flagged ${statusReason} although the grant is alive`);
   }
 
-  /** So many at once are our own mistake, whatever Google says. */
-  function checkGuard(): void {
+  /**
+   * So many at once may be our own mistake: somebody's living grant has to prove the client, or the
+   * guard has to wait for an hour and ask Google. Grants of the last hour are not counted.
+   */
+  function checkGuard(before: User | undefined): void {
     const now = scheduler.now();
+    if (before !== undefined && now - before.grant.grantedAt.getTime() < GUARD_WAITS_MS) return;
     flags.push(now);
     const recent = flags.filter((at) => at > now - GUARD_WINDOW_MS);
-    if (recent.length > GUARD_MAX) violate("P6", `${recent.length} users flagged within minutes`);
+    if (recent.length <= GUARD_MAX) return;
+    const isProven = [...users.values()].some((it) => it.status === "active" && !isGrantDead(it));
+    const since = flags.find((at) => at > now - GUARD_VERDICT_MS) ?? now;
+    if (isProven || now - since >= GUARD_WAITS_MS) return;
+    violate("P6", `${recent.length} users flagged within minutes, and no grant is alive`);
   }
 
   function isTroubled(sub: string, kind: "admin" | "mail"): boolean {

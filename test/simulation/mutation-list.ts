@@ -316,7 +316,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   mutation("a rotated refresh token is not kept", [
     "grant/access.ts",
-    "      await storeRotated(user, answer.refreshToken, services);",
+    "    await storeRotated(user, answer.refreshToken, services);",
     "",
   ]),
   mutation("a rotated refresh token that another run stored is not looked for", [
@@ -325,9 +325,9 @@ export const MUTATIONS: readonly Mutation[] = [
     "            const isRotated = false;",
   ]),
   mutation("there is no limit to how many users are flagged", [
-    "grant/flagging.ts",
-    "const GUARD = { windowMs: 10 * 60_000, min: 20,",
-    "const GUARD = { windowMs: 10 * 60_000, min: 2_000,",
+    "grant/fleet-guard.ts",
+    "const FLAGGED_MIN = 20;",
+    "const FLAGGED_MIN = 2_000;",
   ]),
   mutation("a flagged user keeps the tokens", [
     "grant/flagging.ts",

@@ -129,13 +129,22 @@ export function pairedUsers(
         nobody,
       ),
 
-    flag: (user, patch, allowance) =>
-      both(
-        "flag",
-        memory.flag(inMemory(user), patch, allowance),
-        other.flag(user, patch, allowance),
-        nobody,
-      ),
+    flag: (user, patch) =>
+      both("flag", memory.flag(inMemory(user), patch), other.flag(user, patch), nobody),
+
+    noteFlagging: (id, at) =>
+      both("noteFlagging", memory.noteFlagging(id, at), other.noteFlagging(id, at), nobody),
+
+    countFlaggings: (after) =>
+      both("countFlaggings", memory.countFlaggings(after), other.countFlaggings(after), nobody),
+
+    countActive: () => both("countActive", memory.countActive(), other.countActive(), nobody),
+
+    readFleetGuard: () =>
+      both("readFleetGuard", memory.readFleetGuard(), other.readFleetGuard(), nobody),
+
+    writeFleetGuard: (state) =>
+      both("writeFleetGuard", memory.writeFleetGuard(state), other.writeFleetGuard(state), nobody),
 
     authorize: (id, make) =>
       both("authorize", memory.authorize(id, make), other.authorize(id, make), (user) => [user]),

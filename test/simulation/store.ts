@@ -159,8 +159,14 @@ export function createSimulatedStore(
           ),
         keepMissing: (user, changes) =>
           write("users.keepMissing", () => memory.keepMissing(user, changes)),
-        flag: (user, patch, allowance) =>
-          conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch, allowance)),
+        flag: (user, patch) =>
+          conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch)),
+        noteFlagging: (id, at) => write("users.noteFlagging", () => memory.noteFlagging(id, at)),
+        countFlaggings: (after) => read("users.countFlaggings", () => memory.countFlaggings(after)),
+        countActive: () => read("users.countActive", () => memory.countActive()),
+        readFleetGuard: () => read("users.readFleetGuard", () => memory.readFleetGuard()),
+        writeFleetGuard: (state) =>
+          write("users.writeFleetGuard", () => memory.writeFleetGuard(state)),
         authorize: (id, make) =>
           write("users.authorize", () => {
             const written: User[] = [];

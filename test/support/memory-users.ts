@@ -3,6 +3,7 @@ import type { Clock } from "../../functions/src/clock.ts";
 import {
   type DueCursor,
   type DueList,
+  type FleetGuardState,
   type Revision,
   type StoredChange,
   type User,
@@ -34,8 +35,8 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
   const changes = new Map<UserId, Map<string, StoredChange>>();
   const operations = { reads: 0, writes: 0 };
   let writes = 0;
-  /** The minutes in which users were flagged. */
-  let flagged: number[] = [];
+  const flaggings = new Map<UserId, Date>();
+  let guard: FleetGuardState | undefined;
   /** The highest generation of all erased users. */
   let floor = 0;
 
@@ -160,20 +161,36 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve("written");
     },
 
-    flag(user, patch, { now, windowMs, min, share }) {
-      const stored = users.get(user.id);
-      if (stored === undefined || stored.revision !== user.revision) {
-        return Promise.resolve("refused");
-      }
-      const first = Math.floor((now.getTime() - windowMs) / 60_000);
-      flagged = flagged.filter((minute) => minute > first);
-      const active = [...users.values()].filter(({ sync }) => sync.dueAt !== undefined).length;
-      if (flagged.length >= min && flagged.length >= share * active) {
-        return Promise.resolve("guarded");
-      }
-      flagged.push(Math.floor(now.getTime() / 60_000));
-      write(patched(stored, patch));
-      return Promise.resolve("written");
+    flag(user, patch) {
+      return this.update(user, patch);
+    },
+
+    noteFlagging(id, at) {
+      operations.writes += 1;
+      flaggings.set(id, at);
+      return Promise.resolve();
+    },
+
+    countFlaggings(after) {
+      operations.reads += 1;
+      return Promise.resolve([...flaggings.values()].filter((at) => at > after).length);
+    },
+
+    countActive() {
+      operations.reads += 1;
+      const active = [...users.values()].filter(({ sync }) => sync.dueAt !== undefined);
+      return Promise.resolve(active.length);
+    },
+
+    readFleetGuard() {
+      operations.reads += 1;
+      return Promise.resolve(guard && structuredClone(guard));
+    },
+
+    writeFleetGuard(state) {
+      operations.writes += 1;
+      guard = structuredClone(state);
+      return Promise.resolve();
     },
 
     authorize(id, make) {

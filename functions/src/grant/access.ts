@@ -6,6 +6,7 @@ import type { Call } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import type { Access, Answer, ObtainedToken } from "../mailbox/access.ts";
 import type { User, UserId, UserStore } from "../user.ts";
+import type { FleetGuard } from "./fleet-guard.ts";
 import { storeRotated } from "./rotated-token.ts";
 import type { TokenSeal } from "./token-seal.ts";
 
@@ -22,6 +23,7 @@ export interface AccessServices {
   tokens: TokenSeal;
   refresh(refreshToken: string): Promise<RefreshedToken>;
   circuit: Circuit;
+  fleetGuard: FleetGuard;
   /** The configured OAuth client. */
   clientId: string;
   /** Alerts, seldom, that stored grants belong to another client. */
@@ -62,31 +64,11 @@ export function openAccess(opened: User, services: AccessServices): Access {
   }
 
   async function mint(): Promise<{ token: string; minted: boolean }> {
-    const { clientId = services.clientId, refreshToken: sealed } = user.grant;
-    if (clientId !== services.clientId) {
-      // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
-      services.alertOtherClient(user.id);
-      throw new FailedCall("token.refresh", {
-        kind: "misconfigured",
-        reason: "grant_of_another_client",
-      });
-    }
-    const refreshToken =
-      sealed === undefined ? undefined : tokens.open(user.id, "refresh_token", sealed);
-    if (refreshToken === undefined) {
-      const reason = sealed === undefined ? "refresh_token_missing" : "sealed_token_unreadable";
-      throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
-    }
-    const answer = await services.circuit.call("token.refresh", user.id, () =>
-      services.refresh(refreshToken),
-    );
-    if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
-      await storeRotated(user, answer.refreshToken, services);
-    }
+    const answer = await refreshGrant(user, services);
     obtained = {
       accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
       accessTokenExpiresAt: answer.expiresAt,
-      clientId,
+      clientId: services.clientId,
     };
     return { token: answer.accessToken, minted: true };
   }
@@ -147,6 +129,42 @@ export function openAccess(opened: User, services: AccessServices): Access {
   }
 
   return { call, obtained: () => obtained };
+}
+
+/**
+ * Refreshes the stored grant (RFC 6749 §6) behind the circuit. A rotated refresh token is stored
+ * before anything else uses the response. Throws `FailedCall`.
+ */
+export async function refreshGrant(user: User, services: AccessServices): Promise<RefreshedToken> {
+  const { clientId = services.clientId, refreshToken: sealed } = user.grant;
+  if (clientId !== services.clientId) {
+    // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
+    services.alertOtherClient(user.id);
+    throw new FailedCall("token.refresh", {
+      kind: "misconfigured",
+      reason: "grant_of_another_client",
+    });
+  }
+  const refreshToken =
+    sealed === undefined ? undefined : services.tokens.open(user.id, "refresh_token", sealed);
+  if (refreshToken === undefined) {
+    const reason = sealed === undefined ? "refresh_token_missing" : "sealed_token_unreadable";
+    throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
+  }
+  const answer = await services.circuit.call("token.refresh", user.id, () =>
+    services.refresh(refreshToken),
+  );
+  if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
+    await storeRotated(user, answer.refreshToken, services);
+  }
+  services.fleetGuard.noteRefreshed(user);
+  return answer;
+}
+
+/** Whether Google takes the stored grant of a user whom nobody has asked about. */
+export async function tryRefresh(user: User, services: AccessServices): Promise<boolean> {
+  const answer = await attempt(() => refreshGrant(user, services));
+  return answer.kind === "answered";
 }
 
 async function attempt<T>(request: () => Promise<T>): Promise<Answer<T>> {

@@ -11,10 +11,12 @@ import {
   patched,
 } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
+import type { FleetGuard } from "./fleet-guard.ts";
 import { isWeekly } from "./weekly-grant.ts";
 
 export interface FlaggingServices extends AnnouncementServices {
   users: UserStore;
+  fleetGuard: FleetGuard;
   clock: Clock;
   log: Log;
   telemetry: Telemetry;
@@ -25,8 +27,6 @@ export interface FlaggingServices extends AnnouncementServices {
  * Longer than any run, so that subscribers are not told twice.
  */
 export const ANNOUNCE_GRACE_MS = 2 * 60_000;
-/** More failures than this at once are not people's: a swapped client, damaged ciphertexts. */
-const GUARD = { windowMs: 10 * 60_000, min: 20, share: 0.02 };
 /** Lost races in a row; each one means that somebody else wrote the document. */
 const WRITE_TRIES_MAX = 10;
 
@@ -41,9 +41,9 @@ export function flag(
   failure: GrantFailure,
   services: FlaggingServices,
 ): Promise<Flagging> {
-  const { users, clock } = services;
-  return suspend(failed, failure, services, (user, patch) =>
-    users.flag(user, patch, { ...GUARD, now: clock.now() }),
+  const { users, fleetGuard } = services;
+  return suspend(failed, failure, services, async (user, patch) =>
+    (await fleetGuard.admits(user)) ? users.flag(user, patch) : "guarded",
   );
 }
 
@@ -65,7 +65,7 @@ async function suspend(
   failed: User,
   failure: GrantFailure,
   services: FlaggingServices,
-  write: (user: User, patch: UserPatch) => ReturnType<UserStore["flag"]>,
+  write: (user: User, patch: UserPatch) => Promise<"written" | "refused" | "guarded">,
 ): Promise<Flagging> {
   const { users, clock, log, telemetry } = services;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
@@ -84,13 +84,7 @@ async function suspend(
     const patch = flagged(user, failure, clock.now());
     const written = await write(user, patch);
     if (written === "refused") continue;
-    if (written === "guarded") {
-      log.alert("fleet_guard", "too many grants failed at once; nobody more is flagged", {
-        userId: user.id,
-        reason: failure.reason,
-      });
-      return { kind: "guarded" };
-    }
+    if (written === "guarded") return { kind: "guarded" };
 
     const status = patch.status;
     log.info("user_flagged", "background work for this user is suspended", {

@@ -50,6 +50,10 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       update: (...args) => store("users.update", () => users.update(...args)),
       keepMissing: (...args) => store("users.keepMissing", () => users.keepMissing(...args)),
       flag: (...args) => store("users.flag", () => users.flag(...args)),
+      noteFlagging: (...args) => store("users.noteFlagging", () => users.noteFlagging(...args)),
+      countFlaggings: (...args) =>
+        store("users.countFlaggings", () => users.countFlaggings(...args)),
+      readFleetGuard: () => store("users.readFleetGuard", () => users.readFleetGuard()),
       authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
     },
     callbackClaims: {

@@ -1,0 +1,150 @@
+import { type Clock, type Random, later } from "../clock.ts";
+import { FailedCall } from "../google/failed-call.ts";
+import type { Log } from "../log.ts";
+import { sampleOthers } from "../mailbox/others.ts";
+import type { FleetGuardState, Grant, User, UserId, UserStore } from "../user.ts";
+
+export interface FleetGuardServices {
+  users: UserStore;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Refreshes one user's grant, stores a rotated token, and says whether Google took it. */
+  tryRefresh(user: User): Promise<boolean>;
+  /** `token.code` with a code that was never issued. Throws `FailedCall`. */
+  exchangeMadeUpCode(): Promise<unknown>;
+}
+
+/** Decides whether one more user may be flagged, or whether it may all be our own mistake. */
+export interface FleetGuard {
+  /** Google took this user's refresh token, so it takes our client. */
+  noteRefreshed(user: User): void;
+  admits(user: User): Promise<boolean>;
+}
+
+/** Users flagged within this time are counted. */
+const WINDOW_MS = 10 * 60_000;
+/** Up to so many, or this part of the active users, nobody asks whose mistake it is. */
+const FLAGGED_MIN = 20;
+const FLAGGED_SHARE = 0.02;
+/** A grant as young as this comes from the configured client: it is neither counted nor held. */
+const YOUNG_MS = 3_600_000;
+/** How long a successful refresh of another user counts as evidence, and how many are kept. */
+const EVIDENCE_MS = 2 * 60_000;
+const EVIDENCE_MAX = 50;
+/** Other users whose grants are tried, and how often one instance tries. */
+const SAMPLE_MAX = 3;
+const SAMPLE_EVERY_MS = 60_000;
+/** From the latch to the first look at the client, and between two looks. */
+const PROBE_AFTER_MS = 3_600_000;
+/** After a probe without an answer. */
+const PROBE_RETRY_MS = 5 * 60_000;
+/** How long a verdict holds: every held mailbox comes due within it. */
+const SOUND_MS = 3 * 3_600_000;
+/** A latch that nobody has looked at for so long belongs to an incident that is over. */
+const LATCH_MS_MAX = 24 * 3_600_000;
+
+/**
+ * Judges by evidence, not by a rate. While other users' refreshes succeed, the configured client
+ * works and grants that fail have really ended. While none succeeds, nobody more is flagged: the
+ * guard latches, alerts, and asks Google about the client itself after an hour.
+ */
+export function createFleetGuard(services: FleetGuardServices): FleetGuard {
+  const { users, clock, log } = services;
+  const refreshed = new Map<UserId, Date>();
+  let sampledAt: Date | undefined;
+  let judging: Promise<boolean> | undefined;
+
+  return {
+    noteRefreshed({ id, grant }) {
+      // After a change of the client, whoever connects again proves nothing of the older grants.
+      if (isYoung(grant, clock.now())) return;
+      refreshed.delete(id);
+      refreshed.set(id, clock.now());
+      const [oldest] = refreshed.keys();
+      if (refreshed.size > EVIDENCE_MAX && oldest !== undefined) refreshed.delete(oldest);
+    },
+
+    async admits(user) {
+      const now = clock.now();
+      if (isYoung(user.grant, now)) return true;
+      // Noted first: of many who fail at once, each is in the others' count.
+      await users.noteFlagging(user.id, now);
+      const state = await users.readFleetGuard();
+      const isLatched = state !== undefined && isInForce(state, now);
+      if (!isLatched && (await isOrdinary(now))) return true;
+      if (await othersRefresh(user, now)) return true;
+      // One judgement for all who fail at once: the first latches, or probes, and alerts.
+      judging ??= judge(user, now).finally(() => {
+        judging = undefined;
+      });
+      return judging;
+    },
+  };
+
+  async function isOrdinary(now: Date): Promise<boolean> {
+    const flagged = await users.countFlaggings(later(now, -WINDOW_MS));
+    if (flagged <= FLAGGED_MIN) return true;
+    return flagged <= FLAGGED_SHARE * (await users.countActive());
+  }
+
+  async function othersRefresh(user: User, now: Date): Promise<boolean> {
+    const since = later(now, -EVIDENCE_MS);
+    const isKnown = [...refreshed].some(([id, at]) => id !== user.id && at >= since);
+    if (isKnown) return true;
+    if (sampledAt !== undefined && sampledAt > later(now, -SAMPLE_EVERY_MS)) return false;
+    sampledAt = now;
+    const others = await sampleOthers(user.id, services);
+    const established = others.filter(({ grant }) => !isYoung(grant, now));
+    for (const other of established.slice(0, SAMPLE_MAX)) {
+      if (await services.tryRefresh(other)) return true;
+    }
+    return false;
+  }
+
+  /** No other user's refresh succeeds: only the client itself can still tell. */
+  async function judge({ id }: User, now: Date): Promise<boolean> {
+    const state = await users.readFleetGuard();
+    if (state === undefined || !isInForce(state, now)) {
+      await users.writeFleetGuard({ latchedAt: now, probeAt: later(now, PROBE_AFTER_MS) });
+      log.alert("fleet_guard", "many grants failed and no refresh succeeds; nobody is flagged", {
+        userId: id,
+      });
+      return false;
+    }
+    if (state.verdict === "sound") return true;
+    if (state.probeAt > now) return false;
+    const verdict = await probe();
+    const again = verdict === "unknown" ? PROBE_RETRY_MS : PROBE_AFTER_MS;
+    await users.writeFleetGuard({
+      latchedAt: verdict === "unknown" ? state.latchedAt : now,
+      probeAt: later(now, again),
+      ...(verdict !== "unknown" && { verdict }),
+    });
+    const write = verdict === "unsound" ? log.alert : log.warn;
+    write("fleet_guard", "the guard asked Google whether it takes our OAuth client", { verdict });
+    return verdict === "sound";
+  }
+
+  async function probe(): Promise<"sound" | "unsound" | "unknown"> {
+    try {
+      await services.exchangeMadeUpCode();
+      return "unknown";
+    } catch (error) {
+      if (!(error instanceof FailedCall)) throw error;
+      const { failure } = error;
+      if (failure.kind === "misconfigured") return "unsound";
+      const isCodeRefused = failure.kind === "bad_request" && failure.reason === "invalid_grant";
+      return isCodeRefused ? "sound" : "unknown";
+    }
+  }
+}
+
+function isYoung({ grantedAt }: Grant, now: Date): boolean {
+  return grantedAt > later(now, -YOUNG_MS);
+}
+
+function isInForce({ latchedAt, verdict }: FleetGuardState, now: Date): boolean {
+  const lastsMs = verdict === "sound" ? SOUND_MS : LATCH_MS_MAX;
+  return later(latchedAt, lastsMs) > now;
+}
