@@ -249,7 +249,8 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
         const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
-        transaction.set(document, make(stored, last + 1));
+        const next = make(stored, last + 1);
+        transaction.set(document, { ...next, sync: packed(next.sync) });
       });
       const user = await this.find(id);
       if (user === undefined)
@@ -290,8 +291,13 @@ function encode(patch: UserPatch): DocumentData {
   return {
     ...patch,
     ...(isRemoved && { notifiedAs: FieldValue.delete() }),
-    ...(sync !== undefined && { sync: { ...sync, ...packPositions(sync.recent) } }),
+    ...(sync !== undefined && { sync: packed(sync) }),
   };
+}
+
+/** However many positions are remembered, the document stays within Firestore's size limit. */
+function packed(sync: User["sync"]): DocumentData {
+  return { ...sync, ...packPositions(sync.recent) };
 }
 
 /**
