@@ -417,7 +417,7 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
   [
     "nothing is deleted",
     (state) => {
-      delete resource(state, "/fields/expireAt")["ttlConfig"];
+      delete resource(state, "securityEvents/fields/expireAt")["ttlConfig"];
     },
     "firestore/ttl",
     "gcloud firestore fields ttls update expireAt --collection-group=securityEvents --database=gmail-push --enable-ttl",

@@ -52,8 +52,8 @@ export const MUTATIONS: readonly Mutation[] = [
     "the cursor comes from the renewal",
     [
       "mailbox/renewal.ts",
-      "    const patch = { watch, ...(obtained",
-      "    const { head, ...kept } = watch; const patch = { watch: kept, ...(head && { historyId: head }), ...(obtained",
+      "    const patch = {\n      watch,",
+      "    const { head, ...kept } = watch;\n    const patch = {\n      watch: kept, ...(head && { historyId: head }),",
     ],
     [
       "mailbox/renewal.ts",
@@ -63,8 +63,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation("a re-authorization starts at the present", [
     "grant/authorization.ts",
-    "historyId: isResumed(previous) ? previous.historyId : start.historyId,",
-    "historyId: start.historyId,",
+    "historyId: isResumed(previous) ? previous.historyId : start.value,",
+    "historyId: start.value,",
   ]),
   mutation("the checkpoint is written before the changes are published", [
     SYNC,
