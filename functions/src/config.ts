@@ -17,7 +17,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `CHANGES_TOPIC`              | required         | where we publish; short or full name       |
  * | `PUBLIC_URL`                 | required         | of `connect`; https, or http on loopback   |
  * | `OAUTH_CLIENT_ID`            | required         | of the project that owns `GMAIL_TOPIC`     |
- * | `OAUTH_CLIENT_SECRET`        | required         | its secret                                 |
+ * | `OAUTH_CLIENT_SECRET`        | required         | its secret; not in `securityEvent`         |
  * | `TOKEN_KEYS`                 | required         | the key ring: `grant/sealing.ts`           |
  * | `TOKEN_KEYS_KMS_KEY`         | none             | the KMS key that encrypted `TOKEN_KEYS`    |
  * | `GMAIL_SCOPES`               | `gmail.metadata` | list; beside `openid email`                |
@@ -71,6 +71,7 @@ export interface Config {
   readonly firestore: { readonly databaseId: string };
   /** Without a slash at its end. */
   readonly publicUrl: string;
+  /** The secret is empty in a function that asks Google for no token. */
   readonly oauth: { readonly clientId: string; readonly clientSecret: string };
   /** The key ring as JSON or, when `kmsKey` is set, that JSON encrypted with it, in base64. */
   readonly sealing: {
@@ -163,7 +164,7 @@ export function readConfig(from: Readonly<Record<string, string | undefined>>): 
   const read = Variables.safeParse(env);
   const problems = [
     ...(read.error?.issues ?? []).map(({ path, message }) => `${path.join(".")} ${message}`),
-    ...findContradictions(env),
+    ...findContradictions(env, from["FUNCTION_TARGET"]),
   ];
   if (read.data === undefined || problems.length > 0) throw new ConfigError(problems);
   return arrange(read.data);
@@ -211,7 +212,8 @@ const Variables = z.object({
     isPublicUrl,
   ).transform(withoutSlash),
   OAUTH_CLIENT_ID: text("an OAuth client id", isVisibleAscii),
-  OAUTH_CLIENT_SECRET: text("an OAuth client secret", isVisibleAscii),
+  // Required but for a function that asks Google for no token: see findContradictions.
+  OAUTH_CLIENT_SECRET: text("an OAuth client secret", isVisibleAscii).optional(),
   // Its content depends on TOKEN_KEYS_KMS_KEY: see findContradictions.
   TOKEN_KEYS: z.string("is not set"),
   TOKEN_KEYS_KMS_KEY: text(
@@ -315,8 +317,14 @@ function number(min: number, max: number, fallback: number) {
 }
 
 /** What no variable shows by itself. Checked on the raw text, so that it is told with the rest. */
-function findContradictions(env: Readonly<Record<string, string | undefined>>): string[] {
+function findContradictions(
+  env: Readonly<Record<string, string | undefined>>,
+  functionName: string | undefined,
+): string[] {
   const problems: string[] = [];
+  if (!env["OAUTH_CLIENT_SECRET"] && functionName !== "securityEvent") {
+    problems.push("OAUTH_CLIENT_SECRET is not set");
+  }
   const { TOKEN_KEYS, TOKEN_KEYS_KMS_KEY, NOTICE_SMTP_URL, NOTICE_FROM } = env;
   if (TOKEN_KEYS && TOKEN_KEYS_KMS_KEY) {
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(TOKEN_KEYS)) {
@@ -348,7 +356,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
     projectId: read.GOOGLE_CLOUD_PROJECT,
     firestore: { databaseId: read.FIRESTORE_DATABASE },
     publicUrl: read.PUBLIC_URL,
-    oauth: { clientId: read.OAUTH_CLIENT_ID, clientSecret: read.OAUTH_CLIENT_SECRET },
+    oauth: { clientId: read.OAUTH_CLIENT_ID, clientSecret: read.OAUTH_CLIENT_SECRET ?? "" },
     sealing: {
       tokenKeys: read.TOKEN_KEYS,
       ...(TOKEN_KEYS_KMS_KEY !== undefined && { kmsKey: TOKEN_KEYS_KMS_KEY }),

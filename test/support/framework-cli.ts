@@ -40,7 +40,13 @@ export async function serveFunction(options: ServeOptions): Promise<ServedFuncti
       `--signature-type=${settings[target].trigger === "topic" ? "cloudevent" : "http"}`,
       `--port=${port}`,
     ],
-    env: { METADATA_SERVER_DETECTION: "none", NODE_ENV: undefined, ...env },
+    env: {
+      METADATA_SERVER_DETECTION: "none",
+      NODE_ENV: undefined,
+      FUNCTION_TARGET: target,
+      ...env,
+      ...withheld(target),
+    },
   });
   const url = `http://127.0.0.1:${port}`;
   try {
@@ -58,6 +64,14 @@ export async function serveFunction(options: ServeOptions): Promise<ServedFuncti
       .map((line): Record<string, unknown> => JSON.parse(line))
       .filter((record) => event === undefined || record["event"] === event);
   return { url, output: program.output, records, stop: () => program.stop() };
+}
+
+/** The secrets of other functions. */
+function withheld(target: FunctionName): Record<string, undefined> {
+  const own: readonly string[] = settings[target].secrets;
+  const all = Object.values(settings).flatMap(({ secrets }) => secrets);
+  const others = all.filter((secret) => !own.includes(secret));
+  return Object.fromEntries(others.map((secret) => [secret, undefined]));
 }
 
 export type NodeSource = { kind: "found"; path: string } | Missing;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import { ConfigError, readConfig } from "../../functions/src/config.ts";
 
 /**
@@ -464,8 +465,33 @@ describe("a configuration error", () => {
 
   it("names every required variable that is missing", () => {
     const expected = Object.keys(required).map((name) => `${name} is not set`);
-    expect(errorOf({}).problems).toEqual(expected);
-    expect(errorOf(Object.fromEntries(names.map((name) => [name, ""]))).problems).toEqual(expected);
+    const missing = (env: Env) => errorOf(env).problems.toSorted();
+    expect(missing({})).toEqual(expected.toSorted());
+    expect(missing(Object.fromEntries(names.map((name) => [name, ""])))).toEqual(
+      expected.toSorted(),
+    );
+  });
+
+  it("is usable with the secrets that each function is given", () => {
+    const all = Object.values(settings).flatMap(({ secrets }) => secrets);
+    for (const [name, { secrets }] of Object.entries(settings)) {
+      const withheld = all.filter((secret) => !secrets.includes(secret));
+      const given = Object.entries({ ...full, FUNCTION_TARGET: name }).filter(
+        ([variable]) => !withheld.includes(variable),
+      );
+      expect(() => readConfig(Object.fromEntries(given))).not.toThrow();
+    }
+    expect(settings.securityEvent.secrets).not.toContain("OAUTH_CLIENT_SECRET");
+    expect(settings.securityEvent.secrets).not.toContain("RETURN_TO_SECRET");
+  });
+
+  it("does not ask a function for the client secret that asks Google for no token", () => {
+    const { OAUTH_CLIENT_SECRET: _, ...withheld } = required;
+    const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
+    expect(readConfig(of("securityEvent")).oauth.clientSecret).toBe("");
+    for (const other of ["connect", "gmailNotification", "watchRenewal", ""]) {
+      expect(errorOf(of(other)).problems).toEqual(["OAUTH_CLIENT_SECRET is not set"]);
+    }
   });
 
   it("names all that is wrong at once, in its message too", () => {

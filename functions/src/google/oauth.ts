@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { Gaxios } from "gaxios";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
@@ -82,6 +83,7 @@ export function googleOAuth(
 
   async function requestToken(call: Call, form: Record<string, string>): Promise<TokenAnswer> {
     const askedAt = clock.now();
+    assert(client.clientSecret !== "", "this function holds no client secret");
     const credentials = { client_id: client.clientId, client_secret: client.clientSecret };
     const answer = TOKEN_ANSWER.safeParse(
       await post(call, endpoints.token, { ...form, ...credentials }),

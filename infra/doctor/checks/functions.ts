@@ -1,3 +1,4 @@
+import settings from "../../../functions/src/entries/functions.json" with { type: "json" };
 import { z } from "zod";
 import {
   type CloudFunction,
@@ -97,12 +98,19 @@ function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: st
     return new Map([...Object.entries(environmentVariables), ...secrets]);
   });
   const names = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])]
-    .filter((name) => SHARED.test(name))
+    .filter((name) => SHARED.test(name) && !isWithheld(name, its.buildConfig.entryPoint))
     .filter((name) => mine?.get(name) !== theirs?.get(name));
   return names.map((name) => ({
     what: `${name} is another one than that of connect`,
     fix: redeploy,
   }));
+}
+
+/** A secret that only other functions need. */
+function isWithheld(name: string, entryPoint: string): boolean {
+  const own = Object.entries(settings).find(([each]) => each === entryPoint)?.[1].secrets ?? [];
+  const all = Object.values(settings).flatMap(({ secrets }) => secrets);
+  return all.includes(name) && !own.includes(name);
 }
 
 /** What tools set themselves differs; only `connect` signs what is returned. */
