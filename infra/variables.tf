@@ -102,7 +102,7 @@ variable "oauth_client_id" {
 }
 
 variable "settings" {
-  description = "Further environment variables of the functions: the optional ones of functions/src/config.ts, such as GMAIL_SCOPES or RETURN_TO_ORIGINS."
+  description = "Further environment variables of the functions: the optional ones of functions/src/config.ts, such as GMAIL_SCOPES or RETURN_TO_URLS."
   type        = map(string)
   default     = {}
 

@@ -22,7 +22,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `TOKEN_KEYS_KMS_KEY`         | none             | the KMS key that encrypted `TOKEN_KEYS`    |
  * | `GMAIL_SCOPES`               | `gmail.metadata` | list; beside `openid email`                |
  * | `WATCH_LABEL_IDS`            | all mail         | list; what is watched and published        |
- * | `RETURN_TO_ORIGINS`          | none             | list; where `return_to` may lead           |
+ * | `RETURN_TO_URLS`             | none             | list; exact URLs that `return_to` may be   |
  * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
  * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
  * | `NOTICE_FROM`                | none             | the sender of mail to people               |
@@ -94,7 +94,7 @@ export interface Config {
     readonly sink: "pubsub" | "firestore";
     readonly publishDrafts: boolean;
   };
-  readonly returnTo: { readonly origins: readonly string[]; readonly secret?: string };
+  readonly returnTo: { readonly urls: readonly string[]; readonly secret?: string };
   /** Without it nobody is written to. */
   readonly notices?: {
     readonly smtpUrl: string;
@@ -177,6 +177,8 @@ function isNothing(value: string | undefined): boolean {
 const HOUR_MS = 3_600_000;
 const PROJECT = "(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,61}[a-z0-9]";
 const TOPIC_ID = "(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}";
+/** What is pending is kept in a cookie, which has little room. */
+const RETURN_TO_URL_CHARS_MAX = 250;
 const NAMES = {
   project: new RegExp(`^${PROJECT}$`),
   database: /^(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$/,
@@ -228,10 +230,14 @@ const Variables = z.object({
     [...new Set(scopes.map(fullScope))].filter((scope) => !OPENID_SCOPES.has(scope)),
   ),
   WATCH_LABEL_IDS: list("label ids", (ids) => ids.every((id) => /^[\w-]{1,225}$/.test(id))),
-  RETURN_TO_ORIGINS: list(
-    "origins, https (http on loopback only) and nothing after the port",
-    (origins) => origins.every(isOrigin),
+  RETURN_TO_URLS: list(
+    `exact https URLs (http on loopback only), each with its path, as the URL parser writes it, without user, fragment or a connection parameter, at most ${RETURN_TO_URL_CHARS_MAX} characters`,
+    (urls) => urls.every(isReturnToUrl),
   ),
+  // An origin let any path through, so it must not be read as a URL by accident.
+  RETURN_TO_ORIGINS: z
+    .undefined("is not read any more: set RETURN_TO_URLS to the exact URLs that return_to may be")
+    .optional(),
   RETURN_TO_SECRET: text("32 characters or more", (value) => value.length >= 32).optional(),
   NOTICE_SMTP_URL: text(
     "an smtp:// or smtps:// URL of a host, with a user and password at most",
@@ -375,7 +381,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
       publishDrafts: read.PUBLISH_DRAFTS === "true",
     },
     returnTo: {
-      origins: read.RETURN_TO_ORIGINS,
+      urls: read.RETURN_TO_URLS,
       ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
     },
     ...(smtpUrl !== undefined &&
@@ -472,9 +478,12 @@ function isPublicUrl(value: string): boolean {
   return isHttpsOrLoopback(url) && url.username === "" && url.password === "";
 }
 
-function isOrigin(value: string): boolean {
+function isReturnToUrl(value: string): boolean {
   const url = parseUrl(value);
-  return url !== undefined && isHttpsOrLoopback(url) && url.origin === value;
+  if (url === undefined || value.length > RETURN_TO_URL_CHARS_MAX) return false;
+  const { href, username, password, searchParams } = url;
+  if (href !== value || /[#\\]/.test(value) || searchParams.has("connection")) return false;
+  return isHttpsOrLoopback(url) && username === "" && password === "";
 }
 
 function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {

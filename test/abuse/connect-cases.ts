@@ -316,7 +316,7 @@ export const CONNECT_CASES: readonly ConnectCase[] = [
     }),
   ),
   plain("a start that is to end at the application and elsewhere", 400, {
-    url: `/start?return_to=${APPLICATION}&return_to=https://evil.example.com`,
+    url: `/start?return_to=${APPLICATION}/a?b=c&return_to=https://evil.example.com`,
   }),
   ...READING,
   ...BORROWED,

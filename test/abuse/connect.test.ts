@@ -53,7 +53,7 @@ const EXPECTED: Record<Kind, number> = {
 const actors = { session: "", csrf: "", link: "" } as Actors;
 
 beforeAll(async () => {
-  const env = { PUBLIC_URL, RETURN_TO_ORIGINS: APPLICATION };
+  const env = { PUBLIC_URL, RETURN_TO_URLS: `${APPLICATION}/a?b=c` };
   const subject = await startSubject(env);
   actors.subject = subject;
   for (const email of [ADA, BOB]) subject.emulator.createAccount({ email });

@@ -21,7 +21,7 @@ const printed = vi.spyOn(console, "error").mockImplementation(() => {});
 beforeAll(async () => {
   // As the buildpack of Cloud Functions sets it: without it Express shows a stack to the client.
   process.env["NODE_ENV"] = "production";
-  subject = await startSubject({ RETURN_TO_ORIGINS: "https://app.example.com" });
+  subject = await startSubject({ RETURN_TO_URLS: "https://app.example.com/done" });
   await subject.connect("ada@example.com");
   subject.takeLogs();
 });

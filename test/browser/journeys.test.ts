@@ -37,7 +37,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
         SUPPORT_EMAIL: "help@tidy.example",
         NOTICE_SMTP_URL: sink.url,
         NOTICE_FROM: "Tidy Desk <mail@tidy.example>",
-        RETURN_TO_ORIGINS: application.origin,
+        RETURN_TO_URLS: `${application.origin}/connected`,
         RETURN_TO_SECRET: SECRET,
       },
     });

@@ -24,7 +24,7 @@ const SECRETS = {
 const ENV = {
   ...requiredEnv(),
   ...SECRETS,
-  RETURN_TO_ORIGINS: "https://app.example.com",
+  RETURN_TO_URLS: "https://app.example.com/done",
   NOTICE_FROM: "sync@app.example.com",
   FIRESTORE_EMULATOR_HOST: "127.0.0.1:1",
   PUBSUB_EMULATOR_HOST: "127.0.0.1:1",

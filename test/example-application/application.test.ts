@@ -17,7 +17,7 @@ describe("an application that lets people connect mailboxes", () => {
     site = await startSite();
     origin = site.origin;
     scenario = await startScenario({
-      env: { RETURN_TO_ORIGINS: origin, RETURN_TO_SECRET: SECRET },
+      env: { RETURN_TO_URLS: `${origin}/connected`, RETURN_TO_SECRET: SECRET },
     });
     const { publicUrl: receiverUrl, clock } = scenario;
     const options = { origin, receiverUrl, secret: SECRET, now: clock.now };
@@ -51,10 +51,10 @@ describe("an application that lets people connect mailboxes", () => {
     return { status, mailbox: await mailboxOf(browser) };
   }
 
-  const signed = (claims: Record<string, unknown>, secret = SECRET, alg = "HS256") =>
-    new SignJWT(claims)
-      .setProtectedHeader({ alg, typ: "JWT" })
-      .sign(new TextEncoder().encode(secret));
+  const signed = (
+    claims: Record<string, unknown>,
+    { secret = SECRET, alg = "HS256", typ = "connection+jwt" } = {},
+  ) => new SignJWT(claims).setProtectedHeader({ alg, typ }).sign(new TextEncoder().encode(secret));
 
   it("knows afterwards whose mailbox it is, and keeps no token in its address", async () => {
     const browser = openBrowser();
@@ -73,12 +73,25 @@ describe("an application that lets people connect mailboxes", () => {
   });
 
   it.each([
-    ["signed with another secret", (claims: object) => signed({ ...claims }, "x".repeat(40))],
-    ["of another algorithm", (claims: object) => signed({ ...claims }, SECRET, "HS512")],
+    [
+      "signed with another secret",
+      (claims: object) => signed({ ...claims }, { secret: "x".repeat(40) }),
+    ],
+    ["of another algorithm", (claims: object) => signed({ ...claims }, { alg: "HS512" })],
+    ["of another type", (claims: object) => signed({ ...claims }, { typ: "JWT" })],
+    ["that is a ticket", (claims: object) => signed({ ...claims }, { typ: "connect-ticket+jwt" })],
+    ["of another receiver", (claims: object) => signed({ ...claims, iss: "https://a.example" })],
+    ["of no receiver", (claims: object) => signed({ ...claims, iss: undefined })],
+    ["without an id", (claims: object) => signed({ ...claims, jti: undefined })],
     ["not signed at all", (claims: object) => new UnsecuredJWT({ ...claims }).encode()],
     [
       "for another application",
       (claims: object) => signed({ ...claims, aud: "https://a.example" }),
+    ],
+    [
+      "for the origin alone",
+      (claims: Record<string, unknown>) =>
+        signed({ ...claims, aud: new URL(String(claims["aud"])).origin }),
     ],
     ["without an end", (claims: object) => signed({ ...claims, exp: undefined })],
     ["of another visit", (claims: object) => signed({ ...claims, app_state: "another" })],
@@ -102,6 +115,17 @@ describe("an application that lets people connect mailboxes", () => {
     const back = await answerTo(browser, ADA);
     expect((await browser.get(back)).status).toBe(200);
     expect((await browser.get(back)).status).toBe(403);
+  });
+
+  it("takes an id once, in whatever visit", async () => {
+    const browser = openBrowser();
+    const first = new URL(await answerTo(browser, ADA));
+    const claims = decodeJwt(first.searchParams.get("connection") ?? "");
+    expect((await browser.get(first.href)).status).toBe(200);
+    const second = new URL(await answerTo(browser, ADA));
+    const { app_state } = decodeJwt(second.searchParams.get("connection") ?? "");
+    second.searchParams.set("connection", await signed({ ...claims, app_state }));
+    expect((await browser.get(second.href)).status).toBe(403);
   });
 
   it("gives nobody the mailbox of another: neither a stolen answer nor one slipped in", async () => {

@@ -5,7 +5,7 @@ import { html } from "hono/html";
 import { type Connection, readConnection } from "./connection.ts";
 
 export interface ApplicationOptions {
-  /** Where this application is: the one audience that it takes a `connection` for. */
+  /** Where this application is. The receiver has `{origin}/connected` registered. */
   origin: string;
   /** `PUBLIC_URL` of the receiver. */
   receiverUrl: string;
@@ -25,8 +25,18 @@ const SESSION = "app_session";
 
 /** An application that lets a person connect a mailbox, and knows afterwards whose it is. */
 export function exampleApplication(options: ApplicationOptions): Hono {
-  const { origin, receiverUrl } = options;
+  const { origin, receiverUrl, now } = options;
+  const returnTo = `${origin}/connected`;
   const sessions = new Map<string, Session>();
+  const used = new Map<string, Date>();
+
+  /** In memory: an application with several instances needs a store for this. */
+  function useOnce(id: string, expiresAt: Date): boolean {
+    for (const [each, until] of used) if (until <= now()) used.delete(each);
+    if (used.has(id)) return false;
+    used.set(id, expiresAt);
+    return true;
+  }
 
   return new Hono()
     .get("/", (context) => {
@@ -46,7 +56,7 @@ export function exampleApplication(options: ApplicationOptions): Hono {
       sessions.set(id, { ...sessions.get(id), pending });
       setCookie(context, SESSION, id, { httpOnly: true, sameSite: "Lax", path: "/" });
       const query = new URLSearchParams({
-        return_to: `${origin}/connected`,
+        return_to: returnTo,
         app_state: pending,
       });
       return context.redirect(`${receiverUrl}/start?${query}`, 303);
@@ -59,7 +69,7 @@ export function exampleApplication(options: ApplicationOptions): Hono {
       // Before anything is looked at: an answer is taken once, whether it is good or not.
       delete session.pending;
       const token = context.req.query("connection") ?? "";
-      const connection = await readConnection(token, pending, options);
+      const connection = await readConnection(token, pending, { ...options, returnTo, useOnce });
       if (connection === undefined) return context.text("not taken", 403);
       session.mailbox = connection;
       return context.redirect("/", 303);

@@ -9,29 +9,50 @@ export interface Connection {
   email: string;
 }
 
-const CLAIMS = z.object({ sub: z.string().min(1), email: z.string(), app_state: z.string() });
+export interface ConnectionOptions {
+  /** The URL of this application that the receiver has registered (`RETURN_TO_URLS`). */
+  returnTo: string;
+  /** `PUBLIC_URL` of the receiver. */
+  receiverUrl: string;
+  /** `RETURN_TO_SECRET` of the receiver. */
+  secret: string;
+  /** True for the first use of an id; ids must be remembered until `expiresAt`. */
+  useOnce(id: string, expiresAt: Date): boolean | Promise<boolean>;
+  now(): Date;
+}
+
+const CLAIMS = z.object({
+  sub: z.string().min(1),
+  email: z.string(),
+  app_state: z.string(),
+  jti: z.string().min(1),
+  exp: z.number(),
+});
 
 /**
- * Reads the `connection` that the receiver adds to `return_to`: a JWT (RFC 7519) signed with the
- * secret that the two share, for this application alone, at most five minutes old, and about the
- * very visit that this browser began, which is what `appState` stands for. Without that last check
- * a person could be sent here with the answer to somebody else's visit.
+ * Reads the `connection` that the receiver adds to `return_to`: a JWT (RFC 7519) that is signed with
+ * the shared secret, is of this type, comes from this receiver, is for this URL, is at most five
+ * minutes old, was not used before, and is about the visit that this browser began. `appState`
+ * proves the last: without it, someone could send a person here with the result of another visit.
  */
 export async function readConnection(
   token: string,
   appState: string,
-  { origin, secret, now }: { origin: string; secret: string; now(): Date },
+  { returnTo, receiverUrl, secret, useOnce, now }: ConnectionOptions,
 ): Promise<Connection | undefined> {
   try {
     const { payload } = await jwtVerify(token, new TextEncoder().encode(secret), {
       algorithms: ["HS256"],
-      audience: origin,
+      typ: "connection+jwt",
+      issuer: receiverUrl,
+      audience: returnTo,
       maxTokenAge: "5 minutes",
       requiredClaims: ["exp"],
       currentDate: now(),
     });
     const claims = CLAIMS.safeParse(payload).data;
     if (claims === undefined || !isSame(claims.app_state, appState)) return undefined;
+    if (!(await useOnce(claims.jti, new Date(claims.exp * 1_000)))) return undefined;
     return { userId: claims.sub, email: claims.email };
   } catch (error) {
     if (error instanceof errors.JOSEError) return undefined;

@@ -277,12 +277,13 @@ describe("connecting a mailbox", () => {
   it("tells the application whose mailbox it is, in a token that is for it alone", async () => {
     await scenario.close();
     const secret = "an application and this receiver share it";
-    const env = { RETURN_TO_ORIGINS: "https://app.example", RETURN_TO_SECRET: secret };
+    const returnTo = "https://app.example/done?a=1";
+    const env = { RETURN_TO_URLS: returnTo, RETURN_TO_SECRET: secret };
     scenario = await startScenario({ env });
     scenario.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const query = new URLSearchParams({
-      return_to: "https://app.example/done?a=1",
+      return_to: returnTo,
       app_state: "s1",
     });
     const start = await browser.get(`${scenario.publicUrl}/start?${query}`);
@@ -290,12 +291,18 @@ describe("connecting a mailbox", () => {
     expect(response.status).toBe(303);
     const back = new URL(response.headers.get("location") ?? "");
     expect(`${back.origin}${back.pathname}`).toBe("https://app.example/done");
+    expect(back.searchParams.get("a")).toBe("1");
     const { payload } = await jwtVerify(
       back.searchParams.get("connection") ?? "",
       new TextEncoder().encode(secret),
-      { audience: "https://app.example", algorithms: ["HS256"] },
+      { algorithms: ["HS256"], typ: "connection+jwt", currentDate: scenario.clock.now() },
     );
-    expect(payload).toMatchObject({
+    expect(payload).toEqual({
+      iss: scenario.publicUrl,
+      aud: returnTo,
+      jti: expect.stringMatching(/^[\w-]{43}$/),
+      iat: expect.any(Number),
+      exp: expect.any(Number),
       sub: scenario.stored(ADA).id,
       email: ADA,
       app_state: "s1",

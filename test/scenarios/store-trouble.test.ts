@@ -53,7 +53,7 @@ function breakAfter(answers: number, users: UserStore): { mend(): void; isBroken
 describe("while the store does not answer", () => {
   let scenario: Scenario;
   beforeEach(async () => {
-    scenario = await startScenario({ env: { RETURN_TO_ORIGINS: APPLICATION } });
+    scenario = await startScenario({ env: { RETURN_TO_URLS: `${APPLICATION}/done` } });
   });
   afterEach(() => scenario.close());
 

@@ -58,7 +58,7 @@ export async function startExposed(): Promise<Exposed> {
     env: {
       GMAIL_EMULATOR_HOST: proxy.host,
       TOKEN_KEYS: SET.tokenKeys,
-      RETURN_TO_ORIGINS: new URL(RETURN_TO).origin,
+      RETURN_TO_URLS: RETURN_TO,
       RETURN_TO_SECRET: SET.returnToSecret,
       NOTICE_SMTP_URL: smtpUrl,
       NOTICE_FROM: "Mail sync <sync@app.example>",

@@ -32,7 +32,7 @@ const full = {
   TOKEN_KEYS_KMS_KEY: "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key",
   GMAIL_SCOPES: "gmail.readonly",
   WATCH_LABEL_IDS: "INBOX",
-  RETURN_TO_ORIGINS: "https://app.example.com",
+  RETURN_TO_URLS: "https://app.example.com/done?a=1",
   RETURN_TO_SECRET: "s".repeat(32),
   NOTICE_SMTP_URL: "smtps://user:password@mail.example.com:465",
   NOTICE_FROM: "Mail sync <sync@example.com>",
@@ -112,7 +112,7 @@ describe("a configuration", () => {
         sink: "pubsub",
         publishDrafts: false,
       },
-      returnTo: { origins: [] },
+      returnTo: { urls: [] },
       app: { name: "Mailbox Sync" },
       risc: { clientIds: ["123-abc.apps.googleusercontent.com"] },
       sync: {
@@ -161,7 +161,7 @@ describe("a configuration", () => {
         sink: "firestore",
         publishDrafts: true,
       },
-      returnTo: { origins: ["https://app.example.com"], secret: "s".repeat(32) },
+      returnTo: { urls: ["https://app.example.com/done?a=1"], secret: "s".repeat(32) },
       notices: {
         ehloName: "connect.example.com",
         smtpUrl: "smtps://user:password@mail.example.com:465",
@@ -255,10 +255,10 @@ describe("a configuration", () => {
       ...required,
       CHANGES_TOPIC: "projects/other-project/topics/changes",
       WATCH_LABEL_IDS: "INBOX, Label_12 CATEGORY_PERSONAL,",
-      RETURN_TO_ORIGINS: "https://app.example.com,http://localhost:3000",
+      RETURN_TO_URLS: "https://app.example.com/,http://localhost:3000/done",
     });
     expect(gmail.watchLabelIds).toEqual(["INBOX", "Label_12", "CATEGORY_PERSONAL"]);
-    expect(returnTo.origins).toEqual(["https://app.example.com", "http://localhost:3000"]);
+    expect(returnTo.urls).toEqual(["https://app.example.com/", "http://localhost:3000/done"]);
     expect(changes.topic).toBe("projects/other-project/topics/changes");
   });
 
@@ -355,16 +355,25 @@ describe("a configuration error", () => {
       "GMAIL.READONLY",
     ],
     WATCH_LABEL_IDS: ["INBOX/a", "a;b", "é"],
-    RETURN_TO_ORIGINS: [
-      "https://app.example.com/",
-      "https://app.example.com/path",
-      "http://app.example.com",
-      "https://*.example.com",
-      "app.example.com",
+    RETURN_TO_URLS: [
+      "https://app.example.com",
+      "http://app.example.com/",
+      "https://*.example.com/",
+      "app.example.com/",
       "null",
-      "https://user@app.example.com",
-      "HTTPS://app.example.com",
+      "/done",
+      "https://user@app.example.com/",
+      "https://:password@app.example.com/",
+      "HTTPS://app.example.com/",
+      "https://app.example.com:443/",
+      "https://app.example.com/a/../b",
+      "https://app.example.com/done#top",
+      "https://app.example.com/done#",
+      "https://app.example.com/\\done",
+      "https://app.example.com/done?connection=1",
+      `https://app.example.com/${"a".repeat(250)}`,
       "javascript:alert(1)",
+      "blob:https://app.example.com/1",
     ],
     RETURN_TO_SECRET: ["s".repeat(31), `${"s".repeat(40)}\n`],
     NOTICE_SMTP_URL: [
@@ -492,6 +501,14 @@ describe("a configuration error", () => {
     for (const other of ["connect", "gmailNotification", "watchRenewal", ""]) {
       expect(errorOf(of(other)).problems).toEqual(["OAUTH_CLIENT_SECRET is not set"]);
     }
+  });
+
+  it("refuses RETURN_TO_ORIGINS, and says what to set in its place", () => {
+    const RETURN_TO_ORIGINS = "https://app.example.com";
+    expect(errorOf({ ...full, RETURN_TO_ORIGINS }).problems).toEqual([
+      "RETURN_TO_ORIGINS is not read any more: set RETURN_TO_URLS to the exact URLs that return_to may be",
+    ]);
+    expect(() => readConfig({ ...full, RETURN_TO_ORIGINS: "none" })).not.toThrow();
   });
 
   it("names all that is wrong at once, in its message too", () => {

@@ -58,8 +58,7 @@ const SECRETS = {
     description: 'The key ring: {"primary":"a","keys":{"a":"<`openssl rand -base64 32`>"}}.',
   }),
   RETURN_TO_SECRET: defineSecret("RETURN_TO_SECRET", {
-    description:
-      "32 characters or more, shared with the application at RETURN_TO_ORIGINS; or none.",
+    description: "32 characters or more, shared with the application at RETURN_TO_URLS; or none.",
   }),
   NOTICE_SMTP_URL: defineSecret("NOTICE_SMTP_URL", {
     description: "smtps://USER:PASSWORD@HOST of the mail server for notices to people; or none.",

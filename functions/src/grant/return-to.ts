@@ -8,45 +8,58 @@ const APP_STATE_CHARS_MAX = 512;
 const RETURN_TO_CHARS_MAX = 1_000;
 
 /**
- * An absolute URL on one of the allowed origins, or `undefined`. What comes out is what the parser
- * understood, so that no other parser can understand it differently.
+ * The registered URL that `return_to` names, or `undefined`. It must be the whole URL, path and
+ * query included, as the URL parser writes it (RFC 9700 §4.1: no prefixes, no patterns).
  */
-export function parseReturnTo(value: string, origins: readonly string[]): string | undefined {
-  // A URL parser mends these in silence; whoever sends them means to be misunderstood.
+export function parseReturnTo(value: string, urls: readonly string[]): string | undefined {
+  // A URL parser repairs these silently, and another parser may repair them differently.
   if (value.length > RETURN_TO_CHARS_MAX || /[\s\\\p{Cc}]/u.test(value)) return undefined;
   if (!URL.canParse(value)) return undefined;
-  const { href, origin, username, password } = new URL(value);
-  if (!origins.includes(origin) || username !== "" || password !== "") return undefined;
-  // `blob:https://...` is of that origin, too.
-  if (!href.startsWith(`${origin}/`)) return undefined;
-  return href.length > RETURN_TO_CHARS_MAX ? undefined : href;
+  const { href } = new URL(value);
+  return urls.find((url) => url === href);
 }
 
 /** What `app_state` may be: the cookie that keeps it has little room. */
 export function isAppState(value: string): boolean {
-  return value.length <= APP_STATE_CHARS_MAX && !/\p{Cc}/u.test(value);
+  return value.length <= APP_STATE_CHARS_MAX && !/[\p{Cc}\p{Cs}]/u.test(value);
+}
+
+/** What the application hears about a connection in addition to the mailbox. */
+export interface Recipient {
+  /** The registered URL: the only audience of the token. */
+  returnTo: string;
+  appState?: string | undefined;
+}
+
+export interface ReturnUrlServices {
+  /** `PUBLIC_URL`, the issuer of the token. */
+  publicUrl: string;
+  secret: string | undefined;
+  randomToken(): string;
+  clock: Clock;
 }
 
 /**
- * `return_to` with `connection=` a JWT (RFC 7519, HS256) that tells the application which mailbox
- * the browser in front of it has connected, when `RETURN_TO_SECRET` is set. A `connection` of
- * anybody else's making is taken out.
+ * `return_to` with `connection=` a JWT (RFC 7519, HS256, `typ: connection+jwt`) that tells the
+ * application which mailbox the browser in front of it has connected. Without `RETURN_TO_SECRET`
+ * the URL comes without it.
  */
 export async function returnUrl(
   { id, emailAddress }: User,
-  returnTo: string,
-  appState: string | undefined,
-  { secret, clock }: { secret: string | undefined; clock: Clock },
+  { returnTo, appState }: Recipient,
+  { publicUrl, secret, randomToken, clock }: ReturnUrlServices,
 ): Promise<string> {
   const url = new URL(returnTo);
-  if (url.searchParams.has("connection")) url.searchParams.delete("connection");
   if (secret === undefined) return url.href;
   const now = Math.floor(clock.now().getTime() / 1_000);
   const claims = { email: emailAddress, ...(appState !== undefined && { app_state: appState }) };
   const connection = await new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    // An explicit type (RFC 8725 §3.11): a start ticket of the same secret is no connection.
+    .setProtectedHeader({ alg: "HS256", typ: "connection+jwt" })
+    .setIssuer(publicUrl)
+    .setAudience(returnTo)
     .setSubject(id)
-    .setAudience(url.origin)
+    .setJti(randomToken())
     .setIssuedAt(now)
     .setExpirationTime(now + CONNECTION_AGE_SECONDS_MAX)
     .sign(new TextEncoder().encode(secret));

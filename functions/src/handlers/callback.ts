@@ -233,8 +233,13 @@ async function connected(
   const cookies = [cookie(sessionCookieName(publicUrl), session, SESSION_AGE_MS_MAX)];
   if (returnTo === undefined) return { to: `${publicUrl}/`, cookies };
   const { secret } = services.returnTo;
-  const { clock } = services;
-  return { to: await returnUrl(user, returnTo, appState, { secret, clock }), cookies };
+  const { clock, randomToken } = services;
+  const to = await returnUrl(
+    user,
+    { returnTo, appState },
+    { publicUrl, secret, randomToken, clock },
+  );
+  return { to, cookies };
 }
 
 /** The page that says what was refused: of the link that it began with, else one of its own. */

@@ -18,7 +18,7 @@ import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies
 export interface ConnectServices
   extends AuthorizationServices, AuthorizationRequestServices, DisconnectServices {
   pageLinks: PageLinks;
-  returnTo: { origins: readonly string[]; secret?: string };
+  returnTo: { urls: readonly string[]; secret?: string };
   /** The answers to callbacks of this instance, by `state`. */
   callbacks: OnceEach<RedirectAnswer>;
   publicLimits: PublicLimits;

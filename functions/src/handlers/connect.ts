@@ -127,11 +127,11 @@ async function start(request: ConnectRequest, services: ConnectServices): Promis
 }
 
 /** What the application that sent the person wants, each thing said once; `undefined` if refused. */
-function readStart(params: URLSearchParams, { returnTo: { origins } }: ConnectServices) {
+function readStart(params: URLSearchParams, { returnTo: { urls } }: ConnectServices) {
   const wanted = params.getAll("return_to");
   const appStates = params.getAll("app_state");
   if (wanted.length > 1 || appStates.length > 1 || !appStates.every(isAppState)) return undefined;
-  const [returnTo] = wanted.map((each) => parseReturnTo(each, origins));
+  const [returnTo] = wanted.map((each) => parseReturnTo(each, urls));
   if (wanted.length > 0 && returnTo === undefined) return undefined;
   return { returnTo, appState: appStates[0] };
 }
