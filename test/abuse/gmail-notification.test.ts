@@ -58,11 +58,19 @@ function envelope(content: unknown, encoding: BufferEncoding = "base64"): unknow
 }
 
 /** What the input names, if a lenient reader could make a notification of it. */
-function readLeniently(data: unknown): { email: string; historyId: bigint } | undefined {
+function readLeniently(
+  data: unknown,
+): { email: string; historyId: bigint; publishedAt: number } | undefined {
   try {
-    const { message } = data as { message: { data: string } };
+    const { message } = data as {
+      message: { data: string; publishTime?: string; publish_time?: string };
+    };
     const content = JSON.parse(Buffer.from(message.data, "base64").toString());
-    return { email: content.emailAddress.toLowerCase(), historyId: BigInt(content.historyId) };
+    return {
+      email: content.emailAddress.toLowerCase(),
+      historyId: BigInt(content.historyId),
+      publishedAt: Date.parse(message.publishTime ?? message.publish_time ?? ""),
+    };
   } catch {
     return undefined;
   }
@@ -80,7 +88,11 @@ async function check(data: unknown): Promise<void> {
   expect(logs).toHaveLength(1);
   const hint = readLeniently(data);
   const isAhead = hint?.email === ADA && hint.historyId > BigInt(cursor);
-  if (!isAhead) return expect({ writes, calls }).toEqual({ writes: 0, calls: [] });
+  // Newer than all that was listed, and of an older id: the history may have been rewound.
+  const syncedAt = Number(subject.stored(ADA).sync.syncedAt);
+  const latest = subject.clock.now().getTime() + 60_000;
+  const isLow = hint?.email === ADA && hint.publishedAt > syncedAt && hint.publishedAt <= latest;
+  if (!isAhead && !isLow) return expect({ writes, calls }).toEqual({ writes: 0, calls: [] });
   // The due time at which it is looked at again.
   expect(writes).toBeLessThanOrEqual(1);
   for (const [method, max] of Object.entries(CALLS_MAX)) {
@@ -137,7 +149,9 @@ describe("a notification", () => {
     const delivered = deliver(envelope({ emailAddress: ADA, historyId: ahead(ADA) }));
     await expect(delivered).rejects.toThrow("the store did not answer");
     subject.users.findByEmailAddress = findByEmailAddress;
-    expect(subject.takeLogs()).toMatchObject([{ event: "notification_failed", error: "Error" }]);
+    expect(subject.takeLogs()).toMatchObject([
+      { event: "notification_failed", error: "Error (14)" },
+    ]);
   });
 
   describe("of any kind", () => {

@@ -1,4 +1,4 @@
-import { later } from "../clock.ts";
+import { type Clock, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
 import { describeUnknown } from "../log.ts";
@@ -47,6 +47,8 @@ const PART_EVENTS = 2_000;
 const PART_BYTES = 4_000_000;
 /** Events handed to the topic at once. */
 const PUBLISHED_MAX = 1_000;
+/** Between the clocks of two of Google's services. */
+const CLOCKS_MS_MAX = 60_000;
 /** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
@@ -102,7 +104,8 @@ async function failedForGood(
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
   const isStale = notifiedIds(trigger).every((id) => isKnown(user, id));
-  if (trigger.kind === "notified" && isStale && !isLow(user, trigger)) return { kind: "stale" };
+  if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
+    return { kind: "stale" };
 
   const { dueAt, dueReason, failure } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
@@ -142,13 +145,17 @@ function isKnown(user: User, notified: HistoryId): boolean {
 
 /**
  * Whether Gmail's history seems to have been rewound: the notification is of after the last complete
- * listing, and names an id from before it. Both times are Google's.
+ * listing, and names an id from before it. All times are Google's.
  */
 function isLow(
-  { historyId: cursor, sync: { syncedAt, highestHead } }: User,
+  user: User,
   { historyId, publishedAt }: Extract<Trigger, { kind: "notified" }>,
+  clock: Clock,
 ): boolean {
+  const { historyId: cursor } = user;
+  const { syncedAt, highestHead } = user.sync;
   if (syncedAt === undefined || publishedAt === undefined || publishedAt <= syncedAt) return false;
+  if (publishedAt > later(storeNow(user, clock), CLOCKS_MS_MAX)) return false;
   if (highestHead === undefined || isAfter(historyId, cursor)) return false;
   return isAfter(highestHead, historyId);
 }
