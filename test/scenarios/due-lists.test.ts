@@ -117,7 +117,7 @@ describe("the due lists", () => {
       if (!isFirst) return update(user, patch, changes);
       isFirst = false;
       await update(user, { sync: { ...scenario.stored(ADA).sync, dueAt: changed } });
-      throw new Error("after the write");
+      throw Object.assign(new Error("after the write"), { code: 14 });
     };
     await scenario.runSchedule("mailboxReconciliation");
     scenario.users.update = update;

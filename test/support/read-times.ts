@@ -9,6 +9,14 @@ export function askedBy(users: UserStore, clock: Pick<Clock, "now">): UserStore 
   });
 }
 
+/** A store whose own time is this clock's: for tests that move time. */
+export function inTimeOf(users: UserStore, clock: Pick<Clock, "now">): UserStore {
+  return withReadTimes(users, () => {
+    const at = clock.now();
+    return () => ({ at, localAt: at, receivedAt: clock.now() });
+  });
+}
+
 const SAME = new Date(0);
 
 /** For comparing what was read at different times. */

@@ -24,6 +24,8 @@ const FAILING_SHARE = 1 / 8;
 const FAILING_DUE_MS_MAX = 3_600_000;
 /** Between two looks at a mailbox whose watch has lapsed. */
 const LAPSED_DUE_MS = 5 * 60_000;
+/** Longer overdue than the reconciliation leaves a mailbox, which runs each minute. */
+const NEGLECTED_MS = 3_600_000;
 /** Without a time from Google. */
 const THROTTLE_MS = 60_000;
 /** What Google's `Retry after` is believed within; clocks differ. */
@@ -73,7 +75,7 @@ function nextLook(
   },
   { hasNew, isLagging, newest }: Listing,
 ): Due | undefined {
-  const { dueAt: storedDueAt, dueReason, retries } = user.sync;
+  const { dueReason, retries } = user.sync;
   const now = services.clock.now();
   if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
   if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
@@ -83,11 +85,18 @@ function nextLook(
     const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
     return { dueAt, dueReason: "lag", retries: retries + 1 };
   }
-  // A complete catch-up, whoever asked for it, is what these were due for; a mailbox that is never
-  // due, as an edited document may say, would depend on notifications alone.
+  // A complete catch-up, whoever asked for it, is what these were due for.
   const isServed =
-    dueReason === "unfinished" || dueReason === "throttled" || storedDueAt === undefined;
+    dueReason === "unfinished" || dueReason === "throttled" || isNeglected(user, services.clock);
   return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
+}
+
+/**
+ * True of a mailbox that no due list brings, as an edited document may make it: only a notification
+ * can set it right.
+ */
+export function isNeglected({ sync: { dueAt } }: User, clock: Clock): boolean {
+  return dueAt === undefined || later(dueAt, NEGLECTED_MS) <= clock.now();
 }
 
 /** The next reconciliation goes on. */

@@ -23,7 +23,7 @@ import {
 } from "./settling.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
 import { isWaiting } from "./failures.ts";
-import { afterListing, atOnce } from "./sync-due.ts";
+import { afterListing, atOnce, isNeglected } from "./sync-due.ts";
 import {
   type Run,
   type SyncOutcome,
@@ -103,7 +103,8 @@ async function failedForGood(
 
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
-  const isStale = notifiedIds(trigger).every((id) => isKnown(user, id));
+  const isStale =
+    notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, services.clock);
   if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
     return { kind: "stale" };
 
