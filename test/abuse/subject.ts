@@ -1,5 +1,6 @@
 import { findSecret, CANARY_ENV } from "./canaries.ts";
 import { DEFAULT_CLIENT, type EmulatorOptions } from "../gmail-emulator/emulator.ts";
+import { UNLIMITED } from "../local/environment.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /** What an input can have caused, counted. */
@@ -18,14 +19,6 @@ export interface Subject extends Scenario {
   /** The log lines since the last time, each one checked to hold no secret. */
   takeLogs(): Record<string, unknown>[];
 }
-
-/** Else all but the first inputs would be refused for their number. */
-const UNLIMITED = {
-  PAGES_PER_MINUTE: "1000000",
-  CODE_EXCHANGES_PER_MINUTE: "1000000",
-  FAILED_EXCHANGES_PER_MINUTE: "1000000",
-  REFUSED_EVENTS_PER_MINUTE: "1000000",
-};
 
 /** Nothing is pushed: every notification in these tests is one that the test itself sends. */
 export async function startSubject(

@@ -12,6 +12,7 @@ const FRAMEWORK = path.join(
   ROOT,
   "node_modules/@google-cloud/functions-framework/build/src/main.js",
 );
+const LOOPBACK_ONLY = path.join(ROOT, "test/support/listen-on-loopback.cjs");
 const PROBE = path.join(ROOT, "test/bench/probe.cjs");
 
 /** Of everybody's start alike. */
@@ -58,6 +59,7 @@ export async function startFunction(
     process.execPath,
     [
       HEAP,
+      `--require=${LOOPBACK_ONLY}`,
       `--require=${PROBE}`,
       FRAMEWORK,
       `--source=${path.resolve(ROOT, folder)}`,

@@ -2,6 +2,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { begin, linkOf } from "../security/flow.ts";
 import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { UNLIMITED } from "../local/environment.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { type Site, startSite } from "../support/site.ts";
 import { allow, openVisitor, shows } from "./visitor.ts";
@@ -27,7 +28,7 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
   afterAll(() => browser?.close());
   beforeEach(async () => {
     foreign = await startSite(host);
-    scenario = await startScenario();
+    scenario = await startScenario({ env: UNLIMITED });
     for (const email of [ADA, MALLORY]) scenario.emulator.createAccount({ email });
     ({ page } = await openVisitor(browser, { javaScriptEnabled: true }));
   });

@@ -1,26 +1,16 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { z } from "zod";
+import { isLoopbackOrigin } from "../support/loopback-only.ts";
 import { type Controlled, controlActs } from "./control-acts.ts";
-
-/** A page on another loopback port may steer the emulator; a page of the web may not. */
-const isLoopbackOrigin = (origin: string) =>
-  /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(origin);
 
 /**
  * The acts of people and developers, and the faults, as `POST /emulator/{act}` with a JSON object;
- * the truth as `GET /emulator/state`. Answers carry no secret except a security event token.
+ * the truth as `GET /emulator/state`. A page on another loopback port may steer the emulator. Answers carry no secret except a security event token.
  */
 export function controlRoutes(emulator: Controlled) {
   const routes = new Hono();
   routes.use(cors({ origin: (origin) => (isLoopbackOrigin(origin) ? origin : null) }));
-  routes.use(async (context, next) => {
-    const origin = context.req.header("origin");
-    if (origin !== undefined && !isLoopbackOrigin(origin)) {
-      return context.json({ error: "only pages on loopback may do this" }, 403);
-    }
-    return next();
-  });
 
   routes.get("/state", (context) =>
     context.json({

@@ -17,6 +17,7 @@ import {
   type PushPolicy,
 } from "./push.ts";
 import { type RiscConsole, riscService } from "./risc.ts";
+import { serveLoopbackOnly } from "../support/loopback-only.ts";
 
 export interface EmulatorOptions extends Omit<ModelOptions, "publish"> {
   /** A free one unless said. */
@@ -93,6 +94,7 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
     .route("/", risc.routes)
     .route("/emulator", controlRoutes({ ...model, ...controls }));
   const server = createAdaptorServer({ fetch: app.fetch });
+  if (server instanceof Server) serveLoopbackOnly(server);
   server.listen(port, LOOPBACK);
   await once(server, "listening");
   const host = `${LOOPBACK}:${portOf(server.address())}`;

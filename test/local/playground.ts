@@ -3,6 +3,7 @@ import { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
+import { serveLoopbackOnly } from "../support/loopback-only.ts";
 import { linkIn, startMailSink } from "../support/mail-sink.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { memoryUsers } from "../support/memory-users.ts";
@@ -85,6 +86,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   }, SNAPSHOT_MS);
 
   const server = createAdaptorServer({ fetch: pageRoutes(stack, feed).fetch });
+  if (server instanceof Server) serveLoopbackOnly(server);
   server.listen(await freePort(options.pagePort), LOOPBACK);
   await once(server, "listening");
 

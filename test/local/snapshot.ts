@@ -61,8 +61,8 @@ export function showUser(user: StoredUser): { id: string; document: unknown } {
   return { id, document: JSON.parse(json) };
 }
 
-/** `v1.{key id}.{iv}.{ciphertext}.{tag}`, as tokens are sealed. */
-const SEALED = /^v1\.([\w-]+)\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/;
+/** `v2.{key id}.{iv}.{ciphertext}.{tag}`, as tokens are sealed. */
+const SEALED = /^v[12]\.([\w-]+)\.[\w-]{16}\.[\w-]*\.[\w-]{22}$/;
 
 function showText(text: string): string {
   const keyId = SEALED.exec(text)?.[1];

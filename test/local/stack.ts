@@ -31,6 +31,7 @@ import {
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
+import { serveLoopbackOnly } from "../support/loopback-only.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { ringOf } from "../support/test-keys.ts";
 import { FUNCTIONS, type FunctionName, PROJECT, requiredEnv } from "./environment.ts";
@@ -106,6 +107,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
     limitBodiesOf(server, after);
+    // The others answer for themselves what a browser is refused.
+    if (name !== "connect" && name !== "securityEvent") serveLoopbackOnly(server);
     server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
     await once(server, "listening");
     servers[name] = server;

@@ -11,7 +11,7 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
-import { requiredEnv } from "../local/environment.ts";
+import { UNLIMITED, requiredEnv } from "../local/environment.ts";
 import { type Stream, randomStreams } from "../simulation/random.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Missing, startEmulator } from "../support/emulator-source.ts";
@@ -172,6 +172,7 @@ async function setUp(
 
   const env = {
     ...required,
+    ...UNLIMITED,
     // So that what takes hours otherwise is part of the storm.
     HISTORY_SETTLE_MS: "2000",
     RECONCILE_AFTER_MS: "3000",

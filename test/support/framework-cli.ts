@@ -26,6 +26,7 @@ export interface ServeOptions {
 
 const BIN = "../../node_modules/@google-cloud/functions-framework/build/src/main.js";
 const FRAMEWORK = fileURLToPath(new URL(BIN, import.meta.url));
+const LOOPBACK_ONLY = fileURLToPath(new URL("listen-on-loopback.cjs", import.meta.url));
 const START_MS_MAX = 60_000;
 
 /** One function in a process of its own, as the buildpack of Cloud Functions starts it. */
@@ -34,6 +35,7 @@ export async function serveFunction(options: ServeOptions): Promise<ServedFuncti
   const program = startProgram({
     command: node,
     args: [
+      `--require=${LOOPBACK_ONLY}`,
       FRAMEWORK,
       `--source=${source}`,
       `--target=${target}`,
