@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";
 const SECOND_MS = 1_000;
@@ -170,19 +171,31 @@ describe("a run that waited for long", () => {
   };
 
   it("publishes nothing again that a notification brought before its turn came", async () => {
-    const { listDue } = scenario.users;
-    scenario.users.listDue = async (...args) => {
-      const page = await listDue(...args);
-      scenario.users.listDue = listDue;
-      // Others of the list take their turns first.
-      await notify(scenario.emulator.deliver(ADA).historyId);
-      scenario.clock.advance(20 * SECOND_MS);
-      return page;
-    };
+    beforeTurn(() => notify(scenario.emulator.deliver(ADA).historyId));
     await reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(1);
     expect(scenario.logged("push_silent")).toEqual([]);
   });
+
+  it("asks Gmail nothing for a mailbox that another instance has served before its turn came", async () => {
+    const other = startSecondInstance(scenario, {});
+    beforeTurn(() => other.mailboxReconciliation());
+    scenario.emulator.resetCalls();
+    await reconcileAfter(7 * HOUR_MS);
+    expect(scenario.emulator.countCalls("history.list", ADA)).toBe(1);
+  });
+
+  /** Does it once the due list has been read, while others of the list take their turns first. */
+  function beforeTurn(act: () => Promise<unknown>): void {
+    const { listDue } = scenario.users;
+    scenario.users.listDue = async (...args) => {
+      scenario.users.listDue = listDue;
+      const page = await listDue(...args);
+      await act();
+      scenario.clock.advance(20 * SECOND_MS);
+      return page;
+    };
+  }
 });
 
 describe("a mailbox of which only some labels are watched", () => {
