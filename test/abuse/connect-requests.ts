@@ -52,8 +52,19 @@ export const FOR_APPLICATION = new URLSearchParams({
 const START: PlainRequest = { method: "GET", url: "/start", headers: {} };
 const SAMPLE_CODE = "4/0Aunknown-to-google";
 
+/** The button of the page that names the application. */
+export function pressed({ url }: PlainRequest): PlainRequest {
+  const headers = {
+    origin: new URL(PUBLIC_URL).origin,
+    "content-type": "application/x-www-form-urlencoded",
+  };
+  return { method: "POST", url, headers, body: Buffer.alloc(0) };
+}
+
 export async function beginFlow(request = START): Promise<Flow> {
-  const answer = await send("connect", request);
+  const first = await send("connect", request);
+  const isAsked = first.status === 200;
+  const answer = isAsked ? await send("connect", pressed(request)) : first;
   const location = answer.headers.get("location") ?? "";
   const state = new URL(location).searchParams.get("state") ?? "";
   return { state, location, cookie: cookieOf(answer) };

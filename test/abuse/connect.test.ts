@@ -42,7 +42,7 @@ const EXPECTED: Record<Kind, number> = {
   landing: 200,
   status: 200,
   start: 303,
-  "start for the application": 303,
+  "start for the application": 200,
   declined: 303,
   callback: 303,
   link: 200,

@@ -12,6 +12,7 @@ const LOGO_URL = "https://static.tidy.example/logo.svg";
 const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
   <rect width="32" height="32" rx="8" fill="#0b57d0"/>
   <path d="M9 17l5 5 9-11" fill="none" stroke="#fff" stroke-width="3"/></svg>`;
+const APPLICATION = "https://app.tidy.example/connected";
 const DAY_MS = 86_400_000;
 
 /** What is done with a page that is open: it must not be left. */
@@ -24,6 +25,7 @@ export async function openEveryPage(browser: Browser, visit: Visit): Promise<voi
     env: {
       APP_NAME: "Tidy Desk",
       APP_LOGO_URL: LOGO_URL,
+      RETURN_TO_URLS: APPLICATION,
       SUPPORT_EMAIL: "help@tidy.example",
       NOTICE_SMTP_URL: sink.url,
       NOTICE_FROM: "Tidy Desk <mail@tidy.example>",
@@ -60,6 +62,9 @@ async function openLife(scenario: Scenario, page: Page, visit: Visit): Promise<v
   emulator.createAccount({ email: ADA });
   await page.goto(publicUrl);
   await visit("landing", page);
+  await page.goto(`${publicUrl}/start?${new URLSearchParams({ return_to: APPLICATION })}`);
+  await visit("handover", page);
+  await page.goto(publicUrl);
   await page.getByRole("link", { name: TEXTS.landing.connect }).click();
   await allow(page);
   await shows(page, TEXTS.connected.title);

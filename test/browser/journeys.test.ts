@@ -220,10 +220,13 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     for (const page of [ada, zoe]) {
       await page.goto(application.origin);
       await press(page, "Connect Gmail");
+      await says(page, application.origin);
+      await press(page, "Continue with Google");
     }
     // Zoe declines first; trying again still leads back.
     await press(zoe, "Deny");
     await zoe.getByRole("link", { name: "Try again" }).click();
+    await press(zoe, "Continue with Google");
     await zoe.getByLabel(ZOE).check();
     await allow(zoe);
     await allow(ada);

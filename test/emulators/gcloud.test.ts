@@ -182,7 +182,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
         expect(await page.text()).toContain(`href="${publicUrl}/start"`);
         expect((await fetch(`${publicUrl}/nowhere`)).status).toBe(404);
-        expect((await fetch(`${publicUrl}/start`, { method: "POST" })).status).toBe(405);
+        expect((await fetch(`${publicUrl}/callback`, { method: "POST" })).status).toBe(405);
       });
 
       it("a form, from its bytes", async () => {

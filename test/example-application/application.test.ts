@@ -1,6 +1,7 @@
 import { SignJWT, UnsecuredJWT, decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
+import { startFlow } from "../security/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { type Site, startSite } from "../support/site.ts";
 import { exampleApplication } from "./application.ts";
@@ -32,7 +33,7 @@ describe("an application that lets people connect mailboxes", () => {
   /** From the application's button to Google and back: where the receiver then sends the browser. */
   async function answerTo(browser: Browser, account: string): Promise<string> {
     const pressed = await browser.post(`${origin}/connect`, {});
-    const started = await browser.get(pressed.headers.get("location") ?? "");
+    const started = await startFlow(browser, pressed.headers.get("location") ?? "");
     const back = await throughGoogle(scenario.emulator, browser, started, { account });
     expect(back.status).toBe(303);
     return back.headers.get("location") ?? "";
@@ -147,7 +148,7 @@ describe("an application that lets people connect mailboxes", () => {
     const pressed = await mallory.post(`${origin}/connect`, {});
     // Ada opens the address that Mallory was sent to, and allows access.
     const ada = openBrowser();
-    const started = await ada.get(pressed.headers.get("location") ?? "");
+    const started = await startFlow(ada, pressed.headers.get("location") ?? "");
     const google = started.headers.get("location") ?? "";
     const back = await ada.get(await scenario.emulator.consent(google, { account: ADA }));
     expect((await ada.get(back.headers.get("location") ?? "")).status).toBe(403);

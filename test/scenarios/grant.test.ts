@@ -2,7 +2,8 @@ import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
 import type { User } from "../../functions/src/user.ts";
-import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
+import { startFlow } from "../security/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -230,7 +231,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
 
     scenario.emulator.changePassword(ADA);
-    const start = await browser.get(`${scenario.publicUrl}/start`);
+    const start = await browser.get(`${scenario.publicUrl}/start`, FROM_OUR_PAGE);
     const asked = await throughGoogle(scenario.emulator, browser, start, { account: ADA });
     const again = asked.headers.get("location") ?? "";
     expect(new URL(again).searchParams.get("prompt")).toBe("consent");
@@ -286,7 +287,7 @@ describe("connecting a mailbox", () => {
       return_to: returnTo,
       app_state: "s1",
     });
-    const start = await browser.get(`${scenario.publicUrl}/start?${query}`);
+    const start = await startFlow(browser, `${scenario.publicUrl}/start?${query}`);
     const response = await throughGoogle(scenario.emulator, browser, start, { account: ADA });
     expect(response.status).toBe(303);
     const back = new URL(response.headers.get("location") ?? "");

@@ -6,7 +6,7 @@ import { firestoreUsers } from "../../functions/src/user-store.ts";
 import type { UserPatch, UserStore } from "../../functions/src/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { begin, cookieHeader, leadsTo, linkOf } from "../security/flow.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
+import { type Browser, FROM_OUR_PAGE, openBrowser } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
@@ -192,7 +192,8 @@ describe("while the store does not answer", () => {
     const store = down();
     await expectTryLater(await browser.ask(`${publicUrl}/`), "/");
     await expectTryLater(await browser.ask(`${publicUrl}/?code=c&state=s`), "/");
-    await expectTryLater(await browser.ask(`${publicUrl}/start${wish}`), `/start${wish}`);
+    await expectTryLater(await browser.ask(`${publicUrl}/start`, FROM_OUR_PAGE), "/start");
+    expect((await browser.ask(`${publicUrl}/start${wish}`)).status).toBe(200);
     await expectTryLater(await browser.post(`${publicUrl}/disconnect`, form), "/");
     expectLogged(4);
     const stranger = openBrowser();

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { begin, cookieHeader, leadsTo, linkOf } from "./flow.ts";
+import { begin, cookieHeader, leadsTo, linkOf, startFlow } from "./flow.ts";
 
 const ADA = "ada@example.com";
 const MALLORY = "mallory@example.com";
@@ -335,7 +335,7 @@ describe("C6: several flows in one browser", () => {
       return_to: LONGEST_RETURN_TO,
       app_state: "\u{20ac}".repeat(512),
     });
-    const answer = await fetch(`${scenario.publicUrl}/start?${query}`, { redirect: "manual" });
+    const answer = await startFlow(openBrowser(), `${scenario.publicUrl}/start?${query}`);
     expect(answer.status).toBe(303);
     // Off loopback, its name has a prefix and it is for TLS alone.
     const added = "__Host-".length + "; Secure".length;

@@ -27,11 +27,17 @@ export async function begin(
   account: string,
   { browser = openBrowser(), query = "", alter, decline = false, untick = [] }: FlowOptions = {},
 ): Promise<Flow> {
-  const start = await browser.ask(`${publicUrl}/start${query}`);
+  const start = await startFlow(browser, `${publicUrl}/start${query}`);
   const asked = new URL(start.headers.get("location") ?? "");
   alter?.(asked);
   const back = await emulator.consent(asked.href, { account, decline, untick });
   return { browser, asked, back: new URL(back) };
+}
+
+/** From `/start` to Google: presses the button where the application is named first. */
+export async function startFlow(browser: Browser, url: string): Promise<Response> {
+  const answer = await browser.ask(url);
+  return answer.status === 200 ? browser.post(url, {}) : answer;
 }
 
 /** A callback as it came, but for what is changed here. */

@@ -5,7 +5,7 @@ import { callbackIdOf } from "../../functions/src/grant/callback-claims.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { createSigner } from "../gmail-emulator/signing.ts";
-import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 import { begin, changed, cookieHeader, leadsTo, linkOf } from "./flow.ts";
@@ -64,7 +64,65 @@ describe("whose browser it is", () => {
       [...new URL(response.headers.get("location") ?? "").searchParams.keys()].sort();
     expect(names(named)).toEqual(names(plain));
     // Only the session cookie tells who it is.
-    expect(names(await browser.ask(`${scenario.publicUrl}/start`))).not.toContain("prompt");
+    const signedIn = await browser.ask(`${scenario.publicUrl}/start`, FROM_OUR_PAGE);
+    expect(names(signedIn)).not.toContain("prompt");
+  });
+
+  const APP = "https://app.example/done";
+  const SECRET = "an application and this receiver share it";
+
+  it.each([
+    ["another site", { "sec-fetch-site": "cross-site" }],
+    ["a sibling", { "sec-fetch-site": "same-site" }],
+    ["outside the browser", { "sec-fetch-site": "none" }],
+    ["a browser that does not say", {}],
+    ["a browser that says two things", { "sec-fetch-site": "same-origin, cross-site" }],
+  ])("A2: a connected person who comes by a link of %s is asked for consent", async (_, from) => {
+    const { browser } = await scenario.connect(ADA, { exists: true });
+    const start = await browser.ask(`${scenario.publicUrl}/start`, from as Record<string, string>);
+    const asked = new URL(start.headers.get("location") ?? "");
+    expect(asked.searchParams.get("prompt")).toBe("consent");
+  });
+
+  it("A2: a connected person who comes for an application sees it named, and nothing happens yet", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_URLS: APP, RETURN_TO_SECRET: SECRET } });
+    const { browser } = await scenario.connect(ADA);
+    const before = scenario.users.dump();
+    const url = `${scenario.publicUrl}/start?${new URLSearchParams({ return_to: APP, app_state: "mallory's" })}`;
+    const cookies = new Map(browser.cookies);
+    for (const from of [FROM_OUR_PAGE, { "sec-fetch-site": "cross-site" }]) {
+      const page = await browser.ask(url, from);
+      expect(page.status).toBe(200);
+      expect(page.headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
+      const text = await page.text();
+      expect(text).toContain("https://app.example");
+      expect(text).not.toContain("connection=");
+    }
+    expect(browser.cookies).toEqual(cookies);
+    expect(scenario.users.dump()).toEqual(before);
+    const pressed = await browser.post(url, {});
+    const asked = new URL(pressed.headers.get("location") ?? "");
+    expect(asked.searchParams.get("prompt")).toBe("consent");
+  });
+
+  it("A2: the button of that page cannot be pressed by another site", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_URLS: APP } });
+    const { browser } = await scenario.connect(ADA);
+    const url = `${scenario.publicUrl}/start?return_to=${encodeURIComponent(APP)}`;
+    const forged = await browser.post(url, {}, "https://evil.example");
+    expect(forged.status).toBe(403);
+    expect(forged.headers.get("location")).toBeNull();
+  });
+
+  it("A2: the button does not lead to a URL that is not registered", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { RETURN_TO_URLS: APP } });
+    const query = new URLSearchParams({ return_to: `${APP}/redirect?to=https://evil.example` });
+    const pressed = await openBrowser().post(`${scenario.publicUrl}/start?${query}`, {});
+    expect(pressed.status).toBe(400);
+    expect(pressed.headers.get("location")).toBeNull();
   });
 });
 

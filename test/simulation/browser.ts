@@ -49,7 +49,8 @@ export function openBrowser(fleet: Fleet): Browser {
   }
 
   return {
-    get: (url) => request(url, { method: "GET" }),
+    // People follow links on the receiver's own pages.
+    get: (url) => request(url, { method: "GET", headers: { "sec-fetch-site": "same-origin" } }),
     post: (url, form) =>
       request(url, {
         method: "POST",

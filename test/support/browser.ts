@@ -12,6 +12,9 @@ export interface Browser {
   cookies: Map<string, string>;
 }
 
+/** What a browser sends when the person follows a link on a page of `connect`. */
+export const FROM_OUR_PAGE = { "sec-fetch-site": "same-origin" };
+
 export function openBrowser(): Browser {
   const cookies = new Map<string, string>();
 

@@ -4,7 +4,7 @@ import type { After, Clock } from "../../functions/src/clock.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { type Browser, openBrowser, throughGoogle } from "./browser.ts";
+import { type Browser, FROM_OUR_PAGE, openBrowser, throughGoogle } from "./browser.ts";
 import { type MemoryCallbackClaims, memoryCallbackClaims } from "./memory-callback-claims.ts";
 import { type MemorySeenEvents, memorySeenEvents } from "./memory-seen-events.ts";
 import { type MemoryTopic, memoryTopic } from "./memory-topic.ts";
@@ -103,7 +103,7 @@ export async function startScenario(
 
     async connect(email, { exists = false, browser = openBrowser(), untick = [] } = {}) {
       if (!exists) emulator.createAccount({ email });
-      const start = await browser.get(`${publicUrl}/start`);
+      const start = await browser.get(`${publicUrl}/start`, FROM_OUR_PAGE);
       const response = await throughGoogle(emulator, browser, start, { account: email, untick });
       const page = await response.text();
       await emulator.idle();

@@ -1,3 +1,4 @@
+import type { AuthorizationWish } from "../grant/authorization-request.ts";
 import { disconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
 import { isAppState, parseReturnTo } from "../grant/return-to.ts";
@@ -12,6 +13,7 @@ import {
   erasePage,
   erasedPage,
   errorPage,
+  handoverPage,
   landingPage,
   reauthorizePage,
 } from "../pages/pages.ts";
@@ -34,7 +36,7 @@ type Route = (request: ConnectRequest, services: ConnectServices) => Promise<Res
 
 const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][] = [
   [/^\/$/, { GET: showStatus, HEAD: showStatus }],
-  [/^\/start$/, { GET: start }],
+  [/^\/start$/, { GET: start, POST: startForApplication }],
   [/^\/callback$/, { GET: callback }],
   [/^\/refused\/([a-z_]+)$/, { GET: showRefused, HEAD: showRefused }],
   [/^\/reauthorize\/([^/]+)$/, { GET: showReauthorize, HEAD: showReauthorize, POST: reauthorize }],
@@ -116,13 +118,44 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
   }
 }
 
+/**
+ * A person who comes from our own page goes straight to Google. An application that wants to be told
+ * is named first, on a page with one button: whoever sends a link decides what it asks for.
+ */
 async function start(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { url, headers } = request;
+  const wish = readStart(url.searchParams, services);
+  if (wish === undefined) return errorPage("return_refused", services.pageLinks);
+  const { returnTo } = wish;
+  if (returnTo !== undefined) {
+    return handoverPage(new URL(returnTo).origin, wishOf(url), services.pageLinks);
+  }
+  // Google asks nothing of a person whose grant lives. A link elsewhere must not get that far, and a
+  // browser that does not say where the person comes from may come from anywhere.
+  const isOwnLink = headers.get("sec-fetch-site") === "same-origin";
+  const signed = isOwnLink ? await signedIn(request, services) : undefined;
+  const isRefreshTokenHeld = signed?.user.status === "active";
+  return beginAt({ ...wish, isRefreshTokenHeld }, request, services);
+}
+
+/** The button of {@link handoverPage}. Google asks for consent, and names the account. */
+async function startForApplication(
+  request: ConnectRequest,
+  services: ConnectServices,
+): Promise<Response> {
+  if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
   const wish = readStart(request.url.searchParams, services);
   if (wish === undefined) return errorPage("return_refused", services.pageLinks);
-  const signed = await signedIn(request, services);
-  const isRefreshTokenHeld = signed?.user.status === "active";
-  const { to, cookies } = toGoogle({ ...wish, isRefreshTokenHeld }, services);
-  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl, cookies);
+  return beginAt(wish, request, services);
+}
+
+function beginAt(
+  wish: AuthorizationWish,
+  { headers }: ConnectRequest,
+  services: ConnectServices,
+): Response {
+  const { to, cookies } = toGoogle(wish, services);
+  const ended = endOldestFlows(headers, services.pageLinks.publicUrl, cookies);
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 
@@ -184,9 +217,7 @@ async function reauthorize(request: ConnectRequest, services: ConnectServices): 
     loginHint: user.id,
     grantedScopes: user.grant.scopes,
   };
-  const { to, cookies } = toGoogle(wish, services);
-  const ended = endOldestFlows(request.headers, services.pageLinks.publicUrl, cookies);
-  return redirect({ to, cookies: [...ended, ...cookies] });
+  return beginAt(wish, request, services);
 }
 
 /** The user a link is for, as long as the grant that it renews is the one that failed. */

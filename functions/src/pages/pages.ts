@@ -12,6 +12,22 @@ export function landingPage(links: PageLinks): Response {
   return page({ status: 200, title, body: content }, links);
 }
 
+/**
+ * Names the application that is told which account was connected, before Google is asked. Nothing
+ * happens before the button is pressed. `query` is what `/start` was asked for.
+ */
+export function handoverPage(origin: string, query: string, links: PageLinks): Response {
+  const { title, application, body, told, stop, button } = TEXTS.handover;
+  const content = html`<p>${body(links.app.name)}</p>
+    ${factList([{ name: application, value: html`${origin}` }])}
+    <p>${told}</p>
+    <p>${stop}</p>
+    <form method="post" action="${links.publicUrl}/start${query}">
+      <button>${button}</button>
+    </form>`;
+  return page({ status: 200, title, body: content, formTargets: [links.googleOrigin] }, links);
+}
+
 /** How complete the stream of a connected account is. */
 export interface Progress {
   /** How many changes a re-authorization has just made good. */

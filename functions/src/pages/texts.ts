@@ -17,6 +17,15 @@ export const TEXTS = {
       "Google shows you what you allow before you allow it. You can disconnect at any time, on this page or in your Google Account.",
     connect: "Connect Gmail",
   },
+  handover: {
+    title: "Connect your Gmail account to an application",
+    body: (app: string) =>
+      `The application below asks you to connect a Gmail account. ${app} will then be notified of changes in your mailbox.`,
+    application: "Application",
+    told: "Google asks you to choose an account and to allow access. After that we tell this application the address of the account you chose.",
+    stop: "If you don't know this application, or didn't start this there yourself, close this page. Nothing has been connected.",
+    button: "Continue with Google",
+  },
   connected: {
     title: "Your Gmail account is connected",
     account: "Account",
