@@ -34,6 +34,12 @@ const RECOVERED_MS = HOUR;
 const END_AMONG_OTHERS_MS = DAY;
 const END_ALONE_MS = 3 * DAY;
 
+const ENDS: ReadonlySet<string> = new Set([
+  "mailbox.reauthorization_required",
+  "mailbox.unavailable",
+  "mailbox.disconnected",
+]);
+
 export function createDelayChecks(
   world: World,
   ledgers: Ledgers,
@@ -138,6 +144,8 @@ export function createDelayChecks(
         count("mailbox caught up, and told so");
         heard.delete(sub);
       }
+      // What is told of a status says more, and ends the delay.
+      if (ENDS.has(attributes["ce-type"] ?? "")) heard.delete(sub);
     },
 
     onLogged({ severity, event, userId }) {

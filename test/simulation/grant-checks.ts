@@ -47,14 +47,17 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const flags: number[] = [];
   /** What was written last of each user. */
   const users = new Map<string, User>();
-  const troubles = new Map<string, { isOn: boolean; endedAt: number }>();
+  const troubles = new Map<string, { reasons: number; endedAt: number }>();
 
   return {
     announcementOf: (sub) => announcements.get(sub),
     isAnnouncement: (eventId) => everAnnouncements.has(eventId),
 
     troubled(sub, kind, isOn) {
-      troubles.set(`${sub}/${kind}`, { isOn, endedAt: isOn ? Infinity : scheduler.now() });
+      const key = `${sub}/${kind}`;
+      // Several reasons can be there at once.
+      const reasons = Math.max(0, (troubles.get(key)?.reasons ?? 0) + (isOn ? 1 : -1));
+      troubles.set(key, { reasons, endedAt: scheduler.now() });
     },
 
     onCommit(commit) {
@@ -153,7 +156,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   function isTroubled(sub: string, kind: "admin" | "mail"): boolean {
     const trouble = troubles.get(`${sub}/${kind}`);
     if (trouble === undefined) return false;
-    return trouble.isOn || scheduler.now() - trouble.endedAt < TROUBLE_LASTS_MS;
+    return trouble.reasons > 0 || scheduler.now() - trouble.endedAt < TROUBLE_LASTS_MS;
   }
 
   /** The refresh token that the stored grant holds works no more. */

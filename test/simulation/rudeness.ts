@@ -86,13 +86,6 @@ export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "costs"> = new Set([
   "records late by minutes",
   "rewinds of every size",
   "bursts",
-  "refused mailboxes",
-  "unknown token codes",
-  "bursts of 401",
-  "invalid account states",
-  "turns that throw",
-  "delays",
-  "costs",
 ] as const);
 
 /** How rude the world is in a run: only where everything may go wrong. */
