@@ -3,6 +3,7 @@ import { parseUserId } from "../../functions/src/user.ts";
 import { type MailboxLedger, isTold } from "./ledger.ts";
 import type { Ledgers } from "./ledgers.ts";
 import type { Person } from "./persons.ts";
+import { SWITCHED_OFF } from "./rudeness.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -49,6 +50,8 @@ export function createDelayChecks(
   const { scheduler, parameters, count, violate } = world;
   /** By mailbox: the delay that subscribers believe to go on, by its `since`. */
   const heard = new Map<string, string>();
+  /** The delays that have ended. */
+  const over = new Set<string>();
   const alerted = new Map<string, number>();
   const refusedSince = new Map<string, number>();
   /** By mailbox: the first record that may be untold. */
@@ -138,10 +141,12 @@ export function createDelayChecks(
       const since = String(json["since"]);
       if (attributes["ce-type"] === "mailbox.delayed") {
         count("mailbox delayed, and told so");
-        heard.set(sub, since);
+        // A run that slept may tell again of what is over: its id says that it is the same.
+        if (!over.has(`${sub}/${since}`)) heard.set(sub, since);
       }
       if (attributes["ce-type"] === "mailbox.caught_up") {
         count("mailbox caught up, and told so");
+        over.add(`${sub}/${since}`);
         heard.delete(sub);
       }
       // What is told of a status says more, and ends the delay.
@@ -161,7 +166,7 @@ export function createDelayChecks(
     },
 
     checkFinally() {
-      if (!parameters.tellsDelays) return;
+      if (!parameters.tellsDelays || SWITCHED_OFF.has("ends of delays")) return;
       for (const { sub } of persons()) {
         const isComplete = firstUntold(ledgers.current(sub)) === undefined;
         if (activeSince(sub) === undefined || !isComplete || !heard.has(sub)) continue;

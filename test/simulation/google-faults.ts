@@ -101,7 +101,8 @@ export function createGoogleFaults(world: World, model: GmailModel): GoogleFault
     const isRead = STRAYS[method] !== undefined;
     if (!rude.has("replicas behind") || !isRead || !mayStray(sub, 0.05)) return perform();
     count("google answered from a replica behind");
-    const ms = rudely.int(1_000, 2 * MINUTE);
+    // Further behind, it is as if records showed late by minutes: that is another way to be rude.
+    const ms = rudely.int(1_000, Math.floor(0.8 * world.parameters.settleMs));
     world.trace(() => `${sub.slice(-4)} ${method} from a replica ${ms} ms behind`);
     model.setReplicaBehind(sub, ms);
     const answer = perform();

@@ -122,7 +122,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   function checkFlag({ before, after }: Commit): void {
     const { status, statusReason, id } = after;
     const isMoved = status === "disconnected" && statusReason === "address_moved";
-    if (isMoved && before !== undefined && !isGrantDead(before)) {
+    if (isMoved && before?.status === "active" && !isGrantDead(before)) {
       violate("P6", `${id} is disconnected for its address although the grant is alive`);
     }
     if (status === "disconnected") return;

@@ -82,10 +82,11 @@ const CHANCE: Record<Rude, number> = {
 };
 
 /** What the receiver does not withstand or promise yet. Each is switched on together with its fix. */
-export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "costs"> = new Set([
+export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "costs"> = new Set([
   "records late by minutes",
   "rewinds of every size",
   "bursts",
+  "ends of delays",
 ] as const);
 
 /** How rude the world is in a run: only where everything may go wrong. */

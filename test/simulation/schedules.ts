@@ -6,6 +6,9 @@ const MINUTE = 60_000;
 const RENEWAL_EVERY_MS = 10 * MINUTE;
 const RECONCILIATION_EVERY_MS = MINUTE;
 
+/** No date that is written is so far ahead, so it may count as due. */
+const ABSURD_MS = 30 * 24 * 60 * MINUTE;
+
 type Name = "watchRenewal" | "mailboxReconciliation";
 
 /**
@@ -28,7 +31,10 @@ export function startSchedules(
       scheduler.quietly(scheduler.now() + ms, tick);
       const horizon = scheduler.now() + parameters.skewMsMax;
       const isDue = stored().some((user) =>
-        dueOf(user).some((at) => at !== undefined && at.getTime() <= horizon),
+        dueOf(user).some((at) => {
+          if (at === undefined) return false;
+          return at.getTime() <= horizon || at.getTime() > scheduler.now() + ABSURD_MS;
+        }),
       );
       if (!isDue) return;
       if (random.chance(world.rates.scheduleSkipped)) {
