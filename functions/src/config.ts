@@ -22,6 +22,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `TOKEN_KEYS_KMS_KEY`         | none             | the KMS key that encrypted `TOKEN_KEYS`    |
  * | `GMAIL_SCOPES`               | `gmail.metadata` | list; beside `openid email`                |
  * | `WATCH_LABEL_IDS`            | all mail         | list; what is watched and published        |
+ * | `ALLOWED_DOMAINS`            | all accounts     | list; Workspace domains that may connect   |
  * | `RETURN_TO_URLS`             | none             | list; exact URLs that `return_to` may be   |
  * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
  * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
@@ -94,6 +95,8 @@ export interface Config {
     readonly sink: "pubsub" | "firestore";
     readonly publishDrafts: boolean;
   };
+  /** Lower case. Empty: every Google account may connect. */
+  readonly allowedDomains: readonly string[];
   readonly returnTo: { readonly urls: readonly string[]; readonly secret?: string };
   /** Without it nobody is written to. */
   readonly notices?: {
@@ -230,6 +233,9 @@ const Variables = z.object({
     [...new Set(scopes.map(fullScope))].filter((scope) => !OPENID_SCOPES.has(scope)),
   ),
   WATCH_LABEL_IDS: list("label ids", (ids) => ids.every((id) => /^[\w-]{1,225}$/.test(id))),
+  ALLOWED_DOMAINS: list("domains, such as example.com", (domains) =>
+    domains.every(isDomain),
+  ).transform((domains) => [...new Set(domains.map((domain) => domain.toLowerCase()))]),
   RETURN_TO_URLS: list(
     `exact https URLs (http on loopback only), each with its path, as the URL parser writes it, without user, fragment or a connection parameter, at most ${RETURN_TO_URL_CHARS_MAX} characters`,
     (urls) => urls.every(isReturnToUrl),
@@ -380,6 +386,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
       sink: read.CHANGES_SINK,
       publishDrafts: read.PUBLISH_DRAFTS === "true",
     },
+    allowedDomains: read.ALLOWED_DOMAINS,
     returnTo: {
       urls: read.RETURN_TO_URLS,
       ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
@@ -476,6 +483,11 @@ function isPublicUrl(value: string): boolean {
   const url = parseUrl(value);
   if (url === undefined || /[?#\s\\]/.test(value)) return false;
   return isHttpsOrLoopback(url) && url.username === "" && url.password === "";
+}
+
+function isDomain(value: string): boolean {
+  const label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+  return value.length <= 253 && new RegExp(`^${label}(?:\\.${label})+$`, "i").test(value);
 }
 
 function isReturnToUrl(value: string): boolean {

@@ -172,6 +172,7 @@ export function createServices(
     clientId: config.oauth.clientId,
     redirectUri: `${publicUrl}/callback`,
     scopes: config.gmail.scopes,
+    allowedDomains: config.allowedDomains,
     isProjectShared: config.risc.clientIds.length > 1,
     pageLinks: { publicUrl, googleOrigin: new URL(endpoints.authorize).origin, app: config.app },
     returnTo: config.returnTo,

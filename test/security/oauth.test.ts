@@ -617,6 +617,62 @@ describe("what is asked of Google, and given back", () => {
     expect(refreshTokens(email)).toBe(0);
   });
 
+  describe("ALLOWED_DOMAINS", () => {
+    const WORKER = "worker@corp.example";
+    beforeEach(async () => {
+      await scenario.close();
+      scenario = await startScenario({ env: { ALLOWED_DOMAINS: "corp.example" } });
+      scenario.emulator.createAccount({ email: WORKER, hostedDomain: "corp.example" });
+    });
+
+    it("connects an account of the domain, and tells Google which accounts to offer", async () => {
+      const { browser, asked, back } = await begin(scenario, WORKER);
+      expect(asked.searchParams.get("hd")).toBe("corp.example");
+      expect((await browser.get(back.href)).status).toBe(200);
+      expect(scenario.stored(WORKER).status).toBe("active");
+    });
+
+    it.each([
+      ["a consumer account", { email: "ada@gmail.example" }],
+      ["a consumer account with an address of the domain", { email: "eve@corp.example" }],
+      [
+        "an account of another organization",
+        { email: "bob@other.example", hostedDomain: "other.example" },
+      ],
+      [
+        "an account of a subdomain",
+        { email: "sub@dev.corp.example", hostedDomain: "dev.corp.example" },
+      ],
+      [
+        "an account of a domain that ends alike",
+        { email: "mal@evilcorp.example", hostedDomain: "evilcorp.example" },
+      ],
+    ])("refuses %s, keeps nothing, and gives the grant back", async (_, account) => {
+      scenario.emulator.createAccount(account);
+      // The hint is in the hands of whoever sends the browser to Google.
+      const alter = ({ searchParams }: URL) => searchParams.delete("hd");
+      const { browser, back } = await begin(scenario, account.email, { alter });
+      expect(leadsTo(await browser.ask(back.href), scenario)).toBe("/refused/domain_refused");
+      const page = await browser.get(`${scenario.publicUrl}/refused/domain_refused`);
+      expect(page.status).toBe(403);
+      expect(await page.text()).toContain("Nothing has been connected");
+      expect(browser.cookies.has("session")).toBe(false);
+      expect(users()).toEqual([]);
+      expect(refreshTokens(account.email)).toBe(0);
+    });
+
+    it("sends no hint when there are several domains, and takes each of them", async () => {
+      await scenario.close();
+      const env = { ALLOWED_DOMAINS: "corp.example, other.example" };
+      scenario = await startScenario({ env });
+      const account = { email: "bob@other.example", hostedDomain: "other.example" };
+      scenario.emulator.createAccount(account);
+      const { browser, asked, back } = await begin(scenario, account.email);
+      expect(asked.searchParams.has("hd")).toBe(false);
+      expect((await browser.get(back.href)).status).toBe(200);
+    });
+  });
+
   it("O11: a refused grant that cannot be given back is told to the operator", async () => {
     scenario.emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
     const { browser, back } = await begin(scenario, ADA, { untick: [METADATA] });

@@ -9,6 +9,8 @@ import { type GoogleEndpoints, GOOGLE_ISSUER } from "./endpoints.ts";
 export interface Identity {
   userId: UserId;
   emailAddress: EmailAddress;
+  /** `hd`: the Workspace or Cloud organization's domain. Consumer accounts have none. */
+  hostedDomain?: string;
 }
 
 export type IdentityCheck =
@@ -23,7 +25,12 @@ export type IdentityCheck =
 const CLOCK_TOLERANCE_SECONDS = 60;
 const KEYS_TIMEOUT_MS = 5_000;
 
-const CLAIMS = z.object({ sub: z.string(), email: z.string(), email_verified: z.boolean() });
+const CLAIMS = z.object({
+  sub: z.string(),
+  email: z.string(),
+  email_verified: z.boolean(),
+  hd: z.string().optional(),
+});
 
 /**
  * Verifies an ID token (OpenID Connect Core §3.1.3.7): signature by a key of Google's, RS256,
@@ -63,7 +70,9 @@ function toIdentity(payload: unknown): IdentityCheck {
     return { kind: "refused", reason: "claims" };
   }
   if (!claims.data.email_verified) return { kind: "address_unverified", userId };
-  return { kind: "verified", identity: { userId, emailAddress } };
+  const { hd } = claims.data;
+  const hostedDomain = hd === undefined ? {} : { hostedDomain: hd.toLowerCase() };
+  return { kind: "verified", identity: { userId, emailAddress, ...hostedDomain } };
 }
 
 /** Only jose's stable codes are kept: its messages can quote the token. */

@@ -37,6 +37,8 @@ export interface AuthorizationRequestServices {
   redirectUri: string;
   /** What the receiver needs beside `openid email`. */
   scopes: readonly string[];
+  /** Domains whose accounts may connect; a single one is sent to Google as a hint. */
+  allowedDomains: readonly string[];
 }
 
 export interface AuthorizationWish {
@@ -105,9 +107,16 @@ export function requestAuthorization(
     code_challenge_method: "S256",
     ...(pending.isConsentAsked && { prompt: "consent" }),
     ...(wish.loginHint !== undefined && { login_hint: wish.loginHint }),
+    ...hostedDomainHint(services.allowedDomains),
   }).toString();
   const cookie = envelope.seal("authorization", pending);
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
+}
+
+/** Google's page offers the accounts of one domain. The ID token decides. */
+function hostedDomainHint(allowedDomains: readonly string[]): { hd?: string } {
+  const [hd, ...others] = allowedDomains;
+  return hd === undefined || others.length > 0 ? {} : { hd };
 }
 
 /**

@@ -37,6 +37,8 @@ export interface AuthorizationServices
   /** What the receiver needs beside `openid email`. */
   scopes: readonly string[];
   redirectUri: string;
+  /** Domains whose accounts may connect (`hd`); empty: all accounts. */
+  allowedDomains: readonly string[];
   /** The configuration names other OAuth clients of this project (`RISC_CLIENT_IDS`). */
   isProjectShared: boolean;
   mailboxes: InTurn<SyncOutcome>;
@@ -62,6 +64,8 @@ export type Authorization =
   | { kind: "code_refused" }
   | { kind: "identity_refused" }
   | { kind: "address_unverified" }
+  /** The account is in none of the allowed domains. */
+  | { kind: "domain_refused" }
   /** A re-authorization was answered with another Google account. */
   | { kind: "wrong_account" }
   /** A box was left unticked. */
@@ -105,6 +109,10 @@ export async function completeAuthorization(
       break;
   }
   const { identity } = check;
+  if (!isAllowedDomain(identity, services)) {
+    await giveBack(identity.userId, exchanged.value, pending, services);
+    return { kind: "domain_refused" };
+  }
   const stored = await services.users.find(identity.userId);
   const expected = expectedUserId(pending);
   if (expected !== undefined && expected !== identity.userId) {
@@ -128,6 +136,18 @@ export async function completeAuthorization(
     await giveBack(identity.userId, token, pending, services);
   }
   return established;
+}
+
+/**
+ * Judged by the verified `hd` claim alone (OpenID Connect; Google's `hd`): anyone can have a consumer
+ * account under an address of any domain, and the `hd` of the request is only a hint.
+ */
+function isAllowedDomain(
+  { hostedDomain }: Identity,
+  { allowedDomains }: Pick<AuthorizationServices, "allowedDomains">,
+): boolean {
+  if (allowedDomains.length === 0) return true;
+  return hostedDomain !== undefined && allowedDomains.includes(hostedDomain);
 }
 
 function refused(failure: Failure): Authorization {

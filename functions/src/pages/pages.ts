@@ -177,6 +177,7 @@ const STATUS: Partial<Record<PageError, number>> = {
   busy: 429,
   not_found: 404,
   forbidden: 403,
+  domain_refused: 403,
   administrator_decides: 403,
   google_refused: 403,
   wrong_account: 403,

@@ -92,6 +92,10 @@ export const TEXTS = {
       title: "You did not allow access",
       body: "Nothing has been connected. You can try again whenever you like.",
     },
+    domain_refused: {
+      title: "This account can't be connected here",
+      body: "Only accounts of certain organizations can be connected here, and this account isn't one of them. Nothing has been connected. Please choose the Google account of your organization.",
+    },
     administrator_decides: {
       title: "Your administrator decides about this app",
       body: "Google says that your organization doesn't allow this app to use your Gmail account, so nothing has been connected. Ask an administrator of your organization to allow it, or choose another account.",

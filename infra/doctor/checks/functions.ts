@@ -115,7 +115,7 @@ function isWithheld(name: string, entryPoint: string): boolean {
 
 /** What tools set themselves differs; only `connect` signs what is returned. */
 const SHARED =
-  /^(GMAIL_|CHANGES_|FIRESTORE_|PUBLIC_URL|PUBLISH_|OAUTH_|TOKEN_KEYS|WATCH_|RETURN_TO_URLS|NOTICE_|APP_|SUPPORT_|RISC_|HISTORY_|RECONCIL|SYNC_|RENEWAL_)/;
+  /^(GMAIL_|CHANGES_|FIRESTORE_|PUBLIC_URL|PUBLISH_|OAUTH_|TOKEN_KEYS|WATCH_|RETURN_TO_URLS|ALLOWED_|CONNECT_TICKET|NOTICE_|APP_|SUPPORT_|RISC_|HISTORY_|RECONCIL|SYNC_|RENEWAL_)/;
 
 async function describeCallers(
   it: Deployment,
