@@ -22,7 +22,10 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Where alone a package may be used. */
 const PACKAGES: readonly [name: RegExp, where: RegExp][] = [
   [/^googleapis|^gaxios|^@google-cloud\/kms|^@grpc/, /^google\//],
-  [/^@google-cloud\/firestore/, /^(user-store|seen-events|callback-claims|services)\.ts$/],
+  [
+    /^@google-cloud\/firestore/,
+    /^(user-store|user-repair|seen-events|callback-claims|services)\.ts$/,
+  ],
   [/^@google-cloud\/pubsub/, /^(changes\/|services\.ts$)/],
   [/^@google-cloud\/functions-framework|^firebase-/, /^entries\//],
   [/^@opentelemetry/, /^telemetry\/(otlp|exporters|spans)\.ts$/],
