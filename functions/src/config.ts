@@ -25,6 +25,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `ALLOWED_DOMAINS`            | all accounts     | list; Workspace domains that may connect   |
  * | `RETURN_TO_URLS`             | none             | list; exact URLs that `return_to` may be   |
  * | `RETURN_TO_SECRET`           | none             | signs `connection`; 32 characters or more  |
+ * | `CONNECT_TICKET`             | `optional`       | `required`: people come with a ticket only |
  * | `NOTICE_SMTP_URL`            | none             | smtp:// or smtps://; with `NOTICE_FROM`    |
  * | `NOTICE_FROM`                | none             | the sender of mail to people               |
  * | `APP_NAME`                   | Mailbox Sync     | what people see that they connect to       |
@@ -97,7 +98,11 @@ export interface Config {
   };
   /** Lower case. Empty: every Google account may connect. */
   readonly allowedDomains: readonly string[];
-  readonly returnTo: { readonly urls: readonly string[]; readonly secret?: string };
+  readonly returnTo: {
+    readonly urls: readonly string[];
+    readonly secret?: string;
+    readonly isTicketRequired: boolean;
+  };
   /** Without it nobody is written to. */
   readonly notices?: {
     readonly smtpUrl: string;
@@ -181,7 +186,7 @@ const HOUR_MS = 3_600_000;
 const PROJECT = "(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,61}[a-z0-9]";
 const TOPIC_ID = "(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}";
 /** What is pending is kept in a cookie, which has little room. */
-const RETURN_TO_URL_CHARS_MAX = 250;
+const RETURN_TO_URL_CHARS_MAX = 200;
 const NAMES = {
   project: new RegExp(`^${PROJECT}$`),
   database: /^(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$/,
@@ -245,6 +250,9 @@ const Variables = z.object({
     .undefined("is not read any more: set RETURN_TO_URLS to the exact URLs that return_to may be")
     .optional(),
   RETURN_TO_SECRET: text("32 characters or more", (value) => value.length >= 32).optional(),
+  CONNECT_TICKET: z
+    .enum(["required", "optional"], "must be required or optional")
+    .default("optional"),
   NOTICE_SMTP_URL: text(
     "an smtp:// or smtps:// URL of a host, with a user and password at most",
     isSmtpUrl,
@@ -350,6 +358,10 @@ function findContradictions(
   }
   if (NOTICE_SMTP_URL && !NOTICE_FROM) problems.push("NOTICE_FROM is not set, NOTICE_SMTP_URL is");
   if (NOTICE_FROM && !NOTICE_SMTP_URL) problems.push("NOTICE_SMTP_URL is not set, NOTICE_FROM is");
+  // The issuer of a ticket is an origin of these URLs. Only `connect` has RETURN_TO_SECRET.
+  if (env["CONNECT_TICKET"] === "required" && !env["RETURN_TO_URLS"]) {
+    problems.push("RETURN_TO_URLS is not set, CONNECT_TICKET is required");
+  }
   const { GMAIL_TOPIC, CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT } = env;
   if (GMAIL_TOPIC && CHANGES_TOPIC) {
     // Each change would come back as a notification.
@@ -389,6 +401,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
     allowedDomains: read.ALLOWED_DOMAINS,
     returnTo: {
       urls: read.RETURN_TO_URLS,
+      isTicketRequired: read.CONNECT_TICKET === "required",
       ...(RETURN_TO_SECRET !== undefined && { secret: RETURN_TO_SECRET }),
     },
     ...(smtpUrl !== undefined &&

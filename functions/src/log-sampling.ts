@@ -5,6 +5,7 @@ import type { Log } from "./log.ts";
 const STRANGERS_EVENTS: ReadonlySet<string> = new Set([
   "authorization_failed",
   "authorization_refused",
+  "ticket_refused",
   "callback_without_cookie",
   "client_limited",
   "library_error",

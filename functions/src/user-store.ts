@@ -14,6 +14,7 @@ import { z } from "zod";
 import type { Clock } from "./clock.ts";
 import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
+import { parseTags } from "./grant/start-ticket.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
 import { packPositions, unpackPositions } from "./mailbox/position-codec.ts";
 import { type Log, ReceiverError } from "./log.ts";
@@ -306,10 +307,16 @@ function packed(sync: User["sync"]): DocumentData {
  */
 function normalize({
   sync: { more, ...sync },
+  tags: storedTags,
   ...user
 }: z.infer<typeof DOCUMENT>): UserContent & Pick<User, "id"> {
   const stored = { recent: sync.recent, ...(more !== undefined && { more }) };
-  return { ...user, sync: { ...sync, recent: unpackPositions(stored, user.historyId) } };
+  const tags = parseTags(storedTags);
+  return {
+    ...user,
+    ...(tags !== undefined && { tags }),
+    sync: { ...sync, recent: unpackPositions(stored, user.historyId) },
+  };
 }
 
 /**
@@ -456,6 +463,8 @@ const DOCUMENT = z.object({
     failures: COUNT,
   }),
   connectedAt: DATE.exactOptional(),
+  // Checked in normalize: a connection does not end because its tags cannot be read.
+  tags: z.unknown().optional(),
   signedOutAt: DATE.exactOptional(),
 });
 

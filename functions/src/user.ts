@@ -197,6 +197,8 @@ export interface User {
    * disconnect starts a new history. Absent in documents of an older version.
    */
   connectedAt?: Date;
+  /** What the application said about this connection in a start ticket: at most 10 short texts. */
+  tags?: Readonly<Record<string, string>>;
   /** Browser sessions that began until then have ended: Google said that the account is at risk. */
   signedOutAt?: Date;
 }

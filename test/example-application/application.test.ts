@@ -80,7 +80,7 @@ describe("an application that lets people connect mailboxes", () => {
     ],
     ["of another algorithm", (claims: object) => signed({ ...claims }, { alg: "HS512" })],
     ["of another type", (claims: object) => signed({ ...claims }, { typ: "JWT" })],
-    ["that is a ticket", (claims: object) => signed({ ...claims }, { typ: "connect-ticket+jwt" })],
+    ["typed as a ticket", (claims: object) => signed({ ...claims }, { typ: "connect-ticket+jwt" })],
     ["of another receiver", (claims: object) => signed({ ...claims, iss: "https://a.example" })],
     ["of no receiver", (claims: object) => signed({ ...claims, iss: undefined })],
     ["without an id", (claims: object) => signed({ ...claims, jti: undefined })],

@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 /** As long as a registered URL may be. */
-const LONGEST_RETURN_TO = "https://app.example/".padEnd(250, "p");
+const LONGEST_RETURN_TO = "https://app.example/".padEnd(200, "p");
 
 let scenario: Scenario;
 beforeEach(async () => {

@@ -35,6 +35,7 @@ const full = {
   ALLOWED_DOMAINS: "Example.com corp.example example.COM",
   RETURN_TO_URLS: "https://app.example.com/done?a=1",
   RETURN_TO_SECRET: "s".repeat(32),
+  CONNECT_TICKET: "required",
   NOTICE_SMTP_URL: "smtps://user:password@mail.example.com:465",
   NOTICE_FROM: "Mail sync <sync@example.com>",
   APP_NAME: "Mail <sync> & more",
@@ -114,7 +115,7 @@ describe("a configuration", () => {
         publishDrafts: false,
       },
       allowedDomains: [],
-      returnTo: { urls: [] },
+      returnTo: { urls: [], isTicketRequired: false },
       app: { name: "Mailbox Sync" },
       risc: { clientIds: ["123-abc.apps.googleusercontent.com"] },
       sync: {
@@ -164,7 +165,11 @@ describe("a configuration", () => {
         publishDrafts: true,
       },
       allowedDomains: ["example.com", "corp.example"],
-      returnTo: { urls: ["https://app.example.com/done?a=1"], secret: "s".repeat(32) },
+      returnTo: {
+        urls: ["https://app.example.com/done?a=1"],
+        secret: "s".repeat(32),
+        isTicketRequired: true,
+      },
       notices: {
         ehloName: "connect.example.com",
         smtpUrl: "smtps://user:password@mail.example.com:465",
@@ -383,11 +388,12 @@ describe("a configuration error", () => {
       "https://app.example.com/done#",
       "https://app.example.com/\\done",
       "https://app.example.com/done?connection=1",
-      `https://app.example.com/${"a".repeat(250)}`,
+      `https://app.example.com/${"a".repeat(200)}`,
       "javascript:alert(1)",
       "blob:https://app.example.com/1",
     ],
     RETURN_TO_SECRET: ["s".repeat(31), `${"s".repeat(40)}\n`],
+    CONNECT_TICKET: ["yes", "REQUIRED", "required "],
     NOTICE_SMTP_URL: [
       "mail.example.com",
       "https://mail.example.com",
@@ -513,6 +519,12 @@ describe("a configuration error", () => {
     for (const other of ["connect", "gmailNotification", "watchRenewal", ""]) {
       expect(errorOf(of(other)).problems).toEqual(["OAUTH_CLIENT_SECRET is not set"]);
     }
+  });
+
+  it("refuses to require tickets that no application could sign", () => {
+    expect(errorOf({ ...required, CONNECT_TICKET: "required" }).problems).toEqual([
+      "RETURN_TO_URLS is not set, CONNECT_TICKET is required",
+    ]);
   });
 
   it("refuses RETURN_TO_ORIGINS, and says what to set in its place", () => {

@@ -19,6 +19,10 @@ const PENDING = z.object({
   /** Where the person goes afterwards, checked when the flow began. */
   returnTo: z.string().optional(),
   appState: z.string().optional(),
+  /** The application's own user, from a start ticket. */
+  appSub: z.string().optional(),
+  /** From a start ticket. */
+  tags: z.record(z.string(), z.string()).optional(),
   /** Whom a re-authorization is for; nobody else may answer it. */
   userId: z.string().optional(),
   /** The link that a re-authorization began with: a refused one leads back to it. */
@@ -44,6 +48,8 @@ export interface AuthorizationRequestServices {
 export interface AuthorizationWish {
   returnTo?: string | undefined;
   appState?: string | undefined;
+  appSub?: string | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
   /** Sent to Google as `login_hint`, so that the right account is chosen. */
   loginHint?: string | undefined;
   userId?: string | undefined;
@@ -52,6 +58,15 @@ export interface AuthorizationWish {
   grantedScopes?: readonly string[] | undefined;
   /** A live refresh token is held, so that Google need not ask for consent again. */
   isRefreshTokenHeld?: boolean;
+}
+
+/** What a cookie of 4,096 bytes has room for in addition to the flow's own values. */
+const BROUGHT_BYTES_MAX = 2_690;
+
+/** True when what an application wants to have back fits into the cookie of the flow. */
+export function isKept({ returnTo, appState, appSub, tags }: AuthorizationWish): boolean {
+  const brought = JSON.stringify({ returnTo, appState, appSub, tags });
+  return Buffer.byteLength(brought) <= BROUGHT_BYTES_MAX;
 }
 
 /** Where to send the browser, and what it has to bring back. */
@@ -89,6 +104,8 @@ export function requestAuthorization(
     isConsentAsked: wish.isRefreshTokenHeld !== true,
     ...(wish.returnTo !== undefined && { returnTo: wish.returnTo }),
     ...(wish.appState !== undefined && { appState: wish.appState }),
+    ...(wish.appSub !== undefined && { appSub: wish.appSub }),
+    ...(wish.tags !== undefined && { tags: wish.tags }),
     ...(wish.userId !== undefined && { userId: wish.userId }),
     ...(wish.link !== undefined && { link: wish.link }),
   };

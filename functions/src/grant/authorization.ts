@@ -131,7 +131,7 @@ export async function completeAuthorization(
     return refused({ kind: "misconfigured", reason: "no_refresh_token" });
   }
   const token = { ...exchanged.value, refreshToken };
-  const established = await establish(identity, token, stored, services);
+  const established = await establish(identity, token, stored, pending, services);
   if (established.kind !== "connected") {
     await giveBack(identity.userId, token, pending, services);
   }
@@ -220,6 +220,7 @@ async function establish(
   { userId, emailAddress: signedIn }: Identity,
   token: TokenAnswer & { refreshToken: string },
   stored: User | undefined,
+  pending: PendingAuthorization,
   services: AuthorizationServices,
 ): Promise<Authorization> {
   const { users, tokens, clock } = services;
@@ -267,6 +268,7 @@ async function establish(
       ...due,
     },
     ...firstConnected(previous, connectedAt),
+    ...tagsAfter(previous, pending),
     followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
   }));
   return resume(user, "value" in watched, stored, services);
@@ -276,6 +278,15 @@ async function establish(
 function firstConnected(previous: User | undefined, now: Date): Pick<User, "connectedAt"> {
   if (!isResumed(previous)) return { connectedAt: now };
   return previous.connectedAt === undefined ? {} : { connectedAt: previous.connectedAt };
+}
+
+/** A ticket replaces the tags. Without one they stay for as long as the connection goes on. */
+function tagsAfter(
+  previous: User | undefined,
+  { appSub, tags }: PendingAuthorization,
+): Pick<User, "tags"> {
+  if (appSub !== undefined) return tags === undefined ? {} : { tags };
+  return isResumed(previous) && previous.tags !== undefined ? { tags: previous.tags } : {};
 }
 
 type StoredAddresses = Addresses & Pick<User, "addressSince">;

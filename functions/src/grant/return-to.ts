@@ -29,6 +29,8 @@ export interface Recipient {
   /** The registered URL: the only audience of the token. */
   returnTo: string;
   appState?: string | undefined;
+  /** The application's own user, when a start ticket named one. */
+  appSub?: string | undefined;
 }
 
 export interface ReturnUrlServices {
@@ -46,13 +48,17 @@ export interface ReturnUrlServices {
  */
 export async function returnUrl(
   { id, emailAddress }: User,
-  { returnTo, appState }: Recipient,
+  { returnTo, appState, appSub }: Recipient,
   { publicUrl, secret, randomToken, clock }: ReturnUrlServices,
 ): Promise<string> {
   const url = new URL(returnTo);
   if (secret === undefined) return url.href;
   const now = Math.floor(clock.now().getTime() / 1_000);
-  const claims = { email: emailAddress, ...(appState !== undefined && { app_state: appState }) };
+  const claims = {
+    email: emailAddress,
+    ...(appState !== undefined && { app_state: appState }),
+    ...(appSub !== undefined && { app_sub: appSub }),
+  };
   const connection = await new SignJWT(claims)
     // An explicit type (RFC 8725 §3.11): a start ticket of the same secret is no connection.
     .setProtectedHeader({ alg: "HS256", typ: "connection+jwt" })

@@ -18,6 +18,7 @@ import {
   type ConnectRequest,
   type ConnectServices,
   type RedirectAnswer,
+  USED_TICKET,
   redirect,
   toGoogle,
 } from "./connect-request.ts";
@@ -192,9 +193,10 @@ async function redirectOf(
       return connected(user, recoveredChanges, pending, services);
     }
     case "consent_needed": {
-      const { returnTo, appState, userId, link } = pending;
+      const { returnTo, appState, appSub, tags, userId, link } = pending;
       const loginHint = outcome.emailAddress;
-      return toGoogle({ returnTo, appState, userId, link, loginHint }, services);
+      const wish = { returnTo, appState, appSub, tags, userId, link, loginHint };
+      return toGoogle(wish, services);
     }
     case "refused":
       return refused(parsePageError(outcome.reason) ?? "try_later", pending, services);
@@ -225,7 +227,7 @@ function pageOf(error: string): PageError {
 async function connected(
   user: User,
   recoveredChanges: number | undefined,
-  { returnTo, appState }: PendingAuthorization,
+  { returnTo, appState, appSub }: PendingAuthorization,
   services: ConnectServices,
 ): Promise<RedirectAnswer> {
   const { publicUrl } = services.pageLinks;
@@ -236,7 +238,7 @@ async function connected(
   const { clock, randomToken } = services;
   const to = await returnUrl(
     user,
-    { returnTo, appState },
+    { returnTo, appState, appSub },
     { publicUrl, secret, randomToken, clock },
   );
   return { to, cookies };
@@ -255,6 +257,7 @@ function refused(
   const again = new URLSearchParams({
     ...(pending?.returnTo !== undefined && { return_to: pending.returnTo }),
     ...(pending?.appState !== undefined && { app_state: pending.appState }),
+    ...(pending?.appSub !== undefined && { ticket: USED_TICKET }),
   });
   const query = again.size === 0 ? "" : `?${again}`;
   return { to: `${publicUrl}/refused/${error}${query}`, cookies: [] };

@@ -18,13 +18,16 @@ import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies
 export interface ConnectServices
   extends AuthorizationServices, AuthorizationRequestServices, DisconnectServices {
   pageLinks: PageLinks;
-  returnTo: { urls: readonly string[]; secret?: string };
+  returnTo: { urls: readonly string[]; secret?: string; isTicketRequired: boolean };
   /** The answers to callbacks of this instance, by `state`. */
   callbacks: OnceEach<RedirectAnswer>;
   publicLimits: PublicLimits;
   /** The same across instances. */
   callbackClaims: CallbackClaims;
 }
+
+/** In place of a ticket, at the page of a refusal: it cannot be used again. */
+export const USED_TICKET = "used";
 
 /** Where a browser is sent, and what it keeps. */
 export interface RedirectAnswer {

@@ -1,7 +1,8 @@
-import type { AuthorizationWish } from "../grant/authorization-request.ts";
+import { type AuthorizationWish, isKept } from "../grant/authorization-request.ts";
 import { disconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
 import { isAppState, parseReturnTo } from "../grant/return-to.ts";
+import { type StartTicket, readTicket } from "../grant/start-ticket.ts";
 import { isOwnForm } from "../grant/session.ts";
 import { isWeekly } from "../grant/weekly-grant.ts";
 import { logFailed, refusal } from "../http.ts";
@@ -17,12 +18,13 @@ import {
   landingPage,
   reauthorizePage,
 } from "../pages/pages.ts";
-import { type PageError, parsePageError } from "../pages/texts.ts";
+import { type PageError, TEXTS, parsePageError } from "../pages/texts.ts";
 import type { User } from "../user.ts";
 import { callback } from "./callback.ts";
 import {
   type ConnectRequest,
   type ConnectServices,
+  USED_TICKET,
   isSameOrigin,
   redirect,
   signedIn,
@@ -123,12 +125,13 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
  * is named first, on a page with one button: whoever sends a link decides what it asks for.
  */
 async function start(request: ConnectRequest, services: ConnectServices): Promise<Response> {
-  const { url, headers } = request;
-  const wish = readStart(url.searchParams, services);
-  if (wish === undefined) return errorPage("return_refused", services.pageLinks);
-  const { returnTo } = wish;
-  if (returnTo !== undefined) {
-    return handoverPage(new URL(returnTo).origin, wishOf(url), services.pageLinks);
+  const { url, headers, log } = request;
+  const asked = await readStart(url.searchParams, services);
+  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  const { wish, ticket } = asked;
+  const application = wish.returnTo ?? ticket?.issuer;
+  if (application !== undefined) {
+    return handoverPage(new URL(application).origin, wishOf(url), services.pageLinks);
   }
   // Google asks nothing of a person whose grant lives. A link elsewhere must not get that far, and a
   // browser that does not say where the person comes from may come from anywhere.
@@ -143,10 +146,32 @@ async function startForApplication(
   request: ConnectRequest,
   services: ConnectServices,
 ): Promise<Response> {
+  const { url, log } = request;
   if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
-  const wish = readStart(request.url.searchParams, services);
-  if (wish === undefined) return errorPage("return_refused", services.pageLinks);
+  const asked = await readStart(url.searchParams, services);
+  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  const { wish, ticket } = asked;
+  if (ticket !== undefined) {
+    const { callbackClaims, randomToken } = services;
+    const isFirst = await callbackClaims.claim(ticket.id, randomToken(), ticket.expireAt);
+    if (!isFirst) {
+      return refusedStart(
+        { kind: "refused", error: "ticket_refused", reason: "used" },
+        log,
+        services,
+      );
+    }
+  }
   return beginAt(wish, request, services);
+}
+
+function refusedStart(
+  { error, reason }: Start & { kind: "refused" },
+  log: Log,
+  { pageLinks }: ConnectServices,
+): Response {
+  if (error === "ticket_refused") log.info("ticket_refused", "rejected a start ticket", { reason });
+  return errorPage(error, pageLinks);
 }
 
 function beginAt(
@@ -159,10 +184,42 @@ function beginAt(
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 
-/** What the application that sent the person wants, each thing said once; `undefined` if refused. */
-function readStart(params: URLSearchParams, { returnTo: { urls } }: ConnectServices) {
-  const wanted = params.getAll("return_to");
-  const appStates = params.getAll("app_state");
+type Start =
+  | { kind: "wish"; wish: AuthorizationWish; ticket?: StartTicket }
+  | { kind: "refused"; error: PageError; reason: string };
+
+/** What the application that sent the person wants: all of it in a ticket, or each thing once. */
+async function readStart(params: URLSearchParams, services: ConnectServices): Promise<Start> {
+  const { urls, isTicketRequired } = services.returnTo;
+  const [wanted, appStates, tickets] = WISHES.map((name) => params.getAll(name));
+  const refusedTicket = (reason: string): Start => ({
+    kind: "refused",
+    error: "ticket_refused",
+    reason,
+  });
+  const [compact, ...more] = tickets ?? [];
+  if (compact === undefined) {
+    const plain = readPlainStart(wanted ?? [], appStates ?? [], urls);
+    if (plain === undefined) return { kind: "refused", error: "return_refused", reason: "query" };
+    return isTicketRequired ? refusedTicket("missing") : { kind: "wish", wish: plain };
+  }
+  // Whoever changes the link of another person must not add to what the application signed.
+  if (more.length > 0 || wanted?.length !== 0 || appStates?.length !== 0) {
+    return refusedTicket("query");
+  }
+  const check = await readTicket(compact, { ...services, publicUrl: services.pageLinks.publicUrl });
+  if (check.kind === "refused") return refusedTicket(check.reason);
+  const { ticket } = check;
+  const { returnTo, appState, appSub, tags } = ticket;
+  const wish = { returnTo, appState, appSub, tags };
+  return isKept(wish) ? { kind: "wish", wish, ticket } : refusedTicket("too_long");
+}
+
+function readPlainStart(
+  wanted: readonly string[],
+  appStates: readonly string[],
+  urls: readonly string[],
+): AuthorizationWish | undefined {
   if (wanted.length > 1 || appStates.length > 1 || !appStates.every(isAppState)) return undefined;
   const [returnTo] = wanted.map((each) => parseReturnTo(each, urls));
   if (wanted.length > 0 && returnTo === undefined) return undefined;
@@ -170,11 +227,11 @@ function readStart(params: URLSearchParams, { returnTo: { urls } }: ConnectServi
 }
 
 /** What `/start` takes. */
-const WISHES: ReadonlySet<string> = new Set(["return_to", "app_state"]);
+const WISHES = ["return_to", "app_state", "ticket"] as const;
 
 /** Of a query only what we put there: nothing else is shown again, whatever it is. */
 function wishOf({ searchParams }: URL): string {
-  const wish = [...searchParams].filter(([name]) => WISHES.has(name));
+  const wish = [...searchParams].filter(([name]) => (WISHES as readonly string[]).includes(name));
   return wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
 }
 
@@ -183,6 +240,7 @@ const FINAL: ReadonlySet<PageError> = new Set([
   "already_done",
   "link_expired",
   "return_refused",
+  "ticket_refused",
   "not_found",
   "forbidden",
 ]);
@@ -191,6 +249,11 @@ const FINAL: ReadonlySet<PageError> = new Set([
 function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): Promise<Response> {
   const { pageLinks } = services;
   const error = parsePageError(rest) ?? "not_found";
+  if (url.searchParams.get("ticket") === USED_TICKET) {
+    // Only the application can make another ticket.
+    const wanted = parseReturnTo(url.searchParams.get("return_to") ?? "", services.returnTo.urls);
+    return Promise.resolve(errorPage(error, pageLinks, wanted, TEXTS.back));
+  }
   const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
   if (error === "busy") return Promise.resolve(busyPage(pageLinks, retry));
   return Promise.resolve(errorPage(error, pageLinks, retry));

@@ -178,6 +178,7 @@ const STATUS: Partial<Record<PageError, number>> = {
   not_found: 404,
   forbidden: 403,
   domain_refused: 403,
+  ticket_refused: 403,
   administrator_decides: 403,
   google_refused: 403,
   wrong_account: 403,
@@ -194,10 +195,14 @@ function statusOf(error: PageError): number {
  * A refusal that a person can understand. `retry` is where the same can be tried again; without it
  * the page leads to the first one.
  */
-export function errorPage(error: PageError, links: PageLinks, retry?: string): Response {
+export function errorPage(
+  error: PageError,
+  links: PageLinks,
+  retry?: string,
+  retryText: string = TEXTS.again,
+): Response {
   const { title, body } = TEXTS.errors[error];
-  const [to, text] =
-    retry === undefined ? [`${links.publicUrl}/`, TEXTS.home] : [retry, TEXTS.again];
+  const [to, text] = retry === undefined ? [`${links.publicUrl}/`, TEXTS.home] : [retry, retryText];
   const content = html`<p>${body}</p>
     <p><a class="button" href="${to}">${text}</a></p>`;
   return page({ status: statusOf(error), title, body: content }, links);

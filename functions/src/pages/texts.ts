@@ -86,6 +86,7 @@ export const TEXTS = {
     },
   },
   again: "Try again",
+  back: "Go back to the application",
   home: "Go to the first page",
   errors: {
     declined: {
@@ -147,6 +148,10 @@ export const TEXTS = {
     return_refused: {
       title: "This link leads somewhere that we do not know",
       body: "The page that sent you here is not known to us. Please tell its makers.",
+    },
+    ticket_refused: {
+      title: "This link can't be used to connect an account",
+      body: "Links like this work once and for ten minutes. Please go back to the application that sent you here, and start again there.",
     },
     not_found: { title: "There is nothing here", body: "The address may be mistyped." },
     forbidden: {
