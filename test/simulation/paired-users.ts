@@ -91,13 +91,14 @@ export function pairedUsers(
         (users) => users,
       ),
 
-    listDue: (list, range, limit, after) =>
-      both(
-        `listDue ${list}`,
-        memory.listDue(list, range, limit, after),
-        other.listDue(list, range, limit, after),
-        (page) => page.users,
-      ),
+    listDue(list, range, limit, after) {
+      const mine = memory.listDue(list, range, limit, after);
+      // Firestore's time is the real one.
+      const theirs = other
+        .listDue(list, range, limit, after)
+        .then(async (page) => ({ ...page, readAt: (await mine).readAt }));
+      return both(`listDue ${list}`, mine, theirs, (page) => page.users);
+    },
 
     postpone: (list, document, dueAt) =>
       both("postpone", memory.postpone(list, document, dueAt), Promise.resolve("refused"), nobody),
