@@ -87,10 +87,11 @@ export function findNode(major: number): NodeSource {
   }
   const { stdout } = spawnSync(
     "npx",
-    ["--yes", `--package=node@${major}`, "node", "-p", "process.execPath"],
+    ["--yes", `--package=node@${major}`, "node", "-p", "process.version + process.execPath"],
     { encoding: "utf8", timeout: DOWNLOAD_MS_MAX },
   );
-  const path = stdout?.trim();
+  // While another process installs the package, npx can come upon the Node of the machine.
+  const path = new RegExp(`^v${major}\\.[\\d.]+(/.+)$`).exec(stdout?.trim() ?? "")?.[1];
   return path
     ? { kind: "found", path }
     : { kind: "missing", why: `there is no Node ${major}, and npx cannot bring one` };
