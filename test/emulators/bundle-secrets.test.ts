@@ -33,21 +33,21 @@ describe("T11: what is deployed", () => {
       .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
   });
 
-  it("T11: is two bundles, their source maps, what starts them and a package.json, and nothing else", () => {
-    expect(files.map(([name]) => name).toSorted()).toEqual([
-      "firebase/functions.js",
-      "firebase/functions.js.map",
-      "firebase/index.js",
-      "firebase/package.json",
-      "firebase/telemetry.js",
-      "firebase/telemetry.js.map",
-      "gcloud/functions.js",
-      "gcloud/functions.js.map",
-      "gcloud/index.js",
-      "gcloud/package.json",
-      "gcloud/telemetry.js",
-      "gcloud/telemetry.js.map",
-    ]);
+  it("T11: is two bundles with their source maps, what starts and installs them, what is told of third parties, and nothing else", () => {
+    const parts = [
+      "THIRD-PARTY-NOTICES.txt",
+      "functions.js",
+      "functions.js.map",
+      "index.js",
+      "package-lock.json",
+      "package.json",
+      "sbom.cdx.json",
+      "telemetry.js",
+      "telemetry.js.map",
+    ];
+    expect(files.map(([name]) => name).toSorted()).toEqual(
+      ["firebase", "gcloud"].flatMap((tool) => parts.map((part) => `${tool}/${part}`)),
+    );
   });
 
   it("T11: holds nothing of the environment that it was built in, nor of the tests", () => {

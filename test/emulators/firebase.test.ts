@@ -1,5 +1,6 @@
 import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import {
   type FirebaseStack,
   findFirebaseStack,
@@ -78,11 +79,14 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     const sealed = expect.stringMatching(/^v2\.local\.[\w-]+\.[\w-]+\.[\w-]+$/);
     expect(await stored(id)).toEqual({
       emailAddress: "ada@example.com",
+      addressSince: expect.any(Timestamp),
+      connectedAt: expect.any(Timestamp),
       status: "active",
       statusReason: "authorized",
       statusAt: expect.any(Timestamp),
       grant: {
         generation: 1,
+        clientId: DEFAULT_CLIENT.clientId,
         scopes: expect.arrayContaining(["https://www.googleapis.com/auth/gmail.metadata"]),
         refreshToken: sealed,
         refreshTokenDigests: { prefix: expect.any(String), doubleHash: expect.any(String) },
@@ -101,6 +105,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
         dueReason: "quiet",
         retries: 0,
         recent: [],
+        highestHead: truth.historyId,
         syncedAt: expect.any(Timestamp),
       },
       followUp: { announced: { status: "active", generation: 1 }, failures: 0 },
