@@ -86,6 +86,16 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
     await shows(page, "Connect your Gmail account");
   });
 
+  it("cannot renew their grant without asking them", async () => {
+    await connect();
+    const { generation } = scenario.stored(ADA).grant;
+    foreign.show(`<script>location = ${JSON.stringify(`${scenario.publicUrl}/start`)}</script>`);
+    await page.goto(foreign.origin);
+    await page.getByRole("button", { name: "Allow" }).waitFor();
+    expect(new URL(page.url()).searchParams.get("prompt")).toBe("consent");
+    expect(scenario.stored(ADA).grant.generation).toBe(generation);
+  });
+
   it("cannot frame a page, nor read one", async () => {
     await connect();
     foreign.show(`<iframe src="${scenario.publicUrl}/"></iframe>`);

@@ -991,6 +991,17 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     ]);
   });
 
+  it("keep tags as a map, and are read without them when they are not of our shape", async () => {
+    const tags = { team: "blue", "plan-2": "" };
+    await put(users, "1", plain({ tags }));
+    expect((await db.doc("users/1").get()).data()?.["tags"]).toStrictEqual(tags);
+    expect((await read(users, "1")).tags).toStrictEqual(tags);
+    for (const unreadable of ["blue", ["blue"], { team: 1 }, { Team: "blue" }, null]) {
+      await db.doc("users/1").update({ tags: unreadable });
+      expect(await read(users, "1")).not.toHaveProperty("tags");
+    }
+  });
+
   it("keep a change as a document of its own below the user", async () => {
     const data = { userId: "1", emailAddress: ADA, historyId: "1002", labelIds: ["INBOX"] };
     const change = { id: "1/added/18d", type: "mailbox.message.added", time: NOW, data };

@@ -143,6 +143,26 @@ describe("an application that lets people connect mailboxes", () => {
     expect((await openBrowser().get(adasAnswer)).status).toBe(403);
   });
 
+  it("hears nothing of a connected person who opens a link that someone else has changed", async () => {
+    const ada = openBrowser();
+    await ada.get(await answerTo(ada, ADA));
+    const before = scenario.stored(ADA);
+    const pressed = await openBrowser().post(`${origin}/connect`, {});
+    const link = new URL(pressed.headers.get("location") ?? "");
+    const from = { "sec-fetch-site": "cross-site" };
+    // The link as the application made it: the page names the application, and nothing happens.
+    const shown = await ada.ask(link.href, from);
+    expect(shown.status).toBe(200);
+    expect(await shown.text()).toContain(origin);
+    for (const changed of [`${origin}/redirect?to=https://evil.example`, `${origin}/`]) {
+      link.searchParams.set("return_to", changed);
+      const refused = [await ada.ask(link.href, from), await ada.post(link.href, {})];
+      expect(refused.map(({ status }) => status)).toEqual([400, 400]);
+      expect(refused.map(({ headers }) => headers.get("location"))).toEqual([null, null]);
+    }
+    expect(scenario.stored(ADA)).toEqual(before);
+  });
+
   it("gives nobody the mailbox of a person whom they sent to the receiver", async () => {
     const mallory = openBrowser();
     const pressed = await mallory.post(`${origin}/connect`, {});
