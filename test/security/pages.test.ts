@@ -87,7 +87,7 @@ describe("headers", () => {
     const answers: [name: string, answer: Response, status: number][] = [
       ["start", await openBrowser().ask(`${publicUrl}/start`), 303],
       ["callback", await openBrowser().ask(`${publicUrl}/callback`), 303],
-      ["method", await fetch(`${publicUrl}/start`, post), 405],
+      ["method", await fetch(`${publicUrl}/callback`, post), 405],
       ["form", await fetch(`${publicUrl}/disconnect`, post), 415],
       ["prefetch", await fetch(publicUrl, { headers: { "sec-purpose": "prefetch" } }), 503],
       ["size", await fetch(publicUrl, { ...post, body: "a".repeat(70_000) }), 413],
@@ -210,6 +210,8 @@ describe("what pages load and say", () => {
     }
     expect(statuses).toEqual({
       declined: 400,
+      domain_refused: 403,
+      ticket_refused: 403,
       administrator_decides: 403,
       google_refused: 403,
       scopes_missing: 400,
