@@ -236,7 +236,7 @@ describe("renewal", () => {
       scenario.emulator.calls
         .map(({ method }) => method)
         .filter((method) => method.startsWith("users.")),
-    ).toEqual(["users.watch", "users.stop", "users.watch"]);
+    ).toEqual(["users.watch", "users.stop", "users.watch", "users.getProfile"]);
     expect(scenario.stored(ADA).watch.failures).toBe(0);
   });
 
