@@ -1,4 +1,5 @@
-import type { Parameters } from "./parameters.ts";
+import { type Parameters, impolite } from "./parameters.ts";
+import type { Rude } from "./rudeness.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -65,6 +66,40 @@ export const FOCUS = {
       storeDown: 0,
     },
   }),
+  /** Mailboxes that Google refuses, one at a time, for minutes and for days. */
+  refusals: (parameters) => ({
+    ...rudely(parameters, ["refused mailboxes", "bursts of 401", "invalid account states"]),
+    instances: 2,
+    mailboxes: 2,
+    quietMs: HOUR,
+    chaosMs: 60 * HOUR,
+    acts: 40,
+  }),
+  /** Histories that are lost, lists that are out of order, answers that are wrong once. */
+  histories: (parameters) => ({
+    ...rudely(parameters, ["lost histories", "unsorted lists", "stray answers", "watched labels"]),
+    quietMs: 20 * MINUTE,
+    chaosMs: 14 * HOUR,
+    acts: 60,
+  }),
+  /** People who are renamed and send drafts, clocks that are wrong, documents that were edited. */
+  life: (parameters) => ({
+    ...rudely(parameters, [
+      "renames",
+      "second spellings",
+      "sent drafts",
+      "missing fields",
+      "wrong clocks",
+      "edited documents",
+    ]),
+    chaosMs: 14 * HOUR,
+    acts: 60,
+    renewAfterMs: HOUR,
+  }),
 } satisfies Record<string, (parameters: Parameters) => Parameters>;
+
+function rudely(parameters: Parameters, rude: readonly Rude[]): Parameters {
+  return impolite(parameters, new Set(rude));
+}
 
 export type Focus = keyof typeof FOCUS;

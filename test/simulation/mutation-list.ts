@@ -425,4 +425,110 @@ export const MUTATIONS: readonly Mutation[] = [
     "(token) => watchAgain(token, services)",
     '(token) => (log.info("watching", "with", { token }), watchAgain(token, services))',
   ]),
+
+  // What one mailbox meets, and how long.
+  {
+    focus: "refusals",
+    ...mutation("a delay is never told", [
+      "mailbox/delay.ts",
+      "if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
+      "if (behindSince === undefined || isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
+    ]),
+  },
+  {
+    focus: "refusals",
+    ...mutation("a delay is told to subscribers only", [
+      "mailbox/delay.ts",
+      'log.alert("mailbox_delayed"',
+      'log.info("mailbox_delayed"',
+    ]),
+  },
+  {
+    focus: "refusals",
+    ...mutation("a refusal of one mailbox never ends", [
+      "mailbox/failures.ts",
+      'if (!lasts(family === "mailbox" ? DAY_MS : THROTTLED_MS)) return undefined;',
+      'if (family === "mailbox" || !lasts(THROTTLED_MS)) return undefined;',
+    ]),
+  },
+  {
+    focus: "refusals",
+    ...mutation("some 401s end a grant", [
+      "mailbox/failures.ts",
+      "if (!lasts(HOUR_MS)) return undefined;",
+      "if (!lasts(0)) return undefined;",
+    ]),
+  },
+  {
+    focus: "refusals",
+    ...mutation("one invalid account state ends a connection", [
+      "mailbox/failures.ts",
+      'step === "token.refresh" || failure.reason !== "account_disabled"',
+      "row === undefined || row !== undefined",
+    ]),
+  },
+  {
+    focus: "refusals",
+    ...mutation("the waits after a failure do not grow", [
+      "mailbox/sync-due.ts",
+      "return Math.min(FAILURE_DUE_MS * 2 ** Math.min(count, 16), max);",
+      "return Math.min(FAILURE_DUE_MS, max, count + FAILURE_DUE_MS);",
+    ]),
+  },
+  {
+    focus: "histories",
+    ...mutation("one stray 404 is believed", [
+      "mailbox/expiry.ts",
+      "await services.clock.sleep(CONFIRM_MS);\n  if (expired",
+      'if (expired.reason === "history_expired") return { kind: "confirmed", ...expired };\n  if (expired',
+    ]),
+  },
+  {
+    focus: "histories",
+    ...mutation("a head that is not found is looked for without a pause", [
+      "mailbox/recovery.ts",
+      "return PAUSES_MS[Math.min(recoveries, PAUSES_MS.length) - 1] ?? 0;",
+      "return 0 * recoveries;",
+    ]),
+  },
+  {
+    focus: "histories",
+    ...mutation("the walk stops at the first old message", [
+      "mailbox/message-ages.ts",
+      'if (age.value === "young") return { kind: "answered", value: false };',
+      'if (age.value === "old") return { kind: "answered", value: true };',
+    ]),
+  },
+  {
+    focus: "life",
+    ...mutation("a draft that is sent stays untold", [
+      "mailbox/history.ts",
+      "if (sent.length === 0) return items;",
+      "if (sent.length >= 0) return items;",
+    ]),
+  },
+  {
+    focus: "life",
+    ...mutation("the address of a mailbox is never compared", [
+      "mailbox/address.ts",
+      "if (named === undefined) return undefined;\n  const found",
+      "if (named === undefined || named !== undefined) return undefined;\n  const found",
+    ]),
+  },
+  {
+    focus: "life",
+    ...mutation("positions settle by the clock of the instance", [
+      "user.ts",
+      "return later(read.at, elapsedMs(read.receivedAt, clock));",
+      "return read.at > clock.now() ? clock.now() : clock.now();",
+    ]),
+  },
+  {
+    focus: "life",
+    ...mutation("a date of next year is believed", [
+      "mailbox/each-due.ts",
+      "let range: DueRange = { upTo: startedAt, beyond: later(startedAt, aheadMs) };",
+      "let range: DueRange = { upTo: startedAt, beyond: later(startedAt, 1_000 * aheadMs) };",
+    ]),
+  },
 ];

@@ -86,10 +86,15 @@ export function startRudeIncidents(
         count("mailbox refused");
         world.trace(() => `${sub.slice(-4)} ${method} refused: ${preset}`);
         checks.troubled(sub, "mail", true);
-        if (method === "history.list" || method === "gmail") delays.refused(sub, true);
+        const isOfHistory = method === "history.list" || method === "gmail";
+        if (isOfHistory) delays.refused(sub, true);
+        // A cursor that is refused as malformed for long counts as expired.
+        const isOfCursor = isOfHistory && preset === "invalidArgument";
+        if (isOfCursor) checks.lostHistory(sub, true);
         last(random.between(20 * MINUTE, days * 1.5 * DAY), () => {
           model.stopRefusing(sub, method);
           delays.refused(sub, false);
+          if (isOfCursor) checks.lostHistory(sub, false);
           world.trace(() => `${sub.slice(-4)} ${method} no longer refused`);
           checks.troubled(sub, "mail", false);
         });

@@ -86,6 +86,7 @@ export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "cos
   "records late by minutes",
   "rewinds of every size",
   "bursts",
+  "lost histories",
   "ends of delays",
 ] as const);
 

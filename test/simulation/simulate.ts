@@ -289,10 +289,14 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 }
 
 /** Long enough for every due time, and for the cursor to follow the head of a quiet mailbox. */
-function healingMs({ family, quietMs, settleMs }: Parameters, isProbed: boolean): number {
+function healingMs(parameters: Parameters, isProbed: boolean): number {
+  const { family, quietMs, settleMs, rude } = parameters;
   if (family === "notified" || family === "prompt") return 6 * HOUR;
   // An unavailable mailbox is looked at once a day.
-  return (isProbed ? 26 * HOUR : 0) + 4 * HOUR + 3 * quietMs + settleMs;
+  const probedMs = isProbed ? 26 * HOUR : 0;
+  // The longest pause before a head that was not found is looked for again.
+  const lostMs = rude.has("lost histories") ? 7 * HOUR : 0;
+  return probedMs + lostMs + 4 * HOUR + 3 * quietMs + settleMs;
 }
 
 function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
