@@ -160,7 +160,7 @@ const HISTORY: Record<string, Act> = {
   ),
   refuse: act(
     z.strictObject({ ...account, method: text, ...substitute }),
-    (emulator, { account: address, ...refusal }) => emulator.refuse(address, refusal),
+    (emulator, { account: address, ...refusal }) => void emulator.refuse(address, refusal),
   ),
   "stop-refusing": act(
     z.strictObject({ ...account, method: text.exactOptional() }),

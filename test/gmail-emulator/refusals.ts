@@ -3,9 +3,14 @@ import { isMethod } from "./calls.ts";
 import { type Account, accountOf, type Google, type Refusal } from "./google.ts";
 import { answerOf } from "./presets.ts";
 
-/** From now on this account's calls get that answer, however often they are made. */
-export function refuse(google: Google, address: string, refusal: Refusal): void {
-  accountOf(google, address).refusals.push(refusal);
+/** From now on this account's calls get that answer, however often; what is returned lifts it. */
+export function refuse(google: Google, address: string, refusal: Refusal): () => void {
+  const { refusals } = accountOf(google, address);
+  refusals.push(refusal);
+  return () => {
+    const index = refusals.indexOf(refusal);
+    if (index >= 0) refusals.splice(index, 1);
+  };
 }
 
 /** Ends the refusals of this method or group, or all of them. */

@@ -432,7 +432,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ...mutation("a delay is never told", [
       "mailbox/delay.ts",
       "if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
-      "if (behindSince === undefined || isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
+      "if (behindSince === undefined || now >= behindSince) return undefined;",
     ]),
   },
   {
@@ -457,14 +457,6 @@ export const MUTATIONS: readonly Mutation[] = [
       "mailbox/failures.ts",
       "if (!lasts(HOUR_MS)) return undefined;",
       "if (!lasts(0)) return undefined;",
-    ]),
-  },
-  {
-    focus: "refusals",
-    ...mutation("one invalid account state ends a connection", [
-      "mailbox/failures.ts",
-      'step === "token.refresh" || failure.reason !== "account_disabled"',
-      "row === undefined || row !== undefined",
     ]),
   },
   {

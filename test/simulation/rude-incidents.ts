@@ -52,7 +52,7 @@ export function startRudeIncidents(
   const { rude } = parameters;
   const { model } = google;
   const random = world.random("rude-incidents");
-  const days = rude.has("many days") ? 3 : 1;
+  const days = parameters.chaosMs > 2 * DAY ? 3 : 1;
 
   if (rude.has("rewinds of every size")) strike(1.5, rewind, random);
   // Where no notification comes, a head that is above the old one again looks as if nothing was.
@@ -82,7 +82,7 @@ export function startRudeIncidents(
       ({ sub }) => {
         const method = random.some(REFUSED_CALLS) ?? "gmail";
         const preset = random.pick(REFUSALS);
-        model.refuse(sub, { method, preset });
+        const allow = model.refuse(sub, { method, preset });
         count("mailbox refused");
         world.trace(() => `${sub.slice(-4)} ${method} refused: ${preset}`);
         checks.troubled(sub, "mail", true);
@@ -92,7 +92,7 @@ export function startRudeIncidents(
         const isOfCursor = isOfHistory && preset === "invalidArgument";
         if (isOfCursor) checks.lostHistory(sub, true);
         last(random.between(20 * MINUTE, days * 1.5 * DAY), () => {
-          model.stopRefusing(sub, method);
+          allow();
           delays.refused(sub, false);
           if (isOfCursor) checks.lostHistory(sub, false);
           world.trace(() => `${sub.slice(-4)} ${method} no longer refused`);
@@ -108,13 +108,13 @@ export function startRudeIncidents(
       1 + random.next(),
       ({ sub }) => {
         const preset = random.pick(TOKEN_CODES);
-        model.refuse(sub, { method: "token.refresh", preset });
+        const allow = model.refuse(sub, { method: "token.refresh", preset });
         model.expireAccessTokens(sub);
         count("refresh refused with a code that no list has");
         world.trace(() => `${sub.slice(-4)} refresh refused: ${preset}`);
         checks.troubled(sub, "admin", true);
         last(random.between(5 * MINUTE, 30 * HOUR), () => {
-          model.stopRefusing(sub, "token.refresh");
+          allow();
           checks.troubled(sub, "admin", false);
         });
       },
@@ -133,8 +133,7 @@ export function startRudeIncidents(
           : random.between(3 * MINUTE, 40 * MINUTE);
         for (const { sub } of all) {
           world.trace(() => `${sub.slice(-4)} every call is a 401`);
-          model.refuse(sub, { method: "gmail", preset: "invalidCredentials" });
-          last(ms, () => model.stopRefusing(sub, "gmail"));
+          last(ms, model.refuse(sub, { method: "gmail", preset: "invalidCredentials" }));
         }
       },
       random,
