@@ -59,9 +59,12 @@ function checkUser(
   }
   if (status !== "active" || ledger.since === undefined) return;
 
+  const { skewMsMax, renewAfterMs } = world.parameters;
+  // Until the next renewal nothing tells that notifications name another address.
+  const isFound = renamedAt + 1.2 * renewAfterMs + 2 * HOUR_MS < lastMailAt;
   for (const record of ledger.records.slice(ledger.since)) {
     if (family === "prompt") checkPromptness(world, ledger, record);
-    if (isTold(ledger, record)) continue;
+    if (isTold(ledger, record) || (record.at === lastMailAt && !isFound)) continue;
     const at = new Date(record.at).toISOString();
     world.violate("P1", `${record.id} of ${sub}, of ${at}, is neither published nor in a gap`);
   }
@@ -70,9 +73,6 @@ function checkUser(
   const last = ledger.records.findLast(({ at }) => at === lastMailAt);
   const [heard] = last?.events ?? [];
   const heardAt = heard === undefined ? undefined : ledger.firsts.get(heard.id)?.at;
-  const { skewMsMax, renewAfterMs } = world.parameters;
-  // Until the next renewal nothing tells that notifications name another address.
-  const isFound = renamedAt + 1.2 * renewAfterMs + 2 * HOUR_MS < lastMailAt;
   const wasActive = user.statusAt.getTime() < lastMailAt - PROMPT_MS - skewMsMax;
   const promptMs = PROMPT_MS + 2 * skewMsMax;
   if (isFound && wasActive && heardAt !== undefined && heardAt > lastMailAt + promptMs) {

@@ -1,3 +1,4 @@
+import type { Situation } from "./counters.ts";
 import type { Family } from "./parameters.ts";
 import type { Stream } from "./random.ts";
 
@@ -89,6 +90,22 @@ export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "cos
   "lost histories",
   "ends of delays",
 ] as const);
+
+/** What cannot come about while a way to be rude is switched off. */
+const ONLY_WITH: Partial<Record<Rude, readonly Situation[]>> = {
+  "records late by minutes": [
+    "record late by minutes",
+    "late record that nothing told of in time",
+    "gap of a notified id that never showed",
+  ],
+  "rewinds of every size": ["head rewound by any number"],
+  bursts: ["burst of records"],
+  "lost histories": ["history lost, the head included"],
+};
+
+export function isExpected(situation: Situation): boolean {
+  return !RUDE.some((rude) => SWITCHED_OFF.has(rude) && ONLY_WITH[rude]?.includes(situation));
+}
 
 /** How rude the world is in a run: only where everything may go wrong. */
 export function deriveRudeness(

@@ -40,6 +40,7 @@ const UNITS: Record<string, number> = {
 };
 
 const HELD_UP_HOURS = 3;
+const RECOVERY_STIMULI = 20;
 
 /** Allowed in any hour, and more for each stimulus of that hour and the three before. */
 export const STANDING_LIMITS = {
@@ -87,6 +88,8 @@ export function createStandingCosts(world: World): StandingCosts {
       const id = attributes["ce-id"] ?? "";
       const isGap = attributes["ce-type"] === "mailbox.gap";
       if (told.has(id) || isGap) costOf(orderingKey).repeats += 1;
+      // A recovery walks over the messages of a day.
+      if (isGap && !told.has(id)) costOf(orderingKey).stimuli += RECOVERY_STIMULI;
       told.add(id);
     },
 
