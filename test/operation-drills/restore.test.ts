@@ -7,6 +7,7 @@ import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts"
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
+import { inTimeOf } from "../support/read-times.ts";
 import { type MovableClock, movableClock } from "../support/scenario.ts";
 
 /**
@@ -29,11 +30,8 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
     database = openDatabase(firestore);
     clock = movableClock();
     topic = memoryTopic(clock.now);
-    const users = firestoreUsers(
-      database,
-      createLog(() => {}),
-      clock,
-    );
+    const log = createLog(() => {});
+    const users = inTimeOf(firestoreUsers(database, log, clock), clock);
     stack = await startLocalStack({ users, publish: topic.publish, clock });
   });
   afterEach(async () => {
