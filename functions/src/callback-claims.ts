@@ -1,10 +1,14 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { z } from "zod";
 import type { CallbackClaims } from "./grant/callback-claims.ts";
+import { ReceiverError } from "./log.ts";
 import { parseUserId } from "./user.ts";
 
 /** The gRPC status of a create whose document exists already. */
 const ALREADY_EXISTS = 6;
+const DEADLINE_EXCEEDED = 4;
+/** The client repeats a write for ten minutes, but the request of a person ends after two. */
+const CLAIM_MS_MAX = 30_000;
 
 const OUTCOME = z.discriminatedUnion("kind", [
   z.object({
@@ -26,7 +30,7 @@ export function firestoreCallbackClaims(db: Firestore): CallbackClaims {
   return {
     async claim(id, claimant, expireAt) {
       try {
-        await callbacks.doc(id).create({ claimant, expireAt });
+        await inTime(callbacks.doc(id).create({ claimant, expireAt }));
         return true;
       } catch (error) {
         if ((error as { code?: unknown }).code !== ALREADY_EXISTS) throw error;
@@ -44,4 +48,15 @@ export function firestoreCallbackClaims(db: Firestore): CallbackClaims {
       return userId === undefined ? undefined : { ...data, userId };
     },
   };
+}
+
+/** Rejects as a store that does not answer, also when it still may. */
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const error = new ReceiverError("the store did not take an authorization response in time");
+      reject(Object.assign(error, { code: DEADLINE_EXCEEDED }));
+    }, CLAIM_MS_MAX);
+    void work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
