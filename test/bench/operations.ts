@@ -93,8 +93,8 @@ const CASES: readonly Case[] = [
     stored: { due: "lag" },
     head: 1,
     act: schedule,
-    expected: { query: 2, "history.list": 1, commit: 1 },
-    what: "2 due lists, 1 history.list, 1 write",
+    expected: { query: 3, "history.list": 1, commit: 1 },
+    what: "the oldest incomplete mailbox, 2 due lists, 1 history.list, 1 write",
   },
 ];
 

@@ -95,15 +95,21 @@ export async function startStubFirestore(): Promise<StubFirestore> {
     if (op === "EQUAL" && fieldPath === "emailAddress") {
       const holder = byAddress.get(value.stringValue ?? "");
       if (holder !== undefined) found.push(holder);
-    } else if (op === "LESS_THAN_OR_EQUAL") {
+    } else if (op === "LESS_THAN_OR_EQUAL" || op === "GREATER_THAN_OR_EQUAL") {
       const [map = "", name = ""] = fieldPath.split(".");
-      const until = toNumber(value.timestampValue);
+      // The mailboxes that are incomplete are asked for between two dates.
+      const isBetween = op === "GREATER_THAN_OR_EQUAL";
+      const since = isBetween ? toNumber(value.timestampValue) : -Infinity;
+      const last = isBetween ? where.compositeFilter?.filters[1]?.fieldFilter : fieldFilter;
+      if (last?.op !== "LESS_THAN_OR_EQUAL") throw new Error(`not a query of this stub: ${op}`);
+      const until = toNumber(last.value.timestampValue);
       // The least recently written first: whoever was dealt with stands at the end, and is no
       // longer due. So the list begins where a reading before it ended, without its cursor.
       for (const document of documents.values()) {
         if (found.length === limit?.value) break;
         const at = document.fields[map]?.mapValue?.fields[name]?.timestampValue;
-        if (at !== undefined && toNumber(at) <= until) found.push(document);
+        if (at === undefined || toNumber(at) < since || toNumber(at) > until) continue;
+        found.push(document);
       }
     } else throw new Error(`not a query of this stub: ${fieldPath} ${op}`);
     operations.documentsRead += Math.max(1, found.length);
