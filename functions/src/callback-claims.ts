@@ -1,5 +1,6 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { z } from "zod";
+import type { After } from "./clock.ts";
 import type { CallbackClaims } from "./grant/callback-claims.ts";
 import { ReceiverError } from "./log.ts";
 import { parseUserId } from "./user.ts";
@@ -25,8 +26,20 @@ const OUTCOME = z.discriminatedUnion("kind", [
  * Authorization responses that were taken, in Firestore: `callbacks/{id}`, each with the `expireAt`
  * by which the database's TTL policy removes it (`infra/firestore.indexes.json`).
  */
-export function firestoreCallbackClaims(db: Firestore): CallbackClaims {
+export function firestoreCallbackClaims(db: Firestore, after: After): CallbackClaims {
   const callbacks = db.collection("callbacks");
+
+  /** Rejects as a store that does not answer, also when it still may. */
+  function inTime<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = after(CLAIM_MS_MAX, () => {
+        const error = new ReceiverError("the store did not take an authorization response in time");
+        reject(Object.assign(error, { code: DEADLINE_EXCEEDED }));
+      });
+      void work.then(resolve, reject).finally(stop);
+    });
+  }
+
   return {
     async claim(id, claimant, expireAt) {
       try {
@@ -48,15 +61,4 @@ export function firestoreCallbackClaims(db: Firestore): CallbackClaims {
       return userId === undefined ? undefined : { ...data, userId };
     },
   };
-}
-
-/** Rejects as a store that does not answer, also when it still may. */
-function inTime<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      const error = new ReceiverError("the store did not take an authorization response in time");
-      reject(Object.assign(error, { code: DEADLINE_EXCEEDED }));
-    }, CLAIM_MS_MAX);
-    void work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -121,7 +121,7 @@ async function prepare(
   const surroundings: Surroundings = {
     users: firestoreUsers(database, log, clock),
     seenEvents: firestoreSeenEvents(database),
-    callbackClaims: firestoreCallbackClaims(database),
+    callbackClaims: firestoreCallbackClaims(database, after),
     publish: pubsubPublisher(pubsub, config.changes.topic, clock),
     ...googleClients(config, endpoints, clock),
     ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),

@@ -6,6 +6,8 @@ import {
   type CallbackOutcome,
   callbackIdOf,
 } from "../../functions/src/grant/callback-claims.ts";
+import { after } from "../../functions/src/services.ts";
+import { mayPass } from "../../functions/src/store-error.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
@@ -34,7 +36,7 @@ function openFirestore(): Subject {
   const opened = openDatabase(firestore);
   database = opened;
   return {
-    claims: firestoreCallbackClaims(opened),
+    claims: firestoreCallbackClaims(opened, after),
     async dump() {
       const { docs } = await opened.collection("callbacks").get();
       const entries = docs.map((document) => {
@@ -109,4 +111,17 @@ describe.for([
       expect(JSON.stringify(stored)).not.toContain(STATE);
     });
   });
+});
+
+it.skipIf(!firestore.isHad)("gives up a claim in time when Firestore does not answer", async () => {
+  database = openDatabase(firestore);
+  const waits: number[] = [];
+  const claims = firestoreCallbackClaims(database, (ms, run) => {
+    waits.push(ms);
+    queueMicrotask(run);
+    return () => {};
+  });
+  const error: unknown = await claims.claim(ONE, "me", SOON).catch((reason: unknown) => reason);
+  expect(mayPass(error)).toBe(true);
+  expect(waits).toEqual([30_000]);
 });
