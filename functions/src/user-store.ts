@@ -92,7 +92,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     return { docs, found: found.filter((user) => user !== undefined), readAt: toDate(readTime) };
   }
 
-  return {
+  const store: UserStore = {
     async find(id) {
       const localAt = clock.now();
       const document = await users.doc(id).get();
@@ -104,7 +104,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     },
 
     async findByEmailAddress(address) {
-      return latestHolder(await this.listByEmailAddress(address));
+      return latestHolder(await store.listByEmailAddress(address));
     },
 
     async listByEmailAddress(address) {
@@ -213,7 +213,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     },
 
     flag(user, patch) {
-      return this.update(user, patch);
+      return store.update(user, patch);
     },
 
     async noteFlagging(id, at) {
@@ -253,7 +253,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         const next = make(stored, last + 1);
         transaction.set(document, { ...next, sync: packed(next.sync) });
       });
-      const user = await this.find(id);
+      const user = await store.find(id);
       if (user === undefined)
         throw new ReceiverError("an authorization was stored and is not there");
       return user;
@@ -273,6 +273,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       return unlessRefused(deleted.then(() => "erased" as const));
     },
   };
+  return store;
 }
 
 /** What a conditional write came to. Rejects when the store failed. */

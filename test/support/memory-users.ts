@@ -67,7 +67,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  return {
+  const store: MemoryUsers = {
     operations,
     remove: (id) => void users.delete(id),
     overwrite(id, patch) {
@@ -162,7 +162,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     },
 
     flag(user, patch) {
-      return this.update(user, patch);
+      return store.update(user, patch);
     },
 
     noteFlagging(id, at) {
@@ -218,6 +218,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       changes: Object.fromEntries([...changes].map(([id, own]) => [id, [...own.values()]])),
     }),
   };
+  return store;
 }
 
 interface DueEntry {
