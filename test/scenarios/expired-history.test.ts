@@ -141,6 +141,28 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(scenario.logged("history_head_refused").length).toBeLessThan(8);
   });
 
+  it("is told of late while recoveries pause, without a call, once the topic takes it", async () => {
+    const delays = () => ofType("mailbox.delayed");
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await reconcileFor(20 * MINUTE_MS);
+    scenario.topic.failure = new PublishFailure("transient", "unavailable");
+    await reconcileFor(30 * MINUTE_MS);
+    scenario.topic.failure = undefined;
+    const { dueAt, dueReason } = scenario.stored(ADA).sync;
+    expect(dueReason).toBe("throttled");
+    expect(dueAt?.getTime()).toBeGreaterThan(scenario.clock.now().getTime() + 20 * MINUTE_MS);
+    expect(delays()).toEqual([]);
+
+    scenario.emulator.resetCalls();
+    await reconcileFor(2 * MINUTE_MS);
+    expect(delays()).toHaveLength(1);
+    expect(scenario.emulator.calls).toEqual([]);
+    expect(scenario.stored(ADA).sync).toMatchObject({ dueAt, dueReason });
+    await reconcileFor(10 * HOUR_MS);
+    expect(delays()).toHaveLength(1);
+  });
+
   it("acknowledges notifications without a call while it waits", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();

@@ -138,6 +138,39 @@ describe("a mailbox that Google refuses", () => {
     expect(caughtUp?.json["lagSeconds"]).toBeGreaterThan(2 * 3_600);
   });
 
+  it("is told to have caught up although the note of the delay was lost", async () => {
+    const update = scenario.users.update.bind(scenario.users);
+    scenario.users.update = (user, patch, ...more) =>
+      patch.sync?.delayedAt === undefined
+        ? update(user, patch, ...more)
+        : Promise.reject(Object.assign(new Error("the store is away"), { code: 14 }));
+    fail("gmail", "callerForbidden", ADA);
+    const { messageId } = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    for (let minute = 0; minute < 40 && eventOf(ADA, "delayed") === undefined; minute++) {
+      await pass(MINUTE_MS, MINUTE_MS);
+    }
+    scenario.emulator.faults.clear();
+    await pass(20 * MINUTE_MS, MINUTE_MS);
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("behindSince");
+    expect(added(ADA)).toEqual([messageId]);
+    const since = eventOf(ADA, "delayed")?.json["since"];
+    expect(since).toBeDefined();
+    expect(types(ADA).at(-1)).toBe("caught_up");
+    expect(eventOf(ADA, "caught_up")?.json["since"]).toBe(since);
+  });
+
+  it("is not told of when it catches up early enough", async () => {
+    fail("gmail", "callerForbidden", ADA);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await pass(10 * MINUTE_MS, MINUTE_MS);
+    scenario.emulator.faults.clear();
+    await pass(15 * MINUTE_MS, MINUTE_MS);
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("behindSince");
+    expect(types(ADA)).toEqual(["connected", "message.added"]);
+  });
+
   it("comes back once a probe finds its history readable, and not before", async () => {
     fail("history.list", "callerForbidden", ADA);
     scenario.emulator.deliver(ADA);

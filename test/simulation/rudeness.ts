@@ -88,7 +88,6 @@ export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "cos
   "rewinds of every size",
   "bursts",
   "lost histories",
-  "ends of delays",
 ] as const);
 
 /** What cannot come about while a way to be rude is switched off. */

@@ -2,7 +2,7 @@ import pLimit from "p-limit";
 import { later } from "../clock.ts";
 import { describeUnknown } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { User, UserStore } from "../user.ts";
+import { type User, type UserStore, storeNow } from "../user.ts";
 import { type DelayServices, tellDelay } from "./delay.ts";
 import type { Budget } from "./each-due.ts";
 import type { SyncLimits } from "./sync-run.ts";
@@ -14,35 +14,53 @@ export interface BehindServices extends Omit<DelayServices, "limits"> {
   telemetry: Telemetry;
 }
 
-/**
- * How long after a delay became due the reconciliation still looks for it. What it could not tell
- * by then is told by the mailbox's own next run, so that delays of days are not read every minute.
- */
-const TELL_WINDOW_MS = 15 * 60_000;
-/** Users read at a time, and in all by one run. */
+/** Delays that became due since are looked for first: however many are older, these are told. */
+const NEW_MS = 15 * 60_000;
+/** Users read at a time; and in all by one run, of the new delays and of the older ones. */
 const BATCH = 100;
 const BATCHES_MAX = 20;
+/** Of one run, while the topic is slow or takes nothing: what is due waits behind this. */
+const TELL_MS_MAX = 60_000;
 
 /**
  * Measures how long the oldest incomplete mailbox has been so, by one query, and tells the delays
- * that have become due: also of mailboxes that wait for hours, because Google asked for it.
+ * that have become due: also of mailboxes that wait for hours, because Google asked for it or their
+ * recoveries pause, and also what could not be published when it became due.
  */
 export async function watchBehind(services: BehindServices): Promise<void> {
-  const { users, telemetry, clock, limits, reconciliation } = services;
-  const now = clock.now();
-  const [oldest] = await users.listBehind({ upTo: now }, 1);
+  const { users, telemetry, clock, limits } = services;
+  const [oldest] = await users.listBehind({ upTo: clock.now() }, 1);
+  const now = oldest === undefined ? clock.now() : storeNow(oldest, clock);
   const ageMs = oldest?.sync.behindSince ? now.getTime() - oldest.sync.behindSince.getTime() : 0;
   telemetry.record("gmail_receiver.behind", Math.max(0, ageMs) / 1_000);
   if (ageMs < limits.delayedAfterMs) return;
 
   const upTo = later(now, -limits.delayedAfterMs);
-  let from = later(upTo, -TELL_WINDOW_MS);
+  const newFrom = later(upTo, -NEW_MS);
+  const deadline = later(clock.now(), TELL_MS_MAX);
+  await tellAll({ from: newFrom, upTo, deadline }, services);
+  if (oldest?.sync.behindSince !== undefined && oldest.sync.behindSince < newFrom) {
+    await tellAll({ from: oldest.sync.behindSince, upTo: newFrom, deadline }, services);
+  }
+}
+
+/** The oldest first. What is beyond the bound is told by the mailbox's own next run. */
+async function tellAll(
+  { upTo, deadline, ...range }: { from: Date; upTo: Date; deadline: Date },
+  services: BehindServices,
+): Promise<void> {
+  const { users, reconciliation, clock } = services;
   const limit = pLimit(reconciliation.concurrency);
+  const tellInTime = async (user: User) => {
+    if (clock.now() < deadline) await tell(user, services);
+  };
+  let { from } = range;
   for (let batches = 0; batches < BATCHES_MAX; batches++) {
     const behind = await users.listBehind({ from, upTo }, BATCH);
-    await Promise.all(behind.map((user) => limit(() => tell(user, services))));
+    await Promise.all(behind.map((user) => limit(() => tellInTime(user))));
     const last = behind.at(-1)?.sync.behindSince;
     if (last === undefined || behind.length < BATCH || last <= from) return;
+    if (clock.now() >= deadline) return;
     from = last;
   }
 }

@@ -1,10 +1,11 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Sync, User } from "../user.ts";
+import { type Sync, type User, type UserStore, isOutdated, storeNow } from "../user.ts";
 import { type Publish, PublishFailure } from "./event.ts";
-import { delayEvent, isBehind, isDelayDue } from "./incomplete.ts";
+import { delayEvent, isBehind, isDelayDue, isDelayTold } from "./incomplete.ts";
 
 export interface DelayServices {
+  users: Pick<UserStore, "find">;
   publish: Publish;
   limits: { delayedAfterMs: number };
   clock: Clock;
@@ -23,10 +24,14 @@ export interface ToldDelay {
  * topic does not take it: the next look at the mailbox tries again.
  */
 export async function tellDelay(
-  user: User,
-  { publish, limits, clock, log }: DelayServices,
+  read: User,
+  { users, publish, limits, clock, log }: DelayServices,
 ): Promise<ToldDelay | undefined> {
-  const now = clock.now();
+  if (!isDelayDue(read, limits.delayedAfterMs, storeNow(read, clock))) return undefined;
+  // Another run may have ended the delay since, and nothing would end it once more.
+  const user = isOutdated(read, clock) ? await users.find(read.id) : read;
+  if (user?.status !== "active") return undefined;
+  const now = storeNow(user, clock);
   const { behindSince } = user.sync;
   if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;
   const event = delayEvent("delayed", user, behindSince, now);
@@ -47,25 +52,30 @@ export async function tellDelay(
 
 /** What came of telling that a mailbox is complete again; `since` when a told delay has ended. */
 export type ToldCaughtUp =
+  /** The listing leaves the mailbox incomplete: its delay goes on. */
+  | { kind: "behind" }
   | { kind: "told"; since?: Date }
   | { kind: "failed"; failure: { kind: PublishFailure["kind"]; reason: string } };
 
 /**
- * Tells subscribers that a delay they were told is over, before the write that clears it: a crash
- * in between repeats the event under the same id. `next` is what the listing makes of the due time.
+ * Tells subscribers that a delay they may have been told is over, before the write that clears it: a
+ * crash in between repeats the event under the same id. `next` is what the listing makes of the due
+ * time.
  */
 export async function tellCaughtUp(
-  { user, services }: { user: User; services: Pick<DelayServices, "publish" | "clock"> },
+  { user, services }: { user: User; services: Omit<DelayServices, "log"> },
   next: Pick<Sync, "dueReason" | "retries">,
 ): Promise<ToldCaughtUp> {
-  const { behindSince, delayedAt } = user.sync;
+  const { limits, clock } = services;
   const { failure: _, ...sync } = user.sync;
-  if (behindSince === undefined || delayedAt === undefined) return { kind: "told" };
-  if (isBehind(user.sync, { ...sync, ...next })) return { kind: "told" };
+  if (isBehind(user.sync, { ...sync, ...next })) return { kind: "behind" };
+  const now = storeNow(user, clock);
+  const { behindSince } = user.sync;
+  if (behindSince === undefined || !isDelayTold(user, limits.delayedAfterMs, now)) {
+    return { kind: "told" };
+  }
   try {
-    await services.publish(user, [
-      delayEvent("caught_up", user, behindSince, services.clock.now()),
-    ]);
+    await services.publish(user, [delayEvent("caught_up", user, behindSince, now)]);
   } catch (error) {
     if (!(error instanceof PublishFailure)) throw error;
     return { kind: "failed", failure: { kind: error.kind, reason: error.reason } };
@@ -73,8 +83,13 @@ export async function tellCaughtUp(
   return { kind: "told", since: behindSince };
 }
 
-/** Whether the stored delay is another than the one that was told to be over. */
-export function isUntold({ sync }: User, told: ToldCaughtUp): boolean {
-  const since = told.kind === "told" ? told.since?.getTime() : undefined;
-  return sync.delayedAt !== undefined && sync.behindSince?.getTime() !== since;
+/** Whether a write would clear another delay than the one that was told to be over. */
+export function isUntold(
+  user: User,
+  told: ToldCaughtUp,
+  { limits, clock }: Pick<DelayServices, "limits" | "clock">,
+): boolean {
+  if (told.kind !== "told") return false;
+  const isTold = isDelayTold(user, limits.delayedAfterMs, storeNow(user, clock));
+  return isTold && user.sync.behindSince?.getTime() !== told.since?.getTime();
 }

@@ -36,6 +36,25 @@ export function isDelayDue({ sync }: User, delayedAfterMs: number, now: Date): b
   return now.getTime() - behindSince.getTime() >= delayedAfterMs;
 }
 
+/** Before a delay is due it may have been published: by an instance whose look at the time differs. */
+const TOLD_MARGIN_MS = 60_000;
+
+/**
+ * Whether subscribers may believe that the mailbox is late. A delay is published before it is noted,
+ * and the note can be lost: where it is old enough, it counts as published.
+ */
+export function isDelayTold(
+  { sync }: Pick<User, "sync">,
+  delayedAfterMs: number,
+  now: Date,
+): boolean {
+  const { behindSince, delayedAt } = sync;
+  if (behindSince === undefined) return false;
+  const marginMs = Math.min(TOLD_MARGIN_MS, delayedAfterMs / 2);
+  const ageMs = now.getTime() - behindSince.getTime();
+  return delayedAt !== undefined || ageMs >= delayedAfterMs - marginMs;
+}
+
 /** What subscribers hear of a mailbox that is late, or is complete again. */
 export function delayEvent(
   kind: DelayEvent["kind"],

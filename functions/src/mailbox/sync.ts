@@ -483,7 +483,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
       ...settle(progressOf(user), read, services.limits.settleMs),
       sync: served,
       // A delay that another run told meanwhile is ended by the next listing.
-      ...(isUntold(user, caughtUp) && { sync: { ...served, ...atOnce(services.clock) } }),
+      ...(isUntold(user, caughtUp, services) && { sync: { ...served, ...atOnce(services.clock) } }),
       isThrough: true,
       ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
       ...found?.patchOf(user),
