@@ -57,7 +57,10 @@ export interface ReadPosition {
   at: Date;
   /** A head that Gmail named: nothing of that id has been read or published. */
   isHead?: true;
-  /** A notification named it, and no record of that id has shown: the cursor waits below it. */
+  /**
+   * A notification named it, and no record of that id has shown: the cursor waits below it. Once the
+   * wait ends it is a head, if it is marked as one too.
+   */
   isNotified?: true;
 }
 

@@ -224,6 +224,110 @@ describe("a record that shows long after its notification was served", () => {
   });
 });
 
+describe("an idle mailbox whose watch is renewed every day", () => {
+  beforeEach(() => start());
+
+  const head = () => scenario.emulator.account(ADA).historyId;
+
+  /** A record, and a head above it that no notification has named. */
+  async function readAhead(): Promise<void> {
+    scenario.emulator.settings.notificationIdAhead = "with_head";
+    scenario.emulator.loseNotifications(1);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    scenario.emulator.settings.notificationIdAhead = "no";
+    await reconcileAfter(7 * HOUR_MS);
+    expect(scenario.stored(ADA).sync.recent).toMatchObject([{}, { historyId: head() }]);
+  }
+
+  /** One day that begins with the renewal; answers what that, with its notification, called. */
+  async function renewAndRest(): Promise<string[]> {
+    scenario.emulator.resetCalls();
+    await scenario.runSchedule("watchRenewal");
+    await scenario.settled();
+    const calls = scenario.emulator.calls.map(({ method }) => method);
+    for (let step = 0; step < 6; step++) await reconcileAfter(10 * MINUTE_MS);
+    for (let step = 0; step < 4; step++) await reconcileAfter(6 * HOUR_MS);
+    return calls.filter((method) => method !== "token.refresh" && method !== "users.getProfile");
+  }
+
+  it("passes the notified id when the wait for it ends, and not before", async () => {
+    const cursor = scenario.stored(ADA).historyId;
+    scenario.emulator.settings.notificationIdAhead = "with_head";
+    scenario.clock.advance(24 * HOUR_MS);
+    await scenario.runSchedule("watchRenewal");
+    await scenario.settled();
+    for (let minute = 0; minute < 29; minute++) await reconcileAfter(MINUTE_MS);
+    expect(scenario.stored(ADA).historyId).toBe(cursor);
+    for (let minute = 0; minute < 3; minute++) await reconcileAfter(MINUTE_MS);
+    expect(gaps()).toMatchObject([{ fromHistoryId: cursor, toHistoryId: head() }]);
+    expect(scenario.stored(ADA).historyId).toBe(head());
+  });
+
+  it.each([
+    ["the last record", () => Promise.resolve()],
+    ["a head above the last record", readAhead],
+  ])(
+    "P12: tells no gap, and lists nothing more, where nothing happens after %s",
+    async (_, prepare) => {
+      scenario.emulator.deliver(ADA);
+      await scenario.settled();
+      await prepare();
+      for (let look = 0; look < 4; look++) await reconcileAfter(7 * HOUR_MS);
+      expect(scenario.stored(ADA).historyId).toBe(head());
+      for (let day = 0; day < 4; day++) expect(await renewAndRest()).toEqual(["users.watch"]);
+      expect(gaps()).toEqual([]);
+      expect(scenario.stored(ADA).sync.isNotifiedAhead).toBeUndefined();
+    },
+  );
+
+  it("P12: lists once, and waits for nothing, where the notified head was known before", async () => {
+    await readAhead();
+    scenario.clock.advance(10 * MINUTE_MS);
+    scenario.emulator.resetCalls();
+    await notify(head());
+    expect(scenario.emulator.countCalls("history.list", ADA)).toBe(1);
+    expect(scenario.stored(ADA).historyId).toBe(head());
+    expect(scenario.stored(ADA).sync).toMatchObject({ recent: [], dueReason: "quiet" });
+    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    expect(gaps()).toEqual([]);
+  });
+
+  it("still waits for a notified head that was named only a moment before", async () => {
+    await readAhead();
+    scenario.emulator.setIndexLag(ADA, { kind: "held" });
+    scenario.emulator.loseNotifications(1);
+    const hidden = scenario.emulator.deliver(ADA);
+    await reconcileAfter(7 * HOUR_MS);
+    await notify(hidden.historyId);
+    expect(waitedFor()).toEqual([hidden.historyId]);
+    for (let minute = 0; minute < 10; minute++) await reconcileAfter(MINUTE_MS);
+    scenario.emulator.reveal(ADA, hidden.historyId);
+    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    expect(added()).toContain(hidden.messageId);
+    expect(gaps()).toEqual([]);
+  });
+});
+
+describe("an idle mailbox whose watch is renewed before a look at it is due", () => {
+  it("follows its head where each renewal notifies of an id that is no record", async () => {
+    await start({
+      WATCH_RENEW_AFTER_MS: String(3 * HOUR_MS),
+      RECONCILE_AFTER_MS: String(24 * HOUR_MS),
+    });
+    scenario.emulator.settings.notificationIdAhead = "with_head";
+    for (let renewal = 0; renewal < 5; renewal++) {
+      scenario.clock.advance(3 * HOUR_MS);
+      await scenario.runSchedule("watchRenewal");
+      await scenario.settled();
+      for (let step = 0; step < 40; step++) await reconcileAfter(MINUTE_MS);
+      expect(waitedFor()).toEqual([]);
+      expect(scenario.stored(ADA).historyId).toBe(scenario.emulator.account(ADA).historyId);
+    }
+    expect(gaps()).toHaveLength(1);
+  });
+});
+
 describe("a history that is rewound", () => {
   beforeEach(() => start());
 

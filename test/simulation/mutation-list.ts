@@ -129,8 +129,8 @@ export const MUTATIONS: readonly Mutation[] = [
     focus: "slow",
     ...mutation("a position counts as read when its listing began", [
       SETTLING,
-      "  const { records, head, notified = [], readAt: at } = read;",
-      "  const { records, head, notified = [], startedAt: at } = read;",
+      "  const { records, head, notified = [], startedAt, readAt: at } = read;",
+      "  const { records, head, notified = [], startedAt, startedAt: at } = read;",
     ]),
   },
   mutation("a run that stops counts what it read as settled", [

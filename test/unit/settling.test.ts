@@ -10,6 +10,7 @@ import {
   findUnseen,
   heldUntil,
   highestRead,
+  isOldHead,
   isTracked,
   settle,
 } from "../../functions/src/mailbox/settling.ts";
@@ -255,6 +256,44 @@ describe("a notified id that has not shown as a record", () => {
     expect(later).toMatchObject({ historyId: id(200), isNotifiedAhead: true });
     expect(findUnseen(ahead, listing(40 * MINUTE), SETTLE_MS)).toBeUndefined();
     expect(heldUntil(ahead, id(200))).toBeUndefined();
+  });
+
+  it("counts as a head again when the wait ends, where an answer named it as one", () => {
+    const both = settle(start, notified(0, [200]), SETTLE_MS);
+    const named = settle(start, listing(0), SETTLE_MS);
+    const after = settle(named, notified(1, [200]), SETTLE_MS);
+    for (const held of [both, after]) {
+      expect(settle(held, listing(29 * MINUTE), SETTLE_MS).historyId).toBe(id(100));
+      const late = listing(31 * MINUTE);
+      const unseen = findUnseen(held, late, SETTLE_MS);
+      expect(unseen?.to).toBe(id(200));
+      expect(settle(held, { ...late, unseen }, SETTLE_MS).historyId).toBe(id(200));
+      const ahead = { ...held, isNotifiedAhead: true as const };
+      expect(settle(ahead, listing(11 * MINUTE), SETTLE_MS).historyId).toBe(id(200));
+    }
+  });
+
+  it("settles no sooner by a head that was named only when the wait ends", () => {
+    const held = settle(start, notified(0, [200], [], 150), SETTLE_MS);
+    const late = listing(31 * MINUTE);
+    const told = { ...late, unseen: findUnseen(held, late, SETTLE_MS) };
+    const next = settle(held, told, SETTLE_MS);
+    expect(next.historyId).toBe(id(150));
+    expect(next.recent).toEqual([{ historyId: id(200), at: late.startedAt, isHead: true }]);
+    expect(settle(next, listing(33 * MINUTE), SETTLE_MS).historyId).toBe(id(200));
+  });
+
+  it("is not waited for where it is a head that was named long before", () => {
+    const named = settle(start, listing(0), SETTLE_MS);
+    const early = notified(119, [200]);
+    expect(isOldHead(named, id(200), early.startedAt, SETTLE_MS)).toBe(false);
+    expect(heldUntil(settle(named, early, SETTLE_MS), id(200))).toEqual(at(119 + 30 * MINUTE));
+    const late = notified(120, [200]);
+    expect(isOldHead(named, id(200), late.startedAt, SETTLE_MS)).toBe(true);
+    expect(settle(named, late, SETTLE_MS)).toEqual({ historyId: id(200), recent: [] });
+    const below = settle(named, notified(120, [190]), SETTLE_MS);
+    expect(below.historyId).toBe(id(100));
+    expect(heldUntil(below, id(200))).toEqual(at(120 + 30 * MINUTE));
   });
 
   it("is waited for in full again once one has shown exactly", () => {

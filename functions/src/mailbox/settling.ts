@@ -57,10 +57,12 @@ export interface Read {
  * that was seen `settleMs` or more before a listing began that covers it: everything that was hidden
  * below it then has been read since, whoever read it and however recently. Until then what was read
  * is remembered in `recent`, and a record among it is skipped when the next listing brings it again.
- * Nothing settles by count. The cursor does not pass a notified id that has not shown.
+ * Nothing settles by count. The cursor does not pass a notified id that has not shown, until the
+ * wait for it ends: then it counts as a head again, if an answer named it as one.
  */
 export function settle(progress: Progress, read: Read, settleMs: number): Progress {
-  const positions = withoutUnseen(merge(progress, read), progress, read);
+  const merged = merge(progress, read, settleMs);
+  const positions = withHead(withoutUnseen(merged, progress, read), progress, read);
   const settledBefore = read.startedAt.getTime() - settleMs;
   const old = positions.findLast(
     ({ at, isNotified }) => isNotified !== true && at.getTime() <= settledBefore,
@@ -89,7 +91,7 @@ export function findUnseen(
 ): UnseenRange | undefined {
   if (progress.isNotifiedAhead === true) return undefined;
   const { upTo } = read;
-  const waiting = merge(progress, read).filter(
+  const waiting = merge(progress, read, settleMs).filter(
     ({ historyId, isNotified }) =>
       isNotified === true && !isAboveHead(historyId, read) && !(upTo && isAfter(historyId, upTo)),
   );
@@ -147,12 +149,34 @@ export function covers(progress: Progress, records: readonly HistoryId[]): boole
 /** True when nothing more can be learnt of a notified id: it has been read, or is waited for. */
 export function isTracked({ historyId, recent }: Progress, notified: HistoryId): boolean {
   if (!isAfter(notified, historyId)) return true;
-  return recent.some((position) => position.historyId === notified && position.isHead !== true);
+  return recent.some(
+    (position) =>
+      position.historyId === notified && (isRecord(position) || position.isNotified === true),
+  );
 }
 
-/** Ascending, each position once, with the time it was first read. */
-function merge(progress: Progress, read: Read): ReadPosition[] {
-  const { records, head, notified = [], readAt: at } = read;
+/**
+ * True of a notified id that a listing named as its head so long before this one began that the
+ * cursor may pass it. Gmail notifies of the present head whenever a watch is renewed.
+ */
+export function isOldHead(
+  { recent }: Progress,
+  notified: HistoryId,
+  startedAt: Date,
+  settleMs: number,
+): boolean {
+  return recent.some(
+    ({ historyId, at, isHead, isNotified }) =>
+      historyId === notified &&
+      isHead === true &&
+      isNotified !== true &&
+      later(at, settleMs) <= startedAt,
+  );
+}
+
+/** Ascending, each position once, with the time it was first read; without the head. */
+function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[] {
+  const { records, head, notified = [], startedAt, readAt: at } = read;
   const known = readRecords(progress);
   const fresh = new Set(records.filter((id) => isAfter(id, progress.historyId) && !known.has(id)));
   // A record that has shown takes the place of the head or the notification that named it.
@@ -166,35 +190,52 @@ function merge(progress: Progress, read: Read): ReadPosition[] {
   for (const historyId of fresh) positions.set(historyId, { historyId, at });
   for (const historyId of notified) {
     const position = positions.get(historyId);
-    const isKnown = position !== undefined && position.isHead !== true;
+    const isKnown = position !== undefined && (isRecord(position) || position.isNotified === true);
     if (isKnown || !isAfter(historyId, progress.historyId)) continue;
-    positions.set(historyId, { historyId, at, isNotified: true });
+    if (isOldHead(progress, historyId, startedAt, settleMs)) continue;
+    const isHead = position?.isHead === true || head?.historyId === historyId;
+    positions.set(historyId, { historyId, at, isNotified: true, ...(isHead && { isHead }) });
   }
-  const isNewHead =
-    head !== undefined &&
-    isAfter(head.historyId, progress.historyId) &&
-    !positions.has(head.historyId);
-  if (isNewHead) positions.set(head.historyId, { ...head, isHead: true });
-  return [...positions.values()].sort((a, b) => compareHistoryIds(a.historyId, b.historyId));
+  return [...positions.values()].sort(byId);
 }
 
-/** Without the notified ids that are waited for no longer. */
+/** With the head that this listing named, unless its position is known. */
+function withHead(
+  positions: readonly ReadPosition[],
+  progress: Progress,
+  { head }: Read,
+): ReadPosition[] {
+  if (head === undefined || !isAfter(head.historyId, progress.historyId)) return [...positions];
+  if (positions.some(({ historyId }) => historyId === head.historyId)) return [...positions];
+  return [...positions, { ...head, isHead: true as const }].sort(byId);
+}
+
+function byId(a: ReadPosition, b: ReadPosition): number {
+  return compareHistoryIds(a.historyId, b.historyId);
+}
+
+/** Without the notified ids that are waited for no longer; what is left of one may be a head. */
 function withoutUnseen(
   positions: readonly ReadPosition[],
-  { isNotifiedAhead }: Progress,
+  progress: Progress,
   read: Read,
 ): ReadPosition[] {
-  return positions.filter((position) => {
-    const { historyId, isNotified } = position;
-    if (isNotified !== true) return true;
-    const { unseen } = read;
-    const isTold =
-      unseen !== undefined && isAfter(historyId, unseen.from) && !isAfter(historyId, unseen.to);
-    if (isTold) return false;
-    if (isNotifiedAhead === true) return !isHeldLongEnough(position, AHEAD_HOLD_MS, read);
-    // Gmail itself knows no such id.
-    return !(isAboveHead(historyId, read) && isHeldLongEnough(position, UNSEEN_HOLD_MS, read));
+  return positions.flatMap((position) => {
+    if (position.isNotified !== true || isWaitedFor(position, progress, read)) return [position];
+    const { isNotified: _, ...head } = position;
+    return head.isHead === true ? [head] : [];
   });
+}
+
+function isWaitedFor(position: ReadPosition, { isNotifiedAhead }: Progress, read: Read): boolean {
+  const { historyId } = position;
+  const { unseen } = read;
+  const isTold =
+    unseen !== undefined && isAfter(historyId, unseen.from) && !isAfter(historyId, unseen.to);
+  if (isTold) return false;
+  if (isNotifiedAhead === true) return !isHeldLongEnough(position, AHEAD_HOLD_MS, read);
+  // Gmail itself knows no such id.
+  return !(isAboveHead(historyId, read) && isHeldLongEnough(position, UNSEEN_HOLD_MS, read));
 }
 
 function isHeldLongEnough({ at }: ReadPosition, holdMs: number, { startedAt }: Read): boolean {
@@ -218,7 +259,9 @@ function isAhead(progress: Progress, { unseen, notified = [], records }: Read): 
 /** What is forgotten is only remembered so that it is not published twice, or settled sooner. */
 function bounded(positions: readonly ReadPosition[]): readonly ReadPosition[] {
   let records = 0;
-  const heads = positions.filter(({ isHead }) => isHead === true).map(({ historyId }) => historyId);
+  const heads = positions
+    .filter(({ isHead, isNotified }) => isHead === true && isNotified !== true)
+    .map(({ historyId }) => historyId);
   // The oldest settle first, and the newest reaches farthest.
   const dropped = new Set(heads.slice(HEADS_MAX - 1, -1));
   const notified = positions.filter(({ isNotified }) => isNotified === true);

@@ -17,6 +17,7 @@ import {
   findUnseen,
   heldUntil,
   highestRead,
+  isOldHead,
   isTracked,
   readRecords,
   settle,
@@ -198,7 +199,13 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
     const isLagging =
       trigger.kind === "notified" &&
       listed.freshCount === 0 &&
-      isAfter(trigger.historyId, knownBefore);
+      isAfter(trigger.historyId, knownBefore) &&
+      !isOldHead(
+        progressOf(run.user),
+        trigger.historyId,
+        listed.last.startedAt,
+        services.limits.settleMs,
+      );
     const waitMs = LAG_WAITS_MS[waits];
     if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
     if (later(services.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
