@@ -13,8 +13,11 @@ import { isHad } from "../support/emulator-source.ts";
 
 const isStackHad = isHad(findFirebaseStack());
 
-/** Cold starts of the Functions emulator among it: each function is a process of its own. */
-const ARRIVAL = { timeout: 30_000, interval: 100 };
+/**
+ * Cold starts of the Functions emulator among it: each function is a process of its own, and so is
+ * each of the notifications that come while the first is starting.
+ */
+const ARRIVAL = { timeout: 60_000, interval: 100 };
 
 /**
  * The built folder as `firebase deploy` uploads it, over the wire: Google from the Gmail emulator,
