@@ -181,6 +181,11 @@ export function isTold({ firsts, gaps }: MailboxLedger, record: RecordTruth): bo
   return gaps.some((gap) => (record.isUnreadable || !gap.isOfRecord) && isWithin(gap, record));
 }
 
+/** True when a published gap names the record. */
+export function isInGap({ gaps }: MailboxLedger, record: RecordTruth): boolean {
+  return gaps.some((gap) => isWithin(gap, record));
+}
+
 /** A gap to a lower id than it starts from tells that the mailbox counts anew from there. */
 function isWithin({ from, to, epoch, at }: PublishedGap, record: RecordTruth): boolean {
   if (record.at > at) return false;

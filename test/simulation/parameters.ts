@@ -209,6 +209,8 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
     ...(rude.has("bursts") && {
       pageMax: Math.max(parameters.pageMax, 50),
       pagesMax: Math.max(parameters.pagesMax, 5),
+      // One failure repeats hundreds of changes.
+      limitsCosts: false,
     }),
     ...(rude.has("unsorted lists") && {
       incidents: {

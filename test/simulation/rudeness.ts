@@ -86,8 +86,7 @@ const CHANCE: Record<Rude, number> = {
 export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "costs"> = new Set([
   "records late by minutes",
   "rewinds of every size",
-  "bursts",
-  "lost histories",
+  "ends of delays",
 ] as const);
 
 /** What cannot come about while a way to be rude is switched off. */

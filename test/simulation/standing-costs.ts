@@ -44,7 +44,7 @@ const RECOVERY_STIMULI = 20;
 
 /** Allowed in any hour, and more for each stimulus of that hour and the three before. */
 export const STANDING_LIMITS = {
-  calls: { base: 90, each: 6 },
+  calls: { base: 120, each: 6 },
   units: { base: 2_500, each: 40 },
   repeats: { base: 30, each: 4 },
   writes: { base: 60, each: 4 },
