@@ -78,8 +78,6 @@ export const FOCUS = {
   /** Histories that are lost, lists that are out of order, answers that are wrong once. */
   histories: (parameters) => ({
     ...rudely(parameters, ["lost histories", "unsorted lists", "stray answers", "watched labels"]),
-    // The pauses of a lost history are longer than a delay may stay untold.
-    tellsDelays: false,
     quietMs: 20 * MINUTE,
     chaosMs: 14 * HOUR,
     acts: 60,
