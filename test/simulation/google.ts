@@ -92,7 +92,7 @@ export function createSimulatedGoogle(
       notificationIdAhead,
       startAboveHead,
       ...(parameters.rude.has("page tokens that expire") && {
-        pageTokenMs: Math.round(random.between(20_000, 600_000)),
+        pageTokenMs: Math.round(random.between(600_000, 3_600_000)),
       }),
     },
     publish: options.publish,

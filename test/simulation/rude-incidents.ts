@@ -87,14 +87,20 @@ export function startRudeIncidents(
         world.trace(() => `${sub.slice(-4)} ${method} refused: ${preset}`);
         checks.troubled(sub, "mail", true);
         const isOfHistory = method === "history.list" || method === "gmail";
-        if (isOfHistory) delays.refused(sub, true);
-        // A cursor that is refused as malformed for long counts as expired.
+        // A cursor that is refused as malformed for long counts as expired: told as a gap each time.
         const isOfCursor = isOfHistory && preset === "invalidArgument";
-        if (isOfCursor) checks.lostHistory(sub, true);
+        if (isOfHistory && !isOfCursor) delays.refused(sub, true);
+        if (isOfCursor) {
+          checks.lostHistory(sub, true);
+          checks.unreachable(sub, true);
+        }
         last(random.between(20 * MINUTE, days * 1.5 * DAY), () => {
           allow();
           delays.refused(sub, false);
-          if (isOfCursor) checks.lostHistory(sub, false);
+          if (isOfCursor) {
+            checks.lostHistory(sub, false);
+            checks.unreachable(sub, false);
+          }
           world.trace(() => `${sub.slice(-4)} ${method} no longer refused`);
           checks.troubled(sub, "mail", false);
         });

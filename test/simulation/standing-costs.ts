@@ -49,7 +49,7 @@ export const STANDING_LIMITS = {
   calls: { base: 120, each: 6 },
   units: { base: 2_500, each: 40 },
   repeats: { base: 30, each: 4 },
-  writes: { base: 60, each: 4 },
+  writes: { base: 180, each: 4 },
   lines: { base: 60, each: 4 },
 } as const;
 
