@@ -10,6 +10,7 @@ import {
   REGION,
   healthyProject,
 } from "../cloud-emulator/project.ts";
+import { UNLIMITED } from "../local/environment.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type MailSink, startMailSink } from "./mail-sink.ts";
 import { memoryUsers } from "./memory-users.ts";
@@ -41,7 +42,8 @@ export async function startSurroundings(): Promise<Surroundings> {
     users: memoryUsers(),
     publish: () => Promise.resolve(),
     clock: { now: () => new Date(), sleep: () => Promise.resolve() },
-    env: { OAUTH_CLIENT_ID: CLIENT_ID, OAUTH_CLIENT_SECRET: SECRETS.clientSecret },
+    // All runs of the doctor come from one address.
+    env: { ...UNLIMITED, OAUTH_CLIENT_ID: CLIENT_ID, OAUTH_CLIENT_SECRET: SECRETS.clientSecret },
     emulator: { clients: [client] },
   });
   return {
