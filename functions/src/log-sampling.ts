@@ -1,7 +1,7 @@
 import { type Clock, later } from "./clock.ts";
 import type { Log } from "./log.ts";
 
-/** What strangers can have logged as often as they like. */
+/** Events that an anonymous caller can cause as often as it likes. */
 const STRANGERS_EVENTS: ReadonlySet<string> = new Set([
   "authorization_failed",
   "authorization_refused",
