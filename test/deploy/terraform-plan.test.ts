@@ -91,7 +91,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(functions.map(({ name }) => name).sort()).toEqual(Object.keys(SETTINGS).sort());
     for (const { name, environment, secrets } of functions) {
       const env = Object.fromEntries(secrets.map((secret) => [secret, SECRETS[secret]]));
-      const config = readConfig({ ...environment, ...env });
+      const config = readConfig({ ...environment, ...env, FUNCTION_TARGET: name });
       expect(config).toMatchObject({
         firestore: { databaseId: "gmail-push" },
         publicUrl: "https://connect-123456789012.europe-west1.run.app",

@@ -9,11 +9,13 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const SETTLE_MS = 2 * MINUTE_MS;
 
-/** What a subscriber has of a mailbox, in the order of first publication. */
+const OUTSIDE_HISTORY = ["mailbox.connected", "mailbox.delayed", "mailbox.caught_up"];
+
+/** What a subscriber has of a mailbox's history, in the order of first publication. */
 function received(scenario: Scenario): string[] {
   return scenario
     .events(ADA)
-    .filter(({ attributes }) => attributes["ce-type"] !== "mailbox.connected")
+    .filter(({ attributes }) => !OUTSIDE_HISTORY.includes(String(attributes["ce-type"])))
     .map(({ attributes }) => String(attributes["ce-id"]).split("/").slice(1).join("/"));
 }
 
