@@ -32,6 +32,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  * | `APP_LOGO_URL`               | none             | https; shown on pages and in mail          |
  * | `SUPPORT_EMAIL`              | none             | whom people can ask                        |
  * | `RISC_CLIENT_IDS`            | none             | list; more clients of this project         |
+ * | `DISCONNECT_REVOKES`         | `true`           | `false`: a disconnect leaves the grant     |
  * | `CHANGES_SINK`               | `pubsub`         | `firestore`: changes are written there too |
  * | `PUBLISH_DRAFTS`             | `false`          | `true`: drafts are published too           |
  * | `GMAIL_EMULATOR_HOST`        | none             | loopback host:port in place of Google      |
@@ -59,6 +60,10 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  *
  * With `RISC_CLIENT_IDS` a refused grant is not revoked at Google: revoking would also end what the
  * person granted to those clients.
+ *
+ * Revoking ends everything that the person allowed any OAuth client of the project. With
+ * `DISCONNECT_REVOKES=false` the receiver therefore never revokes a grant: it stops the watch, deletes
+ * the tokens, and the person can remove the access in their Google Account.
  *
  * The limits per minute hold for each instance, and twice as much may come at once. A client is the
  * address that Google's front end adds to `X-Forwarded-For`; a load balancer in front of it adds one
@@ -118,6 +123,8 @@ export interface Config {
   };
   /** The OAuth clients that a security event may be for: ours, and others of the same project. */
   readonly risc: { readonly clientIds: readonly string[] };
+  /** Whether the receiver revokes a grant at Google that it no longer uses. */
+  readonly disconnectRevokes: boolean;
   readonly sync: {
     readonly settleMs: number;
     readonly reconcileAfterMs: number;
@@ -164,10 +171,7 @@ export class ConfigError extends Error implements Loggable {
 /** Reads the configuration. Throws one {@link ConfigError} that names every problem. */
 export function readConfig(from: Readonly<Record<string, string | undefined>>): Config {
   const env = Object.fromEntries(
-    Object.keys(Variables.shape).map((name) => [
-      name,
-      isNothing(from[name]) ? undefined : from[name],
-    ]),
+    VARIABLE_NAMES.map((name) => [name, isNothing(from[name]) ? undefined : from[name]]),
   );
   const read = Variables.safeParse(env);
   const problems = [
@@ -268,6 +272,7 @@ const Variables = z.object({
   ).optional(),
   SUPPORT_EMAIL: text("an address", (value) => parseEmailAddress(value) !== undefined).optional(),
   RISC_CLIENT_IDS: list("OAuth client ids", (ids) => ids.every(isVisibleAscii)),
+  DISCONNECT_REVOKES: z.enum(["true", "false"], "must be true or false").default("true"),
   CHANGES_SINK: z.enum(["pubsub", "firestore"], "must be pubsub or firestore").default("pubsub"),
   PUBLISH_DRAFTS: z.enum(["true", "false"], "must be true or false").default("false"),
   GMAIL_EMULATOR_HOST: text("host:port on loopback", isLoopbackHostAndPort).optional(),
@@ -306,6 +311,9 @@ const Variables = z.object({
     /^\P{C}{1,255}$/u.test(value),
   ).default("gmail-push-receiver"),
 });
+
+/** The names of all variables that {@link readConfig} reads. */
+export const VARIABLE_NAMES: readonly string[] = Object.keys(Variables.shape);
 
 function text(what: string, check: (value: string) => boolean) {
   return z
@@ -358,9 +366,14 @@ function findContradictions(
   }
   if (NOTICE_SMTP_URL && !NOTICE_FROM) problems.push("NOTICE_FROM is not set, NOTICE_SMTP_URL is");
   if (NOTICE_FROM && !NOTICE_SMTP_URL) problems.push("NOTICE_SMTP_URL is not set, NOTICE_FROM is");
-  // The issuer of a ticket is an origin of these URLs. Only `connect` has RETURN_TO_SECRET.
+  // The issuer of a ticket is an origin of these URLs.
   if (env["CONNECT_TICKET"] === "required" && !env["RETURN_TO_URLS"]) {
     problems.push("RETURN_TO_URLS is not set, CONNECT_TICKET is required");
+  }
+  // Only `connect` is given the secret that tickets are verified with.
+  const isConnect = functionName === "connect";
+  if (env["CONNECT_TICKET"] === "required" && isConnect && !env["RETURN_TO_SECRET"]) {
+    problems.push("RETURN_TO_SECRET is not set, CONNECT_TICKET is required");
   }
   const { GMAIL_TOPIC, CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT } = env;
   if (GMAIL_TOPIC && CHANGES_TOPIC) {
@@ -412,6 +425,7 @@ function arrange(read: z.infer<typeof Variables>): Config {
       ...(supportEmail !== undefined && { supportEmail }),
     },
     risc: { clientIds: [...new Set([read.OAUTH_CLIENT_ID, ...read.RISC_CLIENT_IDS])] },
+    disconnectRevokes: read.DISCONNECT_REVOKES === "true",
     sync: {
       settleMs: read.HISTORY_SETTLE_MS,
       reconcileAfterMs: read.RECONCILE_AFTER_MS,

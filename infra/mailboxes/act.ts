@@ -162,6 +162,9 @@ const GRANT = {
   none_held: "no grant was held any more",
   not_revoked:
     "the grant could not be revoked: they can end it at https://myaccount.google.com/permissions",
+  left:
+    "the watch is stopped, and the grant is left at Google (DISCONNECT_REVOKES=false): they can end " +
+    "it at https://myaccount.google.com/permissions",
 } as const;
 
 function describeFailure(failure: Failure): string {

@@ -175,7 +175,7 @@ function createProgram({ terminal, open, operatorName }: Surroundings): Command 
       act("forget", name, forgetNow, {
         ...(yes !== undefined && { yes }),
         question: (user) =>
-          `Revoke the grant of ${user.emailAddress} (${user.id}, ${user.status}) and erase all of it?`,
+          `End the grant of ${user.emailAddress} (${user.id}, ${user.status}) and erase all of it?`,
       }),
     );
   return program;

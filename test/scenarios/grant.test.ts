@@ -1,8 +1,9 @@
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/log.ts";
+import { TEXTS } from "../../functions/src/pages/texts.ts";
 import type { User } from "../../functions/src/user.ts";
-import { FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
+import { type Browser, FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
 import { startFlow } from "../security/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
@@ -721,5 +722,91 @@ describe("disconnecting", () => {
     await scenario.runSchedule("mailboxReconciliation");
     expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
     expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+  });
+});
+
+describe("disconnecting with DISCONNECT_REVOKES=false", () => {
+  let scenario: Scenario;
+  beforeEach(async () => {
+    scenario = await startScenario({ env: { DISCONNECT_REVOKES: "false" } });
+  });
+  afterEach(() => scenario.close());
+
+  const csrfOf = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+
+  async function disconnect(browser: Browser): Promise<string> {
+    const page = await (await browser.get(`${scenario.publicUrl}/`)).text();
+    expect(page).toContain(TEXTS.connected.disconnectLeaves("Mailbox Sync"));
+    const form = { csrf: csrfOf(page) };
+    const response = await browser.post(`${scenario.publicUrl}/disconnect`, form);
+    expect(response.status).toBe(200);
+    return response.text();
+  }
+
+  function expectLeftAtGoogle(): void {
+    expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
+    expect(scenario.emulator.countCalls("revoke")).toBe(0);
+  }
+
+  it("stops the watch, deletes the tokens, leaves the grant at Google, and its pages say so", async () => {
+    const { browser } = await scenario.connect(ADA);
+    expect(await disconnect(browser)).toContain(TEXTS.disconnected.left);
+    const user = scenario.stored(ADA);
+    expect(user).toMatchObject({ status: "disconnected", statusReason: "user_request" });
+    expect(user.grant).not.toHaveProperty("refreshToken");
+    expect(user.grant).not.toHaveProperty("accessToken");
+    expectLeftAtGoogle();
+    expect(scenario.emulator.account(ADA).watches.map(({ active }) => active)).toEqual([false]);
+    expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${user.id}/disconnected/1`);
+
+    await scenario.connect(ADA, { exists: true });
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.events(ADA).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
+  });
+
+  it("tries again to stop a watch that Gmail did not stop, for a day at most", async () => {
+    const { browser } = await scenario.connect(ADA);
+    scenario.emulator.faults.failNext({ method: "users.stop", count: "all", status: 503 });
+    await disconnect(browser);
+    expect(scenario.stored(ADA).grant).toHaveProperty("refreshToken");
+    const types = scenario.events(ADA).map(({ attributes }) => attributes["ce-type"]);
+    expect(types).toEqual(["mailbox.connected", "mailbox.disconnected"]);
+
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+    expect(scenario.logged("watch_not_stopped")).toHaveLength(1);
+    expect(scenario.logged("grant_not_revoked")).toEqual([]);
+    expectLeftAtGoogle();
+  });
+
+  it("stops the watch with the next try once Gmail answers", async () => {
+    const { browser } = await scenario.connect(ADA);
+    scenario.emulator.faults.failNext({ method: "users.stop", count: 3, status: 503 });
+    await disconnect(browser);
+    expect(scenario.emulator.account(ADA).watches.map(({ active }) => active)).toEqual([true]);
+    scenario.clock.advance(6 * 60_000);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(scenario.emulator.account(ADA).watches.map(({ active }) => active)).toEqual([false]);
+    expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+    expectLeftAtGoogle();
+  });
+
+  it("erases a person who asks for it, and leaves the grant too", async () => {
+    const { browser } = await scenario.connect(ADA);
+    const asked = await (await browser.get(`${scenario.publicUrl}/erase`)).text();
+    expect(asked).toContain("erases our keys to it");
+    const erased = await browser.post(`${scenario.publicUrl}/erase`, { csrf: csrfOf(asked) });
+    expect(await erased.text()).toContain(TEXTS.erase.done.left);
+    expect(scenario.users.dump().users).toEqual([]);
+    expectLeftAtGoogle();
+  });
+
+  it("leaves a grant that it refuses", async () => {
+    const untick = ["https://www.googleapis.com/auth/gmail.metadata"];
+    expect((await scenario.connect(ADA, { untick })).status).toBe(400);
+    expect(scenario.users.dump().users).toEqual([]);
+    expectLeftAtGoogle();
   });
 });

@@ -82,6 +82,18 @@ describe("mailboxes forget", () => {
     expect(await run(["forget", ADA, "--yes"])).toMatchObject({ code: 1 });
   });
 
+  it("leaves the grant at Google with DISCONNECT_REVOKES=false, and says so", async () => {
+    await scenario.close();
+    scenario = await startScenario({ env: { DISCONNECT_REVOKES: "false" } });
+    await scenario.connect(ADA);
+    const { code, lines } = await run(["forget", ADA, "--yes"]);
+    expect(code).toBe(0);
+    expect(lines.join("\n")).toContain("the grant is left at Google (DISCONNECT_REVOKES=false)");
+    expect(scenario.users.dump().users).toEqual([]);
+    expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
+    expect(scenario.emulator.countCalls("revoke")).toBe(0);
+  });
+
   it("lets a person connect again under new event ids, and revives no session of the old connection", async () => {
     const { publicUrl } = scenario;
     const old = (await scenario.connect(ADA, { exists: true })).browser;

@@ -316,6 +316,10 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     ...(rude.has("short runs") && { SYNC_TIME_MS_MAX: "3000" }),
     ...(rude.has("watched labels") && { WATCH_LABEL_IDS: WATCHED_LABELS.join(",") }),
     ...(rude.has("firestore sink") && { CHANGES_SINK: "firestore" }),
+    // In no relation to the sink: half of the worlds leave grants at Google.
+    ...(rude.has("published drafts") !== rude.has("firestore sink") && {
+      DISCONNECT_REVOKES: "false",
+    }),
     ...(rude.has("published drafts") && { PUBLISH_DRAFTS: "true" }),
   });
   return { config, ring: ringOf(config.sealing.tokenKeys) };

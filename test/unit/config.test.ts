@@ -42,6 +42,7 @@ const full = {
   APP_LOGO_URL: "https://app.example.com/logo.svg",
   SUPPORT_EMAIL: "help@example.com",
   RISC_CLIENT_IDS: "456-def.apps.googleusercontent.com 123-abc.apps.googleusercontent.com",
+  DISCONNECT_REVOKES: "false",
   CHANGES_SINK: "firestore",
   PUBLISH_DRAFTS: "true",
   GMAIL_EMULATOR_HOST: "127.0.0.1:9000",
@@ -118,6 +119,7 @@ describe("a configuration", () => {
       returnTo: { urls: [], isTicketRequired: false },
       app: { name: "Mailbox Sync" },
       risc: { clientIds: ["123-abc.apps.googleusercontent.com"] },
+      disconnectRevokes: true,
       sync: {
         settleMs: 120_000,
         reconcileAfterMs: 21_600_000,
@@ -183,6 +185,7 @@ describe("a configuration", () => {
       risc: {
         clientIds: ["123-abc.apps.googleusercontent.com", "456-def.apps.googleusercontent.com"],
       },
+      disconnectRevokes: false,
       sync: {
         settleMs: 0,
         reconcileAfterMs: 60_000,
@@ -279,7 +282,7 @@ describe("a configuration", () => {
   });
 
   it("may name its defaults", () => {
-    const named = { CHANGES_SINK: "pubsub", PUBLISH_DRAFTS: "false" };
+    const named = { CHANGES_SINK: "pubsub", PUBLISH_DRAFTS: "false", DISCONNECT_REVOKES: "true" };
     expect(readConfig({ ...required, ...named })).toEqual(readConfig(required));
   });
 
@@ -430,6 +433,7 @@ describe("a configuration error", () => {
     ],
     OTEL_SERVICE_NAME: ["x".repeat(256), "a\nb", " a"],
     CHANGES_SINK: ["kafka", "PUBSUB", "pubsub "],
+    DISCONNECT_REVOKES: ["no", "0", "FALSE", "false "],
     PUBLISH_DRAFTS: ["yes", "1", "TRUE"],
     GMAIL_EMULATOR_HOST: [
       "gmail.googleapis.com:443",
@@ -525,6 +529,21 @@ describe("a configuration error", () => {
     expect(errorOf({ ...required, CONNECT_TICKET: "required" }).problems).toEqual([
       "RETURN_TO_URLS is not set, CONNECT_TICKET is required",
     ]);
+  });
+
+  it("refuses to require tickets that connect could not verify, and asks no other function for that", () => {
+    const { RETURN_TO_SECRET: _, ...withheld } = full;
+    const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
+    for (const secret of [undefined, "", "none"]) {
+      const env = { ...of("connect"), RETURN_TO_SECRET: secret };
+      expect(errorOf(env).problems).toEqual([
+        "RETURN_TO_SECRET is not set, CONNECT_TICKET is required",
+      ]);
+      expect(readConfig({ ...env, CONNECT_TICKET: "optional" }).returnTo.secret).toBeUndefined();
+    }
+    for (const other of ["gmailNotification", "watchRenewal", "mailboxReconciliation"]) {
+      expect(readConfig(of(other)).returnTo.isTicketRequired).toBe(true);
+    }
   });
 
   it("refuses RETURN_TO_ORIGINS, and says what to set in its place", () => {

@@ -41,6 +41,8 @@ export interface AuthorizationServices
   allowedDomains: readonly string[];
   /** The configuration names other OAuth clients of this project (`RISC_CLIENT_IDS`). */
   isProjectShared: boolean;
+  /** `DISCONNECT_REVOKES`: the receiver revokes grants that it does not use. */
+  disconnectRevokes: boolean;
   mailboxes: InTurn<SyncOutcome>;
   clock: Clock;
   log: Log;
@@ -157,7 +159,7 @@ function refused(failure: Failure): Authorization {
 /**
  * Revokes a grant that the receiver does not use. Revoking ends every grant that the person gave to
  * any client of the project, and a response does not show the other clients' grants. So the grant is
- * left at Google when the project has other clients, when the response covers more than was asked
+ * left at Google when `DISCONNECT_REVOKES` says so, when the project has other clients, when the response covers more than was asked
  * for, and when the person has a live connection.
  */
 async function giveBack(
@@ -166,7 +168,7 @@ async function giveBack(
   pending: PendingAuthorization,
   services: AuthorizationServices,
 ): Promise<void> {
-  if (services.isProjectShared) return;
+  if (!services.disconnectRevokes || services.isProjectShared) return;
   const asker = expectedUserId(pending);
   const grantedBefore = asker && (await services.users.find(asker))?.grant.scopes;
   const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, services)]);

@@ -16,6 +16,8 @@ export interface DisconnectServices extends AnnouncementServices {
   stop(accessToken: string): Promise<void>;
   /** Ends the grant at Google. Throws `FailedCall`. */
   revoke(token: string): Promise<void>;
+  /** `DISCONNECT_REVOKES`. Without it the grant stays at Google, and the tokens are removed here. */
+  disconnectRevokes: boolean;
   clock: Clock;
   log: Log;
 }
@@ -73,7 +75,10 @@ export async function disconnect(
   return "disconnected";
 }
 
-/** Stops the watch, revokes the grant, removes the tokens and announces; each as far as it is due. */
+/**
+ * Stops the watch, revokes the grant (unless `DISCONNECT_REVOKES=false`), removes the tokens and
+ * announces; each as far as it is due.
+ */
 export async function finishDisconnect(user: User, services: DisconnectServices): Promise<void> {
   const { users, clock, log } = services;
   const isEnded = await endAtGoogle(user, services);
@@ -89,8 +94,13 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
     });
     return;
   }
-  if (!isEnded) {
+  if (!isEnded && services.disconnectRevokes) {
     log.error("grant_not_revoked", "a disconnected grant could not be revoked at Google", {
+      userId: user.id,
+    });
+  }
+  if (!isEnded && !services.disconnectRevokes) {
+    log.warn("watch_not_stopped", "the watch of a disconnected user ends when it expires", {
       userId: user.id,
     });
   }
@@ -117,8 +127,13 @@ async function endAtGoogle(user: User, services: DisconnectServices): Promise<bo
   const refreshToken = services.tokens.open(user.id, "refresh_token", sealed);
   // Another instance may have the key that it needs, or this one tomorrow.
   if (refreshToken === undefined) return false;
-  // Best effort: once the grant is revoked, Gmail stops notifying by itself.
-  await services.openAccess(user).call("users.stop", (token) => services.stop(token));
+  const stopped = await services
+    .openAccess(user)
+    .call("users.stop", (token) => services.stop(token));
+  if (!services.disconnectRevokes) {
+    return stopped.kind !== "failed" || !isWorthRetrying(stopped.failure);
+  }
+  // A watch that could not be stopped does no harm: Gmail ends it with the grant.
   // Revoking ends all that the person allows our project: never once they have connected anew.
   const current = await services.users.find(user.id);
   if (current?.grant.generation !== user.grant.generation) return true;

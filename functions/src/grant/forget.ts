@@ -6,9 +6,12 @@ import { later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
 import type { User } from "../user.ts";
 
-/** Every way in which erasing a person can end. Only `forgotten` is the end of it. */
+/**
+ * Every way in which erasing a person can end. Only `forgotten` is the end of it; a grant is `left` at
+ * Google with `DISCONNECT_REVOKES=false`.
+ */
 export type Forgetting =
-  | { kind: "forgotten"; grant: "revoked" | "none_held" | "not_revoked" }
+  | { kind: "forgotten"; grant: "revoked" | "none_held" | "not_revoked" | "left" }
   /** The person has connected anew: whoever asked to be forgotten has changed their mind. */
   | { kind: "connected_again" }
   /** Google did not answer, or the token does not open: it stays, as what Google needs to hear. */
@@ -48,7 +51,8 @@ export async function forget(asked: User, services: DisconnectServices): Promise
   if (ending === "superseded") return { kind: "connected_again" };
 
   const isHeld = asked.grant.refreshToken !== undefined;
-  const grant = isRevoked ? "revoked" : isHeld ? "not_revoked" : "none_held";
+  const unrevoked = services.disconnectRevokes ? "not_revoked" : "left";
+  const grant = isRevoked ? "revoked" : isHeld ? unrevoked : "none_held";
   for (let tries = 0; tries < ERASE_TRIES_MAX; tries++) {
     const user = await users.find(asked.id);
     if (user === undefined) {

@@ -10,6 +10,8 @@ export interface PageLinks {
   /** The origin of Google's consent page, to which our forms redirect. */
   googleOrigin: string;
   app: { readonly name: string; readonly logoUrl?: string; readonly supportEmail?: string };
+  /** Whether a disconnect ends the access at Google too; otherwise the person can do that there. */
+  disconnectRevokes: boolean;
 }
 
 export interface PageContent {

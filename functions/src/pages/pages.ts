@@ -76,10 +76,12 @@ function time(date: Date): Html {
   return html`<time datetime="${date.toISOString()}">${TEXTS.dateTime(date)}</time>`;
 }
 
-function disconnectForm(csrf: string, { publicUrl, app }: PageLinks): Html {
+function disconnectForm(csrf: string, { publicUrl, app, disconnectRevokes }: PageLinks): Html {
+  const { disconnectMeans, disconnectLeaves } = TEXTS.connected;
+  const meaning = disconnectRevokes ? disconnectMeans : disconnectLeaves;
   return html`<form method="post" action="${publicUrl}/disconnect">
       <input type="hidden" name="csrf" value="${csrf}" />
-      <p>${TEXTS.connected.disconnectMeans(app.name)}</p>
+      <p>${meaning(app.name)}</p>
       <button class="quiet">${TEXTS.connected.disconnect}</button>
     </form>
     ${eraseLink({ publicUrl })}`;
@@ -91,9 +93,10 @@ function eraseLink({ publicUrl }: Pick<PageLinks, "publicUrl">): Html {
 
 /** Asks a signed-in person whether they mean it: it cannot be undone. */
 export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
-  const { title, account, body, rest, button, keep } = TEXTS.erase;
+  const { title, account, body, bodyLeft, rest, button, keep } = TEXTS.erase;
+  const meaning = links.disconnectRevokes ? body : bodyLeft;
   const content = html`${factList([{ name: account, value: html`${emailAddress}` }])}
-    <p>${body(links.app.name)}</p>
+    <p>${meaning(links.app.name)}</p>
     <p>${rest}</p>
     <form method="post" action="${links.publicUrl}/erase">
       <input type="hidden" name="csrf" value="${csrf}" />
@@ -105,8 +108,10 @@ export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks
 
 /** Everything is erased, or will be: what is left waits for Google or for the subscribers. */
 export function erasedPage(isDone: boolean, links: PageLinks): Response {
-  const { title, body } = isDone ? TEXTS.erase.done : TEXTS.erase.underWay;
-  const content = html`<p>${body}</p>
+  const { done, underWay } = TEXTS.erase;
+  const { title } = isDone ? done : underWay;
+  const doneBody = links.disconnectRevokes ? done.body : done.left;
+  const content = html`<p>${isDone ? doneBody : underWay.body}</p>
     <p><a class="button" href="${links.publicUrl}/">${TEXTS.home}</a></p>`;
   return page({ status: 200, title, body: content }, links);
 }
@@ -166,8 +171,8 @@ function notice(error: PageError): Html {
 
 /** `isSignedIn`: the person can erase what is still kept. */
 export function disconnectedPage(links: PageLinks, isSignedIn = false): Response {
-  const { title, body, again } = TEXTS.disconnected;
-  const content = html`<p>${body}</p>
+  const { title, body, left, again } = TEXTS.disconnected;
+  const content = html`<p>${links.disconnectRevokes ? body : left}</p>
     <p><a class="button" href="${links.publicUrl}/start">${again}</a></p>
     ${isSignedIn ? eraseLink(links) : undefined}`;
   return page({ status: 200, title, body: content }, links);

@@ -42,6 +42,8 @@ export const TEXTS = {
     disconnect: "Disconnect",
     disconnectMeans: (app: string) =>
       `When you disconnect, ${app} is told of no more changes, and its access is ended at Google.`,
+    disconnectLeaves: (app: string) =>
+      `When you disconnect, ${app} receives no more changes, and we delete our keys to your account. The permission stays in your Google Account until you remove it at myaccount.google.com/permissions.`,
   },
   reauthorize: {
     title: "Allow access to your Gmail account again",
@@ -65,6 +67,7 @@ export const TEXTS = {
   disconnected: {
     title: "Your Gmail account is disconnected",
     body: "We no longer receive anything about it, and the access that you gave us ends at Google, too.",
+    left: "We no longer receive anything about it, and have deleted our keys to it. Your Google Account still lists the permission that you gave: you can remove it at myaccount.google.com/permissions.",
     again: "Connect again",
   },
   erase: {
@@ -73,12 +76,15 @@ export const TEXTS = {
     account: "Account",
     body: (app: string) =>
       `This disconnects your Gmail account from ${app}, ends its access at Google, and erases your email address and everything else that we keep about your mailbox. You can't undo it.`,
+    bodyLeft: (app: string) =>
+      `This disconnects your Gmail account from ${app}, and erases our keys to it, your email address and everything else that we keep about your mailbox. You can't undo it. The permission stays in your Google Account until you remove it at myaccount.google.com/permissions.`,
     rest: "We can't erase what was already delivered. The services that received it are told that you want to be erased.",
     button: "Erase everything",
     keep: "Keep it",
     done: {
       title: "Everything is erased",
       body: "We no longer keep anything about your mailbox, and our access has ended at Google.",
+      left: "We no longer keep anything about your mailbox. Your Google Account still lists the permission that you gave: you can remove it at myaccount.google.com/permissions.",
     },
     underWay: {
       title: "We are erasing what is kept about you",
