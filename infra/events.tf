@@ -8,7 +8,7 @@ locals {
     misconfigured           = { severity = "CRITICAL", note = "Google refuses our client, project or topic; `reason` says which. No user is flagged. Mailboxes go on by themselves once it is mended." }
     circuit_open            = { severity = "CRITICAL", note = "Google refused our configuration for three users with no success in between; this instance pauses the call for a minute at a time." }
     fleet_guard             = { severity = "CRITICAL", note = "Many grants failed at once and no refresh succeeds, so it may be a mistake of ours, and nobody more is flagged. Was the OAuth client, its secret or TOKEN_KEYS changed?" }
-    mailbox_delayed         = { severity = "CRITICAL", note = "A mailbox has been incomplete for half an hour, and subscribers were told. One mailbox: Google refuses it, and after a day it becomes unavailable. Many: look for a cause of ours beside it." }
+    mailbox_delayed         = { severity = "CRITICAL", note = "A mailbox has been incomplete for MAILBOX_DELAYED_AFTER_MS (half an hour unless it is set), and subscribers were told. One mailbox: Google refuses it, and after a day it becomes unavailable. Many: look for a cause of ours beside it." }
     grant_of_another_client = { severity = "CRITICAL", note = "Stored grants belong to another OAuth client than the configured one. No user is flagged, and their mailboxes wait. Was OAUTH_CLIENT_ID changed?" }
     sealed_token_unreadable = { severity = "CRITICAL", note = "A stored token does not open with our keys. Is a key missing from TOKEN_KEYS?" }
     renewal_misconfigured   = { severity = "CRITICAL", note = "Watches cannot be renewed because of our set-up; they end seven days after they were made." }

@@ -33,6 +33,7 @@ export async function readDeployedSettings(
   const { environmentVariables, secretEnvironmentVariables } = one.serviceConfig;
   const env: Record<string, string> = {
     GOOGLE_CLOUD_PROJECT: projectId,
+    FUNCTION_TARGET: one.buildConfig.entryPoint,
     ...environmentVariables,
   };
   const unread: { name: string; why: string }[] = [];
@@ -70,6 +71,7 @@ const STAND_INS: Readonly<Record<string, string>> = {
   OAUTH_CLIENT_SECRET: "secret",
   TOKEN_KEYS: "wrapped/",
   NOTICE_SMTP_URL: "smtps://localhost",
+  RETURN_TO_SECRET: "s".repeat(32),
 };
 
 /** As the functions would read them. */

@@ -54,7 +54,7 @@ function fits(user: User, options: ListOptions, now: Date): boolean {
     isExpiring &&
     (status === undefined || user.status === status) &&
     (reason === undefined || user.statusReason === reason) &&
-    user.emailAddress.includes(address.toLowerCase()) &&
+    [user.emailAddress, user.notifiedAs].some((own) => own?.includes(address.toLowerCase())) &&
     (options.overdue === undefined || overdue(user, now).length > 0) &&
     (options.behind === undefined || user.sync.behindSince !== undefined)
   );

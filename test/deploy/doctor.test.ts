@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Finding } from "../../infra/doctor/checks.ts";
+import { mailbox } from "../../infra/doctor/checks/mailbox.ts";
 import { exitCodeOf, linesOf } from "../../infra/doctor/report.ts";
 import { PROJECT, REGION } from "../cloud-emulator/project.ts";
 import { type CloudState, forbid, policy, remove, resource } from "../cloud-emulator/state.ts";
@@ -175,6 +176,24 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       environment(state, "watchRenewal")["CHANGES_TOPIC"] = "another";
     },
     "functions/watchRenewal",
+    DEPLOY,
+  ],
+  [
+    "one function revokes grants that the others leave",
+    (state) => {
+      environment(state, "mailboxReconciliation")["DISCONNECT_REVOKES"] = "false";
+    },
+    "functions/mailboxReconciliation",
+    DEPLOY,
+  ],
+  [
+    "tickets are required, and connect has no secret to verify them",
+    (state) => {
+      set(state, "CONNECT_TICKET", "required");
+      set(state, "RETURN_TO_URLS", "https://app.example.com/done");
+      state.payloads.set(`v1/projects/${PROJECT}/secrets/RETURN_TO_SECRET/versions/1`, "none");
+    },
+    "configuration",
     DEPLOY,
   ],
   [
@@ -651,6 +670,39 @@ describe("the doctor, where one thing is wrong", () => {
     } finally {
       front.close();
     }
+  });
+
+  const behindFor = (hours: number) => map({ behindSince: hourAgo(hours) });
+  it.each([
+    ["half an hour", undefined, 0.6, 0.4],
+    ["MAILBOX_DELAYED_AFTER_MS", String(3 * 3_600_000), 3.1, 2.9],
+  ])("warns of mailboxes that are incomplete for %s", async (_, limit, late, timely) => {
+    const { state } = patient.cloud;
+    if (limit !== undefined) set(state, "MAILBOX_DELAYED_AFTER_MS", limit);
+    state.users.set("1", { sync: behindFor(timely) });
+    expect(kindsOf(await patient.examine(), "warning")).toEqual([]);
+    state.users.set("1", { sync: behindFor(late) });
+    const findings = await patient.examine();
+    expect(kindsOf(findings, "warning")).toEqual(["users"]);
+    expect(fixesOf(findings)).toEqual(["npm run -s mailboxes -- list --behind"]);
+  });
+
+  it("finds a mailbox by the address that Gmail knows it by", async () => {
+    const text = (stringValue: string) => ({ stringValue });
+    patient.cloud.state.users.set("1", {
+      emailAddress: text("ada@googlemail.com"),
+      notifiedAs: text("ada@gmail.com"),
+      status: text("active"),
+    });
+    const deployment = patient.deployment();
+    for (const emailAddress of ["ada@gmail.com", "ada@googlemail.com"]) {
+      const result = await mailbox({ emailAddress, waitMs: 0, say: () => undefined })(deployment);
+      expect(JSON.stringify(result)).toContain(`no notification of ${emailAddress} was served`);
+    }
+    const unknown = await mailbox({ emailAddress: "a@gmail.com", waitMs: 0, say: () => undefined })(
+      deployment,
+    );
+    expect(JSON.stringify(unknown)).toContain("nobody has connected a@gmail.com");
   });
 
   it("looks at the database that the functions name", async () => {

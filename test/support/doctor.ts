@@ -1,6 +1,6 @@
 import { type Finding, allChecks, runChecks } from "../../infra/doctor/checks.ts";
 import { googleCloud } from "../../infra/doctor/cloud.ts";
-import { cloudDeployment } from "../../infra/doctor/deployment.ts";
+import { type Deployment, cloudDeployment } from "../../infra/doctor/deployment.ts";
 import { placesOf } from "../../infra/doctor/places.ts";
 import { type CloudEmulator, startCloudEmulator } from "../cloud-emulator/emulator.ts";
 import {
@@ -60,6 +60,8 @@ export async function startSurroundings(): Promise<Surroundings> {
 export interface Patient {
   cloud: CloudEmulator;
   env: Record<string, string>;
+  /** As the doctor's checks see it. */
+  deployment(): Deployment;
   /** Every check, in this process. */
   examine(): Promise<Finding[]>;
   close(): Promise<void>;
@@ -97,14 +99,13 @@ export async function startPatient(
     GOOGLE_CLOUD_EMULATOR_HOST: cloud.host,
     GMAIL_EMULATOR_HOST: emulator.host,
   };
+  const places = placesOf(env);
+  const deployment = () => cloudDeployment(PROJECT, REGION, googleCloud(places, PROJECT));
   return {
     cloud,
     env,
-    examine() {
-      const places = placesOf(env);
-      const it = cloudDeployment(PROJECT, REGION, googleCloud(places, PROJECT));
-      return runChecks(allChecks(places, undefined), it);
-    },
+    deployment,
+    examine: () => runChecks(allChecks(places, undefined), deployment()),
     close: () => cloud.close(),
   };
 }

@@ -1,3 +1,4 @@
+import { VARIABLE_NAMES } from "../../../functions/src/config.ts";
 import settings from "../../../functions/src/entries/functions.json" with { type: "json" };
 import { z } from "zod";
 import {
@@ -88,7 +89,10 @@ function mebibytes(quantity: string): number {
   return Number(amount) * (size[unit] ?? Number.NaN);
 }
 
-/** Two functions with two settings seal, sign or publish for different worlds. */
+/**
+ * Two functions with two settings seal, sign or publish for different worlds. Variables that the tools
+ * set by themselves may differ.
+ */
 function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: string): Problem[] {
   const [mine, theirs] = [its, other].map(({ serviceConfig }) => {
     const { environmentVariables, secretEnvironmentVariables } = serviceConfig;
@@ -98,7 +102,9 @@ function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: st
     return new Map([...Object.entries(environmentVariables), ...secrets]);
   });
   const names = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])]
-    .filter((name) => SHARED.test(name) && !isWithheld(name, its.buildConfig.entryPoint))
+    .filter(
+      (name) => VARIABLE_NAMES.includes(name) && !isWithheld(name, its.buildConfig.entryPoint),
+    )
     .filter((name) => mine?.get(name) !== theirs?.get(name));
   return names.map((name) => ({
     what: `${name} is another one than that of connect`,
@@ -112,10 +118,6 @@ function isWithheld(name: string, entryPoint: string): boolean {
   const all = Object.values(settings).flatMap(({ secrets }) => secrets);
   return all.includes(name) && !own.includes(name);
 }
-
-/** What tools set themselves differs; only `connect` signs what is returned. */
-const SHARED =
-  /^(GMAIL_|CHANGES_|FIRESTORE_|PUBLIC_URL|PUBLISH_|OAUTH_|TOKEN_KEYS|WATCH_|RETURN_TO_URLS|ALLOWED_|CONNECT_TICKET|NOTICE_|APP_|SUPPORT_|RISC_|HISTORY_|RECONCIL|SYNC_|RENEWAL_)/;
 
 async function describeCallers(
   it: Deployment,

@@ -56,12 +56,17 @@ export function mailbox({
 }
 
 async function read(it: Deployment, address: string) {
-  const found = await readUsers(it, {
-    where: { field: "emailAddress", op: "EQUAL", value: address },
-    fields: FIELDS,
-    limit: SAME_ADDRESS_MAX,
-  });
-  const all = found.map((field) => ({
+  // Gmail can know a mailbox under another address than the person signs in with.
+  const found = await Promise.all(
+    ["emailAddress", "notifiedAs"].map((field) =>
+      readUsers(it, {
+        where: { field, op: "EQUAL", value: address },
+        fields: FIELDS,
+        limit: SAME_ADDRESS_MAX,
+      }),
+    ),
+  );
+  const all = found.flat().map((field) => ({
     status: field("status"),
     statusReason: field("statusReason"),
     notified: field("sync.notifiedHistoryId"),

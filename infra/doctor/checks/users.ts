@@ -1,6 +1,6 @@
 import type { Deployment } from "../deployment.ts";
 import { countUsers, readUsers } from "../documents.ts";
-import { type Problem, type Result, gcloud, ok } from "../result.ts";
+import { type Problem, type Result, Unchecked, gcloud, ok } from "../result.ts";
 
 const MINUTE_MS = 60_000;
 /** How late a due time may be before somebody should look: several runs of its schedule. */
@@ -16,8 +16,8 @@ const WHAT = {
 };
 const LAPSED_READ_MAX = 100;
 
-/** As `MAILBOX_DELAYED_AFTER_MS` unless it is set: subscribers and the operator are told by then. */
-const BEHIND_MS = 30 * MINUTE_MS;
+/** `MAILBOX_DELAYED_AFTER_MS` while the functions' own cannot be read. */
+const DELAYED_AFTER_MS = 30 * MINUTE_MS;
 
 /** Nobody waits for long, no mailbox is incomplete for long, and no watch has ended. */
 export async function users(it: Deployment): Promise<Result> {
@@ -41,14 +41,15 @@ export async function users(it: Deployment): Promise<Result> {
         fix: log,
       };
     });
-  const since = new Date(now - BEHIND_MS);
+  const delayedAfterMs = await readDelayedAfterMs(it);
+  const since = new Date(now - delayedAfterMs);
   const behind = await countUsers(it, {
     field: "sync.behindSince",
     op: "LESS_THAN",
     value: since,
   });
   if (behind > 0) {
-    const what = `${behind} mailboxes have been incomplete for ${BEHIND_MS / MINUTE_MS} minutes and more`;
+    const what = `${behind} mailboxes have been incomplete for ${delayedAfterMs / MINUTE_MS} minutes and more`;
     problems.push({ what, fix: "npm run -s mailboxes -- list --behind" });
   }
   // Whose watch has ended is overdue for long: the due time alone is indexed.
@@ -63,6 +64,16 @@ export async function users(it: Deployment): Promise<Result> {
     return { kind: "failed", problems: [{ what, fix: log }, ...problems] };
   }
   return problems.length > 0 ? { kind: "warning", problems } : ok("nobody is overdue");
+}
+
+/** After how long the receiver itself tells subscribers and the operator of an incomplete mailbox. */
+async function readDelayedAfterMs(it: Deployment): Promise<number> {
+  try {
+    return (await it.config()).sync.delayedAfterMs;
+  } catch (error) {
+    if (!(error instanceof Unchecked)) throw error;
+    return DELAYED_AFTER_MS;
+  }
 }
 
 function readLog(projectId: string): string {
