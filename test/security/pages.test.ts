@@ -271,6 +271,21 @@ describe("what a person is told", () => {
     expect(page).not.toContain("Nothing was changed");
   });
 
+  it("that changes are late, and not that they follow within minutes, once subscribers know", async () => {
+    const { browser } = await scenario.connect(ADA);
+    scenario.emulator.faults.failNext({ method: "gmail", preset: "callerForbidden", count: "all" });
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(await read("/", browser)).toContain("There is more to deliver");
+    for (let minutes = 0; minutes < 40; minutes += 5) {
+      scenario.clock.advance(5 * MINUTE_MS);
+      await scenario.runSchedule("mailboxReconciliation");
+    }
+    const late = await read("/", browser);
+    expect(late).toContain("Changes are late");
+    expect(late).not.toContain("There is more to deliver");
+  });
+
   it("that access has ended, and never why: Google does not say", async () => {
     const ends = [
       (email: string) => scenario.emulator.changePassword(email),

@@ -106,6 +106,7 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
         ...(recoveredChanges !== undefined && { recoveredChanges }),
         ...(sync.syncedAt !== undefined && { syncedAt: sync.syncedAt }),
         isCaughtUp: sync.dueReason !== "unfinished" && sync.dueReason !== "throttled",
+        isLate: sync.delayedAt !== undefined,
         isWatched: isWatching(watch, clock.now()),
       };
       return connectedPage(user, csrf, progress, pageLinks);
@@ -299,17 +300,26 @@ async function endConnection(
   services: ConnectServices,
 ): Promise<Response> {
   const { pageLinks } = services;
+  const sender = await readSender(request, services);
+  if (sender instanceof Response) return sender;
+  const ended = await disconnect(sender, "user_request", services);
+  if (ended === "superseded") return errorPage("session_lost", pageLinks);
+  const name = sessionCookieName(pageLinks.publicUrl);
+  return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
+}
+
+/** The signed-in person who sent one of our own forms, or the page that refuses the form. */
+async function readSender(
+  request: ConnectRequest,
+  services: ConnectServices,
+): Promise<User | Response> {
+  const { pageLinks } = services;
   if (!isSameOrigin(request, services)) return errorPage("forbidden", pageLinks);
   const signed = await signedIn(request, services);
   if (signed === undefined) return errorPage("session_lost", pageLinks);
   const { user, session } = signed;
-  if (!isOwnForm(session, (await request.form()).get("csrf"))) {
-    return errorPage("forbidden", pageLinks);
-  }
-  const ended = await disconnect(user, "user_request", services);
-  if (ended === "superseded") return errorPage("session_lost", pageLinks);
-  const name = sessionCookieName(pageLinks.publicUrl);
-  return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
+  const isOwn = isOwnForm(session, (await request.form()).get("csrf"));
+  return isOwn ? user : errorPage("forbidden", pageLinks);
 }
 
 async function askToErase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
@@ -321,16 +331,11 @@ async function askToErase(request: ConnectRequest, services: ConnectServices): P
 /** Erases what is kept of the person; what waits for Google or the topic follows by itself. */
 async function erase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
   const { pageLinks } = services;
-  if (!isSameOrigin(request, services)) return errorPage("forbidden", pageLinks);
-  const signed = await signedIn(request, services);
-  if (signed === undefined) return errorPage("session_lost", pageLinks);
-  const { user, session } = signed;
-  if (!isOwnForm(session, (await request.form()).get("csrf"))) {
-    return errorPage("forbidden", pageLinks);
-  }
-  const outcome = await forget(user, services);
+  const sender = await readSender(request, services);
+  if (sender instanceof Response) return sender;
+  const outcome = await forget(sender, services);
   request.log.info("user_erasing", "a person erases what is kept of them", {
-    userId: user.id,
+    userId: sender.id,
     outcome: outcome.kind,
   });
   switch (outcome.kind) {

@@ -35,6 +35,8 @@ export interface Progress {
   /** When the mailbox was last read to its end. */
   syncedAt?: Date;
   isCaughtUp: boolean;
+  /** Whether subscribers were told that the mailbox is late. */
+  isLate?: boolean;
   isWatched: boolean;
 }
 
@@ -42,7 +44,7 @@ export interface Progress {
 export function connectedPage(
   { emailAddress }: User,
   csrf: string,
-  { recoveredChanges, syncedAt, isCaughtUp, isWatched }: Progress,
+  { recoveredChanges, syncedAt, isCaughtUp, isLate = false, isWatched }: Progress,
   links: PageLinks,
 ): Response {
   const texts = TEXTS.connected;
@@ -54,7 +56,7 @@ export function connectedPage(
   const isRecoveryTold = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
   const news = [
     ...(isRecoveryTold ? [texts.recovered(recoveredChanges)] : []),
-    ...(isCaughtUp ? [] : [texts.more]),
+    ...(isLate ? [texts.late] : isCaughtUp ? [] : [texts.more]),
     ...(isWatched ? [] : [texts.unwatched]),
     texts.close,
   ];

@@ -37,6 +37,7 @@ export const TEXTS = {
         : `${count} changes that were made meanwhile have been delivered.`;
     },
     more: "There is more to deliver; it follows within minutes.",
+    late: "Changes are late: for a while now, we haven't been able to read or deliver them. We keep trying, and will deliver what you missed. You don't need to do anything.",
     unwatched: "New changes begin to arrive shortly.",
     close: "You can close this page.",
     disconnect: "Disconnect",
