@@ -123,7 +123,13 @@ function plain(over: Partial<Content> = {}): Content {
 }
 
 /** A user with every field that there is. Times to the millisecond, an id beyond 2^53. */
-const FULL: Content = {
+/** The same with every optional member, also of the members. */
+type Complete<T> = T extends Date | string | number | boolean | readonly unknown[]
+  ? T
+  : { [Key in keyof T]-?: Complete<NonNullable<T[Key]>> };
+
+/** Every field and member there is: one that is added to the document has to be in it, too. */
+const FULL: Complete<Content> = {
   emailAddress: ADA,
   notifiedAs: address("a.da@gmail.com"),
   addressSince: new Date("2026-10-01T08:00:00.001Z"),
@@ -133,6 +139,7 @@ const FULL: Content = {
   grant: {
     generation: 7,
     scopes: ["openid", "https://www.googleapis.com/auth/gmail.metadata"],
+    clientId: "1234.apps.googleusercontent.com",
     refreshToken: "v1.local.aXY.cmVmcmVzaA.dGFn" as Sealed,
     accessToken: "v1.local.aXY.YWNjZXNz.dGFn" as Sealed,
     accessTokenExpiresAt: minutes(59),
@@ -150,7 +157,10 @@ const FULL: Content = {
     recent: [
       { historyId: at("9007199254740994"), at: minutes(-1) },
       { historyId: at("9007199254740995"), at: minutes(0), isHead: true },
+      { historyId: at("9007199254740996"), at: minutes(0), isNotified: true },
     ],
+    isNotifiedAhead: true,
+    highestHead: at("9007199254740997"),
     syncedAt: minutes(-2),
     unannounced: { at: minutes(-4), changes: 2 },
     recovery: {
@@ -173,14 +183,27 @@ const FULL: Content = {
     },
     recoveries: { count: 2, at: minutes(-8) },
     cursorRefusals: { count: 1, since: minutes(-1) },
+    failure: {
+      since: minutes(-50),
+      at: minutes(-1),
+      family: "mailbox",
+      reason: "forbidden",
+      count: 6,
+      call: "history.list",
+    },
+    behindSince: minutes(-50),
+    delayedAt: minutes(-20),
   },
   followUp: {
     dueAt: minutes(5),
     announced: { status: "reauthorization_required", generation: 6 },
     episode: 2,
-    notices: { generation: 6, sent: 2 },
+    notices: { generation: 6, sent: 2, isOver: true },
     failures: 1,
   },
+  connectedAt: minutes(-90),
+  tags: { team: "blue" },
+  signedOutAt: minutes(-70),
 };
 
 function put(users: UserStore, id: string, content: Content): Promise<User> {
@@ -893,6 +916,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       grant: {
         generation: 7,
         scopes: ["openid", "https://www.googleapis.com/auth/gmail.metadata"],
+        clientId: "1234.apps.googleusercontent.com",
         refreshToken: "v1.local.aXY.cmVmcmVzaA.dGFn",
         accessToken: "v1.local.aXY.YWNjZXNz.dGFn",
         accessTokenExpiresAt: time(grant.accessTokenExpiresAt),
@@ -910,18 +934,21 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
         recent: [
           { historyId: "9007199254740994", at: time(sync.recent[0]?.at) },
           { historyId: "9007199254740995", at: time(sync.recent[1]?.at), isHead: true },
+          { historyId: "9007199254740996", at: time(sync.recent[2]?.at), isNotified: true },
         ],
+        isNotifiedAhead: true,
+        highestHead: "9007199254740997",
         syncedAt: time(sync.syncedAt),
-        unannounced: { at: time(sync.unannounced?.at), changes: 2 },
+        unannounced: { at: time(sync.unannounced.at), changes: 2 },
         recovery: {
           fromHistoryId: "9007199254740990",
           toHistoryId: "9007199254740999",
           reason: "history_expired",
-          since: time(sync.recovery?.since),
+          since: time(sync.recovery.since),
           listing: 1,
           pages: [{ firstMessageId: "18f" }, { token: "17", firstMessageId: "18e" }],
           isWalked: true,
-          pinnedAt: time(sync.recovery?.pinnedAt),
+          pinnedAt: time(sync.recovery.pinnedAt),
           unnoted: 3,
           oldPages: 1,
           isAtEdge: true,
@@ -931,16 +958,29 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
           refusals: 2,
           isTold: false,
         },
-        recoveries: { count: 2, at: time(sync.recoveries?.at) },
-        cursorRefusals: { count: 1, since: time(sync.cursorRefusals?.since) },
+        recoveries: { count: 2, at: time(sync.recoveries.at) },
+        cursorRefusals: { count: 1, since: time(sync.cursorRefusals.since) },
+        failure: {
+          since: time(sync.failure.since),
+          at: time(sync.failure.at),
+          family: "mailbox",
+          reason: "forbidden",
+          count: 6,
+          call: "history.list",
+        },
+        behindSince: time(sync.behindSince),
+        delayedAt: time(sync.delayedAt),
       },
       followUp: {
         dueAt: time(followUp.dueAt),
         announced: { status: "reauthorization_required", generation: 6 },
         episode: 2,
-        notices: { generation: 6, sent: 2 },
+        notices: { generation: 6, sent: 2, isOver: true },
         failures: 1,
       },
+      connectedAt: time(FULL.connectedAt),
+      tags: { team: "blue" },
+      signedOutAt: time(FULL.signedOutAt),
     });
   });
 
