@@ -74,7 +74,9 @@ describe("the due lists", () => {
     scenario.clock.advance(DAY_MS);
     await scenario.runSchedule("watchRenewal");
     expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(1);
-    const left = scenario.users.dump().users.filter(({ watch }) => watch.renewAt === LONG_AGO);
+    const left = scenario.users
+      .dump()
+      .users.filter(({ watch }) => Number(watch.renewAt) === Number(LONG_AGO));
     expect(left).toEqual([]);
   });
 
@@ -106,6 +108,30 @@ describe("the due lists", () => {
     }
     expect(Math.min(...waits())).toBeGreaterThan(20 * MINUTE_MS);
     expect(Math.max(...waits())).toBeLessThanOrEqual(HOUR_MS);
+  });
+
+  it("leave time for pending announcements in a run that is full of slow mailboxes", async () => {
+    await crowd(() => ({}));
+    await putUser(scenario.users, "flagged", {
+      emailAddress: addressOf("flagged@example.com"),
+      status: "reauthorization_required",
+      watch: { failures: 0 },
+      sync: { retries: 0, recent: [] },
+      followUp: { failures: 0, dueAt: scenario.clock.now() },
+    });
+    const { update } = scenario.users;
+    scenario.users.update = (user, ...rest) => {
+      if (user.id.startsWith("crowd-")) scenario.clock.advance(1_000);
+      return update(user, ...rest);
+    };
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(dues().filter((at) => Number(at) === Number(LONG_AGO)).length).toBeGreaterThan(
+      CROWD / 2,
+    );
+    const announced = scenario.events("flagged@example.com");
+    expect(announced.map(({ attributes }) => attributes["ce-type"])).toEqual([
+      "mailbox.reauthorization_required",
+    ]);
   });
 
   it("leave a date alone that a failed turn has changed itself", async () => {

@@ -106,11 +106,6 @@ function cut(text: string | undefined): string | undefined {
 function setError(code: SetErrorCode): Response {
   return new Response(JSON.stringify({ err: code, description: DESCRIPTIONS[code] }), {
     status: 400,
-    headers: {
-      "content-type": "application/json",
-      "content-language": "en",
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-    },
+    headers: { "content-type": "application/json", "content-language": "en" },
   });
 }

@@ -10,7 +10,6 @@ import type { SyncLimits } from "./sync-run.ts";
 export interface BehindServices extends Omit<DelayServices, "limits"> {
   limits: SyncLimits;
   users: UserStore;
-  reconciliation: Budget;
   telemetry: Telemetry;
 }
 
@@ -19,15 +18,14 @@ const NEW_MS = 15 * 60_000;
 /** Users read at a time; and in all by one run, of the new delays and of the older ones. */
 const BATCH = 100;
 const BATCHES_MAX = 20;
-/** Of one run, while the topic is slow or takes nothing: what is due waits behind this. */
-const TELL_MS_MAX = 60_000;
 
 /**
  * Measures how long the oldest incomplete mailbox has been so, by one query, and tells the delays
  * that have become due: also of mailboxes that wait for hours, because Google asked for it or their
- * recoveries pause, and also what could not be published when it became due.
+ * recoveries pause, and also what could not be published when it became due. Starts no publication
+ * after `timeMsMax`.
  */
-export async function watchBehind(services: BehindServices): Promise<void> {
+export async function watchBehind(budget: Budget, services: BehindServices): Promise<void> {
   const { users, telemetry, clock, limits } = services;
   const [oldest] = await users.listBehind({ upTo: clock.now() }, 1);
   const now = oldest === undefined ? clock.now() : storeNow(oldest, clock);
@@ -37,20 +35,29 @@ export async function watchBehind(services: BehindServices): Promise<void> {
 
   const upTo = later(now, -limits.delayedAfterMs);
   const newFrom = later(upTo, -NEW_MS);
-  const deadline = later(clock.now(), TELL_MS_MAX);
-  await tellAll({ from: newFrom, upTo, deadline }, services);
+  const { concurrency, timeMsMax } = budget;
+  const deadline = later(clock.now(), timeMsMax);
+  await tellAll({ from: newFrom, upTo, deadline, concurrency }, services);
   if (oldest?.sync.behindSince !== undefined && oldest.sync.behindSince < newFrom) {
-    await tellAll({ from: oldest.sync.behindSince, upTo: newFrom, deadline }, services);
+    await tellAll(
+      { from: oldest.sync.behindSince, upTo: newFrom, deadline, concurrency },
+      services,
+    );
   }
 }
 
 /** The oldest first. What is beyond the bound is told by the mailbox's own next run. */
 async function tellAll(
-  { upTo, deadline, ...range }: { from: Date; upTo: Date; deadline: Date },
+  {
+    upTo,
+    deadline,
+    concurrency,
+    ...range
+  }: { from: Date; upTo: Date; deadline: Date; concurrency: number },
   services: BehindServices,
 ): Promise<void> {
-  const { users, reconciliation, clock } = services;
-  const limit = pLimit(reconciliation.concurrency);
+  const { users, clock } = services;
+  const limit = pLimit(concurrency);
   const tellInTime = async (user: User) => {
     if (clock.now() < deadline) await tell(user, services);
   };

@@ -16,6 +16,10 @@ export interface ReconciliationServices extends SyncServices, BehindServices {
   report(user: User, outcome: SyncOutcome): void;
 }
 
+/** By which part of a run's time each step stops, so that none takes the time of those after it. */
+const TELL_UNTIL = 0.2;
+const SYNC_UNTIL = 0.8;
+
 export interface ReconciliationRun {
   synced: number;
   postponed: number;
@@ -30,15 +34,21 @@ export interface ReconciliationRun {
  * first, until the time is up. Losing every notification delays changes no longer than this.
  */
 export async function reconcile(services: ReconciliationServices): Promise<ReconciliationRun> {
-  const { reconciliation } = services;
+  const { reconciliation, clock } = services;
+  const { concurrency, timeMsMax } = reconciliation;
+  const startedAt = clock.now();
+  const until = (part: number): Budget => ({
+    concurrency,
+    timeMsMax: startedAt.getTime() + timeMsMax * part - clock.now().getTime(),
+  });
   const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
 
-  await watchBehind(services);
-  const isSyncCut = await eachDue("sync.dueAt", reconciliation, services, async (user) => {
+  await watchBehind(until(TELL_UNTIL), services);
+  const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), services, async (user) => {
     run[await syncDue(user, services)] += 1;
     return "done";
   });
-  const isFollowUpCut = await eachDue("followUp.dueAt", reconciliation, services, async (user) => {
+  const isFollowUpCut = await eachDue("followUp.dueAt", until(1), services, async (user) => {
     await services.followUp(user);
     run.followedUp += 1;
     return "done";

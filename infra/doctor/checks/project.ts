@@ -1,20 +1,9 @@
 import { z } from "zod";
+import SERVICES from "../../services.json" with { type: "json" };
 import { SIGN_IN } from "../cloud.ts";
 import type { Deployment } from "../deployment.ts";
 import type { Places } from "../places.ts";
 import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
-
-const SERVICES = [
-  "gmail",
-  "pubsub",
-  "firestore",
-  "firebaserules",
-  "cloudfunctions",
-  "run",
-  "cloudscheduler",
-  "secretmanager",
-  "cloudkms",
-].map((name) => `${name}.googleapis.com`);
 
 const Services = z.object({
   services: z
@@ -76,7 +65,7 @@ export async function project(it: Deployment): Promise<Result> {
     : failed(`the project is ${found.state}`, `gcloud projects undelete ${projectId}`);
 }
 
-/** `services.batchGet` (Service Usage v1). */
+/** `services.batchGet` (Service Usage v1) for each API that a deployment enables. */
 export async function apis({ projectId, cloud }: Deployment): Promise<Result> {
   const names = SERVICES.map((name) => `names=projects/${projectId}/services/${name}`).join("&");
   const answer = await cloud.ask({
