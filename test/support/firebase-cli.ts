@@ -31,6 +31,11 @@ export interface FirebaseEmulators {
 
 const FIREBASE = fileURLToPath(new URL("../../node_modules/.bin/firebase", import.meta.url));
 const START_MS_MAX = 120_000;
+/**
+ * For a process of the Functions emulator to load its function. After 30 s, its default, it drops the
+ * request, and a message of Pub/Sub with it: it acknowledges each before anything has served it.
+ */
+const LOAD_SECONDS_MAX = 110;
 /** The CLI runs these beside whatever it was asked for. */
 const ALWAYS_STARTED = ["hub", "logging", "eventarc", "tasks"];
 
@@ -55,6 +60,7 @@ export async function startFirebaseEmulators(
       CI: "true",
       npm_config_offline: "true",
       METADATA_SERVER_DETECTION: "none",
+      FUNCTIONS_DISCOVERY_TIMEOUT: String(LOAD_SECONDS_MAX),
       ...env,
     },
     ...(onOutput !== undefined && { onOutput }),
