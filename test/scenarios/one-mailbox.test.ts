@@ -226,6 +226,18 @@ describe("what is the operator's", () => {
     expect(scenario.logged("user_flagged")).toEqual([]);
     for (const email of [ADA, BOB]) expect(types(email)).toEqual(["connected", "delayed"]);
   });
+
+  it("flags nobody either where no other mailbox is connected", async () => {
+    await scenario.close();
+    scenario = await startScenario();
+    await scenario.connect(ADA);
+    fail("gmail", "accessNotConfigured");
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await pass(4 * DAY_MS, 3 * HOUR_MS);
+    expect(scenario.stored(ADA).status).toBe("active");
+    expect(types(ADA)).toEqual(["connected", "delayed"]);
+  });
 });
 
 describe("a refusal of the token endpoint", () => {
