@@ -255,6 +255,22 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(expect.arrayContaining([behind.messageId, ...before]));
   });
 
+  it("P1: walks on over pages of which each holds an old message", async () => {
+    await start();
+    scenario.emulator.settings.messagePageMax = 3;
+    const now = ago(0);
+    const sent: string[] = [];
+    for (let nth = 0; nth < 12; nth++) {
+      const isImported = nth > 2 && nth % 3 === 1;
+      const internalDate = isImported ? now - 400 * DAY_MS : now;
+      sent.push(scenario.emulator.deliver(ADA, { internalDate, listedAt: now + nth }).messageId);
+    }
+    scenario.emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual(sent);
+  });
+
   it("P1: walks on behind a whole page of old messages", async () => {
     await start();
     scenario.emulator.settings.messagePageMax = 3;

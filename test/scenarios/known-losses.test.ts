@@ -24,11 +24,6 @@ describe("the losses that others ship", () => {
   const deliver = (count: number) =>
     Array.from({ length: count }, () => scenario.emulator.deliver(ADA).messageId);
 
-  async function reconcileAfter(ms: number): Promise<void> {
-    scenario.clock.advance(ms);
-    await scenario.runSchedule("mailboxReconciliation");
-  }
-
   it("G1: a cursor that has expired is not quietly set to the notified id", async () => {
     const from = scenario.stored(ADA).historyId;
     scenario.emulator.loseNotifications();
@@ -52,7 +47,7 @@ describe("the losses that others ship", () => {
     const [before] = deliver(1);
     const { historyId: id } = scenario.emulator.appendRawRecord(ADA, { labelsAdded: "poison" });
     const [after] = deliver(1);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(added()).toEqual([before, after]);
     expect(ofType("mailbox.gap").map(({ json }) => json["toHistoryId"])).toEqual([id]);
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
@@ -64,7 +59,7 @@ describe("the losses that others ship", () => {
       const [messageId] = deliver(1);
       await scenario.settled();
       scenario.emulator.faults.clear();
-      await reconcileAfter(2 * HOUR_MS);
+      await scenario.reconcileAfter(2 * HOUR_MS);
       expect(added()).toContain(messageId);
     }
   });
@@ -72,7 +67,7 @@ describe("the losses that others ship", () => {
   it("G3, G10: 3 500 changes behind are read to the last page, and none is cut off", async () => {
     scenario.emulator.loseNotifications();
     const missed = deliver(3_500);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(added()).toEqual(missed);
     expect(scenario.emulator.countCalls("history.list", ADA)).toBe(7);
   });
@@ -86,16 +81,16 @@ describe("the losses that others ship", () => {
 
   it("G5: a head that goes backwards is a gap, not a loop", async () => {
     deliver(1);
-    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    for (let round = 0; round < 3; round++) await scenario.reconcileAfter(7 * HOUR_MS);
     const cursor = BigInt(scenario.stored(ADA).historyId);
     scenario.emulator.rewindHead(ADA, String(cursor - 1_000n));
     scenario.emulator.resetCalls();
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(ofType("mailbox.gap")).toHaveLength(1);
     expect(scenario.emulator.calls.length).toBeLessThan(20);
     const [messageId] = deliver(1);
     await scenario.settled();
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(added()).toContain(messageId);
   });
 
@@ -123,7 +118,7 @@ describe("the losses that others ship", () => {
     const missed = deliver(3);
     scenario.emulator.expireHistory(ADA);
     scenario.emulator.faults.failNext({ method: "messages.get", count: 1, preset: "notFound" });
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(added()).toEqual(missed);
   });
 

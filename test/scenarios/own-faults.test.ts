@@ -1,6 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { notificationData } from "../gmail-emulator/notifications.ts";
-import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -15,21 +13,6 @@ afterEach(() => scenario.close());
 async function start(env: Record<string, string> = {}): Promise<void> {
   scenario = await startScenario({ env });
   await scenario.connect(ADA);
-}
-
-/** Resolves to the status that the function answers. */
-async function notify(historyId: string): Promise<number> {
-  const request = eventRequest(scenario.config.gmail.topic, {
-    messageId: "1",
-    publishTime: scenario.clock.now().toISOString(),
-    data: notificationData({ emailAddress: ADA, historyId }, "string"),
-  });
-  return (await fetch(scenario.urls.gmailNotification, request)).status;
-}
-
-async function reconcileAfter(ms: number): Promise<void> {
-  scenario.clock.advance(ms);
-  await scenario.runSchedule("mailboxReconciliation");
 }
 
 /** Every publication of an added message, repeats included. */
@@ -62,14 +45,14 @@ describe("an error of our own code", () => {
       if (patch.historyId === undefined) return update(user, patch, changes);
       throw new TypeError("a checkpoint that cannot be made");
     };
-    expect(await notify(historyId)).toBe(204);
+    expect(await scenario.notify(ADA, historyId)).toBe(204);
     expect(scenario.logged("sync_crashed")).toMatchObject([{ severity: "CRITICAL" }]);
-    for (let minute = 0; minute < 120; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 120; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(scenario.logged("sync_crashed").length).toBeLessThan(30);
     expect(scenario.logged("due_user_failed")).toEqual([]);
 
     scenario.users.update = update;
-    for (let minute = 0; minute < 20; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 20; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(publications()).toContain(messageId);
     expect(scenario.stored(ADA).sync).toMatchObject({ dueReason: "quiet" });
   });
@@ -79,14 +62,14 @@ describe("an error of our own code", () => {
     ["of a request that Firestore refuses", () => Object.assign(new Error("large"), { code: 3 })],
   ])("is acknowledged before the mailbox is known, %s", async (_, error) => {
     scenario.users.findByEmailAddress = () => Promise.reject(error());
-    expect(await notify(scenario.emulator.deliver(ADA).historyId)).toBe(204);
+    expect(await scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId)).toBe(204);
     expect(scenario.logged("notification_crashed")).toMatchObject([{ severity: "CRITICAL" }]);
   });
 
   it("is no reason to acknowledge where the store does not answer", async () => {
     const unavailable = Object.assign(new Error("unavailable"), { code: 14 });
     scenario.users.findByEmailAddress = () => Promise.reject(unavailable);
-    expect(await notify(scenario.emulator.deliver(ADA).historyId)).toBe(500);
+    expect(await scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId)).toBe(500);
     expect(scenario.logged("notification_crashed")).toEqual([]);
   });
 });
@@ -105,7 +88,7 @@ describe("a page that holds far more changes than records", () => {
       committed.push(changes?.length ?? 0);
       return update(user, patch, changes);
     };
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toEqual(sent);
     expect(committed.filter((count) => count > 0)).toHaveLength(4);
     expect(Math.max(...committed)).toBeLessThanOrEqual(300);
@@ -122,18 +105,18 @@ describe("a page that holds far more changes than records", () => {
       const died = Object.assign(new Error("the instance died"), { code: 14 });
       return checkpoints === 3 ? Promise.reject(died) : update(user, patch, changes);
     };
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     scenario.users.update = update;
-    for (let minute = 0; minute < 5; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 5; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(new Set(publications())).toEqual(new Set(sent));
     expect(publications()).toHaveLength(8_000);
   });
 
   it("may hold one record of more changes than an argument list takes", async () => {
     const sent = appendRecords(1, 150_000);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(sent.length);
-    await reconcileAfter(MINUTE_MS);
+    await scenario.reconcileAfter(MINUTE_MS);
     expect(publications()).toHaveLength(sent.length);
   }, 120_000);
 });
@@ -157,7 +140,7 @@ describe("a run that waited for long", () => {
   ])("publishes nothing for a person who %s meanwhile", async (_, change) => {
     const { historyId } = scenario.emulator.deliver(ADA);
     const hold = scenario.emulator.faults.hold("history.list", { count: 1, afterEffect: true });
-    const running = notify(historyId);
+    const running = scenario.notify(ADA, historyId);
     await hold.arrived;
     await change();
     scenario.clock.advance(10 * SECOND_MS);
@@ -171,8 +154,8 @@ describe("a run that waited for long", () => {
   };
 
   it("publishes nothing again that a notification brought before its turn came", async () => {
-    beforeTurn(() => notify(scenario.emulator.deliver(ADA).historyId));
-    await reconcileAfter(7 * HOUR_MS);
+    beforeTurn(() => scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId));
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(1);
     expect(scenario.logged("push_silent")).toEqual([]);
   });
@@ -181,7 +164,7 @@ describe("a run that waited for long", () => {
     const other = startSecondInstance(scenario, {});
     beforeTurn(() => other.mailboxReconciliation());
     scenario.emulator.resetCalls();
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(scenario.emulator.countCalls("history.list", ADA)).toBe(1);
   });
 
@@ -207,7 +190,7 @@ describe("a mailbox of which only some labels are watched", () => {
   it("does not miss a push of what the watch does not cover", async () => {
     for (let round = 0; round < 3; round++) {
       scenario.emulator.deliver(ADA, { labelIds: ["SPAM"] });
-      await reconcileAfter(7 * HOUR_MS);
+      await scenario.reconcileAfter(7 * HOUR_MS);
     }
     expect(scenario.logged("push_silent")).toEqual([]);
     expect(scenario.stored(ADA).sync.unannounced?.changes).toBe(0);
@@ -215,7 +198,7 @@ describe("a mailbox of which only some labels are watched", () => {
 
   it("misses a push of what it covers", async () => {
     scenario.emulator.deliver(ADA, { labelIds: ["INBOX"] });
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(scenario.logged("push_silent")).toHaveLength(1);
     expect(scenario.stored(ADA).sync.unannounced?.changes).toBe(1);
   });

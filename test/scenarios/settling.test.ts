@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { notificationData } from "../gmail-emulator/notifications.ts";
-import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -36,12 +35,7 @@ const notification = (historyId: string) => ({
 
 /** Hands it to the function as it is served. */
 async function notify(historyId: string): Promise<void> {
-  const { config, urls } = scenario;
-  const { status } = await fetch(
-    urls.gmailNotification,
-    eventRequest(config.gmail.topic, notification(historyId).data.message),
-  );
-  expect(status).toBe(204);
+  expect(await scenario.notify(ADA, historyId)).toBe(204);
 }
 
 const gaps = () =>
@@ -65,11 +59,6 @@ function deliverLate(ms: number) {
   const late = scenario.emulator.deliver(ADA);
   scenario.emulator.setIndexLag(ADA, { kind: "none" });
   return late;
-}
-
-async function reconcileAfter(ms: number): Promise<void> {
-  scenario.clock.advance(ms);
-  await scenario.runSchedule("mailboxReconciliation");
 }
 
 describe("a position settles by the store's time", () => {
@@ -100,7 +89,7 @@ describe("a position settles by the store's time", () => {
     const { syncedAt, notifiedAt } = scenario.stored(ADA).sync;
     expect(syncedAt?.getTime()).toBeLessThanOrEqual(scenario.clock.now().getTime());
     expect(notifiedAt).toEqual(syncedAt);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
   });
 });
@@ -120,7 +109,7 @@ describe("a burst of more records than a document lists", () => {
     const next = scenario.emulator.deliver(ADA);
     await notify(next.historyId);
     expect(added()).toContain(late.messageId);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(changesPublished()).toHaveLength(602);
     expect(scenario.stored(ADA).sync.recent.length).toBeLessThan(3);
   });
@@ -132,15 +121,15 @@ describe("a long catch-up", () => {
     scenario.emulator.settings.historyPageMax = 100;
     scenario.emulator.loseNotifications();
     const sent = Array.from({ length: 1_500 }, () => scenario.emulator.deliver(ADA).messageId);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     for (let run = 0; run < 10; run++) {
       scenario.emulator.resetCalls();
       const before = changesPublished().length;
-      await reconcileAfter(MINUTE_MS);
+      await scenario.reconcileAfter(MINUTE_MS);
       // What was read minutes ago has settled, so it is not listed again in every run.
       expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(12);
       // Pages of what is known and not settled yet do not count against the run.
-      if (before < sent.length) expect(changesPublished().length).toBeGreaterThan(before);
+      expect(changesPublished().length).toBeGreaterThanOrEqual(Math.min(before + 1, sent.length));
     }
     expect(added()).toEqual(sent);
     expect(changesPublished()).toHaveLength(1_500);
@@ -164,16 +153,16 @@ describe("a record that shows long after its notification was served", () => {
 
   it("is published when it shows within half an hour", async () => {
     const hidden = await hide();
-    for (let minute = 0; minute < 10; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 10; minute++) await scenario.reconcileAfter(MINUTE_MS);
     scenario.emulator.reveal(ADA, hidden.historyId);
-    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(added()).toContain(hidden.messageId);
     expect(gaps()).toEqual([]);
   });
 
   it("is a gap when it does not, and the next one is waited for as long", async () => {
     const hidden = await hide();
-    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(gaps()).toMatchObject([{ toHistoryId: hidden.historyId, reason: "notified_unseen" }]);
     expect(scenario.stored(ADA).sync).toMatchObject({ dueReason: "quiet", isNotifiedAhead: true });
     scenario.emulator.deliver(ADA);
@@ -184,7 +173,7 @@ describe("a record that shows long after its notification was served", () => {
   it("P12: costs an idle mailbox a few looks and one at the end, not one a minute", async () => {
     await hide();
     scenario.emulator.resetCalls();
-    for (let minute = 0; minute < 60; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 60; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(8);
   });
 
@@ -207,10 +196,10 @@ describe("a record that shows long after its notification was served", () => {
     await Promise.all([running, ...joined]);
     expect(waitedFor()).toEqual([first.historyId]);
     await notify(second.historyId);
-    for (let minute = 0; minute < 5; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 5; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(waitedFor()).toEqual([first.historyId, second.historyId]);
     scenario.emulator.reveal(ADA);
-    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(new Set(added())).toEqual(new Set([first.messageId, second.messageId, last.messageId]));
     expect(gaps()).toEqual([]);
   });
@@ -223,7 +212,7 @@ describe("a record that shows long after its notification was served", () => {
       Promise.reject(Object.assign(new Error("the process dies"), { code: 14 }));
     await scenario.runSchedule("mailboxReconciliation");
     scenario.users.update = update;
-    for (let minute = 0; minute < 20; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 20; minute++) await scenario.reconcileAfter(MINUTE_MS);
     const ids = scenario.topic.published
       .filter(({ json }) => json["reason"] === "notified_unseen")
       .map(({ attributes }) => attributes["ce-id"]);
@@ -244,7 +233,7 @@ describe("an idle mailbox whose watch is renewed every day", () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     scenario.emulator.settings.notificationIdAhead = "no";
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(scenario.stored(ADA).sync.recent).toMatchObject([{}, { historyId: head() }]);
   }
 
@@ -254,8 +243,8 @@ describe("an idle mailbox whose watch is renewed every day", () => {
     await scenario.runSchedule("watchRenewal");
     await scenario.settled();
     const calls = scenario.emulator.calls.map(({ method }) => method);
-    for (let step = 0; step < 6; step++) await reconcileAfter(10 * MINUTE_MS);
-    for (let step = 0; step < 4; step++) await reconcileAfter(6 * HOUR_MS);
+    for (let step = 0; step < 6; step++) await scenario.reconcileAfter(10 * MINUTE_MS);
+    for (let step = 0; step < 4; step++) await scenario.reconcileAfter(6 * HOUR_MS);
     return calls.filter((method) => method !== "token.refresh" && method !== "users.getProfile");
   }
 
@@ -265,9 +254,9 @@ describe("an idle mailbox whose watch is renewed every day", () => {
     scenario.clock.advance(24 * HOUR_MS);
     await scenario.runSchedule("watchRenewal");
     await scenario.settled();
-    for (let minute = 0; minute < 29; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 29; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(scenario.stored(ADA).historyId).toBe(cursor);
-    for (let minute = 0; minute < 3; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 3; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(gaps()).toMatchObject([{ fromHistoryId: cursor, toHistoryId: head() }]);
     expect(scenario.stored(ADA).historyId).toBe(head());
   });
@@ -281,7 +270,7 @@ describe("an idle mailbox whose watch is renewed every day", () => {
       scenario.emulator.deliver(ADA);
       await scenario.settled();
       await prepare();
-      for (let look = 0; look < 4; look++) await reconcileAfter(7 * HOUR_MS);
+      for (let look = 0; look < 4; look++) await scenario.reconcileAfter(7 * HOUR_MS);
       expect(scenario.stored(ADA).historyId).toBe(head());
       for (let day = 0; day < 4; day++) expect(await renewAndRest()).toEqual(["users.watch"]);
       expect(gaps()).toEqual([]);
@@ -297,7 +286,7 @@ describe("an idle mailbox whose watch is renewed every day", () => {
     expect(scenario.emulator.countCalls("history.list", ADA)).toBe(1);
     expect(scenario.stored(ADA).historyId).toBe(head());
     expect(scenario.stored(ADA).sync).toMatchObject({ recent: [], dueReason: "quiet" });
-    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(gaps()).toEqual([]);
   });
 
@@ -306,12 +295,12 @@ describe("an idle mailbox whose watch is renewed every day", () => {
     scenario.emulator.setIndexLag(ADA, { kind: "held" });
     scenario.emulator.loseNotifications(1);
     const hidden = scenario.emulator.deliver(ADA);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     await notify(hidden.historyId);
     expect(waitedFor()).toEqual([hidden.historyId]);
-    for (let minute = 0; minute < 10; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 10; minute++) await scenario.reconcileAfter(MINUTE_MS);
     scenario.emulator.reveal(ADA, hidden.historyId);
-    for (let minute = 0; minute < 40; minute++) await reconcileAfter(MINUTE_MS);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(added()).toContain(hidden.messageId);
     expect(gaps()).toEqual([]);
   });
@@ -328,7 +317,7 @@ describe("an idle mailbox whose watch is renewed before a look at it is due", ()
       scenario.clock.advance(3 * HOUR_MS);
       await scenario.runSchedule("watchRenewal");
       await scenario.settled();
-      for (let step = 0; step < 40; step++) await reconcileAfter(MINUTE_MS);
+      for (let step = 0; step < 40; step++) await scenario.reconcileAfter(MINUTE_MS);
       expect(waitedFor()).toEqual([]);
       expect(scenario.stored(ADA).historyId).toBe(scenario.emulator.account(ADA).historyId);
     }
@@ -343,7 +332,7 @@ describe("a history that is rewound", () => {
   async function rest(): Promise<bigint> {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
-    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    for (let round = 0; round < 3; round++) await scenario.reconcileAfter(7 * HOUR_MS);
     return BigInt(scenario.stored(ADA).historyId);
   }
 
@@ -357,7 +346,7 @@ describe("a history that is rewound", () => {
       scenario.clock.advance(30 * SECOND_MS);
       if (mail % 2 === 1) await scenario.runSchedule("mailboxReconciliation");
     }
-    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    for (let round = 0; round < 3; round++) await scenario.reconcileAfter(7 * HOUR_MS);
     expect(sent.filter((id) => !added().includes(id))).toEqual([]);
     expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
   });
@@ -370,8 +359,8 @@ describe("a history that is rewound", () => {
     scenario.emulator.rewindHead(ADA, before[9]?.historyId ?? "");
     const sent = scenario.emulator.deliver(ADA).messageId;
     scenario.emulator.loseNotifications(0);
-    await reconcileAfter(7 * HOUR_MS);
-    await reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
+    await scenario.reconcileAfter(7 * HOUR_MS);
     expect(added()).toContain(sent);
     expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
     expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
@@ -393,7 +382,7 @@ describe("a history that is rewound", () => {
     const again = notification(historyId);
     scenario.emulator.deliver(ADA);
     await scenario.settled();
-    for (let round = 0; round < 3; round++) await reconcileAfter(7 * HOUR_MS);
+    for (let round = 0; round < 3; round++) await scenario.reconcileAfter(7 * HOUR_MS);
     scenario.emulator.resetCalls();
     await startSecondInstance(scenario, {}).gmailNotification(again);
     expect(scenario.emulator.calls).toEqual([]);

@@ -3,6 +3,8 @@ import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.t
 import type { After, Clock } from "../../functions/src/clock.ts";
 import type { User } from "../../functions/src/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
+import { notificationData } from "../gmail-emulator/notifications.ts";
+import { eventRequest } from "../gmail-emulator/push.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser, throughGoogle } from "./browser.ts";
 import { type MemoryCallbackClaims, memoryCallbackClaims } from "./memory-callback-claims.ts";
@@ -46,6 +48,10 @@ export interface Scenario extends LocalStack {
   events(email: string): PubsubCloudEvent[];
   /** Resolves when every notification so far has been dealt with. */
   settled(): Promise<void>;
+  /** Hands the function a notification that was published now; resolves to the status. */
+  notify(email: string, historyId: string): Promise<number>;
+  /** Lets time pass, and runs the reconciliation once. */
+  reconcileAfter(ms: number): Promise<void>;
   logged(event: string): Record<string, unknown>[];
 }
 
@@ -130,6 +136,20 @@ export async function startScenario(
 
     async settled() {
       await emulator.idle();
+    },
+
+    async notify(email, historyId) {
+      const request = eventRequest(stack.config.gmail.topic, {
+        messageId: "1",
+        publishTime: clock.now().toISOString(),
+        data: notificationData({ emailAddress: email, historyId }, "string"),
+      });
+      return (await fetch(stack.urls.gmailNotification, request)).status;
+    },
+
+    async reconcileAfter(ms) {
+      clock.advance(ms);
+      await stack.runSchedule("mailboxReconciliation");
     },
 
     logged: (event) =>
