@@ -129,7 +129,7 @@ export function createServices(
     }),
     exchangeCode: oauth.exchangeCode,
     revoke: oauth.revoke,
-    openAccess: (user) => openAccess(user, services),
+    openAccess: (user: User, triesMax?: number) => openAccess(user, services, triesMax),
     flag: (user, failure) => flag(user, failure, services),
     settleHolders: (address, holder) => settleHolders(address, holder, services),
     followUp: (user) => followUp(user, services),

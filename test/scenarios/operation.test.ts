@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /** What an operator relies on: recovery, renewal, the guard and the circuit. */
@@ -258,6 +259,33 @@ describe("renewal", () => {
     scenario.clock.advance(2 * HOUR_MS);
     await scenario.runSchedule("watchRenewal");
     expect(scenario.stored(ADA).watch.failures).toBe(0);
+  });
+
+  it("tries a watch that Gmail refuses for good once in each turn, and a first failure at once", async () => {
+    await scenario.connect(ADA);
+    await scenario.connect("bob@example.com");
+    const { faults } = scenario.emulator;
+    faults.failNext({ method: "users.watch", account: ADA, count: "all", status: 503 });
+    faults.failNext({
+      method: "users.watch",
+      account: "bob@example.com",
+      count: 2,
+      status: 503,
+    });
+    scenario.clock.advance(DAY_MS);
+    scenario.emulator.resetCalls();
+    await scenario.runSchedule("watchRenewal");
+    expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(3);
+    expect(scenario.stored("bob@example.com").watch.failures).toBe(0);
+
+    for (let minutes = 10; minutes <= 60; minutes += 10) {
+      scenario.clock.advance(10 * MINUTE_MS);
+      await scenario.runSchedule("watchRenewal");
+    }
+    const { failures } = scenario.stored(ADA).watch;
+    expect(failures).toBeGreaterThan(3);
+    expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(3 + failures - 1);
+    expect(scenario.emulator.countCalls("users.watch", ADA)).toBeLessThanOrEqual(9);
   });
 
   it("ends a run early, with one alert, when the set-up is refused", async () => {

@@ -2,6 +2,7 @@ import { jittered, later } from "../clock.ts";
 import type { Call, Failure } from "../google/failure.ts";
 import { ReceiverError } from "../log.ts";
 import { type User, type Watch, notificationAddress } from "../user.ts";
+import type { Access } from "./access.ts";
 import { type FoundAddress, findAddress } from "./address.ts";
 import { type Budget, eachDue } from "./each-due.ts";
 import { endingOf } from "./failures.ts";
@@ -13,6 +14,8 @@ import { type SyncOutcome, type SyncServices, progressOf } from "./sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "./watch.ts";
 
 export interface RenewalServices extends SyncServices, WatchServices {
+  /** `triesMax` bounds the tries of a call whose failure is transient. */
+  openAccess(user: User, triesMax?: number): Access;
   mailboxes: InTurn<SyncOutcome>;
   renewal: Budget;
   /** The project's Gmail quota. */
@@ -106,7 +109,10 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   if (expiresAt !== undefined && expiresAt <= clock.now()) {
     log.warn("watch_lapsed", "Gmail has stopped notifying of a mailbox", { userId: user.id });
   }
-  const access = services.openAccess(user);
+  // A watch costs 100 units. What failed before seldom passes within seconds, so the next turn is soon
+  // enough.
+  const hasFailed = user.watch.failures > 0 || user.sync.failure !== undefined;
+  const access = hasFailed ? services.openAccess(user, 1) : services.openAccess(user);
   const answer = await access.call("users.watch", (token) => watchAgain(token, services));
   if (answer.kind === "superseded") return answer;
   if (answer.kind === "failed") return failed(user, answer, access.obtained(), services);
