@@ -1,3 +1,4 @@
+import type { Completeness } from "../../functions/src/mailbox/completeness.ts";
 import { later } from "../../functions/src/clock.ts";
 import type { Status, User } from "../../functions/src/user.ts";
 import type { Operator } from "../../functions/src/services.ts";
@@ -76,17 +77,15 @@ function cells(user: User, options: ListOptions, now: Date): string[] {
     watch.expiresAt?.toISOString().slice(0, 16) ?? "-",
     duration(completeness.lagMs),
     overdue(user, now).join(" ") || "-",
-    ...(options.behind === true ? [behind(user, now)] : []),
+    ...(options.behind === true ? [behindFor(completeness.behind, now)] : []),
   ];
 }
 
-/** For how long a mailbox has been incomplete, and why; `told` once subscribers know. */
-function behind({ sync }: User, now: Date): string {
-  const { behindSince, delayedAt, failure, recovery, dueReason = "unfinished" } = sync;
-  if (behindSince === undefined) return "-";
-  const reason = failure?.reason ?? (recovery === undefined ? dueReason : "recovery");
-  const told = delayedAt === undefined ? "" : " told";
-  return `${duration(now.getTime() - behindSince.getTime())} ${reason}${told}`;
+/** For how long a mailbox has been incomplete, why, and whether subscribers know. */
+function behindFor(behind: Completeness["behind"], now: Date): string {
+  if (behind === undefined) return "-";
+  const told = behind.isTold ? ", subscribers told" : "";
+  return `${duration(now.getTime() - behind.since.getTime())}, ${behind.reason}${told}`;
 }
 
 function row(columns: readonly string[]): string {

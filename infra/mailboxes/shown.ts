@@ -49,7 +49,7 @@ function shownToken(sealed: Sealed | undefined, expiresAt?: Date): ShownToken {
 
 /** The proof in one sentence. */
 export function inWords(proof: Completeness): string {
-  const { historyId, completeAt, lagMs, pending, unannounced } = proof;
+  const { historyId, completeAt, lagMs, pending, behind, unannounced } = proof;
   const read =
     completeAt === undefined
       ? `not read to its end since it was connected ${duration(lagMs)} ago`
@@ -59,5 +59,11 @@ export function inWords(proof: Completeness): string {
       ? "not looked at without a notification yet"
       : `the last look (${unannounced.at.toISOString()}) found ${unannounced.changes} unannounced changes`;
   const open = pending === undefined ? "" : `; pending: ${pending}`;
-  return `every change up to history id ${historyId} is published; ${read}; ${found}${open}`;
+  const late = behind === undefined ? "" : `; ${describeDelay(behind)}`;
+  return `every change up to history id ${historyId} is published; ${read}; ${found}${open}${late}`;
+}
+
+function describeDelay({ since, reason, isTold }: NonNullable<Completeness["behind"]>): string {
+  const told = isTold ? "subscribers were told" : "subscribers were not told yet";
+  return `incomplete since ${since.toISOString()} (${reason}), ${told}`;
 }

@@ -30,6 +30,8 @@ interface Stats {
   /** Watches by the whole days left. */
   watches: Record<string, number>;
   overdue: Record<DueList, number>;
+  /** Active users whose mailbox is incomplete; for how long the oldest has been, if there is one. */
+  behind: { users: number; oldestMs?: number };
   /** Since each mailbox was last read to its end; absent without an active user. */
   lagMs?: Percentiles;
   /** Since each mailbox was last told of something new; absent when none was. */
@@ -65,6 +67,7 @@ function createTally(now: Date): { add(user: User): void; result(): Stats } {
     statuses: [],
     watches,
     overdue: { "sync.dueAt": 0, "watch.renewAt": 0, "followUp.dueAt": 0 },
+    behind: { users: 0 },
     worst: [],
   };
 
@@ -73,6 +76,11 @@ function createTally(now: Date): { add(user: User): void; result(): Stats } {
     watches[bucket] = (watches[bucket] ?? 0) + 1;
     const proof = completeness(user, now);
     record(lags, proof.lagMs);
+    if (proof.behind !== undefined) {
+      const ageMs = now.getTime() - proof.behind.since.getTime();
+      tally.behind.users += 1;
+      tally.behind.oldestMs = Math.max(ageMs, tally.behind.oldestMs ?? 0);
+    }
     const { notifiedAt } = user.sync;
     if (notifiedAt !== undefined) record(notified, now.getTime() - notifiedAt.getTime());
     const { id, emailAddress } = user;
@@ -140,6 +148,10 @@ function* lines(result: Stats): Generator<string> {
   }
   yield line("watches left", counts(result.watches));
   yield line("overdue", counts(result.overdue));
+  const { behind } = result;
+  const oldest =
+    behind.oldestMs === undefined ? "" : `, the oldest for ${duration(behind.oldestMs)}`;
+  yield line("incomplete", `${behind.users}${oldest}`);
   if (result.lagMs !== undefined) yield line("lag", spread(result.lagMs));
   if (result.notifiedAgoMs !== undefined) {
     const { min, ...rest } = result.notifiedAgoMs;

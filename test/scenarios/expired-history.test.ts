@@ -141,6 +141,16 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(scenario.logged("history_head_refused").length).toBeLessThan(8);
   });
 
+  it("is told of late within two minutes of the limit, although no run of its own is due", async () => {
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await reconcileFor(20 * MINUTE_MS);
+    const { dueAt } = scenario.stored(ADA).sync;
+    expect(dueAt?.getTime()).toBeGreaterThan(scenario.clock.now().getTime() + 30 * MINUTE_MS);
+    await reconcileFor(12 * MINUTE_MS);
+    expect(ofType("mailbox.delayed")).toHaveLength(1);
+  });
+
   it("is told of late while recoveries pause, without a call, once the topic takes it", async () => {
     const delays = () => ofType("mailbox.delayed");
     scenario.emulator.deliver(ADA);
@@ -156,7 +166,7 @@ describe("a history of which Gmail refuses the head itself", () => {
 
     scenario.emulator.resetCalls();
     await reconcileFor(2 * MINUTE_MS);
-    expect(delays()).toHaveLength(1);
+    expect(delays().map(({ json }) => json["reason"])).toEqual(["history_refused"]);
     expect(scenario.emulator.calls).toEqual([]);
     expect(scenario.stored(ADA).sync).toMatchObject({ dueAt, dueReason });
     await reconcileFor(10 * HOUR_MS);

@@ -125,8 +125,14 @@ describe("mailboxes list", () => {
     const { lines } = await looking(users)(["list", "--behind"]);
     expect(lines[0]).toMatch(/ overdue +behind$/);
     expect(lines.slice(1)).toHaveLength(2);
-    expect(lines[1]).toMatch(/^5 .* 2 h forbidden told$/);
-    expect(lines[2]).toMatch(/^6 .* 60 s throttled$/);
+    expect(lines[1]).toMatch(/^5 .* 2 h, forbidden, subscribers told$/);
+    expect(lines[2]).toMatch(/^6 .* 60 s, throttled$/);
+    const shown = await looking(users)(["show", "eve@example.com"]);
+    expect(shown.lines.at(-1)).toContain(
+      `incomplete since ${told.behindSince.toISOString()} (forbidden), subscribers were told`,
+    );
+    const { lines: numbers } = await looking(users)(["stats"]);
+    expect(numbers).toContainEqual(expect.stringMatching(/^incomplete +2, the oldest for 2 h$/));
   });
 
   it("reads page by page, and no further than the limit needs", async () => {

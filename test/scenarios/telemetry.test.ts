@@ -327,6 +327,26 @@ describe("the metrics", () => {
   });
 });
 
+describe("a mailbox that stays incomplete", () => {
+  it("is measured by the age of the oldest one, and by nothing once it is complete", async () => {
+    await connected({});
+    const fault = { method: "gmail", preset: "callerForbidden", count: "all" } as const;
+    scenario.emulator.faults.failNext(fault);
+    scenario.emulator.deliver(ADA);
+    await notify();
+    await scenario.reconcileAfter(HOUR_MS);
+    const [[, age] = [{}, 0]] = measured("gmail_receiver.behind");
+    expect(age).toBeGreaterThanOrEqual(3_600);
+    expect(age).toBeLessThan(3_600 + MINUTE_MS / 1_000);
+
+    scenario.emulator.faults.clear();
+    await scenario.reconcileAfter(HOUR_MS);
+    collector.clear();
+    await scenario.reconcileAfter(MINUTE_MS);
+    expect(measured("gmail_receiver.behind")).toEqual([[{}, 0]]);
+  });
+});
+
 describe("a mail to a person", () => {
   it("is counted by its outcome, and its span says neither to whom nor what", async () => {
     const sink = await startMailSink();

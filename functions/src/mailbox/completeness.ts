@@ -1,5 +1,6 @@
 import type { DueReason, Status, User } from "../user.ts";
 import type { HistoryId } from "./history-id.ts";
+import { behindReason } from "./incomplete.ts";
 
 /** Why more may have happened than is published: what is under way, or that nothing is done now. */
 export type Pending = "recovery" | Exclude<DueReason, "quiet"> | Exclude<Status, "active">;
@@ -13,6 +14,8 @@ export interface Completeness {
   /** How long that is ago; how long the mailbox has been connected when it was never read. */
   lagMs: number;
   pending?: Pending;
+  /** Since when the mailbox has been incomplete, why, and whether subscribers were told. */
+  behind?: { since: Date; reason: string; isTold: boolean };
   /** The last look at the quiet mailbox: the changes it found that no notification had told of. */
   unannounced?: { at: Date; changes: number };
 }
@@ -31,7 +34,7 @@ type CompletenessTimes = Pick<User, "sync" | "grant"> & Partial<Pick<User, "conn
 /** Reads it off the stored user: no call, and nothing that is not proven by a checkpoint. */
 export function completeness(user: User, now: Date): Completeness {
   const { status, historyId, sync } = user;
-  const { syncedAt, unannounced } = sync;
+  const { syncedAt, unannounced, behindSince, delayedAt } = sync;
   const since = completeSince(user);
   const pending = pendingOf(status, sync);
   return {
@@ -40,6 +43,9 @@ export function completeness(user: User, now: Date): Completeness {
     // Another instance's clock may be ahead of ours.
     lagMs: Math.max(0, now.getTime() - since.getTime()),
     ...(pending !== undefined && { pending }),
+    ...(behindSince !== undefined && {
+      behind: { since: behindSince, reason: behindReason(sync), isTold: delayedAt !== undefined },
+    }),
     ...(unannounced !== undefined && { unannounced }),
   };
 }

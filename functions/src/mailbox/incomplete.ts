@@ -55,6 +55,22 @@ export function isDelayTold(
   return delayedAt !== undefined || ageMs >= delayedAfterMs - marginMs;
 }
 
+/**
+ * Why a mailbox is incomplete: a short stable code, of its failure where it fails. `history_refused`:
+ * Gmail refuses even the present position of the history, and the next recovery waits.
+ */
+export function behindReason({
+  failure,
+  recovery,
+  recoveries,
+  dueReason = "unfinished",
+}: Sync): string {
+  if (failure !== undefined) return failure.reason;
+  if (recovery !== undefined) return "recovery";
+  const isPaused = dueReason === "throttled" && recoveries !== undefined;
+  return isPaused ? "history_refused" : dueReason;
+}
+
 /** What subscribers hear of a mailbox that is late, or is complete again. */
 export function delayEvent(
   kind: DelayEvent["kind"],
@@ -62,11 +78,11 @@ export function delayEvent(
   since: Date,
   now: Date,
 ): DelayEvent {
-  const { failure, recovery, dueReason = "unfinished", syncedAt = since } = sync;
+  const { syncedAt = since } = sync;
   return {
     kind,
     since,
-    reason: failure?.reason ?? (recovery === undefined ? dueReason : "recovery"),
+    reason: behindReason(sync),
     lagSeconds: Math.max(0, Math.round((now.getTime() - syncedAt.getTime()) / 1_000)),
   };
 }
