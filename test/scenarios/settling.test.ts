@@ -221,6 +221,145 @@ describe("a record that shows long after its notification was served", () => {
   });
 });
 
+describe("a notification that is acknowledged before a listing came to its end", () => {
+  /** A mail that can be read only once it is revealed; Gmail notifies of it. */
+  async function deliverHidden() {
+    scenario.emulator.setIndexLag(ADA, { kind: "held" });
+    const hidden = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    return hidden;
+  }
+
+  /** Long enough for everything that was read to settle; then the hidden record shows. */
+  async function expectTold(hidden: { historyId: string; messageId: string }): Promise<void> {
+    expect(waitedFor()).toContain(hidden.historyId);
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    for (let minute = 0; minute < 8; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    expect(scenario.stored(ADA).sync.dueReason).not.toBe("unfinished");
+    scenario.emulator.reveal(ADA, hidden.historyId);
+    for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    expect(added()).toContain(hidden.messageId);
+    expect(gaps().filter(({ reason }) => reason === "notified_unseen")).toEqual([]);
+    expect(waitedFor()).toEqual([]);
+  }
+
+  const refuse = (count: number | "all") =>
+    scenario.emulator.faults.failNext({ method: "history.list", preset: "backendError", count });
+  const throttle = () =>
+    scenario.emulator.faults.failNext({ method: "history.list", preset: "userRateLimitExceeded" });
+
+  it("P1: is waited for after a run that failed", async () => {
+    await start();
+    refuse("all");
+    const hidden = await deliverHidden();
+    expect(added()).toEqual([]);
+    scenario.emulator.faults.clear();
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for after failures that leave the due time as it is", async () => {
+    await start();
+    refuse("all");
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const { dueAt } = scenario.stored(ADA).sync;
+    const hidden = await deliverHidden();
+    expect(scenario.stored(ADA).sync.dueAt).toEqual(dueAt);
+    scenario.emulator.faults.clear();
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for where the mailbox is throttled, at one write for each new id", async () => {
+    await start();
+    throttle();
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.stored(ADA).sync.dueReason).toBe("throttled");
+    const { writes } = scenario.users.operations;
+    const hidden = await deliverHidden();
+    for (let again = 0; again < 5; again++) await notify(hidden.historyId);
+    expect(scenario.users.operations.writes).toBe(writes + 1);
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for where the mailbox has failed so often that it waits", async () => {
+    await start();
+    refuse("all");
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    for (let minute = 0; minute < 20; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    scenario.emulator.resetCalls();
+    const hidden = await deliverHidden();
+    expect(scenario.emulator.calls).toEqual([]);
+    scenario.emulator.faults.clear();
+    for (let minute = 0; minute < 15; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for after a run that ran out of pages", async () => {
+    await start({ SYNC_PAGES_MAX: "1" });
+    scenario.emulator.settings.historyPageMax = 2;
+    scenario.emulator.loseNotifications(3);
+    for (let mail = 0; mail < 3; mail++) scenario.emulator.deliver(ADA);
+    const hidden = await deliverHidden();
+    expect(scenario.stored(ADA).sync.dueReason).toBe("unfinished");
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for after a run that a newer grant has overtaken", async () => {
+    await start();
+    scenario.emulator.loseNotifications();
+    const hidden = await deliverHidden();
+    scenario.emulator.deliver(ADA);
+    const hold = scenario.emulator.faults.hold("history.list", { count: 1, afterEffect: true });
+    const overtaken = notify(hidden.historyId);
+    await hold.arrived;
+    const { id, grant } = scenario.stored(ADA);
+    scenario.users.overwrite(id, { grant: { ...grant, generation: grant.generation + 1 } });
+    scenario.clock.advance(10 * SECOND_MS);
+    hold.release();
+    await overtaken;
+    scenario.emulator.loseNotifications(0);
+    expect(scenario.logged("mailbox_synced").at(-1)).toMatchObject({ outcome: "superseded" });
+    const { dueReason } = scenario.stored(ADA).sync;
+    expect(dueReason).toBe("lag");
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for above the head that a recovery has pinned", async () => {
+    await start();
+    scenario.emulator.loseNotifications();
+    scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    await scenario.reconcileAfter(7 * HOUR_MS);
+    expect(scenario.stored(ADA).sync.recovery).toMatchObject({ isTold: true });
+    scenario.emulator.loseNotifications(0);
+    const hidden = await deliverHidden();
+    for (let minute = 0; minute < 3; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
+    await expectTold(hidden);
+  });
+
+  it("P12: is looked for a minute after the wait, and when the time for it ends", async () => {
+    await start();
+    throttle();
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    await deliverHidden();
+    scenario.emulator.resetCalls();
+    for (let minute = 0; minute < 60; minute++) await scenario.reconcileAfter(MINUTE_MS);
+    expect(scenario.emulator.countCalls("history.list", ADA)).toBe(3);
+    expect(scenario.stored(ADA).sync.behindSince).toBeUndefined();
+    const isOfDelay = (type = "") => type.endsWith("delayed") || type.endsWith("caught_up");
+    const delays = scenario
+      .events(ADA)
+      .filter(({ attributes }) => isOfDelay(attributes["ce-type"]));
+    expect(delays).toEqual([]);
+  });
+});
+
 describe("an idle mailbox whose watch is renewed every day", () => {
   beforeEach(() => start());
 

@@ -156,9 +156,13 @@ describe("the stream of changes", () => {
   it("P4: keeps the cursor when publishing fails, and publishes later", async () => {
     const before = scenario.stored(ADA).historyId;
     scenario.topic.failure = new PublishFailure("transient", "publish_failed");
-    scenario.emulator.deliver(ADA);
+    const sent = scenario.emulator.deliver(ADA);
     await scenario.settled();
-    expect(scenario.stored(ADA)).toMatchObject({ historyId: before, sync: { recent: [] } });
+    expect(scenario.stored(ADA).historyId).toBe(before);
+    // Its record is known of, not read.
+    expect(scenario.stored(ADA).sync.recent).toMatchObject([
+      { historyId: sent.historyId, isNotified: true },
+    ]);
     expect(received(scenario)).toEqual([]);
     scenario.topic.failure = undefined;
     scenario.clock.advance(HOUR_MS);

@@ -12,7 +12,9 @@ import {
   highestRead,
   isOldHead,
   isTracked,
+  notifiedAfter,
   settle,
+  withNotified,
 } from "../../functions/src/mailbox/settling.ts";
 
 const SETTLE_MS = 120_000;
@@ -313,5 +315,76 @@ describe("a notified id that has not shown as a record", () => {
     expect(unseen).toEqual({ from: id(100), to: id(103), since: at(0) });
     const { recent } = settle(start, { ...read, unseen }, SETTLE_MS);
     expect(recent.filter(({ isNotified }) => isNotified)).toHaveLength(NOTIFIED_MAX);
+  });
+});
+
+describe("withNotified", () => {
+  const waiting = (value: number, seconds: number) => ({
+    historyId: id(value),
+    at: at(seconds),
+    isNotified: true as const,
+  });
+
+  it("remembers an id that no listing has served, once, with the time of the first notification", () => {
+    const first = withNotified(start, ids(107, 103), at(5), SETTLE_MS);
+    expect(first).toEqual({ ...start, recent: [waiting(103, 5), waiting(107, 5)] });
+    expect(withNotified(first, ids(103, 107), at(9), SETTLE_MS)).toBe(first);
+  });
+
+  it("adds nothing for what was read, for an old head, or at the cursor", () => {
+    const progress: Progress = {
+      historyId: id(100),
+      recent: [
+        { historyId: id(104), at: at(0) },
+        { historyId: id(110), at: at(0), isHead: true },
+      ],
+    };
+    expect(withNotified(progress, ids(99, 100, 104, 110), at(120), SETTLE_MS)).toBe(progress);
+    const { recent } = withNotified(progress, ids(110), at(119), SETTLE_MS);
+    expect(recent.at(-1)).toEqual({ ...waiting(110, 119), isHead: true });
+  });
+
+  it("keeps the highest ids of too many", () => {
+    const many = Array.from({ length: NOTIFIED_MAX + 5 }, (_, index) => id(200 + index));
+    const { recent } = withNotified(start, many, at(0), SETTLE_MS);
+    expect(recent.map(({ historyId }) => historyId)).toEqual(many.slice(5));
+  });
+
+  it("holds the cursor until the id has shown", () => {
+    const held = withNotified(start, ids(103), at(0), SETTLE_MS);
+    const read = { startedAt: at(10), readAt: at(10), records: ids(101, 107) };
+    const later = settle(settle(held, read, SETTLE_MS), listing(200), SETTLE_MS);
+    expect(later.historyId).toBe(id(101));
+    const shown = settle(later, { ...listing(210), records: ids(103) }, SETTLE_MS);
+    expect(settle(shown, listing(400), SETTLE_MS).historyId).toBe(id(107));
+  });
+
+  const listing = (seconds: number): Read => ({
+    startedAt: at(seconds),
+    readAt: at(seconds),
+    records: [],
+  });
+});
+
+describe("notifiedAfter", () => {
+  const recent = [
+    { historyId: id(103), at: at(0), isNotified: true as const },
+    { historyId: id(105), at: at(0), isNotified: true as const },
+    { historyId: id(106), at: at(9) },
+    { historyId: id(107), at: at(9), isNotified: true as const, isHead: true as const },
+    { historyId: id(108), at: at(9), isHead: true as const },
+  ];
+
+  it("keeps what was notified above the pinned head, and nothing that was read or named there", () => {
+    const kept = notifiedAfter({ recent }, id(104));
+    expect(kept).toEqual([
+      { historyId: id(105), at: at(0), isNotified: true },
+      { historyId: id(107), at: at(9), isNotified: true },
+    ]);
+  });
+
+  it("drops what was notified before a rewind was found", () => {
+    const kept = notifiedAfter({ recent }, id(104), at(5));
+    expect(kept).toEqual([{ historyId: id(107), at: at(9), isNotified: true }]);
   });
 });

@@ -22,8 +22,10 @@ export function isBehind(before: Sync, after: Sync): boolean {
     case "unfinished":
       return true;
     case "lag":
-      // The last look after a productive run finds nothing as a rule, and waits a minute.
-      return before.behindSince !== undefined || retries < LAG_RETRIES_MAX;
+      // The last look after a productive run finds nothing as a rule, and waits a minute. A mailbox
+      // that only waits for a notified record has published all that Gmail lists.
+      if (before.behindSince !== undefined) return retries <= LAG_RETRIES_MAX;
+      return retries < LAG_RETRIES_MAX;
     case "quiet":
       return false;
   }

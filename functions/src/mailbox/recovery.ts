@@ -10,6 +10,7 @@ import type { HistoryMessage } from "./history.ts";
 import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import { accounted } from "./incomplete.ts";
+import { notifiedAfter } from "./settling.ts";
 import {
   type Run,
   type SyncOutcome,
@@ -361,7 +362,9 @@ function endLate(run: Run, recovery: Recovery): Promise<Ended> {
   const { recovery: _, notifiedHistoryId: __, highestHead: ___, ...sync } = user.sync;
   const { pinnedAt: syncedAt, toHistoryId: historyId } = recovery;
   // What was read after the old cursor lies before the pinned head, or is listed again after it.
-  const told = { ...sync, ...(syncedAt !== undefined && { syncedAt }), recent: [] };
+  const rewoundAt = recovery.reason === "history_rewound" ? syncedAt : undefined;
+  const recent = notifiedAfter(sync, historyId, rewoundAt);
+  const told = { ...sync, ...(syncedAt !== undefined && { syncedAt }), recent };
   return write(run, { historyId, sync: { ...told, highestHead: historyId } });
 }
 

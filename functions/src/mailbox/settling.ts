@@ -174,6 +174,40 @@ export function isOldHead(
   );
 }
 
+/**
+ * The progress with the notified ids that nothing is known of: the cursor waits for them although
+ * no listing was completed for their notifications. The same object where there are none. Of more
+ * than {@link NOTIFIED_MAX} the highest are kept, since the others had the most time to show.
+ */
+export function withNotified(
+  progress: Progress,
+  notified: readonly HistoryId[],
+  now: Date,
+  settleMs: number,
+): Progress {
+  const isKnown = (id: HistoryId) =>
+    isTracked(progress, id) || isOldHead(progress, id, now, settleMs);
+  if (notified.every(isKnown)) return progress;
+  const read: Read = { startedAt: now, readAt: now, records: [], notified };
+  return { ...progress, recent: bounded(merge(progress, read, settleMs)) };
+}
+
+/**
+ * What stays remembered when a recovery sets the cursor on the head that it pinned: notified ids
+ * above it. After a rewind an id that was notified before the pin is of the old count.
+ */
+export function notifiedAfter(
+  { recent }: Pick<Progress, "recent">,
+  pinned: HistoryId,
+  since?: Date,
+): readonly ReadPosition[] {
+  return recent.flatMap(({ historyId, at, isNotified }) => {
+    const isOfBefore = since !== undefined && at < since;
+    if (isNotified !== true || isOfBefore || !isAfter(historyId, pinned)) return [];
+    return [{ historyId, at, isNotified }];
+  });
+}
+
 /** Ascending, each position once, with the time it was first read; without the head. */
 function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[] {
   const { records, head, notified = [], startedAt, readAt: at } = read;

@@ -14,6 +14,8 @@ export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
 const LAG_DUE_MS = 30_000;
 /** Due runs in a row that find nothing of what was told; then the mailbox counts as quiet. */
 export const LAG_RETRIES_MAX = 4;
+/** Where nothing but the wait for a notified record is left, which ends with one more look. */
+const HOLD_RETRIES = LAG_RETRIES_MAX + 1;
 /** The one later look when the notification's id lay above the last record. */
 const RECHECK_MS = 60_000;
 /** First wait after a failure that is not the user's; doubles up to the maximum. */
@@ -60,7 +62,7 @@ export function afterListing(
   const isLook = next.dueReason === "lag" || next.dueReason === "quiet";
   const isSooner = next.dueAt !== undefined && heldUntil !== undefined && next.dueAt <= heldUntil;
   if (heldUntil === undefined || (next.dueAt !== undefined && !isLook) || isSooner) return due;
-  return { dueAt: heldUntil, dueReason: "lag", retries: LAG_RETRIES_MAX };
+  return { dueAt: heldUntil, dueReason: "lag", retries: HOLD_RETRIES };
 }
 
 function nextLook(
@@ -73,7 +75,7 @@ function nextLook(
     trigger: Trigger;
     services: DueServices;
   },
-  { hasNew, isLagging, newest }: Listing,
+  { hasNew, isLagging, newest, heldUntil }: Listing,
 ): Due | undefined {
   const { dueReason, retries } = user.sync;
   const now = services.clock.now();
@@ -85,9 +87,15 @@ function nextLook(
     const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
     return { dueAt, dueReason: "lag", retries: retries + 1 };
   }
+  const isResumed = dueReason === "unfinished" || dueReason === "throttled";
+  // A notification of the time before named something that is still not readable.
+  if (isResumed && heldUntil !== undefined) {
+    return hasNew
+      ? { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX }
+      : { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+  }
   // A complete catch-up, whoever asked for it, is what these were due for.
-  const isServed =
-    dueReason === "unfinished" || dueReason === "throttled" || isNeglected(user, services.clock);
+  const isServed = isResumed || isNeglected(user, services.clock);
   return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
 }
 
@@ -97,6 +105,13 @@ function nextLook(
  */
 export function isNeglected({ sync: { dueAt } }: User, clock: Clock): boolean {
   return dueAt === undefined || later(dueAt, NEGLECTED_MS) <= clock.now();
+}
+
+/** One look a minute later at a mailbox that nothing else would bring so soon. */
+export function recheck({ dueAt, dueReason }: Sync, clock: Clock): Due | undefined {
+  const lookAt = later(clock.now(), RECHECK_MS);
+  const isFar = dueAt === undefined || (dueReason === "quiet" && dueAt > lookAt);
+  return isFar ? { dueAt: lookAt, dueReason: "lag", retries: LAG_RETRIES_MAX } : undefined;
 }
 
 /** The next reconciliation goes on. */

@@ -20,12 +20,12 @@ import type { AddressServices } from "./address.ts";
 import type { Change, Gap, Publish } from "./event.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
 import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
-import { type Progress, covers } from "./settling.ts";
+import { type Progress, covers, withNotified } from "./settling.ts";
 import { tellDelay } from "./delay.ts";
 import { type FailedStep, endingOf } from "./failures.ts";
 import { accounted } from "./incomplete.ts";
 import { othersSucceed } from "./others.ts";
-import { afterFailure, atOnce } from "./sync-due.ts";
+import { afterFailure, atOnce, recheck } from "./sync-due.ts";
 
 /** Why a sync is run, and what is known from that about the history that it should find. */
 export type Trigger =
@@ -43,6 +43,12 @@ export type Trigger =
   | { kind: "authorized" }
   /** An operator wants to see it done. */
   | { kind: "requested" };
+
+/** The ids that the notifications of a run named; none for another trigger. */
+export function notifiedIds(trigger: Trigger): readonly HistoryId[] {
+  if (trigger.kind !== "notified") return [];
+  return trigger.historyIds ?? [trigger.historyId];
+}
 
 /** Every way a sync can end. */
 export type SyncOutcome =
@@ -339,8 +345,9 @@ export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
 }
 
 /**
- * Writes the `sync` that `make` says of the stored user, and tells a delay that is due before it is
- * noted. False when this run's grant is no longer the user's.
+ * Writes the `sync` that `make` says of the stored user, with the ids that this run was notified of,
+ * and tells a delay that is due before it is noted. False when this run's grant is no longer the
+ * user's.
  */
 async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
   const { services } = run;
@@ -348,9 +355,11 @@ async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promi
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
     const { user } = run;
     const isNoted = told !== undefined && user.sync.behindSince?.getTime() === told.since.getTime();
-    const next = make(user) ?? (isNoted ? user.sync : undefined);
+    const held = withHeld(user, run.trigger, services);
+    const next = make(user) ?? (isNoted || held !== undefined ? user.sync : undefined);
     if (next === undefined) return true;
-    const sync = accounted(user.sync, next, storeNow(user, services.clock));
+    const now = storeNow(user, services.clock);
+    const sync = accounted(user.sync, { ...next, ...held }, now);
     const patch = {
       sync: isNoted ? { ...sync, delayedAt: told.at } : sync,
       ...keptToken(run),
@@ -359,6 +368,44 @@ async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promi
     if (!(await reread(run))) return false;
   }
   throw contention("a due time could not be written: the document is written all the time");
+}
+
+/** Notified ids that the stored user does not know yet; `undefined` where there are none. */
+function withHeld(
+  user: User,
+  trigger: Trigger,
+  { clock, limits }: Pick<SyncServices, "clock" | "limits">,
+): Pick<Sync, "recent"> | undefined {
+  const progress = progressOf(user);
+  const now = storeNow(user, clock);
+  const held = withNotified(progress, notifiedIds(trigger), now, limits.settleMs);
+  return held === progress ? undefined : { recent: held.recent };
+}
+
+/**
+ * Notes the ids of notifications that are acknowledged without a write of this run: a run of a
+ * mailbox that has to wait, or one that another has overtaken. The record of such an id may show
+ * minutes after the next listing, and the cursor must not have passed it. Every id needs its
+ * note: the one that is left out may be the one that shows late. So this costs one write for each
+ * notification of something new, as many as when all is well, and none for a repeated one.
+ */
+export async function holdNotified(
+  read: User,
+  trigger: Trigger,
+  services: Pick<SyncServices, "users" | "clock" | "limits">,
+): Promise<void> {
+  const { users, clock } = services;
+  let user: User | undefined = read;
+  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
+    if (user?.status !== "active") return;
+    const held = withHeld(user, trigger, services);
+    if (held === undefined) return;
+    const next = { ...user.sync, ...held, ...recheck(user.sync, clock) };
+    const sync = accounted(user.sync, next, storeNow(user, clock));
+    if ((await users.update(user, { sync })) === "written") return;
+    user = await users.find(user.id);
+  }
+  throw contention("a notified id could not be noted: the document is written all the time");
 }
 
 /** The access token that this run obtained, kept in a write that is made anyway. */

@@ -32,8 +32,10 @@ import {
   type Trigger,
   giveUp,
   highestHeadOf,
+  holdNotified,
   isCurrent,
   isOver,
+  notifiedIds,
   progressOf,
   reread,
   startRun,
@@ -93,8 +95,11 @@ async function failedForGood(
   const failure = { kind: "transient", reason: "internal_error" } as const;
   const run = startRun(user, trigger, services);
   try {
-    if (!(await reread(run))) return { kind: "superseded", changes: run.changes };
-    return await giveUp(run, failure, "sync");
+    const outcome: SyncOutcome = (await reread(run))
+      ? await giveUp(run, failure, "sync")
+      : { kind: "superseded", changes: run.changes };
+    if (outcome.kind === "superseded") await holdAnew(run);
+    return outcome;
   } catch (another) {
     if (mayPass(another)) throw another;
     // Not even a due time can be stored: the one that stands, and the next notification, remain.
@@ -111,27 +116,36 @@ async function syncNow(user: User, trigger: Trigger, services: SyncServices): Pr
 
   const { dueAt, dueReason, failure } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
-  if (isThrottled && dueAt > services.clock.now()) return { kind: "throttled", until: dueAt };
+  if (isThrottled && dueAt > services.clock.now()) {
+    await holdNotified(user, trigger, services);
+    return { kind: "throttled", until: dueAt };
+  }
   if (
     isHint(trigger) &&
     isWaiting(failure) &&
     dueAt !== undefined &&
     dueAt > services.clock.now()
   ) {
+    await holdNotified(user, trigger, services);
     return { kind: "waiting", until: dueAt };
   }
 
-  return catchUp(startRun(user, trigger, services));
+  const run = startRun(user, trigger, services);
+  const outcome = await catchUp(run);
+  // Whoever was ahead of this run does not know its ids.
+  if (outcome.kind === "superseded") await holdAnew(run);
+  return outcome;
+}
+
+async function holdAnew({ user, trigger, services }: Run): Promise<void> {
+  if (trigger.kind !== "notified") return;
+  const stored = await services.users.find(user.id);
+  if (stored !== undefined) await holdNotified(stored, trigger, services);
 }
 
 /** What only says that there may be something new. */
 function isHint({ kind }: Trigger): boolean {
   return kind === "notified" || kind === "renewed";
-}
-
-function notifiedIds(trigger: Trigger): readonly HistoryId[] {
-  if (trigger.kind !== "notified") return [];
-  return trigger.historyIds ?? [trigger.historyId];
 }
 
 /**
@@ -419,9 +433,10 @@ async function checkpointPage(
 ): Promise<SyncOutcome | undefined> {
   const { services, changes } = run;
   const { limits, clock } = services;
-  const { unseen, failed } = await tellUnseen(run, page);
+  const listed = { ...page, notified: notifiedIds(run.trigger) };
+  const { unseen, failed } = await tellUnseen(run, listed);
   if (failed !== undefined) return failed;
-  const read = { ...page, unseen };
+  const read = { ...listed, unseen };
   const settled = settle(progressOf(run.user), read, limits.settleMs);
   // More than is remembered: what follows would be published again and again before this settles.
   const isFull = !covers(settled, page.records);
