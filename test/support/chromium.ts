@@ -18,7 +18,7 @@ export const isSkipped = executablePath === undefined && process.env["CI"] === u
 if (isSkipped) console.warn("no Chromium: nothing is opened in a browser (CHROMIUM_PATH)");
 
 /** Without its own sandbox, which it cannot make as root: it sees nothing but our pages. */
-export function launchChromium(): Promise<Browser> {
+export function launchChromium(args: readonly string[] = []): Promise<Browser> {
   if (executablePath === undefined) throw new Error("no Chromium here: set CHROMIUM_PATH");
-  return chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  return chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
 }
