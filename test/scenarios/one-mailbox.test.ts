@@ -185,6 +185,24 @@ describe("a mailbox that Google refuses", () => {
     expect(added(ADA)).toHaveLength(1);
   });
 
+  it("is probed without an alert, however many of them are unavailable", async () => {
+    const refused = [ADA, "cyd@example.com", "dan@example.com", "eve@example.com"];
+    const healthy = ["fay@example.com", "gil@example.com", "hal@example.com", "ida@example.com"];
+    for (const email of [...refused.slice(1), ...healthy]) await scenario.connect(email);
+    for (const email of refused) {
+      fail("gmail", "callerForbidden", email);
+      scenario.emulator.deliver(email);
+    }
+    await scenario.settled();
+    await pass(4 * DAY_MS, 2 * HOUR_MS);
+    for (const email of refused) expect(scenario.stored(email).status).toBe("mailbox_unavailable");
+    const before = scenario.logged("circuit_open").length;
+    scenario.emulator.resetCalls();
+    await pass(3 * DAY_MS, 2 * HOUR_MS);
+    expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBeGreaterThan(1);
+    expect(scenario.logged("circuit_open")).toHaveLength(before);
+  });
+
   it("is not judged while no other mailbox succeeds either", async () => {
     fail("gmail", "backendError");
     scenario.emulator.deliver(ADA);

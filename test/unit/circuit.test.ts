@@ -80,6 +80,19 @@ describe("the circuit", () => {
     expect(await ask("dan")).toBe("circuit_open");
   });
 
+  it("stays closed while users are refused hours apart, and opens once three are within minutes", async () => {
+    for (const name of ["ada", "bob", "eve", "dan"]) {
+      expect(await ask(name, OURS)).toBe("accessNotConfigured");
+      pass(60 * MINUTE_MS);
+    }
+    expect(alerts()).toBe(0);
+    for (const name of ["ada", "bob", "eve"]) {
+      expect(await ask(name, OURS)).toBe("accessNotConfigured");
+      pass(MINUTE_MS);
+    }
+    expect(alerts()).toBe(1);
+  });
+
   it("prefers a user who was not refused as the probe, and waits a minute for one", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     pass(MINUTE_MS);

@@ -6,6 +6,8 @@ import type { Call } from "./failure.ts";
 
 /** Distinct users refused for a reason of our own configuration, with no success in between. */
 const REFUSED_USERS_MIN = 3;
+/** Within this time. Mailboxes that Google refuses for ever, hours apart, say nothing of the others. */
+const REFUSED_WITHIN_MS = 10 * 60_000;
 /** Refused users remembered per method while it is open: enough to prefer another for the probe. */
 const REFUSED_USERS_MAX = 100;
 /** How long an open method rests before a probe. */
@@ -20,7 +22,8 @@ export interface Circuit {
 }
 
 interface MethodState {
-  refused: Set<UserId>;
+  /** When each was last refused, the latest last. */
+  refused: Map<UserId, Date>;
   openUntil?: Date;
   /** The call that is finding out whether the method works again. */
   probe?: Promise<void>;
@@ -54,7 +57,7 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
   };
 
   function stateOf(call: Call): MethodState {
-    const state = methods.get(call) ?? { refused: new Set<UserId>() };
+    const state = methods.get(call) ?? { refused: new Map<UserId, Date>() };
     methods.set(call, state);
     return state;
   }
@@ -74,9 +77,17 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
 
   function refused(call: Call, userId: UserId, reason: string | undefined): void {
     const state = stateOf(call);
-    if (state.refused.size < REFUSED_USERS_MAX) state.refused.add(userId);
-    if (state.refused.size < REFUSED_USERS_MIN) return;
-    state.openUntil = later(clock.now(), OPEN_MS);
+    const now = clock.now();
+    state.refused.delete(userId);
+    state.refused.set(userId, now);
+    const [oldest] = state.refused.keys();
+    if (state.refused.size > REFUSED_USERS_MAX && oldest !== undefined) {
+      state.refused.delete(oldest);
+    }
+    const since = later(now, -REFUSED_WITHIN_MS);
+    const recent = [...state.refused.values()].filter((at) => at >= since).length;
+    if (state.openUntil === undefined && recent < REFUSED_USERS_MIN) return;
+    state.openUntil = later(now, OPEN_MS);
     log.alert("circuit_open", "Google refuses our configuration for several users; calls pause", {
       call,
       reason,

@@ -92,6 +92,8 @@ export function openAccess(
     for (let step = 0; ; step++) {
       const answer = await attempt(async () => {
         const token = await accessToken();
+        // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
+        if (user.status === "mailbox_unavailable") return request(token);
         return services.circuit.call(method, user.id, () => request(token));
       });
       if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
