@@ -509,19 +509,18 @@ describe("the recovery of an expired history", () => {
     expect(scenario.logged("label_left_out")).toMatchObject([{ labelId: "STARRED" }]);
   });
 
-  it("P11: goes on when the date of one message can never be read", async () => {
-    await start();
-    const { messageId } = scenario.emulator.deliver(ADA);
-    scenario.emulator.expireHistory(ADA);
-    scenario.clock.advance(7 * HOUR_MS);
-    scenario.emulator.faults.failNext({
-      method: "messages.get",
-      count: "all",
-      preset: "backendError",
-    });
-    await recover(120);
-    expect(added()).toEqual([messageId]);
-  });
+  it.each(["backendError", "callerForbidden"] as const)(
+    "P11: goes on when nothing of one message can ever be read: %s",
+    async (preset) => {
+      await start();
+      const { messageId } = scenario.emulator.deliver(ADA);
+      scenario.emulator.expireHistory(ADA);
+      scenario.clock.advance(7 * HOUR_MS);
+      scenario.emulator.faults.failNext({ method: "messages.get", count: "all", preset });
+      await recover(120);
+      expect(added()).toEqual([messageId]);
+    },
+  );
 
   it("keeps what history has stored of a message in the Firestore sink", async () => {
     await start({ CHANGES_SINK: "firestore" });

@@ -185,6 +185,23 @@ describe("a mailbox that Google refuses", () => {
     expect(added(ADA)).toHaveLength(1);
   });
 
+  it.each(["callerForbidden", "backendError"] as const)(
+    "does not come back while its expired history cannot be recovered: messages.list answers %s",
+    async (preset) => {
+      scenario.emulator.loseNotifications();
+      const { messageId } = scenario.emulator.deliver(ADA);
+      scenario.emulator.expireHistory(ADA);
+      fail("messages.list", preset, ADA);
+      await pass(6 * DAY_MS, 2 * HOUR_MS);
+      expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
+      expect(types(ADA)).toEqual(["connected", "gap", "delayed", "unavailable"]);
+      scenario.emulator.faults.clear();
+      await pass(2 * DAY_MS, 2 * HOUR_MS);
+      expect(scenario.stored(ADA).status).toBe("active");
+      expect(added(ADA)).toEqual([messageId]);
+    },
+  );
+
   it("is probed without an alert, however many of them are unavailable", async () => {
     const refused = [ADA, "cyd@example.com", "dan@example.com", "eve@example.com"];
     const healthy = ["fay@example.com", "gil@example.com", "hal@example.com", "ida@example.com"];

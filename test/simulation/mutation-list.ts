@@ -199,8 +199,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("what was read is kept over a recovery", [
     RECOVERY,
-    "{ ...sync, ...(syncedAt !== undefined && { syncedAt }), recent: [] };",
-    "{ ...sync, ...(syncedAt !== undefined && { syncedAt }) };",
+    "const recent = notifiedAfter(sync, historyId, rewoundAt);",
+    "const { recent } = sync;\n  void notifiedAfter;\n  void rewoundAt;",
   ]),
   mutation("a gap begins at the last record read, not where the listing began", [
     RECOVERY,

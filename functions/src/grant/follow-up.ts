@@ -1,7 +1,7 @@
 import { type Clock, later } from "../clock.ts";
 import type { Access, Answer, Flagging, GrantFailure } from "../mailbox/access.ts";
 import { reasonOf } from "../mailbox/failures.ts";
-import type { HistoryPage } from "../mailbox/history.ts";
+import type { HistoryPage, MessagePage } from "../mailbox/history.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
 import { type FollowUp, type User, type UserPatch, storeNow } from "../user.ts";
@@ -17,6 +17,8 @@ export interface FollowUpServices extends DisconnectServices {
   getHead(accessToken: string): Promise<HistoryId>;
   /** `users.history.list` after the id. Throws `FailedCall`. */
   listHistory(accessToken: string, after: HistoryId): Promise<HistoryPage>;
+  /** `users.messages.list`, the first page. Throws `FailedCall`. */
+  listMessages(accessToken: string, page: Record<string, never>): Promise<MessagePage>;
 }
 
 /** Daily probes of an unavailable mailbox; from then on one a week. */
@@ -72,7 +74,7 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpServices
   await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
 }
 
-/** Looks whether an unavailable mailbox is there again: two cheap calls, once a day, then a week. */
+/** Looks whether an unavailable mailbox is there again: a few cheap calls, once a day, then a week. */
 async function probe(user: User, services: FollowUpServices): Promise<void> {
   const { users, clock, log } = services;
   const access = services.openAccess(user);
@@ -105,19 +107,22 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
 
 /**
  * The profile alone does not prove that the mailbox can be read: its history is asked for too. An
- * expired history is an answer of a mailbox that is there.
+ * expired history is an answer of a mailbox that is there, if the messages that a recovery walks
+ * over can be listed.
  */
 async function look(
-  { historyId }: User,
+  { historyId, sync }: User,
   access: Access,
-  { getHead, listHistory }: FollowUpServices,
+  { getHead, listHistory, listMessages }: FollowUpServices,
 ): Promise<{ kind: "available" } | Exclude<Answer<unknown>, { kind: "answered" }>> {
   const profile = await access.call("users.getProfile", (token) => getHead(token));
   if (profile.kind !== "answered") return profile;
   const history = await access.call("history.list", (token) => listHistory(token, historyId));
-  if (history.kind === "answered") return { kind: "available" };
   const isExpired = history.kind === "failed" && history.failure.kind === "history_expired";
-  return isExpired ? { kind: "available" } : history;
+  if (history.kind !== "answered" && !isExpired) return history;
+  if (!isExpired && sync.recovery === undefined) return { kind: "available" };
+  const listed = await access.call("messages.list", (token) => listMessages(token, {}));
+  return listed.kind === "answered" ? { kind: "available" } : listed;
 }
 
 /** Everything is due at once: the watch, what was missed, and the announcement of a new episode. */

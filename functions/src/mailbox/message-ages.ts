@@ -101,7 +101,8 @@ async function ageOf(
   if (dated.kind === "superseded") return dated;
   const { failure } = dated;
   if (failure.kind === "gone") return { kind: "answered", value: "unknown" };
-  if (!isOfMessage(failure) && !(isFailureUnknown && failure.kind === "transient")) return dated;
+  const isLasting = failure.kind === "transient" || failure.kind === "refused";
+  if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
   // Asked about for ever, one message would hold up the whole mailbox.
   services.log.error("message_date_unreadable", "a message has no date that can be read", {
     userId: user.id,

@@ -91,6 +91,7 @@ async function isNoDraft(
       return { kind: "answered", value: false };
     case "bad_request":
       return { kind: "answered", value: true };
+    case "refused":
     case "transient":
       return isFailureTold ? { kind: "answered", value: true } : labels;
     default:

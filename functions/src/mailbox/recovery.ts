@@ -1,5 +1,4 @@
 import { later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
 import { type Recovery, type User, type UserPatch, storeNow, storeNowAtLeast } from "../user.ts";
 import type { WalkedPage } from "../user.ts";
 import type { Answer } from "./access.ts";
@@ -407,14 +406,17 @@ async function refusedToken(run: Run, refused: Refused): Promise<Ended> {
 
 /** Counts the refusals of one step, since one message or one label must not hold up a mailbox. */
 async function refusedStep(run: Run, recovery: Recovery, refused: Refused): Promise<Ended> {
-  const isCounted = refused.kind === "failed" && isOfOneItem(refused.failure);
+  const isCounted = refused.kind === "failed" && isOfOneItem(refused);
   if (!isCounted) return endOf(run, refused);
   const failed = await keep(run, { ...recovery, refusals: (recovery.refusals ?? 0) + 1 });
   return failed ?? giveUp(run, refused.failure, refused.call);
 }
 
-function isOfOneItem({ kind }: Failure): boolean {
-  return kind === "transient" || kind === "bad_request";
+/** Gmail can also forbid a single message: whether it forbids the mailbox shows in other calls. */
+function isOfOneItem({ failure, call }: Extract<Refused, { kind: "failed" }>): boolean {
+  const { kind } = failure;
+  const isForbidden = kind === "refused" && call === "messages.get";
+  return kind === "transient" || kind === "bad_request" || isForbidden;
 }
 
 function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
