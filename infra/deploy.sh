@@ -327,6 +327,8 @@ deploy_functions() {
   comment "the settings, into $environment_file"
   $dry_run || rows environment >$environment_file
   local name trigger retry public timeout memory cpu concurrency min max secrets secret flags
+  local load_balancers ingress
+  load_balancers=$(setting LOAD_BALANCERS)
   while IFS='|' read -r -u 4 name trigger retry public timeout memory cpu concurrency min max \
     _ _ _ secrets; do
     flags=(--trigger-http)
@@ -335,7 +337,10 @@ deploy_functions() {
     fi
     if $retry; then flags+=(--retry); fi
     if $public; then
-      flags+=(--allow-unauthenticated --ingress-settings=all)
+      ingress=all
+      # A client that reaches it without the load balancer could name any address as its own.
+      if [[ $name == connect && ${load_balancers:-0} != 0 ]]; then ingress=internal-and-gclb; fi
+      flags+=(--allow-unauthenticated --ingress-settings=$ingress)
     else
       flags+=(--no-allow-unauthenticated --ingress-settings=internal-only)
     fi

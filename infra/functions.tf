@@ -49,8 +49,12 @@ resource "google_cloudfunctions2_function" "function" {
     min_instance_count               = each.value.minInstances
     max_instance_count               = each.value.maxInstances
     all_traffic_on_latest_revision   = true
-    # Pub/Sub and Cloud Scheduler of this project count as internal.
-    ingress_settings = each.value.public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    # Pub/Sub and Cloud Scheduler of this project count as internal. A client that reaches `connect`
+    # without the load balancer could name any address as its own.
+    ingress_settings = !each.value.public ? "ALLOW_INTERNAL_ONLY" : (
+      each.key == "connect" && lookup(var.settings, "LOAD_BALANCERS", "0") != "0" ?
+      "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
+    )
 
     environment_variables = merge(var.settings, {
       GOOGLE_CLOUD_PROJECT = var.project_id

@@ -67,7 +67,8 @@ import { SIGN_IN_SCOPES, canonicalScope } from "./scope.ts";
  *
  * The limits per minute hold for each instance, and twice as much may come at once. A client is the
  * address that Google's front end adds to `X-Forwarded-For`; a load balancer in front of it adds one
- * more, so `LOAD_BALANCERS` must count them, or all people count as one client.
+ * more, so `LOAD_BALANCERS` must count them, or all people count as one client. `connect` must then be
+ * reached through the load balancer only, or a client could choose the address that it counts as.
  *
  * Lists are separated by spaces or commas. `OTEL_SERVICE_NAME` is `gmail-push-receiver` unless set.
  * With a collector, the OpenTelemetry SDK itself also reads `OTEL_TRACES_SAMPLER`,

@@ -197,6 +197,12 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     DEPLOY,
   ],
   [
+    "connect is reached around its load balancer",
+    (state) => set(state, "LOAD_BALANCERS", "1"),
+    "functions/connect",
+    DEPLOY,
+  ],
+  [
     "connect is not public",
     (state) => forbid(state, "/services/connect", /allUsers/),
     "functions/connect",

@@ -119,6 +119,24 @@ describe("a dry run of deploy.sh", () => {
   });
 });
 
+it("takes requests to connect from the load balancer alone where there is one", () => {
+  const file = path.join(folder, ".env.balanced");
+  writeFileSync(file, `${SETTINGS}\nLOAD_BALANCERS=1\nPUBLIC_URL=https://connect.example.com\n`);
+  const ingress = (of: ReturnType<typeof dryRun>) =>
+    of.commands
+      .filter((command) => command.includes("functions deploy"))
+      .map((command) => [
+        /deploy (\w+)/.exec(command)?.[1],
+        /--ingress-settings=(\S+)/.exec(command)?.[1],
+      ]);
+  const before = Object.fromEntries(ingress(printed));
+  expect(before).toMatchObject({ connect: "all", securityEvent: "all" });
+  expect(Object.fromEntries(ingress(dryRun(file)))).toEqual({
+    ...before,
+    connect: "internal-and-gclb",
+  });
+});
+
 const sdk = findGcloudSdk();
 
 describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 120_000 }, () => {

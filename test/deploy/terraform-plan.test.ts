@@ -153,6 +153,24 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(resources.filter(({ type }) => type.endsWith("secret_version"))).toEqual([]);
   });
 
+  it("takes requests to connect from the load balancer alone where there is one", async () => {
+    const settings = { ...DEPLOYED.settings, LOAD_BALANCERS: "1" };
+    const balanced = await planned({ ...DEPLOYED, settings });
+    const ingress = (of: PlannedResource[]) =>
+      of
+        .filter(({ type }) => type === "google_cloudfunctions2_function")
+        .map(({ key, values }) => [key, JSON.stringify(values).match(/ALLOW_\w+/)?.[0]]);
+    const before = Object.fromEntries(ingress(resources));
+    expect(before).toMatchObject({
+      connect: "ALLOW_ALL",
+      gmailNotification: "ALLOW_INTERNAL_ONLY",
+    });
+    expect(Object.fromEntries(ingress(balanced))).toEqual({
+      ...before,
+      connect: "ALLOW_INTERNAL_AND_GCLB",
+    });
+  });
+
   it("gives nobody more than they need", () => {
     expect(findLeaks(resources)).toEqual([]);
   });

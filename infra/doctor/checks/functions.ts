@@ -59,7 +59,7 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
   const wanted = WANTED[name];
   const { serviceConfig: has, eventTrigger } = its;
   const isRetried = eventTrigger === undefined || eventTrigger.retryPolicy === "RETRY_POLICY_RETRY";
-  const ingress = wanted.public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY";
+  const ingress = ingressOf(name, has.environmentVariables["LOAD_BALANCERS"]);
   // The Firebase CLI does not close a function to the outside by itself; its callers are checked.
   const isIngressRight =
     has.ingressSettings === ingress ||
@@ -80,6 +80,13 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
       what: `${what}: ${String(is)}, not ${String(meant)}`,
       fix: redeploy,
     }));
+}
+
+/** A client that reaches `connect` without its load balancer could name any address as its own. */
+function ingressOf(name: FunctionName, loadBalancers: string | undefined): string {
+  if (!WANTED[name].public) return "ALLOW_INTERNAL_ONLY";
+  const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
+  return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
 }
 
 /** A Kubernetes quantity, as far as memory goes. */
