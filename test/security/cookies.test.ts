@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readCookie } from "../../functions/src/handlers/cookies.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -43,6 +44,17 @@ async function reauthorize(browser: Browser, email: string): Promise<void> {
 }
 
 describe("C1: what cookies are", () => {
+  it.each(["\u00a0", "\u0085", "\u000b", "\u000c", "\u00a0 "])(
+    "C1: a name that begins with %j is not the name behind it",
+    (space) => {
+      const headers = new Headers();
+      headers.get = () => `a=1; ${space}__Host-session=forged`;
+      expect(readCookie(headers, "__Host-session")).toBeUndefined();
+      headers.get = () => `a=1;\t__Host-session=own `;
+      expect(readCookie(headers, "__Host-session")).toBe("own");
+    },
+  );
+
   it("C1: over TLS they are of this host alone, not for scripts, and last no longer than said", async () => {
     await scenario.close();
     const redirectUris = ["https://push.example/callback"];

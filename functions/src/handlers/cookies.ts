@@ -17,9 +17,13 @@ export function readCookie(headers: Headers, name: string): string | undefined {
   return found.length === 1 ? found[0]?.value : undefined;
 }
 
+/**
+ * Only spaces and tabs are taken off (RFC 9110 §5.6.3). `trim()` also removes other white space, with
+ * which a sibling could begin the name of a cookie that browsers do not let it set.
+ */
 function cookiesOf(headers: Headers): { name: string; value: string }[] {
   return (headers.get("cookie") ?? "").split(";").map((pair) => {
-    const [name = "", ...value] = pair.trim().split("=");
+    const [name = "", ...value] = pair.replace(/^[ \t]+|[ \t]+$/g, "").split("=");
     return { name, value: value.join("=") };
   });
 }
