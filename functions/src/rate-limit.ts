@@ -10,8 +10,6 @@ export interface Rate {
 export interface RateLimit {
   /** Takes one from the key's bucket; false when it is empty. */
   take(key?: string): boolean;
-  /** Whether something is left, without taking it. */
-  hasLeft(key?: string): boolean;
   /** Gives one back that was taken for nothing. */
   giveBack(key?: string): void;
 }
@@ -48,7 +46,6 @@ export function rateLimit({ perMinute }: Rate, clock: Clock): RateLimit {
       bucket.left -= 1;
       return true;
     },
-    hasLeft: (key = "") => bucketOf(key).left >= 1,
     giveBack(key = "") {
       const bucket = bucketOf(key);
       bucket.left = Math.min(full, bucket.left + 1);
@@ -96,14 +93,21 @@ export function clientOf(
 }
 
 function networkOf(address: string): string {
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
-  if (isIP(mapped ?? address) === 4) return mapped ?? address;
+  if (isIP(address) === 4) return address;
   if (isIP(address) !== 6) return "";
   // A URL writes the address in its one short form; "::" stands for the groups that are left out.
   const short = new URL(`http://[${address.split("%")[0]}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short) ?? [];
+  if (high !== undefined && low !== undefined) return fromMapped(high, low);
   const [head = "", tail] = short.split("::");
   const front = head === "" ? [] : head.split(":");
   const back = tail ? tail.split(":") : [];
   const groups = [...front, ...Array<string>(8 - front.length - back.length).fill("0"), ...back];
   return groups.slice(0, 4).join(":");
+}
+
+/** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2), from its two last groups. */
+function fromMapped(high: string, low: string): string {
+  const groups = [high, low].map((group) => Number.parseInt(group, 16));
+  return groups.flatMap((group) => [group >> 8, group & 255]).join(".");
 }

@@ -35,7 +35,7 @@ import type { ReconciliationServices } from "./mailbox/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
 import { type MailServerTrouble, type SendNotice, notify } from "./notices/series.ts";
-import { publicLimits } from "./rate-limit.ts";
+import { publicLimits, rateLimit } from "./rate-limit.ts";
 import { observed } from "./telemetry/observed.ts";
 import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./telemetry/telemetry.ts";
 import type { User, UserStore } from "./user.ts";
@@ -82,6 +82,9 @@ export interface Receiver {
 
 /** Answers of Google that one instance remembers, so that each of them is used once. */
 const CALLBACKS_MAX = 1_000;
+
+/** Each trace costs a request to the collector, and strangers can ask for as many pages as they like. */
+const TRACED_PER_MINUTE_MAX = 150;
 
 /** What the functions act with, and an operator's commands beside them. */
 export type Services = ConnectServices &
@@ -204,11 +207,14 @@ export function createReceiver(
     log.with(parseTraceHeader(traceparent, projectId));
   const scheduled = (name: string, run: (own: Log) => Promise<void>) => (traceparent?: string) =>
     invocation(name, "server", traceparent, () => run(traced(traceparent)));
+  const tracedRequests = rateLimit({ perMinute: TRACED_PER_MINUTE_MAX }, clock);
   // A stranger's `traceparent` says nothing about what we trace: else it could have all of it kept.
   const served =
     (name: string, handle: HttpHandler): HttpHandler =>
     (...args) =>
-      invocation(name, "server", undefined, (span) => withStatus(span, handle(...args)));
+      tracedRequests.take()
+        ? invocation(name, "server", undefined, (span) => withStatus(span, handle(...args)))
+        : handle(...args);
 
   return {
     gmailNotification: ({ data, traceparent }) =>

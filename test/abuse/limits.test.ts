@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Receiver } from "../../functions/src/receiver.ts";
+import { type ExportedTelemetry, NO_TELEMETRY } from "../../functions/src/telemetry/telemetry.ts";
 import { openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
@@ -90,13 +91,26 @@ describe("one address", () => {
     for (let n = 0; n < 100; n++) {
       expect((await post(genuine(n), "74.125.0.1")).status).toBe(202);
     }
+    // A proxy in front can make Google look like the client that was refused.
+    expect((await post(genuine(100), "192.0.2.1")).status).toBe(202);
+    expect((await post(forged(100), "192.0.2.1")).status).toBe(429);
   });
 });
 
 describe("10,000 addresses", () => {
   let receiver: Receiver & { logs: string[] };
+  let traces = 0;
+  const counted: ExportedTelemetry = {
+    ...NO_TELEMETRY,
+    logFields: () => ({}),
+    invocation(name, kind, traceparent, run) {
+      traces += 1;
+      return NO_TELEMETRY.invocation(name, kind, traceparent, run);
+    },
+  };
   beforeEach(() => {
-    receiver = startSecondInstance(scenario, {});
+    traces = 0;
+    receiver = startSecondInstance(scenario, { telemetry: counted });
   });
   const clients = Array.from({ length: 10_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
 
@@ -118,6 +132,8 @@ describe("10,000 addresses", () => {
     expect(statuses.get("/refused/session_lost")).toBe(exchanges().length);
     expect(exchanges().length).toBeLessThan(600);
     expect(receiver.logs.length).toBeLessThan(100);
+    expect(traces).toBeGreaterThan(100);
+    expect(traces).toBeLessThan(600);
 
     const refused = await connect(new Request(`${publicUrl}/refused/busy`), http.log, "192.0.2.1");
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "30"]);
@@ -133,5 +149,6 @@ describe("10,000 addresses", () => {
     expect(receiver.logs.length).toBeLessThan(50);
     const jwks = scenario.emulator.calls.filter(({ method }) => method.includes("certs"));
     expect(jwks.length).toBeLessThan(10);
+    expect(traces).toBeLessThan(600);
   });
 });

@@ -5,6 +5,7 @@ import { later } from "../../functions/src/clock.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import type { ExportedTelemetry } from "../../functions/src/telemetry/telemetry.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import type { Scenario } from "./scenario.ts";
 import { askedBy } from "./read-times.ts";
@@ -21,9 +22,14 @@ export interface SecondInstance extends Receiver {
 /** An instance as it was deployed with another key ring or client secret, or with a wrong clock. */
 export function startSecondInstance(
   { config, users, seenEvents, callbackClaims, topic, clock: right, emulator }: Scenario,
-  over: { tokenKeys?: string; clientSecret?: string; clockOffsetMs?: number },
+  over: {
+    tokenKeys?: string;
+    clientSecret?: string;
+    clockOffsetMs?: number;
+    telemetry?: ExportedTelemetry;
+  },
 ): SecondInstance {
-  const { clockOffsetMs = 0 } = over;
+  const { clockOffsetMs = 0, telemetry } = over;
   const clock = { ...right, now: () => later(right.now(), clockOffsetMs) };
   const { tokenKeys = config.sealing.tokenKeys, clientSecret = config.oauth.clientSecret } = over;
   const own = { ...config, oauth: { ...config.oauth, clientSecret }, sealing: { tokenKeys } };
@@ -40,6 +46,7 @@ export function startSecondInstance(
     random: Math.random,
     randomBytes,
     log: createLog((line) => void logs.push(line)),
+    ...(telemetry !== undefined && { telemetry }),
   });
   return {
     ...receiver,

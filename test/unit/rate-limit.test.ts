@@ -33,8 +33,7 @@ describe("a limit of 30 a minute", () => {
   it("is each client's own", () => {
     const limit = rateLimit({ perMinute: 30 }, setClock());
     taken(() => limit.take("a"), 100);
-    expect(limit.hasLeft("a")).toBe(false);
-    expect(limit.hasLeft("b")).toBe(true);
+    expect(limit.take("a")).toBe(false);
     expect(limit.take("b")).toBe(true);
   });
 
@@ -79,6 +78,8 @@ describe("a client", () => {
     ["the same network, written in another way", "2001:0DB8:1:2::7", "::1", 0, "2001:db8:1:2"],
     ["a network with zeros", "2001:db8::7", "::1", 0, "2001:db8:0:0"],
     ["an IPv4 address in IPv6", undefined, "::ffff:127.0.0.1", 0, "127.0.0.1"],
+    ["an IPv4 address in IPv6, in hexadecimal", "::FFFF:c633:6409", "::1", 0, "198.51.100.9"],
+    ["an IPv4 address in IPv6, in full", "0:0:0:0:0:ffff:198.51.100.9", "::1", 0, "198.51.100.9"],
     ["an IPv6 address with a zone", undefined, "fe80::1%eth0", 0, "fe80:0:0:0"],
     ["nobody in particular, where there is no address", "unknown", "1.2.3.4", 0, ""],
     ["nobody in particular, where there is nothing at all", undefined, undefined, 0, ""],

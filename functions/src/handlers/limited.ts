@@ -31,20 +31,18 @@ export function busyPage(pageLinks: PageLinks, retry?: string): Response {
 }
 
 /**
- * Refuses security events of a client whose events were refused too often. Google delivers an event
- * again that is answered so, and its own are accepted: only what is refused counts.
+ * Answers 429 to a client whose security events were refused too often. An event that Google signed is
+ * taken from every client: what stands in front can make Google and a stranger look like one client.
  */
 export function limitedEvents(
   handle: HttpHandler,
   { publicLimits: { refusedEvents } }: LimitedServices,
 ): HttpHandler {
   return async (request, log, client) => {
-    if (!refusedEvents.hasLeft(client)) {
-      log.warn("client_limited", "one client sent too many security events that were refused", {});
-      return refusal(429, { "retry-after": RETRY_AFTER });
-    }
     const response = await handle(request, log, client);
-    if (response.status >= 400 && response.status < 500) refusedEvents.take(client);
-    return response;
+    const isRefused = response.status >= 400 && response.status < 500;
+    if (!isRefused || refusedEvents.take(client)) return response;
+    log.warn("client_limited", "one client sent too many security events that were refused", {});
+    return refusal(429, { "retry-after": RETRY_AFTER });
   };
 }
