@@ -1,11 +1,12 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import { type Plugin, build } from "esbuild";
+import type { Plugin } from "esbuild";
 import pLimit from "p-limit";
+import { bundle, withBundles } from "./bundle.ts";
 import type { Focus } from "./focus.ts";
 import { type Mutation, MUTATIONS } from "./mutation-list.ts";
 import type { Caught } from "./mutant.ts";
@@ -17,8 +18,6 @@ import type { Caught } from "./mutant.ts";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const PRODUCT = path.resolve(HERE, "../../functions/src");
-/** Below the packages that the bundle imports. */
-const BUNDLES = path.resolve(HERE, "../../node_modules/.cache/simulation");
 
 const { values } = parseArgs({
   options: {
@@ -29,26 +28,28 @@ const { values } = parseArgs({
 
 const chosen = MUTATIONS.filter(({ name }) => name.includes(values.only));
 const limit = pLimit(availableParallelism());
-await mkdir(BUNDLES, { recursive: true });
-const results = await Promise.all(
-  chosen.map((mutation, index) =>
-    limit(async () => {
-      const result = await tryOut(mutation, index);
-      const found =
-        result.kind === "caught"
-          ? `seed ${result.caught.seed}${result.caught.focus === undefined ? "" : ` (${result.caught.focus})`}, ${result.caught.property}: ${result.caught.what}`
-          : result.kind === "survived"
-            ? "SURVIVED"
-            : `NOT TRIED: ${result.why}`;
-      console.log(`${mutation.name.padEnd(76)} ${found.slice(0, 150)}`);
-      return result;
-    }),
+const results = await withBundles((folder) =>
+  Promise.all(
+    chosen.map((mutation, index) =>
+      limit(() => report(mutation, path.join(folder, `${index}.mjs`))),
+    ),
   ),
 );
-await rm(BUNDLES, { recursive: true });
 const caught = results.filter(({ kind }) => kind === "caught").length;
 console.log(`${caught} of ${results.length} mutations caught`);
 process.exitCode = caught === results.length ? 0 : 1;
+
+async function report(mutation: Mutation, outfile: string): Promise<Result> {
+  const result = await tryOut(mutation, outfile);
+  const found =
+    result.kind === "caught"
+      ? `seed ${result.caught.seed}${result.caught.focus === undefined ? "" : ` (${result.caught.focus})`}, ${result.caught.property}: ${result.caught.what}`
+      : result.kind === "survived"
+        ? "SURVIVED"
+        : `NOT TRIED: ${result.why}`;
+  console.log(`${mutation.name.padEnd(76)} ${found.slice(0, 150)}`);
+  return result;
+}
 
 type Result =
   | { kind: "caught"; caught: Caught }
@@ -56,20 +57,10 @@ type Result =
   /** The product no longer reads as the mutation expects. */
   | { kind: "not_tried"; why: string };
 
-async function tryOut(mutation: Mutation, index: number): Promise<Result> {
-  const outfile = path.join(BUNDLES, `${index}.mjs`);
+async function tryOut(mutation: Mutation, outfile: string): Promise<Result> {
   const applied = new Set<string>();
   const wrong: string[] = [];
-  await build({
-    entryPoints: [path.join(HERE, "mutant.ts")],
-    outfile,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    logLevel: "error",
-    plugins: [mutating(mutation, applied, wrong)],
-  });
+  await bundle("mutant.ts", outfile, [mutating(mutation, applied, wrong)]);
   const missed = mutation.edits.filter(({ file }) => !applied.has(file));
   const [unapplied] = missed;
   if (unapplied !== undefined) {

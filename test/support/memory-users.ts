@@ -13,6 +13,7 @@ import {
   latestHolder,
   patched,
 } from "../../functions/src/user.ts";
+import { frozenCopy } from "./frozen-copy.ts";
 
 /** A document as it is stored, whoever reads it when. */
 export type StoredUser = Omit<User, "read">;
@@ -47,7 +48,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
 
   function stamped(user: StoredUser): User {
     const at = clock.now();
-    return { ...structuredClone(user), read: { at, localAt: at, receivedAt: at } };
+    return { ...user, read: { at, localAt: at, receivedAt: at } };
   }
 
   /** As in Firestore, a write that changes nothing leaves the document at its revision. */
@@ -58,7 +59,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return;
     }
     writes += 1;
-    users.set(user.id, structuredClone({ ...user, revision: String(writes) as Revision }));
+    users.set(user.id, frozenCopy({ ...user, revision: String(writes) as Revision }));
   }
 
   function holders(address: string): StoredUser[] {
@@ -145,7 +146,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       }
       write(patched(stored, patch));
       const own = changes.get(user.id) ?? new Map<string, StoredChange>();
-      for (const change of kept) own.set(change.id.replaceAll("/", ":"), structuredClone(change));
+      for (const change of kept) own.set(change.id.replaceAll("/", ":"), frozenCopy(change));
       changes.set(user.id, own);
       return Promise.resolve("written");
     },
@@ -155,7 +156,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       const own = changes.get(user.id) ?? new Map<string, StoredChange>();
       for (const change of kept) {
         const id = change.id.replaceAll("/", ":");
-        if (!own.has(id)) own.set(id, structuredClone(change));
+        if (!own.has(id)) own.set(id, frozenCopy(change));
       }
       changes.set(user.id, own);
       return Promise.resolve("written");
@@ -214,7 +215,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     },
 
     dump: () => ({
-      users: [...users.values()].map((user) => structuredClone(user)),
+      users: [...users.values()],
       changes: Object.fromEntries([...changes].map(([id, own]) => [id, [...own.values()]])),
     }),
   };

@@ -146,9 +146,19 @@ export function isSealedWith(primary: string, sealed: string): boolean {
   return parts?.version === VERSION && parts.keyId === primary;
 }
 
+/** By key and purpose: deriving a key takes longer than sealing with it. There are few purposes. */
+const derivedKeys = new WeakMap<KeyObject, Map<string, KeyObject>>();
+
 /** HKDF (RFC 5869) without salt, since the keys of the ring are random. */
 function deriveKey(key: KeyObject, { purpose }: SealingContext): KeyObject {
-  return createSecretKey(Buffer.from(hkdfSync("sha256", key, "", `seal:${purpose}`, KEY_BYTES)));
+  const derived = derivedKeys.get(key) ?? new Map<string, KeyObject>();
+  derivedKeys.set(key, derived);
+  const known = derived.get(purpose);
+  if (known !== undefined) return known;
+  const bytes = Buffer.from(hkdfSync("sha256", key, "", `seal:${purpose}`, KEY_BYTES));
+  const made = createSecretKey(bytes);
+  derived.set(purpose, made);
+  return made;
 }
 
 /** Each part behind its length, so that no two contexts have the same bytes. */
