@@ -1,23 +1,20 @@
-import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Plugin } from "esbuild";
 import pLimit from "p-limit";
+import { type Place, applyEdits, resolveEdits } from "./anchors.ts";
 import { bundle, withBundles } from "./bundle.ts";
 import type { Focus } from "./focus.ts";
 import { type Mutation, MUTATIONS } from "./mutation-list.ts";
 import type { Caught } from "./mutant.ts";
+import { PRODUCT, readProduct } from "./product.ts";
 
 /*
  * Proves the simulation on changes that are known to be wrong: each is made to the text of the
  * product, and the simulation has to find a seed that shows it. One that survives is a hole.
  */
-
-const HERE = path.dirname(fileURLToPath(import.meta.url));
-const PRODUCT = path.resolve(HERE, "../../functions/src");
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +23,13 @@ const { values } = parseArgs({
   },
 });
 
+type Result =
+  | { kind: "caught"; caught: Caught }
+  | { kind: "survived" }
+  /** The product no longer reads as the mutation expects. */
+  | { kind: "not_tried"; why: string };
+
+const product = readProduct();
 const chosen = MUTATIONS.filter(({ name }) => name.includes(values.only));
 const limit = pLimit(availableParallelism());
 const results = await withBundles((folder) =>
@@ -51,45 +55,34 @@ async function report(mutation: Mutation, outfile: string): Promise<Result> {
   return result;
 }
 
-type Result =
-  | { kind: "caught"; caught: Caught }
-  | { kind: "survived" }
-  /** The product no longer reads as the mutation expects. */
-  | { kind: "not_tried"; why: string };
-
-async function tryOut(mutation: Mutation, outfile: string): Promise<Result> {
-  const applied = new Set<string>();
-  const wrong: string[] = [];
-  await bundle("mutant.ts", outfile, [mutating(mutation, applied, wrong)]);
-  const missed = mutation.edits.filter(({ file }) => !applied.has(file));
-  const [unapplied] = missed;
-  if (unapplied !== undefined) {
-    return { kind: "not_tried", why: wrong.at(0) ?? `${unapplied.file} is not in the bundle` };
+async function tryOut({ edits, focus }: Mutation, outfile: string): Promise<Result> {
+  const places: Place[] = [];
+  for (const edit of resolveEdits(product, edits)) {
+    if (edit.kind === "not_found") return { kind: "not_tried", why: edit.why };
+    places.push(edit);
   }
-  const first = await runMutant(outfile, mutation.focus);
+  const applied = new Set<string>();
+  await bundle("mutant.ts", outfile, [mutating(places, applied)]);
+  const missed = places.find(({ file }) => !applied.has(file));
+  if (missed !== undefined) {
+    return { kind: "not_tried", why: `${missed.file} is not in the bundle` };
+  }
+  const first = await runMutant(outfile, focus);
   return first === undefined ? { kind: "survived" } : { kind: "caught", caught: first };
 }
 
 /** Reads the product's files as the mutation would have them. */
-function mutating({ edits }: Mutation, applied: Set<string>, wrong: string[]): Plugin {
+function mutating(places: readonly Place[], applied: Set<string>): Plugin {
   return {
     name: "mutation",
     setup({ onLoad }) {
-      onLoad({ filter: /functions[/\\]src[/\\].*\.ts$/ }, async ({ path: source }) => {
+      onLoad({ filter: /functions[/\\]src[/\\].*\.ts$/ }, ({ path: source }) => {
         const file = path.relative(PRODUCT, source).split(path.sep).join("/");
-        const own = edits.filter((edit) => edit.file === file);
-        if (own.length === 0) return undefined;
-        let contents = await readFile(source, "utf8");
-        for (const { find, replace } of own) {
-          const times = contents.split(find).length - 1;
-          if (times !== 1) {
-            wrong.push(`found ${times} times in ${file}: ${find}`);
-            return undefined;
-          }
-          contents = contents.replace(find, () => replace);
-        }
+        const own = places.filter((place) => place.file === file);
+        const text = product[file];
+        if (own.length === 0 || text === undefined) return undefined;
         applied.add(file);
-        return { contents, loader: "ts" };
+        return { contents: applyEdits(text, own), loader: "ts" };
       });
     },
   };
