@@ -290,6 +290,9 @@ export function createGmailModel(options: ModelOptions = {}) {
     /** The address of the account that a token or code is about, dead ones too. */
     ownerOf: (secret: string): string | undefined =>
       google.accounts.get(google.secrets.get(secret) ?? "")?.email,
+    /** The same account's `sub`; `account` takes much longer. */
+    subOf: (secret: string): string | undefined =>
+      google.accounts.get(google.secrets.get(secret) ?? "")?.sub,
     /** Every token and code issued and every client secret set, to look for where none may be. */
     secretsIssued: (): string[] => [...google.secrets.keys()],
   };

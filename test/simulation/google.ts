@@ -193,8 +193,7 @@ export function createSimulatedGoogle(
   }
 
   function subOf(secret: string): string {
-    const email = model.ownerOf(secret);
-    return email === undefined ? "" : (model.findAccount(email)?.sub ?? "");
+    return model.subOf(secret) ?? "";
   }
 
   function newToken(sub: string, kind: Token["kind"], isOfAuthorization: boolean): Token {
