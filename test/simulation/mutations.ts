@@ -31,6 +31,8 @@ type Result =
 
 const product = readProduct();
 const chosen = MUTATIONS.filter(({ name }) => name.includes(values.only));
+const edits = chosen.flatMap((mutation) => mutation.edits);
+const resolved = new Map(resolveEdits(product, edits).map((it, index) => [edits[index], it]));
 const limit = pLimit(availableParallelism());
 const results = await withBundles((folder) =>
   Promise.all(
@@ -55,11 +57,12 @@ async function report(mutation: Mutation, outfile: string): Promise<Result> {
   return result;
 }
 
-async function tryOut({ edits, focus }: Mutation, outfile: string): Promise<Result> {
+async function tryOut({ edits: own, focus }: Mutation, outfile: string): Promise<Result> {
   const places: Place[] = [];
-  for (const edit of resolveEdits(product, edits)) {
-    if (edit.kind === "not_found") return { kind: "not_tried", why: edit.why };
-    places.push(edit);
+  for (const edit of own) {
+    const place = resolved.get(edit);
+    if (place?.kind !== "found") return { kind: "not_tried", why: place?.why ?? edit.within };
+    places.push(place);
   }
   const applied = new Set<string>();
   await bundle("mutant.ts", outfile, [mutating(places, applied)]);
