@@ -34,6 +34,7 @@ export const SITUATIONS = [
   "schedule doubled",
   "schedules overlapped",
   "wrong client secret",
+  "another client deployed",
   "gmail topic closed",
   "gmail api disabled",
   "google down",

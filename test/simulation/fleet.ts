@@ -43,6 +43,8 @@ export type Service = (typeof SERVICES)[number];
 
 export interface Fleet {
   readonly instances: readonly Instance[];
+  /** New instances take over; the old ones end what they have begun. */
+  deploy(): void;
   /** Calls a handler on one of the instances of its function. */
   invoke<T>(
     service: Service,
@@ -86,12 +88,16 @@ export function createFleet(
   function crash(instance: Instance): void {
     instance.isDead = true;
     world.trace(() => `${instance.name} dies`);
+    replace(instance);
+    for (const invocation of instance.invocations) invocation.ended({ kind: "lost" });
+  }
+
+  function replace(instance: Instance): void {
     const started = start();
     for (const list of new Set([instances, ...lists.values()])) {
       const index = list.indexOf(instance);
       if (index >= 0) list[index] = started;
     }
-    for (const invocation of instance.invocations) invocation.ended({ kind: "lost" });
   }
 
   function startAll(): Instance[] {
@@ -115,6 +121,10 @@ export function createFleet(
 
   return {
     instances,
+
+    deploy() {
+      for (const instance of [...instances]) replace(instance);
+    },
 
     invoke(service, name, run, ended) {
       const instance = choose(service);

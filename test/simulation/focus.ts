@@ -66,6 +66,14 @@ export const FOCUS = {
       storeDown: 0,
     },
   }),
+  /** An operator deploys the functions with the OAuth client of another environment. */
+  clients: (parameters) => ({
+    ...parameters,
+    quietMs: 10 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 30,
+    incidents: { ...parameters.incidents, otherClient: 2, grantEnds: 0, mailOff: 0 },
+  }),
   /** Mailboxes that Google refuses, one at a time, for minutes and for days. */
   refusals: (parameters) => ({
     ...rudely(parameters, ["refused mailboxes", "bursts of 401", "invalid account states"]),

@@ -9,6 +9,7 @@ import type { Verification } from "../../functions/src/security/verification.ts"
 import { parseUserId } from "../../functions/src/user.ts";
 import type { Answer } from "../gmail-emulator/answer.ts";
 import { ISSUER } from "../gmail-emulator/authorization.ts";
+import { oauthError } from "../gmail-emulator/errors.ts";
 import type { GmailRequest } from "../gmail-emulator/gmail-api.ts";
 import { type GmailModel, createGmailModel } from "../gmail-emulator/model.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
@@ -52,7 +53,7 @@ export interface SimulatedGoogle {
   failOnce(sub: string, preset: Preset): void;
   onCall: (call: GoogleCall) => void;
   gmailFor(instance: Instance, effect: Effect, clock: Clock): Gmail;
-  oauthFor(instance: Instance, effect: Effect, clock: Clock): OAuth;
+  oauthFor(instance: Instance, effect: Effect, clock: Clock, client: OAuthClient): OAuth;
   verifyIdTokenFor(effect: Effect): (idToken: string, nonce: string) => Promise<IdentityCheck>;
   verifySecurityEventFor(effect: Effect): (body: string) => Promise<Verification>;
 }
@@ -65,6 +66,12 @@ const MESSAGES_PAGE_MIN = 8;
 export const CLIENT: OAuthClient = {
   clientId: "simulated.apps.googleusercontent.com",
   clientSecret: "GOCSPX-the-right-client-secret",
+};
+
+/** Of another environment: nobody is sent back to ours by it. */
+export const OTHER_CLIENT: OAuthClient = {
+  clientId: "another.apps.googleusercontent.com",
+  clientSecret: "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",
 };
 
 export function createSimulatedGoogle(
@@ -84,7 +91,10 @@ export function createSimulatedGoogle(
     now: () => Math.round(scheduler.now()),
     random: world.random("google").next,
     signer: { sign: unsigned, rotate() {}, jwks: () => ({ keys: [] }), pems: () => ({}) },
-    clients: [{ ...CLIENT, redirectUris: [options.redirectUri] }],
+    clients: [
+      { ...CLIENT, redirectUris: [options.redirectUri] },
+      { ...OTHER_CLIENT, redirectUris: [] },
+    ],
     settings: {
       historyIdStepMax: idStepMax,
       historyPageMax: pageMax,
@@ -152,7 +162,7 @@ export function createSimulatedGoogle(
       return gmailOf(gmailUsers(call), clock);
     },
 
-    oauthFor(instance, effect, clock) {
+    oauthFor(instance, effect, clock, client) {
       const post = async (url: string, form: URLSearchParams) => {
         const isRevoke = url === endpoints.revoke;
         const method = isRevoke ? "token.revoke" : tokenMethod(form);
@@ -173,7 +183,7 @@ export function createSimulatedGoogle(
         );
         return data;
       };
-      return googleOAuth(CLIENT, endpoints, clock, post);
+      return googleOAuth(client, endpoints, clock, post);
     },
 
     verifyIdTokenFor: (effect) => (idToken, nonce) =>
@@ -205,6 +215,8 @@ export function createSimulatedGoogle(
     model.settings.refreshTokenRotations = isRotated ? 1 : 0;
     model.settings.rotatedTokenDies = random.chance(0.5);
     const answer = model.token(form);
+    if (isOfOtherClient(answer) && random.chance(0.5))
+      return oauthError(400, "invalid_grant", "Bad Request");
     if (answer.status !== 200) return answer;
     const { access_token: access, refresh_token: refresh } = answer.body as Record<string, string>;
     const isOfAuthorization = method === "token.code";
@@ -273,6 +285,11 @@ function asClient(answer: Answer | { thrown: unknown }): Outcome<{ data: unknown
   if ("thrown" in answer) return { error: answer.thrown };
   const { status, headers = {}, body: data = "" } = answer;
   return status < 300 ? { value: { data } } : { error: { status, headers, data } };
+}
+
+/** Google has been seen to answer a token of another client with either code. */
+function isOfOtherClient({ body }: Answer): boolean {
+  return (body as { error?: unknown } | undefined)?.error === "unauthorized_client";
 }
 
 function tokenMethod(form: URLSearchParams): "token.refresh" | "token.code" {

@@ -126,6 +126,22 @@ export function startIncidents(
       model.setClientSecret(CLIENT.clientId, CLIENT.clientSecret),
     );
   });
+  const clientDraws = world.random("client-incidents");
+  const deploy = (isOtherClient: boolean) => {
+    world.isOtherClient = isOtherClient;
+    operated.fleet.deploy();
+  };
+  strike(
+    incidents.otherClient,
+    () => {
+      deploy(true);
+      for (const { sub } of persons.all) model.expireAccessTokens(sub);
+      count("another client deployed");
+      world.trace(() => "the functions are deployed with another client");
+      last(clientDraws.between(5 * MINUTE, 5 * HOUR), () => deploy(false));
+    },
+    clientDraws,
+  );
   strike(incidents.topicClosed, () => {
     model.setTopicPublishing(gmailTopic, "forbidden");
     count("gmail topic closed");

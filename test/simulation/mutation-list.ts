@@ -295,7 +295,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "stored.grant.refreshToken !== user.grant.refreshToken",
     "false",
   ]),
-  mutation("a grant of another client counts as a grant of this one", [
+  focused("clients", "a grant of another client counts as a grant of this one", [
     "refreshGrant",
     "clientId !== services.clientId",
     "false",

@@ -84,6 +84,7 @@ export interface Parameters {
     storeDown: number;
     changesTopicClosed: number;
     mailServerDown: number;
+    otherClient: number;
   };
 }
 
@@ -128,6 +129,7 @@ export const NO_INCIDENTS: Parameters["incidents"] = {
   storeDown: 0,
   changesTopicClosed: 0,
   mailServerDown: 0,
+  otherClient: 0,
 };
 
 /** More than may be flagged within ten minutes. */
@@ -369,6 +371,7 @@ function reconciled(
       storeDown: rate(2),
       changesTopicClosed: rate(1.5),
       mailServerDown: rate(1.5),
+      otherClient: 0.05,
     },
   };
 }

@@ -14,7 +14,7 @@ import { type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
 import { type LoggedRecord, createDelayChecks } from "./delay-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
-import { CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
+import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
 import { startIncidents } from "./incidents.ts";
 import { WATCHED_LABELS } from "./ledgers.ts";
 import { createSimulatedLog } from "./log-counts.ts";
@@ -111,6 +111,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     count: counters.count,
     rates: isReconciled ? parameters.rates : NO_RATES,
     outages: { google: false, store: false, changesTopic: false, mailServer: false },
+    isOtherClient: false,
     isHealing: false,
     ...(options.plan !== undefined && { plan: options.plan }),
     trace(line) {
@@ -145,13 +146,15 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 
   const fleet: Fleet = createFleet(world, (instance, effect) => {
     const clock = createClock(world, instance);
+    const client = world.isOtherClient ? OTHER_CLIENT : CLIENT;
+    const deployed = { ...config, oauth: client };
     const surroundings = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       callbackClaims: store.callbackClaimsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),
-      oauth: google.oauthFor(instance, effect, clock),
+      oauth: google.oauthFor(instance, effect, clock, client),
       verifyIdToken: google.verifyIdTokenFor(effect),
       sendNotice: mailServer.sendFor(effect),
       verifySecurityEvent: google.verifySecurityEventFor(effect),
@@ -161,10 +164,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       log: createSimulatedLog(world, instance.name, logged, onLogged),
     };
     return {
-      receiver: createReceiver(config, ring, endpoints, surroundings),
+      receiver: createReceiver(deployed, ring, endpoints, surroundings),
       // Only an operator's command needs them, so they are made when one comes.
       get services() {
-        return createServices(config, ring, endpoints, surroundings);
+        return createServices(deployed, ring, endpoints, surroundings);
       },
     };
   });

@@ -21,6 +21,8 @@ export interface World {
   /** The faults of this moment; none once the healing has begun. */
   rates: Rates;
   readonly outages: Outages;
+  /** Instances that start now are configured with the OAuth client of another environment. */
+  isOtherClient: boolean;
   isHealing: boolean;
   /** Without it only chance strikes. */
   readonly plan?: Plan;
