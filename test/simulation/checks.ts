@@ -10,7 +10,7 @@ import type { World } from "./world.ts";
 
 /** Looks at everything that is published, stored or asked of Google, as it happens. */
 export interface Checks
-  extends Ledgers, Pick<GrantChecks, "onCall" | "troubled" | "announcementOf"> {
+  extends Ledgers, Pick<GrantChecks, "onCall" | "onLogged" | "troubled" | "announcementOf"> {
   onPublished(event: PubsubCloudEvent): void;
   onAcknowledged(notification: Notification): void;
   /** From now on no start id of this mailbox is found, or they are again. */
@@ -46,6 +46,7 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
     },
     onPublished: stream.onPublished,
     onCall: grants.onCall,
+    onLogged: grants.onLogged,
     troubled: grants.troubled,
     announcementOf: grants.announcementOf,
     onCommit(commit: Commit) {

@@ -1,4 +1,4 @@
-import { type Parameters, impolite } from "./parameters.ts";
+import { NO_INCIDENTS, NO_RATES, type Parameters, impolite } from "./parameters.ts";
 import type { Rude } from "./rudeness.ts";
 
 const MINUTE = 60_000;
@@ -73,6 +73,17 @@ export const FOCUS = {
     chaosMs: 10 * HOUR,
     acts: 30,
     incidents: { ...parameters.incidents, otherClient: 2, grantEnds: 0, mailOff: 0 },
+  }),
+  /** Many people whose grants all end in their first hour. */
+  young: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    mailboxes: 26,
+    quietMs: HOUR,
+    chaosMs: 20 * MINUTE,
+    acts: 0,
+    rates: NO_RATES,
+    incidents: NO_INCIDENTS,
+    allGrantsEnd: true,
   }),
   /** Mailboxes that Google refuses, one at a time, for minutes and for days. */
   refusals: (parameters) => ({

@@ -1,4 +1,5 @@
 import type { Status, User } from "../../functions/src/user.ts";
+import type { LoggedRecord } from "./delay-checks.ts";
 import type { GoogleCall, SimulatedGoogle } from "./google.ts";
 import type { Commit } from "./store.ts";
 import type { World } from "./world.ts";
@@ -7,6 +8,7 @@ import type { World } from "./world.ts";
 export interface GrantChecks {
   onCommit(commit: Commit): void;
   onCall(call: GoogleCall): void;
+  onLogged(record: LoggedRecord): void;
   /** From now on the mailbox or the administrator is a reason for a flag, or no more. */
   troubled(sub: string, kind: "admin" | "mail", isOn: boolean): void;
   /** The id of the event that has to tell the stored status. */
@@ -21,6 +23,8 @@ const TROUBLE_LASTS_MS = 45 * MINUTE;
 /** Ten minutes, counted in whole ones. */
 const GUARD_WINDOW_MS = 9 * MINUTE;
 const GUARD_MAX = 20;
+/** Users whom Google has to refuse before a call pauses for everybody. */
+const CIRCUIT_MIN = 3;
 /** Before Google is asked about the client, and how long its answer is acted on. */
 const GUARD_WAITS_MS = 55 * MINUTE;
 const GUARD_VERDICT_MS = 4 * 60 * MINUTE;
@@ -71,6 +75,8 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       else if (isFlagged) flagged.set(after.id, { at, status: after.status });
     },
 
+    onLogged: checkHeldUp,
+
     onCall({ sub, method, runSince, isOfAuthorization }) {
       const flag = flagged.get(sub);
       if (flag === undefined || isOfAuthorization) return;
@@ -78,6 +84,21 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       violate("P7", `${method} for ${sub} by a run of ${runSince}, flagged since ${flag.at}`);
     },
   };
+
+  /** What few mailboxes meet must not hold up all. */
+  function checkHeldUp({ event }: LoggedRecord): void {
+    if (event === "circuit_open" && users.size < CIRCUIT_MIN) {
+      violate("P6", `a call pauses for everybody, and there are ${users.size} users`);
+    }
+    if (event !== "fleet_guard") return;
+    const established = [...users.values()].filter(({ grant }) => !isYoung(grant));
+    if (established.length > GUARD_MAX) return;
+    violate("P6", `the guard is on, and ${established.length} users are connected for an hour`);
+  }
+
+  function isYoung({ grantedAt }: User["grant"]): boolean {
+    return scheduler.now() - grantedAt.getTime() < GUARD_WAITS_MS;
+  }
 
   function noteAnnouncement({ before, after: { id, status, grant } }: Commit): void {
     const key = `${id}/${grant.generation}`;
@@ -143,7 +164,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
    */
   function checkGuard(before: User | undefined): void {
     const now = scheduler.now();
-    if (before !== undefined && now - before.grant.grantedAt.getTime() < GUARD_WAITS_MS) return;
+    if (before !== undefined && isYoung(before.grant)) return;
     flags.push(now);
     const recent = flags.filter((at) => at > now - GUARD_WINDOW_MS);
     if (recent.length <= GUARD_MAX) return;

@@ -301,7 +301,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "false",
   ]),
   mutation("there is no limit to how many users are flagged", ["FLAGGED_MIN", "20", "2_000"]),
-  mutation("the guard counts every failed grant, however young", [
+  focused("young", "the guard counts every failed grant, however young", [
     "admits",
     "if (isYoung(user.grant, now)) return true;",
     "",

@@ -131,6 +131,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const logged: unknown[] = [];
   const onLogged = (record: LoggedRecord) => {
     delays.onLogged(record);
+    checks.onLogged(record);
     standing.onLogged(record.userId);
   };
   const store = createSimulatedStore(world, options.openUsers?.(scheduler));
