@@ -177,8 +177,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("what was read is kept over a recovery", [
     "endLate",
-    "recent: []",
-    "recent: sync.recent",
+    "notifiedAfter(sync, historyId, rewoundAt)",
+    "sync.recent",
   ]),
   mutation("a gap begins at the last record read, not where the listing began", [
     "beginRecovery",
@@ -308,8 +308,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "the circuit counts failures in place of users", [
     "refused",
-    "if (state.refused.size < REFUSED_USERS_MAX) state.refused.add(userId);",
-    "state.refused.add(`${userId} ${state.refused.size}`);",
+    "state.refused.set(userId, now);",
+    "state.refused.set(`${userId} ${state.refused.size}`, now);",
   ]),
   mutation("a flagged user keeps the tokens", ["flagged", "withoutTokens(grant)", "grant"]),
   mutation("a flagged user's watch is renewed", ["flagged", "withoutRenewal(watch)", "watch"]),
