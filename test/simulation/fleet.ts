@@ -123,7 +123,7 @@ export function createFleet(
     instances,
 
     deploy() {
-      for (const instance of [...instances]) replace(instance);
+      for (const instance of instances) replace(instance);
     },
 
     invoke(service, name, run, ended) {
