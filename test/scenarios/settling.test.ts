@@ -328,6 +328,33 @@ describe("a notification that is acknowledged before a listing came to its end",
     await expectTold(hidden);
   });
 
+  it("P1: is waited for by a person who authorizes again soon after, at no call until then", async () => {
+    await start();
+    // The status has no due times, so that only the new authorization lists.
+    const { id, grant } = scenario.stored(ADA);
+    const { dueAt: _, dueReason: __, ...sync } = scenario.stored(ADA).sync;
+    scenario.users.overwrite(id, { status: "reauthorization_required", sync });
+    scenario.emulator.resetCalls();
+    const hidden = await deliverHidden();
+    expect(scenario.emulator.calls).toEqual([]);
+    expect(scenario.stored(ADA).sync).toEqual({ ...sync, recent: [expect.anything()] });
+    const due = { dueAt: scenario.clock.now(), dueReason: "unfinished" } as const;
+    scenario.users.overwrite(id, {
+      status: "active",
+      grant: { ...grant, generation: grant.generation + 1 },
+      sync: { ...scenario.stored(ADA).sync, ...due },
+    });
+    await expectTold(hidden);
+  });
+
+  it("P1: is waited for by the run that flags its user", async () => {
+    await start();
+    scenario.emulator.revokeAccess(ADA);
+    const hidden = await deliverHidden();
+    expect(scenario.stored(ADA).status).toBe("reauthorization_required");
+    expect(waitedFor()).toEqual([hidden.historyId]);
+  });
+
   it("P1: is waited for above the head that a recovery has pinned", async () => {
     await start();
     scenario.emulator.loseNotifications();

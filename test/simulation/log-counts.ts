@@ -20,12 +20,18 @@ const OF_EVENT: Partial<Record<string, Situation>> = {
   fleet_guard: "fleet guard tripped",
 };
 
+export interface LogListeners {
+  onLogged(record: LoggedRecord): void;
+  /** A notification names nobody whose document can be found and read. */
+  onUnattributed(pubsubMessageId: string): void;
+}
+
 /** A log that counts the situations its records tell of, and keeps them to look for secrets. */
 export function createSimulatedLog(
   world: World,
   name: string,
   logged: unknown[],
-  onLogged: (record: LoggedRecord) => void,
+  { onLogged, onUnattributed }: LogListeners,
   fields: LogFields = {},
 ): Log {
   const write =
@@ -37,6 +43,8 @@ export function createSimulatedLog(
         const { userId }: LogFields = record;
         onLogged({ severity, event, userId: typeof userId === "string" ? userId : undefined });
       }
+      const { outcome, pubsubMessageId }: LogFields = record;
+      if (outcome === "unknown_mailbox") onUnattributed(String(pubsubMessageId));
       world.trace(() => `${name} log ${JSON.stringify(record)}`);
       const situation =
         event === "mailbox_synced" ? OF_OUTCOME[String(own["outcome"])] : OF_EVENT[event];
@@ -57,6 +65,7 @@ export function createSimulatedLog(
     warn: write("warn"),
     error: write("error"),
     alert: write("alert"),
-    with: (more) => createSimulatedLog(world, name, logged, onLogged, { ...fields, ...more }),
+    with: (more) =>
+      createSimulatedLog(world, name, logged, { onLogged, onUnattributed }, { ...fields, ...more }),
   };
 }

@@ -12,7 +12,7 @@ export interface SimulatedPubsub {
   /** Whether a notification of this mailbox that was published since then has been acknowledged. */
   isAcknowledgedSince(sub: string, at: number): boolean;
   onAttempt: (notification: Notification, instance: Instance) => void;
-  onAcknowledged: (notification: Notification) => void;
+  onAcknowledged: (notification: Notification, messageId: string) => void;
   /** A message is on its way, for as long as it takes. */
   onDelivery: (notification: Notification) => void;
 }
@@ -85,7 +85,7 @@ export function createSimulatedPubsub(
       if (!isAcknowledged) pending -= 1;
       const publishedAt = acknowledged.get(notification.sub) ?? -Infinity;
       acknowledged.set(notification.sub, Math.max(publishedAt, notification.at));
-      pubsub.onAcknowledged(notification);
+      pubsub.onAcknowledged(notification, messageId);
       isAcknowledged = true;
     }
 

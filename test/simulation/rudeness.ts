@@ -84,7 +84,6 @@ const CHANCE: Record<Rude, number> = {
 
 /** What the receiver does not withstand or promise yet. Each is switched on together with its fix. */
 export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "costs"> = new Set([
-  "records late by minutes",
   "rewinds of every size",
   "ends of delays",
 ] as const);

@@ -12,12 +12,12 @@ import { type Checks, createChecks } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
 import { type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
-import { type LoggedRecord, createDelayChecks } from "./delay-checks.ts";
+import { createDelayChecks } from "./delay-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
 import { startIncidents } from "./incidents.ts";
 import { WATCHED_LABELS } from "./ledgers.ts";
-import { createSimulatedLog } from "./log-counts.ts";
+import { type LogListeners, createSimulatedLog } from "./log-counts.ts";
 import { startMail } from "./mail.ts";
 import { type SimulatedMailServer, createSimulatedMailServer } from "./mail-server.ts";
 import { createNoticeChecks } from "./notice-checks.ts";
@@ -129,10 +129,14 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const { config, ring } = configured(parameters);
   const endpoints = googleEndpoints(undefined);
   const logged: unknown[] = [];
-  const onLogged = (record: LoggedRecord) => {
-    delays.onLogged(record);
-    checks.onLogged(record);
-    standing.onLogged(record.userId);
+  const unattributed = new Set<string>();
+  const logListeners: LogListeners = {
+    onLogged(record) {
+      delays.onLogged(record);
+      checks.onLogged(record);
+      standing.onLogged(record.userId);
+    },
+    onUnattributed: (messageId) => void unattributed.add(messageId),
   };
   const store = createSimulatedStore(world, options.openUsers?.(scheduler));
   const topic = createSimulatedTopic(world);
@@ -162,7 +166,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       clock,
       random: random("product").next,
       randomBytes: (size: number) => bytesOf(random("product-bytes").next, size),
-      log: createSimulatedLog(world, instance.name, logged, onLogged),
+      log: createSimulatedLog(world, instance.name, logged, logListeners),
     };
     return {
       receiver: createReceiver(deployed, ring, endpoints, surroundings),
@@ -183,7 +187,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   pubsub.onAttempt = situations.onAttempt;
   pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
   checks.onRecords = standing.onStimulus;
-  pubsub.onAcknowledged = checks.onAcknowledged;
+  pubsub.onAcknowledged = (notification, messageId) => {
+    // The receiver can keep nothing for a mailbox that it does not know by this address.
+    if (!unattributed.has(messageId)) checks.onAcknowledged(notification);
+  };
   google.onCall = (call) => {
     checks.onCall(call);
     costs.onCall(call);

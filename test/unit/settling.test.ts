@@ -287,15 +287,15 @@ describe("a notified id that has not shown as a record", () => {
 
   it("is not waited for where it is a head that was named long before", () => {
     const named = settle(start, listing(0), SETTLE_MS);
-    const early = notified(119, [200]);
+    const early = notified(10 * MINUTE - 1, [200]);
     expect(isOldHead(named, id(200), early.startedAt, SETTLE_MS)).toBe(false);
-    expect(heldUntil(settle(named, early, SETTLE_MS), id(200))).toEqual(at(119 + 30 * MINUTE));
-    const late = notified(120, [200]);
+    expect(heldUntil(settle(named, early, SETTLE_MS), id(200))).toEqual(at(40 * MINUTE - 1));
+    const late = notified(10 * MINUTE, [200]);
     expect(isOldHead(named, id(200), late.startedAt, SETTLE_MS)).toBe(true);
     expect(settle(named, late, SETTLE_MS)).toEqual({ historyId: id(200), recent: [] });
-    const below = settle(named, notified(120, [190]), SETTLE_MS);
+    const below = settle(named, notified(10 * MINUTE, [190]), SETTLE_MS);
     expect(below.historyId).toBe(id(100));
-    expect(heldUntil(below, id(200))).toEqual(at(120 + 30 * MINUTE));
+    expect(heldUntil(below, id(200))).toEqual(at(40 * MINUTE));
   });
 
   it("is waited for in full again once one has shown exactly", () => {
@@ -339,9 +339,9 @@ describe("withNotified", () => {
         { historyId: id(110), at: at(0), isHead: true },
       ],
     };
-    expect(withNotified(progress, ids(99, 100, 104, 110), at(120), SETTLE_MS)).toBe(progress);
-    const { recent } = withNotified(progress, ids(110), at(119), SETTLE_MS);
-    expect(recent.at(-1)).toEqual({ ...waiting(110, 119), isHead: true });
+    expect(withNotified(progress, ids(99, 100, 104, 110), at(600), SETTLE_MS)).toBe(progress);
+    const { recent } = withNotified(progress, ids(110), at(599), SETTLE_MS);
+    expect(recent.at(-1)).toEqual({ ...waiting(110, 599), isHead: true });
   });
 
   it("keeps the highest ids of too many", () => {

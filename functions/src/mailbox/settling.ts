@@ -157,7 +157,9 @@ export function isTracked({ historyId, recent }: Progress, notified: HistoryId):
 
 /**
  * True of a notified id that a listing named as its head so long before this one began that the
- * cursor may pass it. Gmail notifies of the present head whenever a watch is renewed.
+ * cursor may pass it. Gmail notifies of the present head whenever a watch is renewed. But the
+ * notification of a record can itself come minutes late, after a listing has named the id: so this
+ * takes longer than settling does.
  */
 export function isOldHead(
   { recent }: Progress,
@@ -170,7 +172,7 @@ export function isOldHead(
       historyId === notified &&
       isHead === true &&
       isNotified !== true &&
-      later(at, settleMs) <= startedAt,
+      later(at, Math.max(settleMs, AHEAD_HOLD_MS)) <= startedAt,
   );
 }
 

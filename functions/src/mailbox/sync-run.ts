@@ -383,9 +383,10 @@ function withHeld(
 }
 
 /**
- * Notes the ids of notifications that are acknowledged without a write of this run: a run of a
- * mailbox that has to wait, or one that another has overtaken. The record of such an id may show
- * minutes after the next listing, and the cursor must not have passed it. Every id needs its
+ * Notes the ids of notifications that are acknowledged without a write of this run: of a mailbox
+ * that has to wait, of a flagged user whose cursor is kept, or of a run that another has overtaken.
+ * The record of such an id may show minutes after the next listing, and the cursor must not have
+ * passed it. Every id needs its
  * note: the one that is left out may be the one that shows late. So this costs one write for each
  * notification of something new, as many as when all is well, and none for a repeated one.
  */
@@ -397,11 +398,16 @@ export async function holdNotified(
   const { users, clock } = services;
   let user: User | undefined = read;
   for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    if (user?.status !== "active") return;
+    if (user === undefined || user.status === "disconnected") return;
     const held = withHeld(user, trigger, services);
     if (held === undefined) return;
-    const next = { ...user.sync, ...held, ...recheck(user.sync, clock) };
-    const sync = accounted(user.sync, next, storeNow(user, clock));
+    const next = { ...user.sync, ...held };
+    const now = storeNow(user, clock);
+    // Of a flagged user nothing is due, and nothing counts as late.
+    const sync =
+      user.status === "active"
+        ? accounted(user.sync, { ...next, ...recheck(user.sync, clock) }, now)
+        : next;
     if ((await users.update(user, { sync })) === "written") return;
     user = await users.find(user.id);
   }

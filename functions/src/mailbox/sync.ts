@@ -98,7 +98,7 @@ async function failedForGood(
     const outcome: SyncOutcome = (await reread(run))
       ? await giveUp(run, failure, "sync")
       : { kind: "superseded", changes: run.changes };
-    if (outcome.kind === "superseded") await holdAnew(run);
+    if (outcome.kind === "superseded" || outcome.kind === "flagged") await holdAnew(run);
     return outcome;
   } catch (another) {
     if (mayPass(another)) throw another;
@@ -108,7 +108,10 @@ async function failedForGood(
 }
 
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
-  if (user.status !== "active") return { kind: "inactive", status: user.status };
+  if (user.status !== "active") {
+    await holdNotified(user, trigger, services);
+    return { kind: "inactive", status: user.status };
+  }
   const isStale =
     notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, services.clock);
   if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
@@ -132,8 +135,8 @@ async function syncNow(user: User, trigger: Trigger, services: SyncServices): Pr
 
   const run = startRun(user, trigger, services);
   const outcome = await catchUp(run);
-  // Whoever was ahead of this run does not know its ids.
-  if (outcome.kind === "superseded") await holdAnew(run);
+  // The run that was ahead does not know these ids, and flagging a user notes none.
+  if (outcome.kind === "superseded" || outcome.kind === "flagged") await holdAnew(run);
   return outcome;
 }
 
