@@ -151,6 +151,26 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(ofType("mailbox.delayed")).toHaveLength(1);
   });
 
+  it("P12: pauses before the next recovery although mail has come since the last one began", async () => {
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    const begunAt = scenario.clock.now().getTime();
+    const minutesSince = () => (scenario.clock.now().getTime() - begunAt) / MINUTE_MS;
+    expect(scenario.stored(ADA).sync.recovery).toBeDefined();
+    // Another head: without the pause its gap would be told at once.
+    const next = scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    while (minutesSince() < 14) await reconcileFor(MINUTE_MS);
+    expect(scenario.stored(ADA).sync).toMatchObject({
+      dueReason: "throttled",
+      recoveries: { count: 1 },
+    });
+    expect(gaps()).toHaveLength(1);
+    while (minutesSince() < 25) await reconcileFor(MINUTE_MS);
+    expect(gaps()).toHaveLength(2);
+    expect(added()).toContain(next.messageId);
+  });
+
   it("is told of late while recoveries pause, without a call, once the topic takes it", async () => {
     const delays = () => ofType("mailbox.delayed");
     scenario.emulator.deliver(ADA);

@@ -110,9 +110,11 @@ export function createStandingCosts(world: World): StandingCosts {
     hours: () => [...costs.values()],
 
     check() {
-      const { pageMax, pagesMax } = world.parameters;
-      // Where a run reads no more than a few messages, a recovery takes a run for each few.
-      const shortness = pageMax * pagesMax <= SHORT_RUN_MESSAGES ? 2 : 1;
+      const { pageMax, pagesMax, emptyPages } = world.parameters;
+      // Where a run reads no more than a few messages, a recovery takes a run for each few; and
+      // where each record takes pages of its own, so does every listing.
+      const isShort = pageMax * pagesMax <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
+      const shortness = isShort ? 2 : 1;
       for (const cost of costs.values()) {
         const { sub, hour } = cost;
         const stimuli = stimuliUntil(sub, hour);
