@@ -44,6 +44,18 @@ describe("the row of failures", () => {
     expect(noted).toMatchObject({ since: NOW, family: "credentials", count: 5 });
   });
 
+  it("keeps its beginning through a throttled call, which says nothing about a refusal", () => {
+    const before = row("mailbox", DAY_MS, 4);
+    const throttled: Failure = { kind: "rate_limited", reason: "rateLimitExceeded", daily: false };
+    const noted = noteFailure(before, throttled, "history.list", NOW);
+    expect(noted).toEqual({ ...before, at: NOW, count: 5 });
+    expect(endingOf(noted, throttled, "history.list", NOW)).toBeUndefined();
+    expect(endingOf(noted, BACKEND, "history.list", NOW)).toMatchObject({ kind: "judge" });
+    // Refused access tokens have to be refused for an hour, not found so twice within it.
+    const credentials = noteFailure(row("credentials", HOUR_MS), throttled, "history.list", NOW);
+    expect(credentials).toMatchObject({ since: NOW, family: "throttled" });
+  });
+
   it("begins anew with each failure of ours", () => {
     const noted = noteFailure(row("ours", DAY_MS), API_OFF, "history.list", NOW);
     expect(noted).toMatchObject({ since: NOW, family: "ours" });

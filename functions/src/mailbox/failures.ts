@@ -64,8 +64,12 @@ export function noteFailure(
 ): SyncFailure {
   const reason = reasonOf(failure);
   const count = (before?.count ?? 0) + 1;
-  if (before !== undefined && SKIPPED.has(reason)) return { ...before, at: now, count };
   const family = familyOf(failure, step);
+  // A response that only asks to wait says nothing about a refusal that has lasted for hours.
+  const isPassing = before?.family === "mailbox" && family === "throttled";
+  if (before !== undefined && (isPassing || SKIPPED.has(reason))) {
+    return { ...before, at: now, count };
+  }
   const isSame = before?.family === family && family !== "ours";
   return { since: isSame ? before.since : now, at: now, family, reason, count, call: step };
 }
