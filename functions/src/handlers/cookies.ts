@@ -23,9 +23,19 @@ export function readCookie(headers: Headers, name: string): string | undefined {
  */
 function cookiesOf(headers: Headers): { name: string; value: string }[] {
   return (headers.get("cookie") ?? "").split(";").map((pair) => {
-    const [name = "", ...value] = pair.replace(/^[ \t]+|[ \t]+$/g, "").split("=");
+    const [name = "", ...value] = withoutSpaces(pair).split("=");
     return { name, value: value.join("=") };
   });
+}
+
+/** A regular expression for the spaces at an end looks at spaces in the middle again and again. */
+function withoutSpaces(text: string): string {
+  const isSpace = (at: number) => text[at] === " " || text[at] === "\t";
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(start)) start++;
+  while (end > start && isSpace(end - 1)) end--;
+  return text.slice(start, end);
 }
 
 /**
