@@ -51,6 +51,8 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const flags: number[] = [];
   /** What was written last of each user. */
   const users = new Map<string, User>();
+  /** Who has ever been connected for an hour; by now the grant may be a newer one. */
+  const established = new Set<string>();
   const troubles = new Map<string, { reasons: number; endedAt: number }>();
 
   return {
@@ -67,6 +69,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     onCommit(commit) {
       const { at, before, after } = commit;
       users.set(after.id, after);
+      if (before !== undefined) noteAge(before);
       checkEdges(commit);
       noteAnnouncement(commit);
       const isFlagged = after.status !== "active" && after.status !== before?.status;
@@ -91,9 +94,13 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       violate("P6", `a call pauses for everybody, and there are ${users.size} users`);
     }
     if (event !== "fleet_guard") return;
-    const established = [...users.values()].filter(({ grant }) => !isYoung(grant));
-    if (established.length > GUARD_MAX) return;
-    violate("P6", `the guard is on, and ${established.length} users are connected for an hour`);
+    for (const user of users.values()) noteAge(user);
+    if (established.size > GUARD_MAX) return;
+    violate("P6", `the guard is on, and ${established.size} users were connected for an hour`);
+  }
+
+  function noteAge({ id, grant }: User): void {
+    if (!isYoung(grant)) established.add(id);
   }
 
   function isYoung({ grantedAt }: User["grant"]): boolean {
