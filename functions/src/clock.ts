@@ -15,6 +15,14 @@ export function later(date: Date, ms: number): Date {
   return new Date(date.getTime() + ms);
 }
 
+/** The wait after this many failures: doubles from the first to the maximum. In milliseconds. */
+export function backoffMs(failures: number, firstMs: number, maxMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(failures, DOUBLINGS_MAX), maxMs);
+}
+
+/** Far above every maximum, and far below what is no number any more. */
+const DOUBLINGS_MAX = 16;
+
 /** A delay spread over [ms / 2, ms), so that what failed together does not come back together. */
 export function jittered(ms: number, random: Random): number {
   return ms / 2 + (ms / 2) * random();

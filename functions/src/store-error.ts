@@ -17,9 +17,28 @@ export function mayPass(error: unknown): boolean {
   return isStoreError(error) && !REFUSED_FOR_GOOD.has((error as { code?: unknown }).code);
 }
 
-/** For a document that somebody else writes each time before us, as Firestore itself puts it. */
-export function contention(message: string): ReceiverError {
-  return Object.assign(new ReceiverError(message), { code: ABORTED });
+/**
+ * Other writers changed a document between each reading and writing of it. Firestore rejects with
+ * the same code when it gives up a transaction for that reason.
+ */
+export class StoreContended extends ReceiverError {
+  override name = "StoreContended";
+  readonly code = ABORTED;
+
+  /** `what` names what was to be written: "a watch". */
+  constructor(what: string) {
+    super(`${what} could not be written: other writers changed the document each time`);
+  }
+}
+
+/** What the work resolves to, or `undefined` when it rejects with {@link StoreContended}. */
+export async function unlessContended<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof StoreContended) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -212,10 +212,6 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       return "written";
     },
 
-    flag(user, patch) {
-      return store.update(user, patch);
-    },
-
     async noteFlagging(id, at) {
       const expireAt = new Date(at.getTime() + FLAGGING_KEPT_MS);
       await flaggings.doc(id).set({ at, expireAt });

@@ -334,9 +334,6 @@ export interface UserStore {
    */
   keepMissing(user: User, changes: readonly StoredChange[]): Promise<"written" | "refused">;
 
-  /** Like `update`, of a user for whom nothing is done any more. */
-  flag(user: UserVersion, patch: UserPatch): Promise<"written" | "refused">;
-
   /** Notes that this user's grant has failed: one small document per user, kept for a day. */
   noteFlagging(id: UserId, at: Date): Promise<void>;
 
@@ -380,6 +377,18 @@ export function latestHolder<T extends Pick<User, "status" | "grant" | "addressS
   return users
     .filter(({ status }) => status !== "disconnected")
     .toSorted((a, b) => since(b) - since(a))[0];
+}
+
+/**
+ * Whether a stored user is still what was read, as far as a failure or a notification concerns it:
+ * of the same grant, in the same status. False once the person connected again, or the user was
+ * flagged, disconnected or erased.
+ */
+export function sameGrant<T extends Pick<User, "status" | "grant">>(
+  { status, grant }: { status: Status; grant: Pick<Grant, "generation"> },
+  stored: T | undefined,
+): stored is T {
+  return stored?.status === status && stored.grant.generation === grant.generation;
 }
 
 /** What a document is once the patch is written. */

@@ -98,7 +98,7 @@ describe.for([
       const names = Array.from({ length: 40 }, (_, index) => `user${index}`);
       const fleet = await connectAll(users, names);
       await Promise.all(fleet.map(({ id }) => users.noteFlagging(id, NOW)));
-      const outcomes = await Promise.all(fleet.map((user) => users.flag(user, FLAGGED)));
+      const outcomes = await Promise.all(fleet.map((user) => users.update(user, FLAGGED)));
       expect(new Set(outcomes)).toEqual(new Set(["written"]));
       expect(await users.countFlaggings(minutesLater(-10))).toBe(40);
     });
@@ -107,13 +107,13 @@ describe.for([
       const [a] = await connectAll(users, ["a", "b", "c"]);
       await connect(users, "d", false);
       expect(await users.countActive()).toBe(3);
-      if (a !== undefined) await users.flag(a, FLAGGED);
+      if (a !== undefined) await users.update(a, FLAGGED);
       expect(await users.countActive()).toBe(2);
     });
 
     it("refuses a second flag on one reading", async () => {
       const user = await connect(users, "a");
-      const outcomes = await Promise.all([user, user].map((read) => users.flag(read, FLAGGED)));
+      const outcomes = await Promise.all([user, user].map((read) => users.update(read, FLAGGED)));
       expect(outcomes.toSorted()).toEqual(["refused", "written"]);
     });
 

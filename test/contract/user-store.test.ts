@@ -645,40 +645,6 @@ describe.for([
       });
     });
 
-    describe("flag", () => {
-      const patch: UserPatch = {
-        status: "reauthorization_required",
-        sync: { retries: 0, recent: [] },
-      };
-      /** Somebody active: due at some time. */
-      const active = (name: string) => dueIn("sync.dueAt", minutes(60), name);
-
-      it("writes like an update", async () => {
-        const user = await put(users, "1", FULL);
-        expect(await users.flag(user, patch)).toBe("written");
-        const { id: _, revision, read: __, ...found } = await read(users, "1");
-        expect(found).toStrictEqual({ ...FULL, ...patch });
-        expect(revision).not.toBe(user.revision);
-      });
-
-      it("refuses after any other write", async () => {
-        const user = await put(users, "1", active("a"));
-        await users.update(user, { watch: { failures: 1 } });
-        for (const _ of [1, 2, 3]) {
-          expect(await users.flag(user, patch)).toBe("refused");
-        }
-        expect((await read(users, "1")).status).toBe("active");
-        expect(await users.flag(await read(users, "1"), patch)).toBe("written");
-      });
-
-      it("refuses when the document was deleted", async () => {
-        const user = await put(users, "1", active("a"));
-        await subject.remove(user.id);
-        expect(await users.flag(user, patch)).toBe("refused");
-        expect(await users.find(user.id)).toBeUndefined();
-      });
-    });
-
     describe("kept changes", () => {
       const changes: StoredChange[] = [
         {

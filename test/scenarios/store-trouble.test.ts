@@ -24,7 +24,7 @@ const MINUTE_MS = 60_000;
 /** What the store says, which is nobody's to read. */
 const SAID = "7 PERMISSION_DENIED: projects/secretive";
 
-const METHODS = ["find", "update", "flag", "authorize", "exists"] as const;
+const METHODS = ["find", "update", "authorize", "exists"] as const;
 
 /** As the Firestore client rejects: an error with a gRPC status code. */
 const refusal = () => Object.assign(new Error(SAID), { code: 7 });
@@ -39,7 +39,6 @@ function breakAfter(answers: number, users: UserStore): { mend(): void; isBroken
   };
   users.find = (...args) => may(() => sound.find(...args));
   users.update = (...args) => may(() => sound.update(...args));
-  users.flag = (...args) => may(() => sound.flag(...args));
   users.authorize = (...args) => may(() => sound.authorize(...args));
   users.exists = (...args) => may(() => sound.exists(...args));
   return {

@@ -146,14 +146,10 @@ export async function startExposed(): Promise<Exposed> {
 
 /** Everything written, since what is stored for a moment only would be in no dump at the end. */
 function tapWrites(users: UserStore, onWritten: (written: unknown) => void): void {
-  const { update, flag, authorize } = users;
+  const { update, authorize } = users;
   users.update = (user, patch, changes) => {
     onWritten([patch, changes]);
     return update(user, patch, changes);
-  };
-  users.flag = (user, patch) => {
-    onWritten(patch);
-    return flag(user, patch);
   };
   users.authorize = async (...args) => {
     const written = await authorize(...args);

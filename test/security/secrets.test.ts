@@ -364,7 +364,6 @@ describe("a failure of what stands around", () => {
     "findByTokenDigest",
     "listDue",
     "update",
-    "flag",
     "authorize",
   ];
 

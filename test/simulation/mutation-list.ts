@@ -71,20 +71,16 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation(
     "no compare-and-set: a refused checkpoint is written over what is stored",
-    [
-      "writeUntilTaken",
-      "const { user } = run;",
-      "const { user } = run; if (tries === 0) run.first = user;",
-    ],
-    ["writeUntilTaken", "make(user)", "make(run.first)"],
+    ["writeUntilTaken", "make(user)", "make(read)"],
     [
       "writeUntilTaken",
       'assert(!isAfter(user.historyId, historyId), "the cursor never moves back");',
       "",
     ],
-    ["writeUntilTaken", 'if (isAfter(startedFrom, progress.historyId)) return "superseded";', ""],
-    ["writeUntilTaken", 'if (isCovered && sync.dueReason !== "lag") return "covered";', ""],
+    ["writeUntilTaken", 'if (isSuperseded(read, user)) return "skip";', ""],
+    ["writeUntilTaken", 'if (isCovered && sync.dueReason !== "lag") return "skip";', ""],
   ),
+  mutation("a refused write counts as written", ["modify", 'written === "written"', "true"]),
   mutation("ids are compared as numbers", [
     "compareHistoryIds",
     "if (a.length !== b.length) return a.length - b.length;",
@@ -274,12 +270,11 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (!lasts(HOUR_MS)) return undefined;",
     "",
   ]),
-  focused(
-    "grants",
-    "a user is flagged whatever generation has failed",
-    ["suspend", "user.grant.generation !== failed.grant.generation", "false"],
-    ["isSameGrant", "stored.grant.generation === user.grant.generation", "true"],
-  ),
+  focused("grants", "a user is flagged whatever generation has failed", [
+    "sameGrant",
+    "stored.grant.generation === grant.generation",
+    "true",
+  ]),
   focused("security", "a security event flags a grant that is newer than it", [
     "suspend",
     "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
@@ -424,7 +419,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "the waits after a failure do not grow", [
     "failureWaitMs",
-    "FAILURE_DUE_MS * 2 ** Math.min(count, 16)",
+    "backoffMs(count, FAILURE_DUE_MS, max)",
     "FAILURE_DUE_MS",
   ]),
   focused("histories", "one stray 404 is believed", [

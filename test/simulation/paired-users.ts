@@ -130,9 +130,6 @@ export function pairedUsers(
         nobody,
       ),
 
-    flag: (user, patch) =>
-      both("flag", memory.flag(inMemory(user), patch), other.flag(user, patch), nobody),
-
     noteFlagging: (id, at) =>
       both("noteFlagging", memory.noteFlagging(id, at), other.noteFlagging(id, at), nobody),
 

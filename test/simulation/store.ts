@@ -20,7 +20,7 @@ import type { World } from "./world.ts";
 /** One document written. */
 export interface Commit {
   at: number;
-  kind: "update" | "flag" | "authorize";
+  kind: "update" | "authorize";
   before: User | undefined;
   after: User;
   instance: Instance;
@@ -88,14 +88,12 @@ export function createSimulatedStore(
       const { read, write } = accessWith(effect);
 
       function conditional<T>(
-        label: string,
-        kind: Commit["kind"],
         { id }: UserVersion,
         patch: UserPatch,
         perform: () => Promise<T>,
       ): Promise<T | "refused"> {
         return effect<T | "refused">(
-          label,
+          "users.update",
           () => {
             if (random.chance(world.rates.storeRefuses)) {
               count("write refused by contention");
@@ -106,8 +104,8 @@ export function createSimulatedStore(
               const result = perform();
               const before = mirror.get(id);
               const isWritten = memory.operations.writes > writes && before !== undefined;
-              if (isWritten) commit(kind, before, patched(before, patch), instance);
-              else lost(id, instance, kind);
+              if (isWritten) commit("update", before, patched(before, patch), instance);
+              else lost(id, instance, patch);
               return { result, isWritten };
             };
             if (!isFailing() && random.chance(world.rates.storeAppliedRefused)) {
@@ -154,13 +152,9 @@ export function createSimulatedStore(
         listBehind: (range, max) => read("users.listBehind", () => memory.listBehind(range, max)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
         update: (user, patch, changes) =>
-          conditional("users.update", "update", user, patch, () =>
-            memory.update(user, patch, changes),
-          ),
+          conditional(user, patch, () => memory.update(user, patch, changes)),
         keepMissing: (user, changes) =>
           write("users.keepMissing", () => memory.keepMissing(user, changes)),
-        flag: (user, patch) =>
-          conditional("users.flag", "flag", user, patch, () => memory.flag(user, patch)),
         noteFlagging: (id, at) => write("users.noteFlagging", () => memory.noteFlagging(id, at)),
         countFlaggings: (after) => read("users.countFlaggings", () => memory.countFlaggings(after)),
         countActive: () => read("users.countActive", () => memory.countActive()),
@@ -267,10 +261,11 @@ export function createSimulatedStore(
     store.onCommit({ at: scheduler.now(), kind, before, after, instance });
   }
 
-  function lost(id: UserId, instance: Instance, kind: Commit["kind"]): void {
+  function lost(id: UserId, instance: Instance, { status }: UserPatch): void {
     count("compare-and-set lost");
     if (instance.wasFrozen) count("compare-and-set lost by a frozen instance");
-    if (kind === "flag") count("flagging lost a race");
+    const isFlagging = status === "reauthorization_required" || status === "mailbox_unavailable";
+    if (isFlagging) count("flagging lost a race");
     losers.set(id, instance);
   }
 

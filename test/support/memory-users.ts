@@ -162,10 +162,6 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve("written");
     },
 
-    flag(user, patch) {
-      return store.update(user, patch);
-    },
-
     noteFlagging(id, at) {
       operations.writes += 1;
       flaggings.set(id, at);

@@ -1,11 +1,11 @@
 import type { Clock, Random } from "../clock.ts";
-import { jittered, later } from "../clock.ts";
+import { backoffMs, jittered, later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
 import type { Circuit } from "../google/circuit.ts";
 import type { Call } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import type { Access, Answer, ObtainedToken } from "../mailbox/access.ts";
-import type { User, UserId, UserStore } from "../user.ts";
+import { type User, type UserId, type UserStore, sameGrant } from "../user.ts";
 import type { FleetGuard } from "./fleet-guard.ts";
 import { storeRotated } from "./rotated-token.ts";
 import type { TokenSeal } from "./token-seal.ts";
@@ -38,6 +38,7 @@ const EXPIRY_MARGIN_MS = 60_000;
 /** Tries of one call within a run; then a due time takes over. */
 const TRIES_MAX = 3;
 const RETRY_MS = 1_000;
+const RETRY_MS_MAX = 8_000;
 /** Between the first refusal of a grant and the second: long enough for a hiccup to pass. */
 const CONFIRM_MS = 2_000;
 /** 401, new token, 401, confirmation, and the transient tries in between. */
@@ -102,7 +103,7 @@ export function openAccess(
         case "transient":
           tries += 1;
           if (tries >= triesMax) return answer;
-          await clock.sleep(jittered(RETRY_MS * 2 ** tries, random));
+          await clock.sleep(jittered(backoffMs(tries, RETRY_MS, RETRY_MS_MAX), random));
           break;
 
         case "mailbox_unavailable":
@@ -114,7 +115,7 @@ export function openAccess(
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
             const stored = await services.users.find(user.id);
-            if (!isSameGrant(user, stored)) return { kind: "superseded" };
+            if (!sameGrant(user, stored)) return { kind: "superseded" };
             // Another run may have stored a rotated token: then the one refused is of the past.
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
             user = stored;
@@ -183,13 +184,4 @@ async function attempt<T>(request: () => Promise<T>): Promise<Answer<T>> {
     }
     throw error;
   }
-}
-
-/** False once somebody authorized again or the user was flagged: the failure is of the past. */
-function isSameGrant(user: User, stored: User | undefined): stored is User {
-  return (
-    stored !== undefined &&
-    stored.status === user.status &&
-    stored.grant.generation === user.grant.generation
-  );
 }

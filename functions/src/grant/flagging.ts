@@ -1,6 +1,7 @@
 import { type Clock, later } from "../clock.ts";
-import { type Log, ReceiverError } from "../log.ts";
+import type { Log } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
+import { modify } from "../modify.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import {
   type Grant,
@@ -8,7 +9,7 @@ import {
   type User,
   type UserPatch,
   type UserStore,
-  patched,
+  sameGrant,
 } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import type { FleetGuard } from "./fleet-guard.ts";
@@ -27,8 +28,6 @@ export interface FlaggingServices extends AnnouncementServices {
  * Longer than any run, so that subscribers are not told twice.
  */
 export const ANNOUNCE_GRACE_MS = 2 * 60_000;
-/** Lost races in a row; each one means that somebody else wrote the document. */
-const WRITE_TRIES_MAX = 10;
 
 /**
  * Ends all background work for a user whose grant failed: one conditional write that removes what
@@ -36,15 +35,16 @@ const WRITE_TRIES_MAX = 10;
  * that is unavailable, it has not come back since. Whoever wins that write announces it; if the
  * winner dies first, the reconciliation does.
  */
-export function flag(
+export async function flag(
   failed: User,
   failure: GrantFailure,
   services: FlaggingServices,
 ): Promise<Flagging> {
   const { users, fleetGuard } = services;
-  return suspend(failed, failure, services, async (user, patch) =>
-    (await fleetGuard.admits(user)) ? users.flag(user, patch) : "guarded",
-  );
+  const user = await users.find(failed.id);
+  if (user === undefined || isPast(failed, failure, user)) return { kind: "superseded" };
+  if (!(await fleetGuard.admits(user))) return { kind: "guarded" };
+  return suspend(failed, failure, services, user);
 }
 
 /**
@@ -56,55 +56,52 @@ export function flagByHand(
   reason: string,
   services: FlaggingServices,
 ): Promise<Flagging> {
-  return suspend(user, { kind: "reauthorize", reason }, services, (current, patch) =>
-    services.users.update(current, patch),
-  );
+  return suspend(user, { kind: "reauthorize", reason }, services);
 }
 
 async function suspend(
   failed: User,
   failure: GrantFailure,
   services: FlaggingServices,
-  write: (user: User, patch: UserPatch) => Promise<"written" | "refused" | "guarded">,
+  from?: User,
 ): Promise<Flagging> {
   const { users, clock, log, telemetry } = services;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const user = await users.find(failed.id);
-    if (
-      user === undefined ||
-      user.status !== failed.status ||
-      user.grant.generation !== failed.grant.generation
-    ) {
-      return { kind: "superseded" };
-    }
-    // The mailbox has been gone and has come back since: what was said of it before is past. What
-    // was said of the grant is not, since the refresh token is still the same.
-    const isPast = user.followUp.episode !== failed.followUp.episode;
-    if (isPast && failure.kind === "mailbox_unavailable") return { kind: "superseded" };
-    const patch = flagged(user, failure, clock.now());
-    const written = await write(user, patch);
-    if (written === "refused") continue;
-    if (written === "guarded") return { kind: "guarded" };
-
-    const status = patch.status;
-    log.info("user_flagged", "background work for this user is suspended", {
-      userId: user.id,
-      status,
-      reason: failure.reason,
-      generation: user.grant.generation,
-    });
-    telemetry.count("gmail_receiver.flags", 1, { status, reason: failure.reason });
-    if (isWeekly(patched(user, patch))) {
-      log.warn(
-        "grant_lasted_a_week",
-        "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
-        { userId: user.id },
-      );
-    }
-    await announce(patched(user, patch), services);
-    return { kind: "flagged", status, reason: failure.reason };
+  const { reason } = failure;
+  const modified = await modify(
+    users,
+    failed.id,
+    (user) => (isPast(failed, failure, user) ? "skip" : flagged(user, failure, clock.now())),
+    { what: "a failed grant", ...(from !== undefined && { from }) },
+  );
+  if (modified.kind === "skipped") return { kind: "superseded" };
+  const { user } = modified;
+  const { status } = user;
+  log.info("user_flagged", "background work for this user is suspended", {
+    userId: user.id,
+    status,
+    reason,
+    generation: user.grant.generation,
+  });
+  telemetry.count("gmail_receiver.flags", 1, { status, reason });
+  if (isWeekly(user)) {
+    log.warn(
+      "grant_lasted_a_week",
+      "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
+      { userId: user.id },
+    );
   }
-  throw new ReceiverError("a user could not be flagged: the document is written all the time");
+  await announce(user, services);
+  return { kind: "flagged", status, reason };
+}
+
+/**
+ * Whether the failure is no longer about this user's grant. A mailbox that was unavailable and came
+ * back since has put what was said of it before in the past, but not what was said of the grant: the
+ * refresh token is still the same.
+ */
+function isPast(failed: User, failure: GrantFailure, user: User): boolean {
+  const isOtherEpisode = user.followUp.episode !== failed.followUp.episode;
+  return !sameGrant(failed, user) || (isOtherEpisode && failure.kind === "mailbox_unavailable");
 }
 
 function flagged(

@@ -1,4 +1,4 @@
-import { type Clock, type Random, jittered, later } from "../clock.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Sync, SyncFailure, User, Watch } from "../user.ts";
 import { type FailedStep, noteFailure } from "./failures.ts";
@@ -162,5 +162,5 @@ export function afterFailure(
 function failureWaitMs({ since, at, count }: SyncFailure): number {
   const lastedMs = at.getTime() - since.getTime();
   const max = Math.max(FAILURE_DUE_MS_MAX, Math.min(lastedMs * FAILING_SHARE, FAILING_DUE_MS_MAX));
-  return Math.min(FAILURE_DUE_MS * 2 ** Math.min(count, 16), max);
+  return backoffMs(count, FAILURE_DUE_MS, max);
 }

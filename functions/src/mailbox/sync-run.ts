@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
-import { contention } from "../store-error.ts";
+import { modify } from "../modify.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import {
   type Status,
@@ -13,6 +13,7 @@ import {
   type UserPatch,
   type UserStore,
   isOutdated,
+  sameGrant,
   storeNow,
 } from "../user.ts";
 import type { Access, Flagging, GrantFailure } from "./access.ts";
@@ -174,9 +175,6 @@ export async function unfinished(run: Run): Promise<SyncOutcome> {
   return { kind: isWritten ? "unfinished" : "superseded", changes };
 }
 
-/** Checkpoints refused in a row, each because somebody else wrote the document meanwhile. */
-const WRITE_TRIES_MAX = 10;
-
 /**
  * Writes what `make` says of the stored user, on the condition that it is still the one that was
  * read. Refused: if a winner has accounted for all of `records`, they are covered; otherwise what
@@ -205,15 +203,17 @@ async function writeUntilTaken(
   records: readonly HistoryId[],
   make: MakeProgress,
 ): Promise<Written> {
-  const { services } = run;
-  const { historyId: startedFrom, sync: startedWith } = run.user;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const { user } = run;
+  const { user: read, services } = run;
+  const checkpoint = (user: User): UserPatch | "skip" => {
+    if (isSuperseded(read, user)) return "skip";
     const { historyId, recent, isNotifiedAhead, sync, isThrough, ...more } = make(user);
+    const isLost = user !== read;
+    const isCovered = isLost && records.length > 0 && covers(progressOf(user), records);
+    if (isCovered && sync.dueReason !== "lag") return "skip";
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
     // A page of history was listed: the next recovery, if any, is the first of another series.
     const { recoveries: _, cursorRefusals: __, isNotifiedAhead: ___, ...stored } = user.sync;
-    const highestHead = highestHeadOf(run);
+    const highestHead = highestHeadOf({ ...run, user });
     const next = {
       ...stored,
       ...sync,
@@ -222,25 +222,31 @@ async function writeUntilTaken(
       ...(highestHead !== undefined && { highestHead }),
     };
     const now = storeNow(user, services.clock);
-    const patch = {
+    return {
       ...more,
       historyId,
       sync: accounted(user.sync, isThrough ? withoutFailure(next) : next, now),
-      ...keptToken(run),
+      ...keptToken({ ...run, user }),
     };
-    const kept = services.toStoredChanges(user, run.unkept);
-    if ((await updateWith(kept, user, patch, services.users)) === "written") {
-      run.unkept = [];
-      return "written";
-    }
-    if (!(await reread(run))) return "superseded";
-    const progress = progressOf(run.user);
-    if (isAfter(startedFrom, progress.historyId)) return "superseded";
-    if (isRewound(startedWith, run.user.sync)) return "superseded";
-    const isCovered = records.length > 0 && covers(progress, records);
-    if (isCovered && sync.dueReason !== "lag") return "covered";
+  };
+  const { kind, user } = await modify(services.users, read.id, checkpoint, {
+    what: "a checkpoint",
+    from: read,
+    changes: (current) => services.toStoredChanges(current, run.unkept),
+  });
+  if (kind === "written") {
+    run.unkept = [];
+    return "written";
   }
-  throw contention("a checkpoint could not be written: the document is written all the time");
+  if (user === undefined || isSuperseded(read, user)) return "superseded";
+  run.user = user;
+  return "covered";
+}
+
+/** Whether what this run has read says nothing of the user who is stored now. */
+function isSuperseded(read: User, stored: User): boolean {
+  if (!sameGrant(read, stored)) return true;
+  return isAfter(read.historyId, stored.historyId) || isRewound(read.sync, stored.sync);
 }
 
 /**
@@ -251,27 +257,10 @@ export async function isCurrent(run: Run): Promise<boolean> {
   return !isOutdated(run.user, run.services.clock) || reread(run);
 }
 
-/** Changes in the commit of the cursor; of more, the earlier ones are kept before. */
-const COMMIT_CHANGES_MAX = 300;
-
-/** A crash in between leaves changes that the next try finds kept. */
-async function updateWith(
-  kept: readonly StoredChange[],
-  user: User,
-  patch: UserPatch,
-  users: UserStore,
-): Promise<"written" | "refused"> {
-  const earlier = kept.slice(0, -COMMIT_CHANGES_MAX);
-  const isRefused = earlier.length > 0 && (await users.keepMissing(user, earlier)) === "refused";
-  return isRefused ? "refused" : users.update(user, patch, kept.slice(-COMMIT_CHANGES_MAX));
-}
-
 /** Reads the user again; false when this run's grant is no longer the user's. */
 export async function reread(run: Run): Promise<boolean> {
-  const { id, grant, status } = run.user;
-  const user = await run.services.users.find(id);
-  if (user === undefined || user.status !== status) return false;
-  if (user.grant.generation !== grant.generation) return false;
+  const user = await run.services.users.find(run.user.id);
+  if (!sameGrant(run.user, user)) return false;
   run.user = user;
   return true;
 }
@@ -317,7 +306,7 @@ async function endedBy(
 async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
   const { services, changes } = run;
   const isWritten = await writeDue(run, (user) => {
-    const due = afterFailure(user.sync, rowBefore(run), failure, step, services);
+    const due = afterFailure(user.sync, rowBefore({ ...run, user }), failure, step, services);
     return due && { ...user.sync, ...due };
   });
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
@@ -350,24 +339,23 @@ export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
  * user's.
  */
 async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
-  const { services } = run;
-  const told = await tellDelay(run.user, services);
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const { user } = run;
+  const { user: read, services } = run;
+  const told = await tellDelay(read, services);
+  const due = (user: User): UserPatch | "skip" => {
+    if (!sameGrant(read, user)) return "skip";
     const isNoted = told !== undefined && user.sync.behindSince?.getTime() === told.since.getTime();
     const held = withHeld(user, run.trigger, services);
     const next = make(user) ?? (isNoted || held !== undefined ? user.sync : undefined);
-    if (next === undefined) return true;
+    if (next === undefined) return "skip";
     const now = storeNow(user, services.clock);
     const sync = accounted(user.sync, { ...next, ...held }, now);
-    const patch = {
+    return {
       sync: isNoted ? { ...sync, delayedAt: told.at } : sync,
-      ...keptToken(run),
+      ...keptToken({ ...run, user }),
     };
-    if ((await services.users.update(user, patch)) === "written") return true;
-    if (!(await reread(run))) return false;
-  }
-  throw contention("a due time could not be written: the document is written all the time");
+  };
+  const { user } = await modify(services.users, read.id, due, { what: "a due time", from: read });
+  return sameGrant(read, user);
 }
 
 /** Notified ids that the stored user does not know yet; `undefined` where there are none. */
@@ -396,22 +384,16 @@ export async function holdNotified(
   services: Pick<SyncServices, "users" | "clock" | "limits">,
 ): Promise<void> {
   const { users, clock } = services;
-  let user: User | undefined = read;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    if (user === undefined || user.status === "disconnected") return;
-    const held = withHeld(user, trigger, services);
-    if (held === undefined) return;
-    const next = { ...user.sync, ...held };
-    const now = storeNow(user, clock);
+  const held = (user: User): UserPatch | "skip" => {
+    const noted = user.status === "disconnected" ? undefined : withHeld(user, trigger, services);
+    if (noted === undefined) return "skip";
+    const next = { ...user.sync, ...noted };
     // Of a flagged user nothing is due, and nothing counts as late.
-    const sync =
-      user.status === "active"
-        ? accounted(user.sync, { ...next, ...recheck(user.sync, clock) }, now)
-        : next;
-    if ((await users.update(user, { sync })) === "written") return;
-    user = await users.find(user.id);
-  }
-  throw contention("a notified id could not be noted: the document is written all the time");
+    if (user.status !== "active") return { sync: next };
+    const now = storeNow(user, clock);
+    return { sync: accounted(user.sync, { ...next, ...recheck(user.sync, clock) }, now) };
+  };
+  await modify(users, read.id, held, { what: "a notified id", from: read });
 }
 
 /** The access token that this run obtained, kept in a write that is made anyway. */

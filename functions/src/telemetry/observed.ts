@@ -49,7 +49,6 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       postpone: (...args) => store("users.postpone", () => users.postpone(...args)),
       update: (...args) => store("users.update", () => users.update(...args)),
       keepMissing: (...args) => store("users.keepMissing", () => users.keepMissing(...args)),
-      flag: (...args) => store("users.flag", () => users.flag(...args)),
       noteFlagging: (...args) => store("users.noteFlagging", () => users.noteFlagging(...args)),
       countFlaggings: (...args) =>
         store("users.countFlaggings", () => users.countFlaggings(...args)),
