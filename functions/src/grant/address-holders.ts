@@ -8,7 +8,9 @@ import {
   isSameAddresses,
 } from "../mailbox/address.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
-import type { User, UserId, UserPatch, UserStore } from "../user.ts";
+import { modify } from "../modify.ts";
+import { unlessContended } from "../store-error.ts";
+import { type User, type UserId, type UserPatch, type UserStore, sameGrant } from "../user.ts";
 import { withoutDue, withoutRenewal, withoutTokens } from "./flagging.ts";
 
 export interface HolderServices extends LookServices {
@@ -36,7 +38,7 @@ export async function settleHolders(
   }
 }
 
-/** Each further look is needed only when the user changed during the one before. */
+/** Each further look is needed only when the grant or the addresses changed during the one before. */
 const LOOKS_MAX = 5;
 
 async function settle(id: UserId, address: EmailAddress, services: HolderServices): Promise<void> {
@@ -44,7 +46,9 @@ async function settle(id: UserId, address: EmailAddress, services: HolderService
     const user = await services.users.find(id);
     if (user === undefined || user.status === "disconnected") return;
     if (user.emailAddress !== address && user.notifiedAs !== address) return;
-    if ((await settleOnce(user, services)) === "settled") return;
+    const settled = await unlessContended(settleOnce(user, services));
+    if (settled === "settled") return;
+    if (settled === undefined) break;
   }
   services.log.warn("announcement_not_noted", "another user's new address is not stored yet", {
     userId: id,
@@ -70,22 +74,24 @@ async function settleOnce(user: User, services: HolderServices): Promise<"settle
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
   const { patchOf } = await announceAddresses(user, addresses, services);
-  return write(user, patchOf(user), services);
+  // The topic did not take the new address: the next renewal or poll comes back to it.
+  if (isEmpty(patchOf(user))) return "settled";
+  return write(user, patchOf, services);
 }
 
 /** Nothing has to be revoked at Google: the grant has ended there. */
 async function displace(user: User, services: HolderServices): Promise<"settled" | "changed"> {
   const now = services.clock.now();
-  const patch: UserPatch = {
+  const displaced = ({ grant, watch, sync, followUp }: User): UserPatch => ({
     status: "disconnected",
     statusReason: ADDRESS_MOVED,
     statusAt: now,
-    grant: withoutTokens(user.grant),
-    watch: withoutRenewal(user.watch),
-    sync: withoutDue(user.sync),
-    followUp: { ...user.followUp, dueAt: now, failures: 0 },
-  };
-  const written = await write(user, patch, services);
+    grant: withoutTokens(grant),
+    watch: withoutRenewal(watch),
+    sync: withoutDue(sync),
+    followUp: { ...followUp, dueAt: now, failures: 0 },
+  });
+  const written = await write(user, displaced, services);
   if (written === "settled") {
     services.log.info("address_moved", "an address now belongs to another account", {
       userId: user.id,
@@ -94,15 +100,27 @@ async function displace(user: User, services: HolderServices): Promise<"settled"
   return written;
 }
 
+/** Writes unless the grant or the addresses are not what Gmail was asked about. */
 async function write(
   user: User,
-  patch: UserPatch,
+  patchOf: (user: User) => UserPatch,
   { users }: HolderServices,
 ): Promise<"settled" | "changed"> {
-  // The topic did not take the new address: the next renewal or poll comes back to it.
-  if (Object.keys(patch).length === 0) return "settled";
-  return (await users.update(user, patch)) === "written" ? "settled" : "changed";
+  const { kind } = await modify(
+    users,
+    user.id,
+    (current) => {
+      if (!sameGrant(user, current) || !isSameAddresses(user, current)) return "skip";
+      return patchOf(current);
+    },
+    { what: "another user's address", from: user },
+  );
+  return kind === "written" ? "settled" : "changed";
 }
 
-/** The `statusReason` of a user whose/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
+function isEmpty(patch: UserPatch): boolean {
+  return Object.keys(patch).length === 0;
+}
+
+/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
 export const ADDRESS_MOVED = "address_moved";

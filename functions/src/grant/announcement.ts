@@ -1,7 +1,9 @@
 import { type Clock, later } from "../clock.ts";
 import { type LifecycleEvent, type Publish, PublishFailure } from "../mailbox/event.ts";
 import type { Log } from "../log.ts";
-import type { FollowUp, User, UserStore } from "../user.ts";
+import { modify } from "../modify.ts";
+import { unlessContended } from "../store-error.ts";
+import { type FollowUp, type User, type UserStore, sameGrant } from "../user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
 import { nextLook } from "./retention.ts";
 
@@ -22,8 +24,6 @@ export interface AnnouncementServices {
 
 /** An unavailable mailbox is looked at once a day. */
 export const PROBE_AFTER_MS = 24 * 3_600_000;
-/** Writes that another field's writer can refuse. */
-const WRITE_TRIES_MAX = 5;
 
 /**
  * Tells subscribers the user's status, once for each status, generation and episode, and notes that
@@ -63,24 +63,23 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
   const { users, log } = services;
   const { id, status } = told;
   const { generation } = told.grant;
-  const { episode } = told.followUp;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const user = await users.find(id);
-    const isSame =
-      user !== undefined &&
-      user.status === status &&
-      user.grant.generation === generation &&
-      user.followUp.episode === episode;
-    if (!isSame) return;
-    const { dueAt: _, ...followUp }: FollowUp = {
-      ...user.followUp,
-      announced: { status, generation },
-      failures: 0,
-    };
-    const dueAt = nextDue(user, services);
-    const patch = { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
-    if ((await users.update(user, patch)) === "written") return;
-  }
+  const noted = modify(
+    users,
+    id,
+    (user) => {
+      const isSameEpisode = user.followUp.episode === told.followUp.episode;
+      if (!sameGrant(told, user) || !isSameEpisode) return "skip";
+      const { dueAt: _, ...followUp }: FollowUp = {
+        ...user.followUp,
+        announced: { status, generation },
+        failures: 0,
+      };
+      const dueAt = nextDue(user, services);
+      return { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
+    },
+    { what: "an announced status" },
+  );
+  if ((await unlessContended(noted)) !== undefined) return;
   log.warn("announcement_not_noted", "a status may be announced again", { userId: id });
 }
 

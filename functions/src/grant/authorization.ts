@@ -21,6 +21,7 @@ import {
   type Watch,
   notificationAddress,
   patched,
+  sameGrant,
 } from "../user.ts";
 import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
@@ -355,7 +356,7 @@ async function resume(
   });
   const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
   const current = (await services.users.find(user.id)) ?? user;
-  if (current.grant.generation === user.grant.generation && current.status === "active") {
+  if (sameGrant(user, current)) {
     await announce(current, services, recoveredChanges);
   }
   return {

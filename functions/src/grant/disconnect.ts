@@ -3,7 +3,9 @@ import { FailedCall } from "../google/failed-call.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Access } from "../mailbox/access.ts";
-import type { User, UserStore } from "../user.ts";
+import { modify } from "../modify.ts";
+import { unlessContended } from "../store-error.ts";
+import { type User, type UserStore, sameGrant } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal, withoutTokens } from "./flagging.ts";
 import type { TokenSeal } from "./token-seal.ts";
@@ -22,8 +24,6 @@ export interface DisconnectServices extends AnnouncementServices {
   log: Log;
 }
 
-/** Each lost race means that another writer changed the document. */
-const WRITE_TRIES_MAX = 10;
 /** Between two tries to finish a disconnect that Google did not answer. */
 const RETRY_MS = 5 * 60_000;
 /** After so long the tokens are removed all the same: better unrevoked than kept. */
@@ -41,36 +41,34 @@ export async function disconnect(
   services: DisconnectServices,
 ): Promise<"disconnected" | "superseded"> {
   const { users, clock, log } = services;
-  let user: User | undefined = connected;
-  for (let tries = 0; user !== undefined; tries++) {
-    // The person has connected again: that is not the connection which they wanted to end.
-    if (user.grant.generation !== connected.grant.generation) return "superseded";
-    if (user.status === "disconnected") break;
-    if (tries === WRITE_TRIES_MAX) {
-      throw new ReceiverError("a connection could not be ended: its document is contended");
-    }
-    const now = clock.now();
-    const result = await users.update(user, {
-      status: "disconnected",
-      statusReason: reason,
-      statusAt: now,
-      watch: withoutRenewal(user.watch),
-      sync: withoutDue(user.sync),
-      followUp: { ...user.followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-    });
-    user = await users.find(connected.id);
-    if (result === "written") {
-      log.info("user_disconnected", "a person ended a connection", {
-        userId: connected.id,
-        reason,
-      });
-      break;
-    }
+  // Another generation: the person has connected again, and wanted to end the connection before.
+  const isConnectedAgain = ({ grant }: User) => grant.generation !== connected.grant.generation;
+  const ended = await modify(
+    users,
+    connected.id,
+    (user) => {
+      if (isConnectedAgain(user) || user.status === "disconnected") return "skip";
+      const now = clock.now();
+      return {
+        status: "disconnected",
+        statusReason: reason,
+        statusAt: now,
+        watch: withoutRenewal(user.watch),
+        sync: withoutDue(user.sync),
+        followUp: { ...user.followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+      };
+    },
+    { what: "the end of a connection", from: connected },
+  );
+  if (ended.kind === "written") {
+    log.info("user_disconnected", "a person ended a connection", { userId: connected.id, reason });
   }
+  const user = ended.kind === "written" ? await users.find(connected.id) : ended.user;
   // A document that cannot be read may hold a connection that is still alive.
   if (user === undefined && (await users.exists(connected.id))) {
     throw new ReceiverError("a connection could not be ended: its document cannot be read");
   }
+  if (user !== undefined && isConnectedAgain(user)) return "superseded";
   if (user?.status === "disconnected") await finishDisconnect(user, services);
   return "disconnected";
 }
@@ -104,20 +102,24 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
       userId: user.id,
     });
   }
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const current = await users.find(user.id);
-    const isSame =
-      current?.status === "disconnected" && current.grant.generation === user.grant.generation;
-    if (!isSame) return;
-    const patch = { grant: withoutTokens(current.grant) };
-    if ((await users.update(current, patch)) === "refused") continue;
-    await announce({ ...current, ...patch }, services);
-    return;
+  const removed = await unlessContended(
+    modify(
+      users,
+      user.id,
+      (stored) => (sameGrant(user, stored) ? { grant: withoutTokens(stored.grant) } : "skip"),
+      { what: "a grant without tokens" },
+    ),
+  );
+  if (removed === undefined) {
+    // `followUp.dueAt` is kept, so the reconciliation tries again.
+    log.warn(
+      "disconnect_unfinished",
+      "the tokens of a disconnected user could not be removed yet",
+      { userId: user.id },
+    );
+  } else if (removed.kind === "written") {
+    await announce(removed.user, services);
   }
-  // `followUp.dueAt` is kept, so the reconciliation tries again.
-  log.warn("disconnect_unfinished", "the tokens of a disconnected user could not be removed yet", {
-    userId: user.id,
-  });
 }
 
 /** True once there is nothing left to end at Google. */

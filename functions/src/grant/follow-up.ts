@@ -1,4 +1,4 @@
-import { type Clock, later } from "../clock.ts";
+import { type Clock, backoffMs, later } from "../clock.ts";
 import type { Access, Answer, Flagging, GrantFailure } from "../mailbox/access.ts";
 import { reasonOf } from "../mailbox/failures.ts";
 import type { HistoryPage, MessagePage } from "../mailbox/history.ts";
@@ -69,7 +69,7 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpServices
   const user = await users.find(id);
   if (user?.status !== status) return;
   const { failures } = user.followUp;
-  const waitMs = Math.min(ANNOUNCE_RETRY_MS * 2 ** Math.min(failures, 16), ANNOUNCE_RETRY_MS_MAX);
+  const waitMs = backoffMs(failures, ANNOUNCE_RETRY_MS, ANNOUNCE_RETRY_MS_MAX);
   const dueAt = later(clock.now(), waitMs);
   await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
 }

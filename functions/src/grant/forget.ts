@@ -4,7 +4,9 @@ import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
 import { ERASED } from "./retention.ts";
 import { later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
-import type { User } from "../user.ts";
+import { eraseIf } from "../modify.ts";
+import { unlessContended } from "../store-error.ts";
+import { type User, sameGrant } from "../user.ts";
 
 /**
  * Every way in which erasing a person can end. Only `forgotten` is the end of it; a grant is `left` at
@@ -22,8 +24,6 @@ export type Forgetting =
   | { kind: "contended" }
   /** The document is there and cannot be read, so that what it holds cannot be ended. */
   | { kind: "unreadable" };
-
-const ERASE_TRIES_MAX = 10;
 
 /**
  * Erases what is kept of a person. First their connection ends as it does when they want it
@@ -53,20 +53,25 @@ export async function forget(asked: User, services: DisconnectServices): Promise
   const isHeld = asked.grant.refreshToken !== undefined;
   const unrevoked = services.disconnectRevokes ? "not_revoked" : "left";
   const grant = isRevoked ? "revoked" : isHeld ? unrevoked : "none_held";
-  for (let tries = 0; tries < ERASE_TRIES_MAX; tries++) {
-    const user = await users.find(asked.id);
-    if (user === undefined) {
-      const isThere = await users.exists(asked.id);
-      return isThere ? { kind: "unreadable" } : { kind: "forgotten", grant };
-    }
-    const isSame =
-      user.status === "disconnected" && user.grant.generation === asked.grant.generation;
-    if (!isSame) return { kind: "connected_again" };
-    if (user.grant.refreshToken !== undefined) return { kind: "not_revoked" };
-    if (!isAnnounced(user)) return { kind: "not_announced" };
-    if ((await users.erase(user)) === "erased") return { kind: "forgotten", grant };
+  const erased = await unlessContended(
+    eraseIf(users, asked.id, (user) => {
+      if (!sameGrant({ status: "disconnected", grant: asked.grant }, user)) {
+        return "connected_again";
+      }
+      if (user.grant.refreshToken !== undefined) return "not_revoked";
+      return isAnnounced(user) ? "erase" : "not_announced";
+    }),
+  );
+  switch (erased) {
+    case "erased":
+      return { kind: "forgotten", grant };
+    case "not_found":
+      return (await users.exists(asked.id)) ? { kind: "unreadable" } : { kind: "forgotten", grant };
+    case undefined:
+      return { kind: "contended" };
+    default:
+      return { kind: erased };
   }
-  return { kind: "contended" };
 }
 
 /** That somebody who has disconnected is being erased: the reconciliation finishes it after a crash. */

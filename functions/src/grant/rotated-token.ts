@@ -1,5 +1,7 @@
 import { type Clock, type Random, jittered } from "../clock.ts";
-import { type Log, ReceiverError } from "../log.ts";
+import type { Log } from "../log.ts";
+import { modify } from "../modify.ts";
+import { StoreContended } from "../store-error.ts";
 import type { User, UserStore } from "../user.ts";
 import type { TokenSeal } from "./token-seal.ts";
 
@@ -11,8 +13,6 @@ export interface RotatedTokenServices {
   log: Log;
 }
 
-/** Each lost race means that another writer changed the document. */
-const WRITE_TRIES_MAX = 10;
 /** The wait after a lost race: another writer needs this long to finish at most. */
 const RETRY_MS = 100;
 
@@ -26,20 +26,30 @@ export async function storeRotated(
   refreshToken: string,
   { users, tokens, clock, random, log }: RotatedTokenServices,
 ): Promise<void> {
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    if (tries > 0) await clock.sleep(jittered(RETRY_MS, random));
-    const stored = await users.find(id);
-    if (stored === undefined || stored.grant.generation !== grant.generation) return;
-    if (stored.grant.refreshToken === undefined) return;
-    const rotated = {
-      ...stored.grant,
-      refreshToken: tokens.seal(id, "refresh_token", refreshToken),
-      refreshTokenDigests: tokens.digests(refreshToken),
-    };
-    if ((await users.update(stored, { grant: rotated })) === "written") return;
+  const rotated = {
+    refreshToken: tokens.seal(id, "refresh_token", refreshToken),
+    refreshTokenDigests: tokens.digests(refreshToken),
+  };
+  try {
+    await modify(
+      users,
+      id,
+      (stored) => {
+        const isReplaced = stored.grant.generation !== grant.generation;
+        if (isReplaced || stored.grant.refreshToken === undefined) return "skip";
+        return { grant: { ...stored.grant, ...rotated } };
+      },
+      {
+        what: "a rotated refresh token",
+        pause: () => clock.sleep(jittered(RETRY_MS, random)),
+      },
+    );
+  } catch (error) {
+    if (error instanceof StoreContended) {
+      log.error("refresh_token_not_kept", "a rotated refresh token could not be stored", {
+        userId: id,
+      });
+    }
+    throw error;
   }
-  log.error("refresh_token_not_kept", "a rotated refresh token could not be stored", {
-    userId: id,
-  });
-  throw new ReceiverError("a rotated refresh token could not be stored: its document is contended");
 }

@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { type Clock, type Random, jittered, later } from "../clock.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
 import { type Log, describeUnknown } from "../log.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import {
@@ -180,7 +180,7 @@ async function moveBack(
     const user = await users.find(failed.id);
     if (user === undefined) return;
     if (dueAtOf(list, user)?.getTime() !== dueAtOf(list, failed)?.getTime()) return;
-    const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failuresOf(list, user), 16), RETRY_MS_MAX);
+    const waitMs = backoffMs(failuresOf(list, user), RETRY_MS, RETRY_MS_MAX);
     const dueAt = later(storeNow(user, clock), jittered(waitMs, random));
     await users.update(user, withDate(list, user, dueAt));
   } catch {

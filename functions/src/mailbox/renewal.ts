@@ -1,7 +1,7 @@
-import { jittered, later } from "../clock.ts";
+import { backoffMs, jittered, later } from "../clock.ts";
 import type { Call, Failure } from "../google/failure.ts";
-import { ReceiverError } from "../log.ts";
-import { type User, type Watch, notificationAddress } from "../user.ts";
+import { modify } from "../modify.ts";
+import { type User, type Watch, notificationAddress, sameGrant } from "../user.ts";
 import type { Access } from "./access.ts";
 import { type FoundAddress, findAddress } from "./address.ts";
 import { type Budget, eachDue } from "./each-due.ts";
@@ -46,7 +46,6 @@ const RETRY_MS = 60_000;
 const RETRY_MS_MAX = 3_600_000;
 /** Left between the last try and the expiry. */
 const EXPIRY_MARGIN_MS = 10 * 60_000;
-const WRITE_TRIES_MAX = 10;
 
 /**
  * Renews the watches whose time has come, the longest overdue first, until the time is up.
@@ -157,11 +156,10 @@ function afterFailedRenewal(
   { clock, random }: Pick<WatchServices, "clock" | "random">,
 ): Watch {
   const now = clock.now();
-  const backoffMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
   const wanted =
     failure.kind === "rate_limited" && failure.retryAt !== undefined
       ? Math.min(failure.retryAt.getTime() - now.getTime(), RETRY_MS_MAX)
-      : jittered(backoffMs, random);
+      : jittered(backoffMs(failures, RETRY_MS, RETRY_MS_MAX), random);
   const lastMs =
     watch.expiresAt === undefined
       ? Infinity
@@ -177,18 +175,15 @@ async function writeWatch(
   { users }: RenewalServices,
   found?: FoundAddress,
 ): Promise<"written" | "superseded"> {
-  let current: User | undefined = user;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    if (current === undefined || current.status !== user.status) return "superseded";
-    if (current.grant.generation !== user.grant.generation) return "superseded";
-    const grant = { ...current.grant, ...obtained };
-    const patch = {
-      watch,
-      ...(obtained !== undefined && { grant }),
-      ...found?.patchOf(current),
-    };
-    if ((await users.update(current, patch)) === "written") return "written";
-    current = await users.find(user.id);
-  }
-  throw new ReceiverError("a watch could not be stored: the document is written all the time");
+  const { kind } = await modify(
+    users,
+    user.id,
+    (current) => {
+      if (!sameGrant(user, current)) return "skip";
+      const grant = { ...current.grant, ...obtained };
+      return { watch, ...(obtained !== undefined && { grant }), ...found?.patchOf(current) };
+    },
+    { what: "a watch", from: user },
+  );
+  return kind === "written" ? "written" : "superseded";
 }
