@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
 import type { TokenPurpose, TokenSeal } from "../../functions/src/grant/token-seal.ts";
 import { isSealedWith } from "../../functions/src/grant/sealing.ts";
+import { modify } from "../../functions/src/modify.ts";
+import { unlessContended } from "../../functions/src/store-error.ts";
 import type { Grant, User, UserId, UserStore } from "../../functions/src/user.ts";
 
 export interface ResealServices {
@@ -33,8 +35,6 @@ export interface Progress {
 
 const PAGE_USERS = 200;
 const CONCURRENCY = 16;
-/** Writes refused in a row, each because somebody else wrote the document. */
-const WRITE_TRIES_MAX = 10;
 
 /**
  * Re-seals with the primary key what is sealed with another or in an older format, and renews the digests that go
@@ -89,21 +89,32 @@ interface Resealing {
 }
 
 async function resealUser(listed: User, services: ResealServices): Promise<Resealing> {
-  let user: User | undefined = listed;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const isChangedMeanwhile = tries > 0;
-    // Gone meanwhile, or done by a write of ours that seemed to fail.
-    if (user === undefined) return { kind: "already", isChangedMeanwhile };
-    const { grant, isUnreadable } = withPrimaryKey(user, services);
-    const isDone =
-      grant === undefined || (await services.users.update(user, { grant })) === "written";
-    if (isDone) {
-      const kind = isUnreadable ? "unreadable" : grant === undefined ? "already" : "resealed";
-      return { kind, isChangedMeanwhile };
-    }
-    user = await services.users.find(user.id);
-  }
-  return { kind: "unfinished", isChangedMeanwhile: true };
+  let isChangedMeanwhile = false;
+  let isUnreadable = false;
+  const modified = await unlessContended(
+    modify(
+      services.users,
+      listed.id,
+      (user) => {
+        const resealed = withPrimaryKey(user, services);
+        ({ isUnreadable } = resealed);
+        return resealed.grant === undefined ? "skip" : { grant: resealed.grant };
+      },
+      {
+        what: "a re-sealed grant",
+        from: listed,
+        pause: () => {
+          isChangedMeanwhile = true;
+          return Promise.resolve();
+        },
+      },
+    ),
+  );
+  if (modified === undefined) return { kind: "unfinished", isChangedMeanwhile };
+  // Skipped: gone meanwhile, of this key already, or done by a write of ours that seemed to fail.
+  const kind = modified.kind === "written" ? "resealed" : "already";
+  const isGone = modified.user === undefined;
+  return { kind: isUnreadable && !isGone ? "unreadable" : kind, isChangedMeanwhile };
 }
 
 /** The user's grant, re-sealed; `undefined` when nothing of it changes. */

@@ -1,9 +1,18 @@
-import { type Clock, type Random, jittered, later } from "../clock.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
 import { settled } from "../grant/retention.ts";
 import type { Log } from "../log.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
-import { type FollowUp, type User, type UserId, type UserStore, storeNow } from "../user.ts";
+import { modify } from "../modify.ts";
+import { unlessContended } from "../store-error.ts";
+import {
+  type FollowUp,
+  type User,
+  type UserId,
+  type UserStore,
+  sameGrant,
+  storeNow,
+} from "../user.ts";
 
 /** One mail to a person whose grant has ended. */
 export interface Notice {
@@ -72,8 +81,6 @@ const RETRY_MS_MAX = 3_600_000;
 const TRIES_MAX = 140;
 /** So many tries of one mail take an hour at least: whatever lasts as long does not pass by itself. */
 const TRIES_IN_AN_HOUR = 8;
-/** Writes that another field's writer can refuse. */
-const WRITE_TRIES_MAX = 5;
 
 /**
  * Sends the mail that is due to a person whose grant has ended. It is claimed first: one
@@ -130,29 +137,38 @@ async function note(
   services: NoticeServices,
 ): Promise<void> {
   const { users, log } = services;
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const user = await users.find(claimed.id);
-    if (user === undefined || !isSameStep(user, claimed)) return;
-    // What was sent is sent, whoever has it in hand by now; a failure is the claimer's to note.
-    const isOurs = user.followUp.dueAt?.getTime() === claimedUntil.getTime();
-    if (outcome.kind !== "sent" && !isOurs) return;
-    const followUp = afterwards(user, outcome, services);
-    if ((await users.update(user, { followUp })) === "written") return;
+  const noted = modify(
+    users,
+    claimed.id,
+    (user) => {
+      if (!sameGrant(claimed, user) || sentTo(user) !== sentTo(claimed)) return "skip";
+      // What was sent is sent, whoever has it in hand by now; a failure is the claimer's to note.
+      const isOurs = user.followUp.dueAt?.getTime() === claimedUntil.getTime();
+      if (outcome.kind !== "sent" && !isOurs) return "skip";
+      return { followUp: afterwards(user, outcome, services) };
+    },
+    { what: "a mail that was sent" },
+  );
+  const modified = await unlessContended(noted);
+  if (modified === undefined) {
+    log.warn("notice_not_noted", "a mail to a person may be sent again", { userId: claimed.id });
+    return;
   }
-  log.warn("notice_not_noted", "a mail to a person may be sent again", { userId: claimed.id });
+  const isOver = modified.kind === "written" && isSeriesOver(modified.user);
+  if (isOver && (outcome.kind === "failed" || outcome.kind === "misconfigured")) {
+    log.error("notice_given_up", "a mail to a person could not be sent for days", {
+      userId: claimed.id,
+    });
+  }
 }
 
-/** Nothing that matters to this mail has happened since it was claimed. */
-function isSameStep(user: User, claimed: User): boolean {
-  return (
-    user.status === claimed.status &&
-    user.grant.generation === claimed.grant.generation &&
-    sentTo(user) === sentTo(claimed)
-  );
+/** True once no more is sent about this end of the grant. */
+function isSeriesOver({ grant, followUp: { notices } }: User): boolean {
+  return notices?.generation === grant.generation && notices.isOver === true;
 }
 
 function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices): FollowUp {
-  const { clock, random, log } = services;
+  const { clock, random } = services;
   const { failures } = user.followUp;
   const now = storeNow(user, clock);
   switch (outcome.kind) {
@@ -169,13 +185,8 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
       return ended(user, services);
     case "failed":
     case "misconfigured": {
-      if (failures + 1 >= TRIES_MAX) {
-        log.error("notice_given_up", "a mail to a person could not be sent for days", {
-          userId: user.id,
-        });
-        return ended(user, services);
-      }
-      const waitMs = Math.min(RETRY_MS * 2 ** Math.min(failures, 16), RETRY_MS_MAX);
+      if (failures + 1 >= TRIES_MAX) return ended(user, services);
+      const waitMs = backoffMs(failures, RETRY_MS, RETRY_MS_MAX);
       const dueAt = later(now, jittered(waitMs, random));
       return { ...user.followUp, dueAt, failures: failures + 1 };
     }

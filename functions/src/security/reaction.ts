@@ -1,9 +1,9 @@
 import { type Clock, later } from "../clock.ts";
 import type { TokenSeal } from "../grant/token-seal.ts";
-import { ReceiverError } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import { atOnce } from "../mailbox/sync-due.ts";
-import type { User, UserId, UserPatch, UserStore } from "../user.ts";
+import { modify } from "../modify.ts";
+import type { User, UserId, UserStore } from "../user.ts";
 import type { AccountEvent, AccountEventKind, Subject } from "./event.ts";
 
 export interface ReactionServices {
@@ -65,8 +65,6 @@ const CLOCK_SKEW_MS = 60_000;
 const STATE_AGE_MS_MAX = 10 * 60_000;
 /** A time in a token is cut to whole seconds: it can have been anywhere in that one. */
 const IAT_UNIT_MS = 1_000;
-/** Lost races in a row; each one means that somebody else wrote the document. */
-const WRITE_TRIES_MAX = 10;
 
 /** Does what an event asks for. Done twice it changes nothing more. Throws what the store throws. */
 export async function react(
@@ -112,10 +110,14 @@ async function endSessions(
   services: ReactionServices,
 ): Promise<Deed | undefined> {
   const end = later(issuedAt, IAT_UNIT_MS);
-  const isWritten = await change(id, services, ({ signedOutAt }) =>
-    signedOutAt !== undefined && signedOutAt >= end ? undefined : { signedOutAt: end },
+  const { kind } = await modify(
+    services.users,
+    id,
+    ({ signedOutAt }) =>
+      signedOutAt !== undefined && signedOutAt >= end ? "skip" : { signedOutAt: end },
+    { what: "the end of sessions" },
   );
-  return isWritten ? "sessions_ended" : undefined;
+  return kind === "written" ? "sessions_ended" : undefined;
 }
 
 /**
@@ -156,28 +158,18 @@ async function suspend(
 /** Makes the mailbox due at once: to be synced, or to be probed where it is unavailable. */
 async function look({ id, status }: User, services: ReactionServices): Promise<Deed | undefined> {
   const now = services.clock.now();
-  const isWritten = await change(id, services, (user) => {
-    const { sync, followUp } = user;
-    if (user.status !== status) return undefined;
-    return status === "mailbox_unavailable"
-      ? { followUp: { ...followUp, dueAt: now, failures: 0 } }
-      : { sync: { ...sync, ...atOnce(services.clock) } };
-  });
-  if (!isWritten) return undefined;
+  const { kind } = await modify(
+    services.users,
+    id,
+    (user) => {
+      const { sync, followUp } = user;
+      if (user.status !== status) return "skip";
+      return status === "mailbox_unavailable"
+        ? { followUp: { ...followUp, dueAt: now, failures: 0 } }
+        : { sync: { ...sync, ...atOnce(services.clock) } };
+    },
+    { what: "a due time" },
+  );
+  if (kind === "skipped") return undefined;
   return status === "mailbox_unavailable" ? "probe_due" : "left_to_refresh";
-}
-
-/** Writes what `patchOf` makes of the stored user; false when that is nothing. */
-async function change(
-  id: UserId,
-  { users }: ReactionServices,
-  patchOf: (user: User) => UserPatch | undefined,
-): Promise<boolean> {
-  for (let tries = 0; tries < WRITE_TRIES_MAX; tries++) {
-    const user = await users.find(id);
-    const patch = user && patchOf(user);
-    if (user === undefined || patch === undefined) return false;
-    if ((await users.update(user, patch)) === "written") return true;
-  }
-  throw new ReceiverError("a user could not be changed: the document is written all the time");
 }
