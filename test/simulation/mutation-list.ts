@@ -348,7 +348,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   focused("security", "a mailbox that comes back does not begin an episode", [
-    "available",
+    "restored",
     "episode: episode + 1",
     "episode",
   ]),

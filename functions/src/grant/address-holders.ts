@@ -11,7 +11,7 @@ import type { EmailAddress } from "../mailbox/email-address.ts";
 import { modify } from "../modify.ts";
 import { unlessContended } from "../store-error.ts";
 import { type User, type UserId, type UserPatch, type UserStore, sameGrant } from "../user.ts";
-import { withoutDue, withoutRenewal, withoutTokens } from "./flagging.ts";
+import { displaced } from "./transitions.ts";
 
 export interface HolderServices extends LookServices {
   users: UserStore;
@@ -82,16 +82,7 @@ async function settleOnce(user: User, services: HolderServices): Promise<"settle
 /** Nothing has to be revoked at Google: the grant has ended there. */
 async function displace(user: User, services: HolderServices): Promise<"settled" | "changed"> {
   const now = services.clock.now();
-  const displaced = ({ grant, watch, sync, followUp }: User): UserPatch => ({
-    status: "disconnected",
-    statusReason: ADDRESS_MOVED,
-    statusAt: now,
-    grant: withoutTokens(grant),
-    watch: withoutRenewal(watch),
-    sync: withoutDue(sync),
-    followUp: { ...followUp, dueAt: now, failures: 0 },
-  });
-  const written = await write(user, displaced, services);
+  const written = await write(user, (current) => displaced(current, now), services);
   if (written === "settled") {
     services.log.info("address_moved", "an address now belongs to another account", {
       userId: user.id,
@@ -121,6 +112,3 @@ async function write(
 function isEmpty(patch: UserPatch): boolean {
   return Object.keys(patch).length === 0;
 }
-
-/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
-export const ADDRESS_MOVED = "address_moved";

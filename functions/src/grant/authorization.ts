@@ -26,9 +26,8 @@ import {
 import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
-import { ADDRESS_MOVED } from "./address-holders.ts";
-import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
 import { storeRotated } from "./rotated-token.ts";
+import { ADDRESS_MOVED, ANNOUNCE_GRACE_MS } from "./transitions.ts";
 
 export interface AuthorizationServices
   extends SyncServices, WatchServices, AccessServices, AnnouncementServices {

@@ -7,8 +7,8 @@ import { modify } from "../modify.ts";
 import { unlessContended } from "../store-error.ts";
 import { type User, type UserStore, sameGrant } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
-import { ANNOUNCE_GRACE_MS, withoutDue, withoutRenewal, withoutTokens } from "./flagging.ts";
 import type { TokenSeal } from "./token-seal.ts";
+import { disconnected, withoutTokens } from "./transitions.ts";
 
 export interface DisconnectServices extends AnnouncementServices {
   users: UserStore;
@@ -48,15 +48,7 @@ export async function disconnect(
     connected.id,
     (user) => {
       if (isConnectedAgain(user) || user.status === "disconnected") return "skip";
-      const now = clock.now();
-      return {
-        status: "disconnected",
-        statusReason: reason,
-        statusAt: now,
-        watch: withoutRenewal(user.watch),
-        sync: withoutDue(user.sync),
-        followUp: { ...user.followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-      };
+      return disconnected(user, reason, clock.now());
     },
     { what: "the end of a connection", from: connected },
   );

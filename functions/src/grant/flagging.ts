@@ -1,18 +1,12 @@
-import { type Clock, later } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Flagging, GrantFailure } from "../mailbox/access.ts";
 import { modify } from "../modify.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import {
-  type Grant,
-  type Status,
-  type User,
-  type UserPatch,
-  type UserStore,
-  sameGrant,
-} from "../user.ts";
+import { type User, type UserStore, sameGrant } from "../user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import type { FleetGuard } from "./fleet-guard.ts";
+import { flagged } from "./transitions.ts";
 import { isWeekly } from "./weekly-grant.ts";
 
 export interface FlaggingServices extends AnnouncementServices {
@@ -22,12 +16,6 @@ export interface FlaggingServices extends AnnouncementServices {
   log: Log;
   telemetry: Telemetry;
 }
-
-/**
- * How long the flagging run has to announce the new status itself before the reconciliation does.
- * Longer than any run, so that subscribers are not told twice.
- */
-export const ANNOUNCE_GRACE_MS = 2 * 60_000;
 
 /**
  * Ends all background work for a user whose grant failed: one conditional write that removes what
@@ -102,51 +90,4 @@ async function suspend(
 function isPast(failed: User, failure: GrantFailure, user: User): boolean {
   const isOtherEpisode = user.followUp.episode !== failed.followUp.episode;
   return !sameGrant(failed, user) || (isOtherEpisode && failure.kind === "mailbox_unavailable");
-}
-
-function flagged(
-  { grant, watch, sync, followUp }: User,
-  { kind, reason }: GrantFailure,
-  now: Date,
-): UserPatch & { status: Status } {
-  const status = kind === "reauthorize" ? "reauthorization_required" : "mailbox_unavailable";
-  return {
-    status,
-    statusReason: reason,
-    statusAt: now,
-    // An unavailable mailbox keeps its refresh token: the grant may be sound, and is probed.
-    grant: status === "mailbox_unavailable" ? withoutAccessToken(grant) : withoutTokens(grant),
-    watch: withoutRenewal(watch),
-    sync: withoutDue(sync),
-    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-  };
-}
-
-function withoutAccessToken(grant: Grant): Grant {
-  const { accessToken: _, accessTokenExpiresAt: __, ...rest } = grant;
-  return rest;
-}
-
-/** What is left of a grant that is over. */
-export function withoutTokens(grant: Grant): Grant {
-  const { refreshToken: _, refreshTokenDigests: __, ...rest } = withoutAccessToken(grant);
-  return rest;
-}
-
-/** A watch that nobody renews. */
-export function withoutRenewal({ renewAt: _, ...watch }: User["watch"]): User["watch"] {
-  return watch;
-}
-
-/** A mailbox that is not due: its status says more than that it is late. */
-export function withoutDue(sync: User["sync"]): User["sync"] {
-  const {
-    dueAt: _,
-    dueReason: __,
-    failure: ___,
-    behindSince: ____,
-    delayedAt: _____,
-    ...kept
-  } = sync;
-  return { ...kept, retries: 0 };
 }

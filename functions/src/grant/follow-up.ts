@@ -1,11 +1,11 @@
-import { type Clock, backoffMs, later } from "../clock.ts";
+import { backoffMs, later } from "../clock.ts";
 import type { Access, Answer, Flagging, GrantFailure } from "../mailbox/access.ts";
 import { reasonOf } from "../mailbox/failures.ts";
 import type { HistoryPage, MessagePage } from "../mailbox/history.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
-import { atOnce } from "../mailbox/sync-due.ts";
-import { type FollowUp, type User, type UserPatch, storeNow } from "../user.ts";
-import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
+import { modify } from "../modify.ts";
+import { type FollowUp, type User, sameGrant, storeNow } from "../user.ts";
+import { restored } from "./transitions.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, finishDisconnect } from "./disconnect.ts";
 import { forget } from "./forget.ts";
@@ -85,11 +85,21 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
     if (flagging.kind !== "guarded") return;
   }
   const obtained = access.obtained();
-  const grant = obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
+  const grantOf = ({ grant }: User) =>
+    obtained === undefined ? {} : { grant: { ...grant, ...obtained } };
   const now = clock.now();
   if (answer.kind === "available") {
+    const { kind } = await modify(
+      users,
+      user.id,
+      (stored) => {
+        if (!sameGrant(user, stored)) return "skip";
+        return { ...restored(stored, clock), ...grantOf(stored) };
+      },
+      { what: "an available mailbox", from: user },
+    );
+    if (kind === "skipped") return;
     log.info("mailbox_available", "an unavailable mailbox is there again", { userId: user.id });
-    await users.update(user, { ...available(user, clock), ...grant });
     return;
   }
   // Refused as it was when its status was written: that is an answer, however it is classified.
@@ -102,7 +112,7 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
     failures,
     dueAt: later(now, isStillGone ? waitMs : PROBE_RETRY_MS),
   };
-  await users.update(user, { followUp: next, ...grant });
+  await users.update(user, { followUp: next, ...grantOf(user) });
 }
 
 /**
@@ -123,17 +133,4 @@ async function look(
   if (!isExpired && sync.recovery === undefined) return { kind: "available" };
   const listed = await access.call("messages.list", (token) => listMessages(token, {}));
   return listed.kind === "answered" ? { kind: "available" } : listed;
-}
-
-/** Everything is due at once: the watch, what was missed, and the announcement of a new episode. */
-function available({ watch, sync, followUp: { episode = 1 } }: User, clock: Clock): UserPatch {
-  const now = clock.now();
-  return {
-    status: "active",
-    statusReason: "available_again",
-    statusAt: now,
-    watch: { ...watch, renewAt: now, failures: 0 },
-    sync: { ...sync, ...atOnce(clock) },
-    followUp: { episode: episode + 1, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-  };
 }

@@ -1,6 +1,6 @@
 import { isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, disconnect } from "./disconnect.ts";
-import { ANNOUNCE_GRACE_MS } from "./flagging.ts";
+import { ANNOUNCE_GRACE_MS } from "./transitions.ts";
 import { ERASED } from "./retention.ts";
 import { later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";

@@ -115,7 +115,7 @@ export function recheck({ dueAt, dueReason }: Sync, clock: Clock): Due | undefin
 }
 
 /** The next reconciliation goes on. */
-export function atOnce(clock: Clock): Due {
+export function atOnce(clock: Pick<Clock, "now">): Due {
   return { dueAt: clock.now(), dueReason: "unfinished", retries: 0 };
 }
 
