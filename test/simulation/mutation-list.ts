@@ -57,8 +57,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation("a re-authorization starts at the present", [
     "establish",
-    "isResumed(previous) ? previous.historyId : start.value",
-    "start.value",
+    "isResumed(previous) ? previous.historyId : start.value.historyId",
+    "start.value.historyId",
   ]),
   mutation("the checkpoint is written before the changes are published", [
     "listOnce",

@@ -46,11 +46,11 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
         state = stateOf(call);
       }
       const { openUntil } = state;
-      if (openUntil === undefined) return attempt(call, userId, request);
+      if (openUntil === undefined) return counted(call, userId, request);
       const isProbing = state.probe !== undefined;
       if (isProbing || !isProbe(state, openUntil, userId, clock.now())) throw openCircuit(call);
       state.openUntil = later(clock.now(), OPEN_MS);
-      const answer = attempt(call, userId, request);
+      const answer = counted(call, userId, request);
       state.probe = answer.then(ignore, ignore).then(() => void delete state.probe);
       return answer;
     },
@@ -62,7 +62,7 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
     return state;
   }
 
-  async function attempt<T>(call: Call, userId: UserId, request: () => Promise<T>): Promise<T> {
+  async function counted<T>(call: Call, userId: UserId, request: () => Promise<T>): Promise<T> {
     try {
       const answer = await request();
       methods.delete(call);

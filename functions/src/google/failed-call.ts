@@ -15,3 +15,18 @@ export class FailedCall extends Error {
     this.failure = failure;
   }
 }
+
+/** What a call to Google came to. `call` is the one that failed. */
+export type Attempt<T> =
+  | { kind: "answered"; value: T }
+  | { kind: "failed"; failure: Failure; call: Call };
+
+/** Makes a call; a {@link FailedCall} becomes a value. Everything else that is thrown stays thrown. */
+export async function attempt<T>(request: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { kind: "answered", value: await request() };
+  } catch (error) {
+    if (!(error instanceof FailedCall)) throw error;
+    return { kind: "failed", failure: error.failure, call: error.call };
+  }
+}

@@ -80,7 +80,7 @@ export function gmailClient(rootUrl: string, clock: Clock): Gmail {
 export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
   const as = (accessToken: string) => ({ headers: { authorization: `Bearer ${accessToken}` } });
 
-  async function attempt<T>(call: Call, request: () => Promise<T>): Promise<T> {
+  async function classified<T>(call: Call, request: () => Promise<T>): Promise<T> {
     try {
       return await request();
     } catch (error) {
@@ -91,7 +91,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
 
   return {
     listHistory: (accessToken, after, pageToken) =>
-      attempt("history.list", async () => {
+      classified("history.list", async () => {
         const { data } = await users.history.list(
           {
             userId: ME,
@@ -105,7 +105,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     getProfile: (accessToken) =>
-      attempt("users.getProfile", async () => {
+      classified("users.getProfile", async () => {
         const { data } = await users.getProfile({ userId: ME }, as(accessToken));
         const historyId = readHistoryId("users.getProfile", data.historyId);
         const emailAddress = parseEmailAddress(data.emailAddress);
@@ -113,7 +113,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     listMessages: (accessToken, { token, labelId }) =>
-      attempt("messages.list", async () => {
+      classified("messages.list", async () => {
         const { data } = await users.messages.list(
           {
             userId: ME,
@@ -128,7 +128,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     getInternalDate: (accessToken, messageId) =>
-      attempt("messages.get", async () => {
+      classified("messages.get", async () => {
         const { data } = await users.messages.get(
           { userId: ME, id: messageId, format: "minimal" },
           as(accessToken),
@@ -137,7 +137,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     getLabelIds: (accessToken, messageId) =>
-      attempt("messages.get", async () => {
+      classified("messages.get", async () => {
         const { data } = await users.messages.get(
           { userId: ME, id: messageId, format: "minimal" },
           as(accessToken),
@@ -148,7 +148,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     watch: (accessToken, topicName, labelIds) =>
-      attempt("users.watch", async () => {
+      classified("users.watch", async () => {
         const filter =
           labelIds.length === 0 ? {} : { labelIds: [...labelIds], labelFilterBehavior: "include" };
         const requestBody = { topicName, ...filter };
@@ -160,7 +160,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
       }),
 
     stop: (accessToken) =>
-      attempt("users.stop", async () => {
+      classified("users.stop", async () => {
         await users.stop({ userId: ME }, as(accessToken));
       }),
   };

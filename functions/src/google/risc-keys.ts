@@ -3,7 +3,7 @@ import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jos
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
-import { FailedCall } from "./failed-call.ts";
+import { FailedCall, attempt } from "./failed-call.ts";
 import { type Call, classify } from "./failure.ts";
 
 export type KeySearch =
@@ -127,11 +127,8 @@ async function select(keys: LocalJWKSet, kid: string): Promise<KeySearch> {
 }
 
 async function orUnavailable<T>(find: () => Promise<T>): Promise<T | Unavailable> {
-  try {
-    return await find();
-  } catch (error) {
-    if (!(error instanceof FailedCall)) throw error;
-    const { failure } = error;
-    return { kind: "unavailable", reason: "reason" in failure ? failure.reason : failure.kind };
-  }
+  const found = await attempt(find);
+  if (found.kind === "answered") return found.value;
+  const { failure } = found;
+  return { kind: "unavailable", reason: "reason" in failure ? failure.reason : failure.kind };
 }

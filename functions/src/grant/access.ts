@@ -1,6 +1,6 @@
 import type { Clock, Random } from "../clock.ts";
 import { backoffMs, jittered, later } from "../clock.ts";
-import { FailedCall } from "../google/failed-call.ts";
+import { FailedCall, attempt } from "../google/failed-call.ts";
 import type { Circuit } from "../google/circuit.ts";
 import type { Call } from "../google/failure.ts";
 import type { Log } from "../log.ts";
@@ -91,7 +91,7 @@ export function openAccess(
     let tries = 0;
     let isConfirming = false;
     for (let step = 0; ; step++) {
-      const answer = await attempt(async () => {
+      const answer: Answer<T> = await attempt(async () => {
         const token = await accessToken();
         // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
         if (user.status === "mailbox_unavailable") return request(token);
@@ -173,15 +173,4 @@ export async function refreshGrant(user: User, services: AccessServices): Promis
 export async function tryRefresh(user: User, services: AccessServices): Promise<boolean> {
   const answer = await attempt(() => refreshGrant(user, services));
   return answer.kind === "answered";
-}
-
-async function attempt<T>(request: () => Promise<T>): Promise<Answer<T>> {
-  try {
-    return { kind: "answered", value: await request() };
-  } catch (error) {
-    if (error instanceof FailedCall) {
-      return { kind: "failed", failure: error.failure, call: error.call };
-    }
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { type Clock, later } from "../clock.ts";
-import { FailedCall } from "../google/failed-call.ts";
+import { type Attempt, attempt } from "../google/failed-call.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
@@ -91,7 +91,7 @@ export async function completeAuthorization(
   const exchanged = await attempt(() =>
     services.exchangeCode(code, pending.codeVerifier, redirectUri),
   );
-  if ("failure" in exchanged) {
+  if (exchanged.kind === "failed") {
     const isCodeBad = exchanged.failure.kind === "bad_request";
     return isCodeBad ? { kind: "code_refused" } : refused(exchanged.failure);
   }
@@ -179,7 +179,7 @@ async function giveBack(
   // What cannot be read may hold a grant that lives.
   if (stored === undefined && (await services.users.exists(userId))) return;
   const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
-  if ("value" in revoked || revoked.failure.kind === "gone") return;
+  if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
   services.log.error("grant_not_revoked", "a refused grant could not be revoked at Google", {
     userId,
   });
@@ -199,7 +199,7 @@ async function liveRefreshToken(
   const held = tokens.open(stored.id, "refresh_token", sealed);
   if (held === undefined) return undefined;
   const refreshed = await attempt(() => refresh(held));
-  if ("failure" in refreshed) return undefined;
+  if (refreshed.kind === "failed") return undefined;
   const { refreshToken: rotated = held } = refreshed.value;
   if (rotated !== held) await storeRotated(stored, rotated, services);
   return rotated;
@@ -229,12 +229,12 @@ async function establish(
   // Before the cursor is known: what comes after this is told, by history or by a recovery.
   const connectedAt = clock.now();
   const watched = await attempt(() => watchAgain(token.accessToken, services));
-  const refusal = "failure" in watched ? refusalOf(watched.failure) : undefined;
+  const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
   if (refusal !== undefined) return refusal;
   const profiled = await attempt(() => services.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
-  if ("failure" in start) return refused(start.failure);
-  const named = "value" in profiled ? profiled.value.emailAddress : undefined;
+  if (start.kind === "failed") return refused(start.failure);
+  const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
   const addressesOf = await addressesAfter(stored, signedIn, named, services);
   for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
     await services.settleHolders(address, userId);
@@ -242,7 +242,9 @@ async function establish(
   const now = clock.now();
   // An earlier watch may have ended with the grant that it was made by.
   const watch: Watch =
-    "value" in watched ? afterWatch(watched.value, services) : { renewAt: now, failures: 0 };
+    watched.kind === "answered"
+      ? afterWatch(watched.value, services)
+      : { renewAt: now, failures: 0 };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
     clientId: services.clientId,
@@ -261,7 +263,7 @@ async function establish(
     statusReason: isResumed(previous) ? "reauthorized" : "authorized",
     statusAt: now,
     grant: { ...grant, generation },
-    historyId: isResumed(previous) ? previous.historyId : start.value,
+    historyId: isResumed(previous) ? previous.historyId : start.value.historyId,
     watch,
     sync: {
       recent: [],
@@ -273,7 +275,7 @@ async function establish(
     ...tagsAfter(previous, pending),
     followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
   }));
-  return resume(user, "value" in watched, stored, services);
+  return resume(user, watched.kind === "answered", stored, services);
 }
 
 /** Kept for as long as the history goes on; an older version did not store it. */
@@ -337,10 +339,9 @@ function startingPoint(
   watched: Attempt<{ historyId: HistoryId }>,
   stored: User | undefined,
   profiled: Attempt<{ historyId: HistoryId }>,
-): Attempt<HistoryId> {
-  if ("value" in watched) return { value: watched.value.historyId };
-  if (isResumed(stored)) return { value: stored.historyId };
-  return "value" in profiled ? { value: profiled.value.historyId } : profiled;
+): Attempt<{ historyId: HistoryId }> {
+  if (watched.kind === "answered") return watched;
+  return isResumed(stored) ? { kind: "answered", value: stored } : profiled;
 }
 
 async function resume(
@@ -366,15 +367,4 @@ async function resume(
     isCaughtUp: outcome.kind === "caught_up",
     isWatched,
   };
-}
-
-type Attempt<T> = { value: T } | { failure: Failure };
-
-async function attempt<T>(request: () => Promise<T>): Promise<Attempt<T>> {
-  try {
-    return { value: await request() };
-  } catch (error) {
-    if (error instanceof FailedCall) return { failure: error.failure };
-    throw error;
-  }
 }

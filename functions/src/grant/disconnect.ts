@@ -1,5 +1,5 @@
 import { type Clock, later } from "../clock.ts";
-import { FailedCall } from "../google/failed-call.ts";
+import { attempt } from "../google/failed-call.ts";
 import type { Failure } from "../google/failure.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Access } from "../mailbox/access.ts";
@@ -131,13 +131,8 @@ async function endAtGoogle(user: User, services: DisconnectServices): Promise<bo
   // Revoking ends all that the person allows our project: never once they have connected anew.
   const current = await services.users.find(user.id);
   if (current?.grant.generation !== user.grant.generation) return true;
-  try {
-    await services.revoke(refreshToken);
-    return true;
-  } catch (error) {
-    if (!(error instanceof FailedCall)) throw error;
-    return !isWorthRetrying(error.failure);
-  }
+  const revoked = await attempt(() => services.revoke(refreshToken));
+  return revoked.kind === "answered" || !isWorthRetrying(revoked.failure);
 }
 
 function isWorthRetrying({ kind }: Failure): boolean {

@@ -1,5 +1,5 @@
 import { type Clock, type Random, later } from "../clock.ts";
-import { FailedCall } from "../google/failed-call.ts";
+import { attempt } from "../google/failed-call.ts";
 import type { Log } from "../log.ts";
 import { sampleOthers } from "../mailbox/others.ts";
 import type { FleetGuardState, Grant, User, UserId, UserStore } from "../user.ts";
@@ -127,16 +127,12 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
   }
 
   async function probe(): Promise<"sound" | "unsound" | "unknown"> {
-    try {
-      await services.exchangeMadeUpCode();
-      return "unknown";
-    } catch (error) {
-      if (!(error instanceof FailedCall)) throw error;
-      const { failure } = error;
-      if (failure.kind === "misconfigured") return "unsound";
-      const isCodeRefused = failure.kind === "bad_request" && failure.reason === "invalid_grant";
-      return isCodeRefused ? "sound" : "unknown";
-    }
+    const exchanged = await attempt(() => services.exchangeMadeUpCode());
+    if (exchanged.kind === "answered") return "unknown";
+    const { failure } = exchanged;
+    if (failure.kind === "misconfigured") return "unsound";
+    const isCodeRefused = failure.kind === "bad_request" && failure.reason === "invalid_grant";
+    return isCodeRefused ? "sound" : "unknown";
   }
 }
 

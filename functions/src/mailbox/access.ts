@@ -1,10 +1,10 @@
+import type { Attempt } from "../google/failed-call.ts";
 import type { Call, Failure } from "../google/failure.ts";
 import type { Grant, Status } from "../user.ts";
 
+/** What a call came to. The one that failed is the refresh of the token, or the call itself. */
 export type Answer<T> =
-  | { kind: "answered"; value: T }
-  /** `call` is the one that failed: the refresh of the token, or the call itself. */
-  | { kind: "failed"; failure: Failure; call: Call }
+  | Attempt<T>
   /** The grant this run was opened with is no longer the user's: whatever failed says nothing. */
   | { kind: "superseded" };
 
