@@ -56,9 +56,9 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   ),
   mutation("a re-authorization starts at the present", [
-    "establish",
-    "isResumed(previous) ? previous.historyId : start.value.historyId",
-    "start.value.historyId",
+    "authorized",
+    "resumed?.historyId ?? historyId",
+    "historyId",
   ]),
   mutation("the checkpoint is written before the changes are published", [
     "listOnce",

@@ -1,15 +1,13 @@
-import { type Clock, later } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { type Attempt, attempt } from "../google/failed-call.ts";
 import type { Failure } from "../google/failure.ts";
 import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import type { Log } from "../log.ts";
-import { completeSince } from "../mailbox/completeness.ts";
-import { type Addresses, afterSignIn, announceAddresses } from "../mailbox/address.ts";
+import { afterSignIn, announceAddresses } from "../mailbox/address.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";
-import { atOnce } from "../mailbox/sync-due.ts";
 import { sync } from "../mailbox/sync.ts";
 import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
 import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
@@ -27,7 +25,7 @@ import { type AccessServices } from "./access.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
 import { storeRotated } from "./rotated-token.ts";
-import { ADDRESS_MOVED, ANNOUNCE_GRACE_MS } from "./transitions.ts";
+import { type StoredAddresses, authorized, isResumed } from "./transitions.ts";
 
 export interface AuthorizationServices
   extends SyncServices, WatchServices, AccessServices, AnnouncementServices {
@@ -206,15 +204,6 @@ async function liveRefreshToken(
 }
 
 /**
- * Whether the history goes on from the kept cursor. It starts again only after a disconnect that
- * the person wanted: a user whose address went to another account had not asked for that.
- */
-function isResumed(stored: User | undefined): stored is User {
-  if (stored === undefined) return false;
-  return stored.status !== "disconnected" || stored.statusReason === ADDRESS_MOVED;
-}
-
-/**
  * Watch, one write, sync. The watch comes first because a new mailbox takes its cursor from it; a
  * crash before the write leaves a watch whose notifications are of nobody, which is harmless.
  */
@@ -254,46 +243,19 @@ async function establish(
     accessTokenExpiresAt: token.expiresAt,
     grantedAt: now,
   };
-  // So that a crash before the sync below is made good by the reconciliation.
-  const due = atOnce(clock);
-
-  const user = await users.authorize(userId, (previous, generation) => ({
-    ...addressesOf(previous),
-    status: "active",
-    statusReason: isResumed(previous) ? "reauthorized" : "authorized",
-    statusAt: now,
-    grant: { ...grant, generation },
-    historyId: isResumed(previous) ? previous.historyId : start.value.historyId,
-    watch,
-    sync: {
-      recent: [],
-      ...(isResumed(previous) && previous.sync),
-      syncedAt: isResumed(previous) ? completeSince(previous) : connectedAt,
-      ...due,
-    },
-    ...firstConnected(previous, connectedAt),
-    ...tagsAfter(previous, pending),
-    followUp: { dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
-  }));
+  const user = await users.authorize(userId, (previous, generation) =>
+    authorized(previous, {
+      addresses: addressesOf(previous),
+      grant: { ...grant, generation },
+      watch,
+      historyId: start.value.historyId,
+      connectedAt,
+      ...(pending.appSub !== undefined && { ticket: pending }),
+      at: now,
+    }),
+  );
   return resume(user, watched.kind === "answered", stored, services);
 }
-
-/** Kept for as long as the history goes on; an older version did not store it. */
-function firstConnected(previous: User | undefined, now: Date): Pick<User, "connectedAt"> {
-  if (!isResumed(previous)) return { connectedAt: now };
-  return previous.connectedAt === undefined ? {} : { connectedAt: previous.connectedAt };
-}
-
-/** A ticket replaces the tags. Without one they stay for as long as the connection goes on. */
-function tagsAfter(
-  previous: User | undefined,
-  { appSub, tags }: PendingAuthorization,
-): Pick<User, "tags"> {
-  if (appSub !== undefined) return tags === undefined ? {} : { tags };
-  return isResumed(previous) && previous.tags !== undefined ? { tags: previous.tags } : {};
-}
-
-type StoredAddresses = Addresses & Pick<User, "addressSince">;
 
 /**
  * What a document is to hold of the account's addresses. A rename is published before it is stored,

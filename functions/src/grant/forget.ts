@@ -1,12 +1,11 @@
 import { isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, disconnect } from "./disconnect.ts";
-import { ANNOUNCE_GRACE_MS } from "./transitions.ts";
 import { ERASED } from "./retention.ts";
-import { later } from "../clock.ts";
 import { FailedCall } from "../google/failed-call.ts";
 import { eraseIf } from "../modify.ts";
 import { unlessContended } from "../store-error.ts";
 import { type User, sameGrant } from "../user.ts";
+import { erasing } from "./transitions.ts";
 
 /**
  * Every way in which erasing a person can end. Only `forgotten` is the end of it; a grant is `left` at
@@ -74,11 +73,8 @@ export async function forget(asked: User, services: DisconnectServices): Promise
   }
 }
 
-/** That somebody who has disconnected is being erased: the reconciliation finishes it after a crash. */
 async function remember(asked: User, { users, clock }: DisconnectServices): Promise<void> {
   if (asked.status !== "disconnected" || asked.statusReason === ERASED) return;
-  const dueAt = later(clock.now(), ANNOUNCE_GRACE_MS);
-  const followUp = { ...asked.followUp, dueAt };
   // Refused: the document is read again before it is erased.
-  await users.update(asked, { statusReason: ERASED, followUp });
+  await users.update(asked, erasing(asked, clock.now()));
 }
