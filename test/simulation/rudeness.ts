@@ -82,10 +82,18 @@ const CHANCE: Record<Rude, number> = {
   "many days": 0.01,
 };
 
-/** What the receiver does not withstand or promise yet. Each is switched on together with its fix. */
+/**
+ * What the receiver does not withstand or promise yet. Each is switched on together with its fix.
+ *
+ * Rewinds: a listing finds one by a head, or a notification by its id, below a head that an earlier
+ * listing named. Nothing tells of a rewind where the head is above that again before the next
+ * listing: while calls are throttled or the user is flagged (seeds 12 and 24 with this kind), or
+ * where the first record afterwards has the very id that was read last (seed 201). The world should
+ * rewind below `sync.highestHead`, and grow again after a listing only. Seeds 73, 176 and 268 repeat
+ * more changes in an hour than the limit of the costs, 168 and 339 break P13: not traced.
+ */
 export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "costs"> = new Set([
   "rewinds of every size",
-  "ends of delays",
 ] as const);
 
 /** What cannot come about while a way to be rude is switched off. */

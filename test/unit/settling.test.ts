@@ -350,6 +350,16 @@ describe("withNotified", () => {
     expect(recent.map(({ historyId }) => historyId)).toEqual(many.slice(5));
   });
 
+  it("tells every id of a long wait as a gap, also where a page told of others before", () => {
+    const held = withNotified(start, ids(103, 203), at(0), SETTLE_MS);
+    const page = { ...listing(3_600), records: ids(101, 110), upTo: id(110) };
+    const unseen = findUnseen(held, page, SETTLE_MS);
+    expect(unseen).toMatchObject({ from: id(100), to: id(103) });
+    const next = settle(held, { ...page, unseen }, SETTLE_MS);
+    const last = { ...listing(3_601), records: ids(201, 210) };
+    expect(findUnseen(next, last, SETTLE_MS)?.to).toBe(id(203));
+  });
+
   it("holds the cursor until the id has shown", () => {
     const held = withNotified(start, ids(103), at(0), SETTLE_MS);
     const read = { startedAt: at(10), readAt: at(10), records: ids(101, 107) };

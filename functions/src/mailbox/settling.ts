@@ -283,8 +283,9 @@ function isAboveHead(historyId: HistoryId, { head }: Read): boolean {
 }
 
 /** Whether a notified id is no proof of a record; one that has shown exactly makes it one again. */
-function isAhead(progress: Progress, { unseen, notified = [], records }: Read): boolean {
-  if (unseen !== undefined) return true;
+function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: Read): boolean {
+  // Pages that follow may show other notified ids, and those that do not show belong to a gap too.
+  if (unseen !== undefined && upTo === undefined) return true;
   if (progress.isNotifiedAhead !== true) return false;
   const shown = new Set([...readRecords(progress), ...records]);
   const waited = progress.recent.filter(({ isNotified }) => isNotified === true);
