@@ -464,6 +464,26 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(sent);
   });
 
+  it("P1: finds new mail that Gmail lists far behind mail from before the connection", async () => {
+    scenario = await startScenario();
+    const { emulator } = scenario;
+    emulator.createAccount({ email: ADA });
+    for (let nth = 0; nth < 25; nth++) {
+      emulator.deliver(ADA, { internalDate: ago((25 - nth) * MINUTE_MS) });
+    }
+    await scenario.connect(ADA, { exists: true });
+    emulator.loseNotifications();
+    // Between the fourth and the fifth of the page, newest first.
+    const sent = [40, 20].map(
+      (seconds) =>
+        emulator.deliver(ADA, { listedAt: ago(5 * MINUTE_MS - seconds * 1_000) }).messageId,
+    );
+    emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(new Set(added())).toEqual(new Set(sent));
+  });
+
   it("keeps the time of the first connection through another authorization", async () => {
     await start();
     const first = scenario.stored(ADA).connectedAt;

@@ -4,8 +4,13 @@ import type { Answer } from "./access.ts";
 import type { HistoryMessage } from "./history.ts";
 import type { Run } from "./sync-run.ts";
 
-/** Messages of one page that are asked for their date: all of them on a small page. */
+/** Messages of one page that are asked for their date. */
 const DATED_MESSAGES_MAX = 10;
+/**
+ * On a page of so few messages every one is dated: there the margin that covers the disorder of
+ * Gmail's lists may be missing, since a mailbox was connected only minutes before.
+ */
+const SMALL_PAGE_MAX = 40;
 /** Dates asked for one by one on one page: below what Gmail lets one user read in a minute. */
 const DATED_ONE_BY_ONE_MAX = 200;
 
@@ -79,7 +84,7 @@ export async function withoutOld(
 
 /** Indexes of a list, ascending, from the first to the last: all of a short one. */
 function spread(length: number): number[] {
-  const count = Math.min(length, DATED_MESSAGES_MAX);
+  const count = length <= SMALL_PAGE_MAX ? length : DATED_MESSAGES_MAX;
   const step = count > 1 ? (length - 1) / (count - 1) : 0;
   return Array.from({ length: count }, (_, nth) => Math.round(nth * step));
 }
