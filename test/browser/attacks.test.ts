@@ -9,7 +9,7 @@ import { allow, openVisitor, shows } from "./visitor.ts";
 
 const ADA = "ada@example.com";
 const MALLORY = "mallory@example.com";
-const FORBIDDEN = "This was not asked for from our own page";
+const FORBIDDEN = "This request didn't come from our page";
 
 /** To the browser of the first our cookies are not its own; the second shares our cookies' host. */
 const SITES = [

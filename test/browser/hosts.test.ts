@@ -191,7 +191,7 @@ describe.skipIf(isSkipped).each(FOREIGN)("in a person's browser, %s", (_, receiv
     const elsewhere = new URL(link);
     elsewhere.searchParams.set("return_to", `${front.originOf(APPLICATION)}/search`);
     await openForeign(`location = ${JSON.stringify(elsewhere.href)}`);
-    await shows(page, "This link leads somewhere that we do not know");
+    await shows(page, "We don't know where this link leads");
 
     // Even a person who presses every button is refused by the application: the visit is not hers.
     await openForeign(`location = ${JSON.stringify(link)}`);

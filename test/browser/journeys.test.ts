@@ -120,7 +120,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     const page = await open();
     await page.goto(`${scenario.publicUrl}/start`);
     await press(page, "Deny");
-    await shows(page, "You did not allow access");
+    await shows(page, "You didn't allow access");
     expect(users()).toEqual([]);
     await page.goto(scenario.publicUrl);
     await shows(page, "Connect your Gmail account");
@@ -136,7 +136,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(await page.getByRole("radio", { name: ADA }).isChecked()).toBe(true);
     await allow(page);
     await shows(page, CONNECTED);
-    await says(page, "3 changes that were made meanwhile");
+    await says(page, "We delivered the 3 changes you missed");
     expect(path(page)).toBe("/");
     const added = scenario.events(ADA).filter(({ json }) => "messageId" in json);
     expect(added).toHaveLength(3);
@@ -165,7 +165,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     await press(page, "Continue with Google");
     await page.getByLabel(ZOE).check();
     await allow(page);
-    await page.getByRole("alert").getByText("That was another Google account").waitFor();
+    await page.getByRole("alert").getByText("That was a different Google account").waitFor();
     // The link is no proof of who holds it: the address shows only its beginning.
     await says(page, "a***@example.com");
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
@@ -197,9 +197,9 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     // Back to Google's page, and once more "Allow" there: another answer to a flow that is done.
     await page.goBack();
     await allow(page);
-    await shows(page, "This step is already done");
+    await shows(page, "You've already done this step");
     expect(scenario.emulator.countCalls("token.code")).toBe(exchanges);
-    await page.getByRole("link", { name: "Go to the first page" }).click();
+    await page.getByRole("link", { name: "Go to the start page" }).click();
     await shows(page, CONNECTED);
   });
 
@@ -256,7 +256,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(await tabStops(page)).toEqual([
       "Continue with Google",
       "Disconnect",
-      "Erase what is kept about me",
+      "Erase my data",
       "help@tidy.example",
     ]);
     await pressByKeyboard(page, "Continue with Google");

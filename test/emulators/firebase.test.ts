@@ -221,7 +221,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     expect(link.startsWith(`${stack.publicUrl}/reauthorize/`)).toBe(true);
     expect(await read(await browser.get(link))).toContain(`action="${link}"`);
     const page = await allow(browser, await browser.post(link, {}), account);
-    expect(page).toContain("3 changes that were made meanwhile have been delivered.");
+    expect(page).toContain("We delivered the 3 changes you missed.");
 
     await vi.waitFor(() => expect(messageIds(id)).toEqual([before.messageId, ...missed]), ARRIVAL);
     await vi.waitFor(() => expect(types(id).at(-1)).toBe("mailbox.connected"), ARRIVAL);

@@ -234,7 +234,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
           expect(status).toBe(500);
           for (const page of pages) {
             expect(page.status).toBe(503);
-            expect(await page.text()).toContain("did not work just now");
+            expect(await page.text()).toContain("Something went wrong");
           }
           await vi.waitFor(() => expect(records("notification_failed")).toHaveLength(1), ARRIVAL);
           expect(published(id)).toEqual([]);

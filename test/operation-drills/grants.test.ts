@@ -73,7 +73,7 @@ describe("every grant ends at once", () => {
 
     for (const [index, email] of emails.entries()) {
       const page = await reauthorize(linkOf(scenario.topic.published, email), email);
-      expect(page).toContain("One change that was made meanwhile has been delivered.");
+      expect(page).toContain("We delivered the one change you missed.");
       const ids = scenario.events(email).flatMap(({ json }) => json["messageId"] ?? []);
       expect(ids).toEqual([missed[index]]);
     }
@@ -167,7 +167,7 @@ describe("another project", () => {
 
     scenario.clock.advance(DAY_MS);
     const page = await reauthorize(link, ADA);
-    expect(page).toContain("3 changes that were made meanwhile have been delivered.");
+    expect(page).toContain("We delivered the 3 changes you missed.");
     const next = scenario.emulator.deliver(ADA).messageId;
     await scenario.settled();
     const ids = topic.published.flatMap(({ json }) => json["messageId"] ?? []);

@@ -96,7 +96,7 @@ describe("connecting a mailbox", () => {
       decline: true,
     });
     expect(response.status).toBe(400);
-    expect(await response.text()).toContain("You did not allow access");
+    expect(await response.text()).toContain("You didn&#39;t allow access");
     expect(scenario.emulator.countCalls("token.code")).toBe(0);
   });
 
@@ -154,7 +154,7 @@ describe("connecting a mailbox", () => {
     const back = await scenario.emulator.consent(url.href, { account: ADA });
     const response = await browser.get(back);
     expect(response.status).toBe(400);
-    expect(await response.text()).toContain("could not verify");
+    expect(await response.text()).toContain("verify your account");
     expect(scenario.users.dump().users).toEqual([]);
   });
 
@@ -174,7 +174,7 @@ describe("connecting a mailbox", () => {
     scenario.emulator.setTopicPublishing(topic, "forbidden");
     const { status, page } = await scenario.connect(ADA);
     expect(status).toBe(200);
-    expect(page).toContain("begin to arrive shortly");
+    expect(page).toContain("start to arrive shortly");
     expect(scenario.stored(ADA)).toMatchObject({
       status: "active",
       historyId: scenario.emulator.account(ADA).historyId,
@@ -190,7 +190,7 @@ describe("connecting a mailbox", () => {
     await scenario.connect(ADA);
     scenario.emulator.setTopicPublishing(scenario.config.gmail.topic, "forbidden");
     const { page } = await scenario.connect(ADA, { exists: true });
-    expect(page).toContain("begin to arrive shortly");
+    expect(page).toContain("start to arrive shortly");
     expect(scenario.stored(ADA).watch).toEqual({ renewAt: expect.any(Date), failures: 0 });
   });
 
@@ -400,7 +400,7 @@ describe("a revoked grant", () => {
     const { asked, status, page } = await reauthorize(ADA);
     expect(asked.get("login_hint")).toBe(scenario.stored(ADA).id);
     expect(status).toBe(200);
-    expect(page).toContain("3 changes that were made meanwhile have been delivered.");
+    expect(page).toContain("We delivered the 3 changes you missed.");
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
     const events = scenario.events(ADA);
     expect(
@@ -422,7 +422,7 @@ describe("a revoked grant", () => {
 
     const wrong = await reauthorize(ADA, BOB);
     expect(wrong.status).toBe(403);
-    expect(wrong.page).toContain("another Google account");
+    expect(wrong.page).toContain("different Google account");
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
     expect(scenario.emulator.account(BOB).refreshTokens).toEqual([]);
 

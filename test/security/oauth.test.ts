@@ -759,7 +759,7 @@ describe("what is asked of Google, and given back", () => {
     const page = await browser.get(response.headers.get("location") ?? "");
     expect(page.status).toBe(403);
     const text = await page.text();
-    expect(text).toContain("another Google account");
+    expect(text).toContain("different Google account");
     expect(text).toContain("a***@example.com");
     expect(text).not.toContain(MALLORY);
     expect(scenario.stored(ADA)).toEqual(before);
@@ -803,7 +803,7 @@ describe("what is asked of Google, and given back", () => {
     const moved = scenario.emulator.moveAddress(ADA);
     const { page } = await scenario.connect(ADA, { exists: true });
     expect(page).not.toContain(old.id);
-    expect(page).not.toContain("meanwhile");
+    expect(page).not.toContain("you missed");
     const byId = new Map(users().map((user) => [String(user.id), user]));
     expect(byId.get(old.id)).toMatchObject({ status: "disconnected", historyId: old.historyId });
     expect(byId.get(moved.sub)).toMatchObject({ status: "active", grant: { generation: 1 } });

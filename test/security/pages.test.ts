@@ -246,15 +246,15 @@ describe("what a person is told", () => {
     const { syncedAt } = scenario.stored(ADA).sync;
     const page = await read("/", browser);
     expect(page).toContain(`<time datetime="${syncedAt?.toISOString()}">`);
-    expect(page).not.toContain("meanwhile");
+    expect(page).not.toContain("you missed");
 
     await endGrant(ADA);
     const toGoogle = await browser.post(linkOf(scenario, ADA), {});
     const back = await throughGoogle(scenario.emulator, browser, toGoogle, { account: ADA });
     const welcome = await back.text();
-    expect(welcome).toContain("One change that was made meanwhile has been delivered.");
+    expect(welcome).toContain("We delivered the one change you missed.");
     // A page that is loaded again says the same.
-    expect(await read("/", browser)).toContain("One change that was made meanwhile");
+    expect(await read("/", browser)).toContain("We delivered the one change");
     scenario.clock.advance(10 * MINUTE_MS);
     expect(await read("/", browser)).not.toContain("meanwhile");
   });
@@ -267,8 +267,8 @@ describe("what a person is told", () => {
     const toGoogle = await browser.post(linkOf(scenario, ADA), {});
     const back = await throughGoogle(scenario.emulator, browser, toGoogle, { account: ADA });
     const page = await back.text();
-    expect(page).toContain("There is more to deliver");
-    expect(page).not.toContain("Nothing was changed");
+    expect(page).toContain("There are more changes to deliver");
+    expect(page).not.toContain("miss any changes");
   });
 
   it("that changes are late, and not that they follow within minutes, once subscribers know", async () => {
@@ -276,14 +276,14 @@ describe("what a person is told", () => {
     scenario.emulator.faults.failNext({ method: "gmail", preset: "callerForbidden", count: "all" });
     scenario.emulator.deliver(ADA);
     await scenario.settled();
-    expect(await read("/", browser)).toContain("There is more to deliver");
+    expect(await read("/", browser)).toContain("There are more changes to deliver");
     for (let minutes = 0; minutes < 40; minutes += 5) {
       scenario.clock.advance(5 * MINUTE_MS);
       await scenario.runSchedule("mailboxReconciliation");
     }
     const late = await read("/", browser);
-    expect(late).toContain("Changes are late");
-    expect(late).not.toContain("There is more to deliver");
+    expect(late).toContain("Changes are running late");
+    expect(late).not.toContain("There are more changes to deliver");
   });
 
   it("that access has ended, and never why: Google does not say", async () => {
@@ -331,7 +331,7 @@ describe("what a person is told", () => {
     scenario.clock.advance(DAY_MS - MINUTE_MS);
     await scenario.runSchedule("watchRenewal");
     expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
-    expect(await read("/", browser)).toContain("cannot be read at present");
+    expect(await read("/", browser)).toContain("read this Gmail account right now");
   });
 
   it("to speak up when it comes back every week; and the operator, to publish the consent screen", async () => {

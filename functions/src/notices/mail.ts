@@ -4,32 +4,34 @@ import { type Html, html } from "../pages/html.ts";
 import type { Notice } from "./series.ts";
 import { NOTICE_TEXTS as TEXTS } from "./texts.ts";
 
-/** What a mail says, in both forms, and how a mail system recognizes a repetition of it. */
+/** A mail as plain text and as HTML, with the id by which mail systems recognize a duplicate. */
 export interface NoticeMail {
-  /** RFC 5322 §3.6.4, the same for a mail that is sent again. */
+  /** RFC 5322 §3.6.4. A mail that is sent again keeps its id. */
   messageId: string;
   subject: string;
   text: string;
   html: string;
 }
 
-/** Writes a mail. The link is its only address beside the logo; it asks for nothing else. */
+/**
+ * Writes a mail that asks a person to allow access again. Apart from the logo, the re-authorization
+ * link is the only URL in it. `domain` is the domain of the sender's email address.
+ */
 export function noticeMail(
   notice: Notice,
   { name, logoUrl, supportEmail }: Config["app"],
-  /** Of the sender's address. */
   domain: string,
 ): NoticeMail {
   const { emailAddress, isLast, number, reason, reauthorizeUrl } = notice;
   const { host } = new URL(reauthorizeUrl);
   const kind = isLast ? "last" : number === 0 ? "first" : "reminder";
   const body = TEXTS.body(name, emailAddress);
-  const hint = TEXTS.hints[reason];
+  const advice = TEXTS.advice[reason];
   const orNothing = TEXTS.orNothing(name);
   const end = isLast ? TEXTS.last : number === 0 ? TEXTS.more : undefined;
   const paragraphs = [
     body,
-    hint,
+    advice,
     `${TEXTS.button}:\n${reauthorizeUrl}`,
     TEXTS.link(host),
     [orNothing, end].filter((sentence) => sentence !== undefined).join(" "),
@@ -60,7 +62,7 @@ export function noticeMail(
           ${logo}
           <h1 style="font-size: 22px; line-height: 1.25">${TEXTS.title}</h1>
           <p>${body}</p>
-          ${hint === undefined ? undefined : html`<p>${hint}</p>`}
+          ${advice === undefined ? undefined : html`<p>${advice}</p>`}
           <p style="margin: 24px 0">
             <a href="${reauthorizeUrl}" style="${BUTTON}">${TEXTS.button}</a>
           </p>
@@ -82,8 +84,8 @@ const BUTTON =
   "display: inline-block; padding: 12px 20px; border-radius: 6px; background: #0b57d0; color: #fff; text-decoration: none; font-weight: 600";
 
 /**
- * What Gmail shows as a button beside the subject: a go-to action (schema.org `EmailMessage` with a
- * `ViewAction`), once the sender's domain is registered with Google for it.
+ * Lets Gmail show a button next to the subject: a go-to action (schema.org `EmailMessage` with a
+ * `ViewAction`). Gmail shows it only for sender domains that are registered with Google.
  */
 function viewAction(target: string, description: string): Html {
   const action = {
@@ -92,12 +94,12 @@ function viewAction(target: string, description: string): Html {
     potentialAction: { "@type": "ViewAction", target, url: target, name: TEXTS.button },
     description,
   };
-  // In a script nothing is an entity: `<` must not come about at all.
+  // HTML entities are not decoded inside `<script>`, so escape `<` as `\u003c`.
   const json = JSON.stringify(action).replaceAll("<", "\\u003c");
   return { markup: `<script type="application/ld+json">${json}</script>` };
 }
 
-/** Says nothing to whoever handles the mail, not even that two of them are for one person. */
+/** A hash, so that mail systems cannot tell which mails are for the same person. */
 function messageId({ userId, generation, number }: Notice, domain: string): string {
   const hash = createHash("sha256").update(`${userId}/${generation}/${number}`).digest("hex");
   return `<${hash.slice(0, 32)}@${domain}>`;

@@ -1,8 +1,8 @@
 import { TEXTS } from "../pages/texts.ts";
 
 /**
- * Every sentence of a mail to a person, in one place. None says why access has ended: we do not
- * know. What to do about it, where Google said more, is told as on the pages.
+ * Every sentence of our mails, in one place so that they can be translated. None says why access
+ * ended, because Google does not say. Where Google does give a reason, `advice` says what to do.
  */
 export const NOTICE_TEXTS = {
   subject: {
@@ -12,15 +12,15 @@ export const NOTICE_TEXTS = {
   },
   title: TEXTS.reauthorize.title,
   body: (app: string, address: string) =>
-    `Google no longer lets ${app} read the changes of ${address}. Nothing is lost: once you allow it again, what happened meanwhile is delivered.`,
-  hints: TEXTS.reauthorize.hints,
+    `Google no longer lets ${app} read changes in ${address}. Once you allow access again, we'll pick up where we left off and deliver what you missed.`,
+  advice: TEXTS.reauthorize.advice,
   button: "Allow access again",
   // How long a link lives: `grant/reauthorization-link.ts`.
   link: (host: string) =>
-    `The link leads to ${host}, and from there to Google, where you decide. It works once, for this account only, for seven days. Nobody there asks for a password but Google.`,
+    `The link takes you to ${host}, and from there to Google, where you decide. It works once, for this account only, and expires in seven days. Only Google will ask for your password.`,
   orNothing: (app: string) =>
-    `If you no longer want ${app} to have access, you need not do anything.`,
-  more: "We remind you after three days and after a week, if it is still needed. Then we stop.",
-  last: "This is the last mail about it.",
+    `If you no longer want ${app} to have access, you don't need to do anything.`,
+  more: "If it's still needed, we'll remind you in three days and once more in a week. Then we'll stop.",
+  last: "This is the last email we'll send you about this.",
   questions: "Questions?",
 } as const;

@@ -1,11 +1,11 @@
-/** Markup that may be sent: everything in it that is not ours has been escaped. */
+/** Markup that is safe to send: every value in it has been escaped. */
 export interface Html {
   readonly markup: string;
 }
 
 type Value = Html | string | number | undefined | readonly Html[];
 
-/** Builds markup. A value is escaped unless it is markup itself; `undefined` leaves nothing. */
+/** Builds markup from a template. Escapes every value that is not markup; drops `undefined`. */
 export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
   const markup = parts.reduce((built, part, index) => built + render(values[index - 1]) + part);
   return { markup };

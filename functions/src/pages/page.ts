@@ -3,28 +3,29 @@ import { type Html, html } from "./html.ts";
 import { STYLE } from "./style.ts";
 import { TEXTS } from "./texts.ts";
 
-/** What people see of whoever runs this, and where the pages' links and forms lead. */
+/** The operator's name and logo as people see them, and the targets of links and forms. */
 export interface PageLinks {
-  /** `PUBLIC_URL`: every address on our pages begins with it. */
+  /** `PUBLIC_URL`: every URL of our own pages begins with it. */
   publicUrl: string;
   /** The origin of Google's consent page, to which our forms redirect. */
   googleOrigin: string;
   app: { readonly name: string; readonly logoUrl?: string; readonly supportEmail?: string };
-  /** Whether a disconnect ends the access at Google too; otherwise the person can do that there. */
+  /** Whether a disconnect revokes the grant at Google. If not, the person can remove it there. */
   disconnectRevokes: boolean;
 }
 
+/** The parts of a page that differ: status, heading, content. */
 export interface PageContent {
   status: number;
   title: string;
   body: Html;
-  /** Where a form leads beside us: the policy counts what the form's answer redirects to. */
+  /** Other origins that a form may redirect to: `form-action` covers redirects as well. */
   formTargets?: readonly string[];
 }
 
 const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
 
-/** One page of `connect`: whose it is, a heading, what follows it, and whom to ask. */
+/** Renders a page of `connect`: the operator's name and logo, a heading, the content, a contact. */
 export function page(
   { status, title, body, formTargets = [] }: PageContent,
   { app }: PageLinks,
@@ -57,7 +58,7 @@ export function page(
   });
 }
 
-/** The name stands beside it, so it says nothing to those who cannot see it. */
+/** The name follows the logo, so a screen reader skips the logo. */
 function logo(url: string): Html {
   return html`<img src="${url}" alt="" height="32" referrerpolicy="no-referrer" />`;
 }
@@ -67,7 +68,7 @@ function footer(supportEmail: string): Html {
   return html`<footer>${TEXTS.support} ${address}</footer>`;
 }
 
-/** Our own style sheet by its hash, the logo's origin, and nothing else from anywhere. */
+/** Allows our style sheet by its hash and the logo by its origin, and blocks everything else. */
 function contentSecurityPolicy(
   formTargets: readonly string[],
   logoUrl: string | undefined,

@@ -3,7 +3,7 @@ import { type Html, html } from "./html.ts";
 import { type PageLinks, page } from "./page.ts";
 import { type PageError, TEXTS } from "./texts.ts";
 
-/** What a stranger sees. */
+/** The start page for a person who is not signed in: what connecting means, and a link to start. */
 export function landingPage(links: PageLinks): Response {
   const { title, body, control, connect } = TEXTS.landing;
   const content = html`<p>${body(links.app.name)}</p>
@@ -13,14 +13,14 @@ export function landingPage(links: PageLinks): Response {
 }
 
 /**
- * Names the application that is told which account was connected, before Google is asked. Nothing
- * happens before the button is pressed. `query` is what `/start` was asked for.
+ * Names the application that will learn which account was connected, before the person goes to
+ * Google. Nothing happens until the person presses the button, which posts `query` to `/start`.
  */
 export function handoverPage(origin: string, query: string, links: PageLinks): Response {
-  const { title, application, body, told, stop, button } = TEXTS.handover;
+  const { title, application, body, next, stop, button } = TEXTS.handover;
   const content = html`<p>${body(links.app.name)}</p>
     ${factList([{ name: application, value: html`${origin}` }])}
-    <p>${told}</p>
+    <p>${next}</p>
     <p>${stop}</p>
     <form method="post" action="${links.publicUrl}/start${query}">
       <button>${button}</button>
@@ -30,17 +30,17 @@ export function handoverPage(origin: string, query: string, links: PageLinks): R
 
 /** How complete the stream of a connected account is. */
 export interface Progress {
-  /** How many changes a re-authorization has just made good. */
+  /** How many missed changes a re-authorization has just delivered. */
   recoveredChanges?: number;
   /** When the mailbox was last read to its end. */
   syncedAt?: Date;
   isCaughtUp: boolean;
-  /** Whether subscribers were told that the mailbox is late. */
+  /** Whether `mailbox.delayed` has been published and `mailbox.caught_up` has not. */
   isLate?: boolean;
   isWatched: boolean;
 }
 
-/** What a signed-in person sees of a connected account. `csrf` is the proof that the form is ours. */
+/** The page of a connected account for its signed-in owner. `csrf` proves that a form is ours. */
 export function connectedPage(
   { emailAddress }: User,
   csrf: string,
@@ -52,10 +52,10 @@ export function connectedPage(
     { name: texts.account, value: html`${emailAddress}` },
     ...(syncedAt === undefined ? [] : [{ name: texts.syncedAt, value: time(syncedAt) }]),
   ];
-  // Before the end has been read, nothing found is not nothing there.
-  const isRecoveryTold = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
+  // Zero means "nothing was missed" only after the history has been read to its end.
+  const isRecoveryShown = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
   const news = [
-    ...(isRecoveryTold ? [texts.recovered(recoveredChanges)] : []),
+    ...(isRecoveryShown ? [texts.recovered(recoveredChanges)] : []),
     ...(isLate ? [texts.late] : isCaughtUp ? [] : [texts.more]),
     ...(isWatched ? [] : [texts.unwatched]),
     texts.close,
@@ -93,7 +93,7 @@ function eraseLink({ publicUrl }: Pick<PageLinks, "publicUrl">): Html {
   return html`<p><a href="${publicUrl}/erase">${TEXTS.erase.link}</a></p>`;
 }
 
-/** Asks a signed-in person whether they mean it: it cannot be undone. */
+/** Asks a signed-in person to confirm the erasure of their data, which cannot be undone. */
 export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
   const { title, account, body, bodyLeft, rest, button, keep } = TEXTS.erase;
   const meaning = links.disconnectRevokes ? body : bodyLeft;
@@ -108,7 +108,10 @@ export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks
   return page({ status: 200, title, body: content }, links);
 }
 
-/** Everything is erased, or will be: what is left waits for Google or for the subscribers. */
+/**
+ * Confirms an erasure. While `isDone` is false, the revocation at Google or the publication of
+ * `mailbox.disconnected` is still pending, and the rest is erased after it.
+ */
 export function erasedPage(isDone: boolean, links: PageLinks): Response {
   const { done, underWay } = TEXTS.erase;
   const { title } = isDone ? done : underWay;
@@ -118,18 +121,19 @@ export function erasedPage(isDone: boolean, links: PageLinks): Response {
   return page({ status: 200, title, body: content }, links);
 }
 
+/** Options of {@link reauthorizePage}. */
 export interface ReauthorizeOptions {
-  /** With it the person is signed in: sees the whole address, and can disconnect instead. */
+  /** Present when the person is signed in: they see the full email address and can disconnect. */
   csrf?: string;
-  /** Why Google's last answer was refused. */
+  /** Why the last attempt failed. */
   refused?: PageError | undefined;
-  /** The grant ended as those do that Google gives for a week only. */
+  /** Whether the grant ended as those of an OAuth app in testing mode do: after a week. */
   isWeekly: boolean;
 }
 
 /**
- * Where a link leads, and what a signed-in person sees whose grant has ended. One button for it,
- * because mail scanners follow links: nothing happens before it is pressed.
+ * The page of a re-authorization link, and the start page for a signed-in person whose grant has
+ * ended. Mail scanners follow links, so nothing happens until the person presses the button.
  */
 export function reauthorizePage(
   { emailAddress, status, statusReason }: User,
@@ -137,15 +141,15 @@ export function reauthorizePage(
   { csrf, refused, isWeekly }: ReauthorizeOptions,
   links: PageLinks,
 ): Response {
-  const { account, hints, weekly, button } = TEXTS.reauthorize;
+  const { account, advice, weekly, button } = TEXTS.reauthorize;
   const { title, body } = status === "mailbox_unavailable" ? TEXTS.unavailable : TEXTS.reauthorize;
-  // Anybody who has the link sees this page, also somebody who found it in a log.
+  // Everyone who has the link sees this page, including a person who found it in a log.
   const address = csrf === undefined ? masked(emailAddress) : emailAddress;
-  const hint = hints[statusReason] ?? (isWeekly ? weekly : undefined);
+  const whatToDo = advice[statusReason] ?? (isWeekly ? weekly : undefined);
   const content = html`${refused === undefined ? undefined : notice(refused)}
     ${factList([{ name: account, value: html`${address}` }])}
     <p>${body}</p>
-    ${hint === undefined ? undefined : html`<p>${hint}</p>`}
+    ${whatToDo === undefined ? undefined : html`<p>${whatToDo}</p>`}
     <form method="post" action="${links.publicUrl}/reauthorize/${link}">
       <button>${button}</button>
     </form>
@@ -161,7 +165,7 @@ export function reauthorizePage(
   );
 }
 
-/** Enough for its owner to recognize: `a***@example.com`. */
+/** Shortens an email address so that only its owner recognizes it: `a***@example.com`. */
 function masked(address: User["emailAddress"]): string {
   return `${address.slice(0, 1)}***${address.slice(address.lastIndexOf("@"))}`;
 }
@@ -171,7 +175,7 @@ function notice(error: PageError): Html {
   return html`<p class="notice" role="alert"><strong>${title}.</strong> ${body}</p>`;
 }
 
-/** `isSignedIn`: the person can erase what is still kept. */
+/** Confirms a disconnect. A person who `isSignedIn` can go on to erase their data. */
 export function disconnectedPage(links: PageLinks, isSignedIn = false): Response {
   const { title, body, left, again } = TEXTS.disconnected;
   const content = html`<p>${links.disconnectRevokes ? body : left}</p>
@@ -199,8 +203,8 @@ function statusOf(error: PageError): number {
 }
 
 /**
- * A refusal that a person can understand. `retry` is where the same can be tried again; without it
- * the page leads to the first one.
+ * Explains an error to a person. The page's button leads to `retry`, or to the start page if there
+ * is nothing to retry.
  */
 export function errorPage(
   error: PageError,

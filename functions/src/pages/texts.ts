@@ -1,8 +1,9 @@
 const DATE_TIME = { dateStyle: "long", timeStyle: "short", timeZone: "UTC" } as const;
 
 /**
- * Every sentence that a person reads on our pages, in one place to be translated. None of them
- * claims to know why access ended: Google does not say. Where it said more, they tell what to do.
+ * Every sentence that a person reads on our pages, in one place so that they can be translated.
+ * None of them claims to know why access ended, because Google does not say. Where Google does give
+ * a reason, `reauthorize.advice` says what the person can do.
  */
 export const TEXTS = {
   /** BCP 47. */
@@ -12,97 +13,97 @@ export const TEXTS = {
   landing: {
     title: "Connect your Gmail account",
     body: (app: string) =>
-      `Once it is connected, ${app} is told of changes in your mailbox: new messages, labels and deletions.`,
+      `Once you connect it, ${app} will be notified of changes in your mailbox: new messages, label changes and deletions.`,
     control:
-      "Google shows you what you allow before you allow it. You can disconnect at any time, on this page or in your Google Account.",
+      "Google shows you exactly what you're allowing before you allow it. You can disconnect at any time, on this page or in your Google Account.",
     connect: "Connect Gmail",
   },
   handover: {
     title: "Connect your Gmail account to an application",
     body: (app: string) =>
-      `The application below asks you to connect a Gmail account. ${app} will then be notified of changes in your mailbox.`,
+      `The application below is asking you to connect a Gmail account. ${app} will then be notified of changes in your mailbox.`,
     application: "Application",
-    told: "Google asks you to choose an account and to allow access. After that we tell this application the address of the account you chose.",
+    next: "Google will ask you to choose an account and allow access. We'll then give this application the email address of the account you chose.",
     stop: "If you don't know this application, or didn't start this there yourself, close this page. Nothing has been connected.",
     button: "Continue with Google",
   },
   connected: {
     title: "Your Gmail account is connected",
     account: "Account",
-    syncedAt: "Complete up to",
+    syncedAt: "Up to date as of",
     recovered(count: number): string {
-      if (count === 0) return "Nothing was changed in the meantime.";
+      if (count === 0) return "You didn't miss any changes.";
       return count === 1
-        ? "One change that was made meanwhile has been delivered."
-        : `${count} changes that were made meanwhile have been delivered.`;
+        ? "We delivered the one change you missed."
+        : `We delivered the ${count} changes you missed.`;
     },
-    more: "There is more to deliver; it follows within minutes.",
-    late: "Changes are late: for a while now, we haven't been able to read or deliver them. We keep trying, and will deliver what you missed. You don't need to do anything.",
-    unwatched: "New changes begin to arrive shortly.",
+    more: "There are more changes to deliver. They'll follow within minutes.",
+    late: "Changes are running late: we haven't been able to read or deliver them for a while. We'll keep trying, and will deliver what you missed. You don't need to do anything.",
+    unwatched: "New changes will start to arrive shortly.",
     close: "You can close this page.",
     disconnect: "Disconnect",
     disconnectMeans: (app: string) =>
-      `When you disconnect, ${app} is told of no more changes, and its access is ended at Google.`,
+      `If you disconnect, ${app} stops receiving changes and its access to your Google Account is revoked.`,
     disconnectLeaves: (app: string) =>
-      `When you disconnect, ${app} receives no more changes, and we delete our keys to your account. The permission stays in your Google Account until you remove it at myaccount.google.com/permissions.`,
+      `If you disconnect, ${app} stops receiving changes and we delete our keys to your account. Your Google Account keeps listing the permission until you remove it at myaccount.google.com/permissions.`,
   },
   reauthorize: {
     title: "Allow access to your Gmail account again",
     account: "Account",
-    body: "Google no longer lets us read the changes of this account. Once you allow it again, we go on from where we stopped, and what happened meanwhile is delivered.",
-    // What Google said more than that access has ended, and what to do about it.
-    hints: {
+    body: "Google no longer lets us read changes in this account. Once you allow access again, we'll pick up where we left off and deliver what you missed.",
+    // By the reason that Google gave. There is none for most grants that end.
+    advice: {
       invalid_rapt:
-        "Your organization asks people to sign in again from time to time. You may have to do this again; an administrator of your organization can change how often.",
+        "Your organization asks people to sign in again from time to time, so you may have to do this again. An administrator of your organization can change how often.",
       admin_policy_enforced:
-        "An administrator of your organization decides whether this service may have access. If Google refuses it, ask them to allow it.",
+        "An administrator of your organization decides whether this service can have access. If Google doesn't let you continue, ask them to allow it.",
       insufficient_scope: "Please leave all boxes ticked on Google's page.",
     } as Readonly<Record<string, string>>,
-    weekly: "If this comes back every week, please tell the people who run this service.",
+    weekly: "If you see this every week, please let the people who run this service know.",
     button: "Continue with Google",
   },
   unavailable: {
-    title: "This Gmail account cannot be read at present",
-    body: "Google says that mail is not available for this account. We look again from time to time, and go on from where we stopped once it is there. If you expect mail to work, an administrator of your organization can look into it. If it works for you again, you need not wait.",
+    title: "We can't read this Gmail account right now",
+    body: "Google says that Gmail isn't available for this account. We'll check again from time to time, and pick up where we left off once it is. If Gmail should be available, ask an administrator of your organization. If it already works for you again, you don't have to wait: continue below.",
   },
   disconnected: {
     title: "Your Gmail account is disconnected",
-    body: "We no longer receive anything about it, and the access that you gave us ends at Google, too.",
-    left: "We no longer receive anything about it, and have deleted our keys to it. Your Google Account still lists the permission that you gave: you can remove it at myaccount.google.com/permissions.",
+    body: "We no longer receive anything about your account, and our access to it is revoked.",
+    left: "We no longer receive anything about your account, and have deleted our keys to it. Your Google Account still lists the permission you gave. You can remove it at myaccount.google.com/permissions.",
     again: "Connect again",
   },
   erase: {
-    link: "Erase what is kept about me",
-    title: "Erase what is kept about you?",
+    link: "Erase my data",
+    title: "Erase your data?",
     account: "Account",
     body: (app: string) =>
-      `This disconnects your Gmail account from ${app}, ends its access at Google, and erases your email address and everything else that we keep about your mailbox. You can't undo it.`,
+      `This disconnects your Gmail account from ${app}, revokes its access, and erases your email address and everything else we store about your mailbox. You can't undo this.`,
     bodyLeft: (app: string) =>
-      `This disconnects your Gmail account from ${app}, and erases our keys to it, your email address and everything else that we keep about your mailbox. You can't undo it. The permission stays in your Google Account until you remove it at myaccount.google.com/permissions.`,
-    rest: "We can't erase what was already delivered. The services that received it are told that you want to be erased.",
+      `This disconnects your Gmail account from ${app}, and erases our keys to it, your email address and everything else we store about your mailbox. You can't undo this. Your Google Account keeps listing the permission until you remove it at myaccount.google.com/permissions.`,
+    rest: "We can't erase changes that we have already delivered. We'll let the services that received them know that you want your data erased.",
     button: "Erase everything",
-    keep: "Keep it",
+    keep: "Keep my data",
     done: {
-      title: "Everything is erased",
-      body: "We no longer keep anything about your mailbox, and our access has ended at Google.",
-      left: "We no longer keep anything about your mailbox. Your Google Account still lists the permission that you gave: you can remove it at myaccount.google.com/permissions.",
+      title: "Your data is erased",
+      body: "We no longer store anything about your mailbox, and our access to it is revoked.",
+      left: "We no longer store anything about your mailbox. Your Google Account still lists the permission you gave. You can remove it at myaccount.google.com/permissions.",
     },
     underWay: {
-      title: "We are erasing what is kept about you",
-      body: "Your Gmail account is disconnected. The rest follows by itself, within a day at most: you don't need to do anything.",
+      title: "Erasing your data",
+      body: "Your Gmail account is disconnected. We'll erase the rest within a day. You don't need to do anything.",
     },
   },
   again: "Try again",
   back: "Go back to the application",
-  home: "Go to the first page",
+  home: "Go to the start page",
   errors: {
     declined: {
-      title: "You did not allow access",
+      title: "You didn't allow access",
       body: "Nothing has been connected. You can try again whenever you like.",
     },
     domain_refused: {
-      title: "This account can't be connected here",
-      body: "Only accounts of certain organizations can be connected here, and this account isn't one of them. Nothing has been connected. Please choose the Google account of your organization.",
+      title: "You can't connect this account here",
+      body: "Only accounts of certain organizations can be connected here, and this account isn't one of them. Nothing has been connected. Please choose your organization's Google account.",
     },
     administrator_decides: {
       title: "Your administrator decides about this app",
@@ -114,63 +115,67 @@ export const TEXTS = {
     },
     scopes_missing: {
       title: "One permission is missing",
-      body: "On Google's page a box was left unticked that we need, so nothing has been connected. Try again and leave all boxes ticked.",
+      body: "We need a permission that was left unticked on Google's page, so nothing has been connected. Please try again and leave all boxes ticked.",
     },
     wrong_account: {
-      title: "That was another Google account",
-      body: "Nothing has been changed. On Google's page, please choose the account that this link is for.",
+      title: "That was a different Google account",
+      body: "Nothing has changed. On Google's page, please choose the account that this link is for.",
     },
     link_expired: {
       title: "This link has been used or has expired",
-      body: "If your account still needs your permission, open the newest link that you were sent, or connect it again.",
+      body: "If your account still needs your permission, open the newest link we sent you, or connect your account again.",
     },
     session_lost: {
       title: "This page has expired",
-      body: "It was open for too long, has been used already, or belongs to another browser. It also needs cookies. Please try again.",
+      body: "You may have left it open for too long, used it already, or opened it in another browser. It also needs cookies. Please try again.",
     },
     already_done: {
-      title: "This step is already done",
-      body: "It was not done a second time. The first page shows how things stand.",
+      title: "You've already done this step",
+      body: "We didn't do it a second time. The start page shows how your account is doing.",
     },
     identity_refused: {
-      title: "We could not verify the account",
-      body: "What Google sent back could not be verified, so nothing has been connected. Please try again.",
+      title: "We couldn't verify your account",
+      body: "We couldn't verify Google's response, so nothing has been connected. Please try again.",
     },
     address_unverified: {
-      title: "The address is not confirmed",
-      body: "Google has not confirmed the address of this account, so it cannot be connected. Confirm it in your Google Account, then try again.",
+      title: "Your email address isn't verified",
+      body: "Google hasn't verified the email address of this account, so we can't connect it. Verify it in your Google Account, then try again.",
     },
     mailbox_unavailable: {
       title: "This account has no Gmail mailbox",
-      body: "Google says that mail is not available for this account, so nothing has been connected. An administrator may have to switch it on.",
+      body: "Google says that Gmail isn't available for this account, so nothing has been connected. An administrator of your organization may have to turn it on.",
     },
     try_later: {
-      title: "This did not work just now",
-      body: "It is not your fault, and nothing of yours is lost. Please try again in some minutes.",
+      title: "Something went wrong",
+      body: "It's not your fault, and you haven't lost anything. Please try again in a few minutes.",
     },
     busy: {
       title: "Too many requests",
-      body: "We have had too many requests from your network. Please wait a minute, then try again.",
+      body: "We've had too many requests from your network. Please wait a minute, then try again.",
     },
     return_refused: {
-      title: "This link leads somewhere that we do not know",
-      body: "The page that sent you here is not known to us. Please tell its makers.",
+      title: "We don't know where this link leads",
+      body: "It would send you on to a page that we don't know, so we stopped here. Please let the app that sent you here know.",
     },
     ticket_refused: {
-      title: "This link can't be used to connect an account",
-      body: "Links like this work once and for ten minutes. Please go back to the application that sent you here, and start again there.",
+      title: "You can't use this link to connect an account",
+      body: "Links like this one work once, and only for ten minutes. Please go back to the application that sent you here and start again there.",
     },
-    not_found: { title: "There is nothing here", body: "The address may be mistyped." },
+    not_found: {
+      title: "We can't find this page",
+      body: "Please check the URL for typing errors.",
+    },
     forbidden: {
-      title: "This was not asked for from our own page",
-      body: "Nothing has been changed. Please go to our page and try there.",
+      title: "This request didn't come from our page",
+      body: "Nothing has changed. Please go to our start page and try again there.",
     },
   },
 } as const;
 
+/** The errors that have a page of their own. */
 export type PageError = keyof typeof TEXTS.errors;
 
-/** One of the errors that have a page; `undefined` for any other text. */
+/** Returns `text` if it is one of the errors that have a page, otherwise `undefined`. */
 export function parsePageError(text: string): PageError | undefined {
   return Object.hasOwn(TEXTS.errors, text) ? (text as PageError) : undefined;
 }
