@@ -191,7 +191,7 @@ async function withStore<T>(
   const log = createLog((line) => {
     process.stderr.write(`${line}\n`);
     const { event, userId } = JSON.parse(line) as { event: string; userId?: string };
-    if (event === "user_unreadable" && userId !== undefined) unreadable.add(userId);
+    if (event === "user_document_invalid" && userId !== undefined) unreadable.add(userId);
   });
   const { env } = process;
   const GOOGLE_CLOUD_PROJECT = env["GOOGLE_CLOUD_PROJECT"] || env["GCLOUD_PROJECT"];

@@ -12,7 +12,7 @@ const STRANGERS_EVENTS: ReadonlySet<string> = new Set([
   "library_warning",
   "request_failed",
   "security_event_failed",
-  "security_event_postponed",
+  "security_event_retry",
   "security_event_refused",
 ]);
 

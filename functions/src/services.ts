@@ -144,7 +144,7 @@ function readConfigAloud(): Config {
   try {
     return readConfig(readEnvironment());
   } catch (error) {
-    instanceLog.alert("configuration_unusable", "nothing works until the configuration is mended", {
+    instanceLog.alert("config_invalid", "nothing works until the configuration is mended", {
       problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],
     });
     throw error;

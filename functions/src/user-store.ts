@@ -63,7 +63,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     const repaired = decoded.success ? undefined : repairDocument(content, decoded.error.issues);
     const { data } = repaired === undefined ? decoded : DOCUMENT.safeParse(repaired);
     if (data === undefined || document.updateTime === undefined) {
-      log.error("user_unreadable", "a user document does not have the shape that we write", {
+      log.error("user_document_invalid", "a user document does not have the shape that we write", {
         userId: document.id,
         fields,
       });

@@ -117,7 +117,7 @@ describe.runIf(firestore.isHad)("a document that was edited by hand", () => {
 
   const isTold = (messageId: string) =>
     topic.published.some(({ json }) => json["messageId"] === messageId);
-  const isReported = () => lines.some((line) => line.includes("user_unreadable"));
+  const isReported = () => lines.some((line) => line.includes("user_document_invalid"));
 
   it("goes on, or is reported, and never makes a storm", SLOW, async () => {
     const [found] = (await database.collection("users").get()).docs;

@@ -103,7 +103,7 @@ async function read(content: unknown): Promise<User | undefined> {
   assert(logged.length === 1 || (logged.length === 0 && user !== undefined));
   for (const line of logged) {
     const record = JSON.parse(line) as Record<string, unknown>;
-    const event = user === undefined ? "user_unreadable" : "user_repaired";
+    const event = user === undefined ? "user_document_invalid" : "user_repaired";
     expect(record).toMatchObject({ event, severity: "ERROR", userId: id });
     for (const field of record["fields"] as string[]) expect(field).toMatch(/^[a-zA-Z0-9.]*$/);
     expect(line).not.toContain(SECRETIVE);

@@ -1099,7 +1099,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
         await db.doc("users/foreign").set({ ...foreign, ...bad });
         expect(await users.find(sub("foreign"))).toBeUndefined();
         expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-          { severity: "ERROR", event: "user_unreadable", userId: "foreign", fields: [path] },
+          { severity: "ERROR", event: "user_document_invalid", userId: "foreign", fields: [path] },
         ]);
         expect(lines.join()).not.toContain("v1.local");
       },

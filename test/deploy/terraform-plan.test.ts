@@ -216,7 +216,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
   it("alerts on events that are logged, and on every critical one", () => {
     const { unknown, alerting } = findEvents(resources);
     expect(unknown).toEqual([]);
-    for (const event of ["misconfigured", "watch_lapsed", "history_gap", "push_silent"]) {
+    for (const event of ["misconfigured", "watch_lapsed", "history_gap", "push_missed"]) {
       expect(alerting).toContain(event);
     }
     const other = one(resources, "google_monitoring_alert_policy", "other_critical_event");
@@ -367,7 +367,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
   });
 
   it("would be found with an alert on what nobody logs", async () => {
-    const change = edit("events.tf", "push_silent             =", "push_quiet              =");
+    const change = edit("events.tf", "push_missed             =", "push_quiet              =");
     const { unknown } = await copy.withEdit(change, async () =>
       findEvents(await planned(DEPLOYED)),
     );

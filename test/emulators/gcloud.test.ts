@@ -273,7 +273,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
                 : await notify(served.url, topic, "ada@example.com", "1");
             expect(status).toBe(500);
             const record = await vi.waitFor(() => {
-              const [found] = served.records("configuration_unusable");
+              const [found] = served.records("config_invalid");
               if (found === undefined) throw new Error(served.output());
               return found;
             }, ARRIVAL);

@@ -69,7 +69,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       expect(await requestTogether(url, 12)).toEqual(Array(12).fill(200));
       expect((await fetch(url)).status).toBe(200);
       expect(kms.calls.decrypt).toBe(1);
-      expect(records("token_keys_unusable")).toEqual([]);
+      expect(records("token_keys_invalid")).toEqual([]);
     });
 
     it.each([
@@ -83,7 +83,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
         expect(await requestTogether(url, 5)).toEqual(Array(5).fill(500));
         await vi.waitFor(
           () =>
-            expect(records("token_keys_unusable")).toMatchObject([
+            expect(records("token_keys_invalid")).toMatchObject([
               { severity: "CRITICAL", failure, reason: expect.stringMatching(/^[A-Z_]+$/) },
             ]),
           ARRIVAL,
@@ -92,7 +92,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
         const { decrypt } = kms.calls;
         for (let n = 0; n < 20; n++) expect((await fetch(url)).status).toBe(500);
         expect(kms.calls.decrypt).toBe(decrypt);
-        expect(records("token_keys_unusable")).toHaveLength(1);
+        expect(records("token_keys_invalid")).toHaveLength(1);
         kms.failWith(undefined);
         await vi.waitFor(async () => expect((await fetch(url)).status).toBe(200), ARRIVAL);
         expect(output()).not.toContain("PROSE");
@@ -105,7 +105,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       expect((await fetch(url)).status).toBe(500);
       await vi.waitFor(
         () =>
-          expect(records("token_keys_unusable")).toMatchObject([{ reason: "FAILED_PRECONDITION" }]),
+          expect(records("token_keys_invalid")).toMatchObject([{ reason: "FAILED_PRECONDITION" }]),
         ARRIVAL,
       );
     });
@@ -115,7 +115,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       expect((await fetch(url)).status).toBe(500);
       await vi.waitFor(
         () =>
-          expect(records("configuration_unusable")).toMatchObject([
+          expect(records("config_invalid")).toMatchObject([
             { problems: ["KMS_EMULATOR_HOST must be host:port on loopback"] },
           ]),
         ARRIVAL,

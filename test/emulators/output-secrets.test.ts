@@ -125,7 +125,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
       const answer = await fetch(url, { method: "POST" });
       expect(answer.status).toBe(500);
       await expectSilent(answer);
-      const found = () => records("configuration_unusable");
+      const found = () => records("config_invalid");
       await vi.waitFor(() => expect(found().length).toBeGreaterThan(0), ARRIVAL);
       expect(found()[0]?.["problems"]).toHaveLength(5);
       expect(findSecrets(output(), [...ALL, "marked-smtp-password-0001"])).toEqual([]);

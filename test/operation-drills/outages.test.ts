@@ -42,7 +42,7 @@ describe("the Gmail topic", () => {
     const missed = deliverToAll();
     await pass(26);
     expect(firstArrived()).toEqual(missed);
-    expect(scenario.logged("push_silent").length).toBeGreaterThan(0);
+    expect(scenario.logged("push_missed").length).toBeGreaterThan(0);
     expect(scenario.logged("circuit_open")[0]).toMatchObject({
       call: "users.watch",
       reason: "notFound",

@@ -69,7 +69,7 @@ describe("a connected account that is renamed at Google", () => {
     expect(userOf(sub)?.emailAddress).toBe(RENAMED);
     expect(messagesOf(sub)).toHaveLength(1);
     expect(await toldAtOnce(RENAMED)).toBe(true);
-    expect(scenario.logged("push_silent")).toEqual([]);
+    expect(scenario.logged("push_missed")).toEqual([]);
     expect(scenario.emulator.countCalls("users.watch")).toBe(1);
     await pollAll();
     expect(scenario.emulator.countCalls("users.getProfile")).toBe(2);

@@ -258,7 +258,7 @@ describe.runIf(firestore.isHad)("a due list in Firestore", () => {
       return served;
     };
     expect(await run()).toEqual(["behind"]);
-    const unreadable = () => lines.filter((line) => line.includes("user_unreadable")).length;
+    const unreadable = () => lines.filter((line) => line.includes("user_document_invalid")).length;
     expect(unreadable()).toBe(COUNT);
     const strange = await database.doc("users/strange-7").get();
     expect(strange.get("sync.dueReason")).toBe("of a newer version");

@@ -44,7 +44,7 @@ describe("mailboxes sync", () => {
       { event: "operator_command_ended", ...acts, outcome: "caught_up" },
     ]);
     // What an operator asks for says nothing about the watch.
-    expect(scenario.logged("push_silent")).toEqual([]);
+    expect(scenario.logged("push_missed")).toEqual([]);
 
     const again = await run(["sync", id, "--json"]);
     expect(JSON.parse(again.lines[0] ?? "")).toEqual({

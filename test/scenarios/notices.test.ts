@@ -408,7 +408,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(due(ADA)).toBeInstanceOf(Date);
     await pass(3 * DAY_MS, HOUR_MS);
     expect(due(ADA)).toBeUndefined();
-    expect(scenario.logged("notice_given_up")).toMatchObject([{ severity: "ERROR" }]);
+    expect(scenario.logged("notice_abandoned")).toMatchObject([{ severity: "ERROR" }]);
     expect(scenario.logged("notice_failed")).toHaveLength(140);
     const mails = sink.mails.length;
     sink.replies = {};

@@ -348,7 +348,7 @@ describe("renewal", () => {
     scenario.clock.advance(6 * HOUR_MS);
     scenario.emulator.resetCalls();
     await scenario.runSchedule("mailboxReconciliation");
-    expect(scenario.logged("push_silent")).toHaveLength(1);
+    expect(scenario.logged("push_missed")).toHaveLength(1);
     await scenario.runSchedule("watchRenewal");
     expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(1);
   });

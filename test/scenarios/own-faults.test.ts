@@ -157,7 +157,7 @@ describe("a run that waited for long", () => {
     beforeTurn(() => scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId));
     await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(1);
-    expect(scenario.logged("push_silent")).toEqual([]);
+    expect(scenario.logged("push_missed")).toEqual([]);
   });
 
   it("asks Gmail nothing for a mailbox that another instance has served before its turn came", async () => {
@@ -192,14 +192,14 @@ describe("a mailbox of which only some labels are watched", () => {
       scenario.emulator.deliver(ADA, { labelIds: ["SPAM"] });
       await scenario.reconcileAfter(7 * HOUR_MS);
     }
-    expect(scenario.logged("push_silent")).toEqual([]);
+    expect(scenario.logged("push_missed")).toEqual([]);
     expect(scenario.stored(ADA).sync.unannounced?.changes).toBe(0);
   });
 
   it("misses a push of what it covers", async () => {
     scenario.emulator.deliver(ADA, { labelIds: ["INBOX"] });
     await scenario.reconcileAfter(7 * HOUR_MS);
-    expect(scenario.logged("push_silent")).toHaveLength(1);
+    expect(scenario.logged("push_missed")).toHaveLength(1);
     expect(scenario.stored(ADA).sync.unannounced?.changes).toBe(1);
   });
 });

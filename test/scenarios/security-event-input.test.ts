@@ -576,7 +576,7 @@ describe("Google's keys", () => {
       expect(fetches()[method]).toBe(1);
       expect(scenario.seenEvents.dump()).toEqual({});
       // The others of that minute are counted, and not logged one by one.
-      expect(scenario.logged("security_event_postponed")).toHaveLength(10);
+      expect(scenario.logged("security_event_retry")).toHaveLength(10);
 
       scenario.emulator.faults.clear();
       scenario.clock.advance(6_000);

@@ -284,7 +284,7 @@ describe("while other writers win every race for a document", () => {
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(360 * MINUTE_MS);
     await scenario.runSchedule("mailboxReconciliation");
-    expect(scenario.logged("refresh_token_not_kept")).toHaveLength(1);
+    expect(scenario.logged("refresh_token_not_saved")).toHaveLength(1);
     expect(scenario.emulator.countCalls("history.list")).toBe(0);
     relax();
   });

@@ -440,7 +440,7 @@ describe("a collector that fails", () => {
         expect(performance.now() - startedAt).toBeLessThan(boundMs);
       }
       expect(scenario.events(ADA)).toHaveLength(3);
-      expect(scenario.logged("telemetry_not_exported")).toMatchObject([
+      expect(scenario.logged("telemetry_export_failed")).toMatchObject([
         { severity: "WARNING", reason },
       ]);
       // At rest, it is not even asked.
@@ -457,7 +457,7 @@ describe("a collector that fails", () => {
     const startedAt = performance.now();
     expect(await notify()).toBe(204);
     expect(performance.now() - startedAt).toBeLessThan(BOUND_MS);
-    expect(scenario.logged("telemetry_not_exported")).toMatchObject([
+    expect(scenario.logged("telemetry_export_failed")).toMatchObject([
       { reason: "Error (ECONNREFUSED)" },
     ]);
     collector = await startOtlpReceiver();

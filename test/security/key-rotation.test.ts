@@ -122,7 +122,7 @@ describe("T5: re-sealing", () => {
         expect(published).toEqual(delivered[email]);
         expect(scenario.stored(email).status).toBe("active");
       }
-      expect(scenario.logged("sealed_token_unreadable")).toEqual([]);
+      expect(scenario.logged("token_decrypt_failed")).toEqual([]);
     },
   );
 
@@ -217,7 +217,7 @@ describe("T5: re-sealing", () => {
     const report = await reseal(services(scenario.users, lines), undefined, quiet);
     expect(report).toEqual({ ...NOTHING, resealed: EMAILS.length - 1, already: 0, unreadable: 1 });
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { event: "sealed_token_unreadable", userId: ada.id, why: "unknown_key" },
+      { event: "token_decrypt_failed", userId: ada.id, why: "unknown_key" },
     ]);
     const [now] = stored();
     expect(now?.grant.refreshToken).toBe(lost);

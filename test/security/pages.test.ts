@@ -349,10 +349,10 @@ describe("what a person is told", () => {
     clock.advance(3 * DAY_MS);
     emulator.revokeAccess("bob@example.com");
     expect(await pageOf("bob@example.com")).not.toContain("every week");
-    expect(scenario.logged("grant_lasted_a_week")).toEqual([]);
+    expect(scenario.logged("oauth_testing_mode_suspected")).toEqual([]);
     clock.advance(4 * DAY_MS);
     expect(await pageOf(ADA)).toContain("every week");
-    expect(scenario.logged("grant_lasted_a_week")).toMatchObject([
+    expect(scenario.logged("oauth_testing_mode_suspected")).toMatchObject([
       { severity: "WARNING", userId: scenario.stored(ADA).id },
     ]);
   });

@@ -343,7 +343,7 @@ describe("every failure of Google's", () => {
       );
     }
     expect(scenario.emulator.calls.some(({ status }) => status === 0)).toBe(true);
-    expect(scenario.logged("id_token_refused").length).toBeGreaterThan(0);
+    expect(scenario.logged("id_token_rejected").length).toBeGreaterThan(0);
   }, 120_000);
 });
 

@@ -49,7 +49,7 @@ function expectOursToMend(email: string, logs: string[], why: string): void {
   const user = scenario.stored(email);
   const alerts = logs
     .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .filter(({ event, userId }) => event === "sealed_token_unreadable" && userId === user.id);
+    .filter(({ event, userId }) => event === "token_decrypt_failed" && userId === user.id);
   expect(alerts.length).toBeGreaterThan(0);
   expect(alerts.at(-1)).toMatchObject({ severity: "CRITICAL", why });
   expect(user.status).toBe("active");
@@ -140,7 +140,7 @@ describe("T2: a ciphertext of another user", () => {
     const { messageId } = scenario.emulator.deliver(BOB, { subject: "for Bob" });
     await scenario.settled();
     const { id, status } = scenario.stored(BOB);
-    expect(scenario.logged("sealed_token_unreadable")).toMatchObject([
+    expect(scenario.logged("token_decrypt_failed")).toMatchObject([
       { severity: "CRITICAL", userId: id, purpose: "access_token", why: "not_authentic" },
     ]);
     expect(status).toBe("active");
@@ -205,9 +205,9 @@ describe("T3: a damaged ciphertext", () => {
       await instance.notify(ADA);
       expect(scenario.stored(ADA).status).toBe("active");
     }
-    const { why } = instance.logged("sealed_token_unreadable").at(-1) ?? {};
+    const { why } = instance.logged("token_decrypt_failed").at(-1) ?? {};
     expectOursToMend(ADA, instance.logs, String(why));
-    expect(instance.logged("sealed_token_unreadable")).toHaveLength(
+    expect(instance.logged("token_decrypt_failed")).toHaveLength(
       Math.ceil(refreshToken.length / 3),
     );
     expect(scenario.emulator.calls).toHaveLength(calls);
@@ -226,7 +226,7 @@ describe("T4: an old key", () => {
     const { messageId } = scenario.emulator.deliver(ADA, {});
     await rotated.notify(ADA);
     expect(added(ADA)).toEqual([messageId]);
-    expect(rotated.logged("sealed_token_unreadable")).toEqual([]);
+    expect(rotated.logged("token_decrypt_failed")).toEqual([]);
     const { grant } = scenario.stored(ADA);
     expect(keyIdOf(grant.refreshToken ?? "")).toBe("a");
     expect(keyIdOf(grant.accessToken ?? "")).toBe("b");
@@ -260,7 +260,7 @@ describe("T4: an old key", () => {
     scenario.clock.advance(HOUR_MS);
     await mended.mailboxReconciliation();
     for (const email of emails) expect(added(email)).toEqual([ids.get(email)]);
-    expect(mended.logged("sealed_token_unreadable")).toEqual([]);
+    expect(mended.logged("token_decrypt_failed")).toEqual([]);
   });
 
   it("T4: lost for good: whoever connects again is restored, from the kept cursor", async () => {
@@ -350,7 +350,7 @@ describe("a key that becomes primary before every instance has it", () => {
         delivered.push(scenario.emulator.deliver(ADA, {}).messageId);
         await instance.notify(ADA);
       }
-      expect(instances.flatMap(({ logged }) => logged("sealed_token_unreadable"))).toEqual([]);
+      expect(instances.flatMap(({ logged }) => logged("token_decrypt_failed"))).toEqual([]);
     }
     expect(added(ADA)).toEqual(delivered);
   });
@@ -374,7 +374,7 @@ describe("T6, T8: the whole store", () => {
     expect(secrets.length).toBeGreaterThan(150);
     expect(findSecrets(dump, secrets)).toEqual([]);
     // Nor for a moment: what was stored unsealed would not have opened.
-    expect(scenario.logged("sealed_token_unreadable")).toEqual([]);
+    expect(scenario.logged("token_decrypt_failed")).toEqual([]);
     // The search itself finds what there is to find.
     const [token = ""] = secrets.slice(1);
     for (const form of ["utf8", "base64", "base64url", "hex"] as const) {

@@ -14,8 +14,8 @@ const OF_OUTCOME: Partial<Record<string, Situation>> = {
 
 const OF_EVENT: Partial<Record<string, Situation>> = {
   history_recovered: "recovery completed",
-  mailbox_available: "unavailable mailbox available again",
-  push_silent: "push silent",
+  mailbox_restored: "unavailable mailbox available again",
+  push_missed: "push silent",
   circuit_open: "circuit open",
   fleet_guard: "fleet guard tripped",
 };

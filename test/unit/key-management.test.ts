@@ -67,7 +67,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
       expect(lines.join()).not.toContain(part);
     }
     const record = JSON.parse(lines.pop() ?? "");
-    expect(record).toMatchObject({ severity: "CRITICAL", event: "token_keys_unusable" });
+    expect(record).toMatchObject({ severity: "CRITICAL", event: "token_keys_invalid" });
     return record;
   }
 

@@ -54,7 +54,7 @@ export async function unwrapKeyRing(
   const json = kmsKey === undefined ? tokenKeys : await unwrap(tokenKeys, kmsKey);
   const parsed = parseKeyRing(json);
   if (parsed.kind === "key_ring") return parsed.ring;
-  log.alert("token_keys_unusable", "TOKEN_KEYS cannot be used", {
+  log.alert("token_keys_invalid", "TOKEN_KEYS cannot be used", {
     problems: [...parsed.problems],
   });
   throw new KeysUnusable("TOKEN_KEYS cannot be used");
@@ -64,7 +64,7 @@ export async function unwrapKeyRing(
       return await decryptRing(keyName, wrapped, keyManagement);
     } catch (error) {
       const failure = error instanceof KeyManagementFailure ? error : undefined;
-      log.alert("token_keys_unusable", "Cloud KMS does not open TOKEN_KEYS", {
+      log.alert("token_keys_invalid", "Cloud KMS does not open TOKEN_KEYS", {
         failure: failure?.kind,
         reason: failure?.reason ?? describeUnknown(error),
       });

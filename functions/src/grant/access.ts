@@ -156,7 +156,7 @@ export async function refreshGrant(user: User, services: AccessServices): Promis
   const refreshToken =
     sealed === undefined ? undefined : services.tokens.open(user.id, "refresh_token", sealed);
   if (refreshToken === undefined) {
-    const reason = sealed === undefined ? "refresh_token_missing" : "sealed_token_unreadable";
+    const reason = sealed === undefined ? "refresh_token_missing" : "token_decrypt_failed";
     throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
   }
   const answer = await services.circuit.call("token.refresh", user.id, () =>

@@ -50,7 +50,7 @@ async function settle(id: UserId, address: EmailAddress, services: HolderService
     if (settled === "settled") return;
     if (settled === undefined) break;
   }
-  services.log.warn("announcement_not_noted", "another user's new address is not stored yet", {
+  services.log.warn("announcement_not_recorded", "another user's new address is not stored yet", {
     userId: id,
   });
 }
@@ -84,7 +84,7 @@ async function displace(user: User, services: HolderServices): Promise<"settled"
   const now = services.clock.now();
   const written = await write(user, (current) => displaced(current, now), services);
   if (written === "settled") {
-    services.log.info("address_moved", "an address now belongs to another account", {
+    services.log.info("email_reassigned", "an address now belongs to another account", {
       userId: user.id,
     });
   }

@@ -80,7 +80,7 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
     { what: "an announced status" },
   );
   if ((await unlessContended(noted)) !== undefined) return;
-  log.warn("announcement_not_noted", "a status may be announced again", { userId: id });
+  log.warn("announcement_not_recorded", "a status may be announced again", { userId: id });
 }
 
 /** What is still owed once the status is announced. */

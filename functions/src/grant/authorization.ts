@@ -100,7 +100,7 @@ export async function completeAuthorization(
     case "unavailable":
       return refused({ kind: "transient", reason: "google_keys_unavailable" });
     case "refused":
-      services.log.warn("id_token_refused", "an ID token was refused", { reason: check.reason });
+      services.log.warn("id_token_rejected", "an ID token was refused", { reason: check.reason });
       return { kind: "identity_refused" };
     case "address_unverified":
       await giveBack(check.userId, exchanged.value, pending, services);

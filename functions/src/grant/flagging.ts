@@ -73,7 +73,7 @@ async function suspend(
   telemetry.count("gmail_receiver.flags", 1, { status, reason });
   if (isWeekly(user)) {
     log.warn(
-      "grant_lasted_a_week",
+      "oauth_testing_mode_suspected",
       "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
       { userId: user.id },
     );

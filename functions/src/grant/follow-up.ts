@@ -99,7 +99,7 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
       { what: "an available mailbox", from: user },
     );
     if (kind === "skipped") return;
-    log.info("mailbox_available", "an unavailable mailbox is there again", { userId: user.id });
+    log.info("mailbox_restored", "an unavailable mailbox is there again", { userId: user.id });
     return;
   }
   // Refused as it was when its status was written: that is an answer, however it is classified.

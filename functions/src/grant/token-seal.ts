@@ -27,7 +27,7 @@ export function tokenSeal(
     open(userId, purpose, sealed) {
       const opened = open(ring, sealed, { userId, purpose });
       if (opened.kind === "opened") return opened.plaintext;
-      log.alert("sealed_token_unreadable", "a stored token does not open with our keys", {
+      log.alert("token_decrypt_failed", "a stored token does not open with our keys", {
         userId,
         purpose,
         why: opened.why,

@@ -53,7 +53,7 @@ export function reportFailure(log: Log, failure: Failure, fields: LogFields): vo
   switch (failure.kind) {
     case "misconfigured":
       if (ALERTED.has(reason)) {
-        return log.warn("call_skipped", "a mailbox waits until our set-up is mended", own);
+        return log.warn("call_suppressed", "a mailbox waits until our set-up is mended", own);
       }
       if (familyOf(failure, "token.refresh") === "mailbox") {
         return log.warn("call_failed", "Google refuses our client for one user", own);

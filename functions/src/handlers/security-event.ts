@@ -72,7 +72,7 @@ function answer(reception: Reception, log: Log, now: Date): Response {
       return setError(errorCodeOf(why));
     }
     case "unavailable":
-      log.warn("security_event_postponed", "Google's keys cannot be had; it is asked for again", {
+      log.warn("security_event_retry", "Google's keys cannot be had; it is asked for again", {
         reason: reception.reason,
       });
       return refusal(503);

@@ -525,7 +525,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * then the watch is made again for nothing.
  */
 function logSilent({ user, services }: Run): void {
-  services.log.error("push_silent", "history moved and Gmail told nothing; watching again", {
+  services.log.error("push_missed", "history moved and Gmail told nothing; watching again", {
     userId: user.id,
   });
 }

@@ -151,12 +151,12 @@ async function note(
   );
   const modified = await unlessContended(noted);
   if (modified === undefined) {
-    log.warn("notice_not_noted", "a mail to a person may be sent again", { userId: claimed.id });
+    log.warn("notice_not_recorded", "a mail to a person may be sent again", { userId: claimed.id });
     return;
   }
   const isOver = modified.kind === "written" && isSeriesOver(modified.user);
   if (isOver && (outcome.kind === "failed" || outcome.kind === "misconfigured")) {
-    log.error("notice_given_up", "a mail to a person could not be sent for days", {
+    log.error("notice_abandoned", "a mail to a person could not be sent for days", {
       userId: claimed.id,
     });
   }

@@ -35,7 +35,7 @@ export function createDelivery(clock: Clock, log: Log): Delivery {
     // What was under way together fails together.
     if (isResting()) return;
     if (restUntil === undefined) {
-      log.warn("telemetry_not_exported", "the collector fails; traces and metrics get lost", {
+      log.warn("telemetry_export_failed", "the collector fails; traces and metrics get lost", {
         reason,
       });
     }
