@@ -1,5 +1,5 @@
-# Alerts on what is logged look at the log itself: a metric made of it cannot be alerted on until
-# some minutes after it was made, and then shows a count where this shows the entry.
+# These policies match log entries, not a log-based metric: a new metric cannot be alerted on for some
+# minutes, and its alert would show a count instead of the entry.
 resource "google_monitoring_alert_policy" "event" {
   for_each = local.alerting_events
 
@@ -56,7 +56,7 @@ resource "google_monitoring_alert_policy" "other_critical_event" {
   }
 
   documentation {
-    content = "Only a person can mend it. functions/ARCHITECTURE.md says what the event means; a record without one is not ours, but of the instance itself. ${local.runbook}#another-critical-event"
+    content = "Only a person can fix this. infra/docs/logs-and-metrics.md explains the event. A record without an event comes from the instance itself. ${local.runbook}#another-critical-event"
   }
 
   depends_on = [google_project_service.api]
@@ -74,7 +74,7 @@ locals {
       period    = "60s"
       threshold = 0
       severity  = "ERROR"
-      note      = "Notifications failed a hundred times each. No change is lost, because mailboxes are read without them too; the log of gmailNotification says why they failed."
+      note      = "Each of these notifications failed a hundred times. No change is lost, because the reconciliation reads mailboxes without notifications too. The log of gmailNotification says why they failed."
     }
     "notifications wait" = {
       filter    = "${local.subscription_metrics}/oldest_unacked_message_age\" AND resource.labels.subscription_id=\"gmail-notifications\""
@@ -83,7 +83,7 @@ locals {
       period    = "300s"
       threshold = 900
       severity  = "ERROR"
-      note      = "A notification has waited for more than a quarter of an hour: gmailNotification fails, or has too few instances."
+      note      = "A notification has waited for more than 15 minutes: gmailNotification fails, or has too few instances."
     }
     "requests above budget" = {
       filter    = "${local.our_runs} AND metric.type=\"run.googleapis.com/request_count\""
@@ -92,7 +92,7 @@ locals {
       period    = "3600s"
       threshold = var.requests_per_hour_max
       severity  = "WARNING"
-      note      = "More requests in an hour than requests_per_hour_max. Have more mailboxes been connected, or does somebody call the public functions?"
+      note      = "The functions received more than requests_per_hour_max requests in an hour. Have more mailboxes been connected, or is someone flooding the public functions?"
     }
   }
 }
@@ -164,18 +164,19 @@ resource "google_monitoring_alert_policy" "failing_function" {
   }
 
   documentation {
-    content = "Failed notifications come again and schedules run again, so nothing is lost yet. Look for `notification_failed`, `request_failed` and `due_user_failed` in its log. ${local.runbook}#a-function-fails"
+    content = "Nothing is lost yet: Pub/Sub redelivers failed notifications, and schedules run again. Look for `notification_failed`, `request_failed` and `due_user_failed` in its log. ${local.runbook}#a-function-fails"
   }
 
   depends_on = [google_project_service.api]
 }
 
-# A run that went through answers 204. None for this long means that it fails or is not called. What
-# never ran at all is not absent for Cloud Monitoring: its failures show as those of a function.
+# A successful run responds with 204. None for this long means that the function fails or is not
+# called. Cloud Monitoring does not count a function that never ran as absent: its failures raise the
+# alert above.
 resource "google_monitoring_alert_policy" "schedule_not_run" {
   for_each = {
-    mailboxReconciliation = { duration = "600s", note = "Mailboxes are read only when Gmail pushes, and nothing that was put off is done." }
-    watchRenewal          = { duration = "1800s", note = "Watches are not renewed. They end seven days after they were made." }
+    mailboxReconciliation = { duration = "600s", note = "Mailboxes are read only when Gmail sends a notification, and scheduled retries do not run." }
+    watchRenewal          = { duration = "1800s", note = "Watches are not renewed. A watch ends seven days after its last renewal." }
   }
 
   project               = var.project_id

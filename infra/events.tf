@@ -1,26 +1,15 @@
-# Everything here that goes by what the functions log; functions/ARCHITECTURE.md has all events.
+# What is built on the events of the log. `npm run generate` writes log-events.json from
+# functions/src/log-events.ts.
 locals {
-  # Somebody has to look at these. Every other event at CRITICAL has one policy together, so that a
-  # new one is never silent.
-  alerting_events = {
-    config_invalid  = { severity = "CRITICAL", note = "Nothing works. The field `problems` names every variable that is wrong." }
-    token_keys_invalid     = { severity = "CRITICAL", note = "Nothing works: TOKEN_KEYS is not a key ring, or Cloud KMS does not open it. See `problems` or `error`." }
-    misconfigured           = { severity = "CRITICAL", note = "Google refuses our client, project or topic; `reason` says which. No user is flagged. Mailboxes go on by themselves once it is mended." }
-    circuit_open            = { severity = "CRITICAL", note = "Google refused our configuration for three users with no success in between; this instance pauses the call for a minute at a time." }
-    fleet_guard             = { severity = "CRITICAL", note = "Many grants failed at once and no refresh succeeds, so it may be a mistake of ours, and nobody more is flagged. Was the OAuth client, its secret or TOKEN_KEYS changed?" }
-    mailbox_delayed         = { severity = "CRITICAL", note = "A mailbox has been incomplete for MAILBOX_DELAYED_AFTER_MS (half an hour unless it is set), and subscribers were told. One mailbox: Google refuses it, and after a day it becomes unavailable. Many: look for a cause of ours beside it." }
-    grant_of_another_client = { severity = "CRITICAL", note = "Stored grants belong to another OAuth client than the configured one. No user is flagged, and their mailboxes wait. Was OAUTH_CLIENT_ID changed?" }
-    token_decrypt_failed = { severity = "CRITICAL", note = "A stored token does not open with our keys. Is a key missing from TOKEN_KEYS?" }
-    renewal_misconfigured   = { severity = "CRITICAL", note = "Watches cannot be renewed because of our set-up; they end seven days after they were made." }
-    authorization_failed    = { severity = "CRITICAL", note = "A person could not connect because of our set-up." }
-    history_gap             = { severity = "ERROR", note = "Gmail no longer keeps the history after a cursor. The gap is told and recovered; many of them mean that mailboxes are read too seldom." }
-    push_missed             = { severity = "ERROR", note = "Mailboxes change and Gmail tells nothing. May Gmail publish to the topic gmail-notifications, and is its subscription there?" }
-    watch_lapsed            = { severity = "WARNING", note = "A watch ended before it was renewed. The mailbox is read every few minutes until it is." }
-  }
+  log_events = jsondecode(file("${path.module}/log-events.json"))
 
-  # What the dashboard counts beside everything from WARNING on.
-  connection_events = ["user_connected", "user_flagged", "user_disconnected", "mailbox_restored"]
-  sync_events       = ["mailbox_synced"]
+  # The events with an alert policy of their own. All other records at CRITICAL share one, so that a new
+  # event is never silent.
+  alerting_events = local.log_events.alerts
+
+  # What the dashboard counts in addition to everything from WARNING on.
+  connection_events = [for event, chart in local.log_events.charts : event if chart == "connection"]
+  sync_events       = [for event, chart in local.log_events.charts : event if chart == "sync"]
 
   # As the filters of Cloud Logging (x OR y) and of Cloud Monitoring (one_of(x, y)) list them.
   service_names = [for function in values(local.functions) : "\"${function.service}\""]

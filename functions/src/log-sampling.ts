@@ -1,22 +1,15 @@
 import { type Clock, later } from "./clock.ts";
-import type { Log } from "./log.ts";
+import { LOG_EVENTS, type LogEvent, type Severity } from "./log-events.ts";
+import type { Log, Write } from "./log.ts";
 
 /** Events that an anonymous caller can cause as often as it likes. */
-const STRANGERS_EVENTS: ReadonlySet<string> = new Set([
-  "authorization_failed",
-  "authorization_refused",
-  "ticket_refused",
-  "callback_without_cookie",
-  "client_limited",
-  "library_error",
-  "library_warning",
-  "request_failed",
-  "security_event_failed",
-  "security_event_retry",
-  "security_event_refused",
-]);
+const STRANGERS_EVENTS: ReadonlySet<string> = new Set(
+  Object.entries<LogEvent>(LOG_EVENTS)
+    .filter(([, { isFromStrangers }]) => isFromStrangers)
+    .map(([name]) => name),
+);
 
-/** Records of one event in a minute; the others are counted. */
+/** How many records of one event are written in a minute. The others are only counted. */
 const RECORDS_PER_MINUTE_MAX = 10;
 const MINUTE_MS = 60_000;
 
@@ -27,9 +20,9 @@ interface Minute {
 }
 
 /**
- * The same log, in which what strangers cause is bounded: the first records of an event in a minute
- * are written, and the number of the others in one more (`unlogged`), as soon as anything is logged
- * or asked for after that minute.
+ * Returns a log that bounds the records that strangers can cause. It writes the first records of an
+ * event in a minute, and counts the others in one more record (`unlogged`), which it writes with the
+ * first use of the log after that minute.
  */
 export function sampleRepeats(log: Log, clock: Clock): Log {
   const minutes = new Map<string, Minute>();
@@ -45,7 +38,7 @@ export function sampleRepeats(log: Log, clock: Clock): Log {
 
   function sampled(inner: Log): Log {
     const at =
-      (write: Log["info"]): Log["info"] =>
+      <S extends Severity>(write: Write<S>): Write<S> =>
       (event, message, fields) => {
         endMinutes();
         if (!STRANGERS_EVENTS.has(event)) return write(event, message, fields);
@@ -53,7 +46,9 @@ export function sampleRepeats(log: Log, clock: Clock): Log {
           endsAt: later(clock.now(), MINUTE_MS),
           records: 0,
           writeCount: (unlogged) =>
-            write(event, "the same came again within a minute, and was only counted", { unlogged }),
+            write(event, "more records of this event within a minute were only counted", {
+              unlogged,
+            }),
         };
         minutes.set(event, minute);
         minute.records += 1;

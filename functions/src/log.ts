@@ -1,25 +1,32 @@
+import type { EventAt, Severity } from "./log-events.ts";
+
 /**
- * What a record may say beside its message. A closed type: an error object has no way in, and with
- * it none of the tokens that the errors of the Google libraries carry.
+ * The fields of a record besides its message. The type is closed: an error object does not fit, so
+ * none of the tokens that errors of Google's libraries carry can get into the log.
  */
 export type LogFields = Readonly<
   Record<string, string | number | boolean | readonly string[] | undefined>
 >;
 
-/** Severities of Cloud Logging's `LogSeverity` that are used here. */
-type Severity = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
+/**
+ * Writes one record. `event` is a stable name of `LOG_EVENTS` to search and count by; `message` says
+ * what happened and what follows, for people.
+ */
+export type Write<S extends Severity> = (
+  event: EventAt<S>,
+  message: string,
+  fields?: LogFields,
+) => void;
 
-/** `event` is a stable code to search and count by; `message` is for people. */
-type Write = (event: string, message: string, fields?: LogFields) => void;
-
+/** The log, by severity. An event that `log-events.ts` does not list there does not compile. */
 export interface Log {
-  readonly debug: Write;
-  readonly info: Write;
-  readonly warn: Write;
-  readonly error: Write;
-  /** For the operator, now: only a person can mend it, and alerts are built on `CRITICAL`. */
-  readonly alert: Write;
-  /** The same log with fields that every record carries. */
+  readonly debug: Write<"DEBUG">;
+  readonly info: Write<"INFO">;
+  readonly warn: Write<"WARNING">;
+  readonly error: Write<"ERROR">;
+  /** Only a person can fix it. Every record at `CRITICAL` raises an alert. */
+  readonly alert: Write<"CRITICAL">;
+  /** Returns this log with fields that every record carries. */
   with(fields: LogFields): Log;
 }
 
@@ -27,9 +34,9 @@ const STRING_CHARACTERS_MAX = 1_000;
 const LIST_ITEMS_MAX = 100;
 
 /**
- * A log of one JSON object per line, in the fields that Cloud Logging knows (structured logging:
- * `severity`, `message`, `logging.googleapis.com/trace`), and `event` and our own beside them.
- * `current` is asked at each record for what holds at that moment.
+ * Creates a log that writes one JSON object per line: the fields that Cloud Logging knows (structured
+ * logging: `severity`, `message`, `logging.googleapis.com/trace`), `event` and our own. `current`
+ * returns further fields at each record, such as those of the active span.
  */
 export function createLog(
   write: (line: string) => void,
@@ -37,9 +44,9 @@ export function createLog(
   current: () => LogFields = () => ({}),
 ): Log {
   const at =
-    (severity: Severity): Write =>
+    <S extends Severity>(severity: S): Write<S> =>
     (event, message, own = {}) =>
-      // What makes it a record comes last: no field can pass for it.
+      // `severity`, `event` and `message` come last, so that no other field can replace them.
       write(line({ ...fields, ...current(), ...own, severity, event, message }));
   return {
     debug: at("DEBUG"),
@@ -61,7 +68,7 @@ function line(record: LogFields): string {
   );
 }
 
-/** Checked once more at run time: what came through an `as` is left out, whatever it is. */
+/** Drops values of any other type at run time too, because a cast gets past the compiler. */
 function bounded(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value
@@ -77,7 +84,7 @@ function capped(text: string): string {
   return text.length <= STRING_CHARACTERS_MAX ? text : `${text.slice(0, STRING_CHARACTERS_MAX)}…`;
 }
 
-/** An error whose message we wrote ourselves, without values, so that it may be logged. */
+/** An error whose message is our own fixed sentence, without values, so that it may be logged. */
 export interface Loggable extends Error {
   readonly isLoggable: true;
 }
@@ -91,22 +98,22 @@ export class ReceiverError extends Error implements Loggable {
   readonly isLoggable = true;
 }
 
-/** As a library names its error and numbers its fault; nothing a token could look like. */
+/** Allowed shapes for an error's `name` and `code`. Neither can match a token. */
 const NAME = /^[A-Za-z_$][A-Za-z_$]{0,63}$/;
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
 const CODE_CHARACTERS_MAX = 40;
 
 /**
- * What may be logged of something thrown: its class and its code, and the message only of our own
- * assertions and of a {@link Loggable}. A library's message can hold a token, a code or a whole
- * JWT. Never throws.
+ * Describes something thrown, for the log: its class and its code, and its message if it is one of
+ * our own assertions or a {@link Loggable}. The message of a library can contain a token, a code or a
+ * whole JWT. Never throws.
  */
 export function describeUnknown(error: unknown): string {
   try {
     if (!(error instanceof Error)) return `not an error: ${error === null ? "null" : typeof error}`;
     const { name, code, generatedMessage, isLoggable } = error as Error & Record<string, unknown>;
-    // `name` is "Error" for most classes that do not set it, the constructor's for a DOMException
-    // says little: the telling one of the two.
+    // Subclasses often leave `name` as "Error", and `DOMException`'s constructor name is generic. Use
+    // whichever is specific.
     const names: unknown[] = [name === "Error" ? undefined : name, error.constructor?.name];
     const known = names.find((it) => typeof it === "string" && NAME.test(it)) ?? "Error";
     const label = `${String(known)}${describeCode(code)}`;
@@ -124,7 +131,7 @@ function describeCode(code: unknown): string {
   return isShort ? ` (${code})` : "";
 }
 
-/** Where in a trace something happens: the trace, the span, and whether anybody keeps it. */
+/** A position in a trace: the trace, the span, and whether the trace is sampled. */
 export interface TraceContext {
   traceId: string;
   spanId?: string | undefined;
@@ -132,8 +139,8 @@ export interface TraceContext {
 }
 
 /**
- * Reads a `traceparent` header (W3C Trace Context §3.2) or `X-Cloud-Trace-Context`. `undefined`
- * for anything else.
+ * Reads a `traceparent` header (W3C Trace Context §3.2) or `X-Cloud-Trace-Context`. Returns
+ * `undefined` for anything else.
  */
 export function parseTrace(header: string | undefined): TraceContext | undefined {
   const w3c = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(header ?? "");
@@ -145,7 +152,7 @@ export function parseTrace(header: string | undefined): TraceContext | undefined
   return { traceId, spanId: w3c?.[2] ?? parseSpanId(google?.[2]), isSampled };
 }
 
-/** The fields by which Cloud Logging shows a record with its trace. */
+/** Returns the fields by which Cloud Logging shows a record with its trace. */
 export function traceFields(trace: TraceContext | undefined, projectId: string): LogFields {
   if (trace === undefined) return {};
   return {
@@ -155,12 +162,12 @@ export function traceFields(trace: TraceContext | undefined, projectId: string):
   };
 }
 
-/** The same, of the request that brought this header. */
+/** Returns the fields by which Cloud Logging shows a record with the trace of a request header. */
 export function parseTraceHeader(header: string | undefined, projectId: string): LogFields {
   return traceFields(parseTrace(header), projectId);
 }
 
-/** `X-Cloud-Trace-Context` has the span in decimal, Cloud Logging in 16 hexadecimal digits. */
+/** Converts the decimal span id of `X-Cloud-Trace-Context` to the 16 hex digits of Cloud Logging. */
 function parseSpanId(decimal: string | undefined): string | undefined {
   const digits = decimal === undefined ? "" : BigInt(decimal).toString(16);
   return digits === "" || digits.length > 16 ? undefined : digits.padStart(16, "0");

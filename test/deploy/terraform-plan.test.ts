@@ -367,7 +367,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
   });
 
   it("would be found with an alert on what nobody logs", async () => {
-    const change = edit("events.tf", "push_missed             =", "push_quiet              =");
+    const change = edit("log-events.json", '"push_missed":', '"push_quiet":');
     const { unknown } = await copy.withEdit(change, async () =>
       findEvents(await planned(DEPLOYED)),
     );

@@ -35,11 +35,15 @@ describe("L1: what a record may hold", () => {
     const error = Object.assign(new Error(TOKEN), { config: { data: TOKEN }, cause: TOKEN });
     // @ts-expect-error: nor does it compile.
     const fields: LogFields = { error };
-    for (const write of [log.debug, log.info, log.warn, log.error, log.alert]) {
-      write("e", "m", fields);
-      write("e", "m", { list: [error], nested: { error } } as unknown as LogFields);
+    const nested = { list: [error], nested: { error } } as unknown as LogFields;
+    for (const own of [fields, nested]) {
+      log.debug("mailbox_synced", "m", own);
+      log.info("mailbox_synced", "m", own);
+      log.warn("call_failed", "m", own);
+      log.error("bad_request", "m", own);
+      log.alert("misconfigured", "m", own);
     }
-    log.with(fields).info("e", "m");
+    log.with(fields).info("mailbox_synced", "m");
     expect(lines).toHaveLength(11);
     expect(findSecrets(lines.join("\n"), SECRETS)).toEqual([]);
   });

@@ -38,11 +38,11 @@ describe("a log", () => {
   });
 
   it("gives each severity its name, and CRITICAL to what calls the operator", () => {
-    log.debug("e", "m");
-    log.info("e", "m");
-    log.warn("e", "m");
-    log.error("e", "m");
-    log.alert("e", "m");
+    log.debug("mailbox_synced", "m");
+    log.info("mailbox_synced", "m");
+    log.warn("call_failed", "m");
+    log.error("bad_request", "m");
+    log.alert("misconfigured", "m");
     expect(records().map(({ severity }) => severity)).toEqual([
       "DEBUG",
       "INFO",
@@ -52,29 +52,37 @@ describe("a log", () => {
     ]);
   });
 
+  it("accepts an event only with the severities that the registry lists for it", () => {
+    // @ts-expect-error: no such event.
+    log.info("mailbox_sinced", "m");
+    // @ts-expect-error: never an alert.
+    log.alert("mailbox_synced", "m");
+    expect(records()).toHaveLength(2);
+  });
+
   it("carries the fields it was made with, the nearest winning", () => {
     const run = log.with({ userId: "1001", run: "a" }).with({ run: "b" });
-    run.info("e", "m", { labelIds: ["INBOX", "UNREAD"], absent: undefined });
-    log.info("e", "m");
-    const bare = { severity: "INFO", event: "e", message: "m" };
+    run.info("mailbox_synced", "m", { labelIds: ["INBOX", "UNREAD"], absent: undefined });
+    log.info("mailbox_synced", "m");
+    const bare = { severity: "INFO", event: "mailbox_synced", message: "m" };
     const fields = { userId: "1001", run: "b", labelIds: ["INBOX", "UNREAD"] };
     expect(records()).toEqual([{ ...bare, ...fields }, bare]);
   });
 
   it("lets no field pass for the record's own", () => {
     const forged = { severity: "DEBUG", event: "forged", message: "forged" };
-    log.with(forged).alert("e", "m", forged);
-    expect(records()).toEqual([{ severity: "CRITICAL", event: "e", message: "m" }]);
+    log.with(forged).alert("misconfigured", "m", forged);
+    expect(records()).toEqual([{ severity: "CRITICAL", event: "misconfigured", message: "m" }]);
   });
 
   it("keeps a forged line, an ANSI sequence and a line separator inside of its own", () => {
     const text = 'a\r\n{"severity":"CRITICAL"}\u001b[31m\u009b31m\u007f\u2028\u2029\u0000';
-    log.with({ [text]: text }).warn(text, text, { list: [text] });
+    log.with({ [text]: text }).warn("call_failed", text, { list: [text] });
     expect(lines).toHaveLength(1);
     expect(lines[0]).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
     expect(records()[0]).toEqual({
       severity: "WARNING",
-      event: text,
+      event: "call_failed",
       message: text,
       [text]: text,
       list: [text],
@@ -83,9 +91,9 @@ describe("a log", () => {
 
   it("cuts what is too long", () => {
     const text = "x".repeat(5_000);
-    log.info("e", text, { text, list: Array.from({ length: 500 }, () => text) });
+    log.info("mailbox_synced", text, { text, list: Array.from({ length: 500 }, () => text) });
     const cut = `${"x".repeat(1_000)}…`;
-    log.info("e", "x".repeat(1_000));
+    log.info("mailbox_synced", "x".repeat(1_000));
     expect(records()[1]).toMatchObject({ message: "x".repeat(1_000) });
     expect(records()[0]).toMatchObject({ message: cut, text: cut });
     expect(records()[0]?.["list"]).toEqual(Array.from({ length: 100 }, () => cut));
@@ -94,8 +102,10 @@ describe("a log", () => {
   it("leaves out what only a cast could bring in", () => {
     const error = Object.assign(new Error("1//secret"), { config: { data: "1//secret" } });
     const fields = { error, list: ["a", error], nested: { token: "1//secret" }, big: 5n };
-    log.error("e", "m", fields as unknown as LogFields);
-    expect(records()).toEqual([{ severity: "ERROR", event: "e", message: "m", list: ["a"] }]);
+    log.error("bad_request", "m", fields as unknown as LogFields);
+    expect(records()).toEqual([
+      { severity: "ERROR", event: "bad_request", message: "m", list: ["a"] },
+    ]);
   });
 
   it("writes one parsable line, whatever it is given", () => {
@@ -108,12 +118,12 @@ describe("a log", () => {
     );
     const text = fc.string({ unit: "binary" });
     fc.assert(
-      fc.property(text, text, fc.dictionary(text, value), (event, message, fields) => {
+      fc.property(text, fc.dictionary(text, value), (message, fields) => {
         lines = [];
-        log.with(fields).info(event, message, fields);
+        log.with(fields).info("mailbox_synced", message, fields);
         expect(lines).toHaveLength(1);
         expect(lines[0]).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
-        expect(records()[0]).toMatchObject({ severity: "INFO", event, message });
+        expect(records()[0]).toMatchObject({ severity: "INFO", event: "mailbox_synced", message });
       }),
     );
   });

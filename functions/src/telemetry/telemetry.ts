@@ -31,63 +31,79 @@ export const METRICS = {
   "gmail_receiver.delay": {
     kind: "histogram",
     unit: "s",
-    description: "from a notification, as Pub/Sub took it, to the changes it led to, as published",
+    description:
+      "How long a page of changes took from the notification's publish time in Pub/Sub to its own publication. Syncs without a notification are not measured.",
+    attributes: [],
     bounds: [0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3_600, 21_600],
   },
   "gmail_receiver.changes": {
     kind: "counter",
     unit: "{change}",
-    description: "changes published, by kind",
+    description: "Changes published, including repeats.",
+    attributes: ["kind"],
   },
   "gmail_receiver.gaps": {
     kind: "counter",
     unit: "{gap}",
-    description: "gaps published, by reason",
+    description: "Gaps published, including repeats.",
+    attributes: ["reason"],
   },
   "gmail_receiver.syncs": {
     kind: "counter",
     unit: "{sync}",
-    description: "syncs of one mailbox, by trigger and outcome",
+    description:
+      "Syncs of one mailbox. The trigger `due` found what no notification announced in time.",
+    attributes: ["trigger", "outcome"],
   },
   "gmail_receiver.flags": {
     kind: "counter",
     unit: "{user}",
-    description: "users flagged, by reason",
+    description: "Users flagged.",
+    attributes: ["status", "reason"],
   },
   "gmail_receiver.renewals": {
     kind: "counter",
     unit: "{renewal}",
-    description: "renewals of one watch, by outcome",
+    description: "Renewals of one watch.",
+    attributes: ["outcome"],
   },
   "gmail_receiver.notices": {
     kind: "counter",
     unit: "{mail}",
-    description: "mails to people whose grant has ended, by outcome",
+    description: "Reminders to people whose grant has ended.",
+    attributes: ["outcome"],
   },
   "gmail_receiver.security_events": {
     kind: "counter",
     unit: "{token}",
-    description: "deliveries of Cross-Account Protection, by outcome",
+    description: "Security events that Google delivered (Cross-Account Protection).",
+    attributes: ["outcome"],
   },
   "gmail_receiver.failures": {
     kind: "counter",
     unit: "{failure}",
-    description: "calls that failed, by call and by what the failure means",
+    description: "Calls to Google and publications that failed, by what the failure means.",
+    attributes: ["call", "kind"],
   },
   "gmail_receiver.due": {
     kind: "gauge",
     unit: "{user}",
-    description: "users that the last run found due, by list; more may be when it was cut short",
+    description:
+      "Users that the last scheduled run found due. There are more if the run was cut short.",
+    attributes: ["list"],
   },
   "gmail_receiver.overdue": {
     kind: "gauge",
     unit: "s",
-    description: "how long the first of them had been due, by list",
+    description:
+      "How long the first user of a scheduled run had been due. It grows when the schedules do not keep up.",
+    attributes: ["list"],
   },
   "gmail_receiver.behind": {
     kind: "gauge",
     unit: "s",
-    description: "how long the oldest incomplete mailbox has been incomplete; 0 when none is",
+    description: "How long the oldest incomplete mailbox has been incomplete; 0 if none is.",
+    attributes: [],
   },
 } as const satisfies Record<string, Metric>;
 
@@ -95,6 +111,7 @@ interface Metric {
   kind: "counter" | "gauge" | "histogram";
   unit: string;
   description: string;
+  attributes: readonly string[];
   bounds?: readonly number[];
 }
 

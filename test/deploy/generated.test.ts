@@ -1,0 +1,13 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { generatedFiles } from "../../functions/generated.ts";
+
+/** Goal: what is generated from the source follows it. `npm run generate` writes the files. */
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+
+describe("the generated files", () => {
+  it.each(Object.entries(generatedFiles()))("include %s, up to date", async (file, text) => {
+    await expect(text).toMatchFileSnapshot(path.join(ROOT, file));
+  });
+});
