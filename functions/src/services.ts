@@ -144,9 +144,13 @@ function readConfigAloud(): Config {
   try {
     return readConfig(readEnvironment());
   } catch (error) {
-    instanceLog.alert("config_invalid", "nothing works until the configuration is mended", {
-      problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],
-    });
+    instanceLog.alert(
+      "config_invalid",
+      "invalid configuration; this function does nothing until it is fixed",
+      {
+        problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],
+      },
+    );
     throw error;
   }
 }

@@ -63,16 +63,20 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     const repaired = decoded.success ? undefined : repairDocument(content, decoded.error.issues);
     const { data } = repaired === undefined ? decoded : DOCUMENT.safeParse(repaired);
     if (data === undefined || document.updateTime === undefined) {
-      log.error("user_document_invalid", "a user document does not have the shape that we write", {
-        userId: document.id,
-        fields,
-      });
+      log.error(
+        "user_document_invalid",
+        "a user document is invalid; no work is done for this user",
+        {
+          userId: document.id,
+          fields,
+        },
+      );
       return undefined;
     }
     if (repaired !== undefined) {
       log.error(
         "user_repaired",
-        "parts of a user document were unreadable; the work is done again",
+        "replaced invalid parts of a user document with defaults; repeating the work",
         {
           userId: document.id,
           fields,

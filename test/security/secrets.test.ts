@@ -460,7 +460,7 @@ describe("a failure of what stands around", () => {
     }
     await served.close();
     exposed.note("log", instance.logs.join("\n"));
-    return instance.logs.filter((line) => /"error":"|_failed"|_not_noted"/.test(line));
+    return instance.logs.filter((line) => /"error":"|_failed"|_not_recorded"/.test(line));
   }
 
   const status = (browser: Browser, url: string) =>

@@ -23,13 +23,13 @@ describe("a log", () => {
   });
 
   it("writes one line of JSON in Cloud Logging's fields", () => {
-    log.info("mailbox_synced", "a mailbox was synced", { userId: "1001", changes: 3, more: false });
+    log.info("mailbox_synced", "synced a mailbox", { userId: "1001", changes: 3, more: false });
     expect(lines).toHaveLength(1);
     expect(records()).toEqual([
       {
         severity: "INFO",
         event: "mailbox_synced",
-        message: "a mailbox was synced",
+        message: "synced a mailbox",
         userId: "1001",
         changes: 3,
         more: false,

@@ -88,10 +88,14 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
     const recent = [...state.refused.values()].filter((at) => at >= since).length;
     if (state.openUntil === undefined && recent < REFUSED_USERS_MIN) return;
     state.openUntil = later(now, OPEN_MS);
-    log.alert("circuit_open", "Google refuses our configuration for several users; calls pause", {
-      call,
-      reason,
-    });
+    log.alert(
+      "circuit_open",
+      "Google rejected our configuration for several users; pausing this call for a minute",
+      {
+        call,
+        reason,
+      },
+    );
   }
 }
 

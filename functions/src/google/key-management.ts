@@ -54,21 +54,21 @@ export async function unwrapKeyRing(
   const json = kmsKey === undefined ? tokenKeys : await unwrap(tokenKeys, kmsKey);
   const parsed = parseKeyRing(json);
   if (parsed.kind === "key_ring") return parsed.ring;
-  log.alert("token_keys_invalid", "TOKEN_KEYS cannot be used", {
+  log.alert("token_keys_invalid", "TOKEN_KEYS is not a valid key ring", {
     problems: [...parsed.problems],
   });
-  throw new KeysUnusable("TOKEN_KEYS cannot be used");
+  throw new KeysUnusable("TOKEN_KEYS is not a valid key ring");
 
   async function unwrap(wrapped: string, keyName: string): Promise<string> {
     try {
       return await decryptRing(keyName, wrapped, keyManagement);
     } catch (error) {
       const failure = error instanceof KeyManagementFailure ? error : undefined;
-      log.alert("token_keys_invalid", "Cloud KMS does not open TOKEN_KEYS", {
+      log.alert("token_keys_invalid", "Cloud KMS could not decrypt TOKEN_KEYS", {
         failure: failure?.kind,
         reason: failure?.reason ?? describeUnknown(error),
       });
-      throw new KeysUnusable("Cloud KMS does not open TOKEN_KEYS");
+      throw new KeysUnusable("Cloud KMS could not decrypt TOKEN_KEYS");
     }
   }
 }

@@ -50,9 +50,13 @@ async function settle(id: UserId, address: EmailAddress, services: HolderService
     if (settled === "settled") return;
     if (settled === undefined) break;
   }
-  services.log.warn("announcement_not_recorded", "another user's new address is not stored yet", {
-    userId: id,
-  });
+  services.log.warn(
+    "announcement_not_recorded",
+    "could not store another user's new email address; retrying later",
+    {
+      userId: id,
+    },
+  );
 }
 
 /** `changed`: the user is not what it was when Gmail was asked, so the answer is about the past. */
@@ -84,9 +88,13 @@ async function displace(user: User, services: HolderServices): Promise<"settled"
   const now = services.clock.now();
   const written = await write(user, (current) => displaced(current, now), services);
   if (written === "settled") {
-    services.log.info("email_reassigned", "an address now belongs to another account", {
-      userId: user.id,
-    });
+    services.log.info(
+      "email_reassigned",
+      "an email address now belongs to another account; disconnected the previous one",
+      {
+        userId: user.id,
+      },
+    );
   }
   return written;
 }

@@ -42,7 +42,7 @@ export async function announce(
       await publish(user, [statusEvent(user, services.links, recoveredChanges)]);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
-      log.warn("announcement_failed", "a status could not be announced yet", {
+      log.warn("announcement_failed", "could not publish a status; retrying later", {
         userId: user.id,
         status: user.status,
         reason: error.reason,
@@ -80,7 +80,11 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
     { what: "an announced status" },
   );
   if ((await unlessContended(noted)) !== undefined) return;
-  log.warn("announcement_not_recorded", "a status may be announced again", { userId: id });
+  log.warn(
+    "announcement_not_recorded",
+    "published a status but could not record it; it may be published again",
+    { userId: id },
+  );
 }
 
 /** What is still owed once the status is announced. */

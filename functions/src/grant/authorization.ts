@@ -100,7 +100,7 @@ export async function completeAuthorization(
     case "unavailable":
       return refused({ kind: "transient", reason: "google_keys_unavailable" });
     case "refused":
-      services.log.warn("id_token_rejected", "an ID token was refused", { reason: check.reason });
+      services.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
       return { kind: "identity_refused" };
     case "address_unverified":
       await giveBack(check.userId, exchanged.value, pending, services);
@@ -178,7 +178,7 @@ async function giveBack(
   if (stored === undefined && (await services.users.exists(userId))) return;
   const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
   if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
-  services.log.error("grant_not_revoked", "a refused grant could not be revoked at Google", {
+  services.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
     userId,
   });
 }

@@ -53,7 +53,7 @@ export async function disconnect(
     { what: "the end of a connection", from: connected },
   );
   if (ended.kind === "written") {
-    log.info("user_disconnected", "a person ended a connection", { userId: connected.id, reason });
+    log.info("user_disconnected", "a connection was ended", { userId: connected.id, reason });
   }
   const user = ended.kind === "written" ? await users.find(connected.id) : ended.user;
   // A document that cannot be read may hold a connection that is still alive.
@@ -85,14 +85,18 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
     return;
   }
   if (!isEnded && services.disconnectRevokes) {
-    log.error("grant_not_revoked", "a disconnected grant could not be revoked at Google", {
+    log.error("grant_not_revoked", "could not revoke a disconnected grant at Google", {
       userId: user.id,
     });
   }
   if (!isEnded && !services.disconnectRevokes) {
-    log.warn("watch_not_stopped", "the watch of a disconnected user ends when it expires", {
-      userId: user.id,
-    });
+    log.warn(
+      "watch_not_stopped",
+      "could not stop the watch of a disconnected user; it ends when it expires",
+      {
+        userId: user.id,
+      },
+    );
   }
   const removed = await unlessContended(
     modify(
@@ -106,7 +110,7 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
     // `followUp.dueAt` is kept, so the reconciliation tries again.
     log.warn(
       "disconnect_unfinished",
-      "the tokens of a disconnected user could not be removed yet",
+      "could not delete the tokens of a disconnected user; retrying later",
       { userId: user.id },
     );
   } else if (removed.kind === "written") {

@@ -64,7 +64,7 @@ async function suspend(
   if (modified.kind === "skipped") return { kind: "superseded" };
   const { user } = modified;
   const { status } = user;
-  log.info("user_flagged", "background work for this user is suspended", {
+  log.info("user_flagged", "suspended background work for a user", {
     userId: user.id,
     status,
     reason,
@@ -74,7 +74,7 @@ async function suspend(
   if (isWeekly(user)) {
     log.warn(
       "oauth_testing_mode_suspected",
-      "a grant ended after seven days, as all do while the OAuth consent screen is in testing: publish it",
+      "a grant ended after seven days, as all do while the OAuth consent screen is in testing; publish it",
       { userId: user.id },
     );
   }

@@ -107,9 +107,13 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
     const state = await users.readFleetGuard();
     if (state === undefined || !isInForce(state, now)) {
       await users.writeFleetGuard({ latchedAt: now, probeAt: later(now, PROBE_AFTER_MS) });
-      log.alert("fleet_guard", "many grants failed and no refresh succeeds; nobody is flagged", {
-        userId: id,
-      });
+      log.alert(
+        "fleet_guard",
+        "many grants failed at once and no refresh succeeds; no more users are flagged",
+        {
+          userId: id,
+        },
+      );
       return false;
     }
     if (state.verdict === "sound") return true;
@@ -122,7 +126,7 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
       ...(verdict !== "unknown" && { verdict }),
     });
     const write = verdict === "unsound" ? log.alert : log.warn;
-    write("fleet_guard", "the guard asked Google whether it takes our OAuth client", { verdict });
+    write("fleet_guard", "asked Google whether it accepts our OAuth client", { verdict });
     return verdict === "sound";
   }
 

@@ -61,7 +61,10 @@ async function erase(user: User, services: FollowUpServices): Promise<void> {
   const { statusReason: reason, id: userId } = user;
   const { kind: outcome } = await forget(user, services);
   if (outcome === "forgotten") {
-    services.log.info("user_erased", "what was kept of a user is erased", { userId, reason });
+    services.log.info("user_erased", "erased everything that was stored about a user", {
+      userId,
+      reason,
+    });
   }
 }
 
@@ -99,7 +102,7 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
       { what: "an available mailbox", from: user },
     );
     if (kind === "skipped") return;
-    log.info("mailbox_restored", "an unavailable mailbox is there again", { userId: user.id });
+    log.info("mailbox_restored", "an unavailable mailbox can be read again", { userId: user.id });
     return;
   }
   // Refused as it was when its status was written: that is an answer, however it is classified.

@@ -14,7 +14,7 @@ export function otherClientAlert(clock: Clock, log: Log): (userId: UserId) => vo
     silentUntil = later(now, ALERT_EVERY_MS);
     log.alert(
       "grant_of_another_client",
-      "a stored grant belongs to another OAuth client than OAUTH_CLIENT_ID; nobody is flagged",
+      "a stored grant belongs to another OAuth client than OAUTH_CLIENT_ID; no user is flagged",
       { userId },
     );
   };

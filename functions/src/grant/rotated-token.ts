@@ -46,7 +46,7 @@ export async function storeRotated(
     );
   } catch (error) {
     if (error instanceof StoreContended) {
-      log.error("refresh_token_not_saved", "a rotated refresh token could not be stored", {
+      log.error("refresh_token_not_saved", "could not store a rotated refresh token", {
         userId: id,
       });
     }

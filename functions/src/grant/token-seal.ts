@@ -27,11 +27,15 @@ export function tokenSeal(
     open(userId, purpose, sealed) {
       const opened = open(ring, sealed, { userId, purpose });
       if (opened.kind === "opened") return opened.plaintext;
-      log.alert("token_decrypt_failed", "a stored token does not open with our keys", {
-        userId,
-        purpose,
-        why: opened.why,
-      });
+      log.alert(
+        "token_decrypt_failed",
+        "none of our keys decrypts a stored token; check TOKEN_KEYS",
+        {
+          userId,
+          purpose,
+          why: opened.why,
+        },
+      );
       return undefined;
     },
     digests: (refreshToken) => digestsOf(ring, refreshToken),

@@ -43,9 +43,13 @@ export async function callback(
   const pending = readPending(kept, params.state, services);
   if (pending === undefined) {
     if (headers.get("cookie") === null) {
-      log.warn("callback_without_cookie", "a browser came back from Google without any cookie", {
-        hint: "if many do, something in front of connect drops cookies: npm run doctor",
-      });
+      log.warn(
+        "callback_without_cookie",
+        "a browser came back from Google without any cookie; if many do, a proxy drops cookies",
+        {
+          hint: "if many do, a proxy in front of connect drops cookies: npm run doctor finds it",
+        },
+      );
     }
     return notPending("session_lost");
   }
@@ -57,7 +61,11 @@ export async function callback(
 
   /** Not an answer that this browser waits for; nothing of it is used. */
   function notPending(reason: PageError): Response {
-    log.info("authorization_refused", "an answer came that was not waited for", { reason });
+    log.info(
+      "authorization_refused",
+      "rejected a response from Google that belongs to no pending authorization",
+      { reason },
+    );
     return redirect(refused(reason, undefined, services));
   }
 }
@@ -94,7 +102,11 @@ async function answerOnce(
     if ("error" in params) return redirectOf(declined(params.error, log), pending, services);
     const { exchanges, failedExchanges } = services.publicLimits;
     if (!exchanges.take(client) || !failedExchanges.take()) {
-      log.warn("client_limited", "more codes came than we ask Google about", {});
+      log.warn(
+        "client_limited",
+        "received more authorization codes than the limit; asked the browser to wait",
+        {},
+      );
       return refused("busy", pending, services);
     }
     const { callbackClaims, clock, randomToken } = services;
@@ -134,7 +146,7 @@ async function outcomeOfFirst(
 }
 
 function declined(error: string, log: Log): Outcome {
-  log.info("authorization_refused", "Google sent the person back without a code", {
+  log.info("authorization_refused", "Google sent a person back without an authorization code", {
     reason: /^[a-z_]{1,40}$/.test(error) ? error : "unreadable",
   });
   return { kind: "refused", reason: pageOf(error) };
@@ -282,10 +294,10 @@ function logAuthorization(log: Log, outcome: Authorization): void {
       const reason = "reason" in failure ? failure.reason : failure.kind;
       const isOurs = failure.kind === "misconfigured";
       const write = isOurs ? log.alert : log.warn;
-      write("authorization_failed", "an authorization could not be completed", { reason });
+      write("authorization_failed", "could not complete an authorization", { reason });
       return;
     }
     default:
-      log.info("authorization_refused", "an authorization was refused", { reason: outcome.kind });
+      log.info("authorization_refused", "rejected an authorization", { reason: outcome.kind });
   }
 }

@@ -334,7 +334,7 @@ async function erase(request: ConnectRequest, services: ConnectServices): Promis
   const sender = await readSender(request, services);
   if (sender instanceof Response) return sender;
   const outcome = await forget(sender, services);
-  request.log.info("user_erasing", "a person erases what is kept of them", {
+  request.log.info("user_erasing", "a person asked for the erasure of their data", {
     userId: sender.id,
     outcome: outcome.kind,
   });

@@ -30,7 +30,7 @@ export async function gmailNotification(
 ): Promise<void> {
   const notification = parseNotification(data);
   if (notification.kind === "malformed") {
-    return log.error("notification_malformed", "a notification cannot be read and is dropped", {
+    return log.error("notification_malformed", "dropped a malformed notification", {
       why: notification.why,
     });
   }
@@ -54,9 +54,13 @@ export async function gmailNotification(
     const own = { ...fields, error: describeUnknown(error) };
     if (!mayPass(error)) {
       // Thrown again at each delivery, it would be a storm for as long as the message lives.
-      return log.alert("notification_crashed", "a notification failed in our own code", own);
+      return log.alert(
+        "notification_crashed",
+        "a notification failed because of an error in our own code; acknowledged it",
+        own,
+      );
     }
-    log.error("notification_failed", "a notification is asked for again", own);
+    log.error("notification_failed", "a notification failed; Pub/Sub will redeliver it", own);
     throw new Redeliver("the store did not answer");
   }
 }

@@ -18,7 +18,11 @@ export function limitedPages(
 ): HttpHandler {
   return async (request, log, client) => {
     if (pages.take(client)) return handle(request, log, client);
-    log.warn("client_limited", "one client asked for more pages than is allowed", {});
+    log.warn(
+      "client_limited",
+      "a client requested more pages than the limit; asked it to wait",
+      {},
+    );
     return busyPage(pageLinks, request.url);
   };
 }
@@ -42,7 +46,11 @@ export function limitedEvents(
     const response = await handle(request, log, client);
     const isRefused = response.status >= 400 && response.status < 500;
     if (!isRefused || refusedEvents.take(client)) return response;
-    log.warn("client_limited", "one client sent too many security events that were refused", {});
+    log.warn(
+      "client_limited",
+      "a client sent too many invalid security events; asked it to wait",
+      {},
+    );
     return refusal(429, { "retry-after": RETRY_AFTER });
   };
 }

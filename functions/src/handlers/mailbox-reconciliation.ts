@@ -9,7 +9,7 @@ export async function mailboxReconciliation(
   const { synced, postponed, followedUp, isCutShort } = await reconcile(services);
   const isIdle = synced + postponed + followedUp === 0;
   const write = isIdle ? log.debug : log.info;
-  write("mailboxes_reconciled", "due mailboxes were synced", {
+  write("mailboxes_reconciled", "synced the mailboxes that were due", {
     synced,
     postponed,
     followedUp,

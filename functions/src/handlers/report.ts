@@ -11,31 +11,38 @@ export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): v
     case "lagging":
     case "unfinished":
     case "superseded":
-      return log.info("mailbox_synced", "a mailbox was synced", {
+      return log.info("mailbox_synced", "synced a mailbox", {
         ...own,
         changes: outcome.changes,
       });
     case "stale":
-      return log.debug("mailbox_synced", "a notification told nothing new", own);
+      return log.debug("mailbox_synced", "a notification contained nothing new", own);
     case "unknown_mailbox":
-      return log.debug("mailbox_synced", "a notification names nobody who is connected", own);
+      return log.debug(
+        "mailbox_synced",
+        "a notification is for a mailbox that is not connected",
+        own,
+      );
     case "inactive":
-      return log.debug("mailbox_synced", "nothing is done for this user", {
+      return log.debug("mailbox_synced", "did not sync: the user is not active", {
         ...own,
         status: outcome.status,
       });
     case "throttled":
-      return log.info("mailbox_synced", "a mailbox waits until Google takes calls again", {
+      return log.info("mailbox_synced", "a mailbox waits until Google accepts calls again", {
         ...own,
         until: outcome.until.toISOString(),
       });
     case "waiting":
-      return log.debug("mailbox_synced", "a mailbox that fails waits for its due time", {
+      return log.debug("mailbox_synced", "a failing mailbox waits for its next retry", {
         ...own,
         until: outcome.until.toISOString(),
       });
     case "flagged":
-      return log.info("mailbox_synced", "a grant has ended", { ...own, reason: outcome.reason });
+      return log.info("mailbox_synced", "did not sync: the grant has ended", {
+        ...own,
+        reason: outcome.reason,
+      });
     case "failed":
       return reportFailure(log, outcome.failure, { ...own, changes: outcome.changes });
     default:
@@ -53,17 +60,29 @@ export function reportFailure(log: Log, failure: Failure, fields: LogFields): vo
   switch (failure.kind) {
     case "misconfigured":
       if (ALERTED.has(reason)) {
-        return log.warn("call_suppressed", "a mailbox waits until our set-up is mended", own);
+        return log.warn(
+          "call_suppressed",
+          "suppressed a call until our configuration is fixed; the mailbox waits",
+          own,
+        );
       }
       if (familyOf(failure, "token.refresh") === "mailbox") {
-        return log.warn("call_failed", "Google refuses our client for one user", own);
+        return log.warn(
+          "call_failed",
+          "Google rejected our OAuth client for one user; retrying later",
+          own,
+        );
       }
-      return log.alert("misconfigured", "our own set-up is refused; no user is flagged", own);
+      return log.alert(
+        "misconfigured",
+        "Google rejected our OAuth client, project or topic; no user is flagged",
+        own,
+      );
     case "bad_request":
-      return log.error("bad_request", "Google refused a request of ours as wrong", own);
+      return log.error("bad_request", "Google rejected a request as invalid; retrying later", own);
     case "rate_limited":
-      return log.warn("rate_limited", "Google asked to be left alone for a while", own);
+      return log.warn("rate_limited", "Google asked us to slow down; retrying later", own);
     default:
-      return log.warn("call_failed", "a call failed and is tried again later", own);
+      return log.warn("call_failed", "a call to Google failed; retrying later", own);
   }
 }

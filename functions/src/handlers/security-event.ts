@@ -43,9 +43,13 @@ export async function securityEvent(
     return answer(reception, log.with(fields), services.clock.now());
   } catch (error) {
     services.telemetry.count("gmail_receiver.security_events", 1, { outcome: "failed" });
-    log.error("security_event_failed", "a security event is asked for again", {
-      error: describeUnknown(error),
-    });
+    log.error(
+      "security_event_failed",
+      "could not process a security event; responded 503 so Google retries",
+      {
+        error: describeUnknown(error),
+      },
+    );
     return refusal(503);
   }
 }
@@ -54,7 +58,7 @@ function answer(reception: Reception, log: Log, now: Date): Response {
   switch (reception.kind) {
     case "accepted": {
       const { token, reactions } = reception;
-      log.info("security_event_received", "Google told of a security event", {
+      log.info("security_event_received", "processed a security event from Google", {
         ...describeToken(token, now),
         userIds: reactions.map(({ userId }) => userId).filter((id) => id !== undefined),
         did: reactions.flatMap(({ did }) => did),
@@ -62,19 +66,23 @@ function answer(reception: Reception, log: Log, now: Date): Response {
       return new Response(null, { status: 202 });
     }
     case "repeated":
-      log.info("security_event_repeated", "a security event came once more", {
+      log.info("security_event_repeated", "ignored a repeated security event", {
         ...describeToken(reception.token, now),
       });
       return new Response(null, { status: 202 });
     case "refused": {
       const { refusal: why } = reception;
-      log.warn("security_event_refused", "a security event token is not accepted", evidence(why));
+      log.warn("security_event_refused", "rejected a security event token", evidence(why));
       return setError(errorCodeOf(why));
     }
     case "unavailable":
-      log.warn("security_event_retry", "Google's keys cannot be had; it is asked for again", {
-        reason: reception.reason,
-      });
+      log.warn(
+        "security_event_retry",
+        "could not fetch Google's signing keys; responded 503 so Google retries",
+        {
+          reason: reception.reason,
+        },
+      );
       return refusal(503);
   }
 }

@@ -9,5 +9,10 @@ export async function watchRenewal(log: Log, services: RenewalServices): Promise
   );
   const isIdle = renewed + flagged + failed === 0;
   const write = isIdle ? log.debug : log.info;
-  write("watches_renewed", "due watches were renewed", { renewed, flagged, failed, isCutShort });
+  write("watches_renewed", "renewed the watches that were due", {
+    renewed,
+    flagged,
+    failed,
+    isCutShort,
+  });
 }

@@ -74,7 +74,7 @@ export async function announceAddresses(
       ]);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
-      log.warn("announcement_failed", "a new address could not be published yet", {
+      log.warn("announcement_failed", "could not publish a new email address; retrying later", {
         userId: user.id,
         status: user.status,
         reason: error.reason,

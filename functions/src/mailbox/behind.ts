@@ -79,7 +79,7 @@ async function tell(user: User, services: BehindServices): Promise<void> {
     // Refused: another writer is at work on this mailbox, and the next look tells it once more.
     await services.users.update(user, { sync: { ...user.sync, delayedAt: told.at } });
   } catch (error) {
-    services.log.error("due_user_failed", "a delay could not be told; the next run tries again", {
+    services.log.error("due_user_failed", "could not publish a delay; the next run retries", {
       userId: user.id,
       list: "sync.behindSince",
       error: describeUnknown(error),

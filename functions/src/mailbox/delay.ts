@@ -41,12 +41,16 @@ export async function tellDelay(
     if (!(error instanceof PublishFailure)) throw error;
     return undefined;
   }
-  log.alert("mailbox_delayed", "a mailbox is late; subscribers were told", {
-    userId: user.id,
-    since: behindSince.toISOString(),
-    reason: event.reason,
-    lagSeconds: event.lagSeconds,
-  });
+  log.alert(
+    "mailbox_delayed",
+    "a mailbox has been incomplete for too long; published mailbox.delayed",
+    {
+      userId: user.id,
+      since: behindSince.toISOString(),
+      reason: event.reason,
+      lagSeconds: event.lagSeconds,
+    },
+  );
   return { since: behindSince, at: now };
 }
 

@@ -84,7 +84,7 @@ export async function eachDue(
       if (!mayBeDue(list, current)) await users.update(current, withoutDate(list, current));
       else isStopped = (await act(current)) === "stop" || isStopped;
     } catch (error) {
-      log.error("due_user_failed", "a due user's turn failed; it is tried again later", {
+      log.error("due_user_failed", "the work for a due user failed; retrying later", {
         userId: user.id,
         list,
         error: describeUnknown(error),
@@ -118,11 +118,15 @@ export async function eachDue(
       isAhead = true;
       return false;
     }
-    log.warn("due_date_absurd", "a due date is further ahead than any that we write: due now", {
-      userId: user.id,
-      list,
-      dueAt: dueAt.toISOString(),
-    });
+    log.warn(
+      "due_date_absurd",
+      "a due date is further ahead than any that we write; serving the user now",
+      {
+        userId: user.id,
+        list,
+        dueAt: dueAt.toISOString(),
+      },
+    );
     return true;
   }
 

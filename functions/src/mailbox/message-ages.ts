@@ -109,7 +109,7 @@ async function ageOf(
   const isLasting = failure.kind === "transient" || failure.kind === "refused";
   if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
   // Asked about for ever, one message would hold up the whole mailbox.
-  services.log.error("message_date_unreadable", "a message has no date that can be read", {
+  services.log.error("message_date_unreadable", "Gmail returned a message without a valid date", {
     userId: user.id,
     messageId,
   });

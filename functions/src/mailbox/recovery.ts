@@ -72,11 +72,15 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   // After a rewind to the very cursor, the ids above it begin anew.
   if (to === from && reason === "history_expired") {
     // Gmail refuses its own head. Nothing has happened since the cursor, so there is no gap.
-    services.log.error("history_head_refused", "Gmail refuses the head of a mailbox's history", {
-      userId: user.id,
-      fromHistoryId: from,
-      retries: begun.count,
-    });
+    services.log.error(
+      "history_head_refused",
+      "Gmail answers 404 for the current head of a history; retrying after a pause",
+      {
+        userId: user.id,
+        fromHistoryId: from,
+        retries: begun.count,
+      },
+    );
     const refused = await write(run, { sync: { ...user.sync, recoveries: begun } });
     return refused ?? waitUntil(run, later(now, pauseMs(begun.count)));
   }
@@ -90,12 +94,16 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     pages: [],
     isWalked: false,
   };
-  services.log.error("history_gap", "Gmail no longer keeps the history after the cursor", {
-    userId: user.id,
-    fromHistoryId: from,
-    toHistoryId: recovery.toHistoryId,
-    reason,
-  });
+  services.log.error(
+    "history_gap",
+    "Gmail no longer has the history after the cursor; published a gap and recovering",
+    {
+      userId: user.id,
+      fromHistoryId: from,
+      toHistoryId: recovery.toHistoryId,
+      reason,
+    },
+  );
   // Due, so that another run goes on should this one die.
   const dueAt = later(services.clock.now(), services.limits.timeMsMax);
   const { cursorRefusals: _, ...sync } = user.sync;
@@ -135,7 +143,7 @@ export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
     if (failed !== undefined) return failed;
     current = run.user.sync.recovery;
   }
-  services.log.info("history_recovered", "an expired history has been made good", {
+  services.log.info("history_recovered", "recovered an expired history", {
     userId: user.id,
     toHistoryId: recovery.toHistoryId,
   });
@@ -380,10 +388,14 @@ async function refusedListing(run: Run, recovery: Recovery, refused: Refused): P
   if (!isUnknown && (recovery.refusals ?? 0) < REFUSALS_MAX) {
     return refusedStep(run, recovery, refused);
   }
-  services.log.error("label_left_out", "a recovery leaves a watched label out: Gmail refuses it", {
-    userId: user.id,
-    labelId,
-  });
+  services.log.error(
+    "label_left_out",
+    "Gmail rejects the list of a watched label; the recovery leaves it out",
+    {
+      userId: user.id,
+      labelId,
+    },
+  );
   const { refusals: _, ...rest } = recovery;
   return rest.isTold === true ? endLate(run, rest) : endListing(run, { ...rest, pages: [] });
 }

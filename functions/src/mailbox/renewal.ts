@@ -78,7 +78,7 @@ export async function renewWatches(
     return misconfigured >= MISCONFIGURED_IN_A_ROW_MAX ? "stop" : "done";
   });
   if (misconfigured >= MISCONFIGURED_IN_A_ROW_MAX) {
-    log.alert("renewal_misconfigured", "watches cannot be renewed until the set-up is mended", {
+    log.alert("renewal_misconfigured", "ended the renewal run: Google rejects our configuration", {
       failures: misconfigured,
     });
   }
@@ -106,7 +106,11 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   if (user.status !== "active") return { kind: "superseded" };
   const { expiresAt } = user.watch;
   if (expiresAt !== undefined && expiresAt <= clock.now()) {
-    log.warn("watch_lapsed", "Gmail has stopped notifying of a mailbox", { userId: user.id });
+    log.warn(
+      "watch_lapsed",
+      "a watch expired before it was renewed; polling the mailbox until then",
+      { userId: user.id },
+    );
   }
   // A watch costs 100 units. What failed before seldom passes within seconds, so the next turn is soon
   // enough.

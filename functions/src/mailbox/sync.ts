@@ -88,10 +88,14 @@ async function failedForGood(
   services: SyncServices,
 ): Promise<SyncOutcome> {
   if (mayPass(error)) throw error;
-  services.log.alert("sync_crashed", "a sync failed in our own code; it is tried again later", {
-    userId: user.id,
-    error: describeUnknown(error),
-  });
+  services.log.alert(
+    "sync_crashed",
+    "a sync failed because of an error in our own code; retrying later",
+    {
+      userId: user.id,
+      error: describeUnknown(error),
+    },
+  );
   const failure = { kind: "transient", reason: "internal_error" } as const;
   const run = startRun(user, trigger, services);
   try {
@@ -402,12 +406,16 @@ async function tellUnseen(
   if (unseen === undefined) return {};
   const { from: fromHistoryId, to: toHistoryId, since } = unseen;
   const reason = "notified_unseen";
-  services.log.error("history_gap", "Gmail notified of a change and never listed it", {
-    userId: user.id,
-    fromHistoryId,
-    toHistoryId,
-    reason,
-  });
+  services.log.error(
+    "history_gap",
+    "Gmail announced a change and never listed it; published a gap",
+    {
+      userId: user.id,
+      fromHistoryId,
+      toHistoryId,
+      reason,
+    },
+  );
   const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
   const failed = await publishEvents(run, [gap]);
   return failed === undefined ? { unseen } : { failed };
@@ -423,10 +431,14 @@ function recordDelay({ trigger, services }: Run): void {
 
 function logUnreadable({ services, user }: Run, { historyId, unreadable }: HistoryRecord): void {
   if (!unreadable) return;
-  services.log.error("history_record_unreadable", "a history record is told as a gap", {
-    userId: user.id,
-    historyId,
-  });
+  services.log.error(
+    "history_record_unreadable",
+    "could not read a history record; published it as a gap",
+    {
+      userId: user.id,
+      historyId,
+    },
+  );
 }
 
 /** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
@@ -525,9 +537,13 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * then the watch is made again for nothing.
  */
 function logSilent({ user, services }: Run): void {
-  services.log.error("push_missed", "history moved and Gmail told nothing; watching again", {
-    userId: user.id,
-  });
+  services.log.error(
+    "push_missed",
+    "a mailbox changed and no notification arrived; renewing its watch",
+    {
+      userId: user.id,
+    },
+  );
 }
 
 /** Whether Gmail should have notified of what a look has found, and did not. */

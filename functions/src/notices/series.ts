@@ -151,12 +151,16 @@ async function note(
   );
   const modified = await unlessContended(noted);
   if (modified === undefined) {
-    log.warn("notice_not_recorded", "a mail to a person may be sent again", { userId: claimed.id });
+    log.warn(
+      "notice_not_recorded",
+      "sent a reminder but could not record it; it may be sent again",
+      { userId: claimed.id },
+    );
     return;
   }
   const isOver = modified.kind === "written" && isSeriesOver(modified.user);
   if (isOver && (outcome.kind === "failed" || outcome.kind === "misconfigured")) {
-    log.error("notice_abandoned", "a mail to a person could not be sent for days", {
+    log.error("notice_abandoned", "could not send a reminder for days; giving up", {
       userId: claimed.id,
     });
   }
@@ -211,12 +215,16 @@ function report(
     case "sent":
       delete mailServer.reason;
       delete mailServer.isAlerted;
-      return log.info("notice_sent", "a person was told by mail that access has ended", fields);
+      return log.info("notice_sent", "sent a reminder", fields);
     case "refused":
-      return log.warn("notice_refused", "a person's address takes no mail; no more is sent", {
-        ...fields,
-        reason: outcome.reason,
-      });
+      return log.warn(
+        "notice_refused",
+        "the mail server permanently rejects an email address; it gets no more reminders",
+        {
+          ...fields,
+          reason: outcome.reason,
+        },
+      );
     case "failed": {
       const { isOfServer = false } = outcome;
       const isKnown = isOfServer && mailServer.reason !== undefined;
@@ -225,23 +233,31 @@ function report(
       const isLasting = isOfServer && user.followUp.failures + 1 >= TRIES_IN_AN_HOUR;
       if (isLasting && mailServer.isAlerted !== true) {
         mailServer.isAlerted = true;
-        return log.alert("notice_misconfigured", "the mail server has taken no mail for an hour", {
-          ...fields,
-          reason,
-        });
+        return log.alert(
+          "notice_misconfigured",
+          "the mail server has accepted no mail for an hour; check NOTICE_SMTP_URL",
+          {
+            ...fields,
+            reason,
+          },
+        );
       }
       // Every mail fails the same way: one record says it.
       if (isKnown) return undefined;
-      return log.warn("notice_failed", "a mail to a person is sent again later", {
+      return log.warn("notice_failed", "could not send a reminder; retrying later", {
         ...fields,
         reason,
       });
     }
     case "misconfigured":
-      return log.alert("notice_misconfigured", "the mail server rejects our configuration", {
-        ...fields,
-        reason: outcome.reason,
-      });
+      return log.alert(
+        "notice_misconfigured",
+        "the mail server rejects our login, sender or TLS; check NOTICE_SMTP_URL and NOTICE_FROM",
+        {
+          ...fields,
+          reason: outcome.reason,
+        },
+      );
     default:
       return outcome satisfies never;
   }

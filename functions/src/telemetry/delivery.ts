@@ -35,9 +35,13 @@ export function createDelivery(clock: Clock, log: Log): Delivery {
     // What was under way together fails together.
     if (isResting()) return;
     if (restUntil === undefined) {
-      log.warn("telemetry_export_failed", "the collector fails; traces and metrics get lost", {
-        reason,
-      });
+      log.warn(
+        "telemetry_export_failed",
+        "the telemetry collector fails; traces and metrics are lost",
+        {
+          reason,
+        },
+      );
     }
     restUntil = later(clock.now(), restMs);
     restMs = Math.min(restMs * 2, REST_MS_MAX);
