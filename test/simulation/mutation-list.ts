@@ -31,7 +31,7 @@ export const MUTATIONS: readonly Mutation[] = [
   // The cursor.
   mutation("the cursor comes from the notification", [
     "finish",
-    "...settle(progressOf(user), read, services.limits.settleMs)",
+    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
     `recent: [],
       historyId: trigger.kind === "notified"
         ? maxHistoryId(user.historyId, trigger.historyId)
@@ -39,7 +39,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("the cursor is the head of the answer, at once", [
     "finish",
-    "...settle(progressOf(user), read, services.limits.settleMs)",
+    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
     "recent: [], historyId: maxHistoryId(user.historyId, head)",
   ]),
   mutation(

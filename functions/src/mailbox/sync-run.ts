@@ -372,10 +372,9 @@ function withHeld(
 
 /**
  * Notes the ids of notifications that are acknowledged without a write of this run: of a mailbox
- * that has to wait, of a flagged user whose cursor is kept, or of a run that another has overtaken.
- * The record of such an id may show minutes after the next listing, and the cursor must not have
- * passed it. Every id needs its
- * note: the one that is left out may be the one that shows late. So this costs one write for each
+ * that has to wait, or of a run that another has overtaken. The record of such an id may show
+ * minutes after the next listing, and the cursor must not have passed it. Every id needs its note:
+ * the one that is left out may be the one that shows late. So this costs one write for each
  * notification of something new, as many as when all is well, and none for a repeated one.
  */
 export async function holdNotified(
@@ -385,13 +384,10 @@ export async function holdNotified(
 ): Promise<void> {
   const { users, clock } = services;
   const held = (user: User): UserPatch | "skip" => {
-    const noted = user.status === "disconnected" ? undefined : withHeld(user, trigger, services);
+    const noted = user.status === "active" ? withHeld(user, trigger, services) : undefined;
     if (noted === undefined) return "skip";
-    const next = { ...user.sync, ...noted };
-    // Of a flagged user nothing is due, and nothing counts as late.
-    if (user.status !== "active") return { sync: next };
-    const now = storeNow(user, clock);
-    return { sync: accounted(user.sync, { ...next, ...recheck(user.sync, clock) }, now) };
+    const next = { ...user.sync, ...noted, ...recheck(user.sync, clock) };
+    return { sync: accounted(user.sync, next, storeNow(user, clock)) };
   };
   await modify(users, read.id, held, { what: "a notified id", from: read });
 }

@@ -12,6 +12,7 @@ import { type HistoryRecord, countWatched, toChanges } from "./history.ts";
 import { beginRecovery, recover } from "./recovery.ts";
 import {
   type Read,
+  UNSEEN_HOLD_MS,
   type UnseenRange,
   covers,
   findUnseen,
@@ -52,6 +53,10 @@ const PART_BYTES = 4_000_000;
 const PUBLISHED_MAX = 1_000;
 /** Between the clocks of two of Google's services. */
 const CLOCKS_MS_MAX = 60_000;
+/** The first connection becomes active within this time after its cursor was taken. */
+const FIRST_CONNECT_MS = 60_000;
+/** Longer than anything is remembered. */
+const NEVER_MS = 365 * 24 * 3_600_000;
 /** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
@@ -102,7 +107,7 @@ async function failedForGood(
     const outcome: SyncOutcome = (await reread(run))
       ? await giveUp(run, failure, "sync")
       : { kind: "superseded", changes: run.changes };
-    if (outcome.kind === "superseded" || outcome.kind === "flagged") await holdAnew(run);
+    if (outcome.kind === "superseded") await holdAnew(run);
     return outcome;
   } catch (another) {
     if (mayPass(another)) throw another;
@@ -112,10 +117,7 @@ async function failedForGood(
 }
 
 async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
-  if (user.status !== "active") {
-    await holdNotified(user, trigger, services);
-    return { kind: "inactive", status: user.status };
-  }
+  if (user.status !== "active") return { kind: "inactive", status: user.status };
   const isStale =
     notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, services.clock);
   if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
@@ -139,8 +141,8 @@ async function syncNow(user: User, trigger: Trigger, services: SyncServices): Pr
 
   const run = startRun(user, trigger, services);
   const outcome = await catchUp(run);
-  // The run that was ahead does not know these ids, and flagging a user notes none.
-  if (outcome.kind === "superseded" || outcome.kind === "flagged") await holdAnew(run);
+  // The run that was ahead does not know these ids.
+  if (outcome.kind === "superseded") await holdAnew(run);
   return outcome;
 }
 
@@ -441,6 +443,22 @@ function logUnreadable({ services, user }: Run, { historyId, unreadable }: Histo
   );
 }
 
+/**
+ * A flagged user's notifications are not written down, and their records may show minutes late. So
+ * after the mailbox has become active again nothing settles for as long as the cursor waits for any
+ * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile. Returns
+ * when that ends; `undefined` when it has, or the mailbox was connected for the first time.
+ */
+function resumingUntil({ statusAt, connectedAt }: User, startedAt: Date): Date | undefined {
+  const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
+  const until = later(statusAt, UNSEEN_HOLD_MS);
+  return isFirst || startedAt >= until ? undefined : until;
+}
+
+function settleMsOf(user: User, startedAt: Date, { settleMs }: SyncServices["limits"]): number {
+  return resumingUntil(user, startedAt) === undefined ? settleMs : NEVER_MS;
+}
+
 /** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
 async function checkpointPage(
   run: Run,
@@ -452,7 +470,7 @@ async function checkpointPage(
   const { unseen, failed } = await tellUnseen(run, listed);
   if (failed !== undefined) return failed;
   const read = { ...listed, unseen };
-  const settled = settle(progressOf(run.user), read, limits.settleMs);
+  const settled = settle(progressOf(run.user), read, settleMsOf(run.user, page.startedAt, limits));
   // More than is remembered: what follows would be published again and again before this settles.
   const isFull = !covers(settled, page.records);
   const isLast = isFull || isOver(run);
@@ -460,7 +478,7 @@ async function checkpointPage(
   const isMoved = settled.historyId !== run.user.historyId || unseen !== undefined;
   if (!isLast && !isMoved && page.records.length === 0) return undefined;
   const written = await writeProgress(run, page.records, (user) => {
-    const progress = settle(progressOf(user), read, limits.settleMs);
+    const progress = settle(progressOf(user), read, settleMsOf(user, page.startedAt, limits));
     if (!isLast) return { ...progress, sync: {} };
     const stopped = { ...atOnce(clock), ...unannounced(run, read.startedAt) };
     return { ...progress, sync: stopped, isThrough: true };
@@ -483,12 +501,16 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const { unseen, failed } = await tellUnseen(run, { ...last, notified });
   if (failed !== undefined) return failed;
   const read: Read = { ...last, notified, unseen };
-  const progress = settle(progressOf(run.user), read, services.limits.settleMs);
+  const progress = settle(
+    progressOf(run.user),
+    read,
+    settleMsOf(run.user, startedAt, services.limits),
+  );
   const due = afterListing(run, {
     hasNew: freshCount > 0,
     isLagging,
     newest,
-    heldUntil: heldUntil(progress, head),
+    heldUntil: resumingUntil(run.user, startedAt) ?? heldUntil(progress, head),
   });
 
   const isServed = trigger.kind === "notified" && freshCount > 0;
@@ -517,7 +539,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
     const written = await writeProgress(run, records, (user) => ({
-      ...settle(progressOf(user), read, services.limits.settleMs),
+      ...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits)),
       sync: served,
       // A delay that another run told meanwhile is ended by the next listing.
       ...(isUntold(user, caughtUp, services) && { sync: { ...served, ...atOnce(services.clock) } }),
