@@ -75,6 +75,7 @@ export interface LocalStackOptions {
 }
 
 const LOOPBACK = "127.0.0.1";
+const KEEP_ALIVE_MS = 60_000;
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
@@ -107,6 +108,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
     limitBodiesOf(server, after);
+    // Client and server share a process: one that is busy must not find its connection closed.
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.
     if (name !== "connect" && name !== "securityEvent") serveLoopbackOnly(server);
     server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
