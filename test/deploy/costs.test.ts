@@ -9,7 +9,7 @@ import {
   billedPerMonth,
   freeEnds,
   limits,
-} from "../../infra/costs/model.ts";
+} from "../../infra/cli/costs/model.ts";
 import { requiredEnv } from "../local/environment.ts";
 import { runInfra } from "../support/infra-command.ts";
 

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Finding } from "../../infra/doctor/checks.ts";
-import { mailbox } from "../../infra/doctor/checks/mailbox.ts";
-import { exitCodeOf, linesOf } from "../../infra/doctor/report.ts";
+import type { Finding } from "../../infra/cli/doctor/checks.ts";
+import { mailbox } from "../../infra/cli/doctor/checks/mailbox.ts";
+import { exitCodeOf, linesOf } from "../../infra/cli/doctor/report.ts";
 import { PROJECT, REGION } from "../cloud-emulator/project.ts";
 import { type CloudState, forbid, policy, remove, resource } from "../cloud-emulator/state.ts";
 import {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finding } from "../../infra/doctor/checks.ts";
+import type { Finding } from "../../infra/cli/doctor/checks.ts";
 import {
   type FirebaseStack,
   findFirebaseStack,

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { riscCommand } from "../../infra/risc-command.ts";
+import { riscCommand } from "../../infra/cli/risc/command.ts";
 import { type Finished, runInfra } from "../support/infra-command.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 

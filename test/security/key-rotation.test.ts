@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { keyIdOf } from "../../functions/src/grant/sealing.ts";
 import type { User, UserStore } from "../../functions/src/user.ts";
-import { type ResealReport, reseal } from "../../infra/keys/reseal.ts";
-import { findKeyUsage } from "../../infra/keys/usage.ts";
+import { type ResealReport, reseal } from "../../infra/cli/keys/reseal.ts";
+import { findKeyUsage } from "../../infra/cli/keys/usage.ts";
 import type { StoredUser } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
-import { newRing, withNewKey, withPrimary, withoutKey } from "../../infra/keys/ring.ts";
+import { newRing, withNewKey, withPrimary, withoutKey } from "../../infra/cli/keys/ring.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
 import { runInfra } from "../support/infra-command.ts";
 import { tokenKeys } from "../support/test-keys.ts";

@@ -1,7 +1,7 @@
-import { type Finding, allChecks, runChecks } from "../../infra/doctor/checks.ts";
-import { googleCloud } from "../../infra/doctor/cloud.ts";
-import { type Deployment, cloudDeployment } from "../../infra/doctor/deployment.ts";
-import { placesOf } from "../../infra/doctor/places.ts";
+import { type Finding, allChecks, runChecks } from "../../infra/cli/doctor/checks.ts";
+import { googleCloud } from "../../infra/cli/doctor/cloud.ts";
+import { type Deployment, cloudDeployment } from "../../infra/cli/doctor/deployment.ts";
+import { placesOf } from "../../infra/cli/doctor/endpoints.ts";
 import { type CloudEmulator, startCloudEmulator } from "../cloud-emulator/emulator.ts";
 import {
   type MadeBy,

@@ -4,6 +4,14 @@ import path from "node:path";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
+const PROGRAMS = {
+  costs: "infra/cli/costs/command.ts",
+  doctor: "infra/cli/doctor/command.ts",
+  keys: "infra/cli/keys/command.ts",
+  mailboxes: "infra/cli/mailboxes/main.ts",
+  risc: "infra/cli/risc/main.ts",
+};
+
 export interface Finished {
   code: number | null;
   stdout: string;
@@ -21,11 +29,11 @@ export interface InfraOptions {
 
 /** A command of `infra` as a process of its own, as `npm run NAME -- ...args` runs it. */
 export function startInfra(
-  name: "costs" | "doctor" | "keys" | "mailboxes" | "risc",
+  name: keyof typeof PROGRAMS,
   args: readonly string[],
   { input = "", env = {}, isToBeKilled = () => false }: InfraOptions = {},
 ): { ended: Promise<Finished>; kill(): void } {
-  const child = spawn(process.execPath, ["--import", "tsx", `infra/${name}.ts`, ...args], {
+  const child = spawn(process.execPath, ["--import", "tsx", PROGRAMS[name], ...args], {
     cwd: ROOT,
     env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
     stdio: ["pipe", "pipe", "pipe"],

@@ -1,6 +1,6 @@
 import type { Log } from "../../functions/src/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
-import { runMailboxes } from "../../infra/mailboxes/cli.ts";
+import { runMailboxes } from "../../infra/cli/mailboxes/command.ts";
 
 /** What a command has written, and how it ended. */
 export interface CommandResult {

@@ -1,0 +1,52 @@
+/** `npm run costs`: what a fleet costs a month, from counted operations and list prices. */
+import { Command, InvalidArgumentError } from "commander";
+import { type Assumptions, DEFAULTS, bill, freeEnds, limits } from "./model.ts";
+import { report } from "./report.ts";
+
+const FLEETS = [100, 10_000, 1_000_000];
+
+const HELP = `
+What each notification, look and renewal takes stands in infra/operation-counts.json, which a test
+counts anew; prices, in infra/costs/prices.ts. infra/COSTS.md says what is left out.`;
+
+const OPTIONS: Readonly<Record<keyof Assumptions, string>> = {
+  notificationsPerDay: "notifications per mailbox and day",
+  changesPerNotification: "changes that one notification leads to",
+  rechecks: "part of the notifications that is looked at again a minute later, 0 to 1",
+  functionMs: "milliseconds that a notification takes",
+  subscribers: "subscriptions of the changes",
+  changeBytes: "bytes of a change as a message",
+  logBytes: "bytes logged for a request, Cloud Run's own line among them",
+  documentBytes: "bytes of a user document",
+  instanceStartsPerDay: "instances started in a day",
+  peak: "the busiest minutes of a day against its mean",
+};
+
+const program = new Command("costs")
+  .description("What a fleet costs a month, where what is free ends, and which limit comes first.")
+  .option("--mailboxes <count>", "one fleet in place of three", number)
+  .option("--json", "print JSON")
+  .addHelpText("after", HELP);
+for (const [name, description] of Object.entries(OPTIONS)) {
+  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  program.option(`--${flag} <n>`, description, number, DEFAULTS[name as keyof Assumptions]);
+}
+program.action(({ mailboxes, json = false, ...given }: Options) => {
+  const fleets = mailboxes === undefined ? FLEETS : [mailboxes];
+  if (!json) return void process.stdout.write(`${report(fleets, given)}\n`);
+  const bills = fleets.map((fleet) => bill(fleet, given));
+  const all = { assumptions: given, bills, freeEnds: freeEnds(given), limits: limits(given) };
+  process.stdout.write(`${JSON.stringify(all)}\n`);
+});
+program.parse();
+
+interface Options extends Assumptions {
+  mailboxes?: number;
+  json?: boolean;
+}
+
+function number(text: string): number {
+  const value = /^\d{1,12}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0) return value;
+  throw new InvalidArgumentError("It is not a number of 0 or more.");
+}

@@ -1,0 +1,214 @@
+import functions from "../../../functions/src/entries/functions.json" with { type: "json" };
+import counts from "../../operation-counts.json" with { type: "json" };
+import {
+  GIB,
+  GMAIL_UNITS,
+  GMAIL_UNITS_FREE_PER_DAY,
+  GMAIL_UNITS_PER_MINUTE,
+  INDEXED_WRITES_PER_SECOND,
+  PRICES,
+  PUBSUB_BYTES_MIN,
+} from "./prices.ts";
+
+/** What nobody but the operator can know; each has a default and an option. */
+export interface Assumptions {
+  /** Per mailbox. Gmail sends at most one a second. */
+  notificationsPerDay: number;
+  changesPerNotification: number;
+  /** The part of the notifications that is looked at again a minute later. */
+  rechecks: number;
+  /** From taking a notification to answering it; mostly waiting for Google. */
+  functionMs: number;
+  subscribers: number;
+  /** A change as a message: its JSON, attributes and key. */
+  changeBytes: number;
+  /** Our line and Cloud Run's own, for one request. */
+  logBytes: number;
+  documentBytes: number;
+  instanceStartsPerDay: number;
+  /** The busiest minutes of a day against its mean. */
+  peak: number;
+}
+
+export const DEFAULTS: Assumptions = {
+  notificationsPerDay: 20,
+  changesPerNotification: 1.5,
+  rechecks: 1,
+  functionMs: 300,
+  subscribers: 1,
+  changeBytes: 1_000,
+  logBytes: 2_000,
+  documentBytes: 4_096,
+  instanceStartsPerDay: 100,
+  peak: 3,
+};
+
+/** Of the receiver's configuration, where it decides costs or ends; the defaults of `config.ts`. */
+export const CONFIGURED = {
+  reconcileAfterMs: 6 * 3_600_000,
+  renewAfterMs: 24 * 3_600_000,
+  concurrency: 8,
+  reconciliationMsMax: 50_000,
+  renewalMsMax: 480_000,
+} as const;
+
+/** Read by every instance that starts. */
+const SECRETS = new Set(Object.values(functions).flatMap(({ secrets }) => secrets)).size;
+/** A key that is rotated every 90 days has this many versions after a year. */
+const KMS_KEY_VERSIONS = 5;
+const RETENTION_DAYS = 7;
+
+const DAYS = 30;
+const DAY_SECONDS = 86_400;
+const MINUTES = 1_440;
+/** Renewals come after 80 to 100 % of the interval, looks after 50 to 100 %: in the mean, these. */
+const RENEWAL_SPREAD_MEAN = 0.9;
+const LOOK_SPREAD_MEAN = 0.75;
+const RENEWAL_RUNS_PER_DAY = MINUTES / 10;
+const BILLED_MS_MIN = 100;
+
+type Situation = keyof typeof counts;
+
+/** How often each thing happens in a day, for one mailbox. */
+function timesPerDay(given: Assumptions): Record<Situation, number> {
+  const day = DAY_SECONDS * 1_000;
+  const renewals = day / (CONFIGURED.renewAfterMs * RENEWAL_SPREAD_MEAN);
+  return {
+    notification: given.notificationsPerDay,
+    recheck: given.notificationsPerDay * given.rechecks,
+    renewal: renewals,
+    // Gmail notifies at once when it is asked to watch.
+    staleNotification: renewals,
+    quietLook: day / (CONFIGURED.reconcileAfterMs * LOOK_SPREAD_MEAN),
+    // A mailbox that has been read meanwhile is put off in place of being looked at: no dearer.
+    postponedLook: 0,
+    // An access token lives for an hour.
+    tokenRefresh: Math.min(24, given.notificationsPerDay + 4),
+    emptyReconciliation: 0,
+    emptyRenewal: 0,
+  };
+}
+
+export type Item = keyof typeof PRICES;
+
+/** What is billed in a month, by item, in the units of {@link PRICES}. */
+export function billedPerMonth(mailboxes: number, given: Assumptions): Record<Item, number> {
+  const times = timesPerDay(given);
+  const total = (field: "reads" | "writes" | "logLines") =>
+    Object.entries(times).reduce((sum, [name, n]) => sum + n * counts[name as Situation][field], 0);
+  const all = (perMailboxAndDay: number) => mailboxes * DAYS * perMailboxAndDay;
+
+  // What runs without a single mailbox.
+  const runs = { emptyReconciliation: MINUTES, emptyRenewal: RENEWAL_RUNS_PER_DAY };
+  const idle = (field: "reads" | "logLines") =>
+    Object.entries(runs).reduce((sum, [name, n]) => sum + n * counts[name as Situation][field], 0);
+  const runsPerDay = runs.emptyReconciliation + runs.emptyRenewal;
+
+  const { notification, staleNotification, recheck, renewal, quietLook } = times;
+  const notified = notification + staleNotification;
+  // A notification has an instance to itself here, which is the dearest; a run shares its own.
+  const seconds =
+    all(notification * given.functionMs + staleNotification * BILLED_MS_MIN) / 1_000 +
+    all((recheck + renewal + quietLook) * (given.functionMs / CONFIGURED.concurrency)) / 1_000 +
+    (DAYS * runsPerDay * BILLED_MS_MIN) / 1_000;
+  const { cpu, memoryMiB } = functions.gmailNotification;
+
+  const changes = notification * given.changesPerNotification * counts.notification.published;
+  const changeBytes = Math.max(given.changeBytes, PUBSUB_BYTES_MIN);
+  const starts = given.instanceStartsPerDay * DAYS;
+  return {
+    cpuSeconds: seconds * cpu,
+    memoryGibSeconds: seconds * (memoryMiB / 1024),
+    requests: all(notified) + DAYS * runsPerDay,
+    documentReads: all(total("reads")) + DAYS * idle("reads"),
+    documentWrites: all(total("writes")),
+    storedGib: (mailboxes * given.documentBytes) / GIB,
+    // Billed by the size of the database, whatever has changed in it.
+    recoverableGib: (mailboxes * given.documentBytes) / GIB,
+    pubsubBytes: all(
+      2 * notified * PUBSUB_BYTES_MIN + changes * changeBytes * (1 + given.subscribers),
+    ),
+    retainedGib: (mailboxes * RETENTION_DAYS * changes * given.changeBytes) / GIB,
+    logBytes: (all(total("logLines")) + DAYS * idle("logLines")) * given.logBytes,
+    secretVersions: SECRETS,
+    secretAccesses: starts * SECRETS,
+    kmsKeyVersions: KMS_KEY_VERSIONS,
+    kmsOperations: starts,
+    schedules: 2,
+  };
+}
+
+export interface Bill {
+  mailboxes: number;
+  /** US dollars a month, by item. */
+  items: Record<Item, number>;
+  total: number;
+}
+
+export function bill(mailboxes: number, given: Assumptions): Bill {
+  const billed = billedPerMonth(mailboxes, given);
+  const priced = Object.entries(PRICES).map(([item, { usd, free }]) => [
+    item,
+    Math.max(0, billed[item as Item] - free) * usd,
+  ]);
+  const items = Object.fromEntries(priced) as Record<Item, number>;
+  return { mailboxes, items, total: Object.values(items).reduce((sum, usd) => sum + usd, 0) };
+}
+
+/** Something that ends, and with how many mailboxes. */
+export interface End {
+  what: string;
+  mailboxes: number;
+}
+
+/** With how many mailboxes each thing that is free is used up. */
+export function freeEnds(given: Assumptions): End[] {
+  const none = billedPerMonth(0, given);
+  const some = billedPerMonth(1_000_000, given);
+  return Object.entries(PRICES)
+    .map(([what, { free }]) => {
+      const each = (some[what as Item] - none[what as Item]) / 1_000_000;
+      return { what, mailboxes: each > 0 && free > 0 ? (free - none[what as Item]) / each : 0 };
+    })
+    .filter(({ mailboxes }) => mailboxes > 0)
+    .sort((a, b) => a.mailboxes - b.mailboxes);
+}
+
+/** With how many mailboxes each limit is reached, the first one first. */
+export function limits(given: Assumptions): End[] {
+  const times = timesPerDay(given);
+  const unitsPerDay = Object.entries(times).reduce((sum, [name, n]) => {
+    const calls = Object.entries(counts[name as Situation].calls);
+    return sum + n * calls.reduce((units, [call, c]) => units + c * (GMAIL_UNITS[call] ?? NaN), 0);
+  }, 0);
+  const { notification, recheck, renewal, quietLook } = times;
+  const perSecond = (perDay: number) => (perDay * given.peak) / DAY_SECONDS;
+  const secondsEach = given.functionMs / 1_000;
+
+  const reconciledPerSecond =
+    (CONFIGURED.concurrency / secondsEach) * (CONFIGURED.reconciliationMsMax / 60_000);
+  const renewedPerSecond =
+    Math.min(CONFIGURED.concurrency / secondsEach, GMAIL_UNITS_PER_MINUTE / 2 / 100 / 60) *
+    (CONFIGURED.renewalMsMax / 600_000);
+  const { maxInstances, concurrency } = functions.gmailNotification;
+  const ends: [what: string, of: number, each: number][] = [
+    ["Gmail, 1.2 M units a minute", GMAIL_UNITS_PER_MINUTE / 60, perSecond(unitsPerDay)],
+    ["Gmail, 80 M units a day free", GMAIL_UNITS_FREE_PER_DAY, unitsPerDay],
+    // A re-check is set by a notification and cleared by the look: two moves of the date.
+    [
+      "Firestore, 500 writes/s of sync.dueAt",
+      INDEXED_WRITES_PER_SECOND,
+      perSecond(2 * recheck + quietLook),
+    ],
+    ["mailboxReconciliation, as configured", reconciledPerSecond, perSecond(recheck + quietLook)],
+    ["watchRenewal, as configured", renewedPerSecond, renewal / DAY_SECONDS],
+    [
+      "gmailNotification, as configured",
+      (maxInstances * concurrency) / secondsEach,
+      perSecond(notification),
+    ],
+  ];
+  return ends
+    .map(([what, of, each]) => ({ what, mailboxes: of / each }))
+    .sort((a, b) => a.mailboxes - b.mailboxes);
+}

@@ -1,0 +1,98 @@
+import { type Watching, mailbox } from "./checks/mailbox.ts";
+import { apis, configuration, credentials, project } from "./checks/project.ts";
+import { changesTopic, gmailPublishes, gmailTopic } from "./checks/topics.ts";
+import { database, indexes, rules, ttl } from "./checks/firestore.ts";
+import { deadLetters, notifications } from "./checks/subscription.ts";
+import { deployedFunction } from "./checks/functions.ts";
+import { kmsKey, tokenKeys } from "./checks/keys.ts";
+import { mailServer } from "./checks/mail-server.ts";
+import { newestSecrets, secrets } from "./checks/secrets.ts";
+import { oauthClient, oauthProject } from "./checks/oauth-client.ts";
+import { publicUrl, redirectUri } from "./checks/pages.ts";
+import { requestLogs } from "./checks/request-logs.ts";
+import { schedule } from "./checks/schedules.ts";
+import { securityEvents } from "./checks/security-events.ts";
+import { users } from "./checks/users.ts";
+import { type Deployment, FUNCTION_NAMES } from "./deployment.ts";
+import type { Places } from "./endpoints.ts";
+import { type Result, Unchecked } from "./result.ts";
+
+/** One question about a deployment. It changes nothing. */
+export interface Check {
+  name: string;
+  /** Whether the local stack has what is asked about. */
+  isLocal: boolean;
+  run(it: Deployment): Promise<Result>;
+}
+
+/** All of them, in the order of a deployment. */
+export function allChecks(places: Places, watching: Watching | undefined): Check[] {
+  return [
+    cloudOnly("credentials", credentials(places)),
+    cloudOnly("project", project),
+    cloudOnly("apis", apis),
+    anywhere("configuration", configuration),
+    ...FUNCTION_NAMES.map((name) => cloudOnly(`functions/${name}`, deployedFunction(name))),
+    cloudOnly("secrets", secrets),
+    cloudOnly("secrets/newest", newestSecrets),
+    cloudOnly("kms-key", kmsKey),
+    anywhere("token-keys", tokenKeys),
+    anywhere("gmail-topic", gmailTopic),
+    cloudOnly("gmail-publishes", gmailPublishes),
+    anywhere("changes-topic", changesTopic),
+    cloudOnly("notifications", notifications),
+    cloudOnly("dead-letters", deadLetters),
+    cloudOnly("schedules/watchRenewal", schedule("watchRenewal")),
+    cloudOnly("schedules/mailboxReconciliation", schedule("mailboxReconciliation")),
+    cloudOnly("firestore", database),
+    cloudOnly("firestore/indexes", indexes),
+    cloudOnly("firestore/ttl", ttl),
+    cloudOnly("firestore/rules", rules),
+    cloudOnly("request-logs", requestLogs),
+    anywhere("public-url", publicUrl(places)),
+    anywhere("oauth-client", oauthClient(places)),
+    cloudOnly("oauth-project", oauthProject),
+    anywhere("redirect-uri", redirectUri(places)),
+    cloudOnly("security-events", securityEvents(places)),
+    anywhere("mail-server", mailServer),
+    anywhere("users", users),
+    ...(watching === undefined ? [] : [anywhere("mailbox", mailbox(watching))]),
+  ];
+}
+
+/** What was found, by the name of its check. */
+export type Finding = { check: string } & Result;
+
+/** The checks of this name and those below it (`functions` is all five); all when there is none. */
+export function pickChecks(checks: readonly Check[], only: readonly string[]): Check[] {
+  if (only.length === 0) return [...checks];
+  return checks.filter(({ name }) =>
+    only.some((one) => name === one || name.startsWith(`${one}/`)),
+  );
+}
+
+/** Runs the checks side by side. What one cannot have, it could not check; a bug is thrown. */
+export function runChecks(checks: readonly Check[], it: Deployment): Promise<Finding[]> {
+  return Promise.all(
+    checks.map(async ({ name, isLocal, run }): Promise<Finding> => {
+      if (it.kind === "local" && !isLocal) {
+        return { check: name, kind: "absent", said: "not on the local stack" };
+      }
+      try {
+        return { check: name, ...(await run(it)) };
+      } catch (error) {
+        if (!(error instanceof Unchecked)) throw error;
+        const { message: said, fix } = error;
+        return { check: name, kind: "unchecked", said, ...(fix !== undefined && { fix }) };
+      }
+    }),
+  );
+}
+
+function cloudOnly(name: string, run: Check["run"]): Check {
+  return { name, isLocal: false, run };
+}
+
+function anywhere(name: string, run: Check["run"]): Check {
+  return { name, isLocal: true, run };
+}

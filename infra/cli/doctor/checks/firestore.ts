@@ -1,0 +1,226 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import wanted from "../../../firestore.indexes.json" with { type: "json" };
+import { DEFAULT_DATABASE, type Deployment, accountsOf } from "../deployment.ts";
+import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+import { isAllowed, isAllowedIf, onlyOn, withoutRight } from "../iam.ts";
+
+const Database = z.object({
+  type: z.string().default(""),
+  databaseEdition: z.string().default("STANDARD"),
+});
+const Field = z.object({
+  indexConfig: z
+    .object({
+      usesAncestorConfig: z.boolean().default(false),
+      indexes: z
+        .array(
+          z.object({
+            queryScope: z.string().default(""),
+            state: z.string().default(""),
+            fields: z.array(z.object({ order: z.string().optional() })).default([]),
+          }),
+        )
+        .default([]),
+    })
+    .default({ usesAncestorConfig: true, indexes: [] }),
+  ttlConfig: z.object({ state: z.string().default("") }).optional(),
+});
+type Override = (typeof wanted.fieldOverrides)[number];
+
+const Release = z.object({ rulesetName: z.string() });
+const Ruleset = z.object({
+  source: z.object({ files: z.array(z.object({ content: z.string().default("") })) }),
+});
+const VIEWER = "roles/datastore.viewer";
+
+/**
+ * The database of `FIRESTORE_DATABASE`: native and standard, and the functions may use it. A warning
+ * when they may use every other database of the project too.
+ */
+export async function database(it: Deployment): Promise<Result> {
+  const id = await it.databaseId();
+  const path = await databaseOf(it);
+  const found = await it.cloud.ask({ api: "firestore", path, shape: Database, role: VIEWER });
+  if (found === undefined) {
+    const flags = [`--database=${id}`, `--location=${it.region}`, "--type=firestore-native"];
+    const fix = gcloud(
+      it.projectId,
+      "firestore",
+      "databases",
+      "create",
+      ...flags,
+      "--delete-protection",
+    );
+    return failed(`there is no database ${id}`, fix);
+  }
+  const { type, databaseEdition } = found;
+  const another = "name a native, standard database in FIRESTORE_DATABASE";
+  if (type !== "FIRESTORE_NATIVE") return failed(`the database ${id} is ${type}`, another);
+  if (databaseEdition !== "STANDARD") {
+    return failed(`the database ${id} is ${databaseEdition}`, another);
+  }
+  const accounts = await accountsOf(it);
+  const condition = onlyOn(path);
+  const change = (verb: string, account: string, when: string) =>
+    `gcloud projects ${verb}-iam-policy-binding ${it.projectId} ` +
+    `--member=serviceAccount:${account} --role=roles/datastore.user ${when}`;
+  const narrow = `'--condition=expression=${condition},title=gmail-push-database'`;
+  const always = "--condition=None";
+  const lacking = await withoutRight(
+    "useDatabase",
+    accounts,
+    undefined,
+    it.projectPolicy,
+    condition,
+  );
+  if (lacking.length > 0) {
+    const problems = lacking.map((account) => ({
+      what: `${account} may not use the database ${id}`,
+      fix: change("add", account, narrow),
+    }));
+    return { kind: "failed", problems };
+  }
+  const policy = await it.projectPolicy();
+  const wide = accounts.filter((account) =>
+    isAllowed("useDatabase", `serviceAccount:${account}`, [policy]),
+  );
+  if (wide.length > 0) {
+    // The narrow right first, so that the function is never without one.
+    const problems = wide.map((account) => {
+      const isNarrowed = isAllowedIf(
+        "useDatabase",
+        `serviceAccount:${account}`,
+        [policy],
+        condition,
+      );
+      return {
+        what: `${account} may use every database of the project`,
+        fix: isNarrowed ? change("remove", account, always) : change("add", account, narrow),
+      };
+    });
+    return { kind: "warning", problems };
+  }
+  return ok(`${id}: native, standard, and the functions may use no other`);
+}
+
+/** Each field of `firestore.indexes.json` has the indexes it needs, ready, and no other. */
+export async function indexes(it: Deployment): Promise<Result> {
+  const ofDatabase = `--database=${await it.databaseId()}`;
+  const problems = await eachField(it, (override, field) => {
+    const { collectionGroup, fieldPath, indexes: meant } = override;
+    const name = `${collectionGroup}.${fieldPath}`;
+    const { usesAncestorConfig, indexes: has } = field.indexConfig;
+    const flags = meant.map(({ order }) => `--index=order=${order.toLowerCase()}`);
+    const words = [
+      "firestore",
+      "indexes",
+      "fields",
+      "update",
+      fieldPath,
+      `--collection-group=${collectionGroup}`,
+      ofDatabase,
+    ];
+    const fix = gcloud(
+      it.projectId,
+      ...words,
+      ...(flags.length > 0 ? flags : ["--disable-indexes"]),
+    );
+    // Google would index everything, and every timestamp that is indexed slows all writes.
+    if (meant.length === 0) {
+      const isExempt = !usesAncestorConfig && has.length === 0;
+      return isExempt ? undefined : { what: `${name} is indexed`, fix };
+    }
+    const found = meant.map(({ order, queryScope }) =>
+      has.find((index) => index.queryScope === queryScope && index.fields[0]?.order === order),
+    );
+    if (usesAncestorConfig || found.includes(undefined))
+      return { what: `${name} has no index`, fix };
+    const unready = found.find((index) => index?.state !== "READY");
+    if (unready === undefined) return undefined;
+    return {
+      what: `the index of ${name} is ${unready.state}`,
+      fix: "wait some minutes, and look again",
+    };
+  });
+  return unlessAny(problems, `${wanted.fieldOverrides.length} fields as in firestore.indexes.json`);
+}
+
+/** Notes that nobody needs any more are deleted by Firestore itself. */
+export async function ttl(it: Deployment): Promise<Result> {
+  const ofDatabase = `--database=${await it.databaseId()}`;
+  const problems = await eachField(it, ({ collectionGroup, fieldPath, ...rest }, { ttlConfig }) => {
+    if (!("ttl" in rest) || ttlConfig?.state === "ACTIVE" || ttlConfig?.state === "CREATING")
+      return undefined;
+    const words = [
+      "firestore",
+      "fields",
+      "ttls",
+      "update",
+      fieldPath,
+      `--collection-group=${collectionGroup}`,
+      ofDatabase,
+    ];
+    return {
+      what: `${collectionGroup} are kept for ever`,
+      fix: gcloud(it.projectId, ...words, "--enable-ttl"),
+    };
+  });
+  return unlessAny(problems, "old notes of security events are deleted");
+}
+
+/** The published rules are ours, which let no client in (Firebase Rules v1, `projects.releases`). */
+export async function rules(it: Deployment): Promise<Result> {
+  const id = await it.databaseId();
+  const fix = `gcloud auth print-access-token | npx tsx infra/firestore-rules.ts ${it.projectId} '${id}'`;
+  const role = "roles/firebaserules.viewer";
+  const release = await it.cloud.ask({
+    api: "firebaserules",
+    path: `projects/${it.projectId}/releases/${releaseOf(id)}`,
+    shape: Release,
+    role,
+  });
+  if (release === undefined) return failed("no rules are published", fix);
+  const path = release.rulesetName;
+  const ruleset = await it.cloud.ask({ api: "firebaserules", path, shape: Ruleset, role });
+  const ours = readFileSync(new URL("../../../firestore.rules", import.meta.url), "utf8");
+  const isOurs = rulesOf(ruleset?.source.files[0]?.content ?? "") === rulesOf(ours);
+  return isOurs
+    ? ok("no client is let in")
+    : failed("the published rules are not firestore.rules", fix);
+}
+
+/** The release of a database's rules: that of the default one is not named after it. */
+function releaseOf(id: string): string {
+  return id === DEFAULT_DATABASE ? "cloud.firestore" : `cloud.firestore/${id}`;
+}
+
+/** Without its comments and the way it is laid out. */
+function rulesOf(text: string): string {
+  return text
+    .replaceAll(/\/\/.*$/gm, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
+}
+
+async function eachField(
+  it: Deployment,
+  describe: (override: Override, field: z.infer<typeof Field>) => Problem | undefined,
+): Promise<Problem[]> {
+  const parent = await databaseOf(it);
+  const problems = await Promise.all(
+    wanted.fieldOverrides.map(async (override) => {
+      const { collectionGroup, fieldPath } = override;
+      const path = `${parent}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
+      const question = { api: "firestore", path, shape: Field, role: VIEWER } as const;
+      const field = await it.cloud.ask(question);
+      if (field === undefined) throw new Unchecked("there is no database (see firestore)");
+      return describe(override, field);
+    }),
+  );
+  return problems.filter((problem) => problem !== undefined);
+}
+
+async function databaseOf(it: Deployment): Promise<string> {
+  return `projects/${it.projectId}/databases/${await it.databaseId()}`;
+}

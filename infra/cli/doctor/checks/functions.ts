@@ -1,0 +1,154 @@
+import { VARIABLE_NAMES } from "../../../../functions/src/config.ts";
+import settings from "../../../../functions/src/entries/functions.json" with { type: "json" };
+import { z } from "zod";
+import {
+  type CloudFunction,
+  type Deployment,
+  type FunctionName,
+  WANTED,
+  lastPart,
+} from "../deployment.ts";
+import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
+import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
+
+const Runtime = z.object({ name: z.string(), stage: z.string().optional() });
+
+/**
+ * Cloud Functions v2: deployed, running, as `functions.json` has it, and open to nobody but whom it
+ * is meant for.
+ */
+export function deployedFunction(name: FunctionName): (it: Deployment) => Promise<Result> {
+  return async (it) => {
+    const functions = await it.functions();
+    const found = functions[name];
+    const redeploy = await it.redeploy();
+    if (found === undefined) return failed(`it is not deployed in ${it.region}`, redeploy);
+    const problems = [
+      ...describeState(found, redeploy),
+      ...(await describeRuntime(it, found, redeploy)),
+      ...describeSizes(name, found, redeploy),
+      ...describeSettings(found, functions.connect ?? found, redeploy),
+      ...(await describeCallers(it, name, found)),
+    ];
+    const { runtime } = found.buildConfig;
+    return unlessAny(problems, `${lastPart(found.name)}, ${runtime}, as it was meant to be`);
+  };
+}
+
+function describeState({ state }: CloudFunction, redeploy: string): Problem[] {
+  return state === "ACTIVE" ? [] : [{ what: `its state is ${state}`, fix: redeploy }];
+}
+
+async function describeRuntime(
+  { cloud, projectId, region }: Deployment,
+  { buildConfig: { runtime } }: CloudFunction,
+  redeploy: string,
+): Promise<Problem[]> {
+  const question = {
+    api: "cloudfunctions",
+    path: `projects/${projectId}/locations/${region}/runtimes`,
+    role: "roles/cloudfunctions.viewer",
+  } as const;
+  const runtimes = (await cloud.askAll(question, "runtimes", Runtime)) ?? [];
+  const stages = runtimes.filter((each) => each.name === runtime).map(({ stage }) => stage);
+  const isEnded = stages.some((stage) => stage === "DECOMMISSIONED" || stage === "DEPRECATED");
+  return isEnded ? [{ what: `the runtime ${runtime} is ${stages.join()}`, fix: redeploy }] : [];
+}
+
+function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string): Problem[] {
+  const wanted = WANTED[name];
+  const { serviceConfig: has, eventTrigger } = its;
+  const isRetried = eventTrigger === undefined || eventTrigger.retryPolicy === "RETRY_POLICY_RETRY";
+  const ingress = ingressOf(name, has.environmentVariables["LOAD_BALANCERS"]);
+  // The Firebase CLI does not close a function to the outside by itself; its callers are checked.
+  const isIngressRight =
+    has.ingressSettings === ingress ||
+    (!wanted.public && its.labels["deployment-tool"] === "cli-firebase");
+  const differences: [what: string, is: unknown, meant: unknown][] = [
+    ["timeout", has.timeoutSeconds, wanted.timeoutSeconds],
+    ["memory in MiB", mebibytes(has.availableMemory), wanted.memoryMiB],
+    ["CPU", Number(has.availableCpu), wanted.cpu],
+    ["concurrency", has.maxInstanceRequestConcurrency, wanted.concurrency],
+    ["minimum of instances", has.minInstanceCount, wanted.minInstances],
+    ["maximum of instances", has.maxInstanceCount, wanted.maxInstances],
+    ["ingress", isIngressRight ? ingress : has.ingressSettings, ingress],
+    ["retry of failed events", isRetried, true],
+  ];
+  return differences
+    .filter(([, is, meant]) => is !== meant)
+    .map(([what, is, meant]) => ({
+      what: `${what}: ${String(is)}, not ${String(meant)}`,
+      fix: redeploy,
+    }));
+}
+
+/** A client that reaches `connect` without its load balancer could name any address as its own. */
+function ingressOf(name: FunctionName, loadBalancers: string | undefined): string {
+  if (!WANTED[name].public) return "ALLOW_INTERNAL_ONLY";
+  const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
+  return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
+}
+
+/** A Kubernetes quantity, as far as memory goes. */
+function mebibytes(quantity: string): number {
+  const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)(Mi?|Gi?)B?$/.exec(quantity) ?? [];
+  const size: Record<string, number> = { Mi: 1, M: 1e6 / 2 ** 20, Gi: 1024, G: 1e9 / 2 ** 20 };
+  return Number(amount) * (size[unit] ?? Number.NaN);
+}
+
+/**
+ * Two functions with two settings seal, sign or publish for different worlds. Variables that the tools
+ * set by themselves may differ.
+ */
+function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: string): Problem[] {
+  const [mine, theirs] = [its, other].map(({ serviceConfig }) => {
+    const { environmentVariables, secretEnvironmentVariables } = serviceConfig;
+    const secrets = secretEnvironmentVariables.map(({ key, secret, version }) => {
+      return [key, `${secret}:${version}`] as const;
+    });
+    return new Map([...Object.entries(environmentVariables), ...secrets]);
+  });
+  const names = [...new Set([...(mine?.keys() ?? []), ...(theirs?.keys() ?? [])])]
+    .filter(
+      (name) => VARIABLE_NAMES.includes(name) && !isWithheld(name, its.buildConfig.entryPoint),
+    )
+    .filter((name) => mine?.get(name) !== theirs?.get(name));
+  return names.map((name) => ({
+    what: `${name} is another one than that of connect`,
+    fix: redeploy,
+  }));
+}
+
+/** A secret that only other functions need. */
+function isWithheld(name: string, entryPoint: string): boolean {
+  const own = Object.entries(settings).find(([each]) => each === entryPoint)?.[1].secrets ?? [];
+  const all = Object.values(settings).flatMap(({ secrets }) => secrets);
+  return all.includes(name) && !own.includes(name);
+}
+
+async function describeCallers(
+  it: Deployment,
+  name: FunctionName,
+  { serviceConfig: { service } }: CloudFunction,
+): Promise<Problem[]> {
+  const policy = await readPolicy(it.cloud, "run", service, "roles/run.viewer");
+  if (policy === undefined) return [];
+  const open = EVERYBODY.filter((member) => isAllowed("invoke", member, [policy]));
+  const change = (verb: string, member: string) =>
+    gcloud(
+      it.projectId,
+      "run",
+      "services",
+      `${verb}-iam-policy-binding`,
+      lastPart(service),
+      `--region=${it.region}`,
+      `--member=${member}`,
+      "--role=roles/run.invoker",
+    );
+  if (WANTED[name].public) {
+    return open.includes("allUsers")
+      ? []
+      : [{ what: "it is not public, and has to be", fix: change("add", "allUsers") }];
+  }
+  return open.map((member) => ({ what: `${member} may call it`, fix: change("remove", member) }));
+}

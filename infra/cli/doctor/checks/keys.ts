@@ -1,0 +1,123 @@
+import { z } from "zod";
+import { keyIdOf, parseKeyRing } from "../../../../functions/src/grant/sealing.ts";
+import { Refused } from "../cloud.ts";
+import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
+import { readUsers } from "../documents.ts";
+import { type Problem, type Result, failed, gcloud, ok, unlessAny } from "../result.ts";
+import { readPolicy, withoutRight } from "../iam.ts";
+
+const CryptoKey = z.object({
+  purpose: z.string(),
+  primary: z.object({ name: z.string(), state: z.string() }).optional(),
+});
+const Decrypted = z.object({ plaintext: z.string() });
+const VIEWER = "roles/cloudkms.viewer";
+/** Enough to meet a key that was taken off too early; `npm run keys -- verify` reads everybody. */
+const SAMPLE_USERS = 200;
+
+/** The key that wraps `TOKEN_KEYS` is enabled, and every function may open with it. */
+export async function kmsKey(it: Deployment): Promise<Result> {
+  const { sealing } = await it.config();
+  const name = sealing.kmsKey;
+  if (name === undefined) return ok("TOKEN_KEYS is not wrapped");
+  const found = await it.cloud.ask({ api: "cloudkms", path: name, shape: CryptoKey, role: VIEWER });
+  const { id, ring, location, projectId } = partsOf(name);
+  const place = [`--keyring=${ring}`, `--location=${location}`];
+  if (found === undefined) {
+    return failed(
+      `there is no key ${name}`,
+      `name the right one in TOKEN_KEYS_KMS_KEY, then: ${await it.redeploy()}`,
+    );
+  }
+  if (found.purpose !== "ENCRYPT_DECRYPT") {
+    return failed(
+      `${id} is for ${found.purpose}`,
+      `wrap TOKEN_KEYS with another key, then: ${await it.redeploy()}`,
+    );
+  }
+  const problems: Problem[] = [];
+  const { name: version = "", state = "missing" } = found.primary ?? {};
+  if (state !== "ENABLED") {
+    const verb = state === "DESTROY_SCHEDULED" ? "restore" : "enable";
+    const words = ["kms", "keys", "versions", verb, lastPart(version) || "1", `--key=${id}`];
+    const fix = gcloud(projectId, ...words, ...place);
+    problems.push({ what: `the primary version of ${id} is ${state}`, fix });
+  }
+  const own = await readPolicy(it.cloud, "cloudkms", name, "roles/cloudkms.admin");
+  const lacking = await withoutRight("decrypt", await accountsOf(it), own, it.projectPolicy);
+  for (const account of lacking) {
+    const member = `--member=serviceAccount:${account}`;
+    const role = "--role=roles/cloudkms.cryptoKeyDecrypter";
+    const fix = gcloud(
+      projectId,
+      "kms",
+      "keys",
+      "add-iam-policy-binding",
+      id,
+      ...place,
+      member,
+      role,
+    );
+    problems.push({ what: `${account} may not decrypt with ${id}`, fix });
+  }
+  return unlessAny(problems, name);
+}
+
+/**
+ * `TOKEN_KEYS` opens, and its keys are those that stored tokens are sealed with. No token is opened:
+ * a sealed value names its key.
+ */
+export async function tokenKeys(it: Deployment): Promise<Result> {
+  const { sealing } = await it.configWith("TOKEN_KEYS");
+  const json =
+    sealing.kmsKey === undefined || it.kind === "local"
+      ? sealing.tokenKeys
+      : await unwrap(it, sealing.kmsKey, sealing.tokenKeys);
+  const wrap = `put the right ring into the secret (npm run -s keys -- --help), then: ${await it.redeploy()}`;
+  if (json === undefined) return failed("Cloud KMS does not open TOKEN_KEYS", wrap);
+  const parsed = parseKeyRing(json);
+  if (parsed.kind === "unusable") {
+    const problems = parsed.problems.map((what) => ({ what: `TOKEN_KEYS: ${what}`, fix: wrap }));
+    return unlessAny(problems, "");
+  }
+  const { ring } = parsed;
+  const fields = ["grant.refreshToken", "grant.accessToken"];
+  const users = await readUsers(it, { fields, limit: SAMPLE_USERS });
+  const used = users
+    .flatMap((read) => fields.map((field) => read(field)))
+    .filter((value) => value !== undefined)
+    .map((value) => keyIdOf(value) ?? "(unreadable)");
+  const unknown = [...new Set(used)].filter((id) => !ring.keys.has(id));
+  if (unknown.length > 0) {
+    return failed(
+      `stored tokens need keys that TOKEN_KEYS has not: ${unknown.join(", ")}`,
+      "npm run -s keys -- verify, and put the missing keys back on the ring",
+    );
+  }
+  return ok(
+    `${ring.keys.size} on the ring, ${ring.primary} seals; ${users.length} users looked at`,
+  );
+}
+
+/** `cryptoKeys.decrypt`; `undefined` when the key did not make this. */
+async function unwrap(it: Deployment, key: string, wrapped: string): Promise<string | undefined> {
+  const question = {
+    api: "cloudkms",
+    path: `${key}:decrypt`,
+    shape: Decrypted,
+    role: "roles/cloudkms.cryptoKeyDecrypter",
+    body: { ciphertext: wrapped },
+  } as const;
+  try {
+    const answer = await it.cloud.ask(question);
+    return answer && Buffer.from(answer.plaintext, "base64").toString("utf8");
+  } catch (error) {
+    if (error instanceof Refused && error.status === 400) return undefined;
+    throw error;
+  }
+}
+
+function partsOf(name: string) {
+  const [, projectId = "", , location = "", , ring = "", , id = ""] = name.split("/");
+  return { projectId, location, ring, id };
+}

@@ -1,0 +1,24 @@
+import { verifyMailServer } from "../../../../functions/src/notices/smtp.ts";
+import type { Deployment } from "../deployment.ts";
+import { type Result, Unchecked, failed, ok } from "../result.ts";
+
+/** The mail server takes our login. No mail is sent. */
+export async function mailServer(it: Deployment): Promise<Result> {
+  const { notices } = await it.configWith("NOTICE_SMTP_URL");
+  if (notices === undefined) return ok("nobody is written to: NOTICE_SMTP_URL is not set");
+  const { host } = new URL(notices.smtpUrl);
+  const outcome = await verifyMailServer(notices);
+  switch (outcome.kind) {
+    case "accepted":
+      return ok(`${host} takes the login`);
+    case "misconfigured":
+    case "refused":
+      return failed(
+        `${host} refuses us (${outcome.reason})`,
+        `add a version of the secret NOTICE_SMTP_URL, then: ${await it.redeploy()}`,
+      );
+    case "failed":
+      // Many networks let no mail out; the functions' own may.
+      throw new Unchecked(`${host} cannot be reached from here (${outcome.reason})`);
+  }
+}

@@ -1,0 +1,160 @@
+import { isLoopback } from "../../../../functions/src/config.ts";
+import { HEADERS } from "../../../../functions/src/http.ts";
+import { networkReason } from "../cloud.ts";
+import { type Deployment, deployed, lastPart } from "../deployment.ts";
+import type { Places } from "../endpoints.ts";
+import { type Problem, type Result, Unchecked, failed, ok, unlessAny, warning } from "../result.ts";
+
+const TIMEOUT_MS = 20_000;
+/** All functions of a project in a region are paths of one host there. */
+const SHARED_HOST = /\.cloudfunctions\.net$/;
+/** The pages say more in their own policy; a proxy in front may add to what is allowed to be kept. */
+const OWN_ON_PAGES = new Set(["content-security-policy"]);
+/** What a certificate is refused with. */
+const UNTRUSTED = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+/** Google's, of which the address bar of its error page holds one in base64. */
+const OAUTH_ERROR =
+  /redirect_uri_mismatch|invalid_client|deleted_client|disabled_client|unauthorized_client|invalid_request|org_internal|invalid_scope/;
+
+/** `PUBLIC_URL/` is our page, with the headers that we send, at an origin that nothing else serves. */
+export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
+  return async (it) => {
+    const { publicUrl: url } = await it.config();
+    const redeploy = await it.redeploy();
+    if (it.kind === "cloud" && SHARED_HOST.test(new URL(url).hostname)) {
+      return failed(
+        `PUBLIC_URL shares its origin with every function of the project, which can act in its place: ${url}`,
+        await moveTo(it, redeploy),
+      );
+    }
+    if (places.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
+      return failed(`PUBLIC_URL is this machine: ${url}`, `set it, then: ${redeploy}`);
+    }
+    const response = await read(`${url}/`);
+    if (response instanceof Error) {
+      const reason = networkReason(response);
+      if (UNTRUSTED.test(reason))
+        return failed(`${url}: ${reason}`, "mend the certificate of PUBLIC_URL");
+      throw new Unchecked(`${url} does not answer here (${reason})`);
+    }
+    const page = await response.text();
+    if (response.status !== 200 || !page.includes(`href="${url}/start"`)) {
+      return failed(
+        `${url}/ is not our page (${response.status})`,
+        `lead PUBLIC_URL to the function connect, or set it, then: ${redeploy}`,
+      );
+    }
+    const problems: Problem[] = Object.entries(HEADERS)
+      .filter(([name]) => !OWN_ON_PAGES.has(name))
+      .filter(([name, value]) => response.headers.get(name) !== value)
+      .map(([name]) => ({
+        what: `${url}/ comes without our header ${name}`,
+        fix: "let what stands in front of the function pass it on",
+      }));
+    if (!response.headers.get("content-security-policy")?.includes("default-src 'none'")) {
+      const fix = "let what stands in front of the function pass it on";
+      problems.push({ what: `${url}/ comes without our content-security-policy`, fix });
+    }
+    if (await losesCookies(url)) {
+      problems.push({
+        what: `a cookie that ${url}/start sets does not come back to ${url}/callback: nobody can connect`,
+        fix: "let what stands in front of the function pass all cookies on; Firebase Hosting cannot",
+      });
+    }
+    if (problems.length === 0 && it.kind === "cloud" && hasPath(url)) {
+      return warning(
+        `whatever else ${new URL(url).host} serves can act in place of PUBLIC_URL: ${url}`,
+        await moveTo(it, redeploy),
+      );
+    }
+    return unlessAny(problems, `${url}/ is our page`);
+  };
+}
+
+/**
+ * Begins an authorization and returns at once, as a person would who declines: the answer tells
+ * whether the cookie of the flow arrived. Google is never asked, and nothing is stored.
+ */
+async function losesCookies(url: string): Promise<boolean> {
+  const start = await read(`${url}/start`);
+  // Where a start needs more than that, or is refused for now, nothing can be said.
+  if (start instanceof Error || start.status !== 303) return false;
+  const location = start.headers.get("location") ?? "";
+  const state = URL.canParse(location) ? new URL(location).searchParams.get("state") : null;
+  if (state === null) return false;
+  const cookie = start.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
+  const query = new URLSearchParams({ state, error: "access_denied" });
+  const back = await read(`${url}/callback?${query}`, { cookie: cookie.join("; ") });
+  if (back instanceof Error) return false;
+  return back.headers.get("location")?.includes("/refused/session_lost") === true;
+}
+
+function hasPath(url: string): boolean {
+  const { hostname, pathname } = new URL(url);
+  return pathname !== "/" && !isLoopback(hostname);
+}
+
+/** In this order: Google refuses a redirect URI that it does not know. */
+async function moveTo(it: Deployment, redeploy: string): Promise<string> {
+  const { serviceConfig } = await deployed(it, "connect");
+  const { number } = await it.project();
+  const own = `https://${lastPart(serviceConfig.service)}-${number}.${it.region}.run.app`;
+  return (
+    `1. add ${own}/callback, or that of a domain of its own, to the redirect URIs of the OAuth ` +
+    `client at https://console.cloud.google.com/auth/clients?project=${it.projectId} ` +
+    `2. set PUBLIC_URL=${own} 3. ${redeploy}`
+  );
+}
+
+/**
+ * Google's authorization endpoint, asked as a browser would be that nobody is signed in with: it
+ * refuses a redirect URI that is not registered before it asks who is there. What it then shows has
+ * no contract, so everything that is neither the refusal nor a question for the account stays open.
+ */
+export function redirectUri(places: Places): (it: Deployment) => Promise<Result> {
+  return async (it) => {
+    const { oauth, publicUrl: url, gmail } = await it.config();
+    const registered = `${url}/callback`;
+    const address = new URL(places.google.authorize);
+    address.search = new URLSearchParams({
+      client_id: oauth.clientId,
+      redirect_uri: registered,
+      response_type: "code",
+      scope: ["openid", "email", ...gmail.scopes].join(" "),
+      access_type: "offline",
+    }).toString();
+    const response = await read(address.href);
+    if (response instanceof Error) {
+      throw new Unchecked(`${address.host} does not answer (${networkReason(response)})`);
+    }
+    const location = response.headers.get("location") ?? "";
+    const page = await response.text();
+    const error = OAUTH_ERROR.exec(page)?.[0] ?? errorIn(location);
+    if (error === "redirect_uri_mismatch") {
+      return failed(
+        `${registered} is no redirect URI of the OAuth client`,
+        `add it to the client at https://console.cloud.google.com/auth/clients?project=${it.projectId}`,
+      );
+    }
+    if (error !== undefined) throw new Unchecked(`Google answers ${error} (see oauth-client)`);
+    const isAsking = response.status === 200 ? page.includes("<form") : SIGN_IN.test(location);
+    if (isAsking) return ok(`${registered} is registered`);
+    throw new Unchecked(
+      `Google's answer is not understood (${response.status}): open ${url}/start`,
+    );
+  };
+}
+
+/** Where Google leads a browser to find out who is there. */
+const SIGN_IN =
+  /^https:\/\/accounts\.google\.com\/(v3\/signin\/identifier|ServiceLogin|InteractiveLogin|signin\/(v2\/)?(identifier|oauth\/id))/;
+
+function errorIn(location: string): string | undefined {
+  const hidden = URL.canParse(location) ? new URL(location).searchParams.get("authError") : null;
+  return OAUTH_ERROR.exec(Buffer.from(hidden ?? "", "base64").toString("latin1"))?.[0];
+}
+
+async function read(url: string, headers: Record<string, string> = {}): Promise<Response | Error> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  return fetch(url, { headers, redirect: "manual", signal }).catch((error: Error) => error);
+}

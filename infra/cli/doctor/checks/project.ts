@@ -1,0 +1,85 @@
+import { z } from "zod";
+import SERVICES from "../../../services.json" with { type: "json" };
+import { SIGN_IN } from "../cloud.ts";
+import type { Deployment } from "../deployment.ts";
+import type { Places } from "../endpoints.ts";
+import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+
+const Services = z.object({
+  services: z
+    .array(
+      z.object({
+        name: z.string(),
+        state: z.string().default("DISABLED"),
+        config: z.object({ name: z.string().optional() }).optional(),
+      }),
+    )
+    .default([]),
+});
+
+/** Whether there is anybody to ask Google as. */
+export function credentials(places: Places): (it: Deployment) => Promise<Result> {
+  return async ({ cloud }) => {
+    if (!places.needsCredentials) return ok("the emulator asks for none");
+    try {
+      await cloud.authorize();
+      return ok("the application default credentials bring an access token");
+    } catch (error) {
+      if (!(error instanceof Unchecked)) throw error;
+      return failed(error.message, SIGN_IN);
+    }
+  };
+}
+
+/** Every setting that the functions would refuse to start with. */
+export async function configuration(it: Deployment): Promise<Result> {
+  const { problems, unread } = await it.settings();
+  const redeploy = await it.redeploy();
+  if (problems.length > 0) {
+    return unlessAny(
+      problems.map((what) => ({ what, fix: `mend it where it is set, then: ${redeploy}` })),
+      "",
+    );
+  }
+  const [first] = unread;
+  if (first !== undefined) {
+    const names = unread.map(({ name }) => name).join(", ");
+    throw new Unchecked(`all is well but what could not be read: ${names} (${first.why})`);
+  }
+  return ok("every setting is usable");
+}
+
+/** `projects.get` (Resource Manager v3). */
+export async function project(it: Deployment): Promise<Result> {
+  const { projectId, cloud } = it;
+  const found = await cloud.ask({
+    api: "cloudresourcemanager",
+    path: `projects/${projectId}`,
+    shape: z.object({ name: z.string(), state: z.string() }),
+    role: "roles/browser",
+  });
+  if (found === undefined)
+    return failed(`there is no project ${projectId}`, "gcloud projects list");
+  return found.state === "ACTIVE"
+    ? ok(`${projectId} (${found.name})`)
+    : failed(`the project is ${found.state}`, `gcloud projects undelete ${projectId}`);
+}
+
+/** `services.batchGet` (Service Usage v1) for each API that a deployment enables. */
+export async function apis({ projectId, cloud }: Deployment): Promise<Result> {
+  const names = SERVICES.map((name) => `names=projects/${projectId}/services/${name}`).join("&");
+  const answer = await cloud.ask({
+    api: "serviceusage",
+    path: `projects/${projectId}/services:batchGet?${names}`,
+    shape: Services,
+    role: "roles/serviceusage.serviceUsageConsumer",
+  });
+  const enabled = (answer?.services ?? [])
+    .filter(({ state }) => state === "ENABLED")
+    .map(({ name }) => name.slice(name.lastIndexOf("/") + 1));
+  const problems: Problem[] = SERVICES.filter((name) => !enabled.includes(name)).map((name) => ({
+    what: `${name} is not enabled`,
+    fix: gcloud(projectId, "services", "enable", name),
+  }));
+  return unlessAny(problems, `${SERVICES.length} are enabled`);
+}

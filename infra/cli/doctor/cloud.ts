@@ -1,0 +1,175 @@
+import { GoogleAuth } from "google-auth-library";
+import { z } from "zod";
+import type { Api, Places } from "./endpoints.ts";
+import { Unchecked, gcloud } from "./result.ts";
+
+/** A request that changes nothing. */
+export interface Question<T> {
+  api: Api | "documents";
+  /** After the version of the API. */
+  path: string;
+  shape: z.ZodType<T>;
+  /** A role that allows to ask it: for whoever may not. */
+  role: string;
+  /** When there is one, the question is a `POST`. */
+  body?: unknown;
+}
+
+/**
+ * Google's APIs, asked as whoever runs the doctor. Throws {@link Unchecked} for every answer that
+ * leaves open how things are: no right to know, no network, an API that is not enabled, an answer
+ * that is not understood.
+ */
+export interface Cloud {
+  /** `undefined`: there is no such thing (404). */
+  ask<T>(question: Question<T>): Promise<T | undefined>;
+  /** All pages of a list; `undefined` when there is nothing that could have one. */
+  askAll<T>(
+    question: Omit<Question<never>, "shape">,
+    field: string,
+    item: z.ZodType<T>,
+  ): Promise<T[] | undefined>;
+  /** The header that names us; throws when there are no credentials. */
+  authorize(): Promise<string>;
+}
+
+/** Google would not answer this, for another reason than who asked. */
+export class Refused extends Unchecked {
+  override name = "Refused";
+  readonly status: number;
+
+  constructor(status: number, said: string) {
+    super(said);
+    this.status = status;
+  }
+}
+
+const CALL_TIMEOUT_MS = 15_000;
+/** A project with more of anything is not one that `deploy.sh` or Terraform made. */
+const PAGES_MAX = 20;
+const ACCESS = "https://www.googleapis.com/auth/cloud-platform";
+export const SIGN_IN = "gcloud auth application-default login";
+
+const Refusal = z.object({
+  error: z.object({
+    message: z.string().default(""),
+    details: z.array(z.object({ reason: z.string().optional() })).default([]),
+  }),
+});
+
+/** The APIs of a project, whose quota pays for the questions. */
+export function googleCloud(places: Places, projectId: string): Cloud {
+  const authorize = defaultCredentials();
+
+  /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
+  const known = new Map<string, Promise<{ status: number; text: string }>>();
+
+  async function send(url: string, body: unknown): Promise<{ status: number; text: string }> {
+    const response = await fetch(url, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        // An emulator takes anybody's word, and is never sent a real token.
+        authorization: url.startsWith("https:") ? await authorize() : "Bearer owner",
+        "x-goog-user-project": projectId,
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+    });
+    return { status: response.status, text: await response.text() };
+  }
+
+  async function ask<T>({ api, path, shape, role, body }: Question<T>): Promise<T | undefined> {
+    const base = api === "documents" ? places.documents : places.apis[api];
+    const url = `${base}/${path}`;
+    const sent = (body === undefined ? known.get(url) : undefined) ?? send(url, body);
+    if (body === undefined) known.set(url, sent);
+    const { status, text } = await sent.catch((error: unknown) => {
+      if (error instanceof Unchecked) throw error;
+      throw new Unchecked(`${new URL(base).host} does not answer (${networkReason(error)})`);
+    });
+    if (status === 404) return undefined;
+    if (status !== 200) throw refused(status, text, base, role, projectId);
+    const answer = shape.safeParse(parseJson(text));
+    if (answer.success) return answer.data;
+    const fields = answer.error.issues.map((issue) => issue.path.join(".")).join(", ");
+    throw new Unchecked(`${path} was answered in a way not understood (${fields})`);
+  }
+
+  return {
+    ask,
+    authorize,
+    async askAll(question, field, item) {
+      const shape = z.looseObject({ nextPageToken: z.string().optional() });
+      const items = z.array(item).default([]);
+      const all: z.output<typeof item>[] = [];
+      let token = "";
+      for (let page = 0; page < PAGES_MAX; page++) {
+        const path =
+          token === "" ? question.path : `${question.path}?pageToken=${encodeURIComponent(token)}`;
+        const answer = await ask({ ...question, path, shape });
+        if (answer === undefined) return undefined;
+        const read = items.safeParse(answer[field]);
+        if (!read.success)
+          throw new Unchecked(`${question.path} was answered in a way not understood`);
+        all.push(...read.data);
+        token = answer.nextPageToken ?? "";
+        if (token === "") return all;
+      }
+      throw new Unchecked(`${question.path} has more than ${PAGES_MAX} pages`);
+    },
+  };
+}
+
+/**
+ * The application default credentials, found once. The library's own errors carry tokens, so nothing
+ * of them is passed on.
+ */
+function defaultCredentials(): () => Promise<string> {
+  let client: ReturnType<GoogleAuth["getClient"]> | undefined;
+  return async () => {
+    client ??= new GoogleAuth({ scopes: ACCESS }).getClient();
+    const found = await client.catch(() => {
+      throw new Unchecked("there are no application default credentials", SIGN_IN);
+    });
+    try {
+      return (await found.getRequestHeaders()).get("authorization") ?? "";
+    } catch {
+      throw new Unchecked("the application default credentials bring no access token", SIGN_IN);
+    }
+  };
+}
+
+function refused(status: number, text: string, base: string, role: string, projectId: string) {
+  const { host } = new URL(base);
+  const { message, details } = Refusal.safeParse(parseJson(text)).data?.error ?? {
+    message: "",
+    details: [],
+  };
+  if (details.some(({ reason }) => reason === "SERVICE_DISABLED")) {
+    return new Unchecked(`${host} is not enabled`, gcloud(projectId, "services", "enable", host));
+  }
+  if (status === 401) return new Unchecked("Google does not accept the credentials", SIGN_IN);
+  if (status === 403) {
+    return new Unchecked(
+      `your account may not ask ${host}: it needs ${role}`,
+      `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=${role} --condition=None`,
+    );
+  }
+  // Google's words name resources; they are cut, since nothing else is known of them.
+  return new Refused(status, `${host} answered ${status} ${message.slice(0, 120)}`.trim());
+}
+
+/** Why there was no answer, in the system's own code. */
+export function networkReason(error: unknown): string {
+  const { cause, name } = error as { cause?: { code?: unknown }; name?: unknown };
+  return String(cause?.code ?? name);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import { isLoopbackHostAndPort } from "../../../functions/src/config.ts";
+import { type GoogleEndpoints, googleEndpoints } from "../../../functions/src/google/endpoints.ts";
+
+/** Google's APIs, each by the first part of its host. */
+const APIS = {
+  cloudresourcemanager: "v3",
+  serviceusage: "v1",
+  cloudfunctions: "v2",
+  run: "v2",
+  pubsub: "v1",
+  cloudscheduler: "v1",
+  secretmanager: "v1",
+  cloudkms: "v1",
+  firestore: "v1",
+  firebaserules: "v1",
+  logging: "v2",
+} as const;
+
+export type Api = keyof typeof APIS;
+
+/** Where everything is that is looked at: all addresses follow from the environment, here alone. */
+export interface Places {
+  /** With the version of the API; without a slash at its end. */
+  apis: Readonly<Record<Api, string>>;
+  /** Firestore's documents, which have an emulator of their own. */
+  documents: string;
+  risc: string;
+  google: GoogleEndpoints;
+  /** False where an emulator stands for the cloud. */
+  needsCredentials: boolean;
+}
+
+/** A `..._EMULATOR_HOST` that is not on loopback. */
+export class WrongEmulatorHost extends Error {
+  override name = "WrongEmulatorHost";
+}
+
+/**
+ * Google's own addresses, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of the
+ * cloud, and by their usual variables Pub/Sub, Firestore's documents, and Gmail with OAuth. Throws
+ * {@link WrongEmulatorHost} when one is named that is not on this machine.
+ */
+export function placesOf(env: Readonly<Record<string, string | undefined>>): Places {
+  const host = (name: string): string | undefined => {
+    const value = env[name] || undefined;
+    if (value !== undefined && !isLoopbackHostAndPort(value)) {
+      throw new WrongEmulatorHost(`${name} must be host:port on loopback`);
+    }
+    return value;
+  };
+  const cloud = host("GOOGLE_CLOUD_EMULATOR_HOST");
+  const pubsub = host("PUBSUB_EMULATOR_HOST");
+  const firestore = host("FIRESTORE_EMULATOR_HOST");
+  const gmail = host("GMAIL_EMULATOR_HOST");
+  const at = (name: string, emulator: string | undefined, version: string) =>
+    `${emulator === undefined ? `https://${name}.googleapis.com` : `http://${emulator}`}/${version}`;
+  const apis = Object.fromEntries(
+    Object.entries(APIS).map(([name, version]) => {
+      const emulator = name === "pubsub" ? (pubsub ?? cloud) : cloud;
+      return [name, at(name, emulator, version)];
+    }),
+  ) as Record<Api, string>;
+  return {
+    apis,
+    documents: at("firestore", firestore ?? cloud, "v1"),
+    risc: cloud === undefined ? "https://risc.googleapis.com" : `http://${cloud}`,
+    google: googleEndpoints(gmail),
+    needsCredentials: cloud === undefined,
+  };
+}

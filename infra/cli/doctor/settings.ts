@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { type Config, ConfigError, readConfig } from "../../../functions/src/config.ts";
+import type { Cloud } from "./cloud.ts";
+import type { CloudFunction } from "./deployment.ts";
+import { Unchecked } from "./result.ts";
+
+/** The settings that the functions were deployed with. */
+export interface Settings {
+  /** Every problem, as the functions themselves would name it. */
+  problems: readonly string[];
+  /** `undefined` when there are problems. */
+  config: Config | undefined;
+  /** Secrets that we may not read: a stand-in was taken, so nothing is known of them. */
+  unread: readonly { name: string; why: string }[];
+}
+
+export type SecretName = "OAUTH_CLIENT_SECRET" | "TOKEN_KEYS" | "NOTICE_SMTP_URL";
+
+const SecretPayload = z.object({ payload: z.object({ data: z.string() }) });
+
+/**
+ * The settings as `connect` was given them, which has all, else as another function was. Throws
+ * {@link Unchecked} when there is none.
+ */
+export async function readDeployedSettings(
+  cloud: Cloud,
+  projectId: string,
+  functions: readonly CloudFunction[],
+): Promise<Settings> {
+  const connect = functions.find(({ buildConfig }) => buildConfig.entryPoint === "connect");
+  const one = connect ?? functions[0];
+  if (one === undefined) throw new Unchecked("no function is deployed (see functions)");
+  const { environmentVariables, secretEnvironmentVariables } = one.serviceConfig;
+  const env: Record<string, string> = {
+    GOOGLE_CLOUD_PROJECT: projectId,
+    FUNCTION_TARGET: one.buildConfig.entryPoint,
+    ...environmentVariables,
+  };
+  const unread: { name: string; why: string }[] = [];
+  await Promise.all(
+    secretEnvironmentVariables.map(async ({ key, secret, version, projectId: owner }) => {
+      const path = `projects/${owner}/secrets/${secret}/versions/${version}:access`;
+      const role = "roles/secretmanager.secretAccessor";
+      const question = { api: "secretmanager", path, shape: SecretPayload, role } as const;
+      try {
+        const found = await cloud.ask(question);
+        if (found === undefined) throw new Unchecked(`${secret} has no version ${version}`);
+        env[key] = Buffer.from(found.payload.data, "base64").toString("utf8");
+      } catch (error) {
+        if (!(error instanceof Unchecked)) throw error;
+        unread.push({ name: key, why: error.message });
+        env[key] = STAND_INS[key] ?? "none";
+      }
+    }),
+  );
+  // Mail needs both or neither, and of one of them nothing is known.
+  if (unread.some(({ name }) => name === "NOTICE_SMTP_URL") && !env["NOTICE_FROM"]) {
+    env["NOTICE_SMTP_URL"] = "none";
+  }
+  // Left in the environment of the cloud it would send people's codes to nobody.
+  const stray = env["GMAIL_EMULATOR_HOST"]
+    ? ["GMAIL_EMULATOR_HOST is set, and this is the cloud"]
+    : [];
+  const { problems, config } = parseSettings(env);
+  const all = [...problems, ...stray];
+  return { problems: all, config: all.length > 0 ? undefined : config, unread };
+}
+
+/** What passes for a secret that is not known. */
+const STAND_INS: Readonly<Record<string, string>> = {
+  OAUTH_CLIENT_SECRET: "secret",
+  TOKEN_KEYS: "wrapped/",
+  NOTICE_SMTP_URL: "smtps://localhost",
+  RETURN_TO_SECRET: "s".repeat(32),
+};
+
+/** As the functions would read them. */
+export function parseSettings(env: Readonly<Record<string, string | undefined>>) {
+  try {
+    return { problems: [], config: readConfig(env) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { problems: error.problems, config: undefined };
+  }
+}
+
+/** The configuration out of the settings, for checks that cannot do without it. */
+export function configOf(settingsOf: () => Promise<Settings>) {
+  async function config(): Promise<Config> {
+    const read = await settingsOf();
+    if (read.config === undefined)
+      throw new Unchecked("the settings are unusable (see configuration)");
+    return read.config;
+  }
+  return {
+    config,
+    async configWith(secret: SecretName): Promise<Config> {
+      const { unread } = await settingsOf();
+      const why = unread.find(({ name }) => name === secret)?.why;
+      if (why !== undefined) throw new Unchecked(`${secret} could not be read: ${why}`);
+      return config();
+    },
+  };
+}

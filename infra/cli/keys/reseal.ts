@@ -1,0 +1,153 @@
+import { isDeepStrictEqual } from "node:util";
+import pLimit from "p-limit";
+import type { TokenPurpose, TokenSeal } from "../../../functions/src/grant/token-seal.ts";
+import { isSealedWith } from "../../../functions/src/grant/sealing.ts";
+import { modify } from "../../../functions/src/modify.ts";
+import { unlessContended } from "../../../functions/src/store-error.ts";
+import type { Grant, User, UserId, UserStore } from "../../../functions/src/user.ts";
+
+export interface ResealServices {
+  users: UserStore;
+  tokens: TokenSeal;
+  /** The id of the key that everything is to be sealed with. */
+  primary: string;
+}
+
+/** Users, by what became of them. */
+export interface ResealReport {
+  resealed: number;
+  /** Nothing of theirs needed it, or nothing of theirs is sealed. */
+  already: number;
+  /** Something does not open with the ring; it was left as it is, and alerted. */
+  unreadable: number;
+  /** Written by somebody else each time we tried: to be run again. */
+  unfinished: number;
+  /** Of all these, the ones that somebody else wrote meanwhile: read again, nothing overwritten. */
+  changedMeanwhile: number;
+}
+
+/** How far a walk over all users has come. */
+export interface Progress {
+  users: number;
+  /** The last one that is done, and everybody before. */
+  upTo: UserId;
+}
+
+const PAGE_USERS = 200;
+const CONCURRENCY = 16;
+
+/**
+ * Re-seals with the primary key what is sealed with another or in an older format, and renews the digests that go
+ * with a refresh token. Each write goes through only on the document that was read, so that no
+ * sync, rotation or authorization under way is overwritten. It may be killed anywhere and run
+ * again: what is done is found done.
+ */
+export async function reseal(
+  services: ResealServices,
+  after: UserId | undefined,
+  onProgress: (progress: Progress) => void,
+): Promise<ResealReport> {
+  const report: ResealReport = {
+    resealed: 0,
+    already: 0,
+    unreadable: 0,
+    unfinished: 0,
+    changedMeanwhile: 0,
+  };
+  await eachUser(services.users, after, onProgress, async (user) => {
+    const { kind, isChangedMeanwhile } = await resealUser(user, services);
+    report[kind] += 1;
+    if (isChangedMeanwhile) report.changedMeanwhile += 1;
+  });
+  return report;
+}
+
+/** Calls `act` for every user, a page at a time, in the order of ids. */
+export async function eachUser(
+  users: UserStore,
+  after: UserId | undefined,
+  onProgress: (progress: Progress) => void,
+  act: (user: User) => Promise<void>,
+): Promise<void> {
+  const limit = pLimit(CONCURRENCY);
+  let upTo = after;
+  let count = 0;
+  // Ends with the collection: each page begins after the last user of the one before.
+  for (;;) {
+    const page = await users.listAll(upTo, PAGE_USERS);
+    await Promise.all(page.map((user) => limit(() => act(user))));
+    upTo = page.at(-1)?.id;
+    if (upTo === undefined) return;
+    count += page.length;
+    onProgress({ users: count, upTo });
+  }
+}
+
+interface Resealing {
+  kind: "resealed" | "already" | "unreadable" | "unfinished";
+  isChangedMeanwhile: boolean;
+}
+
+async function resealUser(listed: User, services: ResealServices): Promise<Resealing> {
+  let isChangedMeanwhile = false;
+  let isUnreadable = false;
+  const modified = await unlessContended(
+    modify(
+      services.users,
+      listed.id,
+      (user) => {
+        const resealed = withPrimaryKey(user, services);
+        ({ isUnreadable } = resealed);
+        return resealed.grant === undefined ? "skip" : { grant: resealed.grant };
+      },
+      {
+        what: "a re-sealed grant",
+        from: listed,
+        pause: () => {
+          isChangedMeanwhile = true;
+          return Promise.resolve();
+        },
+      },
+    ),
+  );
+  if (modified === undefined) return { kind: "unfinished", isChangedMeanwhile };
+  // Skipped: gone meanwhile, of this key already, or done by a write of ours that seemed to fail.
+  const kind = modified.kind === "written" ? "resealed" : "already";
+  const isGone = modified.user === undefined;
+  return { kind: isUnreadable && !isGone ? "unreadable" : kind, isChangedMeanwhile };
+}
+
+/** The user's grant, re-sealed; `undefined` when nothing of it changes. */
+function withPrimaryKey(
+  { id, grant }: User,
+  { tokens, primary }: ResealServices,
+): { grant: Grant | undefined; isUnreadable: boolean } {
+  const changed: Partial<Grant> = {};
+  let isUnreadable = false;
+
+  const open = (purpose: TokenPurpose, sealed: Grant["refreshToken"]): string | undefined => {
+    if (sealed === undefined) return undefined;
+    const token = tokens.open(id, purpose, sealed);
+    if (token === undefined) isUnreadable = true;
+    return token;
+  };
+  const isOld = (sealed: Grant["refreshToken"]) =>
+    sealed !== undefined && !isSealedWith(primary, sealed);
+
+  const refreshToken = open("refresh_token", grant.refreshToken);
+  if (refreshToken !== undefined) {
+    if (isOld(grant.refreshToken)) {
+      changed.refreshToken = tokens.seal(id, "refresh_token", refreshToken);
+    }
+    const digests = tokens.digests(refreshToken);
+    if (!isDeepStrictEqual(digests, grant.refreshTokenDigests)) {
+      changed.refreshTokenDigests = digests;
+    }
+  }
+  const accessToken = open("access_token", grant.accessToken);
+  if (accessToken !== undefined && isOld(grant.accessToken)) {
+    changed.accessToken = tokens.seal(id, "access_token", accessToken);
+  }
+  const isSame = Object.keys(changed).length === 0;
+  return { grant: isSame ? undefined : { ...grant, ...changed }, isUnreadable };
+}

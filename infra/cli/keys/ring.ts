@@ -1,0 +1,62 @@
+import { randomBytes } from "node:crypto";
+import { type KeyRing, parseKeyRing } from "../../../functions/src/grant/sealing.ts";
+import { Refusal } from "./refusal.ts";
+
+const KEY_BYTES = 32;
+
+/** A ring with one key that has just been made. */
+export function newRing(id: string): string {
+  return stringify({ primary: id, keys: { [id]: newKey() } });
+}
+
+/** The ring and a key that has just been made beside the others. Throws {@link Refusal}. */
+export function withNewKey(json: string, id: string, isPrimary: boolean): string {
+  const { primary, keys } = readRing(json);
+  if (Object.hasOwn(keys, id)) throw new Refusal(`the ring has a key "${id}" already`);
+  return stringify({ primary: isPrimary ? id : primary, keys: { ...keys, [id]: newKey() } });
+}
+
+/** The ring with another of its keys as the primary one. Throws {@link Refusal}. */
+export function withPrimary(json: string, id: string): string {
+  const { keys } = readRing(json);
+  if (!Object.hasOwn(keys, id)) throw new Refusal(`the ring has no key "${id}"`);
+  return stringify({ primary: id, keys });
+}
+
+/** The ring without one of its older keys. Throws {@link Refusal}. */
+export function withoutKey(json: string, id: string): string {
+  const { primary, keys } = readRing(json);
+  if (!Object.hasOwn(keys, id)) throw new Refusal(`the ring has no key "${id}"`);
+  if (id === primary)
+    throw new Refusal(`"${id}" is the primary key: make another one primary first`);
+  const { [id]: _, ...others } = keys;
+  return stringify({ primary, keys: others });
+}
+
+/** Throws {@link Refusal} with what is wrong with the ring, which quotes nothing of it. */
+export function checkRing(json: string): KeyRing {
+  const parsed = parseKeyRing(json);
+  if (parsed.kind === "key_ring") return parsed.ring;
+  throw new Refusal(["this is no key ring:", ...parsed.problems].join("\n  "));
+}
+
+interface RingText {
+  primary: string;
+  keys: Record<string, string>;
+}
+
+function readRing(json: string): RingText {
+  const { primary, keys } = checkRing(json);
+  const texts = [...keys].map(([id, key]) => [id, key.export().toString("base64")]);
+  return { primary, keys: Object.fromEntries(texts) };
+}
+
+function stringify(ring: RingText): string {
+  const json = JSON.stringify(ring);
+  checkRing(json);
+  return json;
+}
+
+function newKey(): string {
+  return randomBytes(KEY_BYTES).toString("base64");
+}

@@ -1,0 +1,48 @@
+import { isDeepStrictEqual } from "node:util";
+import { keyIdOf } from "../../../functions/src/grant/sealing.ts";
+import type { User } from "../../../functions/src/user.ts";
+import { type Progress, type ResealServices, eachUser } from "./reseal.ts";
+
+/** What the stored users need of the key ring. */
+export interface KeyUsage {
+  /** Sealed tokens that open, by the id of their key. */
+  keys: Map<string, number>;
+  /** Sealed tokens that do not open with this ring. */
+  unreadable: number;
+  /** Users whose refresh token is not found by its digests: re-sealing renews them. */
+  outdatedDigests: number;
+}
+
+/** Opens everything that is stored, and says which keys that took. Changes nothing. */
+export async function findKeyUsage(
+  { users, tokens }: ResealServices,
+  onProgress: (progress: Progress) => void,
+): Promise<KeyUsage> {
+  const usage: KeyUsage = { keys: new Map(), unreadable: 0, outdatedDigests: 0 };
+  await eachUser(users, undefined, onProgress, (user) => {
+    count(user);
+    return Promise.resolve();
+  });
+  return usage;
+
+  function count({ id, grant }: User): void {
+    const sealed = [
+      ["refresh_token", grant.refreshToken],
+      ["access_token", grant.accessToken],
+    ] as const;
+    for (const [purpose, value] of sealed) {
+      if (value === undefined) continue;
+      const token = tokens.open(id, purpose, value);
+      const keyId = keyIdOf(value);
+      if (token === undefined || keyId === undefined) {
+        usage.unreadable += 1;
+        continue;
+      }
+      usage.keys.set(keyId, (usage.keys.get(keyId) ?? 0) + 1);
+      if (purpose === "access_token") continue;
+      if (!isDeepStrictEqual(tokens.digests(token), grant.refreshTokenDigests)) {
+        usage.outdatedDigests += 1;
+      }
+    }
+  }
+}

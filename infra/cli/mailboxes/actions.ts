@@ -1,0 +1,172 @@
+import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
+import { flagByHand } from "../../../functions/src/grant/flagging.ts";
+import type { Failure } from "../../../functions/src/google/failure.ts";
+import { renew } from "../../../functions/src/mailbox/renewal.ts";
+import { sync } from "../../../functions/src/mailbox/sync.ts";
+import type { SyncOutcome } from "../../../functions/src/mailbox/sync-run.ts";
+import type { Services } from "../../../functions/src/receiver.ts";
+import type { User } from "../../../functions/src/user.ts";
+import { inWords, shown } from "./user-view.ts";
+import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts";
+
+/** What came of a command that acts on one mailbox. */
+export interface Acted {
+  /** Whether it is done. */
+  isDone: boolean;
+  /** A stable code, for the log and for programs. */
+  outcome: string;
+  /** The same for people. */
+  text: string;
+}
+
+/** Runs that a function overtakes; it does the same work, so that one more finds it done. */
+const SYNC_TRIES_MAX = 3;
+
+/** Brings the mailbox up to the present, by the code that the functions run. */
+export async function syncNow(asked: User, services: Services): Promise<Acted> {
+  let outcome: SyncOutcome = { kind: "superseded", changes: 0 };
+  for (let tries = 0; tries < SYNC_TRIES_MAX && outcome.kind === "superseded"; tries++) {
+    const user = (await services.users.find(asked.id)) ?? asked;
+    outcome = await sync(user, { kind: "requested" }, services);
+  }
+  const isDone = outcome.kind === "caught_up";
+  const text = await describeSync(outcome, asked, services);
+  return { isDone, outcome: outcome.kind, text };
+}
+
+async function describeSync(
+  outcome: SyncOutcome,
+  { id }: User,
+  { users, clock }: Services,
+): Promise<string> {
+  switch (outcome.kind) {
+    case "caught_up": {
+      const user = await users.find(id);
+      const proof = user === undefined ? "" : `: ${inWords(shown(user, clock.now()).completeness)}`;
+      return `published ${outcome.changes} changes${proof}`;
+    }
+    case "unfinished":
+      return `published ${outcome.changes} changes; there is more, and the mailbox is due at once`;
+    case "lagging":
+      return `published ${outcome.changes} changes; Gmail lags, and the mailbox is due again`;
+    case "inactive":
+      return `nothing is done for a user who is ${outcome.status}`;
+    case "throttled":
+      return `Google asked to be left alone until ${outcome.until.toISOString()}`;
+    case "waiting":
+      return `it fails again and again, and waits until ${outcome.until.toISOString()}`;
+    case "flagged":
+      return `the grant has ended: ${outcome.status} (${outcome.reason})`;
+    case "superseded":
+      return "other runs, or a new grant, were always ahead of this one";
+    case "failed":
+      return `${describeFailure(outcome.failure)}; the mailbox is due again`;
+    case "stale":
+    case "unknown_mailbox":
+      return "there was nothing to sync";
+  }
+}
+
+/** Makes the watch again, now. */
+export async function renewNow(user: User, services: Services): Promise<Acted> {
+  if (user.status !== "active") {
+    const text = `nothing is done for a user who is ${user.status}`;
+    return { isDone: false, outcome: "inactive", text };
+  }
+  const outcome = await renew(user, services);
+  const { kind } = outcome;
+  switch (kind) {
+    case "renewed":
+      return {
+        isDone: true,
+        outcome: kind,
+        text: `Gmail notifies until ${outcome.expiresAt.toISOString()}`,
+      };
+    case "flagged":
+      return { isDone: false, outcome: kind, text: `the grant has ended: ${outcome.reason}` };
+    case "superseded":
+      return { isDone: false, outcome: kind, text: "another run, or a new grant, was ahead" };
+    case "failed": {
+      const text = `${describeFailure(outcome.failure)}; the renewal is due again`;
+      return { isDone: false, outcome: kind, text };
+    }
+  }
+}
+
+/** Ends all work for a user until they authorize again, for a reason of the operator's. */
+export async function flagNow(user: User, reason: string, services: Services): Promise<Acted> {
+  if (user.status === "reauthorization_required") {
+    const text = `they have been asked to authorize again already (${user.statusReason})`;
+    return { isDone: true, outcome: "flagged_before", text };
+  }
+  if (user.status === "disconnected") {
+    return { isDone: false, outcome: "disconnected", text: "they are not connected any more" };
+  }
+  const outcome = await flagByHand(user, reason, services);
+  if (outcome.kind !== "flagged") {
+    const text = "their status or grant has just changed: look at it again";
+    return { isDone: false, outcome: outcome.kind, text };
+  }
+  const stored = await services.users.find(user.id);
+  const isTold = stored !== undefined && isAnnounced(stored);
+  const told = isTold ? "subscribers were told" : "subscribers will be told by the reconciliation";
+  return {
+    isDone: true,
+    outcome: outcome.kind,
+    text: `${outcome.status} (${reason}); the tokens are removed; ${told}`,
+  };
+}
+
+/** Erases what is kept of a person. */
+export async function forgetNow(user: User, services: Services): Promise<Acted> {
+  const outcome = await forget(user, services);
+  const isDone = outcome.kind === "forgotten";
+  return { isDone, outcome: outcome.kind, text: describeForgetting(outcome) };
+}
+
+function describeForgetting(outcome: Forgetting): string {
+  switch (outcome.kind) {
+    case "forgotten":
+      return [
+        `the user, the changes kept below it and the tokens are erased; ${GRANT[outcome.grant]}`,
+        "This command cannot reach what follows, which stays for as long as you keep it:",
+        "- what subscribers keep: they were told mailbox.disconnected, and erase it themselves",
+        "- messages on CHANGES_TOPIC and its subscriptions: 7 days, as deployed",
+        "- dead letters, which can hold the address: 7 days with deploy.sh, 31 with Terraform",
+        "- log lines, with the user id and no address, and request logs, with the IP address: 30 days",
+        "  in the bucket _Default, longer in sinks of your own",
+        "- traces, with the user id: 30 days in Cloud Trace, or as long as your collector keeps them",
+        "- the last 7 days of the database (point-in-time recovery), and backups and exports",
+      ].join("\n");
+    case "connected_again":
+      return "they have connected again meanwhile: that connection is left alone";
+    case "not_revoked":
+      return (
+        "the grant could not be revoked yet, so the token is kept until it is, a day at most: " +
+        "nothing is done for them any more; run this again to erase the rest"
+      );
+    case "not_announced":
+      return (
+        "CHANGES_TOPIC did not take mailbox.disconnected, which subscribers have to hear: " +
+        "nothing is done for them any more; run this again to erase the rest"
+      );
+    case "contended":
+      return "the document is written all the time; run this again";
+    case "unreadable":
+      return "the document cannot be read (see the log): correct it, and run this again";
+  }
+}
+
+const GRANT = {
+  revoked: "the watch is stopped and the grant revoked at Google",
+  none_held: "no grant was held any more",
+  not_revoked:
+    "the grant could not be revoked: they can end it at https://myaccount.google.com/permissions",
+  left:
+    "the watch is stopped, and the grant is left at Google (DISCONNECT_REVOKES=false): they can end " +
+    "it at https://myaccount.google.com/permissions",
+} as const;
+
+function describeFailure(failure: Failure): string {
+  return "reason" in failure ? `failed: ${failure.kind} (${failure.reason})` : failure.kind;
+}

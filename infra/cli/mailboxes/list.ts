@@ -1,0 +1,96 @@
+import type { Completeness } from "../../../functions/src/mailbox/completeness.ts";
+import { later } from "../../../functions/src/clock.ts";
+import type { Status, User } from "../../../functions/src/user.ts";
+import type { Operator } from "../../../functions/src/services.ts";
+import { overdue } from "../overdue.ts";
+import { shown } from "./user-view.ts";
+import { type Terminal, duration, progress } from "../terminal.ts";
+import { pagesOfUsers } from "../all-users.ts";
+
+export interface ListOptions {
+  status?: Status;
+  reason?: string;
+  address?: string;
+  overdue?: true;
+  behind?: true;
+  /** Days from now; a watch that has lapsed expires within any. */
+  watchExpires?: number;
+  limit: number;
+}
+
+/** Lists the users that fit, as they are read: nothing is held but one page. */
+export async function list(
+  { users, clock }: Operator,
+  terminal: Terminal,
+  options: ListOptions,
+  isJson: boolean,
+): Promise<void> {
+  const read = progress("users read", terminal, clock.now);
+  let listed = 0;
+  if (!isJson) await terminal.print(row(options.behind ? [...HEADER, "behind"] : HEADER));
+  for await (const page of pagesOfUsers(users)) {
+    const now = clock.now();
+    for (const user of page.filter((it) => fits(it, options, now))) {
+      if (listed === options.limit) {
+        read.end();
+        return terminal.note(`there are more than the ${listed} listed; see --limit`);
+      }
+      listed += 1;
+      await terminal.print(
+        isJson ? JSON.stringify(shown(user, now)) : row(cells(user, options, now)),
+      );
+    }
+    read.add(page.length);
+  }
+  read.end();
+}
+
+function fits(user: User, options: ListOptions, now: Date): boolean {
+  const { status, reason, address = "", watchExpires } = options;
+  const { expiresAt } = user.watch;
+  const isExpiring =
+    watchExpires === undefined ||
+    (expiresAt !== undefined && expiresAt <= later(now, watchExpires * DAY_MS));
+  return (
+    isExpiring &&
+    (status === undefined || user.status === status) &&
+    (reason === undefined || user.statusReason === reason) &&
+    [user.emailAddress, user.notifiedAs].some((own) => own?.includes(address.toLowerCase())) &&
+    (options.overdue === undefined || overdue(user, now).length > 0) &&
+    (options.behind === undefined || user.sync.behindSince !== undefined)
+  );
+}
+
+const DAY_MS = 86_400_000;
+
+const HEADER = ["user id", "address", "status", "reason", "watch ends", "lag", "overdue"];
+const WIDTHS = [21, 30, 24, 20, 16, 7, 10];
+
+function cells(user: User, options: ListOptions, now: Date): string[] {
+  const { id, emailAddress, status, statusReason, watch } = user;
+  const { completeness } = shown(user, now);
+  return [
+    id,
+    emailAddress,
+    status,
+    statusReason,
+    watch.expiresAt?.toISOString().slice(0, 16) ?? "-",
+    duration(completeness.lagMs),
+    overdue(user, now).join(" ") || "-",
+    ...(options.behind === true ? [behindFor(completeness.behind, now)] : []),
+  ];
+}
+
+/** For how long a mailbox has been incomplete, why, and whether subscribers know. */
+function behindFor(behind: Completeness["behind"], now: Date): string {
+  if (behind === undefined) return "-";
+  const told = behind.isTold ? ", subscribers told" : "";
+  return `${duration(now.getTime() - behind.since.getTime())}, ${behind.reason}${told}`;
+}
+
+function row(columns: readonly string[]): string {
+  return columns
+    .map((cell, index) => cell.padEnd(WIDTHS[index] ?? 0))
+    .join("  ")
+    .trimEnd();
+}
