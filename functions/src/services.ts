@@ -8,6 +8,7 @@ import { type Config, readConfig } from "./config.ts";
 import { googleEndpoints } from "./google/endpoints.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleClients } from "./google-clients.ts";
+import type { KeyRing } from "./grant/sealing.ts";
 import { type Log, createLog } from "./log.ts";
 import { sampleRepeats } from "./log-sampling.ts";
 import { smtpNotices } from "./notices/smtp.ts";
@@ -66,7 +67,9 @@ export interface Operator {
   users: UserStore;
   clock: Clock;
   log: Log;
-  /** What acts on Google and the topic. The keys are unwrapped on first use, and only then. */
+  /** The key ring of `TOKEN_KEYS`, unwrapped on first use. Throws `KeysUnusable`. */
+  getKeyRing(): Promise<KeyRing>;
+  /** What acts on Google and the topic, with the keys. */
   getServices(): Promise<Services>;
   /** Ends all connections, so that the program can end. */
   close(): Promise<void>;
@@ -79,11 +82,16 @@ export interface Operator {
 export function openOperator(log: Log, projectId?: string): Operator {
   const config = readConfig(readEnvironment(projectId));
   const clients = openClients(config);
+  let ring: Promise<KeyRing> | undefined;
   let services: Promise<Services> | undefined;
   return {
     users: firestoreUsers(clients.database, log, clock),
     clock,
     log,
+    getKeyRing() {
+      ring ??= unwrap(config, log);
+      return ring;
+    },
     getServices() {
       services ??= prepare(config, log, clients).then((parts) => createServices(...parts));
       return services;
@@ -107,6 +115,10 @@ function openClients({ projectId, firestore: { databaseId } }: Config): Clients 
   };
 }
 
+function unwrap({ sealing }: Config, log: Log): Promise<KeyRing> {
+  return unwrapKeyRing(sealing, cloudKeyManagement(sealing.kmsEmulatorHost), log);
+}
+
 /** Everything that the receiver, or its services alone, are put together from. */
 async function prepare(
   config: Config,
@@ -114,8 +126,7 @@ async function prepare(
   clients?: Clients,
 ): Promise<Parameters<typeof createServices>> {
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
-  const keyManagement = cloudKeyManagement(config.sealing.kmsEmulatorHost);
-  const ring = await unwrapKeyRing(config.sealing, keyManagement, log);
+  const ring = await unwrap(config, log);
   const { database, pubsub } = clients ?? openClients(config);
   const { notices, app } = config;
   const surroundings: Surroundings = {

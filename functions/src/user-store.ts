@@ -169,16 +169,27 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     async listAll(after, limit) {
       const ordered = users.orderBy(FieldPath.documentId()).limit(limit);
       let query = after === undefined ? ordered : ordered.startAfter(after);
-      const all: User[] = [];
+      const all: { id: string; user: User | undefined }[] = [];
+      let count = 0;
       // Ends with the collection: each reading begins after the last document of the one before.
       for (;;) {
-        const { docs, found } = await getUsers(query);
-        all.push(...found);
+        const localAt = clock.now();
+        const { docs } = await query.get();
+        for (const document of docs) {
+          // Those after the last user are read again with the next page.
+          if (count === limit) break;
+          const user = decode(document, localAt);
+          if (user !== undefined) count += 1;
+          all.push({ id: document.id, user });
+        }
         const last = docs.at(-1);
-        if (last === undefined || docs.length < limit || all.length >= limit) break;
+        if (last === undefined || docs.length < limit || count === limit) break;
         query = ordered.startAfter(last.id);
       }
-      return all.slice(0, limit);
+      return {
+        users: all.map(({ user }) => user).filter((user) => user !== undefined),
+        unreadable: all.filter(({ user }) => user === undefined).map(({ id }) => id),
+      };
     },
 
     async update(user, patch, changes = []) {

@@ -267,6 +267,13 @@ export interface FleetGuardState {
   verdict?: "sound" | "unsound";
 }
 
+/** Some users, in the order of their ids. */
+export interface UserPage {
+  users: User[];
+  /** The ids of the documents before the last of them, or to the end, that cannot be decoded. */
+  unreadable: string[];
+}
+
 /** Every user that it returns carries the time of that read. */
 export interface UserStore {
   /** `undefined` for nobody, and for a document that cannot be read. */
@@ -313,9 +320,9 @@ export interface UserStore {
 
   /**
    * All users, whatever their status, in the order of their ids: the first `limit` after the given
-   * id, or from the start. Fewer than `limit` only at the end; what cannot be read is left out.
+   * id, or from the start. Fewer than `limit` only at the end.
    */
-  listAll(after: UserId | undefined, limit: number): Promise<User[]>;
+  listAll(after: UserId | undefined, limit: number): Promise<UserPage>;
 
   /**
    * Writes the patch (and the changes, in the same commit) if the document is still the one that

@@ -1,37 +1,47 @@
-import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
-import { type User, type UserId, type UserStore, parseUserId } from "../../functions/src/user.ts";
-import { CannotDo, WrongUsage } from "./terminal.ts";
+import pLimit from "p-limit";
+import type { User, UserId, UserPage, UserStore } from "../../functions/src/user.ts";
 
 /** Users read at a time: what a command holds in memory does not grow with the fleet. */
-const PAGE = 300;
+const PAGE_USERS = 300;
+const CONCURRENCY = 16;
 
-/** All users in the order of their ids, page by page: one read for each. */
-export async function* pagesOfUsers(users: UserStore): AsyncGenerator<User[]> {
-  for (let after: UserId | undefined; ;) {
-    const page = await users.listAll(after, PAGE);
-    if (page.length > 0) yield page;
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.id;
+/** All users, or those after this one, page by page: one document read for each. */
+export async function* pagesOfUsers(store: UserStore, after?: UserId): AsyncGenerator<UserPage> {
+  // Ends with the collection: each page begins after the last user of the one before.
+  for (let last = after; ;) {
+    const page = await store.listAll(last, PAGE_USERS);
+    yield page;
+    if (page.users.length < PAGE_USERS) return;
+    last = page.users.at(-1)?.id;
   }
 }
 
+/** How far a walk over all users has come. */
+export interface Progress {
+  users: number;
+  /** The last user that is done; all before it are done, too. */
+  upTo: UserId;
+}
+
 /**
- * The user of this id, or of this address, the disconnected ones too: what was begun with an address
- * has to be found again by it. Several of one address have to be told apart by their ids.
+ * Calls `act` for every user, several at a time, and `onProgress` after each page. Resolves to the
+ * number of documents that cannot be read as users.
  */
-export async function findUser(name: string, users: UserStore): Promise<User> {
-  if (!name.includes("@")) {
-    const id = parseUserId(name);
-    if (id === undefined) throw new WrongUsage(`${name} is neither a user id nor an address`);
-    const user = await users.find(id);
-    if (user === undefined) throw new CannotDo(`there is no user ${id} that can be read`);
-    return user;
+export async function eachUser(
+  store: UserStore,
+  after: UserId | undefined,
+  onProgress: (progress: Progress) => void,
+  act: (user: User) => void | Promise<void>,
+): Promise<number> {
+  const limit = pLimit(CONCURRENCY);
+  let skipped = 0;
+  let count = 0;
+  for await (const { users, unreadable } of pagesOfUsers(store, after)) {
+    skipped += unreadable.length;
+    await Promise.all(users.map((user) => limit(async () => act(user))));
+    count += users.length;
+    const upTo = users.at(-1)?.id;
+    if (upTo !== undefined) onProgress({ users: count, upTo });
   }
-  const address = parseEmailAddress(name);
-  if (address === undefined) throw new WrongUsage(`${name} is not an address`);
-  const [user, ...others] = await users.listByEmailAddress(address);
-  if (user === undefined) throw new CannotDo(`there is no user ${address} that can be read`);
-  if (others.length === 0) return user;
-  const ids = [user, ...others].map(({ id, status }) => `${id} (${status})`).join(", ");
-  throw new CannotDo(`several users have or had the address ${address}; name one by id: ${ids}`);
+  return skipped;
 }

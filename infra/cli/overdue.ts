@@ -1,14 +1,19 @@
 import { later } from "../../functions/src/clock.ts";
 import type { DueList, User } from "../../functions/src/user.ts";
 
-/** Schedules run every minute and every ten; work this long after its time has not been done. */
-const OVERDUE_MS: Readonly<Record<DueList, number>> = {
-  "sync.dueAt": 5 * 60_000,
-  "watch.renewAt": 30 * 60_000,
-  "followUp.dueAt": 5 * 60_000,
+const MINUTE_MS = 60_000;
+
+/**
+ * How late work may be before it is overdue: several runs of its schedule, which runs every minute,
+ * for renewals every ten.
+ */
+export const OVERDUE_MS: Readonly<Record<DueList, number>> = {
+  "sync.dueAt": 5 * MINUTE_MS,
+  "watch.renewAt": 30 * MINUTE_MS,
+  "followUp.dueAt": 5 * MINUTE_MS,
 };
 
-/** What should have been done for this user, and was not. */
+/** The lists on which this user is overdue. */
 export function overdue({ sync, watch, followUp }: User, now: Date): DueList[] {
   const due: [DueList, Date | undefined][] = [
     ["sync.dueAt", sync.dueAt],

@@ -1,32 +1,82 @@
-/** Where a command writes, and whom it can ask. */
+import { createInterface } from "node:readline/promises";
+import { text } from "node:stream/consumers";
+
+/** Where a command reads and writes, and whom it can ask. */
 export interface Terminal {
-  /** One line of the result. Resolves once it is taken, so that a slow reader slows us down. */
-  print(line: string): Promise<void>;
-  /** One line beside the result. */
-  note(line: string): void;
-  /** Replaces what it showed last; shown to people only, nothing of it stays. */
+  /** Prints a part of the result. Resolves once it is taken, so that a slow reader slows us down. */
+  print(text: string): Promise<void>;
+  /** Prints something that is not part of the result: progress, a log line, an error. */
+  note(text: string): void;
+  /** Replaces the status that was shown last. Only a person sees it, and nothing of it stays. */
   status(text: string): void;
-  /** Somebody is there to answer. */
+  /** Whether a person can answer {@link ask}. */
   isInteractive: boolean;
   ask(question: string): Promise<string>;
+  /** All of standard input; `what` says what to type where a person types it. */
+  readInput(what: string): Promise<string>;
 }
 
-/** A command that cannot do what it was asked to. The message is for people, without a secret. */
-export class CannotDo extends Error {
-  override name = "CannotDo";
-}
+/** The terminal, or the pipes, of this process. */
+export function processTerminal({ stdin, stdout, stderr }: NodeJS.Process): Terminal {
+  let shownStatus = "";
 
-/** The command was not given as it has to be. */
-export class WrongUsage extends Error {
-  override name = "WrongUsage";
+  /** Goes to the start of the line and clears it first. */
+  function status(line: string): void {
+    if (line !== shownStatus) stderr.write(`\r\u001B[2K${line}`);
+    shownStatus = line;
+  }
+  function note(line: string): void {
+    status("");
+    stderr.write(`${line}\n`);
+  }
+
+  return {
+    print(line) {
+      status("");
+      return new Promise((resolve) => void stdout.write(`${line}\n`, () => resolve()));
+    },
+    note,
+    status,
+    isInteractive: stdin.isTTY === true && stderr.isTTY === true,
+    async ask(question) {
+      const lines = createInterface({ input: stdin, output: stderr });
+      try {
+        return await lines.question(question);
+      } finally {
+        lines.close();
+      }
+    },
+    readInput(what) {
+      if (stdin.isTTY) note(`${what}, then Ctrl-D:`);
+      return text(stdin);
+    },
+  };
 }
 
 /**
- * The text on one line that draws nothing on a terminal: control characters, invisible ones and
- * what turns the direction of writing appear as `\uXXXX`, which in JSON is the same text.
+ * The terminal, given only text that draws nothing on it: addresses, reasons and Google's answers
+ * come from outside.
  */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+export function escaping(terminal: Terminal): Terminal {
+  return {
+    ...terminal,
+    print: (lines) => terminal.print(eachLine(lines)),
+    note: (lines) => terminal.note(eachLine(lines)),
+    status: (line) => terminal.status(printable(line)),
+    ask: (question) => terminal.ask(printable(question)),
+  };
+}
+
+function eachLine(lines: string): string {
+  return lines.split("\n").map(printable).join("\n");
+}
+
+/**
+ * The text on one line that draws nothing on a terminal: control characters, invisible characters
+ * and those that change the direction of writing become `\uXXXX`, which means the same in JSON.
+ */
+function printable(line: string): string {
+  return line.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
     character
       .split("")
       .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
@@ -34,7 +84,7 @@ export function printable(text: string): string {
   );
 }
 
-/** A long time is told by its largest unit. */
+/** A long time in whole units, the largest that it has two of. */
 export function duration(ms: number): string {
   const units = [
     ["d", 86_400_000],
@@ -45,11 +95,11 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / size)} ${name}`;
 }
 
-/** What takes no longer is over before anybody wonders. */
+/** A command that is done sooner shows no progress in a log. */
 const SILENT_MS = 2_000;
 const NOTED_EVERY_MS = 10_000;
 
-/** Tells how far a long command is: at once where somebody looks, else after a while, in lines. */
+/** Shows how far a long command is: at once to a person, else after a while, line by line. */
 export function progress(
   what: string,
   terminal: Terminal,
@@ -60,11 +110,11 @@ export function progress(
   return {
     add(count) {
       total += count;
-      const text = `${total} ${what}...`;
-      if (terminal.isInteractive) return terminal.status(text);
+      const line = `${total} ${what}...`;
+      if (terminal.isInteractive) return terminal.status(line);
       if (now().getTime() < noteAt) return;
       noteAt = now().getTime() + NOTED_EVERY_MS;
-      terminal.note(text);
+      terminal.note(line);
     },
     end() {
       if (terminal.isInteractive) terminal.status("");

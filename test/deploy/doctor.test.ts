@@ -884,7 +884,7 @@ describe("npm run doctor", () => {
   it.each([
     [["--project", "!"], {}, /--project needs a project id/],
     [[...ARGS, "--only", "nothing"], {}, /there is no check nothing/],
-    [[...ARGS, "--wait", "soon"], {}, /--wait needs/],
+    [[...ARGS, "--wait", "soon"], {}, /--wait <seconds>.* is invalid/],
     [ARGS, { GOOGLE_CLOUD_EMULATOR_HOST: "example.com:80" }, /GOOGLE_CLOUD_EMULATOR_HOST must be/],
   ])("exits 2 when used wrongly: %j", async (args, env, complaint) => {
     const { code, stderr, stdout } = await runInfra("doctor", args, {

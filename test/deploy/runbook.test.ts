@@ -9,7 +9,7 @@ import { anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
 import { runInfra } from "../support/infra-command.ts";
-import { runCommand } from "../support/mailboxes-cli.ts";
+import { runCommand } from "../support/operator-cli.ts";
 
 /**
  * Goal: whoever is called finds a section for what called them, a procedure that has been tried,

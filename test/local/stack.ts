@@ -166,6 +166,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         users: theirs.users,
         clock,
         log: theirs.log,
+        getKeyRing: () => Promise.resolve(ring),
         getServices: () => Promise.resolve(createServices(config, ring, endpoints, theirs)),
         close: () => Promise.resolve(),
       };

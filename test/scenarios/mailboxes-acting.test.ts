@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Operator } from "../../functions/src/services.ts";
-import { type CommandOptions, type CommandResult, runCommand } from "../support/mailboxes-cli.ts";
+import { type CommandOptions, type CommandResult, runCommand } from "../support/operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -84,7 +84,7 @@ describe("mailboxes sync", () => {
     const { code, lines, notes } = await run(["sync", ADA]);
     expect(code).toBe(1);
     expect(lines).toEqual(["the grant has ended: reauthorization_required (invalid_grant)"]);
-    expect(notes).toEqual(["sync is not done: flagged"]);
+    expect(notes).toEqual(["error: sync is not done: flagged"]);
     expect(types().at(-1)).toBe("mailbox.reauthorization_required");
 
     scenario.emulator.resetCalls();
@@ -155,7 +155,7 @@ describe("mailboxes flag", () => {
         },
       });
       expect(code).toBe(1);
-      expect(notes).toContain("nothing was done");
+      expect(notes).toContain("error: nothing was done");
     }
     expect(questions[0]).toContain(`Suspend ${ADA} (${scenario.stored(ADA).id})`);
     expect(scenario.stored(ADA).status).toBe("active");

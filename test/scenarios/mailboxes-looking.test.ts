@@ -5,7 +5,7 @@ import type { Sealed } from "../../functions/src/grant/sealing.ts";
 import type { Log } from "../../functions/src/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
 import type { User, UserStore } from "../../functions/src/user.ts";
-import { type CommandOptions, runCommand } from "../support/mailboxes-cli.ts";
+import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { addressOf, putUser } from "../support/users.ts";
 
@@ -21,6 +21,7 @@ function looking(users: UserStore, clock: Pick<Clock, "now"> = { now: () => NOW 
     users,
     clock: { ...clock, sleep: () => Promise.resolve() },
     log,
+    getKeyRing: () => Promise.reject(new Error("a command that looks asked for keys")),
     getServices: () => Promise.reject(new Error("a command that looks asked for keys")),
     close: () => Promise.resolve(),
   });
@@ -146,7 +147,7 @@ describe("mailboxes list", () => {
       ...users,
       async listAll(last, limit) {
         const page = await users.listAll(last, limit);
-        pages.push(page.length);
+        pages.push(page.users.length);
         return page;
       },
     };
@@ -239,7 +240,7 @@ describe("mailboxes show", () => {
     const { code, lines, notes } = await looking(await someUsers())(["show", name]);
     expect(code).toBe(1);
     expect(lines).toEqual([]);
-    expect(notes).toEqual([`there is no user ${name} that can be read`]);
+    expect(notes).toEqual([`error: there is no user ${name} that can be read`]);
   });
 
   it("asks for an id when several have had the address", async () => {
@@ -338,7 +339,7 @@ describe("a command that is not given as it has to be", () => {
   it("exits with 0 when it asks for help", async () => {
     const { code, lines } = await looking(memoryUsers())(["forget", "--help"]);
     expect(code).toBe(0);
-    expect(lines[0]).toContain("Usage: mailboxes forget [options] <user>");
+    expect(lines[0]).toContain("Usage: gmail-push mailboxes forget [options] <user>");
   });
 
   it("exits with 2 and names every problem of the configuration", async () => {
@@ -347,7 +348,7 @@ describe("a command that is not given as it has to be", () => {
     }, ["list"]);
     expect(code).toBe(2);
     expect(notes).toEqual([
-      "the configuration is not usable:",
+      "error: the configuration cannot be used:",
       "  PUBLIC_URL is not set",
       "  TOKEN_KEYS is not set",
     ]);
@@ -360,6 +361,6 @@ describe("a command that is not given as it has to be", () => {
     };
     const { code, notes } = await looking(users)(["stats"]);
     expect(code).toBe(1);
-    expect(notes).toEqual(["failed: Error (14)"]);
+    expect(notes).toEqual(["error: Error (14)"]);
   });
 });

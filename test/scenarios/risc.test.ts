@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { riscCommand } from "../../infra/cli/risc/command.ts";
 import { type Finished, runInfra } from "../support/infra-command.ts";
+import { runProgram } from "../support/operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /** The command as an operator runs it, against Google on loopback. */
@@ -28,13 +28,10 @@ describe("npm run risc", () => {
     args: readonly string[],
     env: Record<string, string> = {},
   ): Promise<Finished> {
-    const [out, err]: [string[], string[]] = [[], []];
-    const code = await riscCommand(args, {
+    const { code, lines, notes } = await runProgram(["risc", ...args], {
       env: { GMAIL_EMULATOR_HOST: scenario.emulator.host, ...env },
-      say: (line) => void out.push(line),
-      complain: (line) => void err.push(line),
     });
-    return { code, stdout: out.join("\n"), stderr: err.join("\n") };
+    return { code, stdout: lines.join("\n"), stderr: notes.join("\n") };
   }
 
   const withKey = (...args: string[]) => risc(["--key-file", keyFile, ...args]);
@@ -53,6 +50,8 @@ describe("npm run risc", () => {
     expect(stdout).toContain(url);
     expect(stdout).toContain("oauth/event-type/tokens-revoked");
     expect(stdout).not.toContain("missing");
+    const { stdout: json } = await withKey("status", "--json");
+    expect(JSON.parse(json)).toMatchObject({ status: "enabled", url, missing: [] });
 
     expect(await withKey("verify", "--state", "is it on?")).toMatchObject({ code: 0, stderr: "" });
     expect(scenario.logged("security_event_received")).toMatchObject([

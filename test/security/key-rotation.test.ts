@@ -22,6 +22,7 @@ const NOTHING: ResealReport = {
   unreadable: 0,
   unfinished: 0,
   changedMeanwhile: 0,
+  unreadableDocuments: 0,
 };
 
 let scenario: Scenario;
@@ -241,7 +242,12 @@ describe("which keys are needed", () => {
   };
 
   it("is told for every stored token, and changes nothing", async () => {
-    expect(await usage()).toEqual({ keys: { a: 12 }, unreadable: 0, outdatedDigests: 6 });
+    expect(await usage()).toEqual({
+      keys: { a: 12 },
+      unreadable: 0,
+      outdatedDigests: 6,
+      unreadableDocuments: 0,
+    });
     const [ada] = stored();
     if (ada === undefined) throw new Error("nobody");
     await reseal(services(), stored()[4]?.id, quiet);
@@ -250,7 +256,12 @@ describe("which keys are needed", () => {
     expect((keys["a"] ?? 0) + (keys["b"] ?? 0)).toBe(12);
     expect(scenario.users.dump()).toEqual(before);
     await run();
-    expect(await usage()).toEqual({ keys: { b: 12 }, unreadable: 0, outdatedDigests: 0 });
+    expect(await usage()).toEqual({
+      keys: { b: 12 },
+      unreadable: 0,
+      outdatedDigests: 0,
+      unreadableDocuments: 0,
+    });
   });
 
   it("is not told of what does not open", async () => {
@@ -261,7 +272,12 @@ describe("which keys are needed", () => {
     const grant = { ...ada.grant, accessToken, refreshTokenDigests };
     await scenario.users.update(ada, { grant });
     const lines: string[] = [];
-    expect(await usage(lines)).toEqual({ keys: { a: 11 }, unreadable: 1, outdatedDigests: 6 });
+    expect(await usage(lines)).toEqual({
+      keys: { a: 11 },
+      unreadable: 1,
+      outdatedDigests: 6,
+      unreadableDocuments: 0,
+    });
     expect(lines).toHaveLength(1);
   });
 

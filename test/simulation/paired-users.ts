@@ -112,7 +112,12 @@ export function pairedUsers(
       ),
 
     listAll: (after, limit) =>
-      both("listAll", memory.listAll(after, limit), other.listAll(after, limit), (users) => users),
+      both(
+        "listAll",
+        memory.listAll(after, limit),
+        other.listAll(after, limit),
+        ({ users }) => users,
+      ),
 
     update: (user, patch, changes) =>
       both(

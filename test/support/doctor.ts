@@ -1,7 +1,7 @@
 import { type Finding, allChecks, runChecks } from "../../infra/cli/doctor/checks.ts";
 import { googleCloud } from "../../infra/cli/doctor/cloud.ts";
 import { type Deployment, cloudDeployment } from "../../infra/cli/doctor/deployment.ts";
-import { placesOf } from "../../infra/cli/doctor/endpoints.ts";
+import { endpointsOf } from "../../infra/cli/doctor/endpoints.ts";
 import { type CloudEmulator, startCloudEmulator } from "../cloud-emulator/emulator.ts";
 import {
   type MadeBy,
@@ -99,13 +99,13 @@ export async function startPatient(
     GOOGLE_CLOUD_EMULATOR_HOST: cloud.host,
     GMAIL_EMULATOR_HOST: emulator.host,
   };
-  const places = placesOf(env);
-  const deployment = () => cloudDeployment(PROJECT, REGION, googleCloud(places, PROJECT));
+  const endpoints = endpointsOf(env);
+  const deployment = () => cloudDeployment(PROJECT, REGION, googleCloud(endpoints, PROJECT));
   return {
     cloud,
     env,
     deployment,
-    examine: () => runChecks(allChecks(places, undefined), deployment()),
+    examine: () => runChecks(allChecks(endpoints, undefined), deployment()),
     close: () => cloud.close(),
   };
 }

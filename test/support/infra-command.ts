@@ -4,14 +4,6 @@ import path from "node:path";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
-const PROGRAMS = {
-  costs: "infra/cli/costs/command.ts",
-  doctor: "infra/cli/doctor/command.ts",
-  keys: "infra/cli/keys/command.ts",
-  mailboxes: "infra/cli/mailboxes/main.ts",
-  risc: "infra/cli/risc/main.ts",
-};
-
 export interface Finished {
   code: number | null;
   stdout: string;
@@ -27,17 +19,21 @@ export interface InfraOptions {
   isToBeKilled?: (stderr: string) => boolean;
 }
 
-/** A command of `infra` as a process of its own, as `npm run NAME -- ...args` runs it. */
+/** A command of `gmail-push` as a process of its own, as `npm run NAME -- ...args` runs it. */
 export function startInfra(
-  name: keyof typeof PROGRAMS,
+  name: "costs" | "doctor" | "keys" | "mailboxes" | "risc",
   args: readonly string[],
   { input = "", env = {}, isToBeKilled = () => false }: InfraOptions = {},
 ): { ended: Promise<Finished>; kill(): void } {
-  const child = spawn(process.execPath, ["--import", "tsx", PROGRAMS[name], ...args], {
-    cwd: ROOT,
-    env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", "infra/cli/gmail-push.ts", name, ...args],
+    {
+      cwd: ROOT,
+      env: { PATH: process.env["PATH"], METADATA_SERVER_DETECTION: "none", ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -136,7 +136,10 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
         .sort((a, b) => (a.id < b.id ? -1 : 1))
         .slice(0, limit);
       if (page.length === 0) operations.reads += 1;
-      return Promise.resolve(page.map((user) => read(user)).filter((it) => it !== undefined));
+      return Promise.resolve({
+        users: page.map((user) => read(user)).filter((it) => it !== undefined),
+        unreadable: [],
+      });
     },
 
     update(user, patch, kept = []) {

@@ -52,7 +52,10 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
         return { ...page, users: page.users.map((user) => stamp(user)) };
       }),
     listAll: (after, limit) =>
-      reading(async (stamp) => (await users.listAll(after, limit)).map((user) => stamp(user))),
+      reading(async (stamp) => {
+        const page = await users.listAll(after, limit);
+        return { ...page, users: page.users.map((user) => stamp(user)) };
+      }),
     authorize: (id, make) =>
       reading(async (stamp) =>
         stamp(await users.authorize(id, (stored, generation) => make(stamp(stored), generation))),

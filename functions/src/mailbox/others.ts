@@ -41,11 +41,11 @@ export async function sampleOthers(
   id: UserId,
   { users, random }: Pick<OthersServices, "users" | "random">,
 ): Promise<User[]> {
-  const found = await users.listAll(randomId(random), READ_MAX);
+  const { users: found } = await users.listAll(randomId(random), READ_MAX);
   // The end of the store came first: the rest is from its beginning.
   if (found.length < READ_MAX) {
     const known = new Set(found.map((user) => user.id));
-    const rest = await users.listAll(undefined, READ_MAX);
+    const { users: rest } = await users.listAll(undefined, READ_MAX);
     found.push(...rest.filter((user) => !known.has(user.id)));
   }
   return found.filter((user) => user.id !== id && user.status === "active").slice(0, JUDGED_MAX);

@@ -1,13 +1,13 @@
-/** `npm run costs`: what a fleet costs a month, from counted operations and list prices. */
-import { Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import { type Session, printResult } from "../session.ts";
 import { type Assumptions, DEFAULTS, bill, freeEnds, limits } from "./model.ts";
 import { report } from "./report.ts";
 
 const FLEETS = [100, 10_000, 1_000_000];
 
 const HELP = `
-What each notification, look and renewal takes stands in infra/operation-counts.json, which a test
-counts anew; prices, in infra/costs/prices.ts. infra/COSTS.md says what is left out.`;
+infra/operation-counts.json says what each notification, look and renewal takes; a test counts it
+again. infra/cli/costs/prices.ts has the prices, and infra/COSTS.md says what is left out.`;
 
 const OPTIONS: Readonly<Record<keyof Assumptions, string>> = {
   notificationsPerDay: "notifications per mailbox and day",
@@ -22,27 +22,21 @@ const OPTIONS: Readonly<Record<keyof Assumptions, string>> = {
   peak: "the busiest minutes of a day against its mean",
 };
 
-const program = new Command("costs")
-  .description("What a fleet costs a month, where what is free ends, and which limit comes first.")
-  .option("--mailboxes <count>", "one fleet in place of three", number)
-  .option("--json", "print JSON")
-  .addHelpText("after", HELP);
-for (const [name, description] of Object.entries(OPTIONS)) {
-  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  program.option(`--${flag} <n>`, description, number, DEFAULTS[name as keyof Assumptions]);
-}
-program.action(({ mailboxes, json = false, ...given }: Options) => {
-  const fleets = mailboxes === undefined ? FLEETS : [mailboxes];
-  if (!json) return void process.stdout.write(`${report(fleets, given)}\n`);
-  const bills = fleets.map((fleet) => bill(fleet, given));
-  const all = { assumptions: given, bills, freeEnds: freeEnds(given), limits: limits(given) };
-  process.stdout.write(`${JSON.stringify(all)}\n`);
-});
-program.parse();
-
-interface Options extends Assumptions {
-  mailboxes?: number;
-  json?: boolean;
+/** `gmail-push costs`: what a fleet costs a month, from counted operations and list prices. */
+export function defineCosts(costs: Command, session: Session): void {
+  costs
+    .option("--mailboxes <count>", "one fleet in place of three", number)
+    .addHelpText("after", HELP);
+  for (const [name, description] of Object.entries(OPTIONS)) {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    costs.option(`--${flag} <n>`, description, number, DEFAULTS[name as keyof Assumptions]);
+  }
+  costs.action(({ mailboxes, ...given }: Assumptions & { mailboxes?: number }) => {
+    const fleets = mailboxes === undefined ? FLEETS : [mailboxes];
+    const bills = fleets.map((fleet) => bill(fleet, given));
+    const all = { assumptions: given, bills, freeEnds: freeEnds(given), limits: limits(given) };
+    return printResult(session, all, [report(fleets, given)]);
+  });
 }
 
 function number(text: string): number {

@@ -1,5 +1,6 @@
-import functions from "../../../functions/src/entries/functions.json" with { type: "json" };
 import counts from "../../operation-counts.json" with { type: "json" };
+import { FUNCTIONS, SECRETS } from "../functions.ts";
+import { defaultConfig } from "../stand-ins.ts";
 import {
   GIB,
   GMAIL_UNITS,
@@ -43,17 +44,8 @@ export const DEFAULTS: Assumptions = {
   peak: 3,
 };
 
-/** Of the receiver's configuration, where it decides costs or ends; the defaults of `config.ts`. */
-export const CONFIGURED = {
-  reconcileAfterMs: 6 * 3_600_000,
-  renewAfterMs: 24 * 3_600_000,
-  concurrency: 8,
-  reconciliationMsMax: 50_000,
-  renewalMsMax: 480_000,
-} as const;
-
 /** Read by every instance that starts. */
-const SECRETS = new Set(Object.values(functions).flatMap(({ secrets }) => secrets)).size;
+const SECRET_COUNT = SECRETS.length;
 /** A key that is rotated every 90 days has this many versions after a year. */
 const KMS_KEY_VERSIONS = 5;
 const RETENTION_DAYS = 7;
@@ -72,14 +64,15 @@ type Situation = keyof typeof counts;
 /** How often each thing happens in a day, for one mailbox. */
 function timesPerDay(given: Assumptions): Record<Situation, number> {
   const day = DAY_SECONDS * 1_000;
-  const renewals = day / (CONFIGURED.renewAfterMs * RENEWAL_SPREAD_MEAN);
+  const { sync, renewal } = defaultConfig();
+  const renewals = day / (renewal.afterMs * RENEWAL_SPREAD_MEAN);
   return {
     notification: given.notificationsPerDay,
     recheck: given.notificationsPerDay * given.rechecks,
     renewal: renewals,
     // Gmail notifies at once when it is asked to watch.
     staleNotification: renewals,
-    quietLook: day / (CONFIGURED.reconcileAfterMs * LOOK_SPREAD_MEAN),
+    quietLook: day / (sync.reconcileAfterMs * LOOK_SPREAD_MEAN),
     // A mailbox that has been read meanwhile is put off in place of being looked at: no dearer.
     postponedLook: 0,
     // An access token lives for an hour.
@@ -107,11 +100,12 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
   const { notification, staleNotification, recheck, renewal, quietLook } = times;
   const notified = notification + staleNotification;
   // A notification has an instance to itself here, which is the dearest; a run shares its own.
+  const { concurrency } = defaultConfig().reconciliation;
   const seconds =
     all(notification * given.functionMs + staleNotification * BILLED_MS_MIN) / 1_000 +
-    all((recheck + renewal + quietLook) * (given.functionMs / CONFIGURED.concurrency)) / 1_000 +
+    all((recheck + renewal + quietLook) * (given.functionMs / concurrency)) / 1_000 +
     (DAYS * runsPerDay * BILLED_MS_MIN) / 1_000;
-  const { cpu, memoryMiB } = functions.gmailNotification;
+  const { cpu, memoryMiB } = FUNCTIONS.gmailNotification;
 
   const changes = notification * given.changesPerNotification * counts.notification.published;
   const changeBytes = Math.max(given.changeBytes, PUBSUB_BYTES_MIN);
@@ -130,8 +124,8 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
     ),
     retainedGib: (mailboxes * RETENTION_DAYS * changes * given.changeBytes) / GIB,
     logBytes: (all(total("logLines")) + DAYS * idle("logLines")) * given.logBytes,
-    secretVersions: SECRETS,
-    secretAccesses: starts * SECRETS,
+    secretVersions: SECRET_COUNT,
+    secretAccesses: starts * SECRET_COUNT,
     kmsKeyVersions: KMS_KEY_VERSIONS,
     kmsOperations: starts,
     schedules: 2,
@@ -185,12 +179,13 @@ export function limits(given: Assumptions): End[] {
   const perSecond = (perDay: number) => (perDay * given.peak) / DAY_SECONDS;
   const secondsEach = given.functionMs / 1_000;
 
+  const { reconciliation, renewal: renewals } = defaultConfig();
   const reconciledPerSecond =
-    (CONFIGURED.concurrency / secondsEach) * (CONFIGURED.reconciliationMsMax / 60_000);
+    (reconciliation.concurrency / secondsEach) * (reconciliation.timeMsMax / 60_000);
   const renewedPerSecond =
-    Math.min(CONFIGURED.concurrency / secondsEach, GMAIL_UNITS_PER_MINUTE / 2 / 100 / 60) *
-    (CONFIGURED.renewalMsMax / 600_000);
-  const { maxInstances, concurrency } = functions.gmailNotification;
+    Math.min(renewals.concurrency / secondsEach, GMAIL_UNITS_PER_MINUTE / 2 / 100 / 60) *
+    (renewals.timeMsMax / 600_000);
+  const { maxInstances, concurrency } = FUNCTIONS.gmailNotification;
   const ends: [what: string, of: number, each: number][] = [
     ["Gmail, 1.2 M units a minute", GMAIL_UNITS_PER_MINUTE / 60, perSecond(unitsPerDay)],
     ["Gmail, 80 M units a day free", GMAIL_UNITS_FREE_PER_DAY, unitsPerDay],

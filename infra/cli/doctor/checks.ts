@@ -13,8 +13,9 @@ import { requestLogs } from "./checks/request-logs.ts";
 import { schedule } from "./checks/schedules.ts";
 import { securityEvents } from "./checks/security-events.ts";
 import { users } from "./checks/users.ts";
-import { type Deployment, FUNCTION_NAMES } from "./deployment.ts";
-import type { Places } from "./endpoints.ts";
+import { FUNCTION_NAMES } from "../functions.ts";
+import type { Deployment } from "./deployment.ts";
+import type { Endpoints } from "./endpoints.ts";
 import { type Result, Unchecked } from "./result.ts";
 
 /** One question about a deployment. It changes nothing. */
@@ -26,9 +27,9 @@ export interface Check {
 }
 
 /** All of them, in the order of a deployment. */
-export function allChecks(places: Places, watching: Watching | undefined): Check[] {
+export function allChecks(endpoints: Endpoints, watching: Watching | undefined): Check[] {
   return [
-    cloudOnly("credentials", credentials(places)),
+    cloudOnly("credentials", credentials(endpoints)),
     cloudOnly("project", project),
     cloudOnly("apis", apis),
     anywhere("configuration", configuration),
@@ -49,11 +50,11 @@ export function allChecks(places: Places, watching: Watching | undefined): Check
     cloudOnly("firestore/ttl", ttl),
     cloudOnly("firestore/rules", rules),
     cloudOnly("request-logs", requestLogs),
-    anywhere("public-url", publicUrl(places)),
-    anywhere("oauth-client", oauthClient(places)),
+    anywhere("public-url", publicUrl(endpoints)),
+    anywhere("oauth-client", oauthClient(endpoints)),
     cloudOnly("oauth-project", oauthProject),
-    anywhere("redirect-uri", redirectUri(places)),
-    cloudOnly("security-events", securityEvents(places)),
+    anywhere("redirect-uri", redirectUri(endpoints)),
+    cloudOnly("security-events", securityEvents(endpoints)),
     anywhere("mail-server", mailServer),
     anywhere("users", users),
     ...(watching === undefined ? [] : [anywhere("mailbox", mailbox(watching))]),

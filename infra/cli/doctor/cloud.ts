@@ -1,6 +1,8 @@
-import { GoogleAuth } from "google-auth-library";
 import { z } from "zod";
-import type { Api, Places } from "./endpoints.ts";
+import type { Api, Endpoints } from "./endpoints.ts";
+import { CommandError } from "../errors.ts";
+import { networkReason, parseJson } from "../http.ts";
+import { googleCredentials } from "../credentials.ts";
 import { Unchecked, gcloud } from "./result.ts";
 
 /** A request that changes nothing. */
@@ -33,24 +35,13 @@ export interface Cloud {
   authorize(): Promise<string>;
 }
 
-/** Google would not answer this, for another reason than who asked. */
-export class Refused extends Unchecked {
-  override name = "Refused";
-  readonly status: number;
-
-  constructor(status: number, said: string) {
-    super(said);
-    this.status = status;
-  }
-}
-
 const CALL_TIMEOUT_MS = 15_000;
 /** A project with more of anything is not one that `deploy.sh` or Terraform made. */
 const PAGES_MAX = 20;
 const ACCESS = "https://www.googleapis.com/auth/cloud-platform";
 export const SIGN_IN = "gcloud auth application-default login";
 
-const Refusal = z.object({
+const ErrorResponse = z.object({
   error: z.object({
     message: z.string().default(""),
     details: z.array(z.object({ reason: z.string().optional() })).default([]),
@@ -58,8 +49,12 @@ const Refusal = z.object({
 });
 
 /** The APIs of a project, whose quota pays for the questions. */
-export function googleCloud(places: Places, projectId: string): Cloud {
-  const authorize = defaultCredentials();
+export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
+  const credentials = googleCredentials({ scopes: [ACCESS], fix: SIGN_IN });
+  const authorize = () =>
+    credentials().catch((error: unknown) => {
+      throw error instanceof CommandError ? new Unchecked(error.message, error) : error;
+    });
 
   /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
   const known = new Map<string, Promise<{ status: number; text: string }>>();
@@ -80,7 +75,7 @@ export function googleCloud(places: Places, projectId: string): Cloud {
   }
 
   async function ask<T>({ api, path, shape, role, body }: Question<T>): Promise<T | undefined> {
-    const base = api === "documents" ? places.documents : places.apis[api];
+    const base = api === "documents" ? endpoints.documents : endpoints.apis[api];
     const url = `${base}/${path}`;
     const sent = (body === undefined ? known.get(url) : undefined) ?? send(url, body);
     if (body === undefined) known.set(url, sent);
@@ -121,55 +116,24 @@ export function googleCloud(places: Places, projectId: string): Cloud {
   };
 }
 
-/**
- * The application default credentials, found once. The library's own errors carry tokens, so nothing
- * of them is passed on.
- */
-function defaultCredentials(): () => Promise<string> {
-  let client: ReturnType<GoogleAuth["getClient"]> | undefined;
-  return async () => {
-    client ??= new GoogleAuth({ scopes: ACCESS }).getClient();
-    const found = await client.catch(() => {
-      throw new Unchecked("there are no application default credentials", SIGN_IN);
-    });
-    try {
-      return (await found.getRequestHeaders()).get("authorization") ?? "";
-    } catch {
-      throw new Unchecked("the application default credentials bring no access token", SIGN_IN);
-    }
-  };
-}
-
 function refused(status: number, text: string, base: string, role: string, projectId: string) {
   const { host } = new URL(base);
-  const { message, details } = Refusal.safeParse(parseJson(text)).data?.error ?? {
+  const { message, details } = ErrorResponse.safeParse(parseJson(text)).data?.error ?? {
     message: "",
     details: [],
   };
   if (details.some(({ reason }) => reason === "SERVICE_DISABLED")) {
-    return new Unchecked(`${host} is not enabled`, gcloud(projectId, "services", "enable", host));
+    return new Unchecked(`${host} is not enabled`, {
+      fix: gcloud(projectId, "services", "enable", host),
+    });
   }
-  if (status === 401) return new Unchecked("Google does not accept the credentials", SIGN_IN);
+  if (status === 401)
+    return new Unchecked("Google does not accept the credentials", { fix: SIGN_IN });
   if (status === 403) {
-    return new Unchecked(
-      `your account may not ask ${host}: it needs ${role}`,
-      `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=${role} --condition=None`,
-    );
+    return new Unchecked(`your account may not ask ${host}: it needs ${role}`, {
+      fix: `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=${role} --condition=None`,
+    });
   }
   // Google's words name resources; they are cut, since nothing else is known of them.
-  return new Refused(status, `${host} answered ${status} ${message.slice(0, 120)}`.trim());
-}
-
-/** Why there was no answer, in the system's own code. */
-export function networkReason(error: unknown): string {
-  const { cause, name } = error as { cause?: { code?: unknown }; name?: unknown };
-  return String(cause?.code ?? name);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return new Unchecked(`${host} answered ${status} ${message.slice(0, 120)}`.trim(), { status });
 }

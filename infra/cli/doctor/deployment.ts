@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Config } from "../../../functions/src/config.ts";
-import settings from "../../../functions/src/entries/functions.json" with { type: "json" };
+import { FUNCTIONS, type FunctionName } from "../functions.ts";
+import type { Environment } from "../session.ts";
 import type { Cloud } from "./cloud.ts";
 import { Unchecked } from "./result.ts";
 import { Policy } from "./iam.ts";
@@ -11,24 +12,6 @@ import {
   parseSettings,
   readDeployedSettings,
 } from "./settings.ts";
-
-export type FunctionName = keyof typeof settings;
-
-/** What the functions are meant to be, whoever deploys them. */
-export const WANTED: Readonly<Record<FunctionName, Wanted>> = settings;
-export const FUNCTION_NAMES = Object.keys(settings) as FunctionName[];
-
-interface Wanted {
-  trigger: string;
-  schedule?: string;
-  public: boolean;
-  timeoutSeconds: number;
-  memoryMiB: number;
-  cpu: number;
-  concurrency: number;
-  minInstances: number;
-  maxInstances: number;
-}
 
 /** Cloud Functions v2, `projects.locations.functions`. Google leaves out what is zero or empty. */
 const CloudFunction = z.object({
@@ -165,7 +148,7 @@ export function cloudDeployment(projectId: string, region: string, cloud: Cloud)
 
 /** The local stack: what an environment names, where there is no cloud around. */
 export function localDeployment(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   makeCloud: (projectId: string) => Cloud,
 ): Deployment {
   const projectId = env["GOOGLE_CLOUD_PROJECT"] || env["GCLOUD_PROJECT"] || "demo-gmail-push";
@@ -222,7 +205,7 @@ function wayOf(functions: Partial<Record<FunctionName, CloudFunction>>): Way {
 }
 
 function isFunctionName(entryPoint: string): boolean {
-  return Object.hasOwn(settings, entryPoint);
+  return Object.hasOwn(FUNCTIONS, entryPoint);
 }
 
 /** The same answer, or the same failure, for everybody who asks. */

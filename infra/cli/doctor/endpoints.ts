@@ -1,5 +1,5 @@
-import { isLoopbackHostAndPort } from "../../../functions/src/config.ts";
 import { type GoogleEndpoints, googleEndpoints } from "../../../functions/src/google/endpoints.ts";
+import { type Environment, readLoopbackHost } from "../session.ts";
 
 /** Google's APIs, each by the first part of its host. */
 const APIS = {
@@ -18,8 +18,8 @@ const APIS = {
 
 export type Api = keyof typeof APIS;
 
-/** Where everything is that is looked at: all addresses follow from the environment, here alone. */
-export interface Places {
+/** Where the doctor looks: every URL that it asks follows from the environment, here alone. */
+export interface Endpoints {
   /** With the version of the API; without a slash at its end. */
   apis: Readonly<Record<Api, string>>;
   /** Firestore's documents, which have an emulator of their own. */
@@ -30,24 +30,13 @@ export interface Places {
   needsCredentials: boolean;
 }
 
-/** A `..._EMULATOR_HOST` that is not on loopback. */
-export class WrongEmulatorHost extends Error {
-  override name = "WrongEmulatorHost";
-}
-
 /**
  * Google's own addresses, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of the
  * cloud, and by their usual variables Pub/Sub, Firestore's documents, and Gmail with OAuth. Throws
- * {@link WrongEmulatorHost} when one is named that is not on this machine.
+ * a usage error when one is named that is not on this machine.
  */
-export function placesOf(env: Readonly<Record<string, string | undefined>>): Places {
-  const host = (name: string): string | undefined => {
-    const value = env[name] || undefined;
-    if (value !== undefined && !isLoopbackHostAndPort(value)) {
-      throw new WrongEmulatorHost(`${name} must be host:port on loopback`);
-    }
-    return value;
-  };
+export function endpointsOf(env: Environment): Endpoints {
+  const host = (name: string) => readLoopbackHost(env, name);
   const cloud = host("GOOGLE_CLOUD_EMULATOR_HOST");
   const pubsub = host("PUBSUB_EMULATOR_HOST");
   const firestore = host("FIRESTORE_EMULATOR_HOST");

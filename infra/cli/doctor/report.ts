@@ -1,3 +1,4 @@
+import { EXIT, type ExitCode } from "../errors.ts";
 import type { Finding } from "./checks.ts";
 
 const WORDS: Record<Finding["kind"], string> = {
@@ -9,10 +10,10 @@ const WORDS: Record<Finding["kind"], string> = {
 };
 const WORD_CHARACTERS = 15;
 
-/** 0: nothing is wrong. 1: something is. 3: nothing is known to be, but not everything could be seen. */
-export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 3 {
-  if (findings.some(({ kind }) => kind === "failed")) return 1;
-  return findings.some(({ kind }) => kind === "unchecked") ? 3 : 0;
+/** The exit code that these findings come to. */
+export function exitCodeOf(findings: readonly Finding[]): ExitCode {
+  if (findings.some(({ kind }) => kind === "failed")) return EXIT.failed;
+  return findings.some(({ kind }) => kind === "unchecked") ? EXIT.unclear : EXIT.done;
 }
 
 /** A line for each thing that was found, and one below it for what mends it. What is absent is only counted. */
@@ -23,19 +24,17 @@ export function linesOf(findings: readonly Finding[]): string[] {
     const head = `${WORDS[finding.kind].padEnd(WORD_CHARACTERS)}  ${finding.check.padEnd(width)}  `;
     switch (finding.kind) {
       case "ok":
-        return [visible(head + finding.said)];
+        return [head + finding.said];
       case "absent":
         return [];
       case "unchecked":
         return [
           head + finding.said,
           ...(finding.fix === undefined ? [] : [`${indent}${finding.fix}`]),
-        ].map(visible);
+        ];
       case "warning":
       case "failed":
-        return finding.problems
-          .flatMap(({ what, fix }) => [head + what, indent + fix])
-          .map(visible);
+        return finding.problems.flatMap(({ what, fix }) => [head + what, indent + fix]);
     }
   });
 }
@@ -57,8 +56,3 @@ const SUMMED: Record<Finding["kind"], string> = {
   unchecked: "could not be checked",
   absent: "not on the local stack",
 };
-
-/** What Google answers cannot draw on the terminal. */
-function visible(line: string): string {
-  return line.replaceAll(/\p{C}/gu, "?");
-}

@@ -1,3 +1,6 @@
+import { CommandError, EXIT } from "../errors.ts";
+import { shellWord } from "../shell.ts";
+
 /** One thing that is wrong, and the command or the place that mends it. */
 export interface Problem {
   what: string;
@@ -15,14 +18,15 @@ export type Result =
   /** There is no such thing where we look. */
   | { kind: "absent"; said: string };
 
-/** Thrown by whatever a check needs and cannot have: the check is then neither right nor wrong. */
-export class Unchecked extends Error {
+/**
+ * A check throws it when it cannot see what it needs: what it asks about is then neither right nor
+ * wrong. `status` is the HTTP status of an error that Google answered with.
+ */
+export class Unchecked extends CommandError {
   override name = "Unchecked";
-  readonly fix?: string;
 
-  constructor(said: string, fix?: string) {
-    super(said);
-    if (fix !== undefined) this.fix = fix;
+  constructor(message: string, { fix, status }: { fix?: string; status?: number } = {}) {
+    super(message, { exitCode: EXIT.unclear, fix, ...(status !== undefined && { status }) });
   }
 }
 
@@ -45,9 +49,5 @@ export function unlessAny(problems: readonly Problem[], said: string): Result {
 
 /** A gcloud command for a project, quoted for a shell. */
 export function gcloud(project: string, ...words: readonly string[]): string {
-  return ["gcloud", ...words, `--project=${project}`].map(quoted).join(" ");
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return ["gcloud", ...words, `--project=${project}`].map(shellWord).join(" ");
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { type Config, ConfigError, readConfig } from "../../../functions/src/config.ts";
+import type { Environment } from "../session.ts";
+import { standInFor } from "../stand-ins.ts";
 import type { Cloud } from "./cloud.ts";
 import type { CloudFunction } from "./deployment.ts";
 import { Unchecked } from "./result.ts";
@@ -49,14 +51,10 @@ export async function readDeployedSettings(
       } catch (error) {
         if (!(error instanceof Unchecked)) throw error;
         unread.push({ name: key, why: error.message });
-        env[key] = STAND_INS[key] ?? "none";
+        env[key] = standInFor(key, environmentVariables);
       }
     }),
   );
-  // Mail needs both or neither, and of one of them nothing is known.
-  if (unread.some(({ name }) => name === "NOTICE_SMTP_URL") && !env["NOTICE_FROM"]) {
-    env["NOTICE_SMTP_URL"] = "none";
-  }
   // Left in the environment of the cloud it would send people's codes to nobody.
   const stray = env["GMAIL_EMULATOR_HOST"]
     ? ["GMAIL_EMULATOR_HOST is set, and this is the cloud"]
@@ -66,16 +64,8 @@ export async function readDeployedSettings(
   return { problems: all, config: all.length > 0 ? undefined : config, unread };
 }
 
-/** What passes for a secret that is not known. */
-const STAND_INS: Readonly<Record<string, string>> = {
-  OAUTH_CLIENT_SECRET: "secret",
-  TOKEN_KEYS: "wrapped/",
-  NOTICE_SMTP_URL: "smtps://localhost",
-  RETURN_TO_SECRET: "s".repeat(32),
-};
-
 /** As the functions would read them. */
-export function parseSettings(env: Readonly<Record<string, string | undefined>>) {
+export function parseSettings(env: Environment) {
   try {
     return { problems: [], config: readConfig(env) };
   } catch (error) {

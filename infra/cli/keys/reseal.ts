@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import pLimit from "p-limit";
 import type { TokenPurpose, TokenSeal } from "../../../functions/src/grant/token-seal.ts";
 import { isSealedWith } from "../../../functions/src/grant/sealing.ts";
 import { modify } from "../../../functions/src/modify.ts";
 import { unlessContended } from "../../../functions/src/store-error.ts";
 import type { Grant, User, UserId, UserStore } from "../../../functions/src/user.ts";
+import { type Progress, eachUser } from "../all-users.ts";
 
 export interface ResealServices {
   users: UserStore;
@@ -24,17 +24,9 @@ export interface ResealReport {
   unfinished: number;
   /** Of all these, the ones that somebody else wrote meanwhile: read again, nothing overwritten. */
   changedMeanwhile: number;
+  /** Documents that cannot be read as users; the log names them and their fields. */
+  unreadableDocuments: number;
 }
-
-/** How far a walk over all users has come. */
-export interface Progress {
-  users: number;
-  /** The last one that is done, and everybody before. */
-  upTo: UserId;
-}
-
-const PAGE_USERS = 200;
-const CONCURRENCY = 16;
 
 /**
  * Re-seals with the primary key what is sealed with another or in an older format, and renews the digests that go
@@ -53,38 +45,19 @@ export async function reseal(
     unreadable: 0,
     unfinished: 0,
     changedMeanwhile: 0,
+    unreadableDocuments: 0,
   };
-  await eachUser(services.users, after, onProgress, async (user) => {
+  const skipped = await eachUser(services.users, after, onProgress, async (user) => {
     const { kind, isChangedMeanwhile } = await resealUser(user, services);
     report[kind] += 1;
     if (isChangedMeanwhile) report.changedMeanwhile += 1;
   });
+  report.unreadableDocuments += skipped;
   return report;
 }
 
-/** Calls `act` for every user, a page at a time, in the order of ids. */
-export async function eachUser(
-  users: UserStore,
-  after: UserId | undefined,
-  onProgress: (progress: Progress) => void,
-  act: (user: User) => Promise<void>,
-): Promise<void> {
-  const limit = pLimit(CONCURRENCY);
-  let upTo = after;
-  let count = 0;
-  // Ends with the collection: each page begins after the last user of the one before.
-  for (;;) {
-    const page = await users.listAll(upTo, PAGE_USERS);
-    await Promise.all(page.map((user) => limit(() => act(user))));
-    upTo = page.at(-1)?.id;
-    if (upTo === undefined) return;
-    count += page.length;
-    onProgress({ users: count, upTo });
-  }
-}
-
 interface Resealing {
-  kind: "resealed" | "already" | "unreadable" | "unfinished";
+  kind: "resealed" | "already" | "unreadable" | "unfinished" | "unreadableDocuments";
   isChangedMeanwhile: boolean;
 }
 
@@ -113,6 +86,9 @@ async function resealUser(listed: User, services: ResealServices): Promise<Resea
   if (modified === undefined) return { kind: "unfinished", isChangedMeanwhile };
   // Skipped: gone meanwhile, of this key already, or done by a write of ours that seemed to fail.
   const kind = modified.kind === "written" ? "resealed" : "already";
+  if (modified.user === undefined && (await services.users.exists(listed.id))) {
+    return { kind: "unreadableDocuments", isChangedMeanwhile };
+  }
   const isGone = modified.user === undefined;
   return { kind: isUnreadable && !isGone ? "unreadable" : kind, isChangedMeanwhile };
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type KeyRing, parseKeyRing } from "../../../functions/src/grant/sealing.ts";
-import { Refusal } from "./refusal.ts";
+import { usageError } from "../errors.ts";
 
 const KEY_BYTES = 32;
 
@@ -9,35 +9,35 @@ export function newRing(id: string): string {
   return stringify({ primary: id, keys: { [id]: newKey() } });
 }
 
-/** The ring and a key that has just been made beside the others. Throws {@link Refusal}. */
+/** The ring and a key that has just been made beside the others. Throws a usage error. */
 export function withNewKey(json: string, id: string, isPrimary: boolean): string {
   const { primary, keys } = readRing(json);
-  if (Object.hasOwn(keys, id)) throw new Refusal(`the ring has a key "${id}" already`);
+  if (Object.hasOwn(keys, id)) throw usageError(`the ring has a key "${id}" already`);
   return stringify({ primary: isPrimary ? id : primary, keys: { ...keys, [id]: newKey() } });
 }
 
-/** The ring with another of its keys as the primary one. Throws {@link Refusal}. */
+/** The ring with another of its keys as the primary one. Throws a usage error. */
 export function withPrimary(json: string, id: string): string {
   const { keys } = readRing(json);
-  if (!Object.hasOwn(keys, id)) throw new Refusal(`the ring has no key "${id}"`);
+  if (!Object.hasOwn(keys, id)) throw usageError(`the ring has no key "${id}"`);
   return stringify({ primary: id, keys });
 }
 
-/** The ring without one of its older keys. Throws {@link Refusal}. */
+/** The ring without one of its older keys. Throws a usage error. */
 export function withoutKey(json: string, id: string): string {
   const { primary, keys } = readRing(json);
-  if (!Object.hasOwn(keys, id)) throw new Refusal(`the ring has no key "${id}"`);
+  if (!Object.hasOwn(keys, id)) throw usageError(`the ring has no key "${id}"`);
   if (id === primary)
-    throw new Refusal(`"${id}" is the primary key: make another one primary first`);
+    throw usageError(`"${id}" is the primary key: make another one primary first`);
   const { [id]: _, ...others } = keys;
   return stringify({ primary, keys: others });
 }
 
-/** Throws {@link Refusal} with what is wrong with the ring, which quotes nothing of it. */
+/** Throws a usage error with what is wrong with the ring, which quotes nothing of it. */
 export function checkRing(json: string): KeyRing {
   const parsed = parseKeyRing(json);
   if (parsed.kind === "key_ring") return parsed.ring;
-  throw new Refusal(["this is no key ring:", ...parsed.problems].join("\n  "));
+  throw usageError(["this is no key ring:", ...parsed.problems].join("\n  "));
 }
 
 interface RingText {

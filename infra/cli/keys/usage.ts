@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { keyIdOf } from "../../../functions/src/grant/sealing.ts";
 import type { User } from "../../../functions/src/user.ts";
-import { type Progress, type ResealServices, eachUser } from "./reseal.ts";
+import { type Progress, eachUser } from "../all-users.ts";
+import type { ResealServices } from "./reseal.ts";
 
 /** What the stored users need of the key ring. */
 export interface KeyUsage {
@@ -11,6 +12,8 @@ export interface KeyUsage {
   unreadable: number;
   /** Users whose refresh token is not found by its digests: re-sealing renews them. */
   outdatedDigests: number;
+  /** Documents that cannot be read as users; the log names them and their fields. */
+  unreadableDocuments: number;
 }
 
 /** Opens everything that is stored, and says which keys that took. Changes nothing. */
@@ -18,12 +21,9 @@ export async function findKeyUsage(
   { users, tokens }: ResealServices,
   onProgress: (progress: Progress) => void,
 ): Promise<KeyUsage> {
-  const usage: KeyUsage = { keys: new Map(), unreadable: 0, outdatedDigests: 0 };
-  await eachUser(users, undefined, onProgress, (user) => {
-    count(user);
-    return Promise.resolve();
-  });
-  return usage;
+  const usage = { keys: new Map<string, number>(), unreadable: 0, outdatedDigests: 0 };
+  const skipped = await eachUser(users, undefined, onProgress, count);
+  return { ...usage, unreadableDocuments: skipped };
 
   function count({ id, grant }: User): void {
     const sealed = [

@@ -9,8 +9,8 @@ import type { User } from "../../../functions/src/user.ts";
 import { inWords, shown } from "./user-view.ts";
 import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts";
 
-/** What came of a command that acts on one mailbox. */
-export interface Acted {
+/** The result of a command that acts on one mailbox. */
+export interface ActionResult {
   /** Whether it is done. */
   isDone: boolean;
   /** A stable code, for the log and for programs. */
@@ -23,7 +23,7 @@ export interface Acted {
 const SYNC_TRIES_MAX = 3;
 
 /** Brings the mailbox up to the present, by the code that the functions run. */
-export async function syncNow(asked: User, services: Services): Promise<Acted> {
+export async function syncNow(asked: User, services: Services): Promise<ActionResult> {
   let outcome: SyncOutcome = { kind: "superseded", changes: 0 };
   for (let tries = 0; tries < SYNC_TRIES_MAX && outcome.kind === "superseded"; tries++) {
     const user = (await services.users.find(asked.id)) ?? asked;
@@ -68,7 +68,7 @@ async function describeSync(
 }
 
 /** Makes the watch again, now. */
-export async function renewNow(user: User, services: Services): Promise<Acted> {
+export async function renewNow(user: User, services: Services): Promise<ActionResult> {
   if (user.status !== "active") {
     const text = `nothing is done for a user who is ${user.status}`;
     return { isDone: false, outcome: "inactive", text };
@@ -94,7 +94,11 @@ export async function renewNow(user: User, services: Services): Promise<Acted> {
 }
 
 /** Ends all work for a user until they authorize again, for a reason of the operator's. */
-export async function flagNow(user: User, reason: string, services: Services): Promise<Acted> {
+export async function flagNow(
+  user: User,
+  reason: string,
+  services: Services,
+): Promise<ActionResult> {
   if (user.status === "reauthorization_required") {
     const text = `they have been asked to authorize again already (${user.statusReason})`;
     return { isDone: true, outcome: "flagged_before", text };
@@ -118,7 +122,7 @@ export async function flagNow(user: User, reason: string, services: Services): P
 }
 
 /** Erases what is kept of a person. */
-export async function forgetNow(user: User, services: Services): Promise<Acted> {
+export async function forgetNow(user: User, services: Services): Promise<ActionResult> {
   const outcome = await forget(user, services);
   const isDone = outcome.kind === "forgotten";
   return { isDone, outcome: outcome.kind, text: describeForgetting(outcome) };

@@ -30,7 +30,7 @@ export async function list(
   if (!isJson) await terminal.print(row(options.behind ? [...HEADER, "behind"] : HEADER));
   for await (const page of pagesOfUsers(users)) {
     const now = clock.now();
-    for (const user of page.filter((it) => fits(it, options, now))) {
+    for (const user of page.users.filter((it) => fits(it, options, now))) {
       if (listed === options.limit) {
         read.end();
         return terminal.note(`there are more than the ${listed} listed; see --limit`);
@@ -40,7 +40,7 @@ export async function list(
         isJson ? JSON.stringify(shown(user, now)) : row(cells(user, options, now)),
       );
     }
-    read.add(page.length);
+    read.add(page.users.length);
   }
   read.end();
 }

@@ -1,7 +1,7 @@
 import type { Operator } from "../../../functions/src/services.ts";
 import { inWords, shown } from "./user-view.ts";
 import type { Terminal } from "../terminal.ts";
-import { findUser } from "../all-users.ts";
+import { findUser } from "./find-user.ts";
 
 /** Shows one mailbox, without its secrets, and how complete its stream is. */
 export async function show(

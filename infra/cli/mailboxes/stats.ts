@@ -48,8 +48,8 @@ export async function stats(
   const read = progress("users read", terminal, clock.now);
   const tallied = createTally(clock.now());
   for await (const page of pagesOfUsers(users)) {
-    for (const user of page) tallied.add(user);
-    read.add(page.length);
+    for (const user of page.users) tallied.add(user);
+    read.add(page.users.length);
   }
   read.end();
   const result = tallied.result();

@@ -1,4 +1,6 @@
-import { GoogleAuth, JWT, JWTAccess } from "google-auth-library";
+import { CommandError } from "../errors.ts";
+import { networkReason, parseJson } from "../http.ts";
+import { googleCredentials } from "../credentials.ts";
 
 /** The stream of security events that Google keeps for a project (RISC API v1beta). */
 export interface RiscStream {
@@ -12,19 +14,19 @@ export interface RiscStream {
   setStatus(status: "enabled" | "disabled"): Promise<void>;
 }
 
-/** Google's answer to a call that it refused, or why there was none. */
-export class RiscFailure extends Error {
-  override name = "RiscFailure";
-  /** 0 when Google did not answer. */
-  readonly status: number;
+const SCHEMA = "https://schemas.openid.net/secevent/";
+/** Every event that Google offers; the receiver logs those that it does not act on. */
+export const EVENTS = [
+  "oauth/event-type/tokens-revoked",
+  "oauth/event-type/token-revoked",
+  "risc/event-type/sessions-revoked",
+  "risc/event-type/account-disabled",
+  "risc/event-type/account-enabled",
+  "risc/event-type/account-credential-change-required",
+  "risc/event-type/verification",
+].map((type) => `${SCHEMA}${type}`);
 
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** What to sign for, when we sign for ourselves: the API takes such a token for an hour. */
+/** The audience of the tokens that a service account signs itself; the API takes one for an hour. */
 const AUDIENCE = "https://risc.googleapis.com/google.identity.risc.v1beta.RiscManagementService";
 const DELIVERY_METHOD = "https://schemas.openid.net/secevent/risc/delivery-method/push";
 const SCOPES = ["risc.configuration.readwrite", "risc.status.readwrite", "risc.verify"].map(
@@ -32,7 +34,10 @@ const SCOPES = ["risc.configuration.readwrite", "risc.status.readwrite", "risc.v
 );
 const CALL_TIMEOUT_MS = 15_000;
 
-/** `origin` is Google's or an emulator's; `authorize` makes the header of one call. */
+/**
+ * The stream at this origin, Google's or an emulator's; `authorize` makes the header of one call.
+ * Every method throws {@link CommandError} with Google's message and, where there is one, the fix.
+ */
 export function riscStream(origin: string, authorize: () => Promise<string>): RiscStream {
   async function call(path: string, body?: unknown): Promise<Record<string, unknown>> {
     const authorization = await authorize();
@@ -42,15 +47,15 @@ export function riscStream(origin: string, authorize: () => Promise<string>): Ri
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
     }).catch((error: unknown) => {
-      throw new RiscFailure(0, `${origin} does not answer (${nameOf(error)})`);
+      throw new CommandError(`${origin} does not answer (${networkReason(error)})`);
     });
-    const answer = readJson(await response.text());
+    const answer = (parseJson(await response.text()) ?? {}) as Record<string, unknown>;
     if (response.ok) return answer;
+    const { status } = response;
     const { message } = (answer["error"] ?? {}) as { message?: unknown };
-    throw new RiscFailure(
-      response.status,
-      typeof message === "string" ? message : "no reason given",
-    );
+    const reason = typeof message === "string" ? message : "no reason given";
+    const fix = ADVICE.find(([pattern]) => pattern.test(reason))?.[1];
+    throw new CommandError(`${reason} (${status})`, { status, fix });
   }
 
   return {
@@ -78,42 +83,43 @@ export function riscStream(origin: string, authorize: () => Promise<string>): Ri
 }
 
 /**
- * The service account of a key file, or the application default credentials. With a key we sign the
- * token ourselves, as Google's guide does; other credentials bring an access token with RISC scopes.
+ * Returns a function that makes the `authorization` header: for the service account of a key file,
+ * or for the application default credentials. A service account with a key signs the token itself,
+ * as Google's guide does; other credentials bring an access token with the scopes of RISC.
  */
-export async function serviceAccountAuthorization(
-  keyFile: string | undefined,
-): Promise<() => Promise<string>> {
-  const auth = new GoogleAuth({
-    scopes: SCOPES,
-    ...(keyFile !== undefined && { keyFilename: keyFile }),
-  });
-  const client = await auth.getClient();
-  // A file that is no JSON is taken for a bare key, which says nothing about whose it is.
-  if (client instanceof JWT && !client.email) throw new Error("not the key of a service account");
-  const headersOf = () => {
-    if (!(client instanceof JWT)) return client.getRequestHeaders();
-    return new JWTAccess(client.email, client.key, client.keyId).getRequestHeaders(AUDIENCE);
-  };
-  return async () => {
-    try {
-      return (await headersOf()).get("authorization") ?? "";
-    } catch {
-      // The library's own errors carry tokens.
-      throw new RiscFailure(0, "the credentials bring no access token for the RISC API");
-    }
-  };
+export function riscCredentials(keyFile?: string): () => Promise<string> {
+  return googleCredentials({ scopes: SCOPES, keyFile, audience: AUDIENCE, fix: CREDENTIALS_FIX });
 }
 
-function nameOf(error: unknown): string {
-  const { cause, name } = error as { cause?: { code?: unknown }; name?: unknown };
-  return String(cause?.code ?? name);
-}
+const CREDENTIALS_FIX = "Give --key-file with the key of a service account.";
 
-function readJson(text: string): Record<string, unknown> {
-  try {
-    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
-}
+/** How to fix Google's errors, by their messages (the guide's error code reference). */
+const ADVICE: readonly [message: RegExp, advice: string][] = [
+  [
+    /does not belong to any of your project's domains/,
+    "The host of --url has to be on one of the project's authorized domains: in the Cloud console, " +
+      "Google Auth Platform, Branding, Authorized domains. run.app and cloudfunctions.net cannot " +
+      "be added there: map a domain of your own to securityEvent.",
+  ],
+  [
+    /does not have spec-compliant delivery method/,
+    "Firebase Authentication with Google sign-in owns this project's stream. Disable that provider " +
+      "(Firebase console, Authentication, Sign-in method) and try again after an hour, or keep the " +
+      "OAuth client in a project without it.",
+  ],
+  [
+    /permission to access your RISC configuration/,
+    "Grant it: gcloud projects add-iam-policy-binding PROJECT " +
+      "--member serviceAccount:EMAIL --role roles/riscconfigs.admin",
+  ],
+  [
+    /only be called by a service account/,
+    "Use one: gcloud auth application-default login --impersonate-service-account EMAIL, " +
+      "or --key-file.",
+  ],
+  [
+    /has not been used in project|is disabled/,
+    "Enable it, after its terms: https://console.cloud.google.com/apis/library/risc.googleapis.com",
+  ],
+  [/has no (existing )?RISC configuration/, "Register first: npm run risc -- register --url URL"],
+];

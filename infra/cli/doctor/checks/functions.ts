@@ -1,13 +1,8 @@
 import { VARIABLE_NAMES } from "../../../../functions/src/config.ts";
 import settings from "../../../../functions/src/entries/functions.json" with { type: "json" };
 import { z } from "zod";
-import {
-  type CloudFunction,
-  type Deployment,
-  type FunctionName,
-  WANTED,
-  lastPart,
-} from "../deployment.ts";
+import { FUNCTIONS, type FunctionName } from "../../functions.ts";
+import { type CloudFunction, type Deployment, lastPart } from "../deployment.ts";
 import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
 import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
 
@@ -56,7 +51,7 @@ async function describeRuntime(
 }
 
 function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string): Problem[] {
-  const wanted = WANTED[name];
+  const wanted = FUNCTIONS[name];
   const { serviceConfig: has, eventTrigger } = its;
   const isRetried = eventTrigger === undefined || eventTrigger.retryPolicy === "RETRY_POLICY_RETRY";
   const ingress = ingressOf(name, has.environmentVariables["LOAD_BALANCERS"]);
@@ -84,7 +79,7 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
 
 /** A client that reaches `connect` without its load balancer could name any address as its own. */
 function ingressOf(name: FunctionName, loadBalancers: string | undefined): string {
-  if (!WANTED[name].public) return "ALLOW_INTERNAL_ONLY";
+  if (!FUNCTIONS[name].public) return "ALLOW_INTERNAL_ONLY";
   const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
   return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
 }
@@ -145,7 +140,7 @@ async function describeCallers(
       `--member=${member}`,
       "--role=roles/run.invoker",
     );
-  if (WANTED[name].public) {
+  if (FUNCTIONS[name].public) {
     return open.includes("allUsers")
       ? []
       : [{ what: "it is not public, and has to be", fix: change("add", "allUsers") }];

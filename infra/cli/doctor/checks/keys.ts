@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { keyIdOf, parseKeyRing } from "../../../../functions/src/grant/sealing.ts";
-import { Refused } from "../cloud.ts";
 import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
-import { type Problem, type Result, failed, gcloud, ok, unlessAny } from "../result.ts";
+import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 import { readPolicy, withoutRight } from "../iam.ts";
 
 const CryptoKey = z.object({
@@ -112,7 +111,7 @@ async function unwrap(it: Deployment, key: string, wrapped: string): Promise<str
     const answer = await it.cloud.ask(question);
     return answer && Buffer.from(answer.plaintext, "base64").toString("utf8");
   } catch (error) {
-    if (error instanceof Refused && error.status === 400) return undefined;
+    if (error instanceof Unchecked && error.status === 400) return undefined;
     throw error;
   }
 }

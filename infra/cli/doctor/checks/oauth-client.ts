@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { networkReason } from "../cloud.ts";
+import { networkReason } from "../../http.ts";
 import type { Deployment } from "../deployment.ts";
-import type { Places } from "../endpoints.ts";
+import type { Endpoints } from "../endpoints.ts";
 import { type Result, Unchecked, failed, ok } from "../result.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -11,10 +11,10 @@ const Refusal = z.object({ error: z.string() });
  * Google's token endpoint (RFC 6749 §5.2), asked with a refresh token that nobody has: it names what
  * is wrong with the client first, and only then with the token. Nobody's grant is touched.
  */
-export function oauthClient(places: Places): (it: Deployment) => Promise<Result> {
+export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { oauth } = await it.configWith("OAUTH_CLIENT_SECRET");
-    const { token } = places.google;
+    const { token } = endpoints.google;
     const response = await fetch(token, {
       method: "POST",
       body: new URLSearchParams({

@@ -1,8 +1,8 @@
 import { isLoopback } from "../../../../functions/src/config.ts";
 import { HEADERS } from "../../../../functions/src/http.ts";
-import { networkReason } from "../cloud.ts";
+import { networkReason } from "../../http.ts";
 import { type Deployment, deployed, lastPart } from "../deployment.ts";
-import type { Places } from "../endpoints.ts";
+import type { Endpoints } from "../endpoints.ts";
 import { type Problem, type Result, Unchecked, failed, ok, unlessAny, warning } from "../result.ts";
 
 const TIMEOUT_MS = 20_000;
@@ -17,7 +17,7 @@ const OAUTH_ERROR =
   /redirect_uri_mismatch|invalid_client|deleted_client|disabled_client|unauthorized_client|invalid_request|org_internal|invalid_scope/;
 
 /** `PUBLIC_URL/` is our page, with the headers that we send, at an origin that nothing else serves. */
-export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
+export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { publicUrl: url } = await it.config();
     const redeploy = await it.redeploy();
@@ -27,7 +27,7 @@ export function publicUrl(places: Places): (it: Deployment) => Promise<Result> {
         await moveTo(it, redeploy),
       );
     }
-    if (places.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
+    if (endpoints.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
       return failed(`PUBLIC_URL is this machine: ${url}`, `set it, then: ${redeploy}`);
     }
     const response = await read(`${url}/`);
@@ -111,11 +111,11 @@ async function moveTo(it: Deployment, redeploy: string): Promise<string> {
  * refuses a redirect URI that is not registered before it asks who is there. What it then shows has
  * no contract, so everything that is neither the refusal nor a question for the account stays open.
  */
-export function redirectUri(places: Places): (it: Deployment) => Promise<Result> {
+export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { oauth, publicUrl: url, gmail } = await it.config();
     const registered = `${url}/callback`;
-    const address = new URL(places.google.authorize);
+    const address = new URL(endpoints.google.authorize);
     address.search = new URLSearchParams({
       client_id: oauth.clientId,
       redirect_uri: registered,

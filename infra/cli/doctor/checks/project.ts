@@ -2,7 +2,7 @@ import { z } from "zod";
 import SERVICES from "../../../services.json" with { type: "json" };
 import { SIGN_IN } from "../cloud.ts";
 import type { Deployment } from "../deployment.ts";
-import type { Places } from "../endpoints.ts";
+import type { Endpoints } from "../endpoints.ts";
 import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 
 const Services = z.object({
@@ -18,9 +18,9 @@ const Services = z.object({
 });
 
 /** Whether there is anybody to ask Google as. */
-export function credentials(places: Places): (it: Deployment) => Promise<Result> {
+export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async ({ cloud }) => {
-    if (!places.needsCredentials) return ok("the emulator asks for none");
+    if (!endpoints.needsCredentials) return ok("the emulator asks for none");
     try {
       await cloud.authorize();
       return ok("the application default credentials bring an access token");

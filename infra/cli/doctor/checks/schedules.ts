@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Deployment, WANTED, addressesOf, deployed, lastPart } from "../deployment.ts";
+import { FUNCTIONS } from "../../functions.ts";
+import { type Deployment, addressesOf, deployed, lastPart } from "../deployment.ts";
 import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
 import { isAt, mayCall } from "./subscription.ts";
 
@@ -46,7 +47,7 @@ export function schedule(
     const problems: Problem[] = [];
     const add = (what: string, fix: string) => void problems.push({ what, fix });
     if (job.state !== "ENABLED") add(`it is ${job.state}`, act("resume", id));
-    const wanted = WANTED[name].schedule ?? "";
+    const wanted = FUNCTIONS[name].schedule ?? "";
     if (job.schedule !== wanted) {
       const fix = act("update", "http", id, `--schedule=${wanted}`);
       add(`it runs at ${job.schedule}, not at ${wanted}`, fix);

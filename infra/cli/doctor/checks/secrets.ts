@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type CloudFunction, type Deployment, type FunctionName } from "../deployment.ts";
+import type { FunctionName } from "../../functions.ts";
+import type { CloudFunction, Deployment } from "../deployment.ts";
 import { type Problem, type Result, Unchecked, gcloud, ok } from "../result.ts";
 import { readPolicy, withoutRight } from "../iam.ts";
 

@@ -1,8 +1,8 @@
-import { EVENTS } from "../../risc/command.ts";
-import { RiscFailure, riscStream, serviceAccountAuthorization } from "../../risc/stream.ts";
-import { networkReason } from "../cloud.ts";
+import { CommandError } from "../../errors.ts";
+import { EVENTS, riscCredentials, riscStream } from "../../risc/stream.ts";
+import { networkReason } from "../../http.ts";
 import { type Deployment, addressesOf, deployed } from "../deployment.ts";
-import type { Places } from "../endpoints.ts";
+import type { Endpoints } from "../endpoints.ts";
 import { type Problem, type Result, Unchecked, ok, warning } from "../result.ts";
 
 const TIMEOUT_MS = 20_000;
@@ -11,13 +11,13 @@ const TIMEOUT_MS = 20_000;
  * Cross-Account Protection (RISC API v1beta): Google posts to `securityEvent`, whatever name it has
  * on a domain of ours, and everything that it can tell of. Not to have it is allowed.
  */
-export function securityEvents(places: Places): (it: Deployment) => Promise<Result> {
+export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { number } = await it.project();
     const own = addressesOf(await deployed(it, "securityEvent"), number, it.region);
     const register =
       "npm run risc -- --key-file KEY.json register --url https://EVENTS.YOUR.DOMAIN/";
-    const stream = await readStream(places);
+    const stream = await readStream(endpoints);
     if (stream === undefined) {
       return warning("Google tells of no security events: no stream is registered", register);
     }
@@ -39,23 +39,23 @@ export function securityEvents(places: Places): (it: Deployment) => Promise<Resu
   };
 }
 
-async function readStream(places: Places) {
+async function readStream(endpoints: Endpoints) {
   try {
-    const authorize = places.needsCredentials
-      ? await serviceAccountAuthorization(undefined)
+    const authorize = endpoints.needsCredentials
+      ? riscCredentials()
       : () => Promise.resolve("Bearer owner");
-    return await riscStream(places.risc, authorize).read();
+    return await riscStream(endpoints.risc, authorize).read();
   } catch (error) {
-    if (!(error instanceof RiscFailure)) {
-      throw new Unchecked("the RISC API wants a service account", STATUS);
-    }
-    if (error.status === 404 || /no (existing )?RISC configuration/.test(error.message))
-      return undefined;
-    if (/has not been used in project|is disabled/.test(error.message)) return undefined;
-    const reason = error.status === 0 ? error.message : `answered ${error.status}`;
-    throw new Unchecked(`the RISC API does not tell: ${reason}`, STATUS);
+    if (!(error instanceof CommandError)) throw error;
+    const { status, message } = error;
+    if (status === 404 || NOT_REGISTERED.test(message)) return undefined;
+    const reason = status === undefined ? message : `answered ${status}`;
+    throw new Unchecked(`the RISC API does not tell: ${reason}`, { fix: STATUS });
   }
 }
+
+/** As Google says that no stream is registered, or that the API was never enabled. */
+const NOT_REGISTERED = /no (existing )?RISC configuration|has not been used in project|is disabled/;
 
 /** Google answers a service account alone. */
 const STATUS = "npm run risc -- --key-file KEY.json status";

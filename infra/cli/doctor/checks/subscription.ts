@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Deployment, WANTED, addressesOf, deployed, lastPart } from "../deployment.ts";
+import { FUNCTIONS } from "../../functions.ts";
+import { type Deployment, addressesOf, deployed, lastPart } from "../deployment.ts";
 import {
   type Problem,
   type Result,
@@ -45,7 +46,7 @@ export async function notifications(it: Deployment): Promise<Result> {
   const name = lastPart(subscription.name);
   const update = (...flags: string[]) =>
     gcloud(it.projectId, "pubsub", "subscriptions", "update", name, ...flags);
-  const { timeoutSeconds } = WANTED.gmailNotification;
+  const { timeoutSeconds } = FUNCTIONS.gmailNotification;
   const { oidcToken } = subscription.pushConfig;
   const problems: Problem[] = [];
   const add = (what: string, fix: string) => void problems.push({ what, fix });

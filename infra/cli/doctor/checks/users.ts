@@ -1,14 +1,10 @@
+import { OVERDUE_MS } from "../../overdue.ts";
+import { defaultConfig } from "../../stand-ins.ts";
 import type { Deployment } from "../deployment.ts";
 import { countUsers, readUsers } from "../documents.ts";
 import { type Problem, type Result, Unchecked, gcloud, ok } from "../result.ts";
 
 const MINUTE_MS = 60_000;
-/** How late a due time may be before somebody should look: several runs of its schedule. */
-const LATE_MS = {
-  "sync.dueAt": 10 * MINUTE_MS,
-  "watch.renewAt": 60 * MINUTE_MS,
-  "followUp.dueAt": 10 * MINUTE_MS,
-};
 const WHAT = {
   "sync.dueAt": "mailboxes wait to be synced",
   "watch.renewAt": "watches wait to be renewed",
@@ -16,17 +12,14 @@ const WHAT = {
 };
 const LAPSED_READ_MAX = 100;
 
-/** `MAILBOX_DELAYED_AFTER_MS` while the functions' own cannot be read. */
-const DELAYED_AFTER_MS = 30 * MINUTE_MS;
-
 /** Nobody waits for long, no mailbox is incomplete for long, and no watch has ended. */
 export async function users(it: Deployment): Promise<Result> {
   const now = Date.now();
   const log = it.kind === "local" ? "see the log of npm run emulators" : readLog(it.projectId);
-  const lists = Object.keys(LATE_MS) as (keyof typeof LATE_MS)[];
+  const lists = Object.keys(OVERDUE_MS) as (keyof typeof OVERDUE_MS)[];
   const counts = await Promise.all(
     lists.map(async (field) => {
-      const value = new Date(now - LATE_MS[field]);
+      const value = new Date(now - OVERDUE_MS[field]);
       return {
         field,
         count: await countUsers(it, { field, op: "LESS_THAN", value }),
@@ -37,7 +30,7 @@ export async function users(it: Deployment): Promise<Result> {
     .filter(({ count }) => count > 0)
     .map(({ field, count }) => {
       return {
-        what: `${count} ${WHAT[field]} for ${LATE_MS[field] / MINUTE_MS} minutes and more`,
+        what: `${count} ${WHAT[field]} for ${OVERDUE_MS[field] / MINUTE_MS} minutes and more`,
         fix: log,
       };
     });
@@ -72,7 +65,7 @@ async function readDelayedAfterMs(it: Deployment): Promise<number> {
     return (await it.config()).sync.delayedAfterMs;
   } catch (error) {
     if (!(error instanceof Unchecked)) throw error;
-    return DELAYED_AFTER_MS;
+    return defaultConfig().sync.delayedAfterMs;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Log } from "../../functions/src/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
-import { runMailboxes } from "../../infra/cli/mailboxes/command.ts";
+import { main } from "../../infra/cli/main.ts";
 
 /** What a command has written, and how it ended. */
 export interface CommandResult {
@@ -17,25 +17,41 @@ export interface CommandOptions {
   /** Somebody is there, and answers so. Nobody is there unless it is given. */
   answer?: (question: string) => Promise<string> | string;
   isLookedAt?: boolean;
+  env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a command of `npm run mailboxes` in this process. */
-export async function runCommand(
-  open: (log: Log, projectId?: string) => Operator,
+type Open = (log: Log, projectId?: string) => Operator;
+
+/** Runs a command of `gmail-push mailboxes` in this process. */
+export function runCommand(
+  open: Open,
   args: readonly string[],
-  { answer, isLookedAt = false }: CommandOptions = {},
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  return runProgram(["mailboxes", ...args], options, open);
+}
+
+/** Runs `gmail-push` in this process; without a store unless `open` is given. */
+export async function runProgram(
+  args: readonly string[],
+  { answer, isLookedAt = false, env = {} }: CommandOptions = {},
+  open: Open = () => {
+    throw new Error("a command without a store asked for it");
+  },
 ): Promise<CommandResult> {
   const lines: string[] = [];
   const written: string[] = [];
-  const code = await runMailboxes(args, {
-    open,
-    operatorName: "grace",
+  const code = await main(args, {
+    env,
+    openOperator: async (log, projectId) => open(log, projectId),
+    operatorName: () => "grace",
     terminal: {
-      print: (line) => Promise.resolve(void lines.push(line)),
-      note: (line) => void written.push(line),
+      print: (text) => Promise.resolve(void lines.push(...text.split("\n"))),
+      note: (text) => void written.push(...text.split("\n")),
       status: (text) => void written.push(`status ${text}`),
       isInteractive: isLookedAt || answer !== undefined,
       ask: async (question) => (await answer?.(question)) ?? "",
+      readInput: () => Promise.resolve(""),
     },
   });
   const isLogged = (line: string) => line.startsWith("{");

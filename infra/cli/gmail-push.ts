@@ -1,0 +1,19 @@
+import { userInfo } from "node:os";
+import { main } from "./main.ts";
+import { processTerminal } from "./terminal.ts";
+
+// A reader that has seen enough (`| head`) is not a failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+
+process.exitCode = await main(process.argv.slice(2), {
+  env: process.env,
+  terminal: processTerminal(process),
+  // Its clients take a while to load, and few commands need them.
+  async openOperator(...args) {
+    const { openOperator } = await import("../../functions/src/services.ts");
+    return openOperator(...args);
+  },
+  operatorName: () => userInfo().username,
+});

@@ -1,0 +1,48 @@
+import { isLoopbackHostAndPort } from "../../functions/src/config.ts";
+import type { Log } from "../../functions/src/log.ts";
+import type { Operator } from "../../functions/src/services.ts";
+import { type ExitCode, usageError } from "./errors.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the program needs of the machine that it runs on. */
+export interface Machine {
+  env: Environment;
+  terminal: Terminal;
+  /** Opens the store, and on demand keys and services, as the functions do. Throws `ConfigError`. */
+  openOperator(log: Log, projectId?: string): Promise<Operator>;
+  /** The person who runs the command, for the audit lines. */
+  operatorName(): string;
+}
+
+/** One run of the program, as a command sees it. */
+export interface Session extends Machine {
+  /** Log lines of the functions' own code; they go to standard error. */
+  log: Log;
+  /** Whether the result is to be JSON, one object a line. */
+  isJson(): boolean;
+  /** Sets the exit code of a command that has printed its result; 0 unless it is set. */
+  endWith(code: ExitCode): void;
+}
+
+/**
+ * The `host:port` of an emulator, if this variable names one. Throws a usage error when it is not on
+ * this machine: commands send secrets there.
+ */
+export function readLoopbackHost(env: Environment, name: string): string | undefined {
+  const host = env[name] || undefined;
+  if (host !== undefined && !isLoopbackHostAndPort(host)) {
+    throw usageError(`${name} must be host:port on loopback`);
+  }
+  return host;
+}
+
+/** Prints the result of a command: as JSON, or as lines for people. */
+export async function printResult(
+  { terminal, isJson }: Session,
+  result: object,
+  lines: readonly string[],
+): Promise<void> {
+  await terminal.print(isJson() ? JSON.stringify(result) : lines.join("\n"));
+}
