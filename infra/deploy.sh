@@ -93,32 +93,30 @@ check_tools() {
 }
 
 read_settings() {
-  settings=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" \
-    ${env_file:+"$env_file"}) || refuse "mend ${env_file:-what is missing: see infra/.env.example}"
-  functions=$(rows function)
-  fields=$(rows field)
-  region=$(setting REGION)
-  changes_topic=$(setting CHANGES_TOPIC)
-  database=$(setting FIRESTORE_DATABASE)
+  local assignments
+  assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" \
+    ${env_file:+"$env_file"}) || refuse "fix ${env_file:-what is missing: see infra/.env.example}"
+  # Sets region, public_url, function_names and what else infra/deploy-settings.ts names; all quoted.
+  eval "$assignments"
 }
 
-rows() { sed -n "s/^$1|//p" <<<"$settings"; }
-
-setting() { rows "setting|$1"; }
+# of FUNCTION NAME: one of its settings
+of() {
+  local variable=function_$1_$2
+  printf %s "${!variable}"
+}
 
 # Cloud Run serves a function at a URL with the number of the project in it.
 find_project() {
   step 'Project' 'Does the project exist, and may you see it?'
   project_number=$(ask PROJECT_NUMBER projects describe "$project" '--format=value(projectNumber)')
-  settings=${settings//connect-PROJECT_NUMBER./connect-$project_number.}
+  public_url=${public_url/connect-PROJECT_NUMBER./connect-$project_number.}
+  environment=${environment//connect-PROJECT_NUMBER./connect-$project_number.}
 }
 
 enable_services() {
   step 'Services' 'Is a billing account linked to the project, and are you its owner?'
-  local services
-  services=$(rows service)
-  # A word for each of them.
-  cloud services enable $services
+  cloud services enable "${services[@]}"
 }
 
 # A receiver that runs already keeps its URL and its database until the settings name others: with
@@ -127,35 +125,34 @@ find_deployed() {
   step 'What runs already' ''
   deployed=false
   exists functions describe connect --region="$region" || return 0
-  local had gmail_topic public_url had_database
+  local had gmail_topic had_url had_database
   had=serviceConfig.environmentVariables
   had=$(ask '' functions describe connect --region="$region" \
     "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
-  IFS='|' read -r gmail_topic public_url had_database <<<"$had"
+  IFS='|' read -r gmail_topic had_url had_database <<<"$had"
   [[ -n $gmail_topic ]] ||
     fail "There is a function named connect in $region that is not this receiver's: use another project."
   deployed=true
-  stays PUBLIC_URL "$public_url" \
-    "first add $(setting PUBLIC_URL)/callback to the redirect URIs of the OAuth client, then"
-  stays FIRESTORE_DATABASE "${had_database:-(default)}" \
+  stays PUBLIC_URL "$public_url" "$had_url" \
+    "first add $public_url/callback to the redirect URIs of the OAuth client, then"
+  stays FIRESTORE_DATABASE "$firestore_database" "${had_database:-(default)}" \
     'move the users first (infra/RUNBOOK.md, "Moving to a database of its own"), then'
 }
 
-# stays NAME VALUE-THAT-RUNS HOW-TO-MOVE
+# stays NAME VALUE VALUE-THAT-RUNS HOW-TO-MOVE
 stays() {
-  [[ $(setting "$1") != "$2" ]] || return 0
-  ! rows said | grep -qx "$1" || return 0
-  fail "The receiver that runs has $1=$2, which the settings do not name. To keep it, add this line to
-${env_file:-infra/.env.$project}: $1=$2
-To change it, $3 add: $1=$(setting "$1")"
+  [[ $2 != "$3" && " $named_settings " != *" $1 "* ]] || return 0
+  fail "The receiver that runs has $1=$3, which the settings do not name. To keep it, add this line to
+${env_file:-infra/.env.$project}: $1=$3
+To change it, $4 add: $1=$2"
 }
 
 make_accounts() {
   step 'Service accounts' 'You need the right to create service accounts.'
   local name
-  while IFS='|' read -r -u 4 name _; do
+  for name in "${function_names[@]}"; do
     account "$(kebab "$name")" "Gmail push receiver: $name"
-  done 4<<<"$functions"
+  done
   account $EVENT_INVOKER 'Gmail push receiver: delivers notifications'
   account $SCHEDULE_INVOKER 'Gmail push receiver: runs the schedules'
   account $BUILDER 'Gmail push receiver: builds the functions'
@@ -187,28 +184,30 @@ topic() {
 make_database() {
   step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.
 For a database that something else uses too, run it again with --leave-firestore.'
-  exists firestore databases describe "--database=$database" ||
-    cloud firestore databases create "--database=$database" --location="$region" \
+  exists firestore databases describe "--database=$firestore_database" ||
+    cloud firestore databases create "--database=$firestore_database" --location="$region" \
       --type=firestore-native --delete-protection --enable-pitr
   if $leave_firestore; then
-    comment "The rules and indexes of $database are left as they are"
+    comment "The rules and indexes of $firestore_database are left as they are"
     return 0
   fi
   # First the rules, which stop at a database of somebody else's. The token is piped: it stands on no
   # command line.
   comment 'gcloud auth print-access-token | ...'
-  run node_modules/.bin/tsx infra/firestore-rules.ts "$project" "$database" < <(access_token)
-  local group field ttl indexes index flags
-  while IFS='|' read -r -u 4 group field ttl indexes; do
+  run node_modules/.bin/tsx infra/firestore-rules.ts "$project" "$firestore_database" < <(access_token)
+  local number group field index flags
+  for ((number = 0; number < ${#field_paths[@]}; number++)); do
+    group=${field_groups[number]} field=${field_paths[number]}
     flags=()
-    for index in $indexes; do flags+=("--index=$index"); done
+    # A word for each of them.
+    for index in ${field_indexes[number]}; do flags+=("--index=$index"); done
     ((${#flags[@]} > 0)) || flags=(--disable-indexes)
     cloud firestore indexes fields update "$field" --collection-group="$group" \
-      "--database=$database" "${flags[@]}"
-    $ttl || continue
+      "--database=$firestore_database" "${flags[@]}"
+    ${field_ttls[number]} || continue
     cloud firestore fields ttls update "$field" --collection-group="$group" \
-      "--database=$database" --enable-ttl
-  done 4<<<"$fields"
+      "--database=$firestore_database" --enable-ttl
+  done
 }
 
 access_token() { $dry_run || gcloud auth print-access-token; }
@@ -226,7 +225,7 @@ make_secrets() {
   step 'Secrets' 'Their values are read from the terminal: see --help for another way. To wrap the
 keys you need roles/cloudkms.cryptoKeyEncrypter, which an owner has.'
   local secret version
-  for secret in $(cut -d'|' -f14 <<<"$functions" | tr ' ' '\n' | sort -u); do
+  for secret in "${secrets[@]}"; do
     exists secrets describe "$secret" ||
       cloud secrets create "$secret" --replication-policy=automatic
     version=$(newest_version "$secret" '')
@@ -257,8 +256,10 @@ first_version() {
       comment 'a new random value | ...'
       value=$(openssl rand -hex 32)
       ;;
-    NOTICE_SMTP_URL) value=$(typed_for NOTICE_FROM "$1") ;;
-    OTEL_EXPORTER_OTLP_HEADERS) value=$(typed_for OTEL_EXPORTER_OTLP_ENDPOINT "$1") ;;
+    NOTICE_SMTP_URL) value=$(typed_for NOTICE_FROM "$notice_from" "$1") ;;
+    OTEL_EXPORTER_OTLP_HEADERS) 
+      value=$(typed_for OTEL_EXPORTER_OTLP_ENDPOINT "$otel_exporter_otlp_endpoint" "$1")
+      ;;
     *)
       comment 'what is typed | ...'
       value=$(typed "$1")
@@ -273,10 +274,11 @@ new_key_ring() {
   printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$(openssl rand -base64 32)"
 }
 
-# A secret that goes with a setting. A collector that wants no headers is told so by typing `none`.
+# typed_for SETTING ITS-VALUE SECRET: a secret that goes with a setting. Where the setting needs no
+# secret, such as a collector without headers, people type `none`.
 typed_for() {
   comment "\`none\`, or what is typed when $1 is set | ..."
-  if [[ $(setting "$1") == '' ]]; then printf none; else typed "$2"; fi
+  if [[ $2 == '' ]]; then printf none; else typed "$3"; fi
 }
 
 typed() {
@@ -290,19 +292,19 @@ typed() {
 
 grant_rights() {
   step 'Rights' 'New accounts and rights take a minute or two to be known everywhere.'
-  local name member secrets secret
-  while IFS='|' read -r -u 4 name _ _ _ _ _ _ _ _ _ _ _ _ secrets; do
+  local name member secret
+  for name in "${function_names[@]}"; do
     member=serviceAccount:$(email "$(kebab "$name")")
     may_use_database "$member"
     cloud pubsub topics add-iam-policy-binding "$changes_topic" --member="$member" \
       --role=roles/pubsub.publisher
     cloud kms keys add-iam-policy-binding $KEY --keyring=$KEY_RING --location="$region" \
       --member="$member" --role=roles/cloudkms.cryptoKeyDecrypter
-    for secret in $secrets; do
+    for secret in $(of "$name" secrets); do
       cloud secrets add-iam-policy-binding "$secret" --member="$member" \
         --role=roles/secretmanager.secretAccessor
     done
-  done 4<<<"$functions"
+  done
   # Without a condition, even where other bindings of the project have one.
   cloud projects add-iam-policy-binding "$project" --member="serviceAccount:$(email $BUILDER)" \
     --role=roles/cloudbuild.builds.builder --condition=None
@@ -310,7 +312,7 @@ grant_rights() {
 
 # Only the receiver's own database: the role alone opens every database of the project.
 may_use_database() {
-  local condition="resource.name==\"projects/$project/databases/$database\""
+  local condition="resource.name==\"projects/$project/databases/$firestore_database\""
   cloud projects add-iam-policy-binding "$project" --member="$1" --role=roles/datastore.user \
     "--condition=expression=$condition,title=gmail-push-database"
   # An older version of this script granted it without the condition.
@@ -325,18 +327,16 @@ deploy_functions() {
   run npm run --silent build >&2
   local environment_file=functions/dist/environment.yaml
   comment "the settings, into $environment_file"
-  $dry_run || rows environment >$environment_file
-  local name trigger retry public timeout memory cpu concurrency min max secrets secret flags
-  local load_balancers ingress
-  load_balancers=$(setting LOAD_BALANCERS)
-  while IFS='|' read -r -u 4 name trigger retry public timeout memory cpu concurrency min max \
-    _ _ _ secrets; do
+  $dry_run || printf '%s\n' "$environment" >$environment_file
+  local name trigger flags ingress
+  for name in "${function_names[@]}"; do
+    trigger=$(of "$name" trigger)
     flags=(--trigger-http)
     if [[ $trigger == topic ]]; then
       flags=(--trigger-topic=$GMAIL_TOPIC --trigger-service-account="$(email $EVENT_INVOKER)")
     fi
-    if $retry; then flags+=(--retry); fi
-    if $public; then
+    if $(of "$name" retry); then flags+=(--retry); fi
+    if $(of "$name" public); then
       ingress=all
       # A client that reaches it without the load balancer could name any address as its own.
       if [[ $name == connect && ${load_balancers:-0} != 0 ]]; then ingress=internal-and-gclb; fi
@@ -346,16 +346,17 @@ deploy_functions() {
     fi
     cloud functions deploy "$name" --gen2 --region="$region" --runtime=nodejs24 \
       --source=functions/dist/gcloud --entry-point="$name" "${flags[@]}" \
-      --timeout="${timeout}s" --memory="${memory}Mi" --cpu="$cpu" --concurrency="$concurrency" \
-      --min-instances="$min" --max-instances="$max" --env-vars-file=$environment_file \
-      --set-secrets="$(pinned "$secrets")" \
+      --timeout="$(of "$name" timeout)s" --memory="$(of "$name" memory)Mi" \
+      --cpu="$(of "$name" cpu)" --concurrency="$(of "$name" concurrency)" \
+      --min-instances="$(of "$name" min)" --max-instances="$(of "$name" max)" \
+      --env-vars-file=$environment_file --set-secrets="$(pinned "$(of "$name" secrets)")" \
       --run-service-account="$(email "$(kebab "$name")")" \
       --build-service-account="projects/$project/serviceAccounts/$(email $BUILDER)"
     case $trigger in
       topic) may_invoke "$name" $EVENT_INVOKER ;;
       schedule) may_invoke "$name" $SCHEDULE_INVOKER ;;
     esac
-  done 4<<<"$functions"
+  done
 }
 
 may_invoke() {
@@ -395,22 +396,22 @@ keep_dead_letters() {
 
 make_schedules() {
   step 'Schedules' 'You need the right to make Cloud Scheduler jobs.'
-  local name trigger timeout schedule retries backoff job uri flags is_there
-  while IFS='|' read -r -u 4 name trigger _ _ timeout _ _ _ _ _ schedule retries backoff _; do
-    [[ $trigger == schedule ]] || continue
+  local name job uri flags is_there
+  for name in "${function_names[@]}"; do
+    [[ $(of "$name" trigger) == schedule ]] || continue
     job=$(kebab "$name")
     # By its run.app address: to a private function, nothing else counts as internal.
     uri=$(ask "https://$(lower "$name")-PROJECT_NUMBER.$region.run.app" \
       functions describe "$name" --region="$region" '--format=value(serviceConfig.uri)')
-    flags=(--location="$region" --schedule="$schedule" --time-zone=Etc/UTC --uri="$uri"
+    flags=(--location="$region" --schedule="$(of "$name" schedule)" --time-zone=Etc/UTC --uri="$uri"
       --http-method=POST --oidc-service-account-email="$(email $SCHEDULE_INVOKER)"
-      --oidc-token-audience="$uri" --attempt-deadline="${timeout}s"
-      --max-retry-attempts="$retries" --min-backoff="${backoff}s")
+      --oidc-token-audience="$uri" --attempt-deadline="$(of "$name" timeout)s"
+      --max-retry-attempts="$(of "$name" retries)" --min-backoff="$(of "$name" backoff)s")
     is_there=false
     if exists scheduler jobs describe "$job" --location="$region"; then is_there=true; fi
     $is_there || cloud scheduler jobs create http "$job" "${flags[@]}"
     if $is_there || $dry_run; then cloud scheduler jobs update http "$job" "${flags[@]}"; fi
-  done 4<<<"$functions"
+  done
 }
 
 # Cloud Run logs the URL of every request: some hold a code of Google's or a link that restores access.
@@ -419,14 +420,14 @@ keep_links_out_of_logs() {
   local names verb=add
   names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)')
   # A list is told with semicolons between its items.
-  [[ ";$names;" != *";$(rows exclusion-name);"* ]] || verb=update
-  cloud logging sinks update _Default "--$verb-exclusion=$(rows exclusion)"
+  [[ ";$names;" != *";$exclusion_name;"* ]] || verb=update
+  cloud logging sinks update _Default "--$verb-exclusion=$exclusion"
 }
 
 say_what_is_left() {
   step 'What is left' ''
-  comment "People connect at $(setting PUBLIC_URL)/start"
-  comment "Redirect URI of the OAuth client: $(setting PUBLIC_URL)/callback"
+  comment "People connect at $public_url/start"
+  comment "Redirect URI of the OAuth client: $public_url/callback"
   comment "Changes arrive on $changes_topic: subscribe to it."
   comment "Is all of it well? npm run doctor -- --project $project --region $region"
 }

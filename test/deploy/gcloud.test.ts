@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -117,6 +118,26 @@ describe("a dry run of deploy.sh", () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toContain(problem);
   });
+});
+
+it("hands every setting to the shell as it is, whatever the shell would make of it", () => {
+  const file = path.join(folder, ".env.quoted");
+  const name = 'Ann\'s $(touch pwned) `id` "$HOME" | ; & * \\\\';
+  writeFileSync(file, `${SETTINGS}\nAPP_NAME=${name}\nCHANGES_TOPIC=changes\n`);
+  const script =
+    'set -u; eval "$("$0" infra/deploy-settings.ts demo-proj "" "$1")"; ' +
+    'printf "%s\\n" "$environment" "${#function_names[@]}" "$changes_topic" "$named_settings"';
+  const { stdout, stderr } = spawnSync("bash", ["-c", script, "node_modules/.bin/tsx", file], {
+    encoding: "utf8",
+  });
+  const [environment = "", functions, topic, named] = stdout.trimEnd().split("\n");
+  expect({ functions, topic, named, stderr }).toEqual({
+    functions: "5",
+    topic: "changes",
+    named: "APP_NAME CHANGES_TOPIC OAUTH_CLIENT_ID",
+    stderr: "",
+  });
+  expect(JSON.parse(environment)).toMatchObject({ APP_NAME: name, CHANGES_TOPIC: "changes" });
 });
 
 it("takes requests to connect from the load balancer alone where there is one", () => {
