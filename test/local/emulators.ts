@@ -71,7 +71,7 @@ ${act("change-password", {})}
 
 The operator's view of it, from another terminal:
 
-  npx tsx --env-file=${operatorEnvFile} infra/cli/mailboxes/main.ts stats
+  npx tsx --env-file=${operatorEnvFile} infra/cli/gmail-push.ts mailboxes stats
 
 Ctrl-C stops everything that was started.
 `;
