@@ -1,3 +1,5 @@
+import { ALL_VARIABLES, type Variable } from "./src/config-variables.ts";
+import functions from "./src/entries/functions.json" with { type: "json" };
 import { LOG_EVENTS, type LogEvent } from "./src/log-events.ts";
 import { METRICS, type MetricName } from "./src/telemetry/telemetry.ts";
 
@@ -7,6 +9,7 @@ import { METRICS, type MetricName } from "./src/telemetry/telemetry.ts";
  */
 export function generatedFiles(): Record<string, string> {
   return {
+    "functions/docs/configuration.md": configurationPage(),
     "infra/docs/logs-and-metrics.md": logsAndMetricsPage(),
     "infra/log-events.json": `${JSON.stringify(logEventsForTerraform(), undefined, 2)}\n`,
   };
@@ -54,6 +57,35 @@ export function isInRunbook({ severities }: LogEvent): boolean {
 function metricRow([name, metric]: [string, (typeof METRICS)[MetricName]]): string[] {
   const attributes = metric.attributes.map((attribute) => `\`${attribute}\``).join(", ");
   return [`\`${name}\``, metric.kind, metric.unit, attributes, metric.description];
+}
+
+function configurationPage(): string {
+  return `${NOTICE}
+
+# Configuration
+
+Every function reads environment variables when it starts. An empty variable counts as not set, and so does \`none\`,
+because a secret of Secret Manager cannot be empty. If anything is wrong, the function does nothing and logs
+\`config_invalid\` with every problem. Lists are separated by spaces or commas, and times are in milliseconds. Limits per
+minute hold for each instance, and twice as much may come at once.
+
+${table(["variable", "default", "secret of", "meaning", "format"], ALL_VARIABLES.map(variableRow))}
+
+With a collector, the OpenTelemetry SDK also reads \`OTEL_TRACES_SAMPLER\`, \`OTEL_TRACES_SAMPLER_ARG\` and
+\`OTEL_RESOURCE_ATTRIBUTES\`.
+`;
+}
+
+function variableRow({ name, format, meaning, isRequired, default: preset }: Variable<unknown>) {
+  const fallback = isRequired ? "required" : preset ? `\`${preset}\`` : "none";
+  return [`\`${name}\``, fallback, readersOf(name), meaning, format.what];
+}
+
+/** The functions that receive a secret, as `functions.json` has it; empty for any other variable. */
+function readersOf(name: string): string {
+  const all = Object.entries(functions);
+  const readers = all.filter(([, { secrets }]) => secrets.includes(name));
+  return readers.length === all.length ? "all" : readers.map(([reader]) => reader).join(", ");
 }
 
 const NOTICE = "<!-- Generated from functions/src by `npm run generate`. Do not edit. -->";

@@ -102,13 +102,13 @@ variable "oauth_client_id" {
 }
 
 variable "settings" {
-  description = "Further environment variables of the functions: the optional ones of functions/src/config.ts, such as GMAIL_SCOPES or RETURN_TO_URLS."
+  description = "Further environment variables of the functions: the optional ones of functions/docs/configuration.md, such as GMAIL_SCOPES or RETURN_TO_URLS."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = alltrue([for name in keys(var.settings) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
-    error_message = "The names must be in capitals, as in functions/src/config.ts."
+    error_message = "The names must be in capitals, as in functions/docs/configuration.md."
   }
   validation {
     condition     = length(setintersection(keys(var.settings), keys(local.secret_readers))) == 0

@@ -1,4 +1,4 @@
-import { isLoopbackHostAndPort } from "../../functions/src/config.ts";
+import { isLoopbackHostAndPort } from "../../functions/src/config-formats.ts";
 import type { Log } from "../../functions/src/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
 import { type ExitCode, usageError } from "./errors.ts";

@@ -10,6 +10,7 @@ import { type HttpsOptions, onRequest } from "firebase-functions/v2/https";
 import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
+import { VARIABLES } from "../config-variables.ts";
 import { runScheduled, serve } from "../http.ts";
 import { after, getReceiver, libraryLog } from "../services.ts";
 import settings from "./functions.json" with { type: "json" };
@@ -32,39 +33,39 @@ const projectNumber = defineString("PROJECT_NUMBER", {
 defineString("PUBLIC_URL", {
   // An origin of its own: all functions of a project share the one at cloudfunctions.net.
   default: expr`https://connect-${projectNumber}.${region}.run.app`,
-  description: "Where people reach `connect`: this, or a domain of your own, without a path.",
+  description: VARIABLES.publicUrl.meaning,
 });
 defineString("FIRESTORE_DATABASE", {
   default: "gmail-push",
-  description: "The Firestore database that keeps the users: the one that firebase.json names.",
+  description: VARIABLES.firestore.databaseId.meaning,
 });
 defineString("OAUTH_CLIENT_ID", {
-  description: "Of an OAuth client of this project, with PUBLIC_URL/callback as redirect URI.",
+  description: VARIABLES.oauth.clientId.meaning,
 });
 defineString("GMAIL_TOPIC", {
   default: expr`projects/${projectID}/topics/${GMAIL_TOPIC_ID}`,
-  description: "Where Gmail publishes its notifications. The function listens to no other topic.",
+  description: VARIABLES.gmail.topic.meaning,
 });
 defineString("CHANGES_TOPIC", {
   default: "mailbox-changes",
-  description: "Where changes are published.",
+  description: VARIABLES.changes.topic.meaning,
 });
 
 const SECRETS = {
   OAUTH_CLIENT_SECRET: defineSecret("OAUTH_CLIENT_SECRET", {
-    description: "The secret of the OAuth client.",
+    description: VARIABLES.oauth.clientSecret.meaning,
   }),
   TOKEN_KEYS: defineSecret("TOKEN_KEYS", {
-    description: 'The key ring: {"primary":"a","keys":{"a":"<`openssl rand -base64 32`>"}}.',
+    description: VARIABLES.sealing.tokenKeys.meaning,
   }),
   RETURN_TO_SECRET: defineSecret("RETURN_TO_SECRET", {
-    description: "32 characters or more, shared with the application at RETURN_TO_URLS; or none.",
+    description: `${VARIABLES.returnTo.secret.meaning} Or none.`,
   }),
   NOTICE_SMTP_URL: defineSecret("NOTICE_SMTP_URL", {
-    description: "smtps://USER:PASSWORD@HOST of the mail server for notices to people; or none.",
+    description: `${VARIABLES.notices.smtpUrl.meaning} Or none.`,
   }),
   OTEL_EXPORTER_OTLP_HEADERS: defineSecret("OTEL_EXPORTER_OTLP_HEADERS", {
-    description: "name=value,... that OTEL_EXPORTER_OTLP_ENDPOINT wants, such as a key; or none.",
+    description: `${VARIABLES.telemetry.headers.meaning} Or none.`,
   }),
 };
 

@@ -1,4 +1,4 @@
-import { isLoopback } from "../../../../functions/src/config.ts";
+import { isLoopback } from "../../../../functions/src/config-formats.ts";
 import { HEADERS } from "../../../../functions/src/http.ts";
 import { networkReason } from "../../http.ts";
 import { type Deployment, deployed, lastPart } from "../deployment.ts";
