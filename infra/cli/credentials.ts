@@ -1,6 +1,7 @@
 import { GoogleAuth, JWT, JWTAccess } from "google-auth-library";
 import { CommandError } from "./errors.ts";
 
+/** Which credentials to find, and for what. */
 export interface CredentialOptions {
   scopes: readonly string[];
   /** The key of a service account, in place of the application default credentials. */

@@ -8,6 +8,7 @@
  * - `unclear`: the doctor knows of nothing wrong, but could not check everything.
  */
 export const EXIT = { done: 0, failed: 1, usage: 2, unclear: 3 } as const;
+/** One of the codes of {@link EXIT}. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 interface Details {

@@ -18,10 +18,12 @@ export interface FunctionSettings {
   secrets: string[];
 }
 
+/** The name of a function in `functions.json`, which is also its entry point. */
 export type FunctionName = keyof typeof functions;
 
 /** The functions of the receiver, by name. */
 export const FUNCTIONS: Readonly<Record<FunctionName, FunctionSettings>> = functions;
+/** Their names, in the order of `functions.json`. */
 export const FUNCTION_NAMES = Object.keys(functions) as FunctionName[];
 
 /** Every secret that a function has. */

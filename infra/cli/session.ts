@@ -4,6 +4,7 @@ import type { Operator } from "../../functions/src/services.ts";
 import { type ExitCode, usageError } from "./errors.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the program needs of the machine that it runs on. */

@@ -6,6 +6,7 @@ import { unlessContended } from "../../../functions/src/store-error.ts";
 import type { Grant, User, UserId, UserStore } from "../../../functions/src/user.ts";
 import { type Progress, eachUser } from "../all-users.ts";
 
+/** What re-sealing needs of a deployment. */
 export interface ResealServices {
   users: UserStore;
   tokens: TokenSeal;
@@ -86,11 +87,11 @@ async function resealUser(listed: User, services: ResealServices): Promise<Resea
   if (modified === undefined) return { kind: "unfinished", isChangedMeanwhile };
   // Skipped: gone meanwhile, of this key already, or done by a write of ours that seemed to fail.
   const kind = modified.kind === "written" ? "resealed" : "already";
-  if (modified.user === undefined && (await services.users.exists(listed.id))) {
-    return { kind: "unreadableDocuments", isChangedMeanwhile };
+  if (modified.user !== undefined) {
+    return { kind: isUnreadable ? "unreadable" : kind, isChangedMeanwhile };
   }
-  const isGone = modified.user === undefined;
-  return { kind: isUnreadable && !isGone ? "unreadable" : kind, isChangedMeanwhile };
+  const isThere = await services.users.exists(listed.id);
+  return { kind: isThere ? "unreadableDocuments" : kind, isChangedMeanwhile };
 }
 
 /** The user's grant, re-sealed; `undefined` when nothing of it changes. */
