@@ -446,17 +446,16 @@ function logUnreadable({ services, user }: Run, { historyId, unreadable }: Histo
 /**
  * A flagged user's notifications are not written down, and their records may show minutes late. So
  * after the mailbox has become active again nothing settles for as long as the cursor waits for any
- * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile. Returns
- * when that ends; `undefined` when it has, or the mailbox was connected for the first time.
+ * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile.
  */
-function resumingUntil({ statusAt, connectedAt }: User, startedAt: Date): Date | undefined {
+function settleMsOf(
+  { statusAt, connectedAt }: User,
+  startedAt: Date,
+  { settleMs }: SyncServices["limits"],
+): number {
   const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
-  const until = later(statusAt, UNSEEN_HOLD_MS);
-  return isFirst || startedAt >= until ? undefined : until;
-}
-
-function settleMsOf(user: User, startedAt: Date, { settleMs }: SyncServices["limits"]): number {
-  return resumingUntil(user, startedAt) === undefined ? settleMs : NEVER_MS;
+  const isPast = startedAt >= later(statusAt, UNSEEN_HOLD_MS);
+  return isFirst || isPast ? settleMs : NEVER_MS;
 }
 
 /** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
@@ -510,7 +509,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
     hasNew: freshCount > 0,
     isLagging,
     newest,
-    heldUntil: resumingUntil(run.user, startedAt) ?? heldUntil(progress, head),
+    heldUntil: heldUntil(progress, head),
   });
 
   const isServed = trigger.kind === "notified" && freshCount > 0;
