@@ -138,7 +138,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
 
     const refused = await mailboxes("forget", ADA);
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toContain("say --yes");
+    expect(refused.stderr).toContain("--yes");
 
     const killed = start(["forget", ADA, "--yes"]);
     const left = await vi.waitFor(async () => {
