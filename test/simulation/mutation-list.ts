@@ -455,7 +455,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("life", "a date of next year is believed", [
     "eachDue",
-    "later(startedAt, aheadMs)",
-    "later(startedAt, 1_000 * aheadMs)",
+    "aheadMax(list, services)",
+    "1_000 * aheadMax(list, services)",
   ]),
 ];

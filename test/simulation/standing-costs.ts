@@ -13,6 +13,8 @@ export interface HourlyCost {
   repeats: number;
   writes: number;
   lines: number;
+  /** Histories told to be lost. */
+  recoveries: number;
   /** What asked for work: notifications, records, acts of people. */
   stimuli: number;
 }
@@ -41,6 +43,11 @@ const UNITS: Record<string, number> = {
 
 const HELD_UP_HOURS = 3;
 const RECOVERY_STIMULI = 20;
+/** In an hour and the two before: three of a history that stays lost, and what else expires. */
+const RECOVERIES_MAX = 8;
+const RECOVERIES_HOURS = 2;
+/** Incidents in a run; with more, chance alone may bring so many into three hours. */
+const EXPIRIES_MAX = 3;
 /** A run that reads at most so many messages is short. */
 const SHORT_RUN_MESSAGES = 4;
 
@@ -64,17 +71,28 @@ export function createStandingCosts(world: World): StandingCosts {
     const key = `${sub} ${hour}`;
     const present = costs.get(key);
     if (present !== undefined) return present;
-    const made = { sub, hour, calls: 0, units: 0, repeats: 0, writes: 0, lines: 0, stimuli: 0 };
+    const made = {
+      sub,
+      hour,
+      calls: 0,
+      units: 0,
+      repeats: 0,
+      writes: 0,
+      lines: 0,
+      recoveries: 0,
+      stimuli: 0,
+    };
     costs.set(key, made);
     return made;
   }
 
-  /** What a failure holds up for some hours is published, or looked for, again until it passes. */
-  function stimuliUntil(sub: string, hour: number): number {
+  function sumUntil(
+    { sub, hour }: HourlyCost,
+    before: number,
+    of: "recoveries" | "stimuli",
+  ): number {
     let sum = 0;
-    for (let ago = 0; ago <= HELD_UP_HOURS; ago++) {
-      sum += costs.get(`${sub} ${hour - ago}`)?.stimuli ?? 0;
-    }
+    for (let ago = 0; ago <= before; ago++) sum += costs.get(`${sub} ${hour - ago}`)?.[of] ?? 0;
     return sum;
   }
 
@@ -86,12 +104,15 @@ export function createStandingCosts(world: World): StandingCosts {
       cost.units += UNITS[method] ?? 0;
     },
 
-    onPublished({ attributes, orderingKey }) {
+    onPublished({ attributes, orderingKey, json }) {
       const id = attributes["ce-id"] ?? "";
       const isGap = attributes["ce-type"] === "mailbox.gap";
       if (told.has(id) || isGap) costOf(orderingKey).repeats += 1;
       // A recovery walks over the messages of a day.
-      if (isGap && !told.has(id)) costOf(orderingKey).stimuli += RECOVERY_STIMULI;
+      if (isGap && !told.has(id)) {
+        costOf(orderingKey).stimuli += RECOVERY_STIMULI;
+        if (json["reason"] === "history_expired") costOf(orderingKey).recoveries += 1;
+      }
       told.add(id);
     },
 
@@ -110,14 +131,21 @@ export function createStandingCosts(world: World): StandingCosts {
     hours: () => [...costs.values()],
 
     check() {
-      const { pageMax, pagesMax, emptyPages } = world.parameters;
+      const { pageMax, pagesMax, emptyPages, incidents } = world.parameters;
+      // Each recovery is work of its own, so only the pauses between them limit what they cost.
+      const isPaced = incidents.historyExpires <= EXPIRIES_MAX;
       // Where a run reads no more than a few messages, a recovery takes a run for each few; and
       // where each record takes pages of its own, so does every listing.
       const isShort = pageMax * pagesMax <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
       const shortness = isShort ? 2 : 1;
       for (const cost of costs.values()) {
         const { sub, hour } = cost;
-        const stimuli = stimuliUntil(sub, hour);
+        // What a failure holds up for some hours is published, or looked for, until it passes.
+        const stimuli = sumUntil(cost, HELD_UP_HOURS, "stimuli");
+        const recoveries = sumUntil(cost, RECOVERIES_HOURS, "recoveries");
+        if (isPaced && recoveries > RECOVERIES_MAX) {
+          violate("P12", `${recoveries} recoveries of ${sub} in three hours`);
+        }
         for (const kind of ["calls", "units", "repeats", "writes", "lines"] as const) {
           const { base, each } = STANDING_LIMITS[kind];
           const max = shortness * (base + each * stimuli);
