@@ -1,3 +1,4 @@
+import { type TelemetryConfig } from "./telemetry/telemetry.ts";
 import {
   isVariable,
   VARIABLES,
@@ -30,15 +31,6 @@ export interface Config extends Omit<Read, "oauth" | "notices" | "telemetry"> {
   };
   /** Without it, nothing is traced or measured. */
   readonly telemetry?: TelemetryConfig;
-}
-
-/** The collector of traces and metrics: OpenTelemetry's OTLP over HTTP. */
-export interface TelemetryConfig {
-  /** Without a slash at its end. `/v1/traces` and `/v1/metrics` are appended to it. */
-  readonly endpoint: string;
-  /** Often secret, such as the key of an account at the collector. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly serviceName: string;
 }
 
 /** Names every problem of the environment by its variable, and never a value. */

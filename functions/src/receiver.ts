@@ -1,3 +1,4 @@
+import type { SeenEvents } from "./domain/seen-events.ts";
 import type { Clock, Random } from "./clock.ts";
 import { toStoredChange } from "./changes/cloud-event.ts";
 import type { Config } from "./config.ts";
@@ -39,7 +40,6 @@ import { publicLimits, rateLimit } from "./rate-limit.ts";
 import { observed } from "./telemetry/observed.ts";
 import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./telemetry/telemetry.ts";
 import type { User, UserStore } from "./user.ts";
-import type { SeenEvents } from "./security/reception.ts";
 import type { Verification } from "./security/verification.ts";
 
 /** Everything outside of us, and what is not the same twice. */

@@ -1,5 +1,5 @@
+import type { SeenEvents } from "./domain/seen-events.ts";
 import type { Firestore } from "@google-cloud/firestore";
-import type { SeenEvents } from "./security/reception.ts";
 
 /**
  * Security events that have been dealt with, in Firestore: `securityEvents/{id}`, each with the

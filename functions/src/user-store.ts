@@ -1,3 +1,5 @@
+import { parseTags } from "./domain/tags.ts";
+import { type Sealed, type DueCursor, type Revision, type User, type UserContent, type UserPatch, type UserStore, latestHolder, parseUserId } from "./user.ts";
 import {
   type DocumentData,
   type DocumentReference,
@@ -12,22 +14,10 @@ import {
 } from "@google-cloud/firestore";
 import { z } from "zod";
 import type { Clock } from "./clock.ts";
-import type { Sealed } from "./grant/sealing.ts";
 import { parseEmailAddress } from "./mailbox/email-address.ts";
-import { parseTags } from "./grant/start-ticket.ts";
 import { parseHistoryId } from "./mailbox/history-id.ts";
 import { packPositions, unpackPositions } from "./mailbox/position-codec.ts";
 import { type Log, ReceiverError } from "./log.ts";
-import {
-  type DueCursor,
-  type Revision,
-  type User,
-  type UserContent,
-  type UserPatch,
-  type UserStore,
-  latestHolder,
-  parseUserId,
-} from "./user.ts";
 import { repairDocument } from "./user-repair.ts";
 
 /** gRPC status codes with which Firestore refuses a conditional write that was not applied. */

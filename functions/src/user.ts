@@ -1,5 +1,4 @@
 import { type Clock, later } from "./clock.ts";
-import type { Sealed } from "./grant/sealing.ts";
 import type { EmailAddress } from "./mailbox/email-address.ts";
 import type { HistoryId } from "./mailbox/history-id.ts";
 
@@ -444,3 +443,11 @@ export function isOutdated({ read }: Pick<User, "read">, clock: Pick<Clock, "now
   const ageMs = clock.now().getTime() - read.localAt.getTime();
   return ageMs > FRESH_MS || ageMs < 0;
 }
+
+/**
+ * An encrypted text that describes itself: `v2.{key id}.{iv}.{ciphertext}.{tag}`, the last three in
+ * base64url. Safe in a cookie, in a URL and in Firestore. `v2` is encrypted with a key derived for its
+ * purpose, so that what strangers have us seal is never sealed with the key of tokens. `v1`, with the
+ * key of the ring itself, still opens; `npm run keys -- reseal` replaces it.
+ */
+export type Sealed = string & { readonly __brand: "Sealed" };

@@ -1,11 +1,10 @@
+import { FailedCall, type Failure } from "../../functions/src/domain/failure.ts";
 import assert from "node:assert/strict";
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Clock } from "../../functions/src/clock.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import { FailedCall } from "../../functions/src/google/failed-call.ts";
-import type { Failure } from "../../functions/src/google/failure.ts";
 import { type Gmail, gmailClient } from "../../functions/src/google/gmail.ts";
 import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
 import { type OAuth, googleOAuth } from "../../functions/src/google/oauth.ts";

@@ -1,9 +1,8 @@
+import type { SecurityEventId, SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { firestoreSeenEvents } from "../../functions/src/seen-events.ts";
-import type { SecurityEventId } from "../../functions/src/security/event.ts";
-import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";

@@ -1,24 +1,13 @@
+import { type Sealed, type DueCursor, type DueList, type StoredChange, type User, type UserContent, type UserId, type UserPatch, type UserStore, parseUserId } from "../../functions/src/user.ts";
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Sealed } from "../../functions/src/grant/sealing.ts";
 import type { Clock } from "../../functions/src/clock.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
 import { isStoreError } from "../../functions/src/store-error.ts";
 import { firestoreUsers } from "../../functions/src/user-store.ts";
-import {
-  type DueCursor,
-  type DueList,
-  type StoredChange,
-  type User,
-  type UserContent,
-  type UserId,
-  type UserPatch,
-  type UserStore,
-  parseUserId,
-} from "../../functions/src/user.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";

@@ -1,3 +1,4 @@
+import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Server } from "node:http";
@@ -13,7 +14,6 @@ import { googleClients } from "../../functions/src/google-clients.ts";
 import { createLog } from "../../functions/src/log.ts";
 import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
-import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import type { Publish } from "../../functions/src/mailbox/event.ts";
 import {

@@ -1,10 +1,9 @@
+import type { Sealed, User, UserStore } from "../../functions/src/user.ts";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../functions/src/clock.ts";
 import { ConfigError } from "../../functions/src/config.ts";
-import type { Sealed } from "../../functions/src/grant/sealing.ts";
 import type { Log } from "../../functions/src/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
-import type { User, UserStore } from "../../functions/src/user.ts";
 import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { addressOf, putUser } from "../support/users.ts";

@@ -1,10 +1,10 @@
+import { FailedCall } from "../../functions/src/domain/failure.ts";
 import { readFileSync } from "node:fs";
 import { Gaxios } from "gaxios";
 import { OAuth2Client } from "google-auth-library";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Printing, logPrinting } from "../../functions/src/entries/printing.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import { FailedCall } from "../../functions/src/google/failed-call.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
 import { RunFailed, runScheduled } from "../../functions/src/http.ts";
 import { type LogFields, createLog, describeUnknown } from "../../functions/src/log.ts";

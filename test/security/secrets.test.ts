@@ -1,3 +1,4 @@
+import type { Call } from "../../functions/src/domain/failure.ts";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { Server } from "node:http";
@@ -5,7 +6,6 @@ import type { AddressInfo } from "node:net";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
-import type { Call } from "../../functions/src/google/failure.ts";
 import type { UserStore } from "../../functions/src/user.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";

@@ -1,5 +1,5 @@
+import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
-import type { SeenEvents } from "../../functions/src/security/reception.ts";
 import type { Clock } from "../../functions/src/clock.ts";
 import {
   type User,

@@ -1,4 +1,4 @@
-import type { SeenEvents } from "../../functions/src/security/reception.ts";
+import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 
 /** Seen security events in memory. */
 export interface MemorySeenEvents extends SeenEvents {

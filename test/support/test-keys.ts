@@ -1,5 +1,6 @@
+import { type Sealed } from "../../functions/src/user.ts";
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { type KeyRing, type Sealed, parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
 import { type TokenSeal, tokenSeal } from "../../functions/src/grant/token-seal.ts";
 import { createLog } from "../../functions/src/log.ts";
 

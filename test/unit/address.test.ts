@@ -1,5 +1,5 @@
+import { afterProfile, afterSignIn } from "../../functions/src/domain/addresses.ts";
 import { describe, expect, it } from "vitest";
-import { afterProfile, afterSignIn } from "../../functions/src/mailbox/address.ts";
 import { addressOf } from "../support/users.ts";
 
 const OLD = addressOf("ada@example.com");

@@ -1,7 +1,6 @@
+import { FailedCall, type Failure } from "../../functions/src/domain/failure.ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Circuit, createCircuit } from "../../functions/src/google/circuit.ts";
-import { FailedCall } from "../../functions/src/google/failed-call.ts";
-import type { Failure } from "../../functions/src/google/failure.ts";
 import { createLog } from "../../functions/src/log.ts";
 import { type UserId, parseUserId } from "../../functions/src/user.ts";
 

@@ -1,5 +1,5 @@
+import type { Failure } from "../../functions/src/domain/failure.ts";
 import { describe, expect, it } from "vitest";
-import type { Failure } from "../../functions/src/google/failure.ts";
 import { endingOf, familyOf, noteFailure } from "../../functions/src/mailbox/failures.ts";
 import type { SyncFailure } from "../../functions/src/user.ts";
 

@@ -1,9 +1,10 @@
+import { type Call, type Failure } from "../../functions/src/domain/failure.ts";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import * as fc from "fast-check";
 import { Gaxios } from "gaxios";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Call, classify, type Failure } from "../../functions/src/google/failure.ts";
+import { classify } from "../../functions/src/google/failure.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 
 /**

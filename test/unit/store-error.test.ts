@@ -1,5 +1,5 @@
+import { FailedCall } from "../../functions/src/domain/failure.ts";
 import { describe, expect, it } from "vitest";
-import { FailedCall } from "../../functions/src/google/failed-call.ts";
 import { ReceiverError } from "../../functions/src/log.ts";
 import { isStoreError } from "../../functions/src/store-error.ts";
 import { Redeliver } from "../../functions/src/handlers/gmail-notification.ts";

@@ -1,8 +1,7 @@
+import { FailedCall, type Call } from "../domain/failure.ts";
 import { type Clock, later } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { UserId } from "../user.ts";
-import { FailedCall } from "./failed-call.ts";
-import type { Call } from "./failure.ts";
 
 /** Distinct users refused for a reason of our own configuration, with no success in between. */
 const REFUSED_USERS_MIN = 3;

@@ -1,48 +1,5 @@
+import { type Failure, type Call } from "../domain/failure.ts";
 import { type Answer, isPage, readAnswer } from "./answer.ts";
-
-/**
- * What a failed call to Google means to us. Whatever shape it had stops here, and so does what
- * that carried: tokens and codes in clear.
- *
- * `reason` is a short stable code, Google's own where there is one: never prose, never a value.
- */
-export type Failure =
-  /** The person has to allow us again: nothing else helps. */
-  | { kind: "reauthorize"; reason: string }
-  /** Gmail refused the access token. Says nothing about the grant: a new token decides. */
-  | { kind: "unauthenticated" }
-  /** The grant is sound, but Google gives nobody this mailbox. */
-  | { kind: "mailbox_unavailable"; reason: string }
-  /** Our project, client or topic is wrong, for every user alike. */
-  | { kind: "misconfigured"; reason: string }
-  /** Gmail refuses this mailbox without saying why. Only other mailboxes tell whose fault it is. */
-  | { kind: "refused"; reason: string }
-  /** `retryAt` is what Google said, however far off; `daily` when the limit is one of the day. */
-  | { kind: "rate_limited"; reason: string; retryAt?: Date; daily: boolean }
-  /** It may work in a moment, or nothing could be read that says otherwise. */
-  | { kind: "transient"; reason: string }
-  /** `users.history.list`: Gmail no longer keeps the history after the cursor. */
-  | { kind: "history_expired" }
-  /** What was asked for, or was to be ended, no longer exists. */
-  | { kind: "gone" }
-  /** `users.watch`: another watch of this mailbox, with another topic, is in the way. */
-  | { kind: "conflict" }
-  /** We asked for something that cannot be: our bug. */
-  | { kind: "bad_request"; reason: string };
-
-/** The request that failed: the same answer means another thing to another call. */
-export type Call =
-  | "token.refresh"
-  | "token.code"
-  | "token.revoke"
-  | "users.watch"
-  | "users.stop"
-  | "users.getProfile"
-  | "history.list"
-  | "messages.list"
-  | "messages.get"
-  | "jwks"
-  | "risc.configuration";
 
 /**
  * Classifies anything that a Google client, `fetch` or a parser can throw, or an answer itself

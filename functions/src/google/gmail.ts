@@ -1,3 +1,4 @@
+import { FailedCall, type Call } from "../domain/failure.ts";
 import { type gmail_v1, gmail } from "googleapis/build/src/apis/gmail/index.js";
 import type { Clock } from "../clock.ts";
 import { type EmailAddress, parseEmailAddress } from "../mailbox/email-address.ts";
@@ -9,8 +10,7 @@ import type {
   HistoryRecord,
   MessagePage,
 } from "../mailbox/history.ts";
-import { FailedCall } from "./failed-call.ts";
-import { type Call, classify } from "./failure.ts";
+import { classify } from "./failure.ts";
 
 /** What `users.watch` answers. `expiresAt` is at most 7 days ahead. */
 export interface WatchAnswer {

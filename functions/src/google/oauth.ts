@@ -1,11 +1,11 @@
+import { FailedCall, type Call } from "../domain/failure.ts";
 import assert from "node:assert/strict";
 import { Gaxios } from "gaxios";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
 import { canonicalScope } from "../scope.ts";
-import { FailedCall } from "./failed-call.ts";
-import { type Call, classify } from "./failure.ts";
+import { classify } from "./failure.ts";
 
 /** Our own identity towards Google. */
 export interface OAuthClient {

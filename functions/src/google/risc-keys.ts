@@ -1,10 +1,10 @@
+import { FailedCall, attempt, type Call } from "../domain/failure.ts";
 import { Gaxios } from "gaxios";
 import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jose";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
-import { FailedCall, attempt } from "./failed-call.ts";
-import { type Call, classify } from "./failure.ts";
+import { classify } from "./failure.ts";
 
 export type KeySearch =
   | { kind: "found"; key: CryptoKey }

@@ -1,8 +1,6 @@
-import type { Clock, Random } from "../clock.ts";
-import { backoffMs, jittered, later } from "../clock.ts";
-import { FailedCall, attempt } from "../google/failed-call.ts";
+import { FailedCall, attempt, type Call } from "../domain/failure.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
 import type { Circuit } from "../google/circuit.ts";
-import type { Call } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import type { Access, Answer, ObtainedToken } from "../mailbox/access.ts";
 import { type User, type UserId, type UserStore, sameGrant } from "../user.ts";

@@ -1,12 +1,8 @@
+import { afterProfile, isSameAddresses } from "../domain/addresses.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Access } from "../mailbox/access.ts";
-import {
-  type LookServices,
-  afterProfile,
-  announceAddresses,
-  isSameAddresses,
-} from "../mailbox/address.ts";
+import { type LookServices, announceAddresses } from "../mailbox/address.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
 import { modify } from "../modify.ts";
 import { unlessContended } from "../store-error.ts";

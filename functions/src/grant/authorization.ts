@@ -1,10 +1,10 @@
+import { afterSignIn } from "../domain/addresses.ts";
+import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
 import type { Clock } from "../clock.ts";
-import { type Attempt, attempt } from "../google/failed-call.ts";
-import type { Failure } from "../google/failure.ts";
 import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import type { Log } from "../log.ts";
-import { afterSignIn, announceAddresses } from "../mailbox/address.ts";
+import { announceAddresses } from "../mailbox/address.ts";
 import type { EmailAddress } from "../mailbox/email-address.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import type { InTurn } from "../mailbox/in-turn.ts";

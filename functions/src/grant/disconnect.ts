@@ -1,6 +1,5 @@
+import { attempt, type Failure } from "../domain/failure.ts";
 import { type Clock, later } from "../clock.ts";
-import { attempt } from "../google/failed-call.ts";
-import type { Failure } from "../google/failure.ts";
 import { type Log, ReceiverError } from "../log.ts";
 import type { Access } from "../mailbox/access.ts";
 import { modify } from "../modify.ts";

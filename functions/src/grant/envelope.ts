@@ -1,5 +1,6 @@
+import { type Sealed } from "../user.ts";
 import type { z } from "zod";
-import { type KeyRing, type Sealed, open, seal } from "./sealing.ts";
+import { type KeyRing, open, seal } from "./sealing.ts";
 
 /** What a sealed value that leaves us and comes back is for. */
 export type EnvelopePurpose = "authorization" | "session" | "reauthorization_link";

@@ -1,5 +1,5 @@
+import { attempt } from "../domain/failure.ts";
 import { type Clock, type Random, later } from "../clock.ts";
-import { attempt } from "../google/failed-call.ts";
 import type { Log } from "../log.ts";
 import { sampleOthers } from "../mailbox/others.ts";
 import type { FleetGuardState, Grant, User, UserId, UserStore } from "../user.ts";

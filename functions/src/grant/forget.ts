@@ -1,7 +1,7 @@
+import { FailedCall } from "../domain/failure.ts";
 import { isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, disconnect } from "./disconnect.ts";
 import { ERASED } from "./retention.ts";
-import { FailedCall } from "../google/failed-call.ts";
 import { eraseIf } from "../modify.ts";
 import { unlessContended } from "../store-error.ts";
 import { type User, sameGrant } from "../user.ts";

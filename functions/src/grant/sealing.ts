@@ -1,3 +1,4 @@
+import { type Sealed } from "../user.ts";
 import assert from "node:assert/strict";
 import {
   createCipheriv,
@@ -6,14 +7,6 @@ import {
   hkdfSync,
   type KeyObject,
 } from "node:crypto";
-
-/**
- * An encrypted text that describes itself: `v2.{key id}.{iv}.{ciphertext}.{tag}`, the last three in
- * base64url. Safe in a cookie, in a URL and in Firestore. `v2` is encrypted with a key derived for its
- * purpose, so that what strangers have us seal is never sealed with the key of tokens. `v1`, with the
- * key of the ring itself, still opens; `npm run keys -- reseal` replaces it.
- */
-export type Sealed = string & { readonly __brand: "Sealed" };
 
 /**
  * What is sealed with, and what older values still open with. A `KeyObject` prints no key.

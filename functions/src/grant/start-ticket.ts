@@ -1,3 +1,4 @@
+import { printable, TAGS } from "../domain/tags.ts";
 import { errors, jwtVerify } from "jose";
 import { z } from "zod";
 import { type Clock, later } from "../clock.ts";
@@ -35,19 +36,6 @@ const CLOCK_TOLERANCE_SECONDS = 30;
 /** More than the longest fields make together; bounds the work on what strangers send. */
 const TICKET_CHARS_MAX = 6_000;
 const APP_SUB_CHARS_MAX = 255;
-const TAGS_MAX = 10;
-const TAG_VALUE_CHARS_MAX = 128;
-
-/** Printable: these texts are stored, returned and published. */
-const line = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
-
-const TAGS = z
-  .record(z.string().regex(/^[a-z0-9-]{1,32}$/), line(TAG_VALUE_CHARS_MAX))
-  .refine((tags) => Object.keys(tags).length <= TAGS_MAX);
 
 const CLAIMS = z.object({
   iss: z.string(),
@@ -55,16 +43,11 @@ const CLAIMS = z.object({
   jti: z.string().min(1).max(255),
   iat: z.number(),
   exp: z.number(),
-  sub: line(APP_SUB_CHARS_MAX).min(1),
+  sub: printable(APP_SUB_CHARS_MAX).min(1),
   return_to: z.string().optional(),
   app_state: z.string().refine(isAppState).optional(),
   tags: TAGS.optional(),
 });
-
-/** Tags as they were stored; `undefined` for anything else. */
-export function parseTags(value: unknown): Readonly<Record<string, string>> | undefined {
-  return TAGS.safeParse(value).data;
-}
 
 /**
  * Verifies a start ticket: a JWT (RFC 7519) that the application signs with `RETURN_TO_SECRET`

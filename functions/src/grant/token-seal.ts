@@ -1,6 +1,6 @@
+import { type Sealed, type UserId } from "../user.ts";
 import type { Log } from "../log.ts";
-import type { UserId } from "../user.ts";
-import { type KeyRing, type Sealed, open, seal } from "./sealing.ts";
+import { type KeyRing, open, seal } from "./sealing.ts";
 import { type TokenDigests, type TokenName, digestsOf, digestsOfName } from "./token-digest.ts";
 
 /** What a sealed token is for; part of what it is bound to, so that one cannot pass for another. */

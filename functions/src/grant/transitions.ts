@@ -1,6 +1,6 @@
+import type { Addresses } from "../domain/addresses.ts";
 import { type Clock, later } from "../clock.ts";
 import type { GrantFailure } from "../mailbox/access.ts";
-import type { Addresses } from "../mailbox/address.ts";
 import { completeSince } from "../mailbox/completeness.ts";
 import type { HistoryId } from "../mailbox/history-id.ts";
 import { atOnce } from "../mailbox/sync-due.ts";

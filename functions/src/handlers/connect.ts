@@ -1,3 +1,4 @@
+import { isWatching } from "../mailbox/sync-due.ts";
 import { type AuthorizationWish, isKept } from "../grant/authorization-request.ts";
 import { disconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
@@ -7,7 +8,6 @@ import { isOwnForm } from "../grant/session.ts";
 import { isWeekly } from "../grant/weekly-grant.ts";
 import { logFailed, refusal } from "../http.ts";
 import type { Log } from "../log.ts";
-import { isWatching } from "../mailbox/watch.ts";
 import {
   connectedPage,
   disconnectedPage,

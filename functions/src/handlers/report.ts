@@ -1,4 +1,4 @@
-import type { Failure } from "../google/failure.ts";
+import type { Failure } from "../domain/failure.ts";
 import type { Log, LogFields } from "../log.ts";
 import { familyOf } from "../mailbox/failures.ts";
 import type { SyncOutcome } from "../mailbox/sync-run.ts";

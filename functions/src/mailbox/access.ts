@@ -1,5 +1,4 @@
-import type { Attempt } from "../google/failed-call.ts";
-import type { Call, Failure } from "../google/failure.ts";
+import type { Attempt, Call, Failure } from "../domain/failure.ts";
 import type { Grant, Status } from "../user.ts";
 
 /** What a call came to. The one that failed is the refresh of the token, or the call itself. */

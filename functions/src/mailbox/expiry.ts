@@ -1,4 +1,4 @@
-import type { Failure } from "../google/failure.ts";
+import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../user.ts";
 import { type HistoryId, isAfter } from "./history-id.ts";
 import { type Run, type SyncOutcome, giveUp, reread } from "./sync-run.ts";

@@ -1,4 +1,4 @@
-import type { Call, Failure } from "../google/failure.ts";
+import type { Call, Failure } from "../domain/failure.ts";
 import type { SyncFailure } from "../user.ts";
 import type { GrantFailure } from "./access.ts";
 

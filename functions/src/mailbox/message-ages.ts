@@ -1,5 +1,5 @@
+import type { Failure } from "../domain/failure.ts";
 import { later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
 import type { Answer } from "./access.ts";
 import type { HistoryMessage } from "./history.ts";
 import type { Run } from "./sync-run.ts";

@@ -1,3 +1,4 @@
+import { isWatching } from "./sync-due.ts";
 import { jittered, later } from "../clock.ts";
 import { type User, notificationAddress, storeNow } from "../user.ts";
 import { type BehindServices, watchBehind } from "./behind.ts";
@@ -5,7 +6,6 @@ import { type Budget, eachDue } from "./each-due.ts";
 import type { InTurn } from "./in-turn.ts";
 import { sync } from "./sync.ts";
 import type { SyncOutcome, SyncServices } from "./sync-run.ts";
-import { isWatching } from "./watch.ts";
 
 export interface ReconciliationServices extends SyncServices, BehindServices {
   mailboxes: InTurn<SyncOutcome>;

@@ -1,5 +1,5 @@
+import type { Call, Failure } from "../domain/failure.ts";
 import { backoffMs, jittered, later } from "../clock.ts";
-import type { Call, Failure } from "../google/failure.ts";
 import { modify } from "../modify.ts";
 import { type User, type Watch, notificationAddress, sameGrant } from "../user.ts";
 import type { Access } from "./access.ts";

@@ -1,11 +1,31 @@
+import type { Failure } from "../domain/failure.ts";
 import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
 import type { Sync, SyncFailure, User, Watch } from "../user.ts";
 import { type FailedStep, noteFailure } from "./failures.ts";
-import type { HistoryId } from "./history-id.ts";
-import { isAfter } from "./history-id.ts";
-import type { Trigger } from "./sync-run.ts";
-import { isWatching } from "./watch.ts";
+import { type HistoryId, isAfter } from "./history-id.ts";
+
+/** Why a sync is run, and what is known from that about the history that it should find. */
+export type Trigger =
+  /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
+  | {
+      kind: "notified";
+      /** The highest of the ids. */
+      historyId: HistoryId;
+      /** Every id, where one run serves several notifications. */
+      historyIds?: readonly HistoryId[];
+      publishedAt?: Date | undefined;
+    }
+  | { kind: "due" }
+  | { kind: "renewed" }
+  | { kind: "authorized" }
+  /** An operator wants to see it done. */
+  | { kind: "requested" };
+
+/** The ids that the notifications of a run named; none for another trigger. */
+export function notifiedIds(trigger: Trigger): readonly HistoryId[] {
+  if (trigger.kind !== "notified") return [];
+  return trigger.historyIds ?? [trigger.historyId];
+}
 
 /** When a mailbox is looked at again, and why. */
 export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
@@ -163,4 +183,15 @@ function failureWaitMs({ since, at, count }: SyncFailure): number {
   const lastedMs = at.getTime() - since.getTime();
   const max = Math.max(FAILURE_DUE_MS_MAX, Math.min(lastedMs * FAILING_SHARE, FAILING_DUE_MS_MAX));
   return backoffMs(count, FAILURE_DUE_MS, max);
+}
+
+/** Gmail promises seven days; the rest is for clocks that differ. */
+const WATCH_MS_MAX = 8 * 24 * 3_600_000;
+
+/**
+ * Whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail ever
+ * promises is not believed.
+ */
+export function isWatching({ expiresAt }: Watch, now: Date): boolean {
+  return expiresAt !== undefined && expiresAt > now && expiresAt <= later(now, WATCH_MS_MAX);
 }

@@ -1,6 +1,7 @@
+import { type Trigger, notifiedIds, afterFailure, atOnce, recheck } from "./sync-due.ts";
+import type { Failure } from "../domain/failure.ts";
 import assert from "node:assert/strict";
 import { type Clock, type Random, later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
 import type { Log } from "../log.ts";
 import { modify } from "../modify.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -26,30 +27,6 @@ import { tellDelay } from "./delay.ts";
 import { type FailedStep, endingOf } from "./failures.ts";
 import { accounted } from "./incomplete.ts";
 import { othersSucceed } from "./others.ts";
-import { afterFailure, atOnce, recheck } from "./sync-due.ts";
-
-/** Why a sync is run, and what is known from that about the history that it should find. */
-export type Trigger =
-  /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
-  | {
-      kind: "notified";
-      /** The highest of the ids. */
-      historyId: HistoryId;
-      /** Every id, where one run serves several notifications. */
-      historyIds?: readonly HistoryId[];
-      publishedAt?: Date | undefined;
-    }
-  | { kind: "due" }
-  | { kind: "renewed" }
-  | { kind: "authorized" }
-  /** An operator wants to see it done. */
-  | { kind: "requested" };
-
-/** The ids that the notifications of a run named; none for another trigger. */
-export function notifiedIds(trigger: Trigger): readonly HistoryId[] {
-  if (trigger.kind !== "notified") return [];
-  return trigger.historyIds ?? [trigger.historyId];
-}
 
 /** Every way a sync can end. */
 export type SyncOutcome =

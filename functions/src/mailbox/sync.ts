@@ -1,5 +1,6 @@
+import { type Trigger, notifiedIds, afterListing, atOnce, isNeglected } from "./sync-due.ts";
+import type { Failure } from "../domain/failure.ts";
 import { type Clock, later } from "../clock.ts";
-import type { Failure } from "../google/failure.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
 import { describeUnknown } from "../log.ts";
 import { mayPass } from "../store-error.ts";
@@ -25,24 +26,7 @@ import {
 } from "./settling.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
 import { isWaiting } from "./failures.ts";
-import { afterListing, atOnce, isNeglected } from "./sync-due.ts";
-import {
-  type Run,
-  type SyncOutcome,
-  type SyncServices,
-  type Trigger,
-  giveUp,
-  highestHeadOf,
-  holdNotified,
-  isCurrent,
-  isOver,
-  notifiedIds,
-  progressOf,
-  reread,
-  startRun,
-  unfinished,
-  writeProgress,
-} from "./sync-run.ts";
+import { type Run, type SyncOutcome, type SyncServices, giveUp, highestHeadOf, holdNotified, isCurrent, isOver, progressOf, reread, startRun, unfinished, writeProgress } from "./sync-run.ts";
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];

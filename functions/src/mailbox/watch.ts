@@ -1,5 +1,5 @@
+import { FailedCall } from "../domain/failure.ts";
 import { type Clock, type Random, later } from "../clock.ts";
-import { FailedCall } from "../google/failed-call.ts";
 import type { WatchAnswer } from "../google/gmail.ts";
 import type { Watch } from "../user.ts";
 import type { ChangeFilter } from "./history.ts";
@@ -52,17 +52,6 @@ async function watchLabels(
     await stop(accessToken);
     return watch(accessToken, labelIds);
   }
-}
-
-/** Gmail promises seven days; the rest is for clocks that differ. */
-const WATCH_MS_MAX = 8 * 24 * 3_600_000;
-
-/**
- * Whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail ever
- * promises is not believed.
- */
-export function isWatching({ expiresAt }: Watch, now: Date): boolean {
-  return expiresAt !== undefined && expiresAt > now && expiresAt <= later(now, WATCH_MS_MAX);
 }
 
 /** A fresh watch, and when to renew it: once a day, spread, and never after it expires. */

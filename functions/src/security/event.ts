@@ -1,3 +1,4 @@
+import { type SecurityEventId } from "../domain/seen-events.ts";
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { DOUBLE_HASH_BYTES, type TokenName } from "../grant/token-digest.ts";
@@ -39,8 +40,6 @@ export interface SecurityEventToken {
   /** At least one. */
   events: readonly SecurityEvent[];
 }
-
-export type SecurityEventId = string & { readonly __brand: "SecurityEventId" };
 
 export type ReadClaims =
   | { kind: "verified"; token: SecurityEventToken }

@@ -1,14 +1,8 @@
+import { type SeenEvents } from "../domain/seen-events.ts";
 import { type Clock, later } from "../clock.ts";
-import type { SecurityEventId, SecurityEventToken } from "./event.ts";
+import type { SecurityEventToken } from "./event.ts";
 import { type Reaction, type ReactionServices, react } from "./reaction.ts";
 import type { Verification } from "./verification.ts";
-
-/** The tokens that have been dealt with. */
-export interface SeenEvents {
-  has(id: SecurityEventId): Promise<boolean>;
-  /** Kept until `expireAt`, and for some time after it. */
-  add(id: SecurityEventId, expireAt: Date): Promise<void>;
-}
 
 export interface ReceptionServices extends ReactionServices {
   verifySecurityEvent(body: string): Promise<Verification>;

@@ -1,8 +1,8 @@
+import type { TelemetryConfig } from "./telemetry.ts";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { AggregationTemporality, type PushMetricExporter } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace-base";
-import type { TelemetryConfig } from "../config.ts";
 import { describeUnknown } from "../log.ts";
 import { type Delivery, EXPORT_MS_MAX } from "./delivery.ts";
 

@@ -1,5 +1,4 @@
-import { FailedCall } from "../google/failed-call.ts";
-import type { Call } from "../google/failure.ts";
+import { FailedCall, type Call } from "../domain/failure.ts";
 import { type MailboxEvent, type Publish, PublishFailure } from "../mailbox/event.ts";
 import type { SendNotice } from "../notices/series.ts";
 import type { Surroundings } from "../receiver.ts";

@@ -1,13 +1,12 @@
+import { type TelemetryConfig, type Attributes, type ExportedTelemetry, METRICS, type MetricName } from "./telemetry.ts";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { Clock } from "../clock.ts";
-import type { TelemetryConfig } from "../config.ts";
 import { type Log, traceFields } from "../log.ts";
 import { createDelivery } from "./delivery.ts";
 import { otlpExporters } from "./exporters.ts";
 import { openSpans } from "./spans.ts";
-import { type Attributes, type ExportedTelemetry, METRICS, type MetricName } from "./telemetry.ts";
 
 export interface OtlpSurroundings {
   projectId: string;

@@ -155,3 +155,12 @@ export const NO_TELEMETRY: Telemetry & Pick<ExportedTelemetry, "invocation"> = {
   record: () => {},
   invocation: (_name, _kind, _traceparent, run) => run(NO_SPAN),
 };
+
+/** The collector of traces and metrics: OpenTelemetry's OTLP over HTTP. */
+export interface TelemetryConfig {
+  /** Without a slash at its end. `/v1/traces` and `/v1/metrics` are appended to it. */
+  readonly endpoint: string;
+  /** Often secret, such as the key of an account at the collector. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly serviceName: string;
+}

@@ -1,6 +1,6 @@
+import type { Failure } from "../../../functions/src/domain/failure.ts";
 import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
-import type { Failure } from "../../../functions/src/google/failure.ts";
 import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
 import type { SyncOutcome } from "../../../functions/src/mailbox/sync-run.ts";

@@ -1,6 +1,6 @@
+import { type Sealed, type User } from "../../../functions/src/user.ts";
 import { type Completeness, completeness } from "../../../functions/src/mailbox/completeness.ts";
-import { type Sealed, keyIdOf } from "../../../functions/src/grant/sealing.ts";
-import type { User } from "../../../functions/src/user.ts";
+import { keyIdOf } from "../../../functions/src/grant/sealing.ts";
 import { overdue } from "../overdue.ts";
 import { duration } from "../terminal.ts";
 
