@@ -1,7 +1,7 @@
-import { ALL_VARIABLES, type Variable } from "./src/config-variables.ts";
+import { ALL_VARIABLES, type Variable } from "./src/config/variables.ts";
 import functions from "./src/entries/functions.json" with { type: "json" };
-import { LOG_EVENTS, type LogEvent } from "./src/log-events.ts";
-import { METRICS, type MetricName } from "./src/telemetry/telemetry.ts";
+import { LOG_EVENTS, type LogEvent } from "./src/platform/log-events.ts";
+import { METRICS, type MetricName } from "./src/platform/telemetry/telemetry.ts";
 
 /**
  * The files that are generated from the registries of the source, by their path in the repository.

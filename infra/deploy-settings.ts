@@ -20,7 +20,7 @@
  */
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { ConfigError, readConfig } from "../functions/src/config.ts";
+import { ConfigError, readConfig } from "../functions/src/config/config.ts";
 import { CommandError } from "./cli/errors.ts";
 import { FUNCTIONS, type FunctionSettings, SECRETS } from "./cli/functions.ts";
 import { shellWord } from "./cli/shell.ts";

@@ -1,16 +1,16 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
-import { firestoreCallbackClaims } from "./callback-claims.ts";
-import { pubsubPublisher } from "./changes/publisher.ts";
-import type { After, Clock } from "./clock.ts";
-import { type Config, readConfig } from "./config.ts";
+import { firestoreCallbackClaims } from "./store/callback-claims.ts";
+import { pubsubPublisher } from "./pubsub/publisher.ts";
+import type { After, Clock } from "./domain/clock.ts";
+import { type Config, readConfig } from "./config/config.ts";
 import { googleEndpoints } from "./google/endpoints.ts";
 import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
 import { googleClients } from "./google-clients.ts";
-import type { KeyRing } from "./grant/sealing.ts";
-import { type Log, createLog } from "./log.ts";
-import { sampleRepeats } from "./log-sampling.ts";
+import type { KeyRing } from "./crypto/sealing.ts";
+import { type Log, createLog } from "./platform/log.ts";
+import { sampleRepeats } from "./platform/log-sampling.ts";
 import { smtpNotices } from "./notices/smtp.ts";
 import {
   type Receiver,
@@ -19,11 +19,11 @@ import {
   createReceiver,
   createServices,
 } from "./receiver.ts";
-import { firestoreSeenEvents } from "./seen-events.ts";
-import { startOnce } from "./start-once.ts";
-import { openTelemetry } from "./telemetry/open.ts";
-import { firestoreUsers } from "./user-store.ts";
-import type { UserStore } from "./user.ts";
+import { firestoreSeenEvents } from "./store/seen-events.ts";
+import { startOnce } from "./platform/start-once.ts";
+import { openTelemetry } from "./platform/telemetry/open.ts";
+import { firestoreUsers } from "./store/users.ts";
+import type { UserStore } from "./domain/user.ts";
 
 const clock: Clock = {
   now: () => new Date(),

@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import type { User, UserId, UserPage, UserStore } from "../../functions/src/user.ts";
+import type { User, UserId, UserPage, UserStore } from "../../functions/src/domain/user.ts";
 
 /** Users read at a time: what a command holds in memory does not grow with the fleet. */
 const PAGE_USERS = 300;

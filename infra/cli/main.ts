@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../../functions/src/config.ts";
+import { ConfigError } from "../../functions/src/config/config.ts";
 import { KeyManagementFailure, KeysUnusable } from "../../functions/src/google/key-management.ts";
-import { createLog, describeUnknown } from "../../functions/src/log.ts";
+import { createLog, describeUnknown } from "../../functions/src/platform/log.ts";
 import { CommandError, EXIT, type ExitCode } from "./errors.ts";
 import type { Machine, Session } from "./session.ts";
 import { escaping } from "./terminal.ts";

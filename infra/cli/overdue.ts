@@ -1,5 +1,5 @@
-import { later } from "../../functions/src/clock.ts";
-import type { DueList, User } from "../../functions/src/user.ts";
+import { later } from "../../functions/src/domain/clock.ts";
+import type { DueList, User } from "../../functions/src/domain/user.ts";
 
 const MINUTE_MS = 60_000;
 

@@ -1,4 +1,4 @@
-import { type Config, readConfig } from "../../functions/src/config.ts";
+import { type Config, readConfig } from "../../functions/src/config/config.ts";
 import { SECRETS } from "./functions.ts";
 import type { Environment } from "./session.ts";
 

@@ -1,8 +1,8 @@
 import { type Firestore, Timestamp } from "@google-cloud/firestore";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";

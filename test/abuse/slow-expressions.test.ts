@@ -1,13 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { isAppState, parseReturnTo } from "../../functions/src/grant/return-to.ts";
-import { readTicket } from "../../functions/src/grant/start-ticket.ts";
-import { endOldestFlows, readCookie } from "../../functions/src/handlers/cookies.ts";
-import { parseTrace } from "../../functions/src/log.ts";
-import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
-import { parsePageError } from "../../functions/src/pages/texts.ts";
-import { clientOf } from "../../functions/src/rate-limit.ts";
-import { parseToken } from "../../functions/src/security/token.ts";
+import { isAppState, parseReturnTo } from "../../functions/src/connect/return-to.ts";
+import { readTicket } from "../../functions/src/connect/start-ticket.ts";
+import { endOldestFlows, readCookie } from "../../functions/src/connect/cookies.ts";
+import { parseTrace } from "../../functions/src/platform/log.ts";
+import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
+import { parsePageError } from "../../functions/src/texts/pages.ts";
+import { clientOf } from "../../functions/src/platform/rate-limit.ts";
+import { parseToken } from "../../functions/src/security-events/token.ts";
 
 /**
  * Goal: no text of a stranger keeps an instance busy. Method: each parser of public input reads texts

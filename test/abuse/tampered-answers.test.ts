@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { getFunction } from "@google-cloud/functions-framework/testing";
-import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import { RUNS_FACTOR } from "./entry.ts";
 import { oneReplaced } from "./inputs.ts";
 import { type Subject, startSubject } from "./subject.ts";

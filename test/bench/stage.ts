@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes } from "node:crypto";
 import type { WriteBatch } from "@google-cloud/firestore";
-import { type KeyRing, seal } from "../../functions/src/grant/sealing.ts";
+import { type KeyRing, seal } from "../../functions/src/crypto/sealing.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openDatabase } from "../support/firestore-emulator.ts";
 import type { Source } from "./function-process.ts";

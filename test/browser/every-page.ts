@@ -1,5 +1,5 @@
 import type { Browser, Page } from "playwright-core";
-import { TEXTS } from "../../functions/src/pages/texts.ts";
+import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { linkOf } from "../security/flow.ts";
 import { type MailSink, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

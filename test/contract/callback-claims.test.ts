@@ -1,13 +1,13 @@
 import { type Firestore, Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { firestoreCallbackClaims } from "../../functions/src/callback-claims.ts";
+import { firestoreCallbackClaims } from "../../functions/src/store/callback-claims.ts";
 import {
   type CallbackClaims,
   type CallbackOutcome,
   callbackIdOf,
-} from "../../functions/src/grant/callback-claims.ts";
+} from "../../functions/src/domain/callback-claims.ts";
 import { after } from "../../functions/src/services.ts";
-import { mayPass } from "../../functions/src/store-error.ts";
+import { mayPass } from "../../functions/src/platform/store-error.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";

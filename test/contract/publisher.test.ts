@@ -1,16 +1,16 @@
 import type { PubSub } from "@google-cloud/pubsub";
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
-import { type EmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import { pubsubPublisher } from "../../functions/src/pubsub/publisher.ts";
+import { type EmailAddress } from "../../functions/src/domain/email-address.ts";
 import {
   type Change,
   type MailboxEvent,
   type Publish,
   PublishFailure,
-} from "../../functions/src/mailbox/event.ts";
-import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
-import type { UserId } from "../../functions/src/user.ts";
+} from "../../functions/src/domain/events.ts";
+import type { HistoryId } from "../../functions/src/domain/history-id.ts";
+import type { UserId } from "../../functions/src/domain/user.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import {
   type Subscriber,

@@ -2,7 +2,7 @@ import type { SecurityEventId, SeenEvents } from "../../functions/src/domain/see
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { firestoreSeenEvents } from "../../functions/src/seen-events.ts";
+import { firestoreSeenEvents } from "../../functions/src/store/seen-events.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";

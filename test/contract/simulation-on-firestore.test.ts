@@ -1,8 +1,8 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
-import type { User, UserContent } from "../../functions/src/user.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
+import type { User, UserContent } from "../../functions/src/domain/user.ts";
 import { type PairedUsers, pairedUsers } from "../simulation/paired-users.ts";
 import type { Parameters } from "../simulation/parameters.ts";
 import { simulate } from "../simulation/simulate.ts";

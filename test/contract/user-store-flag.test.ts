@@ -1,15 +1,15 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
-import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
+import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
 import {
   type User,
   type UserPatch,
   type UserStore,
   parseUserId,
-} from "../../functions/src/user.ts";
+} from "../../functions/src/domain/user.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { readConfig } from "../../functions/src/config.ts";
+import { readConfig } from "../../functions/src/config/config.ts";
 import { DEFAULTS, bill, billedPerMonth, freeEnds, limits } from "../../infra/cli/costs/model.ts";
 import { defaultConfig } from "../../infra/cli/stand-ins.ts";
 import { requiredEnv } from "../local/environment.ts";

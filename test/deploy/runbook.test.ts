@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { parse } from "@cdktf/hcl2json";
 import { describe, expect, it } from "vitest";
 import { isInRunbook } from "../../functions/generated.ts";
-import { LOG_EVENTS, type LogEvent } from "../../functions/src/log-events.ts";
+import { LOG_EVENTS, type LogEvent } from "../../functions/src/platform/log-events.ts";
 import { anchorsOf } from "../support/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readConfig } from "../../functions/src/config.ts";
+import { readConfig } from "../../functions/src/config/config.ts";
 import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import { anchorOf, anchorsOf } from "../support/anchors.ts";

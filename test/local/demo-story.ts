@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { AccountTruth } from "../gmail-emulator/truth.ts";
 import { type MailSink, linkIn } from "../support/mail-sink.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";

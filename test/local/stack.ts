@@ -5,17 +5,17 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
-import type { After, Clock } from "../../functions/src/clock.ts";
-import { type Config, readConfig } from "../../functions/src/config.ts";
+import type { After, Clock } from "../../functions/src/domain/clock.ts";
+import { type Config, readConfig } from "../../functions/src/config/config.ts";
 import { limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
-import { createLog } from "../../functions/src/log.ts";
-import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import type { CallbackClaims } from "../../functions/src/domain/callback-claims.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
-import type { UserStore } from "../../functions/src/user.ts";
-import type { Publish } from "../../functions/src/mailbox/event.ts";
+import type { UserStore } from "../../functions/src/domain/user.ts";
+import type { Publish } from "../../functions/src/domain/events.ts";
 import {
   type Receiver,
   type Surroundings,
@@ -23,7 +23,7 @@ import {
   createServices,
 } from "../../functions/src/receiver.ts";
 import type { Operator } from "../../functions/src/services.ts";
-import { openTelemetry } from "../../functions/src/telemetry/open.ts";
+import { openTelemetry } from "../../functions/src/platform/telemetry/open.ts";
 import {
   DEFAULT_CLIENT,
   type EmulatorOptions,

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { PubSub, Subscription } from "@google-cloud/pubsub";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { pubsubPublisher } from "../../functions/src/changes/publisher.ts";
+import { pubsubPublisher } from "../../functions/src/pubsub/publisher.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";

@@ -1,7 +1,7 @@
 import { type DocumentData, Timestamp, type Firestore } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Operator } from "../../functions/src/services.ts";
-import type { UserStore } from "../../functions/src/user.ts";
+import type { UserStore } from "../../functions/src/domain/user.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { runProgram } from "../support/operator-cli.ts";
 import { keyRing } from "../support/test-keys.ts";

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Timestamp, type Firestore } from "@google-cloud/firestore";
-import { createLog } from "../../functions/src/log.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { eachDue } from "../../functions/src/mailbox/each-due.ts";
-import { NO_TELEMETRY } from "../../functions/src/telemetry/telemetry.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
-import type { User } from "../../functions/src/user.ts";
+import { NO_TELEMETRY } from "../../functions/src/platform/telemetry/telemetry.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

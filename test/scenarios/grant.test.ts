@@ -1,8 +1,8 @@
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { TEXTS } from "../../functions/src/pages/texts.ts";
-import type { User } from "../../functions/src/user.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { TEXTS } from "../../functions/src/texts/pages.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
 import { startFlow } from "../security/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { mailboxStory } from "../local/demo-story.ts";
 import { type Playground, startPlayground } from "../local/playground.ts";
 import { tellStory } from "../local/tell-story.ts";

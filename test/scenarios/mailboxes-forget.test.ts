@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
 import type { Surroundings } from "../../functions/src/receiver.ts";
-import type { User } from "../../functions/src/user.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { mortalLife } from "../support/mortal.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

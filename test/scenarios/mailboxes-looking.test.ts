@@ -1,8 +1,8 @@
-import type { Sealed, User, UserStore } from "../../functions/src/user.ts";
+import type { Sealed, User, UserStore } from "../../functions/src/domain/user.ts";
 import { describe, expect, it } from "vitest";
-import type { Clock } from "../../functions/src/clock.ts";
-import { ConfigError } from "../../functions/src/config.ts";
-import type { Log } from "../../functions/src/log.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
+import { ConfigError } from "../../functions/src/config/config.ts";
+import type { Log } from "../../functions/src/platform/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
 import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { memoryUsers } from "../support/memory-users.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

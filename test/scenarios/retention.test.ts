@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
-import { TEXTS } from "../../functions/src/pages/texts.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
-import type { Grant } from "../../functions/src/user.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
+import type { Grant } from "../../functions/src/domain/user.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import type { SecurityEvent } from "../gmail-emulator/security-event.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

@@ -1,9 +1,9 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { TEXTS } from "../../functions/src/pages/texts.ts";
-import { firestoreUsers } from "../../functions/src/user-store.ts";
-import type { UserPatch, UserStore } from "../../functions/src/user.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
+import type { UserPatch, UserStore } from "../../functions/src/domain/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { begin, cookieHeader, leadsTo, linkOf } from "../security/flow.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser } from "../support/browser.ts";

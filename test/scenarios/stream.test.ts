@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
-import { isAfter, parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { isAfter, parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import { eventRequest } from "../gmail-emulator/push.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 

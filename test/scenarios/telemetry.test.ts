@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PublishFailure } from "../../functions/src/mailbox/event.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { pushBody } from "../gmail-emulator/push.ts";
 import { PROJECT } from "../local/environment.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readCookie } from "../../functions/src/handlers/cookies.ts";
+import { readCookie } from "../../functions/src/connect/cookies.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

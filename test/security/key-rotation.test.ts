@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { keyIdOf } from "../../functions/src/grant/sealing.ts";
-import type { User, UserStore } from "../../functions/src/user.ts";
+import { keyIdOf } from "../../functions/src/crypto/sealing.ts";
+import type { User, UserStore } from "../../functions/src/domain/user.ts";
 import { type ResealReport, reseal } from "../../infra/cli/keys/reseal.ts";
 import { findKeyUsage } from "../../infra/cli/keys/usage.ts";
 import type { StoredUser } from "../support/memory-users.ts";

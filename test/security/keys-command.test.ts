@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseKeyRing } from "../../functions/src/grant/sealing.ts";
+import { parseKeyRing } from "../../functions/src/crypto/sealing.ts";
 import { newRing, withNewKey, withPrimary, withoutKey } from "../../infra/cli/keys/ring.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
 import { runInfra } from "../support/infra-command.ts";

@@ -1,8 +1,8 @@
 import { request } from "node:http";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { callbackIdOf } from "../../functions/src/grant/callback-claims.ts";
-import { createLog } from "../../functions/src/log.ts";
+import { callbackIdOf } from "../../functions/src/domain/callback-claims.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { createSigner } from "../gmail-emulator/signing.ts";
 import { FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";

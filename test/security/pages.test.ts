@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TEXTS } from "../../functions/src/pages/texts.ts";
+import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
-import type { UserStore } from "../../functions/src/user.ts";
+import type { UserStore } from "../../functions/src/domain/user.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";

@@ -1,8 +1,8 @@
-import { type Sealed, type User } from "../../functions/src/user.ts";
+import { type Sealed, type User } from "../../functions/src/domain/user.ts";
 import assert from "node:assert/strict";
 import { createDecipheriv, hkdfSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { keyIdOf, open, seal } from "../../functions/src/grant/sealing.ts";
+import { keyIdOf, open, seal } from "../../functions/src/crypto/sealing.ts";
 import { openBrowser } from "../support/browser.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import type { StoredUser } from "../support/memory-users.ts";

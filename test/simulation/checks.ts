@@ -1,4 +1,4 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
 import { createCursorChecks } from "./cursor-checks.ts";
 import type { SimulatedGoogle } from "./google.ts";

@@ -1,4 +1,4 @@
-import type { Status } from "../../functions/src/user.ts";
+import type { Status } from "../../functions/src/domain/user.ts";
 import { type Flow, type Scene, calmParameters } from "./crash-flows.ts";
 import type { Strike } from "./effects.ts";
 import type { Person } from "./persons.ts";

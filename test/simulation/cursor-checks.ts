@@ -1,4 +1,4 @@
-import type { User } from "../../functions/src/user.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import { type MailboxLedger, type RecordTruth, isTold } from "./ledger.ts";
 import { type Ledgers, epochOf } from "./ledgers.ts";

@@ -1,5 +1,5 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import { parseUserId } from "../../functions/src/user.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import { parseUserId } from "../../functions/src/domain/user.ts";
 import { type MailboxLedger, isTold } from "./ledger.ts";
 import type { Ledgers } from "./ledgers.ts";
 import type { Person } from "./persons.ts";

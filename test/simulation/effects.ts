@@ -1,4 +1,4 @@
-import type { Clock } from "../../functions/src/clock.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { Instance } from "./fleet.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,5 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import { parseUserId } from "../../functions/src/user.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import { parseUserId } from "../../functions/src/domain/user.ts";
 import type { Checks } from "./checks.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import { type MailboxLedger, type RecordTruth, isInGap, isTold } from "./ledger.ts";

@@ -1,12 +1,12 @@
-import type { Clock } from "../../functions/src/clock.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { GoogleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type Gmail, type GmailUsers, gmailOf } from "../../functions/src/google/gmail.ts";
 import type { IdentityCheck } from "../../functions/src/google/id-token.ts";
 import { type OAuth, type OAuthClient, googleOAuth } from "../../functions/src/google/oauth.ts";
-import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
-import { readClaims } from "../../functions/src/security/event.ts";
-import type { Verification } from "../../functions/src/security/verification.ts";
-import { parseUserId } from "../../functions/src/user.ts";
+import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
+import { readClaims } from "../../functions/src/security-events/event.ts";
+import type { Verification } from "../../functions/src/security-events/verification.ts";
+import { parseUserId } from "../../functions/src/domain/user.ts";
 import type { Answer } from "../gmail-emulator/answer.ts";
 import { ISSUER } from "../gmail-emulator/authorization.ts";
 import { oauthError } from "../gmail-emulator/errors.ts";

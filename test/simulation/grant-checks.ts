@@ -1,4 +1,4 @@
-import type { Status, User } from "../../functions/src/user.ts";
+import type { Status, User } from "../../functions/src/domain/user.ts";
 import type { LoggedRecord } from "./delay-checks.ts";
 import type { GoogleCall, SimulatedGoogle } from "./google.ts";
 import type { Commit } from "./store.ts";

@@ -1,4 +1,4 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { AccountTruth, HistoryTruth } from "../gmail-emulator/truth.ts";
 
 /** One record of Gmail's history, and what has to be heard of it. */

@@ -1,4 +1,4 @@
-import type { Log, LogFields } from "../../functions/src/log.ts";
+import type { Log, LogFields } from "../../functions/src/platform/log.ts";
 import type { Situation } from "./counters.ts";
 import type { LoggedRecord } from "./delay-checks.ts";
 import type { World } from "./world.ts";

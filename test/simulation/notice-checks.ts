@@ -1,6 +1,6 @@
 import type { Notice } from "../../functions/src/notices/series.ts";
 import { isAnnounced } from "../../functions/src/grant/announcement.ts";
-import type { User } from "../../functions/src/user.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import type { SimulatedMailServer } from "./mail-server.ts";
 import type { Commit } from "./store.ts";
 import type { World } from "./world.ts";

@@ -1,4 +1,4 @@
-import { type User, type UserId, parseUserId } from "../../functions/src/user.ts";
+import { type User, type UserId, parseUserId } from "../../functions/src/domain/user.ts";
 import { type Forgetting, forget } from "../../functions/src/grant/forget.ts";
 import type { Checks } from "./checks.ts";
 import type { Fleet } from "./fleet.ts";

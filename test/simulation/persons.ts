@@ -1,4 +1,4 @@
-import { parseUserId } from "../../functions/src/user.ts";
+import { parseUserId } from "../../functions/src/domain/user.ts";
 import { type Browser, openBrowser } from "./browser.ts";
 import type { Fleet } from "./fleet.ts";
 import type { SimulatedGoogle } from "./google.ts";

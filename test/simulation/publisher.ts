@@ -1,10 +1,10 @@
-import { type PubsubCloudEvent, toCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import type { Clock } from "../../functions/src/clock.ts";
+import { type PubsubCloudEvent, toCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import {
   type MailboxEvent,
   type Publish,
   PublishFailure,
-} from "../../functions/src/mailbox/event.ts";
+} from "../../functions/src/domain/events.ts";
 import type { Effect, Limit } from "./effects.ts";
 import type { Instance } from "./fleet.ts";
 import type { World } from "./world.ts";

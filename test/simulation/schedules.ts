@@ -1,4 +1,4 @@
-import type { User } from "../../functions/src/user.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import type { End, Fleet } from "./fleet.ts";
 import type { World } from "./world.ts";
 

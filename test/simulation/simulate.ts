@@ -1,10 +1,10 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import { type Config, readConfig } from "../../functions/src/config.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import { type Config, readConfig } from "../../functions/src/config/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
-import type { KeyRing } from "../../functions/src/grant/sealing.ts";
-import { digestsOf } from "../../functions/src/grant/token-digest.ts";
+import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
+import { digestsOf } from "../../functions/src/crypto/token-digest.ts";
 import { createReceiver, createServices } from "../../functions/src/receiver.ts";
-import type { User } from "../../functions/src/user.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
 import { ringOf } from "../support/test-keys.ts";
 import { checkCosts, watchCosts } from "./costs.ts";

@@ -1,4 +1,4 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { GoogleCall } from "./google.ts";
 import type { Commit } from "./store.ts";
 import type { World } from "./world.ts";

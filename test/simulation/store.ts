@@ -1,6 +1,6 @@
 import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
-import type { CallbackClaims } from "../../functions/src/grant/callback-claims.ts";
-import type { Clock } from "../../functions/src/clock.ts";
+import type { CallbackClaims } from "../../functions/src/domain/callback-claims.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import {
   type User,
   type UserId,
@@ -8,7 +8,7 @@ import {
   type UserStore,
   type UserVersion,
   patched,
-} from "../../functions/src/user.ts";
+} from "../../functions/src/domain/user.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";

@@ -1,4 +1,4 @@
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import type { MailboxLedger } from "./ledger.ts";
 import { type Ledgers, epochOf } from "./ledgers.ts";

@@ -1,5 +1,5 @@
-import { type PubsubCloudEvent, toCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import { type Publish, PublishFailure } from "../../functions/src/mailbox/event.ts";
+import { type PubsubCloudEvent, toCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import { type Publish, PublishFailure } from "../../functions/src/domain/events.ts";
 
 /** The topic that subscribers read, in memory. */
 export interface MemoryTopic {

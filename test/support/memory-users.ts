@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Clock } from "../../functions/src/clock.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import {
   type DueCursor,
   type DueList,
@@ -12,7 +12,7 @@ import {
   type UserStore,
   latestHolder,
   patched,
-} from "../../functions/src/user.ts";
+} from "../../functions/src/domain/user.ts";
 import { frozenCopy } from "./frozen-copy.ts";
 
 /** A document as it is stored, whoever reads it when. */

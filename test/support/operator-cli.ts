@@ -1,4 +1,4 @@
-import type { Log } from "../../functions/src/log.ts";
+import type { Log } from "../../functions/src/platform/log.ts";
 import type { Operator } from "../../functions/src/services.ts";
 import { main } from "../../infra/cli/main.ts";
 

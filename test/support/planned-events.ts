@@ -1,4 +1,4 @@
-import { LOG_EVENTS } from "../../functions/src/log-events.ts";
+import { LOG_EVENTS } from "../../functions/src/platform/log-events.ts";
 import { valuesOf } from "./planned.ts";
 import type { PlannedResource } from "./terraform.ts";
 

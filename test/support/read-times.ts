@@ -1,5 +1,5 @@
-import type { Clock } from "../../functions/src/clock.ts";
-import type { ReadTimes, User, UserStore } from "../../functions/src/user.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
+import type { ReadTimes, User, UserStore } from "../../functions/src/domain/user.ts";
 
 /** The store as an instance with a clock of its own reads it; the store's time stays the store's. */
 export function askedBy(users: UserStore, clock: Pick<Clock, "now">): UserStore {

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
-import type { PubsubCloudEvent } from "../../functions/src/changes/cloud-event.ts";
-import type { After, Clock } from "../../functions/src/clock.ts";
-import type { User } from "../../functions/src/user.ts";
+import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
+import type { After, Clock } from "../../functions/src/domain/clock.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import type { EmulatorOptions } from "../gmail-emulator/emulator.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import { eventRequest } from "../gmail-emulator/push.ts";

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
-import { later } from "../../functions/src/clock.ts";
-import { createLog } from "../../functions/src/log.ts";
+import { later } from "../../functions/src/domain/clock.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
-import type { ExportedTelemetry } from "../../functions/src/telemetry/telemetry.ts";
+import type { ExportedTelemetry } from "../../functions/src/platform/telemetry/telemetry.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import type { Scenario } from "./scenario.ts";
 import { askedBy } from "./read-times.ts";

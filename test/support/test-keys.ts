@@ -1,8 +1,8 @@
-import { type Sealed } from "../../functions/src/user.ts";
+import { type Sealed } from "../../functions/src/domain/user.ts";
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
-import { type KeyRing, parseKeyRing } from "../../functions/src/grant/sealing.ts";
-import { type TokenSeal, tokenSeal } from "../../functions/src/grant/token-seal.ts";
-import { createLog } from "../../functions/src/log.ts";
+import { type KeyRing, parseKeyRing } from "../../functions/src/crypto/sealing.ts";
+import { type TokenSeal, tokenSeal } from "../../functions/src/crypto/token-seal.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 
 /** A ring of keys that follow from their ids, so that two rings share those of one name. */
 export function tokenKeys(primary: string, ...others: string[]): string {

@@ -1,5 +1,5 @@
-import { type EmailAddress, parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
-import { parseHistoryId } from "../../functions/src/mailbox/history-id.ts";
+import { type EmailAddress, parseEmailAddress } from "../../functions/src/domain/email-address.ts";
+import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import {
   type Revision,
   type User,
@@ -7,7 +7,7 @@ import {
   type UserId,
   type UserStore,
   parseUserId,
-} from "../../functions/src/user.ts";
+} from "../../functions/src/domain/user.ts";
 
 /** A user as `authorize` would store one who has just connected, but for what is said. */
 export function userOf(own: Partial<User> = {}): User {

@@ -1,8 +1,8 @@
 import { FailedCall, type Failure } from "../../functions/src/domain/failure.ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Circuit, createCircuit } from "../../functions/src/google/circuit.ts";
-import { createLog } from "../../functions/src/log.ts";
-import { type UserId, parseUserId } from "../../functions/src/user.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { type UserId, parseUserId } from "../../functions/src/domain/user.ts";
 
 const MINUTE_MS = 60_000;
 const OURS: Failure = { kind: "misconfigured", reason: "accessNotConfigured" };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { completeness } from "../../functions/src/mailbox/completeness.ts";
-import type { User } from "../../functions/src/user.ts";
+import { completeness } from "../../functions/src/domain/completeness.ts";
+import type { User } from "../../functions/src/domain/user.ts";
 import { userOf } from "../support/users.ts";
 
 const NOW = new Date("2026-11-20T12:00:00.000Z");

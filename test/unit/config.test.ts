@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
-import { ConfigError, readConfig } from "../../functions/src/config.ts";
+import { ConfigError, readConfig } from "../../functions/src/config/config.ts";
 
 /**
  * Goal: a wrong environment is told at once, variable by variable, and without what it holds, since

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseEmailAddress } from "../../functions/src/mailbox/email-address.ts";
+import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
 
 describe("an e-mail address", () => {
   it.each([

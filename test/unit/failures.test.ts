@@ -1,7 +1,7 @@
 import type { Failure } from "../../functions/src/domain/failure.ts";
 import { describe, expect, it } from "vitest";
-import { endingOf, familyOf, noteFailure } from "../../functions/src/mailbox/failures.ts";
-import type { SyncFailure } from "../../functions/src/user.ts";
+import { endingOf, familyOf, noteFailure } from "../../functions/src/domain/failure-streak.ts";
+import type { SyncFailure } from "../../functions/src/domain/user.ts";
 
 const NOW = new Date("2026-11-20T12:00:00Z");
 const MINUTE_MS = 60_000;

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import * as fc from "fast-check";
 import { Gaxios } from "gaxios";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { classify } from "../../functions/src/google/failure.ts";
+import { classify } from "../../functions/src/google/classify.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 
 /**

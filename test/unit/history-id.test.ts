@@ -7,7 +7,7 @@ import {
   isAfter,
   latestOf,
   parseHistoryId,
-} from "../../functions/src/mailbox/history-id.ts";
+} from "../../functions/src/domain/history-id.ts";
 
 function id(value: bigint | number | string): HistoryId {
   const parsed = parseHistoryId(String(value));

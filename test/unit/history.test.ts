@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
+import type { HistoryId } from "../../functions/src/domain/history-id.ts";
 import {
   type ChangeFilter,
   type HistoryItem,
   type HistoryRecord,
   toChanges,
-} from "../../functions/src/mailbox/history.ts";
+} from "../../functions/src/domain/history.ts";
 
 const id = (value: number) => String(value) as HistoryId;
 const SINCE = new Date(0);

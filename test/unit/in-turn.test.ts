@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { HistoryId } from "../../functions/src/mailbox/history-id.ts";
+import type { HistoryId } from "../../functions/src/domain/history-id.ts";
 import { inTurn } from "../../functions/src/mailbox/in-turn.ts";
 
 const id = (value: number) => String(value) as HistoryId;

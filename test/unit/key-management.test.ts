@@ -7,7 +7,7 @@ import {
   cloudKeyManagement,
   unwrapKeyRing,
 } from "../../functions/src/google/key-management.ts";
-import { createLog } from "../../functions/src/log.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { type Damage, type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createLog } from "../../functions/src/log.ts";
-import { sampleRepeats } from "../../functions/src/log-sampling.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { sampleRepeats } from "../../functions/src/platform/log-sampling.ts";
 import { movableClock } from "../support/scenario.ts";
 
 function start() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { ConfigError } from "../../functions/src/config.ts";
+import { ConfigError } from "../../functions/src/config/config.ts";
 import {
   createLog,
   ReceiverError,
@@ -9,7 +9,7 @@ import {
   type Log,
   type LogFields,
   parseTraceHeader,
-} from "../../functions/src/log.ts";
+} from "../../functions/src/platform/log.ts";
 
 /** What Cloud Logging receives: each test looks at the lines, as text and parsed. */
 describe("a log", () => {

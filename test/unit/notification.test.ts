@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseNotification } from "../../functions/src/mailbox/notification.ts";
+import { parseNotification } from "../../functions/src/pubsub/notification.ts";
 
 /**
  * Goal: a notification is read to the digit, and whatever else is published to the topic is told

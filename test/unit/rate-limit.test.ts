@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clientOf, rateLimit } from "../../functions/src/rate-limit.ts";
+import { clientOf, rateLimit } from "../../functions/src/platform/rate-limit.ts";
 import { movableClock } from "../support/scenario.ts";
 
 /** Goal: a client gets what it may have, others get theirs, and remembering them costs a fixed size. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canonicalScope } from "../../functions/src/scope.ts";
+import { canonicalScope } from "../../functions/src/domain/scope.ts";
 
 const PREFIX = "https://www.googleapis.com/auth/";
 

@@ -9,7 +9,7 @@ import {
   open,
   parseKeyRing,
   seal,
-} from "../../functions/src/grant/sealing.ts";
+} from "../../functions/src/crypto/sealing.ts";
 import { ringOf } from "../support/test-keys.ts";
 
 /**

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type HistoryId, isAfter } from "../../functions/src/mailbox/history-id.ts";
+import { type HistoryId, isAfter } from "../../functions/src/domain/history-id.ts";
 import {
   NOTIFIED_MAX,
   type Progress,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { startOnce } from "../../functions/src/start-once.ts";
+import { startOnce } from "../../functions/src/platform/start-once.ts";
 import { movableClock } from "../support/scenario.ts";
 
 it("starts once, however often and however soon it is asked for", async () => {

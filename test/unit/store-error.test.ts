@@ -1,8 +1,8 @@
 import { FailedCall } from "../../functions/src/domain/failure.ts";
 import { describe, expect, it } from "vitest";
-import { ReceiverError } from "../../functions/src/log.ts";
-import { isStoreError } from "../../functions/src/store-error.ts";
-import { Redeliver } from "../../functions/src/handlers/gmail-notification.ts";
+import { ReceiverError } from "../../functions/src/platform/log.ts";
+import { isStoreError } from "../../functions/src/platform/store-error.ts";
+import { Redeliver } from "../../functions/src/functions/gmail-notification.ts";
 
 const coded = (code: unknown) => Object.assign(new Error("said by a client"), { code });
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Clock } from "../../functions/src/clock.ts";
-import { createLog } from "../../functions/src/log.ts";
-import { type Delivery, createDelivery } from "../../functions/src/telemetry/delivery.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { type Delivery, createDelivery } from "../../functions/src/platform/telemetry/delivery.ts";
 
 /** Goal: a collector that is down costs one wait and one record, and is asked ever more seldom. */
 describe("delivery to a collector", () => {

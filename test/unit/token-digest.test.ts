@@ -1,12 +1,12 @@
 import { createHash, createSecretKey } from "node:crypto";
 import { assert, property, string } from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { KeyRing } from "../../functions/src/grant/sealing.ts";
+import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
 import {
   type TokenName,
   digestsOf,
   digestsOfName,
-} from "../../functions/src/grant/token-digest.ts";
+} from "../../functions/src/crypto/token-digest.ts";
 
 const TOKEN = "1//0gA-emulated_refresh.token-of-some-length";
 

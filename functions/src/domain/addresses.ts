@@ -1,5 +1,5 @@
-import type { EmailAddress } from "../mailbox/email-address.ts";
-import type { User } from "../user.ts";
+import type { EmailAddress } from "./email-address.ts";
+import type { User } from "./user.ts";
 
 /** The addresses of one user: what subscribers see, and what notifications name if that differs. */
 export type Addresses = Pick<User, "emailAddress" | "notifiedAs">;

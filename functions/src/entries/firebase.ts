@@ -10,13 +10,13 @@ import { type HttpsOptions, onRequest } from "firebase-functions/v2/https";
 import { type MemoryOption, requiresRole } from "firebase-functions/v2/options";
 import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
-import { VARIABLES } from "../config-variables.ts";
-import { runScheduled, serve } from "../http.ts";
+import { VARIABLES } from "../config/variables.ts";
+import { runScheduled, serve } from "../platform/http.ts";
 import { after, getReceiver, libraryLog } from "../services.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
-import { logPrinting } from "./printing.ts";
-import { readTraceparent } from "./traceparent.ts";
+import { logPrinting } from "../platform/console-capture.ts";
+import { readTraceparent } from "../platform/trace-context.ts";
 
 /** The topic of `GMAIL_TOPIC`: the CLI needs its short name before any configuration is read. */
 const GMAIL_TOPIC_ID = "gmail-notifications";

@@ -1,7 +1,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { After } from "../clock.ts";
-import { BODY_BYTES_MAX, type BodyRefusal, type ExpressRequest } from "../http.ts";
+import type { After } from "../domain/clock.ts";
+import { BODY_BYTES_MAX, type BodyRefusal, type ExpressRequest } from "../platform/http.ts";
 
 /** From the headers of a request to the end of its body; nothing we accept takes a second. */
 const BODY_MS_MAX = 10_000;

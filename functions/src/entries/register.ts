@@ -1,7 +1,7 @@
 import { type CloudEvent, cloudEvent, http } from "@google-cloud/functions-framework";
-import { serve, serveScheduled } from "../http.ts";
+import { serve, serveScheduled } from "../platform/http.ts";
 import type { Receiver } from "../receiver.ts";
-import { readTraceparent } from "./traceparent.ts";
+import { readTraceparent } from "../platform/trace-context.ts";
 
 /** Registers the five functions with the functions-framework under the names they deploy by. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>): void {

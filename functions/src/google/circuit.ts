@@ -1,7 +1,7 @@
 import { FailedCall, type Call } from "../domain/failure.ts";
-import { type Clock, later } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { UserId } from "../user.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { UserId } from "../domain/user.ts";
 
 /** Distinct users refused for a reason of our own configuration, with no success in between. */
 const REFUSED_USERS_MIN = 3;

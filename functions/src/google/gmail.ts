@@ -1,16 +1,16 @@
 import { FailedCall, type Call } from "../domain/failure.ts";
 import { type gmail_v1, gmail } from "googleapis/build/src/apis/gmail/index.js";
-import type { Clock } from "../clock.ts";
-import { type EmailAddress, parseEmailAddress } from "../mailbox/email-address.ts";
-import { type HistoryId, parseHistoryId } from "../mailbox/history-id.ts";
+import type { Clock } from "../domain/clock.ts";
+import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
+import { type HistoryId, parseHistoryId } from "../domain/history-id.ts";
 import type {
   HistoryItem,
   HistoryMessage,
   HistoryPage,
   HistoryRecord,
   MessagePage,
-} from "../mailbox/history.ts";
-import { classify } from "./failure.ts";
+} from "../domain/history.ts";
+import { classify } from "./classify.ts";
 
 /** What `users.watch` answers. `expiresAt` is at most 7 days ahead. */
 export interface WatchAnswer {

@@ -1,8 +1,8 @@
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import { z } from "zod";
-import type { Clock } from "../clock.ts";
-import { type EmailAddress, parseEmailAddress } from "../mailbox/email-address.ts";
-import { type UserId, parseUserId } from "../user.ts";
+import type { Clock } from "../domain/clock.ts";
+import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
+import { type UserId, parseUserId } from "../domain/user.ts";
 import { type GoogleEndpoints, GOOGLE_ISSUER } from "./endpoints.ts";
 
 /** Who a verified ID token speaks of. */

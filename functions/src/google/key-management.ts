@@ -1,5 +1,5 @@
-import { type KeyRing, parseKeyRing } from "../grant/sealing.ts";
-import { type Log, type Loggable, describeUnknown } from "../log.ts";
+import { type KeyRing, parseKeyRing } from "../crypto/sealing.ts";
+import { type Log, type Loggable, describeUnknown } from "../platform/log.ts";
 import { crc32c } from "./crc32c.ts";
 
 /**

@@ -2,10 +2,10 @@ import { FailedCall, type Call } from "../domain/failure.ts";
 import assert from "node:assert/strict";
 import { Gaxios } from "gaxios";
 import { z } from "zod";
-import { type Clock, later } from "../clock.ts";
+import { type Clock, later } from "../domain/clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
-import { canonicalScope } from "../scope.ts";
-import { classify } from "./failure.ts";
+import { canonicalScope } from "../domain/scope.ts";
+import { classify } from "./classify.ts";
 
 /** Our own identity towards Google. */
 export interface OAuthClient {

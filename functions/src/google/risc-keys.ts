@@ -2,9 +2,9 @@ import { FailedCall, attempt, type Call } from "../domain/failure.ts";
 import { Gaxios } from "gaxios";
 import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jose";
 import { z } from "zod";
-import { type Clock, later } from "../clock.ts";
+import { type Clock, later } from "../domain/clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
-import { classify } from "./failure.ts";
+import { classify } from "./classify.ts";
 
 export type KeySearch =
   | { kind: "found"; key: CryptoKey }

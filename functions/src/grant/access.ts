@@ -1,12 +1,12 @@
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
-import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
 import type { Circuit } from "../google/circuit.ts";
-import type { Log } from "../log.ts";
-import type { Access, Answer, ObtainedToken } from "../mailbox/access.ts";
-import { type User, type UserId, type UserStore, sameGrant } from "../user.ts";
+import type { Log } from "../platform/log.ts";
+import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
+import { type User, type UserId, type UserStore, sameGrant } from "../domain/user.ts";
 import type { FleetGuard } from "./fleet-guard.ts";
 import { storeRotated } from "./rotated-token.ts";
-import type { TokenSeal } from "./token-seal.ts";
+import type { TokenSeal } from "../crypto/token-seal.ts";
 
 /** What the token endpoint answers to a refresh (RFC 6749 §6). */
 export interface RefreshedToken {

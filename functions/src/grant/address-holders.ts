@@ -1,13 +1,13 @@
 import { afterProfile, isSameAddresses } from "../domain/addresses.ts";
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { Access } from "../mailbox/access.ts";
-import { type LookServices, announceAddresses } from "../mailbox/address.ts";
-import type { EmailAddress } from "../mailbox/email-address.ts";
-import { modify } from "../modify.ts";
-import { unlessContended } from "../store-error.ts";
-import { type User, type UserId, type UserPatch, type UserStore, sameGrant } from "../user.ts";
-import { displaced } from "./transitions.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Access } from "../domain/access.ts";
+import { type LookServices, announceAddresses } from "./address.ts";
+import type { EmailAddress } from "../domain/email-address.ts";
+import { modify } from "../store/modify.ts";
+import { unlessContended } from "../platform/store-error.ts";
+import { type User, type UserId, type UserPatch, type UserStore, sameGrant } from "../domain/user.ts";
+import { displaced } from "../domain/transitions.ts";
 
 export interface HolderServices extends LookServices {
   users: UserStore;

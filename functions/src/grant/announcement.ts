@@ -1,11 +1,11 @@
-import { type Clock, later } from "../clock.ts";
-import { type LifecycleEvent, type Publish, PublishFailure } from "../mailbox/event.ts";
-import type { Log } from "../log.ts";
-import { modify } from "../modify.ts";
-import { unlessContended } from "../store-error.ts";
-import { type FollowUp, type User, type UserStore, sameGrant } from "../user.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import { type LifecycleEvent, type Publish, PublishFailure } from "../domain/events.ts";
+import type { Log } from "../platform/log.ts";
+import { modify } from "../store/modify.ts";
+import { unlessContended } from "../platform/store-error.ts";
+import { type FollowUp, type User, type UserStore, sameGrant } from "../domain/user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
-import { nextLook } from "./retention.ts";
+import { nextLook } from "../domain/retention.ts";
 
 export interface AnnouncementServices {
   users: UserStore;

@@ -1,13 +1,13 @@
 import { attempt, type Failure } from "../domain/failure.ts";
-import { type Clock, later } from "../clock.ts";
-import { type Log, ReceiverError } from "../log.ts";
-import type { Access } from "../mailbox/access.ts";
-import { modify } from "../modify.ts";
-import { unlessContended } from "../store-error.ts";
-import { type User, type UserStore, sameGrant } from "../user.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import { type Log, ReceiverError } from "../platform/log.ts";
+import type { Access } from "../domain/access.ts";
+import { modify } from "../store/modify.ts";
+import { unlessContended } from "../platform/store-error.ts";
+import { type User, type UserStore, sameGrant } from "../domain/user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
-import type { TokenSeal } from "./token-seal.ts";
-import { disconnected, withoutTokens } from "./transitions.ts";
+import type { TokenSeal } from "../crypto/token-seal.ts";
+import { disconnected, withoutTokens } from "../domain/transitions.ts";
 
 export interface DisconnectServices extends AnnouncementServices {
   users: UserStore;

@@ -1,12 +1,12 @@
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { Flagging, GrantFailure } from "../mailbox/access.ts";
-import { modify } from "../modify.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
-import { type User, type UserStore, sameGrant } from "../user.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Flagging, GrantFailure } from "../domain/access.ts";
+import { modify } from "../store/modify.ts";
+import type { Telemetry } from "../platform/telemetry/telemetry.ts";
+import { type User, type UserStore, sameGrant } from "../domain/user.ts";
 import { type AnnouncementServices, announce } from "./announcement.ts";
 import type { FleetGuard } from "./fleet-guard.ts";
-import { flagged } from "./transitions.ts";
+import { flagged } from "../domain/transitions.ts";
 import { isWeekly } from "./weekly-grant.ts";
 
 export interface FlaggingServices extends AnnouncementServices {

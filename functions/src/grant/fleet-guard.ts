@@ -1,8 +1,8 @@
 import { attempt } from "../domain/failure.ts";
-import { type Clock, type Random, later } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { sampleOthers } from "../mailbox/others.ts";
-import type { FleetGuardState, Grant, User, UserId, UserStore } from "../user.ts";
+import { type Clock, type Random, later } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { sampleOthers } from "../store/other-users.ts";
+import type { FleetGuardState, Grant, User, UserId, UserStore } from "../domain/user.ts";
 
 export interface FleetGuardServices {
   users: UserStore;

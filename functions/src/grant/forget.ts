@@ -1,11 +1,11 @@
 import { FailedCall } from "../domain/failure.ts";
 import { isAnnounced } from "./announcement.ts";
 import { type DisconnectServices, disconnect } from "./disconnect.ts";
-import { ERASED } from "./retention.ts";
-import { eraseIf } from "../modify.ts";
-import { unlessContended } from "../store-error.ts";
-import { type User, sameGrant } from "../user.ts";
-import { erasing } from "./transitions.ts";
+import { ERASED } from "../domain/retention.ts";
+import { eraseIf } from "../store/modify.ts";
+import { unlessContended } from "../platform/store-error.ts";
+import { type User, sameGrant } from "../domain/user.ts";
+import { erasing } from "../domain/transitions.ts";
 
 /**
  * Every way in which erasing a person can end. Only `forgotten` is the end of it; a grant is `left` at

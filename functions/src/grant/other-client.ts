@@ -1,6 +1,6 @@
-import { type Clock, later } from "../clock.ts";
-import type { Log } from "../log.ts";
-import type { UserId } from "../user.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { UserId } from "../domain/user.ts";
 
 /** One wrong configuration concerns every user alike: each instance says it this seldom. */
 const ALERT_EVERY_MS = 3_600_000;

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { Clock } from "../clock.ts";
-import { later } from "../clock.ts";
-import type { User, UserId } from "../user.ts";
-import type { Envelope } from "./envelope.ts";
+import type { Clock } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
+import type { User, UserId } from "../domain/user.ts";
+import type { Envelope } from "../crypto/envelope.ts";
 
 /** How long a person may take to follow the link in a mail. */
 const LINK_AGE_MS_MAX = 7 * 24 * 3_600_000;

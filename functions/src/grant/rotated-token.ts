@@ -1,9 +1,9 @@
-import { type Clock, type Random, jittered } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { modify } from "../modify.ts";
-import { StoreContended } from "../store-error.ts";
-import type { User, UserStore } from "../user.ts";
-import type { TokenSeal } from "./token-seal.ts";
+import { type Clock, type Random, jittered } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { modify } from "../store/modify.ts";
+import { StoreContended } from "../platform/store-error.ts";
+import type { User, UserStore } from "../domain/user.ts";
+import type { TokenSeal } from "../crypto/token-seal.ts";
 
 export interface RotatedTokenServices {
   users: UserStore;

@@ -1,5 +1,5 @@
-import { later } from "../clock.ts";
-import type { User } from "../user.ts";
+import { later } from "../domain/clock.ts";
+import type { User } from "../domain/user.ts";
 
 const HOUR_MS = 3_600_000;
 /** How long Google's refresh tokens live while the OAuth consent screen is in "testing". */

@@ -1,8 +1,8 @@
 import pLimit from "p-limit";
-import { later } from "../clock.ts";
-import { describeUnknown } from "../log.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
-import { type User, type UserStore, storeNow } from "../user.ts";
+import { later } from "../domain/clock.ts";
+import { describeUnknown } from "../platform/log.ts";
+import type { Telemetry } from "../platform/telemetry/telemetry.ts";
+import { type User, type UserStore, storeNow } from "../domain/user.ts";
 import { type DelayServices, tellDelay } from "./delay.ts";
 import type { Budget } from "./each-due.ts";
 import type { SyncLimits } from "./sync-run.ts";

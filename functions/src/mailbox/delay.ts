@@ -1,8 +1,8 @@
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { type Sync, type User, type UserStore, isOutdated, storeNow } from "../user.ts";
-import { type Publish, PublishFailure } from "./event.ts";
-import { delayEvent, isBehind, isDelayDue, isDelayTold } from "./incomplete.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { type Sync, type User, type UserStore, isOutdated, storeNow } from "../domain/user.ts";
+import { type Publish, PublishFailure } from "../domain/events.ts";
+import { delayEvent, isBehind, isDelayDue, isDelayTold } from "../domain/incomplete.ts";
 
 export interface DelayServices {
   users: Pick<UserStore, "find">;

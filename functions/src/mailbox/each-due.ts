@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
-import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
-import { type Log, describeUnknown } from "../log.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
+import { type Log, describeUnknown } from "../platform/log.ts";
+import type { Telemetry } from "../platform/telemetry/telemetry.ts";
 import {
   type DueCursor,
   type DueDocument,
@@ -12,7 +12,7 @@ import {
   type UserStore,
   isOutdated,
   storeNow,
-} from "../user.ts";
+} from "../domain/user.ts";
 
 /** How much of a due list one run may take on. */
 export interface Budget {

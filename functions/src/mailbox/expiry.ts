@@ -1,6 +1,6 @@
 import type { Failure } from "../domain/failure.ts";
-import { type Recovery, storeNow } from "../user.ts";
-import { type HistoryId, isAfter } from "./history-id.ts";
+import { type Recovery, storeNow } from "../domain/user.ts";
+import { type HistoryId, isAfter } from "../domain/history-id.ts";
 import { type Run, type SyncOutcome, giveUp, reread } from "./sync-run.ts";
 
 /** A cursor that Gmail seems not to know any more. */

@@ -1,4 +1,4 @@
-import { type HistoryId, compareHistoryIds } from "./history-id.ts";
+import { type HistoryId, compareHistoryIds } from "../domain/history-id.ts";
 
 /** Ids that one run serves; of more, the highest are kept. */
 const NOTIFIED_MAX = 100;

@@ -1,6 +1,6 @@
-import type { WalkedPage } from "../user.ts";
-import type { Answer } from "./access.ts";
-import type { HistoryMessage, MessagePage } from "./history.ts";
+import type { WalkedPage } from "../domain/user.ts";
+import type { Answer } from "../domain/access.ts";
+import type { HistoryMessage, MessagePage } from "../domain/history.ts";
 import type { Run } from "./sync-run.ts";
 
 /** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */

@@ -1,14 +1,14 @@
-import { later } from "../clock.ts";
-import { type Recovery, type User, type UserPatch, storeNow, storeNowAtLeast } from "../user.ts";
-import type { WalkedPage } from "../user.ts";
-import type { Answer } from "./access.ts";
-import { completeSince } from "./completeness.ts";
-import { type Change, type Gap, PublishFailure } from "./event.ts";
+import { later } from "../domain/clock.ts";
+import { type Recovery, type User, type UserPatch, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import type { WalkedPage } from "../domain/user.ts";
+import type { Answer } from "../domain/access.ts";
+import { completeSince } from "../domain/completeness.ts";
+import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { ExpiredCursor } from "./expiry.ts";
-import type { HistoryMessage } from "./history.ts";
+import type { HistoryMessage } from "../domain/history.ts";
 import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
-import { accounted } from "./incomplete.ts";
+import { accounted } from "../domain/incomplete.ts";
 import { notifiedAfter } from "./settling.ts";
 import {
   type Run,

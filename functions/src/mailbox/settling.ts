@@ -1,6 +1,6 @@
-import { later } from "../clock.ts";
-import type { ReadPosition } from "../user.ts";
-import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "./history-id.ts";
+import { later } from "../domain/clock.ts";
+import type { ReadPosition } from "../domain/user.ts";
+import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "../domain/history-id.ts";
 
 /**
  * The most unsettled records that are remembered. What is beyond them is published again under the

@@ -1,10 +1,10 @@
-import { type Trigger, notifiedIds, afterFailure, atOnce, recheck } from "./sync-due.ts";
+import { type Trigger, notifiedIds, afterFailure, atOnce, recheck } from "../domain/schedule.ts";
 import type { Failure } from "../domain/failure.ts";
 import assert from "node:assert/strict";
-import { type Clock, type Random, later } from "../clock.ts";
-import type { Log } from "../log.ts";
-import { modify } from "../modify.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import { type Clock, type Random, later } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { modify } from "../store/modify.ts";
+import type { Telemetry } from "../platform/telemetry/telemetry.ts";
 import {
   type Status,
   type StoredChange,
@@ -16,17 +16,17 @@ import {
   isOutdated,
   sameGrant,
   storeNow,
-} from "../user.ts";
-import type { Access, Flagging, GrantFailure } from "./access.ts";
-import type { AddressServices } from "./address.ts";
-import type { Change, Gap, Publish } from "./event.ts";
-import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
-import type { ChangeFilter, HistoryPage, MessagePage } from "./history.ts";
+} from "../domain/user.ts";
+import type { Access, Flagging, GrantFailure } from "../domain/access.ts";
+import type { AddressServices } from "../grant/address.ts";
+import type { Change, Gap, Publish } from "../domain/events.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import type { ChangeFilter, HistoryPage, MessagePage } from "../domain/history.ts";
 import { type Progress, covers, withNotified } from "./settling.ts";
 import { tellDelay } from "./delay.ts";
-import { type FailedStep, endingOf } from "./failures.ts";
-import { accounted } from "./incomplete.ts";
-import { othersSucceed } from "./others.ts";
+import { type FailedStep, endingOf } from "../domain/failure-streak.ts";
+import { accounted } from "../domain/incomplete.ts";
+import { othersSucceed } from "../store/other-users.ts";
 
 /** Every way a sync can end. */
 export type SyncOutcome =

@@ -1,15 +1,15 @@
-import { type Trigger, notifiedIds, afterListing, atOnce, isNeglected } from "./sync-due.ts";
+import { type Trigger, notifiedIds, afterListing, atOnce, isNeglected } from "../domain/schedule.ts";
 import type { Failure } from "../domain/failure.ts";
-import { type Clock, later } from "../clock.ts";
-import { type Sync, type User, storeNow, storeNowAtLeast } from "../user.ts";
-import { describeUnknown } from "../log.ts";
-import { mayPass } from "../store-error.ts";
-import { completeSince } from "./completeness.ts";
-import { findAddress } from "./address.ts";
-import { type Change, type Gap, PublishFailure } from "./event.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import { type Sync, type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import { describeUnknown } from "../platform/log.ts";
+import { mayPass } from "../platform/store-error.ts";
+import { completeSince } from "../domain/completeness.ts";
+import { findAddress } from "../grant/address.ts";
+import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
-import { type HistoryId, isAfter, maxHistoryId } from "./history-id.ts";
-import { type HistoryRecord, countWatched, toChanges } from "./history.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import { type HistoryRecord, countWatched, toChanges } from "../domain/history.ts";
 import { beginRecovery, recover } from "./recovery.ts";
 import {
   type Read,
@@ -25,7 +25,7 @@ import {
   settle,
 } from "./settling.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
-import { isWaiting } from "./failures.ts";
+import { isWaiting } from "../domain/failure-streak.ts";
 import { type Run, type SyncOutcome, type SyncServices, giveUp, highestHeadOf, holdNotified, isCurrent, isOver, progressOf, reread, startRun, unfinished, writeProgress } from "./sync-run.ts";
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */

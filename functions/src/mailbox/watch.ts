@@ -1,8 +1,8 @@
 import { FailedCall } from "../domain/failure.ts";
-import { type Clock, type Random, later } from "../clock.ts";
+import { type Clock, type Random, later } from "../domain/clock.ts";
 import type { WatchAnswer } from "../google/gmail.ts";
-import type { Watch } from "../user.ts";
-import type { ChangeFilter } from "./history.ts";
+import type { Watch } from "../domain/user.ts";
+import type { ChangeFilter } from "../domain/history.ts";
 
 export interface WatchServices {
   /** `users.watch` on the configured topic, of these labels or of all. Throws `FailedCall`. */

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import type { Config } from "../config.ts";
-import { type Html, html } from "../pages/html.ts";
+import type { Config } from "../config/config.ts";
+import { type Html, html } from "../platform/html.ts";
 import type { Notice } from "./series.ts";
-import { NOTICE_TEXTS as TEXTS } from "./texts.ts";
+import { NOTICE_TEXTS as TEXTS } from "../texts/notices.ts";
 
 /** A mail as plain text and as HTML, with the id by which mail systems recognize a duplicate. */
 export interface NoticeMail {

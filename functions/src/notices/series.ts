@@ -1,10 +1,10 @@
-import { type Clock, type Random, backoffMs, jittered, later } from "../clock.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
-import { settled } from "../grant/retention.ts";
-import type { Log } from "../log.ts";
-import type { EmailAddress } from "../mailbox/email-address.ts";
-import { modify } from "../modify.ts";
-import { unlessContended } from "../store-error.ts";
+import { settled } from "../domain/retention.ts";
+import type { Log } from "../platform/log.ts";
+import type { EmailAddress } from "../domain/email-address.ts";
+import { modify } from "../store/modify.ts";
+import { unlessContended } from "../platform/store-error.ts";
 import {
   type FollowUp,
   type User,
@@ -12,7 +12,7 @@ import {
   type UserStore,
   sameGrant,
   storeNow,
-} from "../user.ts";
+} from "../domain/user.ts";
 
 /** One mail to a person whose grant has ended. */
 export interface Notice {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Transporter } from "nodemailer";
-import { type Clock, later } from "../clock.ts";
-import type { Config } from "../config.ts";
-import { isLoopback } from "../config-formats.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import type { Config } from "../config/config.ts";
+import { isLoopback } from "../config/formats.ts";
 import { noticeMail } from "./mail.ts";
 import { type NoticeOutcome, SEND_MS_MAX, type SendNotice } from "./series.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Config } from "../../../functions/src/config.ts";
+import type { Config } from "../../../functions/src/config/config.ts";
 import { FUNCTIONS, type FunctionName } from "../functions.ts";
 import type { Environment } from "../session.ts";
 import type { Cloud } from "./cloud.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Config, ConfigError, readConfig } from "../../../functions/src/config.ts";
+import { type Config, ConfigError, readConfig } from "../../../functions/src/config/config.ts";
 import type { Environment } from "../session.ts";
 import { standInFor } from "../stand-ins.ts";
 import type { Cloud } from "./cloud.ts";

@@ -5,9 +5,9 @@ import {
   cloudKeyManagement,
   decryptRing,
 } from "../../../functions/src/google/key-management.ts";
-import type { KeyRing } from "../../../functions/src/grant/sealing.ts";
-import { tokenSeal } from "../../../functions/src/grant/token-seal.ts";
-import { parseUserId } from "../../../functions/src/user.ts";
+import type { KeyRing } from "../../../functions/src/crypto/sealing.ts";
+import { tokenSeal } from "../../../functions/src/crypto/token-seal.ts";
+import { parseUserId } from "../../../functions/src/domain/user.ts";
 import type { Progress } from "../all-users.ts";
 import { EXIT, usageError } from "../errors.ts";
 import { withOperator } from "../operator.ts";

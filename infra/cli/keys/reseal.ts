@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { TokenPurpose, TokenSeal } from "../../../functions/src/grant/token-seal.ts";
-import { isSealedWith } from "../../../functions/src/grant/sealing.ts";
-import { modify } from "../../../functions/src/modify.ts";
-import { unlessContended } from "../../../functions/src/store-error.ts";
-import type { Grant, User, UserId, UserStore } from "../../../functions/src/user.ts";
+import type { TokenPurpose, TokenSeal } from "../../../functions/src/crypto/token-seal.ts";
+import { isSealedWith } from "../../../functions/src/crypto/sealing.ts";
+import { modify } from "../../../functions/src/store/modify.ts";
+import { unlessContended } from "../../../functions/src/platform/store-error.ts";
+import type { Grant, User, UserId, UserStore } from "../../../functions/src/domain/user.ts";
 import { type Progress, eachUser } from "../all-users.ts";
 
 /** What re-sealing needs of a deployment. */

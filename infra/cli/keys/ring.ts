@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type KeyRing, parseKeyRing } from "../../../functions/src/grant/sealing.ts";
+import { type KeyRing, parseKeyRing } from "../../../functions/src/crypto/sealing.ts";
 import { usageError } from "../errors.ts";
 
 const KEY_BYTES = 32;

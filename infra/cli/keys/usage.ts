@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { keyIdOf } from "../../../functions/src/grant/sealing.ts";
-import type { User } from "../../../functions/src/user.ts";
+import { keyIdOf } from "../../../functions/src/crypto/sealing.ts";
+import type { User } from "../../../functions/src/domain/user.ts";
 import { type Progress, eachUser } from "../all-users.ts";
 import type { ResealServices } from "./reseal.ts";
 

@@ -5,7 +5,7 @@ import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
 import type { SyncOutcome } from "../../../functions/src/mailbox/sync-run.ts";
 import type { Services } from "../../../functions/src/receiver.ts";
-import type { User } from "../../../functions/src/user.ts";
+import type { User } from "../../../functions/src/domain/user.ts";
 import { inWords, shown } from "./user-view.ts";
 import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts";
 

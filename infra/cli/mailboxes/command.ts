@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Services } from "../../../functions/src/receiver.ts";
 import type { Operator } from "../../../functions/src/services.ts";
-import type { User } from "../../../functions/src/user.ts";
+import type { User } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
 import { withOperator } from "../operator.ts";
 import type { Session } from "../session.ts";

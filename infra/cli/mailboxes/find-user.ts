@@ -1,5 +1,5 @@
-import { parseEmailAddress } from "../../../functions/src/mailbox/email-address.ts";
-import { type User, type UserStore, parseUserId } from "../../../functions/src/user.ts";
+import { parseEmailAddress } from "../../../functions/src/domain/email-address.ts";
+import { type User, type UserStore, parseUserId } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
 
 /**

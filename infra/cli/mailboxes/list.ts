@@ -1,6 +1,6 @@
-import type { Completeness } from "../../../functions/src/mailbox/completeness.ts";
-import { later } from "../../../functions/src/clock.ts";
-import type { Status, User } from "../../../functions/src/user.ts";
+import type { Completeness } from "../../../functions/src/domain/completeness.ts";
+import { later } from "../../../functions/src/domain/clock.ts";
+import type { Status, User } from "../../../functions/src/domain/user.ts";
 import type { Operator } from "../../../functions/src/services.ts";
 import { overdue } from "../overdue.ts";
 import { shown } from "./user-view.ts";

@@ -1,7 +1,7 @@
 import { type RecordableHistogram, createHistogram } from "node:perf_hooks";
-import { completeness } from "../../../functions/src/mailbox/completeness.ts";
+import { completeness } from "../../../functions/src/domain/completeness.ts";
 import type { Operator } from "../../../functions/src/services.ts";
-import type { DueList, Status, User } from "../../../functions/src/user.ts";
+import type { DueList, Status, User } from "../../../functions/src/domain/user.ts";
 import { overdue } from "../overdue.ts";
 import { inWords } from "./user-view.ts";
 import { type Terminal, duration, progress } from "../terminal.ts";

@@ -1,6 +1,6 @@
-import { type Sealed, type User } from "../../../functions/src/user.ts";
-import { type Completeness, completeness } from "../../../functions/src/mailbox/completeness.ts";
-import { keyIdOf } from "../../../functions/src/grant/sealing.ts";
+import { type Sealed, type User } from "../../../functions/src/domain/user.ts";
+import { type Completeness, completeness } from "../../../functions/src/domain/completeness.ts";
+import { keyIdOf } from "../../../functions/src/crypto/sealing.ts";
 import { overdue } from "../overdue.ts";
 import { duration } from "../terminal.ts";
 

@@ -1,4 +1,4 @@
-import { VARIABLE_NAMES } from "../../../../functions/src/config-variables.ts";
+import { VARIABLE_NAMES } from "../../../../functions/src/config/variables.ts";
 import settings from "../../../../functions/src/entries/functions.json" with { type: "json" };
 import { z } from "zod";
 import { FUNCTIONS, type FunctionName } from "../../functions.ts";

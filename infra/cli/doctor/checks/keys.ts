@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { keyIdOf, parseKeyRing } from "../../../../functions/src/grant/sealing.ts";
+import { keyIdOf, parseKeyRing } from "../../../../functions/src/crypto/sealing.ts";
 import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
 import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { parseEmailAddress } from "../../../../functions/src/mailbox/email-address.ts";
+import { parseEmailAddress } from "../../../../functions/src/domain/email-address.ts";
 import type { Deployment } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
 import { type Result, Unchecked, failed, ok } from "../result.ts";

@@ -1,5 +1,5 @@
-import { isLoopback } from "../../../../functions/src/config-formats.ts";
-import { HEADERS } from "../../../../functions/src/http.ts";
+import { isLoopback } from "../../../../functions/src/config/formats.ts";
+import { HEADERS } from "../../../../functions/src/platform/http.ts";
 import { networkReason } from "../../http.ts";
 import { type Deployment, deployed, lastPart } from "../deployment.ts";
 import type { Endpoints } from "../endpoints.ts";

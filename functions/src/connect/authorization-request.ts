@@ -1,0 +1,172 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
+import { type Clock, later } from "../domain/clock.ts";
+import { canonicalScope } from "../domain/scope.ts";
+import { parseUserId } from "../domain/user.ts";
+import type { Envelope } from "../crypto/envelope.ts";
+
+/** How long a person may take on Google's pages. */
+export const AUTHORIZATION_AGE_MS_MAX = 10 * 60_000;
+
+/** What the pending authorization has to know when the browser comes back. */
+const PENDING = z.object({
+  state: z.string(),
+  nonce: z.string(),
+  codeVerifier: z.string(),
+  expiresAt: z.number(),
+  /** Consent was asked for, so an answer without a refresh token is final. */
+  isConsentAsked: z.boolean(),
+  /** Where the person goes afterwards, checked when the flow began. */
+  returnTo: z.string().optional(),
+  appState: z.string().optional(),
+  /** The application's own user, from a start ticket. */
+  appSub: z.string().optional(),
+  /** From a start ticket. */
+  tags: z.record(z.string(), z.string()).optional(),
+  /** Whom a re-authorization is for; nobody else may answer it. */
+  userId: z.string().optional(),
+  /** The link that a re-authorization began with: a refused one leads back to it. */
+  link: z.string().optional(),
+});
+
+export type PendingAuthorization = z.infer<typeof PENDING>;
+
+export interface AuthorizationRequestServices {
+  envelope: Envelope;
+  clock: Clock;
+  /** 256 bits, base64url. */
+  randomToken(): string;
+  authorizeUrl: string;
+  clientId: string;
+  redirectUri: string;
+  /** What the receiver needs beside `openid email`. */
+  scopes: readonly string[];
+  /** Domains whose accounts may connect; a single one is sent to Google as a hint. */
+  allowedDomains: readonly string[];
+}
+
+export interface AuthorizationWish {
+  returnTo?: string | undefined;
+  appState?: string | undefined;
+  appSub?: string | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+  /** Sent to Google as `login_hint`, so that the right account is chosen. */
+  loginHint?: string | undefined;
+  userId?: string | undefined;
+  link?: string | undefined;
+  /** Scopes granted before: all of them are asked for again. */
+  grantedScopes?: readonly string[] | undefined;
+  /** A live refresh token is held, so that Google need not ask for consent again. */
+  isRefreshTokenHeld?: boolean;
+}
+
+/** What a cookie of 4,096 bytes has room for in addition to the flow's own values. */
+const BROUGHT_BYTES_MAX = 2_690;
+
+/** True when what an application wants to have back fits into the cookie of the flow. */
+export function isKept({ returnTo, appState, appSub, tags }: AuthorizationWish): boolean {
+  const brought = JSON.stringify({ returnTo, appState, appSub, tags });
+  return Buffer.byteLength(brought) <= BROUGHT_BYTES_MAX;
+}
+
+/** Where to send the browser, and what it has to bring back. */
+export interface AuthorizationRequest {
+  url: string;
+  /** Names the cookie, so that two flows in two tabs do not disturb each other. */
+  flowId: string;
+  cookie: string;
+}
+
+const FLOW_ID_LENGTH = 12;
+
+/** The cookie of the flow that a `state` belongs to. */
+export function flowIdOf(state: string): string | undefined {
+  return /^[A-Za-z0-9_-]{43}$/.test(state) ? state.slice(0, FLOW_ID_LENGTH) : undefined;
+}
+
+/**
+ * Begins an authorization (RFC 6749 §4.1.1) with PKCE S256 (RFC 7636 §4.3), `state` and `nonce`.
+ * Nothing is stored: what is pending is sealed in a cookie, so that it is bound to this browser.
+ *
+ * Scopes that the person granted to the project before are not asked for (no
+ * `include_granted_scopes`): a stolen token must open no more than the receiver needs.
+ */
+export function requestAuthorization(
+  wish: AuthorizationWish,
+  services: AuthorizationRequestServices,
+): AuthorizationRequest {
+  const { envelope, clock, randomToken } = services;
+  const pending: PendingAuthorization = {
+    state: randomToken(),
+    nonce: randomToken(),
+    codeVerifier: randomToken(),
+    expiresAt: later(clock.now(), AUTHORIZATION_AGE_MS_MAX).getTime(),
+    isConsentAsked: wish.isRefreshTokenHeld !== true,
+    ...(wish.returnTo !== undefined && { returnTo: wish.returnTo }),
+    ...(wish.appState !== undefined && { appState: wish.appState }),
+    ...(wish.appSub !== undefined && { appSub: wish.appSub }),
+    ...(wish.tags !== undefined && { tags: wish.tags }),
+    ...(wish.userId !== undefined && { userId: wish.userId }),
+    ...(wish.link !== undefined && { link: wish.link }),
+  };
+  const url = new URL(services.authorizeUrl);
+  url.search = new URLSearchParams({
+    client_id: services.clientId,
+    redirect_uri: services.redirectUri,
+    response_type: "code",
+    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, services)])].join(
+      " ",
+    ),
+    access_type: "offline",
+    state: pending.state,
+    nonce: pending.nonce,
+    code_challenge: createHash("sha256").update(pending.codeVerifier).digest("base64url"),
+    code_challenge_method: "S256",
+    ...(pending.isConsentAsked && { prompt: "consent" }),
+    ...(wish.loginHint !== undefined && { login_hint: wish.loginHint }),
+    ...hostedDomainHint(services.allowedDomains),
+  }).toString();
+  const cookie = envelope.seal("authorization", pending);
+  return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
+}
+
+/** Google's page offers the accounts of one domain. The ID token decides. */
+function hostedDomainHint(allowedDomains: readonly string[]): { hd?: string } {
+  const [hd, ...others] = allowedDomains;
+  return hd === undefined || others.length > 0 ? {} : { hd };
+}
+
+/**
+ * The scopes that an authorization asks for in addition to `openid email`. A re-authorization asks
+ * for every scope that the user granted before.
+ */
+export function askedScopes(
+  grantedBefore: readonly string[] | undefined,
+  { scopes }: Pick<AuthorizationRequestServices, "scopes">,
+): string[] {
+  const before = grantedBefore?.filter((scope) => scope.includes("://")) ?? [];
+  return [...scopes, ...before.map(canonicalScope)];
+}
+
+/** The pending authorization that this browser began with this `state`, while it is fresh. */
+export function readPending(
+  cookie: string | undefined,
+  state: string,
+  { envelope, clock }: Pick<AuthorizationRequestServices, "envelope" | "clock">,
+): PendingAuthorization | undefined {
+  if (cookie === undefined) return undefined;
+  const pending = envelope.open("authorization", cookie, PENDING);
+  if (pending === undefined || pending.expiresAt <= clock.now().getTime()) return undefined;
+  return isSame(pending.state, state) ? pending : undefined;
+}
+
+/** Compares in a time that does not depend on where the two differ. */
+export function isSame(expected: string, given: string): boolean {
+  const digest = (value: string) => createHash("sha256").update(value).digest();
+  return timingSafeEqual(digest(expected), digest(given));
+}
+
+/** Whom a pending re-authorization is for. */
+export function expectedUserId({ userId }: PendingAuthorization) {
+  return userId === undefined ? undefined : parseUserId(userId);
+}

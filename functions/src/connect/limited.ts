@@ -1,0 +1,56 @@
+import { type HttpHandler, refusal } from "../platform/http.ts";
+import { type PageLinks } from "./pages/page.ts";
+import { errorPage } from "./pages/pages.ts";
+import type { PublicLimits } from "../platform/rate-limit.ts";
+
+export interface LimitedServices {
+  publicLimits: PublicLimits;
+  pageLinks: PageLinks;
+}
+
+/** When a client that was refused may come again, in seconds: some of its bucket is there by then. */
+const RETRY_AFTER = "30";
+
+/** Puts the limit of one client in front of the pages, before anything is traced or read. */
+export function limitedPages(
+  handle: HttpHandler,
+  { publicLimits: { pages }, pageLinks }: LimitedServices,
+): HttpHandler {
+  return async (request, log, client) => {
+    if (pages.take(client)) return handle(request, log, client);
+    log.warn(
+      "client_limited",
+      "a client requested more pages than the limit; asked it to wait",
+      {},
+    );
+    return busyPage(pageLinks, request.url);
+  };
+}
+
+/** What tells a person to wait (RFC 6585 §4). `retry` is where they try again. */
+export function busyPage(pageLinks: PageLinks, retry?: string): Response {
+  const response = errorPage("busy", pageLinks, retry);
+  response.headers.set("retry-after", RETRY_AFTER);
+  return response;
+}
+
+/**
+ * Answers 429 to a client whose security events were refused too often. An event that Google signed is
+ * taken from every client: what stands in front can make Google and a stranger look like one client.
+ */
+export function limitedEvents(
+  handle: HttpHandler,
+  { publicLimits: { refusedEvents } }: LimitedServices,
+): HttpHandler {
+  return async (request, log, client) => {
+    const response = await handle(request, log, client);
+    const isRefused = response.status >= 400 && response.status < 500;
+    if (!isRefused || refusedEvents.take(client)) return response;
+    log.warn(
+      "client_limited",
+      "a client sent too many invalid security events; asked it to wait",
+      {},
+    );
+    return refusal(429, { "retry-after": RETRY_AFTER });
+  };
+}

@@ -1,0 +1,74 @@
+import { SignJWT } from "jose";
+import type { Clock } from "../domain/clock.ts";
+import type { User } from "../domain/user.ts";
+
+/** How long the application has to read `connection`. */
+const CONNECTION_AGE_SECONDS_MAX = 5 * 60;
+const APP_STATE_CHARS_MAX = 512;
+const RETURN_TO_CHARS_MAX = 1_000;
+
+/**
+ * The registered URL that `return_to` names, or `undefined`. It must be the whole URL, path and
+ * query included, as the URL parser writes it (RFC 9700 §4.1: no prefixes, no patterns).
+ */
+export function parseReturnTo(value: string, urls: readonly string[]): string | undefined {
+  // A URL parser repairs these silently, and another parser may repair them differently.
+  if (value.length > RETURN_TO_CHARS_MAX || /[\s\\\p{Cc}]/u.test(value)) return undefined;
+  if (!URL.canParse(value)) return undefined;
+  const { href } = new URL(value);
+  return urls.find((url) => url === href);
+}
+
+/** What `app_state` may be: the cookie that keeps it has little room. */
+export function isAppState(value: string): boolean {
+  return value.length <= APP_STATE_CHARS_MAX && !/[\p{Cc}\p{Cs}]/u.test(value);
+}
+
+/** What the application hears about a connection in addition to the mailbox. */
+export interface Recipient {
+  /** The registered URL: the only audience of the token. */
+  returnTo: string;
+  appState?: string | undefined;
+  /** The application's own user, when a start ticket named one. */
+  appSub?: string | undefined;
+}
+
+export interface ReturnUrlServices {
+  /** `PUBLIC_URL`, the issuer of the token. */
+  publicUrl: string;
+  secret: string | undefined;
+  randomToken(): string;
+  clock: Clock;
+}
+
+/**
+ * `return_to` with `connection=` a JWT (RFC 7519, HS256, `typ: connection+jwt`) that tells the
+ * application which mailbox the browser in front of it has connected. Without `RETURN_TO_SECRET`
+ * the URL comes without it.
+ */
+export async function returnUrl(
+  { id, emailAddress }: User,
+  { returnTo, appState, appSub }: Recipient,
+  { publicUrl, secret, randomToken, clock }: ReturnUrlServices,
+): Promise<string> {
+  const url = new URL(returnTo);
+  if (secret === undefined) return url.href;
+  const now = Math.floor(clock.now().getTime() / 1_000);
+  const claims = {
+    email: emailAddress,
+    ...(appState !== undefined && { app_state: appState }),
+    ...(appSub !== undefined && { app_sub: appSub }),
+  };
+  const connection = await new SignJWT(claims)
+    // An explicit type (RFC 8725 §3.11): a start ticket of the same secret is no connection.
+    .setProtectedHeader({ alg: "HS256", typ: "connection+jwt" })
+    .setIssuer(publicUrl)
+    .setAudience(returnTo)
+    .setSubject(id)
+    .setJti(randomToken())
+    .setIssuedAt(now)
+    .setExpirationTime(now + CONNECTION_AGE_SECONDS_MAX)
+    .sign(new TextEncoder().encode(secret));
+  url.searchParams.set("connection", connection);
+  return url.href;
+}

@@ -1,0 +1,355 @@
+import { isWatching } from "../domain/schedule.ts";
+import { type AuthorizationWish, isKept } from "./authorization-request.ts";
+import { disconnect } from "../grant/disconnect.ts";
+import { forget } from "../grant/forget.ts";
+import { isAppState, parseReturnTo } from "./return-to.ts";
+import { type StartTicket, readTicket } from "./start-ticket.ts";
+import { isOwnForm } from "./session.ts";
+import { isWeekly } from "../grant/weekly-grant.ts";
+import { logFailed, refusal } from "../platform/http.ts";
+import type { Log } from "../platform/log.ts";
+import {
+  connectedPage,
+  disconnectedPage,
+  erasePage,
+  erasedPage,
+  errorPage,
+  handoverPage,
+  landingPage,
+  reauthorizePage,
+} from "./pages/pages.ts";
+import { type PageError, TEXTS, parsePageError } from "../texts/pages.ts";
+import type { User } from "../domain/user.ts";
+import { callback } from "./callback.ts";
+import {
+  type ConnectRequest,
+  type ConnectServices,
+  USED_TICKET,
+  isSameOrigin,
+  redirect,
+  signedIn,
+  toGoogle,
+  withCookies,
+} from "./connect-request.ts";
+import { busyPage } from "./limited.ts";
+import { cookie, endOldestFlows, sessionCookieName } from "./cookies.ts";
+
+type Route = (request: ConnectRequest, services: ConnectServices) => Promise<Response>;
+
+const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][] = [
+  [/^\/$/, { GET: showStatus, HEAD: showStatus }],
+  [/^\/start$/, { GET: start, POST: startForApplication }],
+  [/^\/callback$/, { GET: callback }],
+  [/^\/refused\/([a-z_]+)$/, { GET: showRefused, HEAD: showRefused }],
+  [/^\/reauthorize\/([^/]+)$/, { GET: showReauthorize, HEAD: showReauthorize, POST: reauthorize }],
+  [/^\/disconnect$/, { POST: endConnection }],
+  [/^\/erase$/, { GET: askToErase, HEAD: askToErase, POST: erase }],
+];
+
+/**
+ * The pages: what this is, connect, Google's callback, re-authorize, disconnect. Nothing in an
+ * address says on whose behalf: that is what Google says of the person in front of the browser.
+ * Whatever fails unexpectedly, as the store can, is a page that says to try again.
+ */
+export async function connect(
+  request: Request,
+  log: Log,
+  client: string,
+  services: ConnectServices,
+): Promise<Response> {
+  const { headers } = request;
+  const url = new URL(request.url);
+  const base = new URL(services.pageLinks.publicUrl).pathname.replace(/\/$/, "");
+  const path = url.pathname.slice(base.length) || "/";
+  for (const [pattern, methods] of ROUTES) {
+    const match = pattern.exec(path);
+    if (match === null) continue;
+    // A HEAD is not answered like a GET: at the callback it would use up the code.
+    const route = methods[request.method];
+    if (route === undefined) return refusal(405, { allow: Object.keys(methods).join(", ") });
+    // It comes again when the person does.
+    if (isPrefetch(headers)) return refusal(503);
+    if (request.method === "POST" && !isForm(headers)) return refusal(415);
+    const form = async () => new URLSearchParams(await request.text());
+    try {
+      return await route({ url, headers, rest: match[1] ?? "", form, log, client }, services);
+    } catch (error) {
+      logFailed(log, error);
+      // What is only posted to cannot be opened again.
+      const again = methods["GET"] === undefined ? "/" : `${path}${wishOf(url)}`;
+      return errorPage("try_later", services.pageLinks, `${services.pageLinks.publicUrl}${again}`);
+    }
+  }
+  return errorPage("not_found", services.pageLinks);
+}
+
+/** A browser that only guesses where the person goes next must use nothing up. */
+function isPrefetch(headers: Headers): boolean {
+  const purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"].map((it) => headers.get(it));
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose ?? ""));
+}
+
+function isForm(headers: Headers): boolean {
+  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers.get("content-type") ?? "");
+}
+
+async function showStatus(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { pageLinks, links, clock } = services;
+  const signed = await signedIn(request, services);
+  if (signed === undefined) return landingPage(pageLinks);
+  const { user, session } = signed;
+  const { csrf, recoveredChanges } = session;
+  switch (user.status) {
+    case "active": {
+      const { sync, watch } = user;
+      const progress = {
+        ...(recoveredChanges !== undefined && { recoveredChanges }),
+        ...(sync.syncedAt !== undefined && { syncedAt: sync.syncedAt }),
+        isCaughtUp: sync.dueReason !== "unfinished" && sync.dueReason !== "throttled",
+        isLate: sync.delayedAt !== undefined,
+        isWatched: isWatching(watch, clock.now()),
+      };
+      return connectedPage(user, csrf, progress, pageLinks);
+    }
+    case "reauthorization_required":
+    case "mailbox_unavailable": {
+      const link = links.to(user).slice(`${pageLinks.publicUrl}/reauthorize/`.length);
+      return reauthorizePage(user, link, { csrf, isWeekly: isWeekly(user) }, pageLinks);
+    }
+    case "disconnected":
+      return disconnectedPage(pageLinks, true);
+  }
+}
+
+/**
+ * A person who comes from our own page goes straight to Google. An application that wants to be told
+ * is named first, on a page with one button: whoever sends a link decides what it asks for.
+ */
+async function start(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { url, headers, log } = request;
+  const asked = await readStart(url.searchParams, services);
+  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  const { wish, ticket } = asked;
+  const application = wish.returnTo ?? ticket?.issuer;
+  if (application !== undefined) {
+    return handoverPage(new URL(application).origin, wishOf(url), services.pageLinks);
+  }
+  // Google asks nothing of a person whose grant lives. A link elsewhere must not get that far, and a
+  // browser that does not say where the person comes from may come from anywhere.
+  const isOwnLink = headers.get("sec-fetch-site") === "same-origin";
+  const signed = isOwnLink ? await signedIn(request, services) : undefined;
+  const isRefreshTokenHeld = signed?.user.status === "active";
+  return beginAt({ ...wish, isRefreshTokenHeld }, request, services);
+}
+
+/** The button of {@link handoverPage}. Google asks for consent, and names the account. */
+async function startForApplication(
+  request: ConnectRequest,
+  services: ConnectServices,
+): Promise<Response> {
+  const { url, log } = request;
+  if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
+  const asked = await readStart(url.searchParams, services);
+  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  const { wish, ticket } = asked;
+  if (ticket !== undefined) {
+    const { callbackClaims, randomToken } = services;
+    const isFirst = await callbackClaims.claim(ticket.id, randomToken(), ticket.expireAt);
+    if (!isFirst) {
+      return refusedStart(
+        { kind: "refused", error: "ticket_refused", reason: "used" },
+        log,
+        services,
+      );
+    }
+  }
+  return beginAt(wish, request, services);
+}
+
+function refusedStart(
+  { error, reason }: Start & { kind: "refused" },
+  log: Log,
+  { pageLinks }: ConnectServices,
+): Response {
+  if (error === "ticket_refused") log.info("ticket_refused", "rejected a start ticket", { reason });
+  return errorPage(error, pageLinks);
+}
+
+function beginAt(
+  wish: AuthorizationWish,
+  { headers }: ConnectRequest,
+  services: ConnectServices,
+): Response {
+  const { to, cookies } = toGoogle(wish, services);
+  const ended = endOldestFlows(headers, services.pageLinks.publicUrl, cookies);
+  return redirect({ to, cookies: [...ended, ...cookies] });
+}
+
+type Start =
+  | { kind: "wish"; wish: AuthorizationWish; ticket?: StartTicket }
+  | { kind: "refused"; error: PageError; reason: string };
+
+/** What the application that sent the person wants: all of it in a ticket, or each thing once. */
+async function readStart(params: URLSearchParams, services: ConnectServices): Promise<Start> {
+  const { urls, isTicketRequired } = services.returnTo;
+  const [wanted, appStates, tickets] = WISHES.map((name) => params.getAll(name));
+  const refusedTicket = (reason: string): Start => ({
+    kind: "refused",
+    error: "ticket_refused",
+    reason,
+  });
+  const [compact, ...more] = tickets ?? [];
+  if (compact === undefined) {
+    const plain = readPlainStart(wanted ?? [], appStates ?? [], urls);
+    if (plain === undefined) return { kind: "refused", error: "return_refused", reason: "query" };
+    return isTicketRequired ? refusedTicket("missing") : { kind: "wish", wish: plain };
+  }
+  // Whoever changes the link of another person must not add to what the application signed.
+  if (more.length > 0 || wanted?.length !== 0 || appStates?.length !== 0) {
+    return refusedTicket("query");
+  }
+  const check = await readTicket(compact, { ...services, publicUrl: services.pageLinks.publicUrl });
+  if (check.kind === "refused") return refusedTicket(check.reason);
+  const { ticket } = check;
+  const { returnTo, appState, appSub, tags } = ticket;
+  const wish = { returnTo, appState, appSub, tags };
+  return isKept(wish) ? { kind: "wish", wish, ticket } : refusedTicket("too_long");
+}
+
+function readPlainStart(
+  wanted: readonly string[],
+  appStates: readonly string[],
+  urls: readonly string[],
+): AuthorizationWish | undefined {
+  if (wanted.length > 1 || appStates.length > 1 || !appStates.every(isAppState)) return undefined;
+  const [returnTo] = wanted.map((each) => parseReturnTo(each, urls));
+  if (wanted.length > 0 && returnTo === undefined) return undefined;
+  return { returnTo, appState: appStates[0] };
+}
+
+/** What `/start` takes. */
+const WISHES = ["return_to", "app_state", "ticket"] as const;
+
+/** Of a query only what we put there: nothing else is shown again, whatever it is. */
+function wishOf({ searchParams }: URL): string {
+  const wish = [...searchParams].filter(([name]) => (WISHES as readonly string[]).includes(name));
+  return wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
+}
+
+/** Nothing can be tried again: it has been done, or was never ours to do. */
+const FINAL: ReadonlySet<PageError> = new Set([
+  "already_done",
+  "link_expired",
+  "return_refused",
+  "ticket_refused",
+  "not_found",
+  "forbidden",
+]);
+
+/** Where a callback leads that was refused. Says nothing but what its address says. */
+function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { pageLinks } = services;
+  const error = parsePageError(rest) ?? "not_found";
+  if (url.searchParams.get("ticket") === USED_TICKET) {
+    // Only the application can make another ticket.
+    const wanted = parseReturnTo(url.searchParams.get("return_to") ?? "", services.returnTo.urls);
+    return Promise.resolve(errorPage(error, pageLinks, wanted, TEXTS.back));
+  }
+  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
+  if (error === "busy") return Promise.resolve(busyPage(pageLinks, retry));
+  return Promise.resolve(errorPage(error, pageLinks, retry));
+}
+
+async function showReauthorize(
+  { rest: link, url }: ConnectRequest,
+  services: ConnectServices,
+): Promise<Response> {
+  const user = await linkedUser(link, services);
+  if (user === undefined) return errorPage("link_expired", services.pageLinks);
+  const refused = parsePageError(url.searchParams.get("refused") ?? "");
+  return reauthorizePage(user, link, { refused, isWeekly: isWeekly(user) }, services.pageLinks);
+}
+
+async function reauthorize(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
+  const user = await linkedUser(request.rest, services);
+  if (user === undefined) return errorPage("link_expired", services.pageLinks);
+  const wish = {
+    userId: user.id,
+    link: request.rest,
+    // Google takes its `sub` too. The address would tell whoever presses the button whose link it is.
+    loginHint: user.id,
+    grantedScopes: user.grant.scopes,
+  };
+  return beginAt(wish, request, services);
+}
+
+/** The user a link is for, as long as the grant that it renews is the one that failed. */
+async function linkedUser(link: string, services: ConnectServices): Promise<User | undefined> {
+  const linked = services.links.read(link);
+  const user = linked && (await services.users.find(linked.userId));
+  if (user === undefined || user.grant.generation !== linked?.generation) return undefined;
+  const { status } = user;
+  return status === "reauthorization_required" || status === "mailbox_unavailable"
+    ? user
+    : undefined;
+}
+
+async function endConnection(
+  request: ConnectRequest,
+  services: ConnectServices,
+): Promise<Response> {
+  const { pageLinks } = services;
+  const sender = await readSender(request, services);
+  if (sender instanceof Response) return sender;
+  const ended = await disconnect(sender, "user_request", services);
+  if (ended === "superseded") return errorPage("session_lost", pageLinks);
+  const name = sessionCookieName(pageLinks.publicUrl);
+  return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
+}
+
+/** The signed-in person who sent one of our own forms, or the page that refuses the form. */
+async function readSender(
+  request: ConnectRequest,
+  services: ConnectServices,
+): Promise<User | Response> {
+  const { pageLinks } = services;
+  if (!isSameOrigin(request, services)) return errorPage("forbidden", pageLinks);
+  const signed = await signedIn(request, services);
+  if (signed === undefined) return errorPage("session_lost", pageLinks);
+  const { user, session } = signed;
+  const isOwn = isOwnForm(session, (await request.form()).get("csrf"));
+  return isOwn ? user : errorPage("forbidden", pageLinks);
+}
+
+async function askToErase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const signed = await signedIn(request, services);
+  if (signed === undefined) return errorPage("session_lost", services.pageLinks);
+  return erasePage(signed.user, signed.session.csrf, services.pageLinks);
+}
+
+/** Erases what is kept of the person; what waits for Google or the topic follows by itself. */
+async function erase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+  const { pageLinks } = services;
+  const sender = await readSender(request, services);
+  if (sender instanceof Response) return sender;
+  const outcome = await forget(sender, services);
+  request.log.info("user_erasing", "a person asked for the erasure of their data", {
+    userId: sender.id,
+    outcome: outcome.kind,
+  });
+  switch (outcome.kind) {
+    case "forgotten":
+    case "not_revoked":
+    case "not_announced":
+    case "contended": {
+      const name = sessionCookieName(pageLinks.publicUrl);
+      const erased = erasedPage(outcome.kind === "forgotten", pageLinks);
+      return withCookies(erased, [cookie(name, "", 0)]);
+    }
+    case "connected_again":
+      return errorPage("session_lost", pageLinks);
+    case "unreadable":
+      return errorPage("try_later", pageLinks);
+  }
+}

@@ -1,0 +1,197 @@
+import type { Failure } from "./failure.ts";
+import { type Clock, type Random, backoffMs, jittered, later } from "./clock.ts";
+import type { Sync, SyncFailure, User, Watch } from "./user.ts";
+import { type FailedStep, noteFailure } from "./failure-streak.ts";
+import { type HistoryId, isAfter } from "./history-id.ts";
+
+/** Why a sync is run, and what is known from that about the history that it should find. */
+export type Trigger =
+  /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
+  | {
+      kind: "notified";
+      /** The highest of the ids. */
+      historyId: HistoryId;
+      /** Every id, where one run serves several notifications. */
+      historyIds?: readonly HistoryId[];
+      publishedAt?: Date | undefined;
+    }
+  | { kind: "due" }
+  | { kind: "renewed" }
+  | { kind: "authorized" }
+  /** An operator wants to see it done. */
+  | { kind: "requested" };
+
+/** The ids that the notifications of a run named; none for another trigger. */
+export function notifiedIds(trigger: Trigger): readonly HistoryId[] {
+  if (trigger.kind !== "notified") return [];
+  return trigger.historyIds ?? [trigger.historyId];
+}
+
+/** When a mailbox is looked at again, and why. */
+export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
+
+/** The first later look when nothing of what was told could be read; each following waits twice. */
+const LAG_DUE_MS = 30_000;
+/** Due runs in a row that find nothing of what was told; then the mailbox counts as quiet. */
+export const LAG_RETRIES_MAX = 4;
+/** Where nothing but the wait for a notified record is left, which ends with one more look. */
+const HOLD_RETRIES = LAG_RETRIES_MAX + 1;
+/** The one later look when the notification's id lay above the last record. */
+const RECHECK_MS = 60_000;
+/** First wait after a failure that is not the user's; doubles up to the maximum. */
+const FAILURE_DUE_MS = 15_000;
+const FAILURE_DUE_MS_MAX = 15 * 60_000;
+/** A mailbox that has failed for hours waits longer: this part of the time, up to the maximum. */
+const FAILING_SHARE = 1 / 8;
+const FAILING_DUE_MS_MAX = 3_600_000;
+/** Between two looks at a mailbox whose watch has lapsed. */
+const LAPSED_DUE_MS = 5 * 60_000;
+/** Longer overdue than the reconciliation leaves a mailbox, which runs each minute. */
+const NEGLECTED_MS = 3_600_000;
+/** Without a time from Google. */
+const THROTTLE_MS = 60_000;
+/** What Google's `Retry after` is believed within; clocks differ. */
+const THROTTLE_MS_MIN = 1_000;
+const THROTTLE_MS_MAX = 3_600_000;
+const THROTTLE_DAILY_MS_MAX = 24 * 3_600_000;
+
+export interface Listing {
+  hasNew: boolean;
+  /** Nothing of what the notification told is readable. */
+  isLagging: boolean;
+  /** The highest record that is known to have been read. */
+  newest: HistoryId;
+  /** Until then the cursor waits for a notified record; then a last look decides. */
+  heldUntil: Date | undefined;
+}
+
+interface DueServices {
+  clock: Clock;
+  random: Random;
+  limits: { quietMs: number };
+}
+
+/** What a complete listing makes of the due time; `undefined` leaves it as it is. */
+export function afterListing(
+  run: { user: User; trigger: Trigger; services: DueServices },
+  listing: Listing,
+): Due | undefined {
+  const due = nextLook(run, listing);
+  const { heldUntil } = listing;
+  const next = due ?? run.user.sync;
+  const isLook = next.dueReason === "lag" || next.dueReason === "quiet";
+  const isSooner = next.dueAt !== undefined && heldUntil !== undefined && next.dueAt <= heldUntil;
+  if (heldUntil === undefined || (next.dueAt !== undefined && !isLook) || isSooner) return due;
+  return { dueAt: heldUntil, dueReason: "lag", retries: HOLD_RETRIES };
+}
+
+function nextLook(
+  {
+    user,
+    trigger,
+    services,
+  }: {
+    user: User;
+    trigger: Trigger;
+    services: DueServices;
+  },
+  { hasNew, isLagging, newest, heldUntil }: Listing,
+): Due | undefined {
+  const { dueReason, retries } = user.sync;
+  const now = services.clock.now();
+  if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+  if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
+    return { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
+  }
+  if (trigger.kind === "due" && dueReason === "lag" && !hasNew && retries < LAG_RETRIES_MAX) {
+    const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
+    return { dueAt, dueReason: "lag", retries: retries + 1 };
+  }
+  const isResumed = dueReason === "unfinished" || dueReason === "throttled";
+  // A notification of the time before named something that is still not readable.
+  if (isResumed && heldUntil !== undefined) {
+    return hasNew
+      ? { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX }
+      : { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+  }
+  // A complete catch-up, whoever asked for it, is what these were due for.
+  const isServed = isResumed || isNeglected(user, services.clock);
+  return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
+}
+
+/**
+ * True of a mailbox that no due list brings, as an edited document may make it: only a notification
+ * can set it right.
+ */
+export function isNeglected({ sync: { dueAt } }: User, clock: Clock): boolean {
+  return dueAt === undefined || later(dueAt, NEGLECTED_MS) <= clock.now();
+}
+
+/** One look a minute later at a mailbox that nothing else would bring so soon. */
+export function recheck({ dueAt, dueReason }: Sync, clock: Clock): Due | undefined {
+  const lookAt = later(clock.now(), RECHECK_MS);
+  const isFar = dueAt === undefined || (dueReason === "quiet" && dueAt > lookAt);
+  return isFar ? { dueAt: lookAt, dueReason: "lag", retries: LAG_RETRIES_MAX } : undefined;
+}
+
+/** The next reconciliation goes on. */
+export function atOnce(clock: Pick<Clock, "now">): Due {
+  return { dueAt: clock.now(), dueReason: "unfinished", retries: 0 };
+}
+
+/**
+ * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
+ * Spread, so that a fleet connected in one hour is not due in one minute.
+ */
+function quiet({ clock, random, limits }: DueServices, watch: Watch): Due {
+  const now = clock.now();
+  const { quietMs } = limits;
+  const waitMs = isWatching(watch, now) ? quietMs : Math.min(quietMs, LAPSED_DUE_MS);
+  return { dueAt: later(now, jittered(waitMs, random)), dueReason: "quiet", retries: 0 };
+}
+
+/**
+ * When to try again after a failure that is not the user's, and the row of failures that it belongs
+ * to. `undefined` when the mailbox is already due early enough: a storm of notifications during an
+ * outage writes once. The waits grow until a listing succeeds.
+ */
+export function afterFailure(
+  sync: Sync,
+  before: SyncFailure | undefined,
+  failure: Failure,
+  step: FailedStep,
+  { clock, random }: Pick<DueServices, "clock" | "random">,
+): (Due & { failure: SyncFailure }) | undefined {
+  const now = clock.now();
+  const row = noteFailure(before, failure, step, now);
+  const common = { retries: row.count, failure: row };
+  if (failure.kind === "rate_limited") {
+    const wanted = (failure.retryAt ?? later(now, THROTTLE_MS)).getTime() - now.getTime();
+    const max = failure.daily ? THROTTLE_DAILY_MS_MAX : THROTTLE_MS_MAX;
+    const waitMs = Math.min(Math.max(wanted, THROTTLE_MS_MIN), max);
+    return { dueAt: later(now, waitMs), dueReason: "throttled", ...common };
+  }
+  const dueAt = later(now, jittered(failureWaitMs(row), random));
+  const isRepeated = sync.dueReason === "unfinished" && before !== undefined;
+  if (isRepeated && sync.dueAt !== undefined && sync.dueAt > now && sync.dueAt <= dueAt) {
+    return undefined;
+  }
+  return { dueAt, dueReason: "unfinished", ...common };
+}
+
+function failureWaitMs({ since, at, count }: SyncFailure): number {
+  const lastedMs = at.getTime() - since.getTime();
+  const max = Math.max(FAILURE_DUE_MS_MAX, Math.min(lastedMs * FAILING_SHARE, FAILING_DUE_MS_MAX));
+  return backoffMs(count, FAILURE_DUE_MS, max);
+}
+
+/** Gmail promises seven days; the rest is for clocks that differ. */
+const WATCH_MS_MAX = 8 * 24 * 3_600_000;
+
+/**
+ * Whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail ever
+ * promises is not believed.
+ */
+export function isWatching({ expiresAt }: Watch, now: Date): boolean {
+  return expiresAt !== undefined && expiresAt > now && expiresAt <= later(now, WATCH_MS_MAX);
+}

@@ -1,0 +1,196 @@
+import type { Addresses } from "./addresses.ts";
+import { type Clock, later } from "./clock.ts";
+import type { GrantFailure } from "./access.ts";
+import { completeSince } from "./completeness.ts";
+import type { HistoryId } from "./history-id.ts";
+import { atOnce } from "./schedule.ts";
+import type { Grant, Status, Sync, User, UserContent, UserPatch, Watch } from "./user.ts";
+import { ERASED } from "./retention.ts";
+
+/*
+ * The changes of a user's status, each as what it writes; nothing else writes one. A user who is not
+ * active is on no due list but `followUp.dueAt`: watch and mailbox cost nothing until the user is
+ * active again.
+ */
+
+/**
+ * How long the run that changes a status has to announce it itself before the reconciliation does.
+ * Longer than any run, so that subscribers are not told twice.
+ */
+const ANNOUNCE_GRACE_MS = 2 * 60_000;
+
+/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
+const ADDRESS_MOVED = "address_moved";
+
+type Transition = UserPatch & { status: Status };
+
+/** Of a user for whom nothing is done: no date that a due list is built on can be left over. */
+interface Ending extends Transition {
+  status: Exclude<Status, "active">;
+  watch: Watch & { renewAt?: never };
+  sync: Sync & { dueAt?: never; dueReason?: never; behindSince?: never; delayedAt?: never };
+}
+
+/** The addresses of a user, and since when the first of them is stored. */
+export type StoredAddresses = Addresses & Pick<User, "addressSince">;
+
+/** What an authorization brings to a user. */
+export interface NewConnection {
+  addresses: StoredAddresses;
+  grant: Grant;
+  watch: Watch;
+  /** Where a history begins that does not go on from a kept cursor. */
+  historyId: HistoryId;
+  /** When that history begins: read before `historyId`, so that nothing lies between them. */
+  connectedAt: Date;
+  /** What the start ticket said, if there was one. */
+  ticket?: { tags?: User["tags"] | undefined };
+  at: Date;
+}
+
+/**
+ * The person allows access. The mailbox is due at once, so that the reconciliation delivers what was
+ * missed if the run that authorizes dies before it does. A ticket replaces the tags; without one
+ * they stay for as long as the history goes on.
+ */
+export function authorized(
+  previous: User | undefined,
+  { addresses, grant, watch, historyId, connectedAt, ticket, at }: NewConnection,
+): UserContent {
+  const resumed = isResumed(previous) ? previous : undefined;
+  // Documents of an older version do not say when they were connected.
+  const since = resumed === undefined ? connectedAt : resumed.connectedAt;
+  const { tags } = ticket ?? resumed ?? {};
+  return {
+    ...addresses,
+    status: "active",
+    statusReason: resumed === undefined ? "authorized" : "reauthorized",
+    statusAt: at,
+    grant,
+    historyId: resumed?.historyId ?? historyId,
+    watch,
+    sync: {
+      recent: [],
+      ...resumed?.sync,
+      syncedAt: resumed === undefined ? connectedAt : completeSince(resumed),
+      ...atOnce({ now: () => at }),
+    },
+    ...(since !== undefined && { connectedAt: since }),
+    ...(tags !== undefined && { tags }),
+    followUp: { dueAt: later(at, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/**
+ * Whether the history of an authorized user goes on from the kept cursor. It starts again only after
+ * a disconnect that the person wanted: a user whose address went to another account had not asked
+ * for that.
+ */
+export function isResumed(stored: User | undefined): stored is User {
+  if (stored === undefined) return false;
+  return stored.status !== "disconnected" || stored.statusReason === ADDRESS_MOVED;
+}
+
+/**
+ * Google takes the grant, or its account, no longer. An unavailable mailbox keeps its refresh token:
+ * the grant may be sound, and is probed.
+ */
+export function flagged(
+  { grant, watch, sync, followUp }: User,
+  { kind, reason }: GrantFailure,
+  now: Date,
+): Ending {
+  const status = kind === "reauthorize" ? "reauthorization_required" : "mailbox_unavailable";
+  return {
+    status,
+    statusReason: reason,
+    statusAt: now,
+    grant: status === "mailbox_unavailable" ? withoutAccessToken(grant) : withoutTokens(grant),
+    watch: withoutRenewal(watch),
+    sync: withoutDue(sync),
+    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/**
+ * The person ends the connection. The tokens stay until Google has heard of it: they are removed
+ * with {@link withoutTokens}.
+ */
+export function disconnected({ watch, sync, followUp }: User, reason: string, now: Date): Ending {
+  return {
+    status: "disconnected",
+    statusReason: reason,
+    statusAt: now,
+    watch: withoutRenewal(watch),
+    sync: withoutDue(sync),
+    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/**
+ * The address belongs to another account, and the grant has ended at Google, so nothing is left to
+ * revoke. It is announced at once by the reconciliation: no run does so.
+ */
+export function displaced(user: User, now: Date): Ending {
+  return {
+    ...disconnected(user, ADDRESS_MOVED, now),
+    grant: withoutTokens(user.grant),
+    followUp: { ...user.followUp, dueAt: now, failures: 0 },
+  };
+}
+
+/** A disconnected person is to be erased: the reconciliation finishes it after a crash. */
+export function erasing({ followUp }: User, now: Date): UserPatch {
+  return {
+    statusReason: ERASED,
+    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS) },
+  };
+}
+
+/**
+ * An unavailable mailbox is there again. Everything is due at once: the watch, what was missed, and
+ * the announcement of a new episode.
+ */
+export function restored(
+  { watch, sync, followUp: { episode = 1 } }: User,
+  clock: Pick<Clock, "now">,
+): Transition {
+  const now = clock.now();
+  return {
+    status: "active",
+    statusReason: "available_again",
+    statusAt: now,
+    watch: { ...watch, renewAt: now, failures: 0 },
+    sync: { ...sync, ...atOnce(clock) },
+    followUp: { episode: episode + 1, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/** What is left of a grant that is over. */
+export function withoutTokens(grant: Grant): Grant {
+  const { refreshToken: _, refreshTokenDigests: __, ...rest } = withoutAccessToken(grant);
+  return rest;
+}
+
+function withoutAccessToken(grant: Grant): Grant {
+  const { accessToken: _, accessTokenExpiresAt: __, ...rest } = grant;
+  return rest;
+}
+
+/** A watch that is not renewed. */
+function withoutRenewal({ renewAt: _, ...watch }: Watch): Ending["watch"] {
+  return watch;
+}
+
+/** A mailbox that is not due: its status says more than that it is late. */
+function withoutDue(sync: Sync): Ending["sync"] {
+  const {
+    dueAt: _,
+    dueReason: __,
+    failure: ___,
+    behindSince: ____,
+    delayedAt: _____,
+    ...kept
+  } = sync;
+  return { ...kept, retries: 0 };
+}

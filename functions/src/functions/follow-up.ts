@@ -1,0 +1,139 @@
+import { backoffMs, later } from "../domain/clock.ts";
+import type { Access, Answer, Flagging, GrantFailure } from "../domain/access.ts";
+import { reasonOf } from "../domain/failure-streak.ts";
+import type { HistoryPage, MessagePage } from "../domain/history.ts";
+import type { HistoryId } from "../domain/history-id.ts";
+import { modify } from "../store/modify.ts";
+import { type FollowUp, type User, sameGrant, storeNow } from "../domain/user.ts";
+import { restored } from "../domain/transitions.ts";
+import { PROBE_AFTER_MS, announce, isAnnounced } from "../grant/announcement.ts";
+import { type DisconnectServices, finishDisconnect } from "../grant/disconnect.ts";
+import { forget } from "../grant/forget.ts";
+import { forgetAt, settled } from "../domain/retention.ts";
+
+export interface FollowUpServices extends DisconnectServices {
+  flag(user: User, failure: GrantFailure): Promise<Flagging>;
+  /** `users.getProfile`. Throws `FailedCall`. */
+  getHead(accessToken: string): Promise<HistoryId>;
+  /** `users.history.list` after the id. Throws `FailedCall`. */
+  listHistory(accessToken: string, after: HistoryId): Promise<HistoryPage>;
+  /** `users.messages.list`, the first page. Throws `FailedCall`. */
+  listMessages(accessToken: string, page: Record<string, never>): Promise<MessagePage>;
+}
+
+/** Daily probes of an unavailable mailbox; from then on one a week. */
+const DAILY_PROBES_MAX = 7;
+/** A probe that could not be made says nothing. */
+const PROBE_RETRY_MS = 3_600_000;
+/** A first mail is sent so long after the grant has ended, at the latest. */
+const FIRST_MAIL_MS_MAX = 14 * 24 * 3_600_000;
+/** First wait when an announcement is not taken; doubles up to the maximum. */
+const ANNOUNCE_RETRY_MS = 60_000;
+const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
+
+/** Does what a user is owed outside the stream, whose `followUp.dueAt` has come. */
+export async function followUp(user: User, services: FollowUpServices): Promise<void> {
+  if (user.status === "disconnected" && user.grant.refreshToken !== undefined) {
+    return finishDisconnect(user, services);
+  }
+  if (!isAnnounced(user)) {
+    const isTaken = await announce(user, services);
+    if (!isTaken) await postpone(user, services);
+    return;
+  }
+  if (user.status === "mailbox_unavailable") return probe(user, services);
+  const now = storeNow(user, services.clock);
+  const forgottenAt = forgetAt(user, services);
+  if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, services);
+  if (services.notify !== undefined && isMailOwed(user, now)) return services.notify(user);
+  await services.users.update(user, { followUp: settled(user, user.followUp, services) });
+}
+
+/** Mail to people is about what has just happened: none about what ended before mail was set up. */
+function isMailOwed({ status, statusAt, grant, followUp: { notices } }: User, now: Date): boolean {
+  if (status !== "reauthorization_required") return false;
+  if (notices?.generation === grant.generation) return notices.isOver !== true;
+  return later(statusAt, FIRST_MAIL_MS_MAX) > now;
+}
+
+/** Forgets a user whose time has come, or who was being erased. What is left undone stays due. */
+async function erase(user: User, services: FollowUpServices): Promise<void> {
+  const { statusReason: reason, id: userId } = user;
+  const { kind: outcome } = await forget(user, services);
+  if (outcome === "forgotten") {
+    services.log.info("user_erased", "erased everything that was stored about a user", {
+      userId,
+      reason,
+    });
+  }
+}
+
+async function postpone({ id, status }: User, { users, clock }: FollowUpServices): Promise<void> {
+  const user = await users.find(id);
+  if (user?.status !== status) return;
+  const { failures } = user.followUp;
+  const waitMs = backoffMs(failures, ANNOUNCE_RETRY_MS, ANNOUNCE_RETRY_MS_MAX);
+  const dueAt = later(clock.now(), waitMs);
+  await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
+}
+
+/** Looks whether an unavailable mailbox is there again: a few cheap calls, once a day, then a week. */
+async function probe(user: User, services: FollowUpServices): Promise<void> {
+  const { users, clock, log } = services;
+  const access = services.openAccess(user);
+  const answer = await look(user, access, services);
+  if (answer.kind === "superseded") return;
+  if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
+    const flagging = await services.flag(user, answer.failure);
+    if (flagging.kind !== "guarded") return;
+  }
+  const obtained = access.obtained();
+  const grantOf = ({ grant }: User) =>
+    obtained === undefined ? {} : { grant: { ...grant, ...obtained } };
+  const now = clock.now();
+  if (answer.kind === "available") {
+    const { kind } = await modify(
+      users,
+      user.id,
+      (stored) => {
+        if (!sameGrant(user, stored)) return "skip";
+        return { ...restored(stored, clock), ...grantOf(stored) };
+      },
+      { what: "an available mailbox", from: user },
+    );
+    if (kind === "skipped") return;
+    log.info("mailbox_restored", "an unavailable mailbox can be read again", { userId: user.id });
+    return;
+  }
+  // Refused as it was when its status was written: that is an answer, however it is classified.
+  const isStillGone =
+    answer.failure.kind === "mailbox_unavailable" || reasonOf(answer.failure) === user.statusReason;
+  const failures = user.followUp.failures + (isStillGone ? 1 : 0);
+  const waitMs = failures > DAILY_PROBES_MAX ? 7 * PROBE_AFTER_MS : PROBE_AFTER_MS;
+  const next: FollowUp = {
+    ...user.followUp,
+    failures,
+    dueAt: later(now, isStillGone ? waitMs : PROBE_RETRY_MS),
+  };
+  await users.update(user, { followUp: next, ...grantOf(user) });
+}
+
+/**
+ * The profile alone does not prove that the mailbox can be read: its history is asked for too. An
+ * expired history is an answer of a mailbox that is there, if the messages that a recovery walks
+ * over can be listed.
+ */
+async function look(
+  { historyId, sync }: User,
+  access: Access,
+  { getHead, listHistory, listMessages }: FollowUpServices,
+): Promise<{ kind: "available" } | Exclude<Answer<unknown>, { kind: "answered" }>> {
+  const profile = await access.call("users.getProfile", (token) => getHead(token));
+  if (profile.kind !== "answered") return profile;
+  const history = await access.call("history.list", (token) => listHistory(token, historyId));
+  const isExpired = history.kind === "failed" && history.failure.kind === "history_expired";
+  if (history.kind !== "answered" && !isExpired) return history;
+  if (!isExpired && sync.recovery === undefined) return { kind: "available" };
+  const listed = await access.call("messages.list", (token) => listMessages(token, {}));
+  return listed.kind === "answered" ? { kind: "available" } : listed;
+}

@@ -1,0 +1,18 @@
+import type { Log } from "../platform/log.ts";
+import { type RenewalServices, renewWatches } from "../mailbox/renewal.ts";
+import { reportFailure } from "./report.ts";
+
+/** The schedule has come: renews the watches that are due. What is left is due next time. */
+export async function watchRenewal(log: Log, services: RenewalServices): Promise<void> {
+  const { renewed, flagged, failed, isCutShort } = await renewWatches(services, (user, failure) =>
+    reportFailure(log, failure, { userId: user.id }),
+  );
+  const isIdle = renewed + flagged + failed === 0;
+  const write = isIdle ? log.debug : log.info;
+  write("watches_renewed", "renewed the watches that were due", {
+    renewed,
+    flagged,
+    failed,
+    isCutShort,
+  });
+}

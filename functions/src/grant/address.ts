@@ -1,0 +1,95 @@
+import { type Addresses, afterProfile, isSameAddresses } from "../domain/addresses.ts";
+import { createHash } from "node:crypto";
+import type { Clock } from "../domain/clock.ts";
+import type { Profile } from "../google/gmail.ts";
+import type { Log } from "../platform/log.ts";
+import type { User, UserId, UserPatch } from "../domain/user.ts";
+import type { Access } from "../domain/access.ts";
+import type { EmailAddress } from "../domain/email-address.ts";
+import { type Publish, PublishFailure } from "../domain/events.ts";
+
+export interface LookServices {
+  /** `users.getProfile`. Throws `FailedCall`. */
+  getProfile(accessToken: string): Promise<Profile>;
+  publish: Publish;
+  clock: Clock;
+  log: Log;
+}
+
+export interface AddressServices extends LookServices {
+  /**
+   * Settles what happens to every other user who is stored under an address that now belongs to
+   * `holder`.
+   */
+  settleHolders(address: EmailAddress, holder: UserId): Promise<void>;
+}
+
+/** The addresses that a mailbox has at Google, as far as they differ from the stored ones. */
+export interface FoundAddress {
+  /** What Gmail's profile names, and so what notifications name. */
+  named: EmailAddress;
+  /** What a write has to store, if `user` still has the addresses that were compared. */
+  patchOf(user: User): UserPatch;
+}
+
+/**
+ * Asks Gmail's profile for the address of the mailbox; `undefined` when the user can be found by it
+ * already, or when Gmail does not answer. A rename is published here, before the caller stores it:
+ * a crash in between publishes it again under the same id.
+ */
+export async function findAddress(
+  user: User,
+  access: Access,
+  services: LookServices,
+): Promise<FoundAddress | undefined> {
+  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
+  const named = answer.kind === "answered" ? answer.value.emailAddress : undefined;
+  if (named === undefined) return undefined;
+  const found = afterProfile(user, named);
+  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, services);
+}
+
+/**
+ * Publishes `mailbox.address_changed` if the address itself has changed. A topic that does not take
+ * the event leaves the stored address as it is, so that the next look finds the change again.
+ */
+export async function announceAddresses(
+  user: User,
+  found: Addresses,
+  { publish, clock, log }: LookServices,
+): Promise<FoundAddress> {
+  const { emailAddress, notifiedAs } = found;
+  const named = notifiedAs ?? emailAddress;
+  const isRenamed = emailAddress !== user.emailAddress;
+  if (isRenamed) {
+    try {
+      await publish({ id: user.id, emailAddress }, [
+        {
+          kind: "address_changed",
+          previousEmailAddress: user.emailAddress,
+          changeId: changeIdOf(user, emailAddress),
+        },
+      ]);
+    } catch (error) {
+      if (!(error instanceof PublishFailure)) throw error;
+      log.warn("announcement_failed", "could not publish a new email address; retrying later", {
+        userId: user.id,
+        status: user.status,
+        reason: error.reason,
+      });
+      return { named, patchOf: () => ({}) };
+    }
+  }
+  const now = clock.now();
+  const patch = { emailAddress, notifiedAs, ...(isRenamed && { addressSince: now }) };
+  return { named, patchOf: (current) => (isSameAddresses(current, user) ? patch : {}) };
+}
+
+/**
+ * Names one change of address: the time since when the old address was stored, and a digest of the
+ * new one. A repetition of the same change has the same id, and no later change has it.
+ */
+function changeIdOf({ addressSince }: User, emailAddress: EmailAddress): string {
+  const digest = createHash("sha256").update(emailAddress).digest("base64url").slice(0, 12);
+  return `${addressSince?.getTime() ?? 0}-${digest}`;
+}

@@ -1,0 +1,144 @@
+import { FailedCall, type Call } from "./domain/failure.ts";
+import { type MailboxEvent, type Publish, PublishFailure } from "./domain/events.ts";
+import type { SendNotice } from "./notices/series.ts";
+import type { Surroundings } from "./receiver.ts";
+import type { Span, SpanOptions, Telemetry } from "./platform/telemetry/telemetry.ts";
+
+/**
+ * The same surroundings, each call to them a span, what is published and what fails counted. Spans
+ * are named by Google's methods and by ours of the store, and say nothing of what is passed.
+ */
+export function observed(surroundings: Surroundings, telemetry: Telemetry): Surroundings {
+  const { callbackClaims, gmail, oauth, publish, seenEvents, sendNotice, users } = surroundings;
+  const google = callsOf(telemetry);
+  const store = <T>(name: string, run: () => Promise<T>) =>
+    telemetry.span(name, { kind: "client", attributes: { "db.system.name": "firestore" } }, run);
+
+  return {
+    ...surroundings,
+    gmail: {
+      listHistory: (...args) =>
+        google("users.history.list", "history.list", () => gmail.listHistory(...args)),
+      getProfile: (...args) =>
+        google("users.getProfile", "users.getProfile", () => gmail.getProfile(...args)),
+      listMessages: (...args) =>
+        google("users.messages.list", "messages.list", () => gmail.listMessages(...args)),
+      getInternalDate: (...args) =>
+        google("users.messages.get", "messages.get", () => gmail.getInternalDate(...args)),
+      getLabelIds: (...args) =>
+        google("users.messages.get", "messages.get", () => gmail.getLabelIds(...args)),
+      watch: (...args) => google("users.watch", "users.watch", () => gmail.watch(...args)),
+      stop: (...args) => google("users.stop", "users.stop", () => gmail.stop(...args)),
+    },
+    oauth: {
+      exchangeCode: (...args) =>
+        google("token.code", "token.code", () => oauth.exchangeCode(...args)),
+      refresh: (...args) => google("token.refresh", "token.refresh", () => oauth.refresh(...args)),
+      revoke: (...args) => google("token.revoke", "token.revoke", () => oauth.revoke(...args)),
+    },
+    users: {
+      ...users,
+      find: (...args) => store("users.find", () => users.find(...args)),
+      exists: (...args) => store("users.exists", () => users.exists(...args)),
+      findByEmailAddress: (...args) =>
+        store("users.findByEmailAddress", () => users.findByEmailAddress(...args)),
+      findByTokenDigest: (...args) =>
+        store("users.findByTokenDigest", () => users.findByTokenDigest(...args)),
+      listDue: (...args) => store("users.listDue", () => users.listDue(...args)),
+      postpone: (...args) => store("users.postpone", () => users.postpone(...args)),
+      update: (...args) => store("users.update", () => users.update(...args)),
+      keepMissing: (...args) => store("users.keepMissing", () => users.keepMissing(...args)),
+      noteFlagging: (...args) => store("users.noteFlagging", () => users.noteFlagging(...args)),
+      countFlaggings: (...args) =>
+        store("users.countFlaggings", () => users.countFlaggings(...args)),
+      readFleetGuard: () => store("users.readFleetGuard", () => users.readFleetGuard()),
+      authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
+    },
+    callbackClaims: {
+      claim: (...args) => store("callbacks.claim", () => callbackClaims.claim(...args)),
+      settle: (...args) => store("callbacks.settle", () => callbackClaims.settle(...args)),
+      find: (...args) => store("callbacks.find", () => callbackClaims.find(...args)),
+    },
+    seenEvents: {
+      has: (...args) => store("securityEvents.has", () => seenEvents.has(...args)),
+      add: (...args) => store("securityEvents.add", () => seenEvents.add(...args)),
+    },
+    publish: publishing(publish, telemetry),
+    ...(sendNotice !== undefined && { sendNotice: sending(sendNotice, telemetry) }),
+  };
+}
+
+function callsOf(telemetry: Telemetry) {
+  return <T>(name: string, call: Call, request: () => Promise<T>): Promise<T> =>
+    telemetry.span(name, { kind: "client" }, async (span) => {
+      try {
+        return await request();
+      } catch (error) {
+        if (error instanceof FailedCall) failed(call, error.failure, span, telemetry);
+        throw error;
+      }
+    });
+}
+
+/** The events are told of the span that published them, so that subscribers go on from it. */
+function publishing(publish: Publish, telemetry: Telemetry): Publish {
+  return (user, events) => {
+    const attributes = {
+      "messaging.system": "gcp_pubsub",
+      "messaging.batch.message_count": events.length,
+      "user.id": user.id,
+    };
+    const options: SpanOptions = { kind: "producer", attributes };
+    return telemetry.span("publish", options, async (span) => {
+      try {
+        await publish(user, events, span.traceparent);
+      } catch (error) {
+        if (error instanceof PublishFailure) failed("publish", error, span, telemetry);
+        throw error;
+      }
+      for (const event of events) countPublished(event, telemetry);
+    });
+  };
+}
+
+function sending(sendNotice: SendNotice, telemetry: Telemetry): SendNotice {
+  return (notice) =>
+    telemetry.span("notice.send", { kind: "client" }, async (span) => {
+      const outcome = await sendNotice(notice);
+      span.set({ "gmail_receiver.outcome": outcome.kind });
+      telemetry.count("gmail_receiver.notices", 1, { outcome: outcome.kind });
+      return outcome;
+    });
+}
+
+function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
+  switch (event.kind) {
+    case "added":
+    case "deleted":
+    case "labels.added":
+    case "labels.removed":
+      return telemetry.count("gmail_receiver.changes", 1, { kind: event.kind });
+    case "gap":
+      return telemetry.count("gmail_receiver.gaps", 1, { reason: event.reason });
+    case "connected":
+    case "reauthorization_required":
+    case "unavailable":
+    case "disconnected":
+    case "address_changed":
+    case "delayed":
+    case "caught_up":
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+function failed(
+  call: Call | "publish",
+  { kind, ...rest }: { kind: string; reason?: string },
+  span: Span,
+  telemetry: Telemetry,
+): void {
+  span.set({ "error.type": kind, "gmail_receiver.reason": rest.reason });
+  telemetry.count("gmail_receiver.failures", 1, { call, kind });
+}

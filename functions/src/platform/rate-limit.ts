@@ -1,0 +1,113 @@
+import { isIP } from "node:net";
+import type { Clock } from "../domain/clock.ts";
+
+/** How often something may happen. */
+export interface Rate {
+  perMinute: number;
+}
+
+/** Token buckets, one for each key: a full one holds what two minutes allow. */
+export interface RateLimit {
+  /** Takes one from the key's bucket; false when it is empty. */
+  take(key?: string): boolean;
+  /** Gives one back that was taken for nothing. */
+  giveBack(key?: string): void;
+}
+
+/**
+ * Buckets kept at a time. The one that was used least recently is dropped, and is full when its key
+ * comes again: whoever has more addresses than this is stopped by the limits without a key.
+ */
+const KEYS_MAX = 10_000;
+const MINUTE_MS = 60_000;
+/** An office behind one address comes at once, after a mail to all. */
+const BURST_MINUTES = 2;
+
+export function rateLimit({ perMinute }: Rate, clock: Clock): RateLimit {
+  const full = perMinute * BURST_MINUTES;
+  const buckets = new Map<string, { left: number; at: number }>();
+
+  function bucketOf(key: string): { left: number; at: number } {
+    const now = clock.now().getTime();
+    const kept = buckets.get(key) ?? { left: full, at: now };
+    const refilled = (Math.max(0, now - kept.at) / MINUTE_MS) * perMinute;
+    const bucket = { left: Math.min(full, kept.left + refilled), at: now };
+    buckets.delete(key);
+    buckets.set(key, bucket);
+    const [oldest] = buckets.keys();
+    if (buckets.size > KEYS_MAX && oldest !== undefined) buckets.delete(oldest);
+    return bucket;
+  }
+
+  return {
+    take(key = "") {
+      const bucket = bucketOf(key);
+      if (bucket.left < 1) return false;
+      bucket.left -= 1;
+      return true;
+    },
+    giveBack(key = "") {
+      const bucket = bucketOf(key);
+      bucket.left = Math.min(full, bucket.left + 1);
+    },
+  };
+}
+
+/** What one client may ask of the public functions, and all clients together of one instance. */
+export interface PublicLimits {
+  /** Requests to the pages, by client. */
+  pages: RateLimit;
+  /** Exchanges of a code, by client. */
+  exchanges: RateLimit;
+  /** Exchanges of a code that Google refused, of all clients together. */
+  failedExchanges: RateLimit;
+  /** Security events that were refused, by client. Google's own are not, however many come. */
+  refusedEvents: RateLimit;
+}
+
+export function publicLimits(
+  rates: Readonly<Record<keyof PublicLimits, Rate>>,
+  clock: Clock,
+): PublicLimits {
+  return {
+    pages: rateLimit(rates.pages, clock),
+    exchanges: rateLimit(rates.exchanges, clock),
+    failedExchanges: rateLimit(rates.failedExchanges, clock),
+    refusedEvents: rateLimit(rates.refusedEvents, clock),
+  };
+}
+
+/**
+ * By what a client is told from others: an IPv4 address, or the network of an IPv6 address, since
+ * each subscriber has 2^64 addresses. The last entries of `X-Forwarded-For` come from the proxies
+ * in front of us, the others from the client itself: the one that Google's front end added is the
+ * last, and each load balancer in front of it adds one behind.
+ */
+export function clientOf(
+  forwardedFor: string | undefined,
+  socketAddress: string | undefined,
+  loadBalancers: number,
+): string {
+  const entries = forwardedFor?.split(",") ?? [];
+  return networkOf((entries.at(-1 - loadBalancers) ?? socketAddress ?? "").trim());
+}
+
+function networkOf(address: string): string {
+  if (isIP(address) === 4) return address;
+  if (isIP(address) !== 6) return "";
+  // A URL writes the address in its one short form; "::" stands for the groups that are left out.
+  const short = new URL(`http://[${address.split("%")[0]}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short) ?? [];
+  if (high !== undefined && low !== undefined) return fromMapped(high, low);
+  const [head = "", tail] = short.split("::");
+  const front = head === "" ? [] : head.split(":");
+  const back = tail ? tail.split(":") : [];
+  const groups = [...front, ...Array<string>(8 - front.length - back.length).fill("0"), ...back];
+  return groups.slice(0, 4).join(":");
+}
+
+/** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2), from its two last groups. */
+function fromMapped(high: string, low: string): string {
+  const groups = [high, low].map((group) => Number.parseInt(group, 16));
+  return groups.flatMap((group) => [group >> 8, group & 255]).join(".");
+}

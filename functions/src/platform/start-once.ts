@@ -1,0 +1,24 @@
+import { type Clock, later } from "../domain/clock.ts";
+
+/** Between two tries of a start that fails: each costs a call of Cloud KMS and an alert. */
+const REST_MS = 10_000;
+
+/**
+ * Starts on first use, and once. When that fails, every call until {@link REST_MS} later rejects
+ * with the same error, and the next one starts again.
+ */
+export function startOnce<T>(start: () => Promise<T>, clock: Clock): () => Promise<T> {
+  let started: Promise<T> | undefined;
+  let failedAt: Date | undefined;
+  return () => {
+    if (failedAt !== undefined && clock.now() >= later(failedAt, REST_MS)) started = undefined;
+    if (started === undefined) {
+      failedAt = undefined;
+      started = start();
+      started.catch(() => {
+        failedAt = clock.now();
+      });
+    }
+    return started;
+  };
+}

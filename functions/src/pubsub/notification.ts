@@ -1,0 +1,125 @@
+import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
+import { type HistoryId, parseHistoryId } from "../domain/history-id.ts";
+
+/** Gmail's hint that a mailbox changed (Gmail push guide, "Receive notifications"). */
+export interface Notification {
+  kind: "notification";
+  emailAddress: EmailAddress;
+  historyId: HistoryId;
+  /** When Pub/Sub took the message, and under which id; for the log and the delay, never for a decision. */
+  publishedAt?: Date;
+  messageId?: string;
+}
+
+/** What a malformed message lacks: a fixed code, with nothing of the message in it. */
+export type Malformed =
+  | "no_message"
+  | "no_data"
+  | "too_long"
+  | "not_base64"
+  | "not_json"
+  | "no_email_address"
+  | "bad_email_address"
+  | "no_history_id"
+  | "bad_history_id";
+
+export type ParsedNotification = Notification | { kind: "malformed"; why: Malformed };
+
+/** Gmail's are about 100 bytes. The bound keeps a stranger's 10 MB from costing anything. */
+const DATA_CHARACTERS_MAX = 16_384;
+const MESSAGE_ID_CHARACTERS_MAX = 255;
+/** Gmail documents base64url and Pub/Sub sends base64; either, padded or not. */
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+/** RFC 3339, as Pub/Sub writes `publishTime`: `Date.parse` alone would take much more. */
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
+
+/** The parts of Pub/Sub's envelope that are read; any of them may be missing or of another type. */
+interface Envelope {
+  message?: Partial<
+    Record<"data" | "messageId" | "message_id" | "publishTime" | "publish_time", unknown>
+  > | null;
+}
+
+/**
+ * Parses Pub/Sub's envelope, `{ message: { data, messageId, publishTime } }`, as it stands in a
+ * CloudEvent's data, whether functions-framework or firebase-functions handed it over. Never
+ * throws: what cannot be read now cannot be read on redelivery either.
+ */
+export function parseNotification(data: unknown): ParsedNotification {
+  const message = (data as Envelope | null | undefined)?.message;
+  if (typeof message !== "object" || message === null) return malformed("no_message");
+  const { data: encoded } = message;
+  if (typeof encoded !== "string" || encoded === "") return malformed("no_data");
+  if (encoded.length > DATA_CHARACTERS_MAX) return malformed("too_long");
+
+  const bytes = decode(encoded);
+  if (bytes === undefined) return malformed("not_base64");
+  const content = parseContent(bytes);
+  if (content === undefined) return malformed("not_json");
+
+  if (content.emailAddress === undefined) return malformed("no_email_address");
+  const emailAddress = parseEmailAddress(content.emailAddress);
+  if (emailAddress === undefined) return malformed("bad_email_address");
+  if (content.historyId === undefined) return malformed("no_history_id");
+  // A number that still is one was not written as plain digits.
+  const historyId =
+    typeof content.historyId === "string" ? parseHistoryId(content.historyId) : undefined;
+  if (historyId === undefined) return malformed("bad_history_id");
+
+  const messageId = parseMessageId(message.messageId ?? message.message_id);
+  const publishedAt = parseTimestamp(message.publishTime ?? message.publish_time);
+  return {
+    kind: "notification",
+    emailAddress,
+    historyId,
+    ...(publishedAt !== undefined && { publishedAt }),
+    ...(messageId !== undefined && { messageId }),
+  };
+}
+
+function malformed(why: Malformed): ParsedNotification {
+  return { kind: "malformed", why };
+}
+
+function decode(encoded: string): Buffer | undefined {
+  if (!BASE64.test(encoded)) return undefined;
+  const digits = encoded.replace(/=+$/, "");
+  // Four characters make three bytes; one left over makes none.
+  return digits.length % 4 === 1 ? undefined : Buffer.from(digits, "base64");
+}
+
+/** Strings are matched whole, so that digits inside of one are left alone. */
+const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+/**
+ * The two members that matter, digits intact: Gmail's documentation shows `historyId` as a string
+ * and its messages carry a number, which `JSON.parse` rounds above 2^53. So every plain integer is
+ * put in quotes first, once the text is known to be JSON.
+ */
+function parseContent(bytes: Buffer): { emailAddress?: unknown; historyId?: unknown } | undefined {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    JSON.parse(text);
+    const quoted = text.replace(STRINGS_AND_NUMBERS, (token) =>
+      /^\d+$/.test(token) ? `"${token}"` : token,
+    );
+    const content: unknown = JSON.parse(quoted);
+    return typeof content === "object" && content !== null && !Array.isArray(content)
+      ? content
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseMessageId(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" && value.length <= MESSAGE_ID_CHARACTERS_MAX
+    ? value
+    : undefined;
+}
+
+function parseTimestamp(value: unknown): Date | undefined {
+  if (typeof value !== "string" || !TIMESTAMP.test(value)) return undefined;
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}

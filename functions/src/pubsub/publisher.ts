@@ -1,0 +1,58 @@
+import type { PubSub } from "@google-cloud/pubsub";
+import type { Clock } from "../domain/clock.ts";
+import { type Publish, PublishFailure } from "../domain/events.ts";
+import { toCloudEvent } from "./cloud-event.ts";
+
+/** One RPC, and all its repetitions: the sync has its own limit, and comes back by itself. */
+const RPC_TIMEOUT_MS = 10_000;
+const PUBLISH_TIMEOUT_MS = 20_000;
+/** The most that one Pub/Sub request takes. */
+const BATCH_MESSAGES_MAX = 1_000;
+
+/** gRPC codes that no repetition mends: our topic's name, its permissions, our request. */
+const MISCONFIGURED = new Map<unknown, string>([
+  [3, "invalid_argument"],
+  [5, "topic_not_found"],
+  [7, "permission_denied"],
+  [9, "failed_precondition"],
+  [16, "unauthenticated"],
+]);
+
+/** Publishes on `CHANGES_TOPIC`, one ordering key for each user. */
+export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock): Publish {
+  const topic = pubsub.topic(topicName, {
+    messageOrdering: true,
+    // A batch is of one user, and all of its events are handed over at once: none is waited for.
+    batching: { maxMessages: BATCH_MESSAGES_MAX, maxMilliseconds: 0 },
+    gaxOpts: {
+      timeout: RPC_TIMEOUT_MS,
+      retry: {
+        retryCodes: [1, 2, 4, 8, 10, 13, 14],
+        backoffSettings: {
+          initialRetryDelayMillis: 100,
+          retryDelayMultiplier: 2,
+          maxRetryDelayMillis: 5_000,
+          initialRpcTimeoutMillis: RPC_TIMEOUT_MS,
+          rpcTimeoutMultiplier: 1,
+          maxRpcTimeoutMillis: RPC_TIMEOUT_MS,
+          totalTimeoutMillis: PUBLISH_TIMEOUT_MS,
+        },
+      },
+    },
+  });
+
+  return async (user, events, traceparent) => {
+    const now = clock.now();
+    const published = await Promise.allSettled(
+      events.map((event) => topic.publishMessage(toCloudEvent(user, event, now, traceparent))),
+    );
+    const failed = published.find(({ status }) => status === "rejected");
+    if (failed?.status !== "rejected") return;
+    // The client refuses everything more on a key that failed once, until it is told to go on.
+    topic.resumePublishing(user.id);
+    const reason = MISCONFIGURED.get((failed.reason as { code?: unknown } | null)?.code);
+    throw reason === undefined
+      ? new PublishFailure("transient", "publish_failed")
+      : new PublishFailure("misconfigured", reason);
+  };
+}

@@ -1,0 +1,175 @@
+import { type Clock, later } from "../domain/clock.ts";
+import type { TokenSeal } from "../crypto/token-seal.ts";
+import type { Flagging, GrantFailure } from "../domain/access.ts";
+import { atOnce } from "../domain/schedule.ts";
+import { modify } from "../store/modify.ts";
+import type { User, UserId, UserStore } from "../domain/user.ts";
+import type { AccountEvent, AccountEventKind, Subject } from "./event.ts";
+
+export interface ReactionServices {
+  users: UserStore;
+  tokens: Pick<TokenSeal, "digestsOfName">;
+  flag(user: User, failure: GrantFailure): Promise<Flagging>;
+  clock: Clock;
+}
+
+/** What an event led to. Without a user it is about nobody whom we know. */
+export interface Reaction {
+  userId?: UserId;
+  did: readonly Deed[];
+}
+
+export type Deed =
+  | "sessions_ended"
+  | "flagged"
+  /** Not flagged: the mailbox is due at once, and what Google answers to the refresh decides. */
+  | "left_to_refresh"
+  | "probe_due";
+
+interface Response {
+  endsSessions?: boolean;
+  /** What the grant has met with. */
+  failure?: GrantFailure;
+  /** An unavailable mailbox may be there again. */
+  probes?: boolean;
+}
+
+/**
+ * Google's table of how to respond. Whatever flags keeps the cursor: a disabled account also keeps
+ * its refresh token, which may work again once it is enabled, and a purged one that an
+ * administrator restores goes on from where it was, since only a disconnect forgets that.
+ */
+const RESPONSES: Record<AccountEventKind, Response> = {
+  sessions_revoked: { endsSessions: true },
+  tokens_revoked: {
+    endsSessions: true,
+    failure: { kind: "reauthorize", reason: "tokens_revoked" },
+  },
+  token_revoked: { failure: { kind: "reauthorize", reason: "token_revoked" } },
+  account_disabled: {
+    endsSessions: true,
+    failure: { kind: "mailbox_unavailable", reason: "account_disabled" },
+  },
+  account_enabled: { probes: true },
+  account_purged: {
+    endsSessions: true,
+    failure: { kind: "reauthorize", reason: "account_purged" },
+  },
+  // For the log: whoever watches for abuse finds it there.
+  account_credential_change_required: {},
+};
+
+/** Between Google's clock, which an event's time is of, and ours, which the grant's is of. */
+const CLOCK_SKEW_MS = 60_000;
+/** How long an account is taken to be as an event said that it was. */
+const STATE_AGE_MS_MAX = 10 * 60_000;
+/** A time in a token is cut to whole seconds: it can have been anywhere in that one. */
+const IAT_UNIT_MS = 1_000;
+
+/** Does what an event asks for. Done twice it changes nothing more. Throws what the store throws. */
+export async function react(
+  event: AccountEvent,
+  { issuedAt, happenedAt }: { issuedAt: Date; happenedAt: Date },
+  services: ReactionServices,
+): Promise<Reaction> {
+  const user = await findUser(event.subject, services);
+  if (user === undefined) return { did: [] };
+  const { endsSessions = false, failure, probes = false } = RESPONSES[event.kind];
+  const did = [
+    endsSessions ? await endSessions(user.id, issuedAt, services) : undefined,
+    failure === undefined ? undefined : await suspend(user, failure, event, happenedAt, services),
+    probes && user.status === "mailbox_unavailable" ? await look(user, services) : undefined,
+  ];
+  return { userId: user.id, did: did.filter((deed) => deed !== undefined) };
+}
+
+async function findUser(
+  subject: Subject,
+  { users, tokens }: ReactionServices,
+): Promise<User | undefined> {
+  switch (subject.kind) {
+    case "account":
+      return users.find(subject.userId);
+    case "refresh_token": {
+      const { name } = subject;
+      const found = await users.findByTokenDigest(name.by, tokens.digestsOfName(name));
+      return found.length === 1 ? found[0] : undefined;
+    }
+    case "foreign":
+      return undefined;
+  }
+}
+
+/**
+ * Ends the sessions that began before the event, and none that began after it: by the time in the
+ * token and not by ours, so that a repetition or a late delivery ends no more.
+ */
+async function endSessions(
+  id: UserId,
+  issuedAt: Date,
+  services: ReactionServices,
+): Promise<Deed | undefined> {
+  const end = later(issuedAt, IAT_UNIT_MS);
+  const { kind } = await modify(
+    services.users,
+    id,
+    ({ signedOutAt }) =>
+      signedOutAt !== undefined && signedOutAt >= end ? "skip" : { signedOutAt: end },
+    { what: "the end of sessions" },
+  );
+  return kind === "written" ? "sessions_ended" : undefined;
+}
+
+/**
+ * Flags a user whose grant has ended: Google signed it, so no refresh has to confirm it. An event
+ * that may be about an earlier grant, that does not say which token, or that tells of a state which
+ * may have passed, flags nobody, and neither does one of so many that the fleet guard takes them
+ * for a mistake: the mailbox is due at once and Google's answer decides. To ask Google for the event
+ * again would only use up its few repetitions.
+ */
+async function suspend(
+  user: User,
+  failure: GrantFailure,
+  { kind, subject }: AccountEvent,
+  happenedAt: Date,
+  services: ReactionServices,
+): Promise<Deed | undefined> {
+  const { status, grant } = user;
+  const isUnavailable = status === "mailbox_unavailable";
+  const isFlaggable = status === "active" || (isUnavailable && failure.kind === "reauthorize");
+  if (!isFlaggable) return undefined;
+  const isOfUnknownToken = kind === "token_revoked" && subject.kind === "account";
+  const isOfEarlierGrant = happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS);
+  // Repeated until it got here, it can come after the `account-enabled` that ended it.
+  const mayBeOver =
+    kind === "account_disabled" && happenedAt < later(services.clock.now(), -STATE_AGE_MS_MAX);
+  if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, services);
+  const flagging = await services.flag(user, failure);
+  switch (flagging.kind) {
+    case "flagged":
+      return "flagged";
+    case "guarded":
+      return look(user, services);
+    case "superseded":
+      return undefined;
+  }
+}
+
+/** Makes the mailbox due at once: to be synced, or to be probed where it is unavailable. */
+async function look({ id, status }: User, services: ReactionServices): Promise<Deed | undefined> {
+  const now = services.clock.now();
+  const { kind } = await modify(
+    services.users,
+    id,
+    (user) => {
+      const { sync, followUp } = user;
+      if (user.status !== status) return "skip";
+      return status === "mailbox_unavailable"
+        ? { followUp: { ...followUp, dueAt: now, failures: 0 } }
+        : { sync: { ...sync, ...atOnce(services.clock) } };
+    },
+    { what: "a due time" },
+  );
+  if (kind === "skipped") return undefined;
+  return status === "mailbox_unavailable" ? "probe_due" : "left_to_refresh";
+}

@@ -1,0 +1,40 @@
+import { type SeenEvents } from "../domain/seen-events.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import type { SecurityEventToken } from "./event.ts";
+import { type Reaction, type ReactionServices, react } from "./reaction.ts";
+import type { Verification } from "./verification.ts";
+
+export interface ReceptionServices extends ReactionServices {
+  verifySecurityEvent(body: string): Promise<Verification>;
+  seenEvents: SeenEvents;
+  clock: Clock;
+}
+
+/** Every way in which a delivery can end. */
+export type Reception =
+  | { kind: "accepted"; token: SecurityEventToken; reactions: readonly Reaction[] }
+  | { kind: "repeated"; token: SecurityEventToken }
+  | Exclude<Verification, { kind: "verified" }>;
+
+/** Google repeats a delivery for hours, not for weeks. */
+const SEEN_MS = 30 * 24 * 3_600_000;
+
+/**
+ * Takes a delivery in: verifies it, does what it asks for, and then notes that it was done. A crash
+ * in between, or two deliveries at once, do it again, which changes nothing more; noted first, a
+ * crash would lose it. Nothing is written for what is not verified. Throws what the store throws.
+ */
+export async function receive(body: string, services: ReceptionServices): Promise<Reception> {
+  const verification = await services.verifySecurityEvent(body);
+  if (verification.kind !== "verified") return verification;
+  const { token } = verification;
+  const { seenEvents, clock } = services;
+  if (await seenEvents.has(token.id)) return { kind: "repeated", token };
+  const reactions: Reaction[] = [];
+  for (const event of token.events) {
+    if (event.kind === "verification" || event.kind === "unknown") continue;
+    reactions.push(await react(event, token, services));
+  }
+  await seenEvents.add(token.id, later(clock.now(), SEEN_MS));
+  return { kind: "accepted", token, reactions };
+}

@@ -1,0 +1,58 @@
+import { type CryptoKey, compactVerify, errors } from "jose";
+import type { Clock } from "../domain/clock.ts";
+import type { RiscKeys } from "../google/risc-keys.ts";
+import { type ReadClaims, readClaims } from "./event.ts";
+import { findDistrust, keyIdOf, parseToken } from "./token.ts";
+
+/** What a delivery is worth. */
+export type Verification =
+  | ReadClaims
+  /** Google's keys cannot be had just now: nothing is known about the token. */
+  | { kind: "unavailable"; reason: string };
+
+/**
+ * Verifies security event tokens (RFC 8417, Google's Cross-Account Protection): parse, trust, key,
+ * signature, claims. Each step looks at what the one before has let through.
+ */
+export function securityEventVerifier(
+  keys: RiscKeys,
+  clientIds: readonly string[],
+  clock: Clock,
+): (body: string) => Promise<Verification> {
+  return async (body) => {
+    const parsed = parseToken(body);
+    if (parsed.kind === "refused") return parsed;
+    const { token } = parsed;
+
+    const discovered = await keys.findIssuer();
+    if (discovered.kind === "unavailable") return discovered;
+    const { issuer } = discovered;
+    const distrust = findDistrust(token, issuer, clientIds);
+    if (distrust !== undefined) return { kind: "refused", refusal: distrust };
+
+    const named = keyIdOf(token);
+    if (named.kind === "refused") return named;
+    const { keyId: kid } = named;
+    const found = await keys.findKey(kid);
+    if (found.kind === "unavailable") return found;
+    if (found.kind === "unknown") {
+      return { kind: "refused", refusal: { kind: "key_unknown", kid } };
+    }
+
+    if (!(await isSigned(token.compact, found.key))) {
+      return { kind: "refused", refusal: { kind: "signature_wrong", kid } };
+    }
+    return readClaims(token.claims, issuer, clock.now());
+  };
+}
+
+/** The algorithm is fixed here too: the header is the sender's. */
+async function isSigned(compact: string, key: CryptoKey): Promise<boolean> {
+  try {
+    await compactVerify(compact, key, { algorithms: ["RS256"] });
+    return true;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+import { StoreContended } from "../platform/store-error.ts";
+import {
+  type StoredChange,
+  type User,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  patched,
+} from "../domain/user.ts";
+
+/** Refused writes in a row; each one means that another writer changed the document. */
+const TRIES_MAX = 10;
+
+/** Changes in the commit of a patch. Of more, the earlier ones are kept before it. */
+const COMMIT_CHANGES_MAX = 300;
+
+/** What a read-modify-write came to. */
+export type Modified =
+  /** `user` is what is stored now, with the revision of before: a further write needs a new read. */
+  | { kind: "written"; user: User }
+  /** `user` is the one that `change` skipped; absent: there is none that can be read. */
+  | { kind: "skipped"; user: User | undefined };
+
+/** How a user is modified. */
+export interface ModifyOptions {
+  /** What is written, for the error's message: "a watch". */
+  what: string;
+  /** The user as read before, which saves the first read. */
+  from?: User;
+  /** Changes to keep beside the patch, in its commit as far as they fit. */
+  changes?: (user: User) => readonly StoredChange[];
+  /** Awaited after each refused write. */
+  pause?: () => Promise<void>;
+}
+
+/**
+ * Reads a user, writes what `change` makes of it on the condition that it is still stored, and
+ * begins again while another writer gets in between: the one loop around `users.update`. `change`
+ * may run several times, has no effects, and must recognize its own result: a write can have been
+ * applied although it was refused. Throws {@link StoreContended} after too many refusals.
+ *
+ * A function over `find` and `update`, not a method of the store: whatever wraps a store (spans, the
+ * simulation, a test's faults) sees every read and every write.
+ */
+export async function modify(
+  users: Pick<UserStore, "find" | "update" | "keepMissing">,
+  id: UserId,
+  change: (user: User) => UserPatch | "skip",
+  { what, from, changes, pause }: ModifyOptions,
+): Promise<Modified> {
+  let user = from ?? (await users.find(id));
+  for (let tries = 1; ; tries++) {
+    const patch = user === undefined ? "skip" : change(user);
+    if (user === undefined || patch === "skip") return { kind: "skipped", user };
+    const kept = changes?.(user) ?? [];
+    const earlier = kept.slice(0, -COMMIT_CHANGES_MAX);
+    const isKept = earlier.length === 0 || (await users.keepMissing(user, earlier)) === "written";
+    const written = isKept
+      ? await users.update(user, patch, kept.slice(-COMMIT_CHANGES_MAX))
+      : "refused";
+    if (written === "written") return { kind: "written", user: patched(user, patch) };
+    if (tries === TRIES_MAX) throw new StoreContended(what);
+    await pause?.();
+    user = await users.find(id);
+  }
+}
+
+/**
+ * Erases a user whom `judge` allows to be erased, and begins again while another writer gets in
+ * between. Resolves to `erased`, to `not_found`, or to what `judge` says instead; `judge` has no
+ * effects. Throws {@link StoreContended} after too many refusals.
+ */
+export async function eraseIf<T>(
+  users: Pick<UserStore, "find" | "erase">,
+  id: UserId,
+  judge: (user: User) => T | "erase",
+): Promise<T | "erased" | "not_found"> {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const user = await users.find(id);
+    if (user === undefined) return "not_found";
+    const verdict = judge(user);
+    if (verdict !== "erase") return verdict;
+    if ((await users.erase(user)) === "erased") return "erased";
+  }
+  throw new StoreContended("an erasure");
+}

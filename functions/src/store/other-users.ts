@@ -1,0 +1,57 @@
+import type { Clock, Random } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
+import { type User, type UserId, type UserStore, parseUserId } from "../domain/user.ts";
+
+interface OthersServices {
+  users: UserStore;
+  clock: Clock;
+  random: Random;
+  limits: { quietMs: number };
+}
+
+/** Users read in one sample, and those of them who are judged by. */
+const READ_MAX = 30;
+const JUDGED_MAX = 10;
+/** A healthy mailbox is read to its end once in the quiet interval, spread, and a little more. */
+const RECENT_SHARE = 1.25;
+/** Google's ids have 21 digits. */
+const ID_DIGITS = 21;
+
+/**
+ * Whether other mailboxes work while this one fails, judged from what is stored of a random few:
+ * `succeed` when at least half of them were read to the end recently and do not fail.
+ */
+export async function othersSucceed(
+  { id }: Pick<User, "id">,
+  services: OthersServices,
+): Promise<"succeed" | "fail" | "none"> {
+  const { clock, limits } = services;
+  const others = await sampleOthers(id, services);
+  if (others.length === 0) return "none";
+  const recent = later(clock.now(), -limits.quietMs * RECENT_SHARE);
+  const healthy = others.filter(
+    ({ sync }) =>
+      sync.failure === undefined && sync.syncedAt !== undefined && sync.syncedAt >= recent,
+  );
+  return healthy.length * 2 >= others.length ? "succeed" : "fail";
+}
+
+/** Some other active users, from a random place of the store on. */
+export async function sampleOthers(
+  id: UserId,
+  { users, random }: Pick<OthersServices, "users" | "random">,
+): Promise<User[]> {
+  const { users: found } = await users.listAll(randomId(random), READ_MAX);
+  // The end of the store came first: the rest is from its beginning.
+  if (found.length < READ_MAX) {
+    const known = new Set(found.map((user) => user.id));
+    const { users: rest } = await users.listAll(undefined, READ_MAX);
+    found.push(...rest.filter((user) => !known.has(user.id)));
+  }
+  return found.filter((user) => user.id !== id && user.status === "active").slice(0, JUDGED_MAX);
+}
+
+function randomId(random: Random): UserId | undefined {
+  const digits = Array.from({ length: ID_DIGITS - 1 }, () => Math.floor(random() * 10));
+  return parseUserId(`1${digits.join("")}`);
+}
