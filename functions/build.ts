@@ -50,7 +50,7 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   await mkdir(folder, { recursive: true });
   const bundles = [
     await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external),
-    await make("telemetry/otlp.ts", path.join(folder, "telemetry.js"), []),
+    await make("platform/telemetry/otlp.ts", path.join(folder, "telemetry.js"), []),
   ];
   await writeFile(path.join(folder, "index.js"), START);
 

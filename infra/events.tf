@@ -1,5 +1,5 @@
 # What is built on the events of the log. `npm run generate` writes log-events.json from
-# functions/src/log-events.ts.
+# functions/src/platform/log-events.ts.
 locals {
   log_events = jsondecode(file("${path.module}/log-events.json"))
 

@@ -1,3 +1,4 @@
+import type { Surroundings } from "./context.ts";
 import type { Clock } from "./domain/clock.ts";
 import type { Config } from "./config/config.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
@@ -5,7 +6,6 @@ import { gmailClient } from "./google/gmail.ts";
 import { idTokenVerifier } from "./google/id-token.ts";
 import { googleOAuth } from "./google/oauth.ts";
 import { googleRiscKeys } from "./google/risc-keys.ts";
-import type { Surroundings } from "./receiver.ts";
 import { securityEventVerifier } from "./security-events/verification.ts";
 
 /** What of the surroundings is Google's, as the configuration says. Makes no call. */

@@ -1,7 +1,7 @@
+import type { Surroundings } from "./context.ts";
 import { FailedCall, type Call } from "./domain/failure.ts";
 import { type MailboxEvent, type Publish, PublishFailure } from "./domain/events.ts";
 import type { SendNotice } from "./notices/series.ts";
-import type { Surroundings } from "./receiver.ts";
 import type { Span, SpanOptions, Telemetry } from "./platform/telemetry/telemetry.ts";
 
 /**

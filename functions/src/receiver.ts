@@ -1,15 +1,10 @@
-import type { SeenEvents } from "./domain/seen-events.ts";
-import type { Clock, Random } from "./domain/clock.ts";
+import { type Surroundings } from "./context.ts";
 import { toStoredChange } from "./pubsub/cloud-event.ts";
 import type { Config } from "./config/config.ts";
 import { createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
-import type { Gmail } from "./google/gmail.ts";
-import type { IdentityCheck } from "./google/id-token.ts";
-import type { OAuth } from "./google/oauth.ts";
 import { openAccess, tryRefresh } from "./grant/access.ts";
 import { settleHolders } from "./grant/address-holders.ts";
-import type { CallbackClaims } from "./domain/callback-claims.ts";
 import { envelopes } from "./crypto/envelope.ts";
 import { flag } from "./grant/flagging.ts";
 import { createFleetGuard } from "./grant/fleet-guard.ts";
@@ -30,37 +25,15 @@ import { watchRenewal } from "./functions/watch-renewal.ts";
 import type { HttpHandler, ServeOptions } from "./platform/http.ts";
 import { type Log, parseTraceHeader } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
-import type { Publish } from "./domain/events.ts";
 import { inTurn } from "./mailbox/in-turn.ts";
 import type { ReconciliationServices } from "./functions/reconciliation.ts";
 import type { RenewalServices } from "./mailbox/renewal.ts";
 import type { SyncOutcome } from "./mailbox/sync-run.ts";
-import { type MailServerTrouble, type SendNotice, notify } from "./notices/series.ts";
+import { type MailServerTrouble, notify } from "./notices/series.ts";
 import { publicLimits, rateLimit } from "./platform/rate-limit.ts";
 import { observed } from "./instrument.ts";
-import { type ExportedTelemetry, NO_TELEMETRY, type Span } from "./platform/telemetry/telemetry.ts";
-import type { User, UserStore } from "./domain/user.ts";
-import type { Verification } from "./security-events/verification.ts";
-
-/** Everything outside of us, and what is not the same twice. */
-export interface Surroundings {
-  users: UserStore;
-  seenEvents: SeenEvents;
-  callbackClaims: CallbackClaims;
-  publish: Publish;
-  gmail: Gmail;
-  oauth: OAuth;
-  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
-  /** Absent: nobody is written to. */
-  sendNotice?: SendNotice;
-  verifySecurityEvent(body: string): Promise<Verification>;
-  clock: Clock;
-  random: Random;
-  randomBytes(size: number): Uint8Array;
-  log: Log;
-  /** Absent: nothing is traced or measured. */
-  telemetry?: ExportedTelemetry;
-}
+import { NO_TELEMETRY, type Span } from "./platform/telemetry/telemetry.ts";
+import type { User } from "./domain/user.ts";
 
 /** A Pub/Sub message as a CloudEvent brings it. */
 export interface NotificationEvent {

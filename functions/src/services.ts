@@ -1,3 +1,4 @@
+import { type Surroundings } from "./context.ts";
 import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
@@ -12,13 +13,7 @@ import type { KeyRing } from "./crypto/sealing.ts";
 import { type Log, createLog } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
 import { smtpNotices } from "./notices/smtp.ts";
-import {
-  type Receiver,
-  type Services,
-  type Surroundings,
-  createReceiver,
-  createServices,
-} from "./receiver.ts";
+import { type Receiver, type Services, createReceiver, createServices } from "./receiver.ts";
 import { firestoreSeenEvents } from "./store/seen-events.ts";
 import { startOnce } from "./platform/start-once.ts";
 import { openTelemetry } from "./platform/telemetry/open.ts";

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Receiver } from "../../functions/src/receiver.ts";
-import { type ExportedTelemetry, NO_TELEMETRY } from "../../functions/src/platform/telemetry/telemetry.ts";
+import {
+  type ExportedTelemetry,
+  NO_TELEMETRY,
+} from "../../functions/src/platform/telemetry/telemetry.ts";
 import { openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";

@@ -1,4 +1,15 @@
-import { type Sealed, type DueCursor, type DueList, type StoredChange, type User, type UserContent, type UserId, type UserPatch, type UserStore, parseUserId } from "../../functions/src/domain/user.ts";
+import {
+  type Sealed,
+  type DueCursor,
+  type DueList,
+  type StoredChange,
+  type User,
+  type UserContent,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  parseUserId,
+} from "../../functions/src/domain/user.ts";
 import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";

@@ -4,31 +4,34 @@ import { describe, expect, it } from "vitest";
 
 const SOURCE = path.resolve(import.meta.dirname, "../../functions/src");
 
-/** What each folder may import of the others: types and pure code run downwards only. */
-const ALLOWED: Record<string, readonly string[]> = {
-  entries: ["handlers", "."],
-  handlers: ["security", "grant", "mailbox", "pages", "google", "."],
-  security: ["grant", "mailbox", "google", "."],
-  grant: ["mailbox", "google", "."],
-  mailbox: ["google", "."],
-  google: ["grant", "mailbox", "."],
-  changes: ["mailbox", "."],
-  // A person reads the same words in a mail as on the pages.
-  notices: ["pages", "grant", "mailbox", "."],
-  telemetry: ["google", "mailbox", "."],
-  pages: ["."],
-};
+/** The rooms, from the lowest: each may import what stands before it, types included. */
+const ROOMS = [
+  "domain",
+  "texts",
+  "platform",
+  "crypto",
+  "config",
+  "google",
+  "store",
+  "pubsub",
+  "grant",
+  "mailbox",
+  "notices",
+  "security-events",
+  "connect",
+  "functions",
+  // The files at the root put everything together.
+  ".",
+  "entries",
+];
 
 /** Where alone a package may be used. */
 const PACKAGES: readonly [name: RegExp, where: RegExp][] = [
   [/^googleapis|^gaxios|^@google-cloud\/kms|^@grpc/, /^google\//],
-  [
-    /^@google-cloud\/firestore/,
-    /^(user-store|user-repair|seen-events|callback-claims|services)\.ts$/,
-  ],
-  [/^@google-cloud\/pubsub/, /^(changes\/|services\.ts$)/],
+  [/^@google-cloud\/firestore/, /^(store\/|services\.ts$)/],
+  [/^@google-cloud\/pubsub/, /^(pubsub\/|services\.ts$)/],
   [/^@google-cloud\/functions-framework|^firebase-/, /^entries\//],
-  [/^@opentelemetry/, /^telemetry\/(otlp|exporters|spans)\.ts$/],
+  [/^@opentelemetry/, /^platform\/telemetry\/(otlp|exporters|spans)\.ts$/],
   [/^nodemailer/, /^notices\//],
 ];
 
@@ -51,7 +54,7 @@ const imports = files.flatMap((file) => importsOf(file));
 function importsOf(file: string): Import[] {
   const text = readFileSync(path.join(SOURCE, file), "utf8");
   const statements = text.matchAll(
-    /^import\s+(type\s)?[^;]*?from\s+"([^"]+)";|import\("([^"]+)"\)/gm,
+    /^(?:import|export)\s+(type\s)?[^;]*?from\s+"([^"]+)";|import\("([^"]+)"\)/gm,
   );
   return [...statements].map(([, type, specifier, dynamic]) => ({
     file,
@@ -60,6 +63,11 @@ function importsOf(file: string): Import[] {
     isDynamic: dynamic !== undefined,
   }));
 }
+
+/** The imports of our own files, with the file that each names. */
+const inner = imports
+  .filter(({ specifier }) => specifier.startsWith("."))
+  .map((each) => ({ ...each, target: path.join(path.dirname(each.file), each.specifier) }));
 
 function folderOf(file: string): string {
   return path.dirname(file).split(path.sep)[0] ?? ".";
@@ -79,15 +87,28 @@ describe("who may import whom", () => {
     expect(outside).toEqual([]);
   });
 
-  it("runs from entries to handlers to grant to mailbox, and never back", () => {
-    const wrong = imports.filter(({ file, specifier, isTypeOnly }) => {
-      if (!specifier.startsWith(".")) return false;
-      const [from, to] = [folderOf(file), folderOf(path.join(path.dirname(file), specifier))];
-      // The files at the root are the composition, and the plain data that all share.
-      if (from === "." || from === to || isTypeOnly) return false;
-      return !(ALLOWED[from] ?? []).includes(to);
+  it("lets each room import only the rooms below it", () => {
+    const rooms = new Set(files.map((file) => folderOf(file)));
+    expect([...rooms].toSorted()).toEqual([...ROOMS].toSorted());
+    const upward = inner.filter(({ file, target }) => {
+      const [from, to] = [folderOf(file), folderOf(target)];
+      return ROOMS.indexOf(to) > ROOMS.indexOf(from);
     });
-    expect(wrong).toEqual([]);
+    expect(upward).toEqual([]);
+  });
+
+  it("has no two files that import each other, however many others lie between", () => {
+    const targetsOf = new Map<string, string[]>();
+    for (const { file, target } of inner) {
+      targetsOf.set(file, [...(targetsOf.get(file) ?? []), target]);
+    }
+    const isReached = (from: string, wanted: string, seen = new Set<string>()): boolean =>
+      (targetsOf.get(from) ?? []).some((target) => {
+        if (target === wanted) return true;
+        if (seen.has(target)) return false;
+        return isReached(target, wanted, seen.add(target));
+      });
+    expect(files.filter((file) => isReached(file, file))).toEqual([]);
   });
 
   it("keeps each client library in its place", () => {
@@ -109,9 +130,9 @@ describe("who may import whom", () => {
       ({ specifier, isTypeOnly }) => /(otlp|exporters|spans)\.ts$/.test(specifier) && !isTypeOnly,
     );
     expect(loaders).toMatchObject([
-      { file: "telemetry/open.ts", specifier: "./otlp.ts", isDynamic: true },
-      { file: "telemetry/otlp.ts", specifier: "./exporters.ts" },
-      { file: "telemetry/otlp.ts", specifier: "./spans.ts" },
+      { file: "platform/telemetry/open.ts", specifier: "./otlp.ts", isDynamic: true },
+      { file: "platform/telemetry/otlp.ts", specifier: "./exporters.ts" },
+      { file: "platform/telemetry/otlp.ts", specifier: "./spans.ts" },
     ]);
   });
 

@@ -1,3 +1,4 @@
+import { type Surroundings } from "../../functions/src/context.ts";
 import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -16,12 +17,7 @@ import type { CallbackClaims } from "../../functions/src/domain/callback-claims.
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import type { Publish } from "../../functions/src/domain/events.ts";
-import {
-  type Receiver,
-  type Surroundings,
-  createReceiver,
-  createServices,
-} from "../../functions/src/receiver.ts";
+import { type Receiver, createReceiver, createServices } from "../../functions/src/receiver.ts";
 import type { Operator } from "../../functions/src/services.ts";
 import { openTelemetry } from "../../functions/src/platform/telemetry/open.ts";
 import {

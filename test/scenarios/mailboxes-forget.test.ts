@@ -1,6 +1,6 @@
+import type { Surroundings } from "../../functions/src/context.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
-import type { Surroundings } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/domain/user.ts";
 import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { mortalLife } from "../support/mortal.ts";

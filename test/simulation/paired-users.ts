@@ -1,6 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../functions/src/domain/clock.ts";
-import type { Revision, User, UserId, UserStore, UserVersion } from "../../functions/src/domain/user.ts";
+import type {
+  Revision,
+  User,
+  UserId,
+  UserStore,
+  UserVersion,
+} from "../../functions/src/domain/user.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 
 export interface PairedUsers extends MemoryUsers {

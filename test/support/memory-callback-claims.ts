@@ -1,4 +1,7 @@
-import type { CallbackClaims, CallbackOutcome } from "../../functions/src/domain/callback-claims.ts";
+import type {
+  CallbackClaims,
+  CallbackOutcome,
+} from "../../functions/src/domain/callback-claims.ts";
 
 /** Taken authorization responses in memory. */
 export interface MemoryCallbackClaims extends CallbackClaims {

@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { describeUnknown } from "../../functions/src/platform/log.ts";
 import { eraseIf, modify } from "../../functions/src/store/modify.ts";
-import { StoreContended, mayPass, unlessContended } from "../../functions/src/platform/store-error.ts";
+import {
+  StoreContended,
+  mayPass,
+  unlessContended,
+} from "../../functions/src/platform/store-error.ts";
 import type { StoredChange, User, UserId } from "../../functions/src/domain/user.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { putUser } from "../support/users.ts";

@@ -2,7 +2,12 @@ import { anything, assert, json, jsonValue, property, string } from "fast-check"
 import { describe, expect, it } from "vitest";
 import { type SecurityEvent, readClaims } from "../../functions/src/security-events/event.ts";
 import { errorCodeOf } from "../../functions/src/security-events/refusal.ts";
-import { findDistrust, isIssuer, keyIdOf, parseToken } from "../../functions/src/security-events/token.ts";
+import {
+  findDistrust,
+  isIssuer,
+  keyIdOf,
+  parseToken,
+} from "../../functions/src/security-events/token.ts";
 import { encoded } from "../support/open-signer.ts";
 
 const ISSUER = "https://accounts.google.com/";

@@ -1,18 +1,12 @@
 import { type TelemetryConfig } from "../platform/telemetry/telemetry.ts";
-import {
-  isVariable,
-  VARIABLES,
-  ALL_VARIABLES,
-  type Values,
-  type Variable,
-} from "./variables.ts";
+import { isVariable, VARIABLES, ALL_VARIABLES, type Values, type Variable } from "./variables.ts";
 import { parseKeyRing } from "../crypto/sealing.ts";
 import type { Loggable } from "../platform/log.ts";
 
 type Read = Values<typeof VARIABLES>;
 
 /**
- * The configuration, read once from environment variables. `config-variables.ts` describes each of
+ * The configuration, read once from environment variables. `config/variables.ts` describes each of
  * them. An empty variable counts as not set, and so does `none`, because a secret of Secret Manager
  * cannot be empty.
  *

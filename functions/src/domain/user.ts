@@ -34,7 +34,7 @@ export interface Grant {
   refreshToken?: Sealed;
   accessToken?: Sealed;
   accessTokenExpiresAt?: Date;
-  /** How a security event can name our refresh token: keyed digests (`grant/token-digest.ts`). */
+  /** How a security event can name our refresh token: keyed digests (`crypto/token-digest.ts`). */
   refreshTokenDigests?: { prefix: string; doubleHash: string };
   grantedAt: Date;
 }

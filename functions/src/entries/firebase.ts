@@ -3,7 +3,7 @@
  *
  * What has to be set is declared as parameters, so that the CLI asks for what is missing and keeps
  * the answers in `infra/.env.PROJECT`. They are never read here: they reach the functions as
- * environment variables, where `config.ts` reads them on first use.
+ * environment variables, where `config/config.ts` reads them on first use.
  */
 import { defineSecret, defineString, expr, projectID } from "firebase-functions/params";
 import { type HttpsOptions, onRequest } from "firebase-functions/v2/https";

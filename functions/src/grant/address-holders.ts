@@ -6,7 +6,13 @@ import { type LookServices, announceAddresses } from "./address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import { type User, type UserId, type UserPatch, type UserStore, sameGrant } from "../domain/user.ts";
+import {
+  type User,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  sameGrant,
+} from "../domain/user.ts";
 import { displaced } from "../domain/transitions.ts";
 
 export interface HolderServices extends LookServices {

@@ -1,5 +1,11 @@
 import { later } from "../domain/clock.ts";
-import { type Recovery, type User, type UserPatch, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import {
+  type Recovery,
+  type User,
+  type UserPatch,
+  storeNow,
+  storeNowAtLeast,
+} from "../domain/user.ts";
 import type { WalkedPage } from "../domain/user.ts";
 import type { Answer } from "../domain/access.ts";
 import { completeSince } from "../domain/completeness.ts";

@@ -1,4 +1,10 @@
-import { type Trigger, notifiedIds, afterListing, atOnce, isNeglected } from "../domain/schedule.ts";
+import {
+  type Trigger,
+  notifiedIds,
+  afterListing,
+  atOnce,
+  isNeglected,
+} from "../domain/schedule.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Clock, later } from "../domain/clock.ts";
 import { type Sync, type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
@@ -26,7 +32,21 @@ import {
 } from "./settling.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
 import { isWaiting } from "../domain/failure-streak.ts";
-import { type Run, type SyncOutcome, type SyncServices, giveUp, highestHeadOf, holdNotified, isCurrent, isOver, progressOf, reread, startRun, unfinished, writeProgress } from "./sync-run.ts";
+import {
+  type Run,
+  type SyncOutcome,
+  type SyncServices,
+  giveUp,
+  highestHeadOf,
+  holdNotified,
+  isCurrent,
+  isOver,
+  progressOf,
+  reread,
+  startRun,
+  unfinished,
+  writeProgress,
+} from "./sync-run.ts";
 
 /** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];

@@ -58,7 +58,7 @@ export interface NoticeServices {
   links: ReauthorizationLinks;
   sendNotice: SendNotice;
   mailServer: MailServerTrouble;
-  /** Days that what is kept outlives a grant (`grant/retention.ts`). */
+  /** Days that what is kept outlives a grant (`domain/retention.ts`). */
   forgetAfterDays: number;
   clock: Clock;
   random: Random;

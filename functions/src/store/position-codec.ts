@@ -1,5 +1,10 @@
 import type { ReadPosition } from "../domain/user.ts";
-import { type HistoryId, compareHistoryIds, isAfter, parseHistoryId } from "../domain/history-id.ts";
+import {
+  type HistoryId,
+  compareHistoryIds,
+  isAfter,
+  parseHistoryId,
+} from "../domain/history-id.ts";
 
 /** Positions that are stored one by one; of more, the records are packed into one string. */
 const LISTED_MAX = 500;

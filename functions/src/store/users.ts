@@ -1,5 +1,15 @@
 import { parseTags } from "../domain/tags.ts";
-import { type Sealed, type DueCursor, type Revision, type User, type UserContent, type UserPatch, type UserStore, latestHolder, parseUserId } from "../domain/user.ts";
+import {
+  type Sealed,
+  type DueCursor,
+  type Revision,
+  type User,
+  type UserContent,
+  type UserPatch,
+  type UserStore,
+  latestHolder,
+  parseUserId,
+} from "../domain/user.ts";
 import {
   type DocumentData,
   type DocumentReference,

@@ -1,5 +1,4 @@
-import type { Config } from "../../config/config.ts";
-import type { ExportedTelemetry } from "./telemetry.ts";
+import type { ExportedTelemetry, TelemetryConfig } from "./telemetry.ts";
 import type { OtlpSurroundings } from "./otlp.ts";
 
 /**
@@ -7,7 +6,7 @@ import type { OtlpSurroundings } from "./otlp.ts";
  * then, is the OpenTelemetry SDK loaded: whoever does without it pays nothing for it.
  */
 export async function openTelemetry(
-  { telemetry, projectId }: Pick<Config, "telemetry" | "projectId">,
+  { telemetry, projectId }: { telemetry?: TelemetryConfig; projectId: string },
   surroundings: Omit<OtlpSurroundings, "projectId">,
 ): Promise<ExportedTelemetry | undefined> {
   if (telemetry === undefined) return undefined;

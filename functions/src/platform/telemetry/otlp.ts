@@ -1,4 +1,10 @@
-import { type TelemetryConfig, type Attributes, type ExportedTelemetry, METRICS, type MetricName } from "./telemetry.ts";
+import {
+  type TelemetryConfig,
+  type Attributes,
+  type ExportedTelemetry,
+  METRICS,
+  type MetricName,
+} from "./telemetry.ts";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
