@@ -2,7 +2,7 @@
 // a bundle, a second one for telemetry, their source maps, what starts them and a package.json. The
 // functions-framework keeps its functions in a module-level map, so the copy that we register with has
 // to be the copy that serves: it is the one package that is never bundled. What is done here for a
-// faster start is measured in SCALE.md.
+// faster start is measured in infra/docs/scale.md.
 //
 // For whoever deploys it: a package-lock.json, so that the packages that are installed there are those
 // that were tested; the licences of all that is deployed; and what that is, as a CycloneDX bill.

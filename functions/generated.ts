@@ -25,7 +25,7 @@ function logsAndMetricsPage(): string {
 ## Log events
 
 The functions write one JSON line for each outcome. \`event\` is its stable name, \`message\` is for people, and the
-[runbook](../RUNBOOK.md) explains the other fields. No record contains a token, a code, a secret or an email address:
+[runbook](runbook.md) explains the other fields. No record contains a token, a code, a secret or an email address:
 a record takes no error object, and of an error only its class and code.
 
 Terraform makes an alert policy for each event with an alert of its \`own\`. One \`shared\` policy covers every other
@@ -44,7 +44,7 @@ ${table(["metric", "kind", "unit", "attributes", "meaning"], Object.entries(METR
 
 function eventRow([name, event]: (typeof events)[number]): string[] {
   const { severities, meaning, alert } = event;
-  const shown = isInRunbook(event) ? `[\`${name}\`](../RUNBOOK.md#${name})` : `\`${name}\``;
+  const shown = isInRunbook(event) ? `[\`${name}\`](runbook.md#${name})` : `\`${name}\``;
   const policy = severities.includes("CRITICAL") ? "shared" : "";
   return [shown, severities.join(", "), alert === undefined ? policy : "own", meaning];
 }

@@ -63,7 +63,7 @@ resource "google_monitoring_alert_policy" "other_critical_event" {
 }
 
 locals {
-  runbook              = "What to do: infra/RUNBOOK.md"
+  runbook              = "What to do: infra/docs/runbook.md"
   subscription_metrics = "resource.type=\"pubsub_subscription\" AND metric.type=\"pubsub.googleapis.com/subscription"
 
   alerting_metrics = {

@@ -136,7 +136,7 @@ find_deployed() {
   stays PUBLIC_URL "$public_url" "$had_url" \
     "first add $public_url/callback to the redirect URIs of the OAuth client, then"
   stays FIRESTORE_DATABASE "$firestore_database" "${had_database:-(default)}" \
-    'move the users first (infra/RUNBOOK.md, "Moving to a database of its own"), then'
+    'move the users first (infra/docs/runbook.md, "Moving to a database of its own"), then'
 }
 
 # stays NAME VALUE VALUE-THAT-RUNS HOW-TO-MOVE

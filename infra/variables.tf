@@ -41,12 +41,12 @@ variable "firestore_database" {
 }
 
 variable "source_zip" {
-  description = "The built functions as a zip file: infra/README.md says how it is made."
+  description = "The built functions as a zip file: infra/docs/deploy-terraform.md says how it is made."
   type        = string
 
   validation {
     condition     = can(regex("\\.zip$", var.source_zip)) && fileexists(var.source_zip)
-    error_message = "There is no such zip file: build it first, as infra/README.md says."
+    error_message = "There is no such zip file: build it first, as infra/docs/deploy-terraform.md says."
   }
 }
 

@@ -13,10 +13,10 @@ const costs = (...args: string[]) => runInfra("costs", args);
 const NOTHING = { ...DEFAULTS, notificationsPerDay: 0, instanceStartsPerDay: 0 };
 
 describe("npm run costs", () => {
-  it("prints what infra/COSTS.md shows", async () => {
+  it("prints what infra/docs/costs.md shows", async () => {
     const { code, stdout } = await costs();
     expect(code).toBe(0);
-    expect(readFileSync(path.join(ROOT, "infra/COSTS.md"), "utf8")).toContain(
+    expect(readFileSync(path.join(ROOT, "infra/docs/costs.md"), "utf8")).toContain(
       `\`\`\`text\n${stdout}\`\`\`\n`,
     );
   });

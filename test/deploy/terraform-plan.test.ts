@@ -227,13 +227,13 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
   });
 
   it("tells the operator of every alert, and where the runbook has it", () => {
-    const anchors = anchorsOf(readFileSync("infra/RUNBOOK.md", "utf8"));
+    const anchors = anchorsOf(readFileSync("infra/docs/runbook.md", "utf8"));
     const policies = resources.filter(({ type }) => type === "google_monitoring_alert_policy");
     expect(policies.length).toBeGreaterThan(15);
     for (const { values } of policies) {
       const anchor = anchorOf(String(values["display_name"]).replace("Gmail push: ", ""));
       expect(anchors).toContain(anchor);
-      const where = new RegExp(`^[A-Z].+[.?] What to do: infra/RUNBOOK\\.md#${anchor}$`);
+      const where = new RegExp(`^[A-Z].+[.?] What to do: infra/docs/runbook\\.md#${anchor}$`);
       expect(values).toMatchObject({
         notification_channels: DEPLOYED.notification_channels,
         documentation: [{ content: expect.stringMatching(where) }],

@@ -3,7 +3,7 @@ import { runCommand } from "../support/operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
- * Goal: what the runbook (`infra/RUNBOOK.md`) says about an outage of ours is what happens: nobody
+ * Goal: what the runbook (`infra/docs/runbook.md`) says about an outage of ours is what happens: nobody
  * is flagged meanwhile, and once the named thing is mended everything arrives by itself.
  */
 

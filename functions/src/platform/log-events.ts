@@ -18,7 +18,7 @@ export interface LogEvent {
 /**
  * Every event that is logged, by its stable name. A name or a severity that is missing here does
  * not compile. `npm run generate` writes the documentation and the input of Terraform from it. Every
- * event from WARNING on has a section of its own name in `infra/RUNBOOK.md`.
+ * event from WARNING on has a section of its own name in `infra/docs/runbook.md`.
  */
 export const LOG_EVENTS = {
   config_invalid: {

@@ -7,7 +7,7 @@ const FLEETS = [100, 10_000, 1_000_000];
 
 const HELP = `
 infra/operation-counts.json says what each notification, look and renewal takes; a test counts it
-again. infra/cli/costs/prices.ts has the prices, and infra/COSTS.md says what is left out.`;
+again. infra/cli/costs/prices.ts has the prices, and infra/docs/costs.md says what is left out.`;
 
 const OPTIONS: Readonly<Record<keyof Assumptions, string>> = {
   notificationsPerDay: "notifications per mailbox and day",
