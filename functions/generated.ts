@@ -1,7 +1,9 @@
+import { eventFiles } from "./event-files.ts";
 import { ALL_VARIABLES, type Variable } from "./src/config/variables.ts";
 import functions from "./src/entries/functions.json" with { type: "json" };
 import { LOG_EVENTS, type LogEvent } from "./src/platform/log-events.ts";
 import { METRICS, type MetricName } from "./src/platform/telemetry/telemetry.ts";
+import { table } from "./table.ts";
 
 /**
  * The files that are generated from the registries of the source, by their path in the repository.
@@ -11,6 +13,7 @@ export function generatedFiles(): Record<string, string> {
   return {
     "functions/docs/configuration.md": configurationPage(),
     "infra/docs/logs-and-metrics.md": logsAndMetricsPage(),
+    ...eventFiles(),
     "infra/log-events.json": `${JSON.stringify(logEventsForTerraform(), undefined, 2)}\n`,
   };
 }
@@ -99,15 +102,4 @@ function logEventsForTerraform() {
     if (chart !== undefined) charts[name] = chart;
   }
   return { alerts, charts };
-}
-
-/** A Markdown table with aligned columns, as the formatter would write it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |`;
-  const rule = widths.map((width) => "-".repeat(width));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
 }

@@ -73,7 +73,8 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
   }
 
   it("sends an event as a CloudEvent in binary mode, on the user's ordering key", async () => {
-    await publish(ADA, [{ ...added("18b"), recovered: true }]);
+    const tags = { team: "blue", plan: "" };
+    await publish({ ...ADA, tags }, [{ ...added("18b"), recovered: true }]);
     await arrived(1);
     expect(subscriber.received[0]).toEqual({
       attributes: {
@@ -83,7 +84,11 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
         "ce-source": "//gmail.googleapis.com/users/108",
         "ce-subject": "messages/18b",
         "ce-time": "2026-11-20T12:00:00.123Z",
+        "ce-dataschema": "urn:gmail-push-receiver:event:mailbox.message.added:1",
         "content-type": "application/json",
+        "label-INBOX": "1",
+        "tag-team": "blue",
+        "tag-plan": "",
       },
       orderingKey: "108",
       text: expect.any(String),

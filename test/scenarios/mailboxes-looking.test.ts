@@ -135,6 +135,31 @@ describe("mailboxes list", () => {
     expect(numbers).toContainEqual(expect.stringMatching(/^incomplete +2, the oldest for 2 h$/));
   });
 
+  it("lists the mailboxes with given tags, and shows the tags of one", async () => {
+    const users = await someUsers();
+    const put = (id: string, tags: Record<string, string>) =>
+      putUser(users, id, { emailAddress: addressOf(`user${id}@example.com`), tags });
+    await put("5", { customer: "acme", plan: "a=b" });
+    await put("6", { customer: "acme", plan: "" });
+    await put("7", { customer: "globex", plan: "a=b" });
+    const idsOf = async (...tags: string[]) => {
+      const args = ["list", "--json", ...tags.flatMap((tag) => ["--tag", tag])];
+      const { lines } = await looking(users)(args);
+      return lines.map((line) => (JSON.parse(line) as { id: string }).id);
+    };
+    expect(await idsOf("customer=acme")).toEqual(["5", "6"]);
+    expect(await idsOf("plan=a=b")).toEqual(["5", "7"]);
+    expect(await idsOf("plan=")).toEqual(["6"]);
+    expect(await idsOf("customer=acme", "plan=a=b")).toEqual(["5"]);
+    expect(await idsOf("constructor=")).toEqual([]);
+    expect((await looking(users)(["show", "5"])).lines).toContainEqual(
+      expect.stringMatching(/^tags\.customer +acme$/),
+    );
+    for (const wrong of ["customer", "=acme", "Customer=acme"]) {
+      expect((await looking(users)(["list", "--tag", wrong])).code).toBe(2);
+    }
+  });
+
   it("reads page by page, and no further than the limit needs", async () => {
     const users = memoryUsers();
     for (let index = 0; index < 1_000; index++) {

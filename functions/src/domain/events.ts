@@ -99,13 +99,16 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
   }
 }
 
+/** What every event says of its user. */
+export type EventUser = Pick<User, "id" | "emailAddress" | "tags">;
+
 /**
  * Publishes in the given order on the user's ordering key and resolves once every event is
  * accepted. Rejects with a {@link PublishFailure} otherwise; some may have been accepted by then.
  * `traceparent` is the span that publishes, for subscribers to go on from.
  */
 export type Publish = (
-  user: Pick<User, "id" | "emailAddress">,
+  user: EventUser,
   events: readonly MailboxEvent[],
   traceparent?: string,
 ) => Promise<void>;

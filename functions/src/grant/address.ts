@@ -63,7 +63,7 @@ export async function announceAddresses(
   const isRenamed = emailAddress !== user.emailAddress;
   if (isRenamed) {
     try {
-      await publish({ id: user.id, emailAddress }, [
+      await publish({ ...user, emailAddress }, [
         {
           kind: "address_changed",
           previousEmailAddress: user.emailAddress,

@@ -58,6 +58,7 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .addOption(new Option("--status <status>").choices(STATUSES))
     .option("--reason <code>", "the stable code of the status, as in statusReason")
     .option("--address <part>", "a part of the address")
+    .option("--tag <name=value>", "a tag of the connection; give several to need all", addTag)
     .option("--overdue", "work for them is overdue")
     .option("--behind", "more may have happened than is published: since when, and why")
     .option(
@@ -121,6 +122,13 @@ function wholeNumber(min: number, max: number): (text: string) => number {
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`);
   };
+}
+
+/** Adds a tag to those that were given before it. */
+function addTag(text: string, earlier: Readonly<Record<string, string>> = {}) {
+  const [, name, value] = /^([a-z0-9-]{1,32})=(.*)$/s.exec(text) ?? [];
+  if (name !== undefined && value !== undefined) return { ...earlier, [name]: value };
+  throw new InvalidArgumentError("It is not name=value with a name of a-z, 0-9 and -.");
 }
 
 function reasonCode(text: string): string {

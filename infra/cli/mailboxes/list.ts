@@ -13,6 +13,8 @@ export interface ListOptions {
   address?: string;
   overdue?: true;
   behind?: true;
+  /** Every one of these tags, with its value. */
+  tag?: Readonly<Record<string, string>>;
   /** Days from now; a watch that has lapsed expires within any. */
   watchExpires?: number;
   limit: number;
@@ -46,7 +48,7 @@ export async function list(
 }
 
 function fits(user: User, options: ListOptions, now: Date): boolean {
-  const { status, reason, address = "", watchExpires } = options;
+  const { status, reason, address = "", tag = {}, watchExpires } = options;
   const { expiresAt } = user.watch;
   const isExpiring =
     watchExpires === undefined ||
@@ -56,6 +58,7 @@ function fits(user: User, options: ListOptions, now: Date): boolean {
     (status === undefined || user.status === status) &&
     (reason === undefined || user.statusReason === reason) &&
     [user.emailAddress, user.notifiedAs].some((own) => own?.includes(address.toLowerCase())) &&
+    Object.entries(tag).every(([name, value]) => user.tags?.[name] === value) &&
     (options.overdue === undefined || overdue(user, now).length > 0) &&
     (options.behind === undefined || user.sync.behindSince !== undefined)
   );

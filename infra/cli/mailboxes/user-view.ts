@@ -33,6 +33,7 @@ export function shown(user: User, now: Date) {
       }),
     },
     followUp,
+    ...(user.tags !== undefined && { tags: user.tags }),
     ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
     overdue: overdue(user, now),
     completeness: completeness(user, now),
