@@ -85,7 +85,10 @@ describe("the stream of changes", () => {
         "ce-source": `//gmail.googleapis.com/users/${id}`,
         "ce-subject": `messages/${messageId}`,
         "ce-time": expect.stringMatching(/^\d{4}-.*Z$/),
+        "ce-dataschema": "urn:gmail-push-receiver:event:mailbox.message.added:1",
         "content-type": "application/json",
+        "label-INBOX": "1",
+        "label-UNREAD": "1",
       },
       json: {
         userId: id,
