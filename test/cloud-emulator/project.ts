@@ -5,7 +5,7 @@ import indexes from "../../infra/firestore.indexes.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
 
-/** Which of the ways of the README made a project: they differ in names, and in what calls what. */
+/** Which of the three ways to deploy made a project: they differ in names, and in what calls what. */
 export type MadeBy = "deploy.sh" | "terraform";
 
 export interface ProjectOptions {

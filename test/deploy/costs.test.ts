@@ -21,14 +21,6 @@ describe("npm run costs", () => {
     );
   });
 
-  it("reaches first the limit that the README warns of", () => {
-    const [first] = limits(DEFAULTS);
-    expect(first?.what).toContain("mailboxReconciliation");
-    const mailboxes = Number(first?.mailboxes.toPrecision(2)).toLocaleString("en-US");
-    const warning = `\`RECONCILIATION_CONCURRENCY\` (${readConfig(requiredEnv()).reconciliation.concurrency}) before about ${mailboxes} mailboxes`;
-    expect(readFileSync(path.join(ROOT, "README.md"), "utf8")).toContain(warning);
-  });
-
   it("takes every assumption as an option, and prints JSON", async () => {
     const { code, stdout } = await costs(
       "--mailboxes",

@@ -182,8 +182,8 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     expect(commands.length).toBeGreaterThan(100);
   });
 
-  it("are taken from the README too", () => {
-    const text = readFileSync("README.md", "utf8").replaceAll("\\\n", " ");
+  it("are accepted from the Firebase guide, too", () => {
+    const text = readFileSync("infra/docs/deploy-firebase.md", "utf8").replaceAll("\\\n", " ");
     const blocks = (text.match(/^```$[^]*?^```$/gm) ?? []).join("\n");
     const shown = (blocks.match(/^gcloud .*$/gm) ?? []).map((command) =>
       command.replaceAll("PROJECT", PROJECT).replaceAll("REGION", "us-central1"),

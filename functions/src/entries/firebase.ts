@@ -72,7 +72,7 @@ const SECRETS = {
 // What the five functions do in the whole project. The CLI creates one service account with these
 // roles, lets it read the secrets, and runs the functions as it. Eventarc and Cloud Scheduler call as
 // it too. The CLI knows no IAM conditions, and without one `roles/datastore.user` opens every database
-// of the project: the README has the command that grants it for FIRESTORE_DATABASE alone.
+// of the project: infra/docs/deploy-firebase.md has the command that grants it for FIRESTORE_DATABASE alone.
 requiresRole("roles/pubsub.publisher");
 requiresRole("roles/run.invoker");
 

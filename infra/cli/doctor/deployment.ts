@@ -56,7 +56,7 @@ export const DEFAULT_DATABASE = "(default)";
 
 const Project = z.object({ name: z.string(), projectId: z.string(), state: z.string() });
 
-/** By which of the three ways of the README the functions came there. */
+/** By which of the three ways to deploy the functions came there. */
 export type Way = "gcloud" | "terraform" | "firebase";
 
 /** What is looked at. Each reading is made once, when a check first asks for it. */
