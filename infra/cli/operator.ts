@@ -1,5 +1,22 @@
-import type { Operator } from "../../functions/src/services.ts";
+import type { Context } from "../../functions/src/context.ts";
+import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
+import type { Clock } from "../../functions/src/domain/clock.ts";
+import type { UserStore } from "../../functions/src/domain/user.ts";
+import type { Log } from "../../functions/src/platform/log.ts";
 import type { Session } from "./session.ts";
+
+/** A deployment as a command of an operator sees it. */
+export interface Operator {
+  users: UserStore;
+  clock: Clock;
+  log: Log;
+  /** The key ring of `TOKEN_KEYS`, unwrapped on first use. Throws `KeysUnusable`. */
+  getKeyRing(): Promise<KeyRing>;
+  /** What the functions act with: Google, the topic and the keys. Throws `KeysUnusable`. */
+  getContext(): Promise<Context>;
+  /** Ends all connections, so that the program can end. */
+  close(): Promise<void>;
+}
 
 /**
  * Opens the store and the keys of a deployment for one command, and closes them after it, whatever

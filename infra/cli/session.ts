@@ -1,6 +1,6 @@
 import { isLoopbackHostAndPort } from "../../functions/src/config/formats.ts";
 import type { Log } from "../../functions/src/platform/log.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "./operator.ts";
 import { type ExitCode, usageError } from "./errors.ts";
 import type { Terminal } from "./terminal.ts";
 

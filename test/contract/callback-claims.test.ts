@@ -6,7 +6,7 @@ import {
   type CallbackOutcome,
   callbackIdOf,
 } from "../../functions/src/domain/callback-claims.ts";
-import { after } from "../../functions/src/services.ts";
+import { after } from "../../functions/src/instance.ts";
 import { mayPass } from "../../functions/src/platform/store-error.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";

@@ -28,8 +28,8 @@ const ROOMS = [
 /** Where alone a package may be used. */
 const PACKAGES: readonly [name: RegExp, where: RegExp][] = [
   [/^googleapis|^gaxios|^@google-cloud\/kms|^@grpc/, /^google\//],
-  [/^@google-cloud\/firestore/, /^(store\/|services\.ts$)/],
-  [/^@google-cloud\/pubsub/, /^(pubsub\/|services\.ts$)/],
+  [/^@google-cloud\/firestore/, /^(store\/|instance\.ts$)/],
+  [/^@google-cloud\/pubsub/, /^(pubsub\/|instance\.ts$)/],
   [/^@google-cloud\/functions-framework|^firebase-/, /^entries\//],
   [/^@opentelemetry/, /^platform\/telemetry\/(otlp|exporters|spans)\.ts$/],
   [/^nodemailer/, /^notices\//],
@@ -136,9 +136,9 @@ describe("who may import whom", () => {
     ]);
   });
 
-  it("takes time, randomness, the environment and the network only in services.ts", () => {
+  it("takes time, randomness, the environment and the network only in instance.ts", () => {
     const wrong = files
-      .filter((file) => file !== "services.ts")
+      .filter((file) => file !== "instance.ts")
       .filter((file) => AMBIENT.test(readFileSync(path.join(SOURCE, file), "utf8")));
     expect(wrong).toEqual([]);
   });

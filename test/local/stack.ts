@@ -1,4 +1,4 @@
-import { type Surroundings } from "../../functions/src/context.ts";
+import { type Ports, createContext } from "../../functions/src/context.ts";
 import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -17,8 +17,8 @@ import type { CallbackClaims } from "../../functions/src/domain/callback-claims.
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import type { Publish } from "../../functions/src/domain/events.ts";
-import { type Receiver, createReceiver, createServices } from "../../functions/src/receiver.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import { openTelemetry } from "../../functions/src/platform/telemetry/open.ts";
 import {
   DEFAULT_CLIENT,
@@ -45,9 +45,9 @@ export interface LocalStack {
   /** Every line logged so far. */
   logs: string[];
   /** Google as the functions reach it. */
-  google: Pick<Surroundings, "gmail" | "oauth">;
+  google: Pick<Ports, "gmail" | "oauth">;
   /** The same deployment for an operator's program, which shares no memory with the functions. */
-  operator(own: Pick<Surroundings, "log"> & Partial<Surroundings>): Operator;
+  operator(own: Pick<Ports, "log"> & Partial<Ports>): Operator;
   close(): Promise<void>;
 }
 
@@ -134,7 +134,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     clock: REAL_CLOCK,
     log: createLog(write),
   });
-  const surroundings: Surroundings = {
+  const ports: Ports = {
     users,
     seenEvents,
     callbackClaims,
@@ -147,7 +147,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     log: createLog(write, {}, telemetry?.logFields),
     ...(telemetry !== undefined && { telemetry }),
   };
-  receiver.resolve(createReceiver(config, ring, endpoints, surroundings));
+  receiver.resolve(createReceiver(createContext(config, ring, endpoints, ports)));
 
   return {
     emulator,
@@ -155,15 +155,15 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     urls,
     config,
     logs,
-    google: { gmail: surroundings.gmail, oauth: surroundings.oauth },
+    google: { gmail: ports.gmail, oauth: ports.oauth },
     operator(own) {
-      const theirs = { ...surroundings, ...own };
+      const theirs = { ...ports, ...own };
       return {
         users: theirs.users,
         clock,
         log: theirs.log,
         getKeyRing: () => Promise.resolve(ring),
-        getServices: () => Promise.resolve(createServices(config, ring, endpoints, theirs)),
+        getContext: () => Promise.resolve(createContext(config, ring, endpoints, theirs)),
         close: () => Promise.resolve(),
       };
     },

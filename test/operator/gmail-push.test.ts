@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { runProgram } from "../support/operator-cli.ts";
@@ -19,7 +19,7 @@ function runOn(users: UserStore, ...args: string[]) {
     clock: { now: () => new Date(), sleep: () => Promise.resolve() },
     log,
     getKeyRing: () => Promise.resolve(keyRing("b", "a")),
-    getServices: () => Promise.reject(new Error("a command asked for Google")),
+    getContext: () => Promise.reject(new Error("a command asked for Google")),
     close: () => Promise.resolve(),
   }));
 }

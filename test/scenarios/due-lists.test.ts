@@ -247,7 +247,7 @@ describe.runIf(firestore.isHad)("a due list in Firestore", () => {
           clock,
           log,
           random: () => 0,
-          limits: { quietMs: HOUR_MS },
+          config: { sync: { reconcileAfterMs: HOUR_MS } },
           telemetry: NO_TELEMETRY,
         },
         (user) => {

@@ -1,3 +1,4 @@
+import { flag } from "../../functions/src/grant/flagging.ts";
 import { jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/platform/log.ts";
@@ -609,9 +610,9 @@ describe("a revoked grant", () => {
 
     it("ends the grant if it is the grant's: the token is still the one that was refused", async () => {
       await goAndComeBack();
-      const { flag } = await scenario.operator({ log: createLog(() => {}) }).getServices();
+      const context = await scenario.operator({ log: createLog(() => {}) }).getContext();
       const failure = { kind: "reauthorize", reason: "invalid_grant" } as const;
-      expect(await flag(before, failure)).toMatchObject({ kind: "flagged" });
+      expect(await flag(before, failure, context)).toMatchObject({ kind: "flagged" });
       expect(scenario.stored(ADA).status).toBe("reauthorization_required");
     });
   });

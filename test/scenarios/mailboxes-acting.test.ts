@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import { type CommandOptions, type CommandResult, runCommand } from "../support/operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 

@@ -1,4 +1,4 @@
-import type { Surroundings } from "../../functions/src/context.ts";
+import type { Ports } from "../../functions/src/context.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import type { User } from "../../functions/src/domain/user.ts";
@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => scenario.close());
 
-function run(args: string[], options?: CommandOptions, own: Partial<Surroundings> = {}) {
+function run(args: string[], options?: CommandOptions, own: Partial<Ports> = {}) {
   return runCommand((log) => scenario.operator({ ...own, log }), args, options);
 }
 
@@ -191,7 +191,7 @@ describe("mailboxes forget", () => {
 
   it("leaves a connection alone that is made just before the document goes", async () => {
     await somethingIsKept(ADA);
-    const users: Surroundings["users"] = {
+    const users: Ports["users"] = {
       ...scenario.users,
       async erase(user) {
         await scenario.connect(ADA, { exists: true });
@@ -236,13 +236,13 @@ describe.each(["before", "after"] as const)("mailboxes forget that dies %s an ef
       const life = mortalLife(diesAt, when);
       const { code } = await runCommand(
         (log) => {
-          const surroundings = {
+          const ports = {
             users: life.bind(scenario.users),
             publish: life.bind({ publish: scenario.topic.publish }).publish,
             gmail: life.bind(scenario.google.gmail),
             oauth: life.bind(scenario.google.oauth),
           };
-          return scenario.operator({ ...surroundings, log });
+          return scenario.operator({ ...ports, log });
         },
         ["forget", email, "--yes"],
       );

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Clock } from "../../functions/src/domain/clock.ts";
 import { ConfigError } from "../../functions/src/config/config.ts";
 import type { Log } from "../../functions/src/platform/log.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { addressOf, putUser } from "../support/users.ts";
@@ -21,7 +21,7 @@ function looking(users: UserStore, clock: Pick<Clock, "now"> = { now: () => NOW 
     clock: { ...clock, sleep: () => Promise.resolve() },
     log,
     getKeyRing: () => Promise.reject(new Error("a command that looks asked for keys")),
-    getServices: () => Promise.reject(new Error("a command that looks asked for keys")),
+    getContext: () => Promise.reject(new Error("a command that looks asked for keys")),
     close: () => Promise.resolve(),
   });
   return (args: string[], options?: CommandOptions) => runCommand(open, args, options);

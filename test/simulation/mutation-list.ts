@@ -31,15 +31,15 @@ export const MUTATIONS: readonly Mutation[] = [
   // The cursor.
   mutation("the cursor comes from the notification", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
+    "...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync))",
     `recent: [],
       historyId: trigger.kind === "notified"
         ? maxHistoryId(user.historyId, trigger.historyId)
-        : settle(progressOf(user), read, services.limits.settleMs).historyId`,
+        : settle(progressOf(user), read, context.config.sync.settleMs).historyId`,
   ]),
   mutation("the cursor is the head of the answer, at once", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
+    "...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync))",
     "recent: [], historyId: maxHistoryId(user.historyId, head)",
   ]),
   mutation(
@@ -51,8 +51,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       "renew",
-      "afterWatch(answer.value, services)",
-      "{ ...afterWatch(answer.value, services), head: answer.value.historyId }",
+      "afterWatch(answer.value, context)",
+      "{ ...afterWatch(answer.value, context), head: answer.value.historyId }",
     ],
   ),
   mutation("a re-authorization starts at the present", [
@@ -64,7 +64,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "listOnce",
     "const failed = await publishEvents(run, part.events);",
     `await writeProgress(run, [], (user) => ({
-        ...settle(progressOf(user), { startedAt, readAt, records: part.records, upTo: part.upTo }, services.limits.settleMs),
+        ...settle(progressOf(user), { startedAt, readAt, records: part.records, upTo: part.upTo }, context.config.sync.settleMs),
         sync: {},
       }));
       const failed = await publishEvents(run, part.events);`,
@@ -151,8 +151,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("each page has a new start in place of the token", [
     "listOnce",
-    "services.listHistory(token, start, pageToken)",
-    "services.listHistory(token, upTo, undefined)",
+    "context.gmail.listHistory(token, start, pageToken)",
+    "context.gmail.listHistory(token, upTo, undefined)",
   ]),
   mutation("a page is published from its end", [
     "partsOf",
@@ -184,7 +184,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     "endLate",
     "return write(run, { historyId, sync: { ...told, highestHead: historyId } });",
-    `return run.access.call("users.getProfile", (token) => run.services.getHead(token)).then((late) => {
+    `return run.access.call("users.getProfile", (token) => run.context.gmail.getProfile(token)).then((late) => {
     const head = late.kind === "answered" ? late.value : historyId;
     return write(run, { historyId: head, sync: { ...told, highestHead: head } });
   });`,
@@ -282,7 +282,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a rotated refresh token is not kept", [
     "refreshGrant",
-    "await storeRotated(user, answer.refreshToken, services);",
+    "await storeRotated(user, answer.refreshToken, context);",
     "",
   ]),
   mutation("a rotated refresh token that another run stored is not looked for", [
@@ -292,7 +292,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("clients", "a grant of another client counts as a grant of this one", [
     "refreshGrant",
-    "clientId !== services.clientId",
+    "clientId !== context.config.oauth.clientId",
     "false",
   ]),
   mutation("there is no limit to how many users are flagged", ["FLAGGED_MIN", "20", "2_000"]),
@@ -335,11 +335,11 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("a mail that was not taken is never sent again", [
     "afterwards",
     "return { ...user.followUp, dueAt, failures: failures + 1 };",
-    "return { ...ended(user, services), failures: failures + 1 };",
+    "return { ...ended(user, context), failures: failures + 1 };",
   ]),
   mutation("a status that is announced owes no mail", [
     "nextDue",
-    "return notify === undefined ? nextLook(user, services) : clock.now();",
+    "return sendNotice === undefined ? nextLook(user, context) : clock.now();",
     "return undefined;",
   ]),
   focused("grants", "a second announcement brings the next mail forward", [
@@ -371,8 +371,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a token is logged", [
     "renew",
-    "(token) => watchAgain(token, services)",
-    '(token) => (log.info("watching", "with", { token }), watchAgain(token, services))',
+    "(token) => watchAgain(token, context)",
+    '(token) => (log.info("watching", "with", { token }), watchAgain(token, context))',
   ]),
 
   // What one mailbox meets, and how long.
@@ -383,7 +383,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "a delay is never told", [
     "tellDelay",
-    "if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
+    "if (behindSince === undefined || !isDelayDue(user, config.sync.delayedAfterMs, now)) return undefined;",
     "if (behindSince === undefined || now >= behindSince) return undefined;",
   ]),
   focused("refusals", "a delay is noted before it is published", [
@@ -399,7 +399,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "the end of a delay is never told", [
     "tellCaughtUp",
-    'if (behindSince === undefined || !isDelayTold(user, limits.delayedAfterMs, now)) { return { kind: "told" }; }',
+    'if (behindSince === undefined || !isDelayTold(user, config.sync.delayedAfterMs, now)) { return { kind: "told" }; }',
     'if (now > new Date(0)) return { kind: "told" };',
   ]),
   focused("refusals", "a refusal of one mailbox never ends", [
@@ -424,8 +424,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("histories", "one stray 404 is believed", [
     "confirmExpiry",
-    "await services.clock.sleep(CONFIRM_MS);",
-    `await services.clock.sleep(CONFIRM_MS);
+    "await context.clock.sleep(CONFIRM_MS);",
+    `await context.clock.sleep(CONFIRM_MS);
   if (expired.reason === "history_expired") return { kind: "confirmed", ...expired };`,
   ]),
   focused("histories", "a head that is not found is looked for without a pause", [
@@ -455,7 +455,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("life", "a date of next year is believed", [
     "eachDue",
-    "aheadMax(list, services)",
-    "1_000 * aheadMax(list, services)",
+    "aheadMax(list, context)",
+    "1_000 * aheadMax(list, context)",
   ]),
 ];

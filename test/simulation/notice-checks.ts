@@ -1,4 +1,4 @@
-import type { Notice } from "../../functions/src/notices/series.ts";
+import type { Notice } from "../../functions/src/domain/notice.ts";
 import { isAnnounced } from "../../functions/src/grant/announcement.ts";
 import type { User } from "../../functions/src/domain/user.ts";
 import type { SimulatedMailServer } from "./mail-server.ts";

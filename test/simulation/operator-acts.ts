@@ -150,9 +150,9 @@ export function startOperatorActs(
       fleet.invoke(
         "connect",
         "operator forgets",
-        async (_, { services }) => {
-          const user = await services.users.find(id);
-          return user === undefined ? undefined : forget(user, services);
+        async (_, { context }) => {
+          const user = await context.users.find(id);
+          return user === undefined ? undefined : forget(user, context);
         },
         (end) => resolve(end.kind === "resolved" ? end.value : undefined),
       );

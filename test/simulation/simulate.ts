@@ -3,7 +3,8 @@ import { type Config, readConfig } from "../../functions/src/config/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
 import { digestsOf } from "../../functions/src/crypto/token-digest.ts";
-import { createReceiver, createServices } from "../../functions/src/receiver.ts";
+import { createContext } from "../../functions/src/context.ts";
+import { createReceiver } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/domain/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
 import { ringOf } from "../support/test-keys.ts";
@@ -153,7 +154,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     const clock = createClock(world, instance);
     const client = world.isOtherClient ? OTHER_CLIENT : CLIENT;
     const deployed = { ...config, oauth: client };
-    const surroundings = {
+    const ports = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       callbackClaims: store.callbackClaimsFor(effect),
@@ -169,10 +170,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       log: createSimulatedLog(world, instance.name, logged, logListeners),
     };
     return {
-      receiver: createReceiver(deployed, ring, endpoints, surroundings),
+      receiver: createReceiver(createContext(deployed, ring, endpoints, ports)),
       // Only an operator's command needs them, so they are made when one comes.
-      get services() {
-        return createServices(deployed, ring, endpoints, surroundings);
+      get context() {
+        return createContext(deployed, ring, endpoints, ports);
       },
     };
   });

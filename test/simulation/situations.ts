@@ -1,5 +1,5 @@
+import type { Notice } from "../../functions/src/domain/notice.ts";
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
-import type { Notice } from "../../functions/src/notices/series.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
 import type { Fleet, Instance } from "./fleet.ts";
 import type { Persons } from "./persons.ts";

@@ -1,5 +1,5 @@
 import type { Log } from "../../functions/src/platform/log.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import { main } from "../../infra/cli/main.ts";
 
 /** What a command has written, and how it ended. */

@@ -1,8 +1,8 @@
+import type { Notice } from "../../functions/src/domain/notice.ts";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EmailAddress } from "../../functions/src/domain/email-address.ts";
 import { noticeMail } from "../../functions/src/notices/mail.ts";
-import type { Notice } from "../../functions/src/notices/series.ts";
 import type { UserId } from "../../functions/src/domain/user.ts";
 
 const LINK = "https://connect.example.com/reauthorize/v1.2026-11.aXY.bGluaw.dGFn";

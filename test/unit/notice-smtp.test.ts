@@ -1,10 +1,10 @@
+import type { Notice } from "../../functions/src/domain/notice.ts";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import type { EmailAddress } from "../../functions/src/domain/email-address.ts";
-import type { Notice } from "../../functions/src/notices/series.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserId } from "../../functions/src/domain/user.ts";
 import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";

@@ -65,15 +65,15 @@ export interface Listing {
   heldUntil: Date | undefined;
 }
 
-interface DueServices {
+interface DueContext {
   clock: Clock;
   random: Random;
-  limits: { quietMs: number };
+  config: { sync: { reconcileAfterMs: number } };
 }
 
 /** What a complete listing makes of the due time; `undefined` leaves it as it is. */
 export function afterListing(
-  run: { user: User; trigger: Trigger; services: DueServices },
+  run: { user: User; trigger: Trigger; context: DueContext },
   listing: Listing,
 ): Due | undefined {
   const due = nextLook(run, listing);
@@ -89,16 +89,16 @@ function nextLook(
   {
     user,
     trigger,
-    services,
+    context,
   }: {
     user: User;
     trigger: Trigger;
-    services: DueServices;
+    context: DueContext;
   },
   { hasNew, isLagging, newest, heldUntil }: Listing,
 ): Due | undefined {
   const { dueReason, retries } = user.sync;
-  const now = services.clock.now();
+  const now = context.clock.now();
   if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
   if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
     return { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
@@ -115,8 +115,8 @@ function nextLook(
       : { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
   }
   // A complete catch-up, whoever asked for it, is what these were due for.
-  const isServed = isResumed || isNeglected(user, services.clock);
-  return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
+  const isServed = isResumed || isNeglected(user, context.clock);
+  return trigger.kind === "due" || isServed ? quiet(context, user.watch) : undefined;
 }
 
 /**
@@ -143,9 +143,9 @@ export function atOnce(clock: Pick<Clock, "now">): Due {
  * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
  * Spread, so that a fleet connected in one hour is not due in one minute.
  */
-function quiet({ clock, random, limits }: DueServices, watch: Watch): Due {
+function quiet({ clock, random, config }: DueContext, watch: Watch): Due {
   const now = clock.now();
-  const { quietMs } = limits;
+  const quietMs = config.sync.reconcileAfterMs;
   const waitMs = isWatching(watch, now) ? quietMs : Math.min(quietMs, LAPSED_DUE_MS);
   return { dueAt: later(now, jittered(waitMs, random)), dueReason: "quiet", retries: 0 };
 }
@@ -160,7 +160,7 @@ export function afterFailure(
   before: SyncFailure | undefined,
   failure: Failure,
   step: FailedStep,
-  { clock, random }: Pick<DueServices, "clock" | "random">,
+  { clock, random }: Pick<DueContext, "clock" | "random">,
 ): (Due & { failure: SyncFailure }) | undefined {
   const now = clock.now();
   const row = noteFailure(before, failure, step, now);

@@ -12,7 +12,7 @@ import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
 import { VARIABLES } from "../config/variables.ts";
 import { runScheduled, serve } from "../platform/http.ts";
-import { after, getReceiver, libraryLog } from "../services.ts";
+import { after, getReceiver, libraryLog } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";

@@ -1,5 +1,5 @@
 /** The bundle that `gcloud functions deploy` uploads; the names are its `--entry-point`s. */
-import { after, getReceiver, libraryLog } from "../services.ts";
+import { after, getReceiver, libraryLog } from "../instance.ts";
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
 import { registerFunctions } from "./register.ts";

@@ -1,12 +1,9 @@
+import type { GrantContext } from "./context.ts";
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
-import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
-import type { Circuit } from "../google/circuit.ts";
-import type { Log } from "../platform/log.ts";
+import { backoffMs, jittered, later } from "../domain/clock.ts";
 import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
-import { type User, type UserId, type UserStore, sameGrant } from "../domain/user.ts";
-import type { FleetGuard } from "./fleet-guard.ts";
+import { type User, sameGrant } from "../domain/user.ts";
 import { storeRotated } from "./rotated-token.ts";
-import type { TokenSeal } from "../crypto/token-seal.ts";
 
 /** What the token endpoint answers to a refresh (RFC 6749 §6). */
 export interface RefreshedToken {
@@ -14,21 +11,6 @@ export interface RefreshedToken {
   expiresAt: Date;
   /** Only when Google rotates it; the old one may be dead by then. */
   refreshToken?: string;
-}
-
-export interface AccessServices {
-  users: UserStore;
-  tokens: TokenSeal;
-  refresh(refreshToken: string): Promise<RefreshedToken>;
-  circuit: Circuit;
-  fleetGuard: FleetGuard;
-  /** The configured OAuth client. */
-  clientId: string;
-  /** Alerts, seldom, that stored grants belong to another client. */
-  alertOtherClient(userId: UserId): void;
-  clock: Clock;
-  random: Random;
-  log: Log;
 }
 
 /** A token about to expire could do so under way. */
@@ -45,10 +27,10 @@ const STEPS_MAX = 8;
 /** `triesMax` bounds the tries of a call whose failure is transient. */
 export function openAccess(
   opened: User,
-  services: AccessServices,
+  context: GrantContext,
   triesMax: number = TRIES_MAX,
 ): Access {
-  const { clock, random, tokens } = services;
+  const { clock, random, tokens } = context;
   let user = opened;
   let held: { token: string; minted: boolean } | undefined;
   let obtained: ObtainedToken | undefined;
@@ -68,11 +50,11 @@ export function openAccess(
   }
 
   async function mint(): Promise<{ token: string; minted: boolean }> {
-    const answer = await refreshGrant(user, services);
+    const answer = await refreshGrant(user, context);
     obtained = {
       accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
       accessTokenExpiresAt: answer.expiresAt,
-      clientId: services.clientId,
+      clientId: context.config.oauth.clientId,
     };
     return { token: answer.accessToken, minted: true };
   }
@@ -93,7 +75,7 @@ export function openAccess(
         const token = await accessToken();
         // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
         if (user.status === "mailbox_unavailable") return request(token);
-        return services.circuit.call(method, user.id, () => request(token));
+        return context.circuit.call(method, user.id, () => request(token));
       });
       if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
       const { failure } = answer;
@@ -112,7 +94,7 @@ export function openAccess(
           if (failure.kind === "mailbox_unavailable" && isStored) return answer;
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
-            const stored = await services.users.find(user.id);
+            const stored = await context.users.find(user.id);
             if (!sameGrant(user, stored)) return { kind: "superseded" };
             // Another run may have stored a rotated token: then the one refused is of the past.
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
@@ -141,34 +123,34 @@ export function openAccess(
  * Refreshes the stored grant (RFC 6749 §6) behind the circuit. A rotated refresh token is stored
  * before anything else uses the response. Throws `FailedCall`.
  */
-export async function refreshGrant(user: User, services: AccessServices): Promise<RefreshedToken> {
-  const { clientId = services.clientId, refreshToken: sealed } = user.grant;
-  if (clientId !== services.clientId) {
+export async function refreshGrant(user: User, context: GrantContext): Promise<RefreshedToken> {
+  const { clientId = context.config.oauth.clientId, refreshToken: sealed } = user.grant;
+  if (clientId !== context.config.oauth.clientId) {
     // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
-    services.alertOtherClient(user.id);
+    context.alertOtherClient(user.id);
     throw new FailedCall("token.refresh", {
       kind: "misconfigured",
       reason: "grant_of_another_client",
     });
   }
   const refreshToken =
-    sealed === undefined ? undefined : services.tokens.open(user.id, "refresh_token", sealed);
+    sealed === undefined ? undefined : context.tokens.open(user.id, "refresh_token", sealed);
   if (refreshToken === undefined) {
     const reason = sealed === undefined ? "refresh_token_missing" : "token_decrypt_failed";
     throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
   }
-  const answer = await services.circuit.call("token.refresh", user.id, () =>
-    services.refresh(refreshToken),
+  const answer = await context.circuit.call("token.refresh", user.id, () =>
+    context.oauth.refresh(refreshToken),
   );
   if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
-    await storeRotated(user, answer.refreshToken, services);
+    await storeRotated(user, answer.refreshToken, context);
   }
-  services.fleetGuard.noteRefreshed(user);
+  context.fleetGuard.noteRefreshed(user);
   return answer;
 }
 
 /** Whether Google takes the stored grant of a user whom nobody has asked about. */
-export async function tryRefresh(user: User, services: AccessServices): Promise<boolean> {
-  const answer = await attempt(() => refreshGrant(user, services));
+export async function tryRefresh(user: User, context: GrantContext): Promise<boolean> {
+  const answer = await attempt(() => refreshGrant(user, context));
   return answer.kind === "answered";
 }

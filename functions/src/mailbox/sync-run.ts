@@ -1,100 +1,36 @@
+import { type SyncOutcome } from "./sync-outcome.ts";
+import { storedChanges } from "../pubsub/cloud-event.ts";
+import { openAccess } from "../grant/access.ts";
+import { flag } from "../grant/flagging.ts";
+import type { MailboxContext } from "./context.ts";
 import { type Trigger, notifiedIds, afterFailure, atOnce, recheck } from "../domain/schedule.ts";
 import type { Failure } from "../domain/failure.ts";
 import assert from "node:assert/strict";
-import { type Clock, type Random, later } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
+import { later } from "../domain/clock.ts";
 import { modify } from "../store/modify.ts";
-import type { Telemetry } from "../platform/telemetry/telemetry.ts";
 import {
-  type Status,
-  type StoredChange,
   type Sync,
   type SyncFailure,
   type User,
   type UserPatch,
-  type UserStore,
   isOutdated,
   sameGrant,
   storeNow,
 } from "../domain/user.ts";
-import type { Access, Flagging, GrantFailure } from "../domain/access.ts";
-import type { AddressServices } from "../grant/address.ts";
-import type { Change, Gap, Publish } from "../domain/events.ts";
+import type { Access, GrantFailure } from "../domain/access.ts";
+import type { Change, Gap } from "../domain/events.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
-import type { ChangeFilter, HistoryPage, MessagePage } from "../domain/history.ts";
 import { type Progress, covers, withNotified } from "./settling.ts";
 import { tellDelay } from "./delay.ts";
 import { type FailedStep, endingOf } from "../domain/failure-streak.ts";
 import { accounted } from "../domain/incomplete.ts";
 import { othersSucceed } from "../store/other-users.ts";
 
-/** Every way a sync can end. */
-export type SyncOutcome =
-  | { kind: "caught_up"; changes: number }
-  /** Gmail told of something that is not readable yet; the mailbox is due again. */
-  | { kind: "lagging"; changes: number }
-  /** Out of pages or time; the mailbox is due at once. */
-  | { kind: "unfinished"; changes: number }
-  /** The notification tells nothing that has not been read. */
-  | { kind: "stale" }
-  | { kind: "inactive"; status: Status }
-  /** The notification names nobody who is connected. */
-  | { kind: "unknown_mailbox" }
-  /** Google asked to be left alone until then; the mailbox is due at that time. */
-  | { kind: "throttled"; until: Date }
-  /** The mailbox fails again and again: only its due time calls Google again. */
-  | { kind: "waiting"; until: Date }
-  | { kind: "flagged"; status: Status; reason: string }
-  /** Another run, or a newer grant, is ahead of this one. */
-  | { kind: "superseded"; changes: number }
-  /** Not the user's fault; the mailbox is due again. */
-  | { kind: "failed"; failure: Failure; changes: number };
-
-export interface SyncLimits {
-  /** How long after it was first read a position counts as settled. */
-  settleMs: number;
-  /** Between two looks at a mailbox that nothing is heard of. */
-  quietMs: number;
-  /** How long a mailbox may be incomplete before subscribers and the operator are told. */
-  delayedAfterMs: number;
-  pagesMax: number;
-  timeMsMax: number;
-}
-
-export interface SyncServices extends AddressServices {
-  users: UserStore;
-  openAccess(user: User): Access;
-  /** Ends all background work for a user whose grant failed, and for no newer grant. */
-  flag(user: User, failure: GrantFailure): Promise<Flagging>;
-  /** `users.history.list` after the id, unfiltered. Throws `FailedCall`. */
-  listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
-  /** `users.getProfile`: the mailbox's present head. Throws `FailedCall`. */
-  getHead(accessToken: string): Promise<HistoryId>;
-  /** `users.messages.list`, newest first. Throws `FailedCall`. */
-  listMessages(
-    accessToken: string,
-    page: { token?: string | undefined; labelId?: string | undefined },
-  ): Promise<MessagePage>;
-  /** `internalDate` of one message. Throws `FailedCall`. */
-  getInternalDate(accessToken: string, messageId: string): Promise<Date>;
-  /** The labels of one message. Throws `FailedCall`. */
-  getLabelIds(accessToken: string, messageId: string): Promise<readonly string[]>;
-  publish: Publish;
-  /** What the store keeps of a change beside the cursor; nothing unless that sink is on. */
-  toStoredChanges(user: User, changes: readonly (Change | Gap)[]): StoredChange[];
-  changeFilter: ChangeFilter;
-  limits: SyncLimits;
-  clock: Clock;
-  random: Random;
-  log: Log;
-  telemetry: Telemetry;
-}
-
 /** One run over one mailbox: what it has read of the store, and what it has done so far. */
 export interface Run {
   user: User;
   readonly trigger: Trigger;
-  readonly services: SyncServices;
+  readonly context: MailboxContext;
   readonly access: Access;
   readonly deadline: Date;
   /** Where the mailbox stood when the run began. */
@@ -114,14 +50,14 @@ export interface Run {
   unkept: (Change | Gap)[];
 }
 
-export function startRun(user: User, trigger: Trigger, services: SyncServices): Run {
+export function startRun(user: User, trigger: Trigger, context: MailboxContext): Run {
   return {
     user,
     trigger,
-    services,
-    access: services.openAccess(user),
+    context,
+    access: openAccess(user, context),
     startedFrom: placeOf(user),
-    deadline: later(services.clock.now(), services.limits.timeMsMax),
+    deadline: later(context.clock.now(), context.config.sync.timeMsMax),
     isLook: trigger.kind === "due" && user.sync.dueReason === "quiet",
     pages: 0,
     changes: 0,
@@ -138,16 +74,16 @@ function placeOf({ historyId, sync: { recovery } }: User): string {
 }
 
 /** Out of pages or time: what is left is for the next run. */
-export function isOver({ pages, deadline, services }: Run): boolean {
-  return pages >= services.limits.pagesMax || services.clock.now() >= deadline;
+export function isOver({ pages, deadline, context }: Run): boolean {
+  return pages >= context.config.sync.pagesMax || context.clock.now() >= deadline;
 }
 
 /** A run that stops where it stands: its mailbox is due at once. */
 export async function unfinished(run: Run): Promise<SyncOutcome> {
-  const { services, changes } = run;
+  const { context, changes } = run;
   const isWritten = await writeDue(run, ({ sync: { failure: _, ...sync } }) => ({
     ...sync,
-    ...atOnce(services.clock),
+    ...atOnce(context.clock),
   }));
   return { kind: isWritten ? "unfinished" : "superseded", changes };
 }
@@ -164,7 +100,7 @@ export function writeProgress(
   make: MakeProgress,
 ): Promise<Written> {
   const write = () => writeUntilTaken(run, records, make);
-  return run.services.telemetry.span("checkpoint", {}, write);
+  return run.context.telemetry.span("checkpoint", {}, write);
 }
 
 type MakeProgress = (user: User) => Progress &
@@ -180,7 +116,7 @@ async function writeUntilTaken(
   records: readonly HistoryId[],
   make: MakeProgress,
 ): Promise<Written> {
-  const { user: read, services } = run;
+  const { user: read, context } = run;
   const checkpoint = (user: User): UserPatch | "skip" => {
     if (isSuperseded(read, user)) return "skip";
     const { historyId, recent, isNotifiedAhead, sync, isThrough, ...more } = make(user);
@@ -198,7 +134,7 @@ async function writeUntilTaken(
       ...(isNotifiedAhead === true && { isNotifiedAhead }),
       ...(highestHead !== undefined && { highestHead }),
     };
-    const now = storeNow(user, services.clock);
+    const now = storeNow(user, context.clock);
     return {
       ...more,
       historyId,
@@ -206,10 +142,10 @@ async function writeUntilTaken(
       ...keptToken({ ...run, user }),
     };
   };
-  const { kind, user } = await modify(services.users, read.id, checkpoint, {
+  const { kind, user } = await modify(context.users, read.id, checkpoint, {
     what: "a checkpoint",
     from: read,
-    changes: (current) => services.toStoredChanges(current, run.unkept),
+    changes: (current) => storedChanges(current, run.unkept, context),
   });
   if (kind === "written") {
     run.unkept = [];
@@ -231,12 +167,12 @@ function isSuperseded(read: User, stored: User): boolean {
  * slept for long, or waited for Google, while the person disconnected or was erased.
  */
 export async function isCurrent(run: Run): Promise<boolean> {
-  return !isOutdated(run.user, run.services.clock) || reread(run);
+  return !isOutdated(run.user, run.context.clock) || reread(run);
 }
 
 /** Reads the user again; false when this run's grant is no longer the user's. */
 export async function reread(run: Run): Promise<boolean> {
-  const user = await run.services.users.find(run.user.id);
+  const user = await run.context.users.find(run.user.id);
   if (!sameGrant(run.user, user)) return false;
   run.user = user;
   return true;
@@ -251,10 +187,10 @@ function withoutFailure({ failure: _, ...sync }: Sync): Sync {
  * mailbox, and is due again otherwise. `step` is what failed.
  */
 export async function giveUp(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
-  const { services, changes } = run;
+  const { context, changes } = run;
   const ended = await endedBy(run, failure, step);
   if (ended === undefined) return postpone(run, failure, step);
-  const flagging = await services.flag(run.user, ended);
+  const flagging = await flag(run.user, ended, context);
   if (flagging.kind === "flagged") return flagging;
   if (flagging.kind === "superseded") return { kind: "superseded", changes };
   return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
@@ -270,20 +206,20 @@ async function endedBy(
   failure: Failure,
   step: FailedStep,
 ): Promise<GrantFailure | undefined> {
-  const { user, services } = run;
-  const ending = endingOf(rowBefore(run), failure, step, services.clock.now());
+  const { user, context } = run;
+  const ending = endingOf(rowBefore(run), failure, step, context.clock.now());
   if (ending === undefined) return undefined;
   if (ending.kind === "flag") return ending.failure;
-  const others = await othersSucceed(user, services);
+  const others = await othersSucceed(user, context);
   const isEnded = others === "succeed" || (others === "none" && ending.isLongEnoughAlone);
   return isEnded ? ending.failure : undefined;
 }
 
 /** The mailbox is due again after a failure that is not the user's. */
 async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
-  const { services, changes } = run;
+  const { context, changes } = run;
   const isWritten = await writeDue(run, (user) => {
-    const due = afterFailure(user.sync, rowBefore({ ...run, user }), failure, step, services);
+    const due = afterFailure(user.sync, rowBefore({ ...run, user }), failure, step, context);
     return due && { ...user.sync, ...due };
   });
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
@@ -293,7 +229,7 @@ async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<S
 export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
   const isWritten = await writeDue(run, ({ sync }) => {
     const isDue = sync.dueAt !== undefined && sync.dueAt <= dueAt;
-    const isAhead = sync.dueAt !== undefined && sync.dueAt > run.services.clock.now();
+    const isAhead = sync.dueAt !== undefined && sync.dueAt > run.context.clock.now();
     if (isDue && isAhead && sync.dueReason === "unfinished") return undefined;
     return { ...sync, dueAt, dueReason: "unfinished" };
   });
@@ -316,22 +252,22 @@ export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
  * user's.
  */
 async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
-  const { user: read, services } = run;
-  const told = await tellDelay(read, services);
+  const { user: read, context } = run;
+  const told = await tellDelay(read, context);
   const due = (user: User): UserPatch | "skip" => {
     if (!sameGrant(read, user)) return "skip";
     const isNoted = told !== undefined && user.sync.behindSince?.getTime() === told.since.getTime();
-    const held = withHeld(user, run.trigger, services);
+    const held = withHeld(user, run.trigger, context);
     const next = make(user) ?? (isNoted || held !== undefined ? user.sync : undefined);
     if (next === undefined) return "skip";
-    const now = storeNow(user, services.clock);
+    const now = storeNow(user, context.clock);
     const sync = accounted(user.sync, { ...next, ...held }, now);
     return {
       sync: isNoted ? { ...sync, delayedAt: told.at } : sync,
       ...keptToken({ ...run, user }),
     };
   };
-  const { user } = await modify(services.users, read.id, due, { what: "a due time", from: read });
+  const { user } = await modify(context.users, read.id, due, { what: "a due time", from: read });
   return sameGrant(read, user);
 }
 
@@ -339,11 +275,11 @@ async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promi
 function withHeld(
   user: User,
   trigger: Trigger,
-  { clock, limits }: Pick<SyncServices, "clock" | "limits">,
+  { clock, config }: Pick<MailboxContext, "clock" | "config">,
 ): Pick<Sync, "recent"> | undefined {
   const progress = progressOf(user);
   const now = storeNow(user, clock);
-  const held = withNotified(progress, notifiedIds(trigger), now, limits.settleMs);
+  const held = withNotified(progress, notifiedIds(trigger), now, config.sync.settleMs);
   return held === progress ? undefined : { recent: held.recent };
 }
 
@@ -357,11 +293,11 @@ function withHeld(
 export async function holdNotified(
   read: User,
   trigger: Trigger,
-  services: Pick<SyncServices, "users" | "clock" | "limits">,
+  context: Pick<MailboxContext, "users" | "clock" | "config">,
 ): Promise<void> {
-  const { users, clock } = services;
+  const { users, clock } = context;
   const held = (user: User): UserPatch | "skip" => {
-    const noted = user.status === "active" ? withHeld(user, trigger, services) : undefined;
+    const noted = user.status === "active" ? withHeld(user, trigger, context) : undefined;
     if (noted === undefined) return "skip";
     const next = { ...user.sync, ...noted, ...recheck(user.sync, clock) };
     return { sync: accounted(user.sync, next, storeNow(user, clock)) };

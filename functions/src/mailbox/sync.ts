@@ -1,3 +1,6 @@
+import { type SyncOutcome } from "./sync-outcome.ts";
+import { changeFilterOf, type MailboxContext } from "./context.ts";
+import { settleHolders } from "../grant/address-holders.ts";
 import {
   type Trigger,
   notifiedIds,
@@ -34,8 +37,6 @@ import { isUntold, tellCaughtUp } from "./delay.ts";
 import { isWaiting } from "../domain/failure-streak.ts";
 import {
   type Run,
-  type SyncOutcome,
-  type SyncServices,
   giveUp,
   highestHeadOf,
   holdNotified,
@@ -55,7 +56,7 @@ const PART_EVENTS = 2_000;
 const PART_BYTES = 4_000_000;
 /** Events handed to the topic at once. */
 const PUBLISHED_MAX = 1_000;
-/** Between the clocks of two of Google's services. */
+/** Between the clocks of two of Google's context. */
 const CLOCKS_MS_MAX = 60_000;
 /** The first connection becomes active within this time after its cursor was taken. */
 const FIRST_CONNECT_MS = 60_000;
@@ -70,12 +71,12 @@ const RESTARTS_MAX = 3;
  * would lose them. `user` is what was just read from the store. Rejects only when the store does
  * not answer.
  */
-export function sync(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
-  const { telemetry } = services;
+export function sync(user: User, trigger: Trigger, context: MailboxContext): Promise<SyncOutcome> {
+  const { telemetry } = context;
   const attributes = { "user.id": user.id, "gmail_receiver.trigger": trigger.kind };
   return telemetry.span("sync", { attributes }, async (span) => {
-    const outcome = await syncNow(user, trigger, services).catch((error: unknown) =>
-      failedForGood(error, user, trigger, services),
+    const outcome = await syncNow(user, trigger, context).catch((error: unknown) =>
+      failedForGood(error, user, trigger, context),
     );
     span.set({
       "gmail_receiver.outcome": outcome.kind,
@@ -94,10 +95,10 @@ async function failedForGood(
   error: unknown,
   user: User,
   trigger: Trigger,
-  services: SyncServices,
+  context: MailboxContext,
 ): Promise<SyncOutcome> {
   if (mayPass(error)) throw error;
-  services.log.alert(
+  context.log.alert(
     "sync_crashed",
     "a sync failed because of an error in our own code; retrying later",
     {
@@ -106,7 +107,7 @@ async function failedForGood(
     },
   );
   const failure = { kind: "transient", reason: "internal_error" } as const;
-  const run = startRun(user, trigger, services);
+  const run = startRun(user, trigger, context);
   try {
     const outcome: SyncOutcome = (await reread(run))
       ? await giveUp(run, failure, "sync")
@@ -120,40 +121,39 @@ async function failedForGood(
   }
 }
 
-async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
+async function syncNow(
+  user: User,
+  trigger: Trigger,
+  context: MailboxContext,
+): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
   const isStale =
-    notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, services.clock);
-  if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
+    notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, context.clock);
+  if (trigger.kind === "notified" && isStale && !isLow(user, trigger, context.clock))
     return { kind: "stale" };
 
   const { dueAt, dueReason, failure } = user.sync;
   const isThrottled = dueReason === "throttled" && dueAt !== undefined;
-  if (isThrottled && dueAt > services.clock.now()) {
-    await holdNotified(user, trigger, services);
+  if (isThrottled && dueAt > context.clock.now()) {
+    await holdNotified(user, trigger, context);
     return { kind: "throttled", until: dueAt };
   }
-  if (
-    isHint(trigger) &&
-    isWaiting(failure) &&
-    dueAt !== undefined &&
-    dueAt > services.clock.now()
-  ) {
-    await holdNotified(user, trigger, services);
+  if (isHint(trigger) && isWaiting(failure) && dueAt !== undefined && dueAt > context.clock.now()) {
+    await holdNotified(user, trigger, context);
     return { kind: "waiting", until: dueAt };
   }
 
-  const run = startRun(user, trigger, services);
+  const run = startRun(user, trigger, context);
   const outcome = await catchUp(run);
   // The run that was ahead does not know these ids.
   if (outcome.kind === "superseded") await holdAnew(run);
   return outcome;
 }
 
-async function holdAnew({ user, trigger, services }: Run): Promise<void> {
+async function holdAnew({ user, trigger, context }: Run): Promise<void> {
   if (trigger.kind !== "notified") return;
-  const stored = await services.users.find(user.id);
-  if (stored !== undefined) await holdNotified(stored, trigger, services);
+  const stored = await context.users.find(user.id);
+  if (stored !== undefined) await holdNotified(stored, trigger, context);
 }
 
 /** What only says that there may be something new. */
@@ -194,7 +194,7 @@ function isLow(
  * recovery that is under way comes first: before it is through there is nothing to list from.
  */
 async function catchUp(run: Run): Promise<SyncOutcome> {
-  const { trigger, services } = run;
+  const { trigger, context } = run;
   for (let restarts = 0, waits = 0; ;) {
     const { recovery } = run.user.sync;
     const unrecovered = recovery && (await recover(run, recovery));
@@ -231,13 +231,13 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
         progressOf(run.user),
         trigger.historyId,
         listed.last.startedAt,
-        services.limits.settleMs,
+        context.config.sync.settleMs,
       );
     const waitMs = LAG_WAITS_MS[waits];
     if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
-    if (later(services.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
+    if (later(context.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
     waits += 1;
-    await services.clock.sleep(waitMs);
+    await context.clock.sleep(waitMs);
   }
 }
 
@@ -269,8 +269,8 @@ type Listing =
  * last page.
  */
 async function listOnce(run: Run): Promise<Listing> {
-  const { services, access } = run;
-  const startedAt = storeNowAtLeast(run.user, services.clock);
+  const { context, access } = run;
+  const startedAt = storeNowAtLeast(run.user, context.clock);
   const start = run.user.historyId;
   let first: Read["head"];
   let freshCount = 0;
@@ -278,7 +278,7 @@ async function listOnce(run: Run): Promise<Listing> {
   let pageToken: string | undefined;
   for (;;) {
     const answer = await access.call("history.list", (token) =>
-      services.listHistory(token, start, pageToken),
+      context.gmail.listHistory(token, start, pageToken),
     );
     if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
     if (answer.kind === "failed") {
@@ -289,7 +289,7 @@ async function listOnce(run: Run): Promise<Listing> {
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, answer.call));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
-    const readAt = storeNow(run.user, services.clock);
+    const readAt = storeNow(run.user, context.clock);
     const { records, nextPageToken, head } = answer.value;
     // The servers that answer later pages may be a moment behind.
     const highestHead =
@@ -304,7 +304,7 @@ async function listOnce(run: Run): Promise<Listing> {
     const isPassedOver = records.length > 0 && unknownTo(run.user, records).size === 0;
     if (!isPassedOver) {
       // A run that woke up long after its time has nothing of its own to save: the next one goes on.
-      const isTooLate = run.pages > 0 && services.clock.now() >= run.deadline;
+      const isTooLate = run.pages > 0 && context.clock.now() >= run.deadline;
       if (isTooLate) return ended(await unfinished(run));
       if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
       if (isAfter(start, run.user.historyId)) {
@@ -355,7 +355,7 @@ function* partsOf(
   records: readonly HistoryRecord[],
   after: HistoryId,
 ): Generator<Part, void> {
-  const { changeFilter } = run.services;
+  const changeFilter = changeFilterOf(run.context);
   let upTo = after;
   let index = 0;
   do {
@@ -386,11 +386,11 @@ async function publishEvents(
   run: Run,
   events: readonly (Change | Gap)[],
 ): Promise<SyncOutcome | undefined> {
-  const { services, user } = run;
+  const { context, user } = run;
   for (let first = 0; first < events.length; first += PUBLISHED_MAX) {
     const batch = events.slice(first, first + PUBLISHED_MAX);
     try {
-      await services.publish(user, batch);
+      await context.publish(user, batch);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
       return giveUp(run, { kind: error.kind, reason: error.reason }, "publish");
@@ -407,12 +407,12 @@ async function tellUnseen(
   run: Run,
   read: Read,
 ): Promise<{ unseen?: UnseenRange; failed?: SyncOutcome }> {
-  const { services, user } = run;
-  const unseen = findUnseen(progressOf(user), read, services.limits.settleMs);
+  const { context, user } = run;
+  const unseen = findUnseen(progressOf(user), read, context.config.sync.settleMs);
   if (unseen === undefined) return {};
   const { from: fromHistoryId, to: toHistoryId, since } = unseen;
   const reason = "notified_unseen";
-  services.log.error(
+  context.log.error(
     "history_gap",
     "Gmail announced a change and never listed it; published a gap",
     {
@@ -428,16 +428,16 @@ async function tellUnseen(
 }
 
 /** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
-function recordDelay({ trigger, services }: Run): void {
+function recordDelay({ trigger, context }: Run): void {
   if (trigger.kind !== "notified" || trigger.publishedAt === undefined) return;
-  const delayMs = services.clock.now().getTime() - trigger.publishedAt.getTime();
+  const delayMs = context.clock.now().getTime() - trigger.publishedAt.getTime();
   // Pub/Sub's clock may be ahead of ours.
-  services.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
+  context.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
 }
 
-function logUnreadable({ services, user }: Run, { historyId, unreadable }: HistoryRecord): void {
+function logUnreadable({ context, user }: Run, { historyId, unreadable }: HistoryRecord): void {
   if (!unreadable) return;
-  services.log.error(
+  context.log.error(
     "history_record_unreadable",
     "could not read a history record; published it as a gap",
     {
@@ -455,7 +455,7 @@ function logUnreadable({ services, user }: Run, { historyId, unreadable }: Histo
 function settleMsOf(
   { statusAt, connectedAt }: User,
   startedAt: Date,
-  { settleMs }: SyncServices["limits"],
+  { settleMs }: MailboxContext["config"]["sync"],
 ): number {
   const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
   const isPast = startedAt >= later(statusAt, UNSEEN_HOLD_MS);
@@ -467,13 +467,17 @@ async function checkpointPage(
   run: Run,
   page: Read & { upTo: HistoryId },
 ): Promise<SyncOutcome | undefined> {
-  const { services, changes } = run;
-  const { limits, clock } = services;
+  const { context, changes } = run;
+  const { config, clock } = context;
   const listed = { ...page, notified: notifiedIds(run.trigger) };
   const { unseen, failed } = await tellUnseen(run, listed);
   if (failed !== undefined) return failed;
   const read = { ...listed, unseen };
-  const settled = settle(progressOf(run.user), read, settleMsOf(run.user, page.startedAt, limits));
+  const settled = settle(
+    progressOf(run.user),
+    read,
+    settleMsOf(run.user, page.startedAt, config.sync),
+  );
   // More than is remembered: what follows would be published again and again before this settles.
   const isFull = !covers(settled, page.records);
   const isLast = isFull || isOver(run);
@@ -481,7 +485,7 @@ async function checkpointPage(
   const isMoved = settled.historyId !== run.user.historyId || unseen !== undefined;
   if (!isLast && !isMoved && page.records.length === 0) return undefined;
   const written = await writeProgress(run, page.records, (user) => {
-    const progress = settle(progressOf(user), read, settleMsOf(user, page.startedAt, limits));
+    const progress = settle(progressOf(user), read, settleMsOf(user, page.startedAt, config.sync));
     if (!isLast) return { ...progress, sync: {} };
     const stopped = { ...atOnce(clock), ...unannounced(run, read.startedAt) };
     return { ...progress, sync: stopped, isThrough: true };
@@ -496,7 +500,7 @@ async function checkpointPage(
 
 /** The end of the last listing: its checkpoint, and when to look again. */
 async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
-  const { services, trigger } = run;
+  const { context, trigger } = run;
   const { freshCount, newest, head, last } = listed;
   const { startedAt, records } = last;
   const notified = notifiedIds(trigger);
@@ -507,7 +511,7 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   const progress = settle(
     progressOf(run.user),
     read,
-    settleMsOf(run.user, startedAt, services.limits),
+    settleMsOf(run.user, startedAt, context.config.sync),
   );
   const due = afterListing(run, {
     hasNew: freshCount > 0,
@@ -538,20 +542,20 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
   if (isWorthWriting || run.access.obtained() !== undefined) {
     const isMissed = wasMissed(run, freshCount);
     // The notifications may name an address that nobody is stored under.
-    const found = isMissed ? await findAddress(run.user, run.access, services) : undefined;
+    const found = isMissed ? await findAddress(run.user, run.access, context) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
     const written = await writeProgress(run, records, (user) => ({
-      ...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits)),
+      ...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync)),
       sync: served,
       // A delay that another run told meanwhile is ended by the next listing.
-      ...(isUntold(user, caughtUp, services) && { sync: { ...served, ...atOnce(services.clock) } }),
+      ...(isUntold(user, caughtUp, context) && { sync: { ...served, ...atOnce(context.clock) } }),
       isThrough: true,
-      ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
+      ...(isSilent && { watch: { ...user.watch, renewAt: context.clock.now() } }),
       ...found?.patchOf(user),
     }));
     if (written !== "written") return { kind: "superseded", changes: run.changes };
-    if (found !== undefined) await services.settleHolders(found.named, run.user.id);
+    if (found !== undefined) await settleHolders(found.named, run.user.id, context);
   }
   return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
 }
@@ -561,8 +565,8 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * not expired, so it is made again. What happened in this very minute may just be on its way, and
  * then the watch is made again for nothing.
  */
-function logSilent({ user, services }: Run): void {
-  services.log.error(
+function logSilent({ user, context }: Run): void {
+  context.log.error(
     "push_missed",
     "a mailbox changed and no notification arrived; renewing its watch",
     {
@@ -572,9 +576,9 @@ function logSilent({ user, services }: Run): void {
 }
 
 /** Whether Gmail should have notified of what a look has found, and did not. */
-function wasMissed({ services, isLook, watchedChanges }: Run, freshCount: number): boolean {
+function wasMissed({ context, isLook, watchedChanges }: Run, freshCount: number): boolean {
   // Where only some labels are watched, Gmail tells of nothing else.
-  const isFiltered = services.changeFilter.labelIds.length > 0;
+  const isFiltered = context.config.gmail.watchLabelIds.length > 0;
   return isLook && (isFiltered ? watchedChanges : freshCount) > 0;
 }
 

@@ -1,3 +1,5 @@
+import type { Config } from "../config/config.ts";
+import type { Clock } from "../domain/clock.ts";
 import { EVENT_DEFINITIONS, eventData, schemaId } from "../domain/event-definitions.ts";
 import { type EventUser, type MailboxEvent, eventId } from "../domain/events.ts";
 import type { StoredChange } from "../domain/user.ts";
@@ -46,8 +48,18 @@ export function toCloudEvent(
   };
 }
 
-/** What the Firestore sink keeps: the same id, type and data. */
-export function toStoredChange(user: EventUser, event: MailboxEvent, now: Date): StoredChange {
+/** The changes that are stored with a checkpoint: all of them with the Firestore sink, else none. */
+export function storedChanges(
+  user: EventUser,
+  changes: readonly MailboxEvent[],
+  { config, clock }: { config: Pick<Config, "changes">; clock: Pick<Clock, "now"> },
+): StoredChange[] {
+  if (config.changes.sink !== "firestore") return [];
+  return changes.map((change) => toStoredChange(user, change, clock.now()));
+}
+
+/** The same id, type and data as the published event. */
+function toStoredChange(user: EventUser, event: MailboxEvent, now: Date): StoredChange {
   const { type } = EVENT_DEFINITIONS[event.kind];
   return { id: eventId(user.id, event), type, time: now, data: eventData(user, event) };
 }

@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Services } from "../../../functions/src/receiver.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Context } from "../../../functions/src/context.ts";
+import { type Operator, withOperator } from "../operator.ts";
 import type { User } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
-import { withOperator } from "../operator.ts";
 import type { Session } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ActionResult, flagNow, forgetNow, renewNow, syncNow } from "./actions.ts";
@@ -33,7 +32,7 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
   function act(
     command: string,
     name: string,
-    run: (user: User, services: Services) => Promise<ActionResult>,
+    run: (user: User, context: Context) => Promise<ActionResult>,
     confirmation?: { question(user: User): string; yes?: true },
   ): Promise<void> {
     return open(async (operator) => {
@@ -42,9 +41,9 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
         await confirm(confirmation.question(user), terminal);
       }
       const audit = log.with({ command, userId: user.id, operator: operatorName() });
-      const services = await operator.getServices();
+      const context = await operator.getContext();
       audit.info("operator_command", "an operator acts on a mailbox");
-      const { isDone, outcome, text } = await run(user, services);
+      const { isDone, outcome, text } = await run(user, context);
       audit.info("operator_command_ended", "an operator has acted on a mailbox", { outcome });
       const result = JSON.stringify({ command, userId: user.id, isDone, outcome });
       await terminal.print(isJson() ? result : text);
@@ -92,7 +91,7 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .requiredOption("--reason <code>", "why, as a stable code that subscribers read", reasonCode)
     .option("--yes", "do not ask for confirmation")
     .action((name: string, { reason, yes }: { reason: string; yes?: true }) =>
-      act("flag", name, (user, services) => flagNow(user, reason, services), {
+      act("flag", name, (user, context) => flagNow(user, reason, context), {
         ...(yes !== undefined && { yes }),
         question: (user) => `Suspend ${user.emailAddress} (${user.id}) until they authorize again?`,
       }),

@@ -1,7 +1,7 @@
 import type { Completeness } from "../../../functions/src/domain/completeness.ts";
 import { later } from "../../../functions/src/domain/clock.ts";
 import type { Status, User } from "../../../functions/src/domain/user.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Operator } from "../operator.ts";
 import { overdue } from "../overdue.ts";
 import { shown } from "./user-view.ts";
 import { type Terminal, duration, progress } from "../terminal.ts";

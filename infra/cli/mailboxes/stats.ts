@@ -1,6 +1,6 @@
 import { type RecordableHistogram, createHistogram } from "node:perf_hooks";
 import { completeness } from "../../../functions/src/domain/completeness.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Operator } from "../operator.ts";
 import type { DueList, Status, User } from "../../../functions/src/domain/user.ts";
 import { overdue } from "../overdue.ts";
 import { inWords } from "./user-view.ts";

@@ -1,7 +1,7 @@
+import type { SyncOutcome } from "./sync-outcome.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { Log, LogFields } from "../platform/log.ts";
 import { familyOf } from "../domain/failure-streak.ts";
-import type { SyncOutcome } from "../mailbox/sync-run.ts";
 
 /** One line for each sync, whoever asked for it; louder where somebody has to look at it. */
 export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): void {

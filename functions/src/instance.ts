@@ -1,4 +1,4 @@
-import { type Surroundings } from "./context.ts";
+import { type Context, createContext } from "./context.ts";
 import { randomBytes, randomUUID } from "node:crypto";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
@@ -13,14 +13,15 @@ import type { KeyRing } from "./crypto/sealing.ts";
 import { type Log, createLog } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
 import { smtpNotices } from "./notices/smtp.ts";
-import { type Receiver, type Services, createReceiver, createServices } from "./receiver.ts";
+import { type Receiver, createReceiver } from "./receiver.ts";
 import { firestoreSeenEvents } from "./store/seen-events.ts";
 import { startOnce } from "./platform/start-once.ts";
+import type { ExportedTelemetry } from "./platform/telemetry/telemetry.ts";
 import { openTelemetry } from "./platform/telemetry/open.ts";
 import { firestoreUsers } from "./store/users.ts";
-import type { UserStore } from "./domain/user.ts";
 
-const clock: Clock = {
+/** By the time of this machine. */
+export const clock: Clock = {
   now: () => new Date(),
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
@@ -51,95 +52,59 @@ async function buildReceiver(): Promise<Receiver> {
     "service.instance.id": randomUUID(),
   };
   const telemetry = await openTelemetry(config, { instance, clock, log: instanceLog });
-  if (telemetry === undefined) return createReceiver(...(await prepare(config, instanceLog)));
-  const log = createLog(writeLine, {}, telemetry.logFields);
-  const [, ring, endpoints, surroundings] = await prepare(config, log);
-  return createReceiver(config, ring, endpoints, { ...surroundings, telemetry });
+  const log = telemetry === undefined ? instanceLog : createLog(writeLine, {}, telemetry.logFields);
+  return createReceiver(await openContext(config, log, { telemetry }));
 }
 
-/** The receiver's store and services for an operator's program, without its functions. */
-export interface Operator {
-  users: UserStore;
-  clock: Clock;
-  log: Log;
-  /** The key ring of `TOKEN_KEYS`, unwrapped on first use. Throws `KeysUnusable`. */
-  getKeyRing(): Promise<KeyRing>;
-  /** What acts on Google and the topic, with the keys. */
-  getServices(): Promise<Services>;
-  /** Ends all connections, so that the program can end. */
-  close(): Promise<void>;
-}
-
-/**
- * Reads the same configuration as the functions, for another project if one is named. Throws one
- * `ConfigError` that names every problem; nothing is called before it is used.
- */
-export function openOperator(log: Log, projectId?: string): Operator {
-  const config = readConfig(readEnvironment(projectId));
-  const clients = openClients(config);
-  let ring: Promise<KeyRing> | undefined;
-  let services: Promise<Services> | undefined;
-  return {
-    users: firestoreUsers(clients.database, log, clock),
-    clock,
-    log,
-    getKeyRing() {
-      ring ??= unwrap(config, log);
-      return ring;
-    },
-    getServices() {
-      services ??= prepare(config, log, clients).then((parts) => createServices(...parts));
-      return services;
-    },
-    async close() {
-      await clients.pubsub.close();
-      await clients.database.terminate();
-    },
-  };
-}
-
-interface Clients {
+/** The clients of this project's store and topics. */
+export interface Clients {
   database: Firestore;
   pubsub: PubSub;
 }
 
-function openClients({ projectId, firestore: { databaseId } }: Config): Clients {
+/** Makes no call. */
+export function openClients({ projectId, firestore: { databaseId } }: Config): Clients {
   return {
     database: new Firestore({ projectId, databaseId }),
     pubsub: new PubSub({ projectId }),
   };
 }
 
-function unwrap({ sealing }: Config, log: Log): Promise<KeyRing> {
+/** Unwraps the key ring of `TOKEN_KEYS`, with Cloud KMS where it is wrapped. Throws `KeysUnusable`. */
+export function unwrapKeys({ sealing }: Config, log: Log): Promise<KeyRing> {
   return unwrapKeyRing(sealing, cloudKeyManagement(sealing.kmsEmulatorHost), log);
 }
 
-/** Everything that the receiver, or its services alone, are put together from. */
-async function prepare(
+/** The context of this machine: its clock and its randomness, the project's store and topics, Google. */
+export async function openContext(
   config: Config,
   log: Log,
-  clients?: Clients,
-): Promise<Parameters<typeof createServices>> {
+  {
+    clients = openClients(config),
+    telemetry,
+  }: { clients?: Clients; telemetry?: ExportedTelemetry | undefined } = {},
+): Promise<Context> {
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
-  const ring = await unwrap(config, log);
-  const { database, pubsub } = clients ?? openClients(config);
+  const ring = await unwrapKeys(config, log);
+  const { database, pubsub } = clients;
   const { notices, app } = config;
-  const surroundings: Surroundings = {
+  return createContext(config, ring, endpoints, {
     users: firestoreUsers(database, log, clock),
     seenEvents: firestoreSeenEvents(database),
     callbackClaims: firestoreCallbackClaims(database, after),
     publish: pubsubPublisher(pubsub, config.changes.topic, clock),
     ...googleClients(config, endpoints, clock),
     ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),
+    ...(telemetry !== undefined && { telemetry }),
     clock,
     random: Math.random,
     randomBytes,
     log,
-  };
-  return [config, ring, endpoints, surroundings];
+  });
 }
 
-function readEnvironment(projectId?: string): Record<string, string | undefined> {
+/** The environment that the configuration is read from, for another project if one is named. */
+export function readEnvironment(projectId?: string): Record<string, string | undefined> {
   // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
   const GOOGLE_CLOUD_PROJECT =
     projectId || process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
