@@ -177,7 +177,7 @@ describe("a security event", () => {
     expect(await check(post(await make()))).toBe(202);
   });
 
-  it.each(REFUSED)("with %s is refused", async (_, make) => {
+  it.each(REFUSED)("with %s is rejected", async (_, make) => {
     expect(await check(post(await make()))).toBe(400);
   });
 
@@ -216,7 +216,7 @@ describe("a security event", () => {
     );
   });
 
-  it("is asked for again while Google's keys cannot be had", async () => {
+  it("is retried while Google's keys are not available", async () => {
     // The last test: the functions are registered anew, for this receiver.
     const apart = await startSubject();
     apart.emulator.faults.failNext({ method: "certs", status: 503, count: "all" });

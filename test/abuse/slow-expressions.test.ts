@@ -84,9 +84,9 @@ const PARSERS: Record<string, (text: string) => () => unknown> = {
   "the name of a refusal": parser(parsePageError),
 };
 
-describe("a text that makes expressions slow", () => {
+describe("a text that makes regular expressions slow", () => {
   it.each(Object.entries(PARSERS))(
-    "is read in no time as %s",
+    "is parsed quickly as %s",
     async (_, parse) => {
       for (const text of TEXTS) {
         const read = parse(text);

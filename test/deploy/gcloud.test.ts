@@ -36,7 +36,7 @@ describe("a dry run of deploy.sh", () => {
     expect(dryRun(envFile).stdout).toBe(printed.stdout);
   });
 
-  it("names the region of the option, else of the file, in every place", () => {
+  it("uses the region of the option, else of the file, everywhere", () => {
     // From where the script is called, not from where it is.
     const elsewhere = path.relative(process.cwd(), path.join(folder, ".env.elsewhere"));
     writeFileSync(elsewhere, `${SETTINGS}REGION=europe-west1\n`);
@@ -54,13 +54,13 @@ describe("a dry run of deploy.sh", () => {
     expect(services.length).toBeLessThanOrEqual(20);
   });
 
-  it("keeps a week of the database, and protects it", () => {
+  it("keeps a week of versions of the database, and protects it", () => {
     const made = printed.commands.filter((command) => / databases create /.test(command));
     expect(made).toHaveLength(1);
     expect(made[0]).toMatch(/ --delete-protection .*--enable-pitr\b/);
   });
 
-  it("ends with the way to ask the doctor", () => {
+  it("ends with the doctor's command", () => {
     const asking = `npm run doctor -- --project ${PROJECT} --region us-central1`;
     expect(printed.stdout.trimEnd().split("\n").at(-1)).toContain(asking);
   });
@@ -73,7 +73,7 @@ describe("a dry run of deploy.sh", () => {
     expect(printed.stdout).not.toContain("(default)");
   });
 
-  it("leaves the URLs that hold codes or links out of the log of requests", () => {
+  it("excludes URLs with codes or links from the request log", () => {
     const words = Object.entries(exclusion).map(([name, value]) => `${name}=${value}`);
     expect(printed.commands).toContain(
       `gcloud logging sinks update _Default '--add-exclusion=${words.join(",")}' --project=${PROJECT}`,
@@ -93,7 +93,7 @@ describe("a dry run of deploy.sh", () => {
     }
   });
 
-  it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
+  it("lets only Gmail publish to its topic, and gives no account a basic role", () => {
     const { commands } = printed;
     const publishers = commands.filter((command) => /binding gmail-notifications /.test(command));
     expect(publishers).toHaveLength(1);
@@ -120,7 +120,7 @@ describe("a dry run of deploy.sh", () => {
   });
 });
 
-it("hands every setting to the shell as it is, whatever the shell would make of it", () => {
+it("passes every setting through the shell unchanged", () => {
   const file = path.join(folder, ".env.quoted");
   const name = 'Ann\'s $(touch pwned) `id` "$HOME" | ; & * \\\\';
   writeFileSync(file, `${SETTINGS}\nAPP_NAME=${name}\nCHANGES_TOPIC=changes\n`);
@@ -140,7 +140,7 @@ it("hands every setting to the shell as it is, whatever the shell would make of 
   expect(JSON.parse(environment)).toMatchObject({ APP_NAME: name, CHANGES_TOPIC: "changes" });
 });
 
-it("takes requests to connect from the load balancer alone where there is one", () => {
+it("lets only the load balancer call connect if there is one", () => {
   const file = path.join(folder, ".env.balanced");
   writeFileSync(file, `${SETTINGS}\nLOAD_BALANCERS=1\nPUBLIC_URL=https://connect.example.com\n`);
   const ingress = (of: ReturnType<typeof dryRun>) =>
@@ -176,7 +176,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     return tryCommands(sdk, of);
   }
 
-  it("are all taken by gcloud, up to the account that it has not got here", () => {
+  it("are all accepted by gcloud, as far as the sign-in", () => {
     const refused = verdicts(commands).filter(({ end }) => end !== "ok");
     expect(refused).toEqual([]);
     expect(commands.length).toBeGreaterThan(100);
@@ -210,7 +210,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     [/pubsub topics create/, "pubsub topic create", /Invalid choice/],
   ];
 
-  it("would be refused if they were wrong", () => {
+  it("would be rejected if they were wrong", () => {
     const broken = BROKEN.map(([from, to]) => {
       const command = commands.find((each) => from.test(each)) ?? "";
       expect(command, `a command to break with ${from}`).not.toBe("");
@@ -220,7 +220,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     expect(taken).toEqual([]);
   });
 
-  it("meet the same end in a gcloud of their own", () => {
+  it("have the same result in separate gcloud processes", () => {
     const good = commands.find((command) => command.includes("deploy gmailNotification")) ?? "";
     const bad = good.replace("--retry", "--retries");
     expect(tryCommand(good)).toBe("ok");
@@ -268,7 +268,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     );
   });
 
-  it("gives the functions a configuration that they can use", async () => {
+  it("gives the functions a valid configuration", async () => {
     const wrapped = await cloud.secret("TOKEN_KEYS");
     const config = readConfig({
       ...(await cloud.environment()),
@@ -297,7 +297,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     expect(parseKeyRing(json)).toMatchObject({ kind: "key_ring" });
   });
 
-  it("puts no secret on a command line, into the settings or into what it says", async () => {
+  it("puts no secret on a command line, into the settings or into its output", async () => {
     const wrapped = await cloud.secret("TOKEN_KEYS");
     const ring = Buffer.from(wrapped, "base64").toString();
     const secrets = [
@@ -327,7 +327,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     ]);
   });
 
-  it("leaves what is there alone when it is run again", async () => {
+  it("changes nothing that exists when it is run again", async () => {
     expect(changes(calls).length).toBeGreaterThan(20);
     const keys = await cloud.secret("TOKEN_KEYS");
     const again = await cloud.deploy();
@@ -346,7 +346,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
 });
 
 describe("deploy.sh, with a collector of traces", { timeout: 120_000 }, () => {
-  it("asks for the key of the collector, and keeps it as a secret", async () => {
+  it("asks for the key of the collector, and stores it as a secret", async () => {
     const endpoint = "https://otlp.example.com";
     const cloud = await emptyCloud(`${SETTINGS}OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}\n`);
     await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
@@ -366,8 +366,8 @@ describe("deploy.sh, with a collector of traces", { timeout: 120_000 }, () => {
   });
 });
 
-describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }, () => {
-  it("stops there, says what to do, and goes on from there when it is run again", async () => {
+describe("deploy.sh, when something is rejected or missing", { timeout: 120_000 }, () => {
+  it("stops there, says what to do, and continues from there when it is run again", async () => {
     const cloud = await emptyCloud(SETTINGS);
     const stopped: string[] = [];
     const run = async (options?: Parameters<Cloud["deploy"]>[0]) => {
@@ -406,45 +406,51 @@ describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }
   });
 });
 
-describe("deploy.sh, in a project that somebody else uses too", { timeout: 120_000 }, () => {
-  let cloud: Cloud;
-  beforeEach(async () => {
-    cloud = await emptyCloud(SETTINGS);
-    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
-  });
-  afterEach(() => cloud.close());
+describe(
+  "deploy.sh, in a project that is shared with another application",
+  { timeout: 120_000 },
+  () => {
+    let cloud: Cloud;
+    beforeEach(async () => {
+      cloud = await emptyCloud(SETTINGS);
+      await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    });
+    afterEach(() => cloud.close());
 
-  // What the Firebase console publishes for a new database: our rules, but for the comment.
-  const LOCKED = readFileSync("infra/firestore.rules", "utf8").replaceAll(/^\/\/.*\n/gm, "");
+    // What the Firebase console publishes for a new database: our rules, but for the comment.
+    const LOCKED = readFileSync("infra/firestore.rules", "utf8").replaceAll(/^\/\/.*\n/gm, "");
 
-  it.each<[string, { rules?: string; collections?: string[] }]>([
-    ["rules of their own", { rules: "allow read: if request.auth != null;" }],
-    ["Firebase's locked rules", { rules: LOCKED }],
-    ["documents and no rules", { collections: ["orders"] }],
-  ])("changes neither the rules nor the indexes of a database with %s", async (_, theirs) => {
-    cloud.giveDatabase(theirs);
-    const { succeeded, output } = await cloud.deploy();
-    expect(succeeded).toBe(false);
-    expect(output).toContain("The database gmail-push is not the receiver's own");
-    expect(output).toContain("Name another database in FIRESTORE_DATABASE");
-    expect(output).toContain("run it again with --leave-firestore");
-    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
-    expect(cloud.rules().content).toBe(theirs.rules);
+    it.each<[string, { rules?: string; collections?: string[] }]>([
+      ["rules of their own", { rules: "allow read: if request.auth != null;" }],
+      ["Firebase's locked rules", { rules: LOCKED }],
+      ["documents and no rules", { collections: ["orders"] }],
+    ])("changes neither the rules nor the indexes of a database with %s", async (_, theirs) => {
+      cloud.giveDatabase(theirs);
+      const { succeeded, output } = await cloud.deploy();
+      expect(succeeded).toBe(false);
+      expect(output).toContain("The database gmail-push is not the receiver's own");
+      expect(output).toContain("Name another database in FIRESTORE_DATABASE");
+      expect(output).toContain("run it again with --leave-firestore");
+      expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+      expect(cloud.rules().content).toBe(theirs.rules);
 
-    const left = await cloud.deploy({ args: ["--leave-firestore"] });
-    expect(left.succeeded).toBe(true);
-    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
-    expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
-  });
+      const left = await cloud.deploy({ args: ["--leave-firestore"] });
+      expect(left.succeeded).toBe(true);
+      expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+      expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
+    });
 
-  it("replaces no function named connect that is not the receiver's", async () => {
-    await cloud.giveConnect({ GREETING: "hello" });
-    const { succeeded, output } = await cloud.deploy();
-    expect(succeeded).toBe(false);
-    expect(output).toContain("a function named connect in us-central1 that is not this receiver's");
-    expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
-  });
-});
+    it("replaces no function named connect that is not the receiver's", async () => {
+      await cloud.giveConnect({ GREETING: "hello" });
+      const { succeeded, output } = await cloud.deploy();
+      expect(succeeded).toBe(false);
+      expect(output).toContain(
+        "a function named connect in us-central1 that is not this receiver's",
+      );
+      expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
+    });
+  },
+);
 
 describe("deploy.sh, for a receiver of an older version", { timeout: 120_000 }, () => {
   const OLD_URL = `https://us-central1-${PROJECT}.cloudfunctions.net/connect`;
@@ -473,7 +479,7 @@ describe("deploy.sh, for a receiver of an older version", { timeout: 120_000 }, 
     expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
   });
 
-  it("goes on where it was, with less access, once they are named", async () => {
+  it("keeps the existing URL and database, with less access, once they are named", async () => {
     await cloud.set(`${SETTINGS}${KEPT}`);
     cloud.giveDatabase({
       rules: readFileSync("infra/firestore.rules", "utf8"),

@@ -74,7 +74,7 @@ function folderOf(file: string): string {
 }
 
 describe("who may import whom", () => {
-  it("reads the imports at all", () => {
+  it("finds the imports", () => {
     expect(files.length).toBeGreaterThan(30);
     expect(imports.length).toBeGreaterThan(100);
   });
@@ -97,7 +97,7 @@ describe("who may import whom", () => {
     expect(upward).toEqual([]);
   });
 
-  it("has no two files that import each other, however many others lie between", () => {
+  it("has no import cycles", () => {
     const targetsOf = new Map<string, string[]>();
     for (const { file, target } of inner) {
       targetsOf.set(file, [...(targetsOf.get(file) ?? []), target]);
@@ -111,7 +111,7 @@ describe("who may import whom", () => {
     expect(files.filter((file) => isReached(file, file))).toEqual([]);
   });
 
-  it("keeps each client library in its place", () => {
+  it("uses each client library only in its folder", () => {
     const wrong = imports.filter(({ file, specifier }) =>
       PACKAGES.some(([name, where]) => name.test(specifier) && !where.test(file)),
     );

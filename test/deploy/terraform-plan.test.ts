@@ -51,7 +51,7 @@ const SECRETS: Record<string, string> = {
 
 const terraform = findTerraform();
 
-describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
+describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
   let provider: TerraformProvider;
   let copy: InfraCopy;
   let resources: PlannedResource[];
@@ -86,7 +86,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     ]);
   });
 
-  it("is the five functions, each with a configuration that it can use", () => {
+  it("is the five functions, each with a valid configuration", () => {
     const functions = functionsOf(resources);
     expect(functions.map(({ name }) => name).sort()).toEqual(Object.keys(SETTINGS).sort());
     for (const { name, environment, secrets } of functions) {
@@ -116,7 +116,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(services).toContain("serviceusage.googleapis.com");
   });
 
-  it("keeps a week of the database, and protects it", () => {
+  it("keeps a week of versions of the database, and protects it", () => {
     expect(one(resources, "google_firestore_database", "receiver")).toMatchObject({
       name: "gmail-push",
       point_in_time_recovery_enablement: "POINT_IN_TIME_RECOVERY_ENABLED",
@@ -124,7 +124,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     });
   });
 
-  it("publishes rules for that database, and settles no field of another one", () => {
+  it("publishes rules for that database, and sets no field of another one", () => {
     expect(one(resources, "google_firebaserules_release", "firestore")).toMatchObject({
       name: "cloud.firestore/gmail-push",
     });
@@ -134,7 +134,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     );
   });
 
-  it("keeps to the default database when it is told to", async () => {
+  it("uses the default database if configured", async () => {
     const kept = await planned({ ...DEPLOYED, firestore_database: "(default)" });
     expect(one(kept, "google_firestore_database", "receiver")).toMatchObject({ name: "(default)" });
     expect(one(kept, "google_firebaserules_release", "firestore")).toMatchObject({
@@ -145,15 +145,15 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     }
   });
 
-  it("keeps URLs with codes and links out of the log of requests", () => {
+  it("excludes URLs with codes and links from the request log", () => {
     expect(one(resources, "google_logging_project_exclusion", "links")).toMatchObject(exclusion);
   });
 
-  it("holds no secret", () => {
+  it("contains no secret", () => {
     expect(resources.filter(({ type }) => type.endsWith("secret_version"))).toEqual([]);
   });
 
-  it("takes requests to connect from the load balancer alone where there is one", async () => {
+  it("lets only the load balancer call connect if there is one", async () => {
     const settings = { ...DEPLOYED.settings, LOAD_BALANCERS: "1" };
     const balanced = await planned({ ...DEPLOYED, settings });
     const ingress = (of: PlannedResource[]) =>
@@ -171,11 +171,11 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     });
   });
 
-  it("gives nobody more than they need", () => {
+  it("gives no account more than it needs", () => {
     expect(findLeaks(resources)).toEqual([]);
   });
 
-  it("pushes notifications with retries, dead letters that are kept, and no end", () => {
+  it("pushes notifications with retries, kept dead letters and no expiry", () => {
     expect(findLossySubscriptions(resources)).toEqual([]);
     const uri = "https://gmail-notification-abcdefghij-ew.a.run.app";
     expect(one(resources, "google_pubsub_subscription", "this")).toMatchObject({
@@ -194,7 +194,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     });
   });
 
-  it("calls the schedules as an account that may, and waits for as long as they run", () => {
+  it("calls the scheduled functions with an account that may, and waits for as long as they run", () => {
     const jobs = resources.filter(({ type }) => type === "google_cloud_scheduler_job");
     expect(jobs.map(({ key }) => key).sort()).toEqual(["mailboxReconciliation", "watchRenewal"]);
     for (const { key, values } of jobs) {
@@ -226,7 +226,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(left?.replaceAll('"', "").split(" OR ").sort()).toEqual(alerting.sort());
   });
 
-  it("tells the operator of every alert, and where the runbook has it", () => {
+  it("notifies the operator of every alert, with its section of the runbook", () => {
     const anchors = anchorsOf(readFileSync("infra/docs/runbook.md", "utf8"));
     const policies = resources.filter(({ type }) => type === "google_monitoring_alert_policy");
     expect(policies.length).toBeGreaterThan(15);
@@ -366,7 +366,7 @@ describe.skipIf(!isHad(terraform))("what Terraform makes", () => {
     expect(lossy).toHaveLength(1);
   });
 
-  it("would be found with an alert on what nobody logs", async () => {
+  it("would be found with an alert on an event that is never logged", async () => {
     const change = edit("log-events.json", '"push_missed":', '"push_quiet":');
     const { unknown } = await copy.withEdit(change, async () =>
       findEvents(await planned(DEPLOYED)),

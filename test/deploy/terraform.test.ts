@@ -145,7 +145,7 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     expect(await copy.plan(variables, "example")).toMatchObject({ kind: "planned" });
   });
 
-  it("cannot be planned when what is to be made depends on what Google answers", async () => {
+  it("cannot be planned when resources depend on Google's responses", async () => {
     const change = edit(
       "accounts.tf",
       "for_each = google_cloudfunctions2_function.function\n",
@@ -222,19 +222,16 @@ function outputOf(plan: Plan): string {
 describe("the Terraform files", () => {
   const folders = [".", "example", "modules/subscription"];
 
-  it.each(folders)(
-    "declare nothing that is not used, and describe every variable: %s",
-    async (folder) => {
-      const text = readFolder(folder);
-      expect(await findUnused(text)).toEqual([]);
-      const { variable, output } = await parse("all.tf", text);
-      for (const [block] of Object.values({ ...variable, ...output }) as [Described][]) {
-        expect(block.description).toMatch(/^[A-Z].*\.$/);
-      }
-      for (const [block] of Object.values(variable) as [Described][])
-        expect(block).toHaveProperty("type");
-    },
-  );
+  it.each(folders)("declare nothing unused, and describe every variable: %s", async (folder) => {
+    const text = readFolder(folder);
+    expect(await findUnused(text)).toEqual([]);
+    const { variable, output } = await parse("all.tf", text);
+    for (const [block] of Object.values({ ...variable, ...output }) as [Described][]) {
+      expect(block.description).toMatch(/^[A-Z].*\.$/);
+    }
+    for (const [block] of Object.values(variable) as [Described][])
+      expect(block).toHaveProperty("type");
+  });
 
   it.each(['variable "spare" {}', "locals {\n spare = 1\n}", 'data "google_project" "spare" {}'])(
     "are refused with an unused %s",

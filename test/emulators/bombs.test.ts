@@ -23,7 +23,7 @@ describe.each(["gcloud", "firebase"])("the %s folder", (tool) => {
   };
 
   describe.each(["connect", "securityEvent"])("%s", (target) => {
-    it.each(Object.keys(BOMBS))("outlives %s", async (bomb) => {
+    it.each(Object.keys(BOMBS))("survives %s", async (bomb) => {
       const started = await start(target, "http");
       // Keys, clients and all else that the first request costs.
       const ask = () => started.post("a=b", { connection: "close" });

@@ -64,7 +64,7 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
       expect(await firstPage(without, env)).toBe(500);
     });
 
-    it("reaches a collector before the answer does the caller", async () => {
+    it("exports before the caller gets the response", async () => {
       const env = {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
         // As the secret says when the collector wants nothing.
@@ -83,7 +83,7 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
       });
     });
 
-    it("is sampled as OTEL_TRACES_SAMPLER says", async () => {
+    it("samples as OTEL_TRACES_SAMPLER says", async () => {
       const env = {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
         OTEL_TRACES_SAMPLER: "always_off",

@@ -111,7 +111,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
     },
   );
 
-  it("L3: names what is wrong with its configuration, and not a value of it", async () => {
+  it("L3: names what is wrong with its configuration, without its values", async () => {
     const broken = {
       ...ENV,
       GMAIL_TOPIC: TOKEN,

@@ -57,7 +57,7 @@ describe("an application that lets people connect mailboxes", () => {
     { secret = SECRET, alg = "HS256", typ = "connection+jwt" } = {},
   ) => new SignJWT(claims).setProtectedHeader({ alg, typ }).sign(new TextEncoder().encode(secret));
 
-  it("knows afterwards whose mailbox it is, and keeps no token in its address", async () => {
+  it("knows afterwards whose mailbox it is, and keeps no token in its URL", async () => {
     const browser = openBrowser();
     const back = await answerTo(browser, ADA);
     const page = await browser.get(back);
@@ -69,7 +69,7 @@ describe("an application that lets people connect mailboxes", () => {
     );
   });
 
-  it("takes the token that it was made for, signed anew: the refusals below have a reason", async () => {
+  it("accepts its own token when signed again, so the rejections below have a reason", async () => {
     expect(await withToken((claims) => signed(claims))).toEqual({ status: 200, mailbox: ADA });
   });
 
@@ -103,7 +103,7 @@ describe("an application that lets people connect mailboxes", () => {
     expect(await withToken(make)).toEqual({ status: 403, mailbox: "none" });
   });
 
-  it("does not take a token after five minutes", async () => {
+  it("rejects a token after five minutes", async () => {
     const browser = openBrowser();
     const back = await answerTo(browser, ADA);
     scenario.clock.advance(5 * 60_000 + 1_000);
@@ -111,14 +111,14 @@ describe("an application that lets people connect mailboxes", () => {
     expect(await mailboxOf(browser)).toBe("none");
   });
 
-  it("takes an answer once", async () => {
+  it("accepts a response once", async () => {
     const browser = openBrowser();
     const back = await answerTo(browser, ADA);
     expect((await browser.get(back)).status).toBe(200);
     expect((await browser.get(back)).status).toBe(403);
   });
 
-  it("takes an id once, in whatever visit", async () => {
+  it("accepts a token id once, in any visit", async () => {
     const browser = openBrowser();
     const first = new URL(await answerTo(browser, ADA));
     const claims = decodeJwt(first.searchParams.get("connection") ?? "");
@@ -129,7 +129,7 @@ describe("an application that lets people connect mailboxes", () => {
     expect((await browser.get(second.href)).status).toBe(403);
   });
 
-  it("gives nobody the mailbox of another: neither a stolen answer nor one slipped in", async () => {
+  it("binds no mailbox of another person, by a stolen or an injected response", async () => {
     const [ada, mallory] = [openBrowser(), openBrowser()];
     const adasAnswer = await answerTo(ada, ADA);
     // Mallory has seen Ada's answer, and has a visit of her own under way.
@@ -143,7 +143,7 @@ describe("an application that lets people connect mailboxes", () => {
     expect((await openBrowser().get(adasAnswer)).status).toBe(403);
   });
 
-  it("hears nothing of a connected person who opens a link that someone else has changed", async () => {
+  it("receives nothing about a connected person who opens a link that another person has changed", async () => {
     const ada = openBrowser();
     await ada.get(await answerTo(ada, ADA));
     const before = scenario.stored(ADA);
@@ -163,7 +163,7 @@ describe("an application that lets people connect mailboxes", () => {
     expect(scenario.stored(ADA)).toEqual(before);
   });
 
-  it("gives nobody the mailbox of a person whom they sent to the receiver", async () => {
+  it("binds no mailbox to the person who sent its owner the link", async () => {
     const mallory = openBrowser();
     const pressed = await mallory.post(`${origin}/connect`, {});
     // Ada opens the address that Mallory was sent to, and allows access.
