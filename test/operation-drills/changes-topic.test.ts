@@ -52,7 +52,7 @@ describe.skipIf(!emulator.isHad)("the topic of changes", () => {
     return messageId;
   }
 
-  it("deleted: an alert, the cursor stays, and all of it is published once the topic is there", async () => {
+  it("deleted: an alert, the cursor stays, and everything is published once the topic exists", async () => {
     await connect();
     await pubsub.topic(TOPIC).delete();
     const missed = [await deliver(), await deliver()];
@@ -74,7 +74,7 @@ describe.skipIf(!emulator.isHad)("the topic of changes", () => {
     await subscriber.close();
   });
 
-  it("with dead letters: what a subscriber refuses is kept whole, to be taken once it is mended", async () => {
+  it("with dead letters: a message that a subscriber rejects is kept complete, for the fixed subscriber", async () => {
     await pubsub.createTopic("dead-letters");
     const [letters] = await pubsub.topic("dead-letters").createSubscription("dead-letters-kept");
     [subscription] = await pubsub.topic(TOPIC).createSubscription("application", {

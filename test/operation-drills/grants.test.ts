@@ -62,7 +62,7 @@ describe("every grant ends at once", () => {
     }
   }
 
-  it("by the people: the guard holds the most back, asks Google about the client, and all resume", async () => {
+  it("by the people: the guard holds most of them back, asks Google about the client, and all resume", async () => {
     await connectAll();
     for (const email of emails) scenario.emulator.changePassword(email);
     const missed = await deliverToAll();
@@ -80,7 +80,7 @@ describe("every grant ends at once", () => {
     expect(flagged()).toEqual([]);
   });
 
-  it("by a mistake of ours that ends in time: who was held back goes on without a click", async () => {
+  it("by our own mistake that ends in time: users who were held back continue without a click", async () => {
     await connectAll();
     // As Google answers when a deploy has paired the grants with another client.
     const answer = { status: 400, body: { error: "invalid_grant" } };
@@ -136,7 +136,7 @@ describe("another project", () => {
     }
   }
 
-  it("takes no grant along: alerts there, nobody flagged, and the old project still works", async () => {
+  it("does not take grants: alerts there, no user flagged, and the old project still works", async () => {
     await scenario.connect(ADA);
     await deployThere();
     await copy();
@@ -150,7 +150,7 @@ describe("another project", () => {
     expect(scenario.events(ADA).at(-1)?.json["messageId"]).toBe(messageId);
   });
 
-  it("takes the cursor along: one click in the new project, and nothing in between is lost", async () => {
+  it("takes the cursor: one click in the new project, and nothing in between is lost", async () => {
     await scenario.connect(ADA);
     await deployThere();
     // The last moment of the old project; then its documents, and nothing runs yet.

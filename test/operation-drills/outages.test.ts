@@ -36,7 +36,7 @@ async function pass(hours: number): Promise<void> {
 }
 
 describe("the Gmail topic", () => {
-  it("deleted: mailboxes are read without it, and it serves again once it is made again", async () => {
+  it("deleted: mailboxes are read without it, and it works again once it is created again", async () => {
     const { topic } = scenario.config.gmail;
     scenario.emulator.removeTopic(topic);
     const missed = deliverToAll();
@@ -91,7 +91,7 @@ describe("the OAuth client", () => {
 });
 
 describe("the region", () => {
-  it("down for a day: nothing is lost, and it all comes within minutes of the return", async () => {
+  it("down for a day: nothing is lost, and everything arrives within minutes of the return", async () => {
     scenario.emulator.setPush({ kind: "none" });
     const missed: Record<string, string[]> = {};
     for (let hour = 0; hour < 24; hour++) {
@@ -107,7 +107,7 @@ describe("the region", () => {
     expect(scenario.logged("history_gap")).toEqual([]);
   });
 
-  it("down for longer than Gmail keeps history: a gap names the range, and the mail is there", async () => {
+  it("down for longer than Gmail keeps history: a gap names the range, and the mail is recovered", async () => {
     scenario.emulator.setPush({ kind: "none" });
     const missed = deliverToAll();
     for (const email of EMAILS) scenario.emulator.expireHistory(email);
@@ -127,7 +127,7 @@ describe("the region", () => {
 });
 
 describe("the Gmail quota", () => {
-  it("too small: mailboxes wait, nobody is flagged, and all is read once it is raised", async () => {
+  it("too small: mailboxes wait, no user is flagged, and everything is read once it is raised", async () => {
     scenario.emulator.settings.quota = { unitsPerUserMinute: 6_000, unitsPerProjectMinute: 2 };
     const delivered = deliverToAll();
     await scenario.settled();
@@ -142,7 +142,7 @@ describe("the Gmail quota", () => {
 });
 
 describe("one noisy mailbox", () => {
-  it("keeps no other from its turn, and is read in bounded runs", async () => {
+  it("delays no other mailbox, and is read in bounded runs", async () => {
     scenario.emulator.holdNotifications();
     const flood = Array.from({ length: 300 }, () => scenario.emulator.deliver(ADA).messageId);
     const others = EMAILS.slice(1).map((email) => scenario.emulator.deliver(email).messageId);
@@ -156,10 +156,10 @@ describe("one noisy mailbox", () => {
   });
 });
 
-describe("one mailbox that stands still", () => {
+describe("one mailbox that is stuck", () => {
   const operate = (...args: string[]) => runCommand((log) => scenario.operator({ log }), args);
 
-  it("is found by what is overdue, and one command brings it up to the present", async () => {
+  it("is listed as overdue, and one command brings it up to date", async () => {
     scenario.emulator.loseNotifications();
     const { messageId } = scenario.emulator.deliver(ADA);
     expect((await operate("--json", "list", "--overdue")).lines).toEqual([]);

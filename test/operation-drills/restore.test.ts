@@ -20,7 +20,7 @@ const BOB = "bob@example.com";
 const HOUR_MS = 3_600_000;
 const firestore = emulatorForTests(findFirestoreEmulator());
 
-describe.skipIf(!firestore.isHad)("documents put back as they once were", () => {
+describe.skipIf(!firestore.isHad)("documents restored to an earlier state", () => {
   let database: Firestore;
   let clock: MovableClock;
   let topic: MemoryTopic;
@@ -87,7 +87,7 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
     }
   }
 
-  it("an old cursor: every change since then comes again, in order and under the same id", async () => {
+  it("an old cursor: every change since then is published again, in order and under the same id", async () => {
     await connect(ADA);
     await live(ADA);
     const backup = await exported();
@@ -111,7 +111,7 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
     );
   });
 
-  it("an expired cursor: a gap names the range, and its messages come again under the same ids", async () => {
+  it("an expired cursor: a gap names the range, and its messages are published again under the same ids", async () => {
     await connect(ADA);
     await live(ADA);
     const backup = await exported();
@@ -134,7 +134,7 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
     expect(idsOf(again)).toContain(told);
   });
 
-  it("somebody who has left since: nothing of theirs is read, and they are not active again", async () => {
+  it("a person who has left since then: nothing of theirs is read, and they are not active again", async () => {
     await connect(ADA);
     const browser = await connect(BOB);
     const backup = await exported();
@@ -171,8 +171,8 @@ describe.skipIf(!firestore.isHad)("documents put back as they once were", () => 
   });
 });
 
-describe.skipIf(!firestore.isHad)("a deploy rolled back", () => {
-  it("reads what a newer one has added to the documents, and goes on", async () => {
+describe.skipIf(!firestore.isHad)("a deployment rolled back", () => {
+  it("reads what a newer version has added to the documents, and continues", async () => {
     const database = openDatabase(firestore);
     const clock = movableClock();
     const topic = memoryTopic(clock.now);

@@ -71,13 +71,13 @@ describe("gmail-push", () => {
     }
   });
 
-  it("draws nothing on the terminal, whatever an error quotes", async () => {
+  it("escapes control characters in every quoted error", async () => {
     const { code, notes } = await runProgram(["doctor", "--only", "\u001B[2J", "--local"]);
     expect(code).toBe(2);
     expect(notes[0]).toContain("error: there is no check \\u001b[2J");
   });
 
-  it("says where a bug is, and nothing of its message, which can hold a token", async () => {
+  it("says where a bug is, without its message, which can contain a token", async () => {
     const broken: UserStore = {
       ...memoryUsers(),
       listAll: () => Promise.reject(new TypeError("ya29.secret")),

@@ -55,7 +55,7 @@ describe("a connected account that is renamed at Google", () => {
     scenario.emulator.renameAddress(ADA, RENAMED);
   });
 
-  it("is found by its notifications again after the next renewal", async () => {
+  it("is found by its notifications after the next renewal", async () => {
     expect(await toldAtOnce(RENAMED)).toBe(false);
     await renewAll();
     expect(userOf(sub)).toMatchObject({ emailAddress: RENAMED, grant: { generation: 1 } });
@@ -63,7 +63,7 @@ describe("a connected account that is renamed at Google", () => {
     expect(eventsOf(sub).at(-1)?.json["emailAddress"]).toBe(RENAMED);
   });
 
-  it("is found again after the first poll that finds what no push announced, without a false alarm", async () => {
+  it("is found after the first poll that finds unannounced changes, without a false alarm", async () => {
     expect(await toldAtOnce(RENAMED)).toBe(false);
     await pollAll();
     expect(userOf(sub)?.emailAddress).toBe(RENAMED);
@@ -75,7 +75,7 @@ describe("a connected account that is renamed at Google", () => {
     expect(scenario.emulator.countCalls("users.getProfile")).toBe(2);
   });
 
-  it("tells subscribers of each change of its address once, under an id of its own", async () => {
+  it("publishes each change of its address once, under an id of its own", async () => {
     await renewAll();
     scenario.emulator.renameAddress(RENAMED, ADA);
     await renewAll();
@@ -113,7 +113,7 @@ describe("a connected account that is renamed at Google", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  it("keeps the stored address until the topic has taken the event", async () => {
+  it("keeps the stored address until the topic has accepted the event", async () => {
     scenario.topic.failure = new PublishFailure("transient", "UNAVAILABLE");
     await renewAll();
     expect(userOf(sub)?.emailAddress).toBe(ADA);
@@ -123,7 +123,7 @@ describe("a connected account that is renamed at Google", () => {
     expect(userOf(sub)?.emailAddress).toBe(RENAMED);
   });
 
-  it("is renewed and synced as ever while Gmail's profile does not answer", async () => {
+  it("is renewed and synced as usual while Gmail's profile does not answer", async () => {
     scenario.emulator.faults.failNext({ method: "users.getProfile", count: "all", status: 503 });
     expect(await toldAtOnce(RENAMED)).toBe(false);
     await renewAll();
@@ -132,11 +132,11 @@ describe("a connected account that is renamed at Google", () => {
   });
 });
 
-describe("an account that notifications spell in another way", () => {
+describe("an account that notifications spell differently", () => {
   const SIGNED_IN = "ada@googlemail.com";
   const NOTIFIED = "ada@gmail.com";
 
-  it("is found from its connection on, and subscribers see one address", async () => {
+  it("is found after it connects, and subscribers see one address", async () => {
     scenario.emulator.createAccount({ email: SIGNED_IN });
     scenario.emulator.setMailAddress(SIGNED_IN, NOTIFIED);
     await scenario.connect(SIGNED_IN, { exists: true });
@@ -160,7 +160,7 @@ describe("an account that notifications spell in another way", () => {
 });
 
 describe("two people who swap their addresses", () => {
-  it("never get each other's changes, and each is found by the own notifications again", async () => {
+  it("never get each other's changes, and each is found by its own notifications again", async () => {
     for (const email of [ADA, BOB]) await scenario.connect(email);
     const [ada, bob] = [subOf(ADA), subOf(BOB)];
     scenario.emulator.renameAddress(ADA, EVE);
@@ -195,7 +195,7 @@ describe("an address that goes to another account, which connects", () => {
   const reassign = () =>
     scenario.emulator.moveAddress(ADA, { formerAddress: RENAMED, sub: "109876543210" }).sub;
 
-  it("leaves the old account its living grant, its cursor and its stream", async () => {
+  it("keeps the old account's living grant, cursor and stream", async () => {
     const { historyId } = scenario.stored(ADA);
     const other = reassign();
     await scenario.connect(ADA, { exists: true });
@@ -232,7 +232,7 @@ describe("an address that goes to another account, which connects", () => {
     expect(userOf(sub)).toMatchObject({ status: "active", emailAddress: RENAMED });
   });
 
-  it("tells the gap when the history of such an account has expired by then", async () => {
+  it("publishes a gap if the history of such an account has expired by then", async () => {
     scenario.emulator.changePassword(ADA);
     reassign();
     await scenario.connect(ADA, { exists: true });
@@ -275,7 +275,7 @@ describe("an address that goes to another account, which connects", () => {
     expect(userOf(sub)).toMatchObject({ status: "disconnected", statusReason: "address_moved" });
   });
 
-  it("ends no grant while Gmail does not answer for it, and both streams go on", async () => {
+  it("ends no grant while Gmail does not answer for it, and both streams continue", async () => {
     const other = reassign();
     scenario.clock.advance(2 * HOUR_MS);
     scenario.emulator.faults.failNext({
@@ -297,7 +297,7 @@ describe("an address that goes to another account, which connects", () => {
     expect(messagesOf(other)).toHaveLength(1);
   });
 
-  it("starts at the present after a disconnect that the person asked for", async () => {
+  it("starts at the present after the person disconnected", async () => {
     const { browser } = await scenario.connect(ADA, { exists: true });
     const page = await (await browser.get(scenario.publicUrl)).text();
     const csrf = /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";

@@ -59,7 +59,7 @@ describe("the due lists", () => {
       .users.filter(({ id }) => id.startsWith("crowd-"))
       .map(({ sync }) => sync.dueAt);
 
-  it("serve a mailbox behind a crowd of users who are not active, and let go of those", async () => {
+  it("serve a mailbox behind many inactive users, and drop those from the list", async () => {
     await crowd(() => ({
       status: "reauthorization_required",
       watch: { failures: 0, renewAt: LONG_AGO },
@@ -80,7 +80,7 @@ describe("the due lists", () => {
     expect(left).toEqual([]);
   });
 
-  it("serve a mailbox behind a crowd whose turns fail, which come back less and less often", async () => {
+  it("serve a mailbox behind many users whose turns fail, and retry those less and less often", async () => {
     await crowd(() => ({}));
     const { find, update } = scenario.users;
     // The store refuses every write of a turn; the one that moves the date back reads first.
@@ -110,7 +110,7 @@ describe("the due lists", () => {
     expect(Math.max(...waits())).toBeLessThanOrEqual(HOUR_MS);
   });
 
-  it("leave time for pending announcements in a run that is full of slow mailboxes", async () => {
+  it("leave time for pending announcements in a run full of slow mailboxes", async () => {
     await crowd(() => ({}));
     await putUser(scenario.users, "flagged", {
       emailAddress: addressOf("flagged@example.com"),
@@ -134,7 +134,7 @@ describe("the due lists", () => {
     ]);
   });
 
-  it("leave a date alone that a failed turn has changed itself", async () => {
+  it("keep a date that a failed turn has changed itself", async () => {
     const { update } = scenario.users;
     missed();
     const changed = new Date(scenario.clock.now().getTime() + 5 * HOUR_MS);
@@ -151,7 +151,7 @@ describe("the due lists", () => {
     expect(scenario.stored(ADA).sync.dueAt).toEqual(changed);
   });
 
-  it("heal what an instance a year ahead has written, within one run", async () => {
+  it("repair dates of an instance that is a year ahead, within one run", async () => {
     const ahead = startSecondInstance(scenario, { clockOffsetMs: 365 * DAY_MS });
     await ahead.watchRenewal();
     await ahead.mailboxReconciliation();

@@ -93,7 +93,7 @@ describe("a history that only seems to have expired", () => {
     },
   );
 
-  it("backs off when the history and the head contradict each other all the time", async () => {
+  it("backs off while the history and the head contradict each other", async () => {
     scenario.clock.advance(7 * HOUR_MS);
     const behind = { historyId: String(BigInt(scenario.stored(ADA).historyId) - 1n) };
     const stale = { method: "history.list", status: 200, body: behind };
@@ -110,7 +110,7 @@ describe("a history that only seems to have expired", () => {
   });
 });
 
-describe("a history of which Gmail refuses the head itself", () => {
+describe("a history whose head Gmail rejects", () => {
   beforeEach(async () => {
     scenario = await startScenario();
     await scenario.connect(ADA);
@@ -119,7 +119,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     scenario.emulator.faults.failNext({ method: "history.list", count: "all", preset: "notFound" });
   });
 
-  it("P12: costs ever fewer calls, and one gap for each head", async () => {
+  it("P12: costs fewer and fewer calls, and one gap for each head", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     const costs: { calls: number; published: number }[] = [];
@@ -141,7 +141,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(scenario.logged("history_head_refused").length).toBeLessThan(8);
   });
 
-  it("is told of late within two minutes of the limit, although no run of its own is due", async () => {
+  it("publishes the delay within two minutes of the limit, although no run of its own is due", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     await reconcileFor(20 * MINUTE_MS);
@@ -151,7 +151,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(ofType("mailbox.delayed")).toHaveLength(1);
   });
 
-  it("P12: pauses before the next recovery although mail has come since the last one began", async () => {
+  it("P12: pauses before the next recovery although mail has arrived since the last one began", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     const begunAt = scenario.clock.now().getTime();
@@ -171,7 +171,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(added()).toContain(next.messageId);
   });
 
-  it("is told of late while recoveries pause, without a call, once the topic takes it", async () => {
+  it("publishes the delay while recoveries pause, without a call, once the topic accepts it", async () => {
     const delays = () => ofType("mailbox.delayed");
     scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -204,7 +204,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(scenario.emulator.pushCounters().refused).toBe(0);
   });
 
-  it("P1: delivers the next mail once Gmail lists history again, and starts the next series short", async () => {
+  it("P1: delivers the next mail once Gmail lists history again, and starts the next series with short pauses", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     await reconcileFor(12 * HOUR_MS);
@@ -220,7 +220,7 @@ describe("a history of which Gmail refuses the head itself", () => {
     expect(added().at(-1)).toBe(next.messageId);
   });
 
-  it("P1: tells mail that comes while the head is refused, each head's gap once", async () => {
+  it("P1: publishes mail that arrives while the head is rejected, and each head's gap once", async () => {
     const told: number[] = [];
     const sent: string[] = [];
     for (let round = 0; round < 6; round++) {
@@ -285,7 +285,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(expect.arrayContaining([behind.messageId, ...before]));
   });
 
-  it("P1: walks on over pages of which each holds an old message", async () => {
+  it("P1: continues over pages that each contain an old message", async () => {
     await start();
     scenario.emulator.settings.messagePageMax = 3;
     const now = ago(0);
@@ -301,7 +301,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(sent);
   });
 
-  it("P1: walks on behind a whole page of old messages", async () => {
+  it("P1: continues after a whole page of old messages", async () => {
     await start();
     scenario.emulator.settings.messagePageMax = 3;
     const now = ago(0);
@@ -318,7 +318,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(sent);
   });
 
-  it("stops two whole pages behind the last sync, and tells nothing of them again", async () => {
+  it("stops after two whole pages from before the last sync, and publishes none of them again", async () => {
     await start();
     scenario.emulator.settings.messagePageMax = 3;
     for (let day = 0; day < 30; day++) scenario.emulator.deliver(ADA);
@@ -341,7 +341,7 @@ describe("the recovery of an expired history", () => {
     expect(scenario.emulator.countCalls("messages.list", ADA)).toBeLessThan(12);
   });
 
-  it("P1: looks once more for a message that the index showed after the walk had begun", async () => {
+  it("P1: scans once more for a message that the index showed after the scan had begun", async () => {
     await start();
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(HOUR_MS);
@@ -360,7 +360,7 @@ describe("the recovery of an expired history", () => {
     expect(new Set(added()).size).toBe(4);
   });
 
-  it("P2: tells the same under the same ids when the second pass is repeated after a crash", async () => {
+  it("P2: publishes the same under the same ids when the second pass is repeated after a crash", async () => {
     await start();
     scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });
     const late = scenario.emulator.deliver(ADA);
@@ -389,7 +389,7 @@ describe("the recovery of an expired history", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  it("P1: tells a message that a server that is behind does not list when it is to be told", async () => {
+  it("P1: publishes a message that a lagging server omits when it should be published", async () => {
     await start({ SYNC_PAGES_MAX: "1" });
     const { messageId } = scenario.emulator.deliver(ADA);
     scenario.emulator.expireHistory(ADA);
@@ -421,7 +421,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toContain(during.messageId);
   });
 
-  it("P1: reaches back to the first connection when no listing came to its end, whatever the grant", async () => {
+  it("P1: reaches back to the first connection if no listing ever completed, under any grant", async () => {
     scenario = await startScenario();
     scenario.emulator.createAccount({ email: ADA });
     scenario.topic.failure = new PublishFailure("misconfigured", "permission_denied");
@@ -448,7 +448,7 @@ describe("the recovery of an expired history", () => {
     expect(new Set(added())).toEqual(new Set(sent));
   });
 
-  it("tells nothing from before the mailbox was connected", async () => {
+  it("publishes nothing from before the mailbox was connected", async () => {
     scenario = await startScenario();
     const { emulator } = scenario;
     emulator.createAccount({ email: ADA });
@@ -464,7 +464,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(sent);
   });
 
-  it("P1: finds new mail that Gmail lists far behind mail from before the connection", async () => {
+  it("P1: finds new mail that Gmail lists far after mail from before the connection", async () => {
     scenario = await startScenario();
     const { emulator } = scenario;
     emulator.createAccount({ email: ADA });
@@ -534,7 +534,7 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual([messageId, next.messageId]);
   });
 
-  it("P11: leaves out a watched label whose list is refused again and again", async () => {
+  it("P11: leaves out a watched label whose list is rejected again and again", async () => {
     await start({ WATCH_LABEL_IDS: "STARRED,INBOX" });
     const { messageId } = scenario.emulator.deliver(ADA);
     scenario.emulator.expireHistory(ADA);
@@ -562,7 +562,7 @@ describe("the recovery of an expired history", () => {
     },
   );
 
-  it("keeps what history has stored of a message in the Firestore sink", async () => {
+  it("keeps what the history has stored about a message in the Firestore sink", async () => {
     await start({ CHANGES_SINK: "firestore" });
     scenario.emulator.loseNotifications(0);
     const { messageId } = scenario.emulator.deliver(ADA);
@@ -599,7 +599,7 @@ describe("a watched label that a mailbox does not have", () => {
   });
 });
 
-describe("a cursor that Gmail refuses with 400 in place of 404", () => {
+describe("a cursor that Gmail rejects with 400 instead of 404", () => {
   const REFUSED = { method: "history.list", preset: "invalidArgument" } as const;
   beforeEach(async () => {
     scenario = await startScenario();
@@ -607,7 +607,7 @@ describe("a cursor that Gmail refuses with 400 in place of 404", () => {
     scenario.emulator.loseNotifications();
   });
 
-  it("P1: has expired when the refusals last for minutes", async () => {
+  it("P1: has expired when the rejections last for minutes", async () => {
     const { messageId } = scenario.emulator.deliver(ADA);
     scenario.emulator.faults.failNext({ ...REFUSED, count: "all" });
     scenario.clock.advance(7 * HOUR_MS);
@@ -623,7 +623,7 @@ describe("a cursor that Gmail refuses with 400 in place of 404", () => {
     expect(scenario.stored(ADA).sync).not.toHaveProperty("cursorRefusals");
   });
 
-  it("P12: costs ever less while that goes on for days", async () => {
+  it("P12: costs less and less while that lasts for days", async () => {
     scenario.emulator.faults.failNext({ ...REFUSED, count: "all" });
     scenario.clock.advance(7 * HOUR_MS);
     scenario.emulator.resetCalls();
@@ -632,7 +632,7 @@ describe("a cursor that Gmail refuses with 400 in place of 404", () => {
     expect(gaps()).toEqual([]);
   });
 
-  it("has not expired after a few refusals within a minute", async () => {
+  it("has not expired after a few rejections within a minute", async () => {
     const kept = scenario.emulator.deliver(ADA);
     scenario.emulator.star(ADA, kept.messageId);
     scenario.emulator.faults.failNext({ ...REFUSED, count: 3 });

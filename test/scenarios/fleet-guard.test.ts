@@ -36,7 +36,7 @@ async function pass(ms: number): Promise<void> {
 }
 
 describe("many grants that fail at once", () => {
-  it("P6: are held while no refresh succeeds, and flagged within two hours when Google takes our client", async () => {
+  it("P6: are held while no refresh succeeds, and flagged within two hours if Google accepts our client", async () => {
     for (const email of FLEET) scenario.emulator.changePassword(email);
     await deliverToAll();
     expect(flagged()).toBeLessThanOrEqual(20);
@@ -47,7 +47,7 @@ describe("many grants that fail at once", () => {
     expect(flagged()).toBe(FLEET.length);
   });
 
-  it("P6: flag nobody more while Google does not take our client, and all go on afterwards", async () => {
+  it("P6: flag no more users while Google rejects our client, and all continue afterwards", async () => {
     const { faults } = scenario.emulator;
     faults.failNext({ method: "token.refresh", count: "all", preset: "invalidGrant" });
     faults.failNext({ method: "token.code", count: "all", preset: "invalidClient" });
@@ -80,7 +80,7 @@ describe("many grants that fail at once", () => {
     expect(scenario.logged("fleet_guard")).toEqual([]);
   });
 
-  it("are flagged before the guard asks about the client when a sample of the others refreshes", async () => {
+  it("are flagged before the guard asks about the client if a sample of the others refreshes", async () => {
     const others = Array.from({ length: 10 }, (_, index) => `other${index}@example.com`);
     for (const email of others) await scenario.connect(email);
     scenario.clock.advance(2 * HOUR_MS);
@@ -98,7 +98,7 @@ describe("many grants that fail at once", () => {
 });
 
 describe("grants of another OAuth client", () => {
-  it("P6: are never refreshed and flag nobody, with one alert", async () => {
+  it("P6: are never refreshed and flag no user, with one alert", async () => {
     for (const email of FLEET) {
       const user = await scenario.users.find(scenario.stored(email).id);
       if (user === undefined) throw new Error("connected");
@@ -114,7 +114,7 @@ describe("grants of another OAuth client", () => {
     expect(scenario.logged("misconfigured")).toEqual([]);
   });
 
-  it("are told by the client that a grant was given to, or first refreshed by", async () => {
+  it("are recognized by the client that received or first refreshed the grant", async () => {
     const [email = ""] = FLEET;
     const { clientId } = scenario.config.oauth;
     expect(scenario.stored(email).grant.clientId).toBe(clientId);
@@ -128,7 +128,7 @@ describe("grants of another OAuth client", () => {
 });
 
 describe("young grants", () => {
-  it("that end again and again neither count nor hold anybody back", async () => {
+  it("that end again and again neither count nor hold other users back", async () => {
     for (let round = 0; round < 22; round++) {
       await scenario.connect(ADA, { exists: round > 0 });
       scenario.emulator.changePassword(ADA);

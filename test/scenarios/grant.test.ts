@@ -78,7 +78,7 @@ describe("connecting a mailbox", () => {
     });
   });
 
-  it("keeps nothing when a box is left unticked, and ends the grant at Google", async () => {
+  it("stores nothing when a box is unticked, and revokes the grant at Google", async () => {
     const { status, page } = await scenario.connect(ADA, {
       untick: ["https://www.googleapis.com/auth/gmail.metadata"],
     });
@@ -159,7 +159,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.users.dump().users).toEqual([]);
   });
 
-  it("refuses the code when somebody else's verifier would be needed", async () => {
+  it("rejects a code that needs another person's verifier", async () => {
     scenario.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const start = await browser.get(`${scenario.publicUrl}/start`);
@@ -170,7 +170,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.users.dump().users).toEqual([]);
   });
 
-  it("keeps the grant when the watch fails for our own reason, and says that changes follow", async () => {
+  it("keeps the grant when the watch fails because of our configuration, and says that changes follow", async () => {
     const topic = scenario.config.gmail.topic;
     scenario.emulator.setTopicPublishing(topic, "forbidden");
     const { status, page } = await scenario.connect(ADA);
@@ -187,7 +187,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.emulator.account(ADA).watches).toHaveLength(1);
   });
 
-  it("takes no watch of an earlier grant for its own when the new one fails", async () => {
+  it("does not use the watch of an earlier grant when the new one fails", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setTopicPublishing(scenario.config.gmail.topic, "forbidden");
     const { page } = await scenario.connect(ADA, { exists: true });
@@ -221,7 +221,7 @@ describe("connecting a mailbox", () => {
     ]);
   });
 
-  it("keeps the refresh token that it holds when Google sends none, and asks when that one is dead", async () => {
+  it("keeps the stored refresh token when Google sends none, and asks for consent when that one is dead", async () => {
     const { browser } = await scenario.connect(ADA);
     const held = scenario.stored(ADA).grant.refreshTokenDigests;
     // The same browser is still signed in: Google is not asked for consent, and sends no new token.
@@ -243,7 +243,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.stored(ADA).grant.refreshTokenDigests).not.toEqual(held);
   });
 
-  it("stores a refresh token that Google rotates at a sign-in, also when the sign-in is refused", async () => {
+  it("stores a refresh token that Google rotates at a sign-in, even if the sign-in is refused", async () => {
     const { browser } = await scenario.connect(ADA);
     const held = scenario.stored(ADA).grant.refreshTokenDigests;
     scenario.emulator.settings.refreshTokenRotations = 1;
@@ -277,7 +277,7 @@ describe("connecting a mailbox", () => {
     expect(scenario.events(BOB).at(-1)?.json["messageId"]).toBe(messageId);
   });
 
-  it("tells the application whose mailbox it is, in a token that is for it alone", async () => {
+  it("tells the application whose mailbox it is, in a token for that application only", async () => {
     await scenario.close();
     const secret = "an application and this receiver share it";
     const returnTo = "https://app.example/done?a=1";
@@ -349,7 +349,7 @@ describe("a revoked grant", () => {
     };
   }
 
-  it("P7: flags exactly that user, announces it once, and costs nothing any more", async () => {
+  it("P7: flags exactly that user, publishes it once, and costs nothing any more", async () => {
     await scenario.connect(ADA);
     await scenario.connect(BOB);
     scenario.emulator.changePassword(ADA);
@@ -435,7 +435,7 @@ describe("a revoked grant", () => {
     expect((await openBrowser().get(`${link.slice(0, -2)}AA`)).status).toBe(410);
   });
 
-  it("asks again for every scope that was granted, also for those no longer configured", async () => {
+  it("requests every scope that was granted, also those no longer configured", async () => {
     const labels = "https://www.googleapis.com/auth/gmail.labels";
     await scenario.close();
     const env = { GMAIL_SCOPES: "gmail.readonly gmail.labels" };
@@ -458,7 +458,7 @@ describe("a revoked grant", () => {
     expect(scenario.stored(ADA).grant.scopes).toEqual(expect.arrayContaining([labels, extra]));
   });
 
-  it("does not end the live grant of somebody who opens another person's link", async () => {
+  it("does not end the live grant of a person who opens another person's link", async () => {
     await scenario.connect(ADA);
     await scenario.connect(BOB);
     scenario.emulator.changePassword(ADA);
@@ -471,7 +471,7 @@ describe("a revoked grant", () => {
     expect(scenario.events(BOB).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
   });
 
-  it("P6: a wrong client secret, 50 users and 50 notifications flag nobody", async () => {
+  it("P6: a wrong client secret flags none of 50 users", async () => {
     const emails = Array.from({ length: 50 }, (_, index) => `user${index}@example.com`);
     for (const email of emails) await scenario.connect(email);
     scenario.clock.advance(2 * 3_600_000);
@@ -494,7 +494,7 @@ describe("a revoked grant", () => {
     }
   });
 
-  it("P6: a missing topic permission, a disabled API and server errors flag nobody", async () => {
+  it("P6: a missing topic permission, a disabled API and server errors flag no user", async () => {
     await scenario.connect(ADA);
     const faults = [
       () => scenario.emulator.setGmailApi("disabled"),
@@ -571,7 +571,7 @@ describe("a revoked grant", () => {
     );
   });
 
-  describe("a failure that is told of late, once the mailbox was gone and came back under the same grant", () => {
+  describe("a late failure, after the mailbox was unavailable and came back under the same grant", () => {
     let before: User;
     beforeEach(async () => {
       await scenario.connect(ADA);
@@ -589,7 +589,7 @@ describe("a revoked grant", () => {
       expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 1 } });
     }
 
-    it("does not take the mailbox away again", async () => {
+    it("does not make the mailbox unavailable again", async () => {
       scenario.emulator.loseNotifications();
       const slow = startSecondInstance(scenario, {});
       scenario.emulator.setMailService(ADA, "off");
@@ -608,7 +608,7 @@ describe("a revoked grant", () => {
       expect(told).toHaveLength(1);
     });
 
-    it("ends the grant if it is the grant's: the token is still the one that was refused", async () => {
+    it("ends the grant if the grant failed: the token is still the rejected one", async () => {
       await goAndComeBack();
       const context = await scenario.operator({ log: createLog(() => {}) }).getContext();
       const failure = { kind: "reauthorize", reason: "invalid_grant" } as const;
@@ -617,7 +617,7 @@ describe("a revoked grant", () => {
     });
   });
 
-  it("P2: tells each time a mailbox is gone and comes back, under an id of its own", async () => {
+  it("P2: publishes each time that a mailbox goes and comes back, under an id of its own", async () => {
     await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
     const lifecycle = () =>
@@ -673,7 +673,7 @@ describe("disconnecting", () => {
 
   const csrfOf = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
 
-  it("stops the watch, revokes at Google, removes the tokens and announces it", async () => {
+  it("stops the watch, revokes at Google, removes the tokens and publishes it", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const response = await browser.post(`${scenario.publicUrl}/disconnect`, { csrf: csrfOf(page) });
     expect(response.status).toBe(200);
@@ -689,7 +689,7 @@ describe("disconnecting", () => {
     expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${user.id}/disconnected/1`);
   });
 
-  it("is offered to a signed-in person whose grant has ended or whose mailbox is gone", async () => {
+  it("is offered to a signed-in person whose grant has ended or whose mailbox is unavailable", async () => {
     for (const end of ["changePassword", "suspend"] as const) {
       const email = `${end.toLowerCase()}@example.com`;
       const { browser } = await scenario.connect(email);
@@ -702,7 +702,7 @@ describe("disconnecting", () => {
     }
   });
 
-  it("needs the session, its token and our own page", async () => {
+  it("needs the session, its token and the receiver's own page", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const url = `${scenario.publicUrl}/disconnect`;
     const csrf = csrfOf(page);
@@ -766,7 +766,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
     expect(scenario.events(ADA).at(-1)?.attributes["ce-type"]).toBe("mailbox.message.added");
   });
 
-  it("tries again to stop a watch that Gmail did not stop, for a day at most", async () => {
+  it("retries to stop a watch that Gmail did not stop, for a day at most", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.emulator.faults.failNext({ method: "users.stop", count: "all", status: 503 });
     await disconnect(browser);
@@ -782,7 +782,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
     expectLeftAtGoogle();
   });
 
-  it("stops the watch with the next try once Gmail answers", async () => {
+  it("stops the watch at the next attempt once Gmail answers", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.emulator.faults.failNext({ method: "users.stop", count: 3, status: 503 });
     await disconnect(browser);
@@ -804,7 +804,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
     expectLeftAtGoogle();
   });
 
-  it("leaves a grant that it refuses", async () => {
+  it("does not revoke a refused grant", async () => {
     const untick = ["https://www.googleapis.com/auth/gmail.metadata"];
     expect((await scenario.connect(ADA, { untick })).status).toBe(400);
     expect(scenario.users.dump().users).toEqual([]);

@@ -9,7 +9,7 @@ const DAY_MS = 24 * HOUR_MS;
  * Ways in which receivers of Gmail's pushes are known to lose mail, each set up as it happened.
  * What is looked at is the same every time: did the subscriber get everything, or a gap's bounds?
  */
-describe("the losses that others ship", () => {
+describe("losses known from other receivers", () => {
   let scenario: Scenario;
   beforeEach(async () => {
     scenario = await startScenario();
@@ -24,7 +24,7 @@ describe("the losses that others ship", () => {
   const deliver = (count: number) =>
     Array.from({ length: count }, () => scenario.emulator.deliver(ADA).messageId);
 
-  it("G1: a cursor that has expired is not quietly set to the notified id", async () => {
+  it("G1: an expired cursor is not silently set to the notified id", async () => {
     const from = scenario.stored(ADA).historyId;
     scenario.emulator.loseNotifications();
     const missed = deliver(3);
@@ -42,7 +42,7 @@ describe("the losses that others ship", () => {
     expect(new Set(added())).toEqual(new Set([...missed, last]));
   });
 
-  it("G2: an entry that cannot be handled is neither passed over nor in the way", async () => {
+  it("G2: a record that cannot be handled is neither skipped nor blocks the mailbox", async () => {
     scenario.emulator.loseNotifications();
     const [before] = deliver(1);
     const { historyId: id } = scenario.emulator.appendRawRecord(ADA, { labelsAdded: "poison" });
@@ -53,7 +53,7 @@ describe("the losses that others ship", () => {
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
   });
 
-  it("G3: an error is not acknowledged into oblivion, nor is a throttled mailbox skipped", async () => {
+  it("G3: neither an error nor a throttled mailbox is acknowledged and forgotten", async () => {
     for (const preset of ["backendError", "tooManyConcurrent", "userRateLimitExceeded"] as const) {
       scenario.emulator.faults.failNext({ method: "history.list", count: 3, preset });
       const [messageId] = deliver(1);
@@ -64,7 +64,7 @@ describe("the losses that others ship", () => {
     }
   });
 
-  it("G3, G10: 3 500 changes behind are read to the last page, and none is cut off", async () => {
+  it("G3, G10: a backlog of 3 500 changes is read to the last page", async () => {
     scenario.emulator.loseNotifications();
     const missed = deliver(3_500);
     await scenario.reconcileAfter(7 * HOUR_MS);
@@ -72,7 +72,7 @@ describe("the losses that others ship", () => {
     expect(scenario.emulator.countCalls("history.list", ADA)).toBe(7);
   });
 
-  it("G4: a page without history, but with a token, is not the end", async () => {
+  it("G4: a page with a token and without history is not the end", async () => {
     scenario.emulator.settings.emptyHistoryPages = 2;
     const sent = deliver(2);
     await scenario.settled();
@@ -94,14 +94,14 @@ describe("the losses that others ship", () => {
     expect(added()).toContain(messageId);
   });
 
-  it("G6: an empty list right after a push is not taken for nothing", async () => {
+  it("G6: an empty list right after a notification does not mean that nothing changed", async () => {
     scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 3_000 });
     const sent = deliver(1);
     await scenario.settled();
     expect(added()).toEqual(sent);
   });
 
-  it("G7: every kind in a record counts, and an id above 2^53 loses no digit", async () => {
+  it("G7: every kind of change in a record counts, and an id above 2^53 loses no digit", async () => {
     const [messageId = ""] = deliver(1);
     await scenario.settled();
     scenario.emulator.trash(ADA, messageId);
@@ -113,7 +113,7 @@ describe("the losses that others ship", () => {
     expect(ids).toContain(ofType("mailbox.labels.added")[0]?.json["historyId"]);
   });
 
-  it("G8: a message that cannot be fetched stops nobody", async () => {
+  it("G8: a message that cannot be fetched blocks nothing", async () => {
     scenario.emulator.loseNotifications();
     const missed = deliver(3);
     scenario.emulator.expireHistory(ADA);
@@ -122,7 +122,7 @@ describe("the losses that others ship", () => {
     expect(added()).toEqual(missed);
   });
 
-  it("G9: a second watch on another topic does not fail from then on", async () => {
+  it("G9: a second watch on another topic does not fail for ever", async () => {
     await scenario.close();
     // The same project and account were first watched by another deployment.
     scenario = await startScenario();
@@ -143,7 +143,7 @@ describe("the losses that others ship", () => {
     expect(added()).toEqual(sent);
   });
 
-  it("G10: neither a renewal nor a re-authorization restarts at now", async () => {
+  it("G10: neither a renewal nor a re-authorization restarts at the present", async () => {
     scenario.emulator.loseNotifications();
     const missed = deliver(2);
     scenario.clock.advance(DAY_MS);

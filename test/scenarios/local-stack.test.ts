@@ -44,7 +44,7 @@ describe("the local page", () => {
     await live.seen("published", isOfType("mailbox.connected"));
   }
 
-  it("is served whole, with everything that it loads", async () => {
+  it("is served completely, with everything that it loads", async () => {
     const page = await fetch(playground.url);
     expect(page.status).toBe(200);
     expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
@@ -60,7 +60,7 @@ describe("the local page", () => {
     expect(files).toContain("element.js");
   });
 
-  it("shows the change that follows from an act, and the document without its tokens", async () => {
+  it("shows the change that follows an action, and the document without its tokens", async () => {
     await connect();
     const delivered = await post("emulator/deliver", { account: ADA, subject: "Lunch?" });
     const { messageId } = (await delivered.json()) as { messageId: string };
@@ -87,7 +87,7 @@ describe("the local page", () => {
     expect(live.text()).not.toMatch(/v2\.local\./);
   });
 
-  it("leads from a changed password back to access, by the link that it shows", async () => {
+  it("leads from a changed password back to access through the link that it shows", async () => {
     await connect();
     await post("emulator/change-password", { account: ADA });
     await post("emulator/deliver", { account: ADA, subject: "You changed your password" });
@@ -119,7 +119,7 @@ describe("the local page", () => {
     await live.seen("published", ({ id }) => String(id).endsWith("/connected/2"));
   });
 
-  it("finds mail that Gmail never told of when the reconciliation runs", async () => {
+  it("finds unannounced mail when the reconciliation runs", async () => {
     await connect();
     await post("emulator/lose-notifications");
     await post("emulator/deliver", { account: ADA, subject: "In silence" });
@@ -132,7 +132,7 @@ describe("the local page", () => {
     await expect.poll(reconcile, { timeout: 10_000 }).toContain("mailbox.message.added");
   });
 
-  it("tells a page that comes back only what it has not seen", async () => {
+  it("sends a page that reconnects only what it has not seen", async () => {
     await connect();
     const again = await listen(`${playground.url}/live`, live.lastId());
     await again.seen("state");
@@ -142,7 +142,7 @@ describe("the local page", () => {
     again.close();
   });
 
-  it("obeys no page of the web, and answers under no name but this machine's", async () => {
+  it("accepts commands from no page of the web, and answers only under this machine's name", async () => {
     const stranger = { origin: "https://evil.example" };
     expect((await post("schedules/watchRenewal", {}, stranger)).status).toBe(403);
     expect((await post("emulator/deliver", { account: ADA }, stranger)).status).toBe(403);
@@ -181,7 +181,7 @@ describe("npm start", () => {
 });
 
 describe("npm run demo", () => {
-  it("tells the whole story and exits with 0", async () => {
+  it("runs the whole story and exits with 0", async () => {
     const child = run("test/local/demo.ts");
     const code = await child.ended;
     expect(child.output()).toContain("All 9 steps held.");
