@@ -26,7 +26,7 @@ const added = () =>
     .map(({ json }) => json["messageId"]);
 
 describe("mailboxes sync", () => {
-  it("publishes what nobody told of, writes the checkpoint, and proves it", async () => {
+  it("publishes unannounced changes, writes the checkpoint, and shows it", async () => {
     scenario.emulator.loseNotifications();
     const missed = [1, 2, 3].map(() => scenario.emulator.deliver(ADA).messageId);
     scenario.clock.advance(HOUR_MS);
@@ -56,14 +56,14 @@ describe("mailboxes sync", () => {
     expect(added()).toEqual(missed);
   });
 
-  it("notes that the mailbox was read to its end, even when there was nothing", async () => {
+  it("records that the mailbox was read completely, even if there was nothing", async () => {
     const before = scenario.stored(ADA).sync.syncedAt;
     scenario.clock.advance(HOUR_MS / 4);
     expect((await run(["sync", ADA])).code).toBe(0);
     expect(scenario.stored(ADA).sync.syncedAt?.getTime()).toBeGreaterThan(Number(before) + 1);
   });
 
-  it("beside a function at work on the same mailbox: nothing lost, nothing out of order", async () => {
+  it("at the same time as a function on the same mailbox: nothing lost, nothing out of order", async () => {
     const held = scenario.emulator.faults.hold("history.list", { count: 1 });
     const one = scenario.emulator.deliver(ADA).messageId;
     await held.arrived;
@@ -78,7 +78,7 @@ describe("mailboxes sync", () => {
     expect(BigInt(scenario.stored(ADA).historyId)).toBeGreaterThanOrEqual(cursor);
   });
 
-  it("flags whose grant has ended, and fails", async () => {
+  it("flags a user whose grant has ended, and fails", async () => {
     scenario.clock.advance(2 * HOUR_MS);
     scenario.emulator.changePassword(ADA);
     const { code, lines, notes } = await run(["sync", ADA]);
@@ -97,7 +97,7 @@ describe("mailboxes sync", () => {
 });
 
 describe("mailboxes renew", () => {
-  it("makes the watch again and leaves the cursor where it is", async () => {
+  it("renews the watch and leaves the cursor where it is", async () => {
     scenario.clock.advance(HOUR_MS);
     const before = scenario.stored(ADA);
     scenario.emulator.resetCalls();
@@ -110,7 +110,7 @@ describe("mailboxes renew", () => {
     expect(scenario.emulator.countCalls("users.watch", ADA)).toBe(1);
   });
 
-  it("fails when Google refuses, flags nobody, and leaves the renewal due", async () => {
+  it("fails when Google rejects the watch, flags no user, and leaves the renewal due", async () => {
     scenario.emulator.removeTopic(scenario.config.gmail.topic);
     const { code, lines } = await run(["renew", ADA]);
     expect(code).toBe(1);
@@ -120,7 +120,7 @@ describe("mailboxes renew", () => {
 });
 
 describe("mailboxes flag", () => {
-  it("suspends, removes the tokens, and tells subscribers how it is ended", async () => {
+  it("flags the user, removes the tokens, and publishes how to restore access", async () => {
     const { code, lines } = await run(["flag", ADA, "--reason", "abuse_report", "--yes"]);
     expect(code).toBe(0);
     expect(lines).toEqual([
@@ -145,7 +145,7 @@ describe("mailboxes flag", () => {
     expect(scenario.stored(ADA).statusReason).toBe("abuse_report");
   });
 
-  it("asks first, and takes nothing but yes for it", async () => {
+  it("asks for confirmation, and accepts only yes", async () => {
     const questions: string[] = [];
     for (const answer of ["", "y", "no"]) {
       const { code, notes } = await run(["flag", ADA, "--reason", "abuse"], {
@@ -164,7 +164,7 @@ describe("mailboxes flag", () => {
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
   });
 
-  it("P7: leaves a newer grant alone than the one that was looked at", async () => {
+  it("P7: does not flag a newer grant than the one that was read", async () => {
     const { code } = await run(["flag", ADA, "--reason", "abuse"], {
       async answer() {
         await scenario.connect(ADA, { exists: true });
@@ -175,7 +175,7 @@ describe("mailboxes flag", () => {
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
   });
 
-  it("is no failure: the guard against our own mistakes does not count it", async () => {
+  it("is not a failure: the fleet guard does not count it", async () => {
     const flagged = Array.from({ length: 25 }, (_, index) => `user${index}@example.com`);
     for (const email of flagged) {
       await scenario.connect(email);
@@ -190,8 +190,8 @@ describe("mailboxes flag", () => {
   });
 });
 
-describe("what a look at a quiet mailbox finds", () => {
-  it("is stored in the write that it makes anyway, and is nothing again the next time", async () => {
+describe("what a poll of a quiet mailbox finds", () => {
+  it("is stored in the write that it makes anyway, and is reset the next time", async () => {
     scenario.emulator.loseNotifications();
     for (const _ of [1, 2, 3]) scenario.emulator.deliver(ADA);
     scenario.clock.advance(7 * HOUR_MS);
@@ -209,7 +209,7 @@ describe("what a look at a quiet mailbox finds", () => {
     expect(next.unannounced).toEqual({ at: next.syncedAt, changes: 0 });
   });
 
-  it("is not what notifications tell of, and their time is kept beside it", async () => {
+  it("does not count announced changes, and keeps the time of notifications", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.settled();
     const { unannounced, notifiedAt, syncedAt } = scenario.stored(ADA).sync;
@@ -217,7 +217,7 @@ describe("what a look at a quiet mailbox finds", () => {
     expect(notifiedAt).toEqual(syncedAt);
   });
 
-  it("is what was found until then when it runs out of pages", async () => {
+  it("is what it has found so far when it runs out of pages", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { SYNC_PAGES_MAX: "2" } });
     await scenario.connect(ADA);

@@ -94,7 +94,7 @@ describe("mailboxes forget", () => {
     expect(scenario.emulator.countCalls("revoke")).toBe(0);
   });
 
-  it("lets a person connect again under new event ids, and revives no session of the old connection", async () => {
+  it("lets a person connect again under new event ids, and restores no session of the old connection", async () => {
     const { publicUrl } = scenario;
     const old = (await scenario.connect(ADA, { exists: true })).browser;
     expect(await (await old.get(`${publicUrl}/`)).text()).toContain(ADA);
@@ -111,7 +111,7 @@ describe("mailboxes forget", () => {
     expect(page).not.toContain('name="csrf"');
   });
 
-  it("does not claim to have forgotten a person whose document cannot be read", async () => {
+  it("does not claim to have erased a person whose document cannot be read", async () => {
     const { users } = scenario;
     const { find, update } = users;
     const { id } = scenario.stored(ADA);
@@ -130,7 +130,7 @@ describe("mailboxes forget", () => {
     expect((await users.find(id as User["id"]))?.status).toBe("disconnected");
   });
 
-  it("forgets whoever has gone by themselves before", async () => {
+  it("erases a person who has disconnected before", async () => {
     const id = await somethingIsKept(ADA);
     scenario.emulator.changePassword(ADA);
     await run(["flag", ADA, "--reason", "abuse", "--yes"]);
@@ -141,7 +141,7 @@ describe("mailboxes forget", () => {
     expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${id}/disconnected/1`);
   });
 
-  it("keeps the token as long as Google does not take the revocation, and finishes then", async () => {
+  it("keeps the token until Google accepts the revocation, and then finishes", async () => {
     const id = await somethingIsKept(ADA);
     scenario.emulator.faults.failNext({ method: "revoke", count: 1, status: 503 });
     const { code, lines } = await run(["forget", ADA, "--yes"]);
@@ -153,7 +153,7 @@ describe("mailboxes forget", () => {
     expectForgotten(ADA, id);
   });
 
-  it("erases all the same after a day of that, and says what the person has to do", async () => {
+  it("erases anyway after a day, and says what the person has to do", async () => {
     await somethingIsKept(ADA);
     scenario.emulator.faults.failNext({ method: "revoke", count: 100, status: 503 });
     expect((await run(["forget", ADA, "--yes"])).code).toBe(1);
@@ -164,7 +164,7 @@ describe("mailboxes forget", () => {
     expect(scenario.users.dump()).toEqual({ users: [], changes: {} });
   });
 
-  it("waits for subscribers to hear of it", async () => {
+  it("waits until the event is published", async () => {
     const id = await somethingIsKept(ADA);
     scenario.topic.failure = new PublishFailure("misconfigured", "topic_not_found");
     const { code } = await run(["forget", ADA, "--yes"]);
@@ -175,7 +175,7 @@ describe("mailboxes forget", () => {
     expectForgotten(ADA, id);
   });
 
-  it("leaves a connection alone that is newer than the question", async () => {
+  it("leaves a connection that is newer than the command", async () => {
     const id = await somethingIsKept(ADA);
     const { code } = await run(["forget", ADA], {
       async answer() {
@@ -189,7 +189,7 @@ describe("mailboxes forget", () => {
     expect(scenario.emulator.account(ADA).refreshTokens).not.toEqual([]);
   });
 
-  it("leaves a connection alone that is made just before the document goes", async () => {
+  it("leaves a connection that is made just before the document is deleted", async () => {
     await somethingIsKept(ADA);
     const users: Ports["users"] = {
       ...scenario.users,
@@ -204,7 +204,7 @@ describe("mailboxes forget", () => {
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
   });
 
-  it("while a function syncs the mailbox: what is erased stays erased", async () => {
+  it("at the same time as a sync of the mailbox: what is erased stays erased", async () => {
     const id = await somethingIsKept(ADA);
     const held = scenario.emulator.faults.hold("history.list", { count: 1 });
     scenario.emulator.deliver(ADA);

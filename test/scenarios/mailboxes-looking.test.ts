@@ -93,7 +93,7 @@ describe("mailboxes list", () => {
     expect(lines.map((line) => (JSON.parse(line) as { id: string }).id)).toEqual(ids);
   });
 
-  it("shows a table with what is wrong in it", async () => {
+  it("shows a table with the problems", async () => {
     const { lines } = await looking(await someUsers())(["list"]);
     expect(lines[0]).toMatch(/^user id +address +status +reason +watch ends +lag +overdue$/);
     expect(lines[1]).toMatch(
@@ -102,7 +102,7 @@ describe("mailboxes list", () => {
     expect(lines[2]).toMatch(/^2 .* 3 d +sync\.dueAt watch\.renewAt$/);
   });
 
-  it("lists the incomplete mailboxes: for how long, why, and whether subscribers know", async () => {
+  it("lists the incomplete mailboxes: since when, why, and whether subscribers know", async () => {
     const users = await someUsers();
     const failure = {
       since: after(-HOUR_MS),
@@ -160,7 +160,7 @@ describe("mailboxes list", () => {
     }
   });
 
-  it("reads page by page, and no further than the limit needs", async () => {
+  it("reads page by page, no further than the limit requires", async () => {
     const users = memoryUsers();
     for (let index = 0; index < 1_000; index++) {
       const emailAddress = addressOf(`user${index}@example.com`);
@@ -187,7 +187,7 @@ describe("mailboxes list", () => {
     expect(pages).toHaveLength(1);
   });
 
-  it("tells how far it is after a while, and at once where somebody looks", async () => {
+  it("shows progress after a while, and at once on a terminal", async () => {
     const users = await someUsers();
     let now = NOW;
     const slow: UserStore = {
@@ -204,7 +204,7 @@ describe("mailboxes list", () => {
     expect(looked.notes).toEqual(["status 4 users read...", "status "]);
   });
 
-  it("draws nothing on the terminal, whatever is stored", async () => {
+  it("escapes control characters in stored values", async () => {
     const users = memoryUsers();
     const statusReason = "\u001B[2J\u009B1mcleared\u202E\u2028\uDB40\uDC41";
     await putUser(users, "1", { statusReason });
@@ -226,7 +226,7 @@ describe("mailboxes list", () => {
 });
 
 describe("mailboxes show", () => {
-  it("shows what is known, tokens only as far as whether they are there", async () => {
+  it("shows what is stored, of tokens only whether they exist", async () => {
     const run = looking(await someUsers());
     const { code, lines } = await run(["show", "ada@example.com"]);
     expect(code).toBe(0);
@@ -267,7 +267,7 @@ describe("mailboxes show", () => {
     expect(notes).toEqual([`error: there is no user ${name} that can be read`]);
   });
 
-  it("asks for an id when several have had the address", async () => {
+  it("asks for an id when several users have had the address", async () => {
     const users = await someUsers();
     await putUser(users, "5", {
       emailAddress: addressOf("ada@example.com"),
@@ -281,7 +281,7 @@ describe("mailboxes show", () => {
 });
 
 describe("mailboxes stats", () => {
-  it("counts everybody once, and names who is furthest behind first", async () => {
+  it("counts every user once, and names the furthest behind first", async () => {
     const { code, lines } = await looking(await someUsers())(["stats", "--json"]);
     expect(code).toBe(0);
     const stats = JSON.parse(lines[0] ?? "");
@@ -305,7 +305,7 @@ describe("mailboxes stats", () => {
     expect(stats.notifiedAgoMs.min / 30_000).toBeCloseTo(1, 2);
   });
 
-  it("tells the same to people", async () => {
+  it("prints the same for people", async () => {
     const { lines } = await looking(await someUsers())(["stats"]);
     const text = lines.join("\n");
     expect(text).toMatch(/^users +4$/m);
@@ -315,13 +315,13 @@ describe("mailboxes stats", () => {
     expect(lines.at(-2)).toMatch(/^bob@example\.com \(2\) +every change up to history id 1000 is/);
   });
 
-  it("says so when there is nobody", async () => {
+  it("says so when there are no users", async () => {
     const { code, lines } = await looking(memoryUsers())(["stats", "--json"]);
     expect(code).toBe(0);
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({ users: 0, statuses: [], worst: [] });
   });
 
-  it("holds no more for many reasons and many mailboxes than for a few", async () => {
+  it("needs no more memory for many reasons and many mailboxes than for a few", async () => {
     const users = memoryUsers();
     for (let index = 0; index < 400; index++) {
       const emailAddress = addressOf(`user${index}@example.com`);
@@ -335,7 +335,7 @@ describe("mailboxes stats", () => {
   });
 });
 
-describe("a command that is not given as it has to be", () => {
+describe("a command that is used incorrectly", () => {
   it.each([
     [],
     ["lst"],
@@ -360,7 +360,7 @@ describe("a command that is not given as it has to be", () => {
     expect(users.dump()).toEqual(before);
   });
 
-  it("exits with 0 when it asks for help", async () => {
+  it("exits with 0 when asked for help", async () => {
     const { code, lines } = await looking(memoryUsers())(["forget", "--help"]);
     expect(code).toBe(0);
     expect(lines[0]).toContain("Usage: gmail-push mailboxes forget [options] <user>");
@@ -378,7 +378,7 @@ describe("a command that is not given as it has to be", () => {
     ]);
   });
 
-  it("exits with 1 when the store does not answer, and says nothing that a library said", async () => {
+  it("exits with 1 when the store does not answer, without the library's message", async () => {
     const users: UserStore = {
       ...memoryUsers(),
       listAll: () => Promise.reject(Object.assign(new Error("ya29.secret"), { code: 14 })),

@@ -64,7 +64,7 @@ describe("a mail to a person whose grant has ended", () => {
   const messageIds = () => new Set(sink.mails.map(({ mail }) => mail.messageId));
   const due = (email: string) => scenario.stored(email).followUp.dueAt;
 
-  it("goes to that person alone, within the minute, with a link that restores access once", async () => {
+  it("goes to that person only, within the minute, with a link that restores access once", async () => {
     await scenario.connect(BOB);
     await flag(ADA);
     expect(sink.mails).toEqual([]);
@@ -103,7 +103,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(1);
   });
 
-  it("is followed by one on day 3 and one on day 7, each with a link that works, and by no more", async () => {
+  it("is followed by one on day 3 and one on day 7, each with a working link, and by no more", async () => {
     await flag(ADA);
     await pass(MINUTE_MS);
     const days: number[] = [];
@@ -126,7 +126,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(await reauthorize(ADA, links[2] ?? "")).toBe(200);
   });
 
-  it("is not followed by any once the person has allowed access again", async () => {
+  it("is not followed by another once the person has allowed access again", async () => {
     await flag(ADA);
     await pass(2 * DAY_MS, HOUR_MS);
     expect(await reauthorize(ADA, linkIn(sink.mails[0] as SunkMail))).toBe(200);
@@ -160,7 +160,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(sent);
   });
 
-  it("is sent anew, three times, when the next grant ends", async () => {
+  it("is sent again, three times, when the next grant ends", async () => {
     await flag(ADA);
     await pass(8 * DAY_MS, HOUR_MS);
     expect(await reauthorize(ADA, linkIn(sink.mails[2] as SunkMail))).toBe(200);
@@ -182,7 +182,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(2);
   });
 
-  it("is sent once when the mail server was away for an hour, and reminders keep their distance", async () => {
+  it("is sent once when the mail server was down for an hour, and reminders keep their distance", async () => {
     const { port } = sink;
     await sink.close();
     await flag(ADA);
@@ -206,7 +206,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(1);
   });
 
-  it("leaves a mail server alone for a minute that cannot be reached", async () => {
+  it("does not call an unreachable mail server for a minute", async () => {
     await scenario.close();
     // Every wait after a failure is the shortest that there is: half a minute.
     scenario = await start(() => 0);
@@ -257,7 +257,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(Math.abs(waitMs - 3 * DAY_MS)).toBeLessThan(MINUTE_MS);
   });
 
-  it("comes no earlier when a wrong clock wrote when the next one is due", async () => {
+  it("is not sent earlier when a wrong clock wrote the due time", async () => {
     await flag(ADA);
     await pass(MINUTE_MS);
     const { followUp } = scenario.stored(ADA);
@@ -269,7 +269,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(2);
   });
 
-  it("comes twice at most, under one Message-ID, when its sender dies before it has noted it", async () => {
+  it("is sent twice at most, under one Message-ID, when its sender dies before recording it", async () => {
     await flag(ADA);
     const { find } = scenario.users;
     sink.onMail = () => {
@@ -288,7 +288,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(second).not.toBe(first);
   });
 
-  it("comes again under the same Message-ID when the server took it and said that it did not", async () => {
+  it("is sent again under the same Message-ID when the server accepted it and reported an error", async () => {
     await flag(ADA);
     sink.replies.data = [451, "4.3.0 lost my notes"];
     await reconcile();
@@ -298,7 +298,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(messageIds().size).toBe(1);
   });
 
-  it("is sent once although a run that slept announces the status again", async () => {
+  it("is sent once although a delayed run publishes the status again", async () => {
     await scenario.connect(ADA);
     scenario.emulator.changePassword(ADA);
     let wake = () => {};
@@ -328,7 +328,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(1);
   });
 
-  it("ends the series when the address takes no mail", async () => {
+  it("ends the series when the address accepts no mail", async () => {
     await flag(ADA);
     sink.replies.recipient = [550, "5.1.1 no such user"];
     await reconcile();
@@ -342,7 +342,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
   });
 
-  it("alerts the operator when the server refuses our set-up, and is sent once that is mended", async () => {
+  it("alerts the operator when the server rejects our configuration, and is sent once that is fixed", async () => {
     await flag(ADA);
     for (const [step, code, text] of [
       ["sender", 553, "5.7.1 not your address"],
@@ -361,7 +361,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(1);
   });
 
-  it("alerts the operator once when the server refuses the greeting for an hour", async () => {
+  it("alerts the operator once when the server rejects the greeting for an hour", async () => {
     const { port } = sink;
     await sink.close();
     // The host of the local PUBLIC_URL is no name.
@@ -385,7 +385,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails.map(({ to }) => to[0]).toSorted()).toEqual([ADA, BOB]);
   });
 
-  it("is not sent again by the weekly look whether the person is to be forgotten", async () => {
+  it("is not sent again by the weekly check whether the person should be erased", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { NOTICE_SMTP_URL: sink.url, NOTICE_FROM } });
     await flag(ADA);
@@ -400,7 +400,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(scenario.users.dump().users).toEqual([]);
   });
 
-  it("is given up after days of trying, once an hour", async () => {
+  it("is abandoned after days of hourly attempts", async () => {
     await flag(ADA);
     sink.replies.recipient = [452, "4.2.2 mailbox full"];
     await pass(2 * HOUR_MS);
@@ -416,7 +416,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toHaveLength(mails);
   });
 
-  it("holds nothing up while the mail server does not answer", async () => {
+  it("delays nothing else while the mail server does not answer", async () => {
     await flag(ADA);
     let release = () => {};
     const asked = new Promise<void>((resolve) => {
@@ -448,7 +448,7 @@ describe("a mail to a person whose grant has ended", () => {
     await silent.close();
   });
 
-  it("is not written for a mailbox that cannot be read: the event is all", async () => {
+  it("is not sent for an unavailable mailbox: there is only the event", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setMailService(ADA, "off");
     scenario.clock.advance(DAY_MS);
@@ -458,7 +458,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toEqual([]);
   });
 
-  it("is not written where nothing is configured: the event is all", async () => {
+  it("is not sent without configuration: there is only the event", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { FORGET_AFTER_DAYS: "0" } });
     await flag(ADA);
@@ -470,7 +470,7 @@ describe("a mail to a person whose grant has ended", () => {
     expect(sink.mails).toEqual([]);
   });
 
-  it("waits for the event when the topic takes nothing", async () => {
+  it("waits for the event while the topic is unavailable", async () => {
     await scenario.connect(ADA);
     scenario.emulator.changePassword(ADA);
     scenario.topic.failure = new PublishFailure("transient", "publish_failed");

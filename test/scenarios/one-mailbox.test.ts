@@ -48,7 +48,7 @@ const added = (email: string) =>
     .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
     .map(({ json }) => json["messageId"]);
 
-describe("a mailbox that Google refuses", () => {
+describe("a mailbox that Google rejects", () => {
   it.each([
     { method: "history.list", preset: "accessNotConfigured" },
     { method: "history.list", preset: "callerForbidden" },
@@ -90,7 +90,7 @@ describe("a mailbox that Google refuses", () => {
     },
   );
 
-  it("is asked ever more rarely, also while mail arrives", async () => {
+  it("is called less and less often, also while mail arrives", async () => {
     fail("gmail", "callerForbidden", ADA);
     scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -108,7 +108,7 @@ describe("a mailbox that Google refuses", () => {
     expect(refused).toBeLessThan(60);
   });
 
-  it("goes on where it stopped, and says so, once Gmail answers again", async () => {
+  it("continues where it stopped, and publishes that, once Gmail answers again", async () => {
     fail("gmail", "callerForbidden", ADA);
     const sent = [scenario.emulator.deliver(ADA).messageId];
     await scenario.settled();
@@ -138,7 +138,7 @@ describe("a mailbox that Google refuses", () => {
     expect(caughtUp?.json["lagSeconds"]).toBeGreaterThan(2 * 3_600);
   });
 
-  it("is told to have caught up although the note of the delay was lost", async () => {
+  it("publishes that it caught up although the record of the delay was lost", async () => {
     const update = scenario.users.update.bind(scenario.users);
     scenario.users.update = (user, patch, ...more) =>
       patch.sync?.delayedAt === undefined
@@ -161,7 +161,7 @@ describe("a mailbox that Google refuses", () => {
     expect(eventOf(ADA, "caught_up")?.json["since"]).toBe(since);
   });
 
-  it("is not told of when it catches up early enough", async () => {
+  it("publishes no delay when it catches up early enough", async () => {
     fail("gmail", "callerForbidden", ADA);
     scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -220,7 +220,7 @@ describe("a mailbox that Google refuses", () => {
     expect(scenario.logged("circuit_open")).toHaveLength(before);
   });
 
-  it("is not judged while no other mailbox succeeds either", async () => {
+  it("stays active while no other mailbox succeeds", async () => {
     fail("gmail", "backendError");
     scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -232,7 +232,7 @@ describe("a mailbox that Google refuses", () => {
     expect(types(ADA).at(-1)).toBe("caught_up");
   });
 
-  it("alone in its project ends after three days", async () => {
+  it("becomes unavailable after three days if it is alone in its project", async () => {
     await scenario.close();
     scenario = await startScenario();
     await scenario.connect(ADA);
@@ -246,7 +246,7 @@ describe("a mailbox that Google refuses", () => {
   });
 });
 
-describe("what is the operator's", () => {
+describe("a failure of the operator's configuration", () => {
   it.each([
     { method: "gmail", preset: "accessNotConfigured" },
     { method: "token.refresh", preset: "invalidClient" },
@@ -262,7 +262,7 @@ describe("what is the operator's", () => {
     for (const email of [ADA, BOB]) expect(types(email)).toEqual(["connected", "delayed"]);
   });
 
-  it("flags nobody either where no other mailbox is connected", async () => {
+  it("flags no user even if no other mailbox is connected", async () => {
     await scenario.close();
     scenario = await startScenario();
     await scenario.connect(ADA);
@@ -275,7 +275,7 @@ describe("what is the operator's", () => {
   });
 });
 
-describe("a refusal of the token endpoint", () => {
+describe("a rejection by the token endpoint", () => {
   it.each(["policyEnforced", "consentRequired", "userDisabled"] as const)(
     "that names no fault of ours ends the grant at once: %s",
     async (preset) => {
@@ -290,7 +290,7 @@ describe("a refusal of the token endpoint", () => {
     },
   );
 
-  it("of our client for one user alerts nobody, and ends after a day", async () => {
+  it("of our client for one user raises no alert, and ends after a day", async () => {
     scenario.emulator.expireAccessTokens(ADA);
     fail("token.refresh", "unauthorizedClient", ADA);
     scenario.emulator.deliver(ADA);
@@ -304,8 +304,8 @@ describe("a refusal of the token endpoint", () => {
   });
 });
 
-describe("a refusal by Gmail of a fresh access token", () => {
-  it("for some seconds ends no grant", async () => {
+describe("a fresh access token that Gmail rejects", () => {
+  it("ends no grant within seconds", async () => {
     scenario.emulator.faults.failNext({
       method: "history.list",
       count: 3,
@@ -335,7 +335,7 @@ describe("a refusal by Gmail of a fresh access token", () => {
     },
   );
 
-  it("ends no grant while it is everybody's", async () => {
+  it("ends no grant while it happens to every user", async () => {
     fail("gmail", "invalidCredentials");
     for (const email of [ADA, BOB]) scenario.emulator.deliver(email);
     await scenario.settled();

@@ -34,7 +34,7 @@ describe("an expired history", () => {
     throw new Error("the mailbox is wedged");
   }
 
-  it("P1: is made good: what came since the last sync is published, oldest first", async () => {
+  it("P1: is recovered: messages since the last sync are published, oldest first", async () => {
     const missed = [1, 2, 3, 4, 5].map(() => scenario.emulator.deliver(ADA).messageId);
     const cursor = scenario.stored(ADA).historyId;
     scenario.emulator.expireHistory(ADA);
@@ -53,7 +53,7 @@ describe("an expired history", () => {
     expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");
   });
 
-  it("P2: gives a recovered message the id that history would have given it", async () => {
+  it("P2: gives a recovered message the id that the history would have given it", async () => {
     const { messageId } = scenario.emulator.deliver(ADA);
     scenario.emulator.expireHistory(ADA);
     scenario.clock.advance(7 * HOUR_MS);
@@ -64,7 +64,7 @@ describe("an expired history", () => {
     );
   });
 
-  it("P1: keeps its bounds when the run that pinned the head died before it told of the gap", async () => {
+  it("P1: keeps its bounds when the run that pinned the head died before it published the gap", async () => {
     scenario.emulator.deliver(ADA);
     scenario.emulator.expireHistory(ADA);
     const head = scenario.emulator.account(ADA).historyId;
@@ -82,7 +82,7 @@ describe("an expired history", () => {
     expect(added()).toHaveLength(2);
   });
 
-  it("is recovered in bounded runs, over many pages, while mail keeps coming", async () => {
+  it("is recovered in bounded runs, over many pages, while mail keeps arriving", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { SYNC_PAGES_MAX: "3" } });
     await scenario.connect(ADA);
@@ -104,7 +104,7 @@ describe("an expired history", () => {
     expect(gaps().length).toBeGreaterThan(0);
   });
 
-  it("is found again on a page that much mail has pushed down since it was walked over", async () => {
+  it("finds its page again after much new mail has moved it", async () => {
     scenario.emulator.settings.messagePageMax = 2;
     const missed = Array.from({ length: 6 }, () => scenario.emulator.deliver(ADA).messageId);
     scenario.emulator.expireHistory(ADA);
@@ -142,7 +142,7 @@ describe("an expired history", () => {
   const datelessIds = () =>
     scenario.logged("message_date_unreadable").map(({ messageId }) => messageId);
 
-  it("P11: is made good where no message has a date that can be read", async () => {
+  it("P11: is recovered even if no message has a readable date", async () => {
     const missed = deliverEleven();
     scenario.emulator.faults.failNext({ ...DATELESS, count: "all" });
     await reconcile();
@@ -153,7 +153,7 @@ describe("an expired history", () => {
     expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");
   });
 
-  it("P11: asks the next message where the first of a page has no date", async () => {
+  it("P11: asks for the next message if the first of a page has no date", async () => {
     const missed = deliverEleven();
     // Each of the tries for the first message that is asked.
     scenario.emulator.faults.failNext({ ...DATELESS, count: 3 });
@@ -223,7 +223,7 @@ describe("renewal", () => {
   });
   afterEach(() => scenario.close());
 
-  it("takes a mailbox over from another topic of ours: stop once, watch once", async () => {
+  it("takes a mailbox over from another of our topics: stop once, watch once", async () => {
     await scenario.connect(ADA);
     scenario.emulator.resetCalls();
     scenario.emulator.faults.failNext({
@@ -241,7 +241,7 @@ describe("renewal", () => {
     expect(scenario.stored(ADA).watch.failures).toBe(0);
   });
 
-  it("backs off, and comes back before the watch expires", async () => {
+  it("backs off, and retries before the watch expires", async () => {
     await scenario.connect(ADA);
     const { expiresAt } = scenario.stored(ADA).watch;
     scenario.emulator.faults.failNext({ method: "users.watch", count: 1_000, status: 503 });
@@ -261,7 +261,7 @@ describe("renewal", () => {
     expect(scenario.stored(ADA).watch.failures).toBe(0);
   });
 
-  it("tries a watch that Gmail refuses for good once in each turn, and a first failure at once", async () => {
+  it("tries a watch that Gmail keeps rejecting once per turn, and retries a first failure at once", async () => {
     await scenario.connect(ADA);
     await scenario.connect("bob@example.com");
     const { faults } = scenario.emulator;
@@ -288,7 +288,7 @@ describe("renewal", () => {
     expect(scenario.emulator.countCalls("users.watch", ADA)).toBeLessThanOrEqual(9);
   });
 
-  it("ends a run early, with one alert, when the set-up is refused", async () => {
+  it("ends a run early, with one alert, when Google rejects the configuration", async () => {
     const emails = Array.from({ length: 30 }, (_, index) => `user${index}@example.com`);
     for (const email of emails) await scenario.connect(email);
     scenario.emulator.removeTopic(scenario.config.gmail.topic);
@@ -301,7 +301,7 @@ describe("renewal", () => {
     expect(scenario.users.dump().users.every(({ status }) => status === "active")).toBe(true);
   });
 
-  it("says in each run why watches are refused, once for each reason", async () => {
+  it("logs in each run why watches are rejected, once for each reason", async () => {
     // Fewer refusals in all than the circuit needs to open, which has an alert of its own.
     const emails = ["user0@example.com", "user1@example.com"];
     for (const email of emails) await scenario.connect(email);
@@ -341,7 +341,7 @@ describe("renewal", () => {
     expect(scenario.events(ADA).at(-1)?.json["messageId"]).toBe(messageId);
   });
 
-  it("makes a watch again that has fallen silent", async () => {
+  it("renews a watch that has stopped notifying", async () => {
     await scenario.connect(ADA);
     scenario.emulator.loseNotifications();
     scenario.emulator.deliver(ADA);
@@ -361,7 +361,7 @@ describe("our own mistakes", () => {
   });
   afterEach(() => scenario.close());
 
-  it("leave Google alone for a minute once three users were refused", async () => {
+  it("pause calls for a minute once three users were rejected", async () => {
     const emails = Array.from({ length: 12 }, (_, index) => `user${index}@example.com`);
     for (const email of emails) await scenario.connect(email);
     scenario.clock.advance(2 * HOUR_MS);

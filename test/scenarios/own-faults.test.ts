@@ -38,7 +38,7 @@ describe("an error of our own code", () => {
     scenario.emulator.loseNotifications();
   });
 
-  it("is acknowledged and alerted, and the mailbox is due after pauses that grow", async () => {
+  it("is acknowledged and alerted, and the mailbox is retried after growing pauses", async () => {
     const { historyId, messageId } = scenario.emulator.deliver(ADA);
     const { update } = scenario.users;
     scenario.users.update = (user, patch, changes) => {
@@ -66,7 +66,7 @@ describe("an error of our own code", () => {
     expect(scenario.logged("notification_crashed")).toMatchObject([{ severity: "CRITICAL" }]);
   });
 
-  it("is no reason to acknowledge where the store does not answer", async () => {
+  it("is not acknowledged while the store does not answer", async () => {
     const unavailable = Object.assign(new Error("unavailable"), { code: 14 });
     scenario.users.findByEmailAddress = () => Promise.reject(unavailable);
     expect(await scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId)).toBe(500);
@@ -80,7 +80,7 @@ describe("a page that holds far more changes than records", () => {
     scenario.emulator.loseNotifications();
   });
 
-  it("is published, kept and checkpointed in parts", async () => {
+  it("is published, stored and checkpointed in parts", async () => {
     const sent = appendRecords(7, 1_000);
     const { update } = scenario.users;
     const committed: number[] = [];
@@ -96,7 +96,7 @@ describe("a page that holds far more changes than records", () => {
     expect(new Set(kept.map(({ id }) => id)).size).toBe(7_000);
   });
 
-  it("goes on from the part that was noted when the instance dies", async () => {
+  it("continues from the recorded part when the instance dies", async () => {
     const sent = appendRecords(6, 1_000);
     const { update } = scenario.users;
     let checkpoints = 0;
@@ -112,7 +112,7 @@ describe("a page that holds far more changes than records", () => {
     expect(publications()).toHaveLength(8_000);
   });
 
-  it("may hold one record of more changes than an argument list takes", async () => {
+  it("can contain a record with more changes than an argument list can hold", async () => {
     const sent = appendRecords(1, 150_000);
     await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(sent.length);
@@ -121,7 +121,7 @@ describe("a page that holds far more changes than records", () => {
   }, 120_000);
 });
 
-describe("a run that waited for long", () => {
+describe("a run that waited for a long time", () => {
   beforeEach(async () => {
     await start();
     scenario.emulator.loseNotifications();
@@ -153,14 +153,14 @@ describe("a run that waited for long", () => {
     expect(await scenario.users.update(scenario.stored(ADA), patch)).toBe("written");
   };
 
-  it("publishes nothing again that a notification brought before its turn came", async () => {
+  it("does not repeat what a notification published before its turn came", async () => {
     beforeTurn(() => scenario.notify(ADA, scenario.emulator.deliver(ADA).historyId));
     await scenario.reconcileAfter(7 * HOUR_MS);
     expect(publications()).toHaveLength(1);
     expect(scenario.logged("push_missed")).toEqual([]);
   });
 
-  it("asks Gmail nothing for a mailbox that another instance has served before its turn came", async () => {
+  it("does not call Gmail for a mailbox that another instance served before its turn came", async () => {
     const other = startSecondInstance(scenario, {});
     beforeTurn(() => other.mailboxReconciliation());
     scenario.emulator.resetCalls();
@@ -187,7 +187,7 @@ describe("a mailbox of which only some labels are watched", () => {
     scenario.emulator.loseNotifications();
   });
 
-  it("does not miss a push of what the watch does not cover", async () => {
+  it("expects no notification of labels that the watch does not cover", async () => {
     for (let round = 0; round < 3; round++) {
       scenario.emulator.deliver(ADA, { labelIds: ["SPAM"] });
       await scenario.reconcileAfter(7 * HOUR_MS);
@@ -196,7 +196,7 @@ describe("a mailbox of which only some labels are watched", () => {
     expect(scenario.stored(ADA).sync.unannounced?.changes).toBe(0);
   });
 
-  it("misses a push of what it covers", async () => {
+  it("expects a notification of labels that the watch covers", async () => {
     scenario.emulator.deliver(ADA, { labelIds: ["INBOX"] });
     await scenario.reconcileAfter(7 * HOUR_MS);
     expect(scenario.logged("push_missed")).toHaveLength(1);
@@ -204,8 +204,8 @@ describe("a mailbox of which only some labels are watched", () => {
   });
 });
 
-describe("history that leaves something out", () => {
-  it("is told without it where it can be told", async () => {
+describe("a history that omits fields", () => {
+  it("is published without them where possible", async () => {
     await start();
     scenario.emulator.omitFromHistory(ADA, ["threadId", "labelIds"]);
     const { messageId } = scenario.emulator.deliver(ADA);

@@ -47,8 +47,8 @@ async function disconnect(browser: Browser): Promise<void> {
   expect((await browser.post(`${scenario.publicUrl}/disconnect`, { csrf })).status).toBe(200);
 }
 
-describe("what is kept once a grant has ended", () => {
-  it("is erased 90 days after a person disconnected, and nothing of anybody else", async () => {
+describe("stored data after a grant has ended", () => {
+  it("is erased 90 days after a person disconnected, and no other person's", async () => {
     const { browser } = await scenario.connect(ADA);
     await scenario.connect(BOB);
     scenario.emulator.deliver(ADA);
@@ -64,7 +64,7 @@ describe("what is kept once a grant has ended", () => {
     expect(scenario.stored(BOB).status).toBe("active");
   });
 
-  it("is erased 90 days after a grant that nobody renewed, and subscribers hear of it", async () => {
+  it("is erased 90 days after a grant ended without renewal, and subscribers are notified", async () => {
     await scenario.connect(ADA);
     await endGrant(ADA);
     const { id } = scenario.stored(ADA);
@@ -76,7 +76,7 @@ describe("what is kept once a grant has ended", () => {
     expect(lastEvent(ADA)).toEqual(["mailbox.disconnected", "erased"]);
   });
 
-  it("costs Google nothing while it waits, and is never erased once the person is back", async () => {
+  it("causes no call to Google until then, and is never erased once the person is back", async () => {
     await scenario.connect(ADA);
     await endGrant(ADA);
     await pass(1);
@@ -89,7 +89,7 @@ describe("what is kept once a grant has ended", () => {
     expect(scenario.logged("user_erased")).toEqual([]);
   });
 
-  it("is kept for ever with FORGET_AFTER_DAYS=0, and for as long as the setting says now", async () => {
+  it("is kept for ever with FORGET_AFTER_DAYS=0, and for as long as the setting now says", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { FORGET_AFTER_DAYS: "0" } });
     const { browser } = await scenario.connect(ADA);
@@ -100,7 +100,7 @@ describe("what is kept once a grant has ended", () => {
     expect(isKept(id)).toBe(true);
   });
 
-  it("is erased later when the topic did not take the event, and not before", async () => {
+  it("is erased only once the topic has accepted the event", async () => {
     await scenario.connect(ADA);
     await endGrant(ADA);
     const { id } = scenario.stored(ADA);
@@ -117,7 +117,7 @@ describe("what is kept once a grant has ended", () => {
 });
 
 describe("a person who wants to be erased", () => {
-  it("is asked first, then everything is gone, here and at Google, and subscribers hear of it", async () => {
+  it("is asked first; then everything is gone, here and at Google, and subscribers are notified", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
     const status = await pageAt(browser, "/");
@@ -136,7 +136,7 @@ describe("a person who wants to be erased", () => {
     expect(await pageAt(browser, "/")).toContain(TEXTS.landing.title);
   });
 
-  it("can be so after a disconnect too, while a session lives, and in no other browser", async () => {
+  it("can be erased after a disconnect, too, while the session lasts, and in no other browser", async () => {
     const other = await scenario.connect(ADA);
     const { browser } = other;
     const { id } = scenario.stored(ADA);
@@ -167,7 +167,7 @@ describe("a person who wants to be erased", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
-  it("is told that the rest follows when Google does not answer, and it does", async () => {
+  it("reads that the rest follows when Google does not answer, and it does", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
     const csrf = csrfIn(await pageAt(browser, "/erase"));

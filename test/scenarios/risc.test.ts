@@ -70,7 +70,7 @@ describe("npm run risc", () => {
     expect((await withKey("status")).stdout).toContain("status  enabled");
   });
 
-  it("runs as a program, which finds its service account in the default credentials too", async () => {
+  it("runs as a program with a service account from the default credentials", async () => {
     const env = {
       GMAIL_EMULATOR_HOST: scenario.emulator.host,
       GOOGLE_APPLICATION_CREDENTIALS: keyFile,
@@ -84,7 +84,7 @@ describe("npm run risc", () => {
     });
   });
 
-  it("says what to do when the address is on no authorized domain", async () => {
+  it("says what to do when the URL is on no authorized domain", async () => {
     const outcome = await withKey("register", "--url", "https://receiver-abc.run.app/");
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toContain("(403)");
@@ -98,7 +98,7 @@ describe("npm run risc", () => {
     expect(outcome.stderr).toContain("Firebase Authentication");
   });
 
-  it("tells a refused service account, a broken key file and a silent Google apart", async () => {
+  it("distinguishes a rejected service account, a broken key file and no response from Google", async () => {
     const stranger = await startScenario();
     const env = { GMAIL_EMULATOR_HOST: stranger.emulator.host };
     const refused = await risc(["--key-file", keyFile, "status"], env);
@@ -116,7 +116,7 @@ describe("npm run risc", () => {
     expect(broken.stderr).not.toContain("very secret");
   });
 
-  it("ends with 2 when it is used wrongly, and helps", async () => {
+  it("exits with 2 when it is used incorrectly, and prints help", async () => {
     for (const args of [[], ["register"], ["register", "--url", "nowhere"], ["unknown"]]) {
       expect((await risc(args)).code).toBe(2);
     }

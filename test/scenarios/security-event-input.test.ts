@@ -446,7 +446,7 @@ describe("what is sent to securityEvent (E4)", () => {
     ]);
   });
 
-  it.each(IGNORED)("is answered 202 and touches nobody: %s", async (_, make) => {
+  it.each(IGNORED)("is answered 202 and affects no user: %s", async (_, make) => {
     const before = scenario.users.dump();
     const { response, text } = await sendCase(make);
     expect([response.status, text]).toEqual([202, ""]);
@@ -534,7 +534,7 @@ describe("Google's keys", () => {
     expect(fetches()).toEqual({ discovery: 1, certs: 1 });
   }, 60_000);
 
-  it("are not even looked for where a token does not say that it is of Google and for us", async () => {
+  it("are not fetched for a token with another issuer or audience", async () => {
     expect(await post(good())).toBe(202);
     scenario.clock.advance(10 * HOUR_MS);
     scenario.emulator.resetCalls();
@@ -545,7 +545,7 @@ describe("Google's keys", () => {
     expect(fetches().certs).toBe(0);
   });
 
-  it("that are new are found a minute after the last look, with one more", async () => {
+  it("that are new are found a minute after the last fetch, with one more", async () => {
     expect(await post(good())).toBe(202);
     scenario.emulator.rotateSigningKey();
     scenario.clock.advance(50_000);
@@ -556,7 +556,7 @@ describe("Google's keys", () => {
     expect(fetches()).toEqual({ discovery: 1, certs: 2 });
   });
 
-  it("are believed for an hour, and then asked for again", async () => {
+  it("are cached for an hour, and then fetched again", async () => {
     expect(await post(good())).toBe(202);
     scenario.clock.advance(HOUR_MS - 1_000);
     expect(await post(good())).toBe(202);
@@ -584,7 +584,7 @@ describe("Google's keys", () => {
     },
   );
 
-  it("that are no keys count as none to be had", async () => {
+  it("that are invalid count as unavailable", async () => {
     const bodies = ["<html>", { keys: "none" }, { keys: [{ kty: 1 }] }, null];
     for (const body of bodies) {
       scenario.emulator.faults.failNext({ method: "certs", status: 200, body });
@@ -602,7 +602,7 @@ describe("Google's keys", () => {
     expect(await post(good())).toBe(202);
   });
 
-  it("that the receiver has are enough while Google answers nothing", async () => {
+  it("in the cache are used while Google does not answer", async () => {
     expect(await post(good())).toBe(202);
     scenario.emulator.faults.failNext({ method: "*", status: 503, count: "all" });
     scenario.clock.advance(HOUR_MS / 2);

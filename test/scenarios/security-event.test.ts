@@ -56,7 +56,7 @@ describe("a security event", () => {
   }
 
   describe("sessions-revoked", () => {
-    it("ends the browser sessions and leaves the mailbox alone", async () => {
+    it("ends the browser sessions and does not change the mailbox", async () => {
       const before = scenario.stored(ADA);
       await send({ type: "risc/event-type/sessions-revoked" });
       const { signedOutAt, revision: _, ...after } = scenario.stored(ADA);
@@ -65,7 +65,7 @@ describe("a security event", () => {
       expect(Math.abs(Number(signedOutAt) - scenario.clock.now().getTime())).toBeLessThan(10_000);
     });
 
-    it("that comes late ends the sessions of its time, and none that began since", async () => {
+    it("that arrives late ends the sessions of its time, and none that began since", async () => {
       const at = scenario.clock.now().getTime();
       scenario.clock.advance(5 * HOUR_MS);
       await send({ at });
@@ -74,7 +74,7 @@ describe("a security event", () => {
       expect(signedOutAt).toBeLessThan(at + 2 * MINUTE_MS);
     });
 
-    it("that comes after a later one takes nothing back", async () => {
+    it("that arrives after a later one undoes nothing", async () => {
       const at = scenario.clock.now().getTime();
       scenario.clock.advance(HOUR_MS);
       await send({});
@@ -108,7 +108,7 @@ describe("a security event", () => {
     },
   );
 
-  it("resumes after a re-authorization, with all that was missed", async () => {
+  it("resumes after a re-authorization, with everything that was missed", async () => {
     await send({ type: "oauth/event-type/tokens-revoked" });
     scenario.emulator.changePassword(ADA);
     scenario.emulator.deliver(ADA);
@@ -135,7 +135,7 @@ describe("a security event", () => {
       expect(scenario.stored(ADA)).not.toHaveProperty("signedOutAt");
     });
 
-    it("that names a token which was replaced since flags nobody", async () => {
+    it("that names a replaced token flags no user", async () => {
       const refreshToken = { token: refreshTokenOf(ADA), namedBy: "hash" } as const;
       scenario.emulator.changePassword(ADA);
       await scenario.connect(ADA, { exists: true });
@@ -145,7 +145,7 @@ describe("a security event", () => {
       expect(scenario.logged("security_event_received")).toMatchObject([{ userIds: [], did: [] }]);
     });
 
-    it("that fits the tokens of two users says nothing of either", async () => {
+    it("that matches the tokens of two users affects neither", async () => {
       await scenario.connect(BOB);
       scenario.clock.advance(HOUR_MS);
       const { refreshTokenDigests } = scenario.stored(ADA).grant;
@@ -178,7 +178,7 @@ describe("a security event", () => {
       return at;
     }
 
-    it("flags nobody; the mailbox is looked at, and stays connected", async () => {
+    it("flags no user; the mailbox is read, and stays connected", async () => {
       const at = await replaceGrant();
       await send({ type: "oauth/event-type/tokens-revoked", at });
       expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
@@ -191,7 +191,7 @@ describe("a security event", () => {
       expect(types().filter((type) => type === "mailbox.reauthorization_required")).toEqual([]);
     });
 
-    it("or about this one, by a minute: Google's answer to the refresh tells which", async () => {
+    it("or within a minute of this one: Google's response to the refresh decides", async () => {
       await replaceGrant();
       const grantedAt = scenario.stored(ADA).grant.grantedAt.getTime();
       scenario.emulator.changePassword(ADA);
@@ -204,7 +204,7 @@ describe("a security event", () => {
       });
     });
 
-    it("is told by the time that it names, where that is not when it was signed", async () => {
+    it("is recognized by the time that it names, if that differs from the signing time", async () => {
       const at = await replaceGrant();
       const claims = {
         iss: "https://accounts.google.com/",
@@ -228,7 +228,7 @@ describe("a security event", () => {
   });
 
   describe("account-disabled", () => {
-    it("takes the mailbox for unavailable, keeps the grant and ends the sessions", async () => {
+    it("makes the mailbox unavailable, keeps the grant and ends the sessions", async () => {
       await send({ type: "risc/event-type/account-disabled", detail: { reason: "hijacking" } });
       const user = scenario.stored(ADA);
       expect(user).toMatchObject({
@@ -241,7 +241,7 @@ describe("a security event", () => {
       expect(scenario.logged("security_event_received")).toMatchObject([{ reason: "hijacking" }]);
     });
 
-    it("ends with account-enabled: what was missed arrives, and nobody had to do anything", async () => {
+    it("ends with account-enabled: what was missed arrives, and no person had to act", async () => {
       await send({ type: "risc/event-type/account-disabled" });
       scenario.emulator.deliver(ADA);
       await scenario.settled();
@@ -257,7 +257,7 @@ describe("a security event", () => {
       expect(types()).toContain("mailbox.message.added");
     });
 
-    it("P2: is told a second time, though whoever tells of the first is late to note it", async () => {
+    it("P2: is published a second time, even if the first is recorded late", async () => {
       const { users, topic } = scenario;
       const { find } = users;
       let goOn = () => {};
@@ -293,7 +293,7 @@ describe("a security event", () => {
       expect(scenario.events(ADA).at(-1)?.attributes["ce-id"]).toBe(`${id}/unavailable/1/2`);
     });
 
-    it("is probed at account-enabled, also when that comes before subscribers were told", async () => {
+    it("is probed at account-enabled, also if that arrives before the status is published", async () => {
       const { topic } = scenario;
       const next = async () => {
         scenario.clock.advance(MINUTE_MS);
@@ -315,7 +315,7 @@ describe("a security event", () => {
       });
     });
 
-    it("is probed at account-enabled, also when that comes while subscribers are being told", async () => {
+    it("is probed at account-enabled, also if that arrives while the status is published", async () => {
       const { topic, users } = scenario;
       const { find } = users;
       topic.onPublished = () => {
@@ -332,7 +332,7 @@ describe("a security event", () => {
       expect(scenario.stored(ADA).status).toBe("active");
     });
 
-    it("is looked at a day later, and no sooner, when nobody says that it is enabled", async () => {
+    it("is probed a day later, and no sooner, without account-enabled", async () => {
       scenario.emulator.suspend(ADA);
       await send({ type: "risc/event-type/account-disabled" });
       scenario.emulator.resetCalls();
@@ -346,7 +346,7 @@ describe("a security event", () => {
       expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBe(1);
     });
 
-    it("that arrives late, when it may be over, lets Google's answer decide", async () => {
+    it("that arrives late, when it may be over, lets Google's response decide", async () => {
       const at = scenario.clock.now().getTime();
       scenario.clock.advance(11 * MINUTE_MS);
       await send({ type: "risc/event-type/account-enabled" });
@@ -360,13 +360,13 @@ describe("a security event", () => {
       expect(scenario.stored(ADA).status).toBe("mailbox_unavailable");
     });
 
-    it("changes nothing for somebody who has to re-authorize anyhow", async () => {
+    it("changes nothing for a person who has to re-authorize anyway", async () => {
       await send({ type: "oauth/event-type/tokens-revoked" });
       await send({ type: "risc/event-type/account-disabled" });
       expect(scenario.stored(ADA).statusReason).toBe("tokens_revoked");
     });
 
-    it("is overtaken by tokens-revoked, after which nothing is probed any more", async () => {
+    it("is superseded by tokens-revoked, after which nothing is probed", async () => {
       await send({ type: "risc/event-type/account-disabled" });
       scenario.clock.advance(MINUTE_MS);
       await send({ type: "oauth/event-type/tokens-revoked" });
@@ -403,7 +403,7 @@ describe("a security event", () => {
     expect(scenario.logged("security_event_received")).toHaveLength(1);
   });
 
-  it("verification logs the state that was given along, and no control characters", async () => {
+  it("verification logs the given state, without control characters", async () => {
     const { account: _, ...nobody } = { account: ADA };
     const token = scenario.emulator.securityEvent({
       ...nobody,
@@ -418,14 +418,14 @@ describe("a security event", () => {
     expect(String(record?.["state"]).length).toBeLessThanOrEqual(200);
   });
 
-  it("about nobody whom we know is accepted like any other", async () => {
+  it("about an unknown account is accepted like any other", async () => {
     scenario.emulator.createAccount({ email: BOB });
     const before = scenario.users.dump();
     await send({ account: BOB, type: "oauth/event-type/tokens-revoked" });
     expect(scenario.users.dump()).toEqual(before);
   });
 
-  it("with several events does what each of them asks", async () => {
+  it("with several events has the effect of each", async () => {
     await scenario.connect(BOB);
     scenario.clock.advance(HOUR_MS);
     const subject = (email: string) => ({
@@ -452,7 +452,7 @@ describe("a security event", () => {
   });
 
   describe("delivered more than once", () => {
-    it("acts once, and is noted for a month under a name that says nothing", async () => {
+    it("acts once, and is recorded for a month under a name that reveals nothing", async () => {
       const token = signed({ type: "oauth/event-type/tokens-revoked", jti: "the-jti" });
       expect((await post(token)).status).toBe(202);
       const expireAt = Object.values(scenario.seenEvents.dump()).map((noted) => noted.expireAt);
@@ -468,7 +468,7 @@ describe("a security event", () => {
       expect(scenario.logged("security_event_repeated")).toHaveLength(1);
     });
 
-    it("at once tells subscribers under one id", async () => {
+    it("at once publishes under one id", async () => {
       const token = signed({ type: "oauth/event-type/tokens-revoked" });
       const responses = await Promise.all([1, 2, 3, 4].map(() => post(token)));
       expect(responses.map(({ status }) => status)).toEqual([202, 202, 202, 202]);
@@ -476,7 +476,7 @@ describe("a security event", () => {
       expect(scenario.stored(ADA).status).toBe("reauthorization_required");
     });
 
-    it("is done again when it was done and could not be noted, and changes nothing more", async () => {
+    it("is repeated if it could not be recorded, and changes nothing more", async () => {
       const { seenEvents } = scenario;
       const add = seenEvents.add;
       seenEvents.add = () => Promise.reject(new Error("the store is down"));
@@ -492,8 +492,8 @@ describe("a security event", () => {
     });
   });
 
-  describe("that cannot be dealt with now", () => {
-    it("is asked for again when the store does not answer, and nothing is noted", async () => {
+  describe("that cannot be processed now", () => {
+    it("is retried by Google when the store does not answer, and nothing is recorded", async () => {
       const { users } = scenario;
       const find = users.find;
       users.find = () => Promise.reject(new Error("the store is down"));
@@ -508,7 +508,7 @@ describe("a security event", () => {
       expect(scenario.stored(ADA).status).toBe("reauthorization_required");
     });
 
-    it("is accepted when the topic does not take the news; the reconciliation tells it", async () => {
+    it("is accepted when the topic is unavailable; the reconciliation publishes it", async () => {
       scenario.topic.failure = new PublishFailure("transient", "unavailable");
       await send({ type: "oauth/event-type/tokens-revoked" });
       expect(types()).toEqual(["mailbox.connected"]);
@@ -519,7 +519,7 @@ describe("a security event", () => {
     });
   });
 
-  it("for so many that it looks like a mistake stops flagging, and leaves the rest to a refresh", async () => {
+  it("for so many users that it looks like a mistake stops flagging, and lets a refresh decide", async () => {
     const crowd = Array.from({ length: 24 }, (_, index) => `person${index}@example.com`);
     for (const email of crowd) await scenario.connect(email);
     scenario.clock.advance(HOUR_MS);
@@ -552,7 +552,7 @@ describe("a security event", () => {
     }
   });
 
-  it("leaves nothing secret in what is stored or logged", async () => {
+  it("leaves no secret in the store or the log", async () => {
     const tokens = ["prefix", "hash"].map((by) =>
       signed({
         type: "oauth/event-type/token-revoked",

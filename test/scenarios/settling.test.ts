@@ -82,7 +82,7 @@ describe("a position settles by the store's time", () => {
     },
   );
 
-  it("says how complete the stream is by the store's time too", async () => {
+  it("says how complete the stream is by the store's time, too", async () => {
     const off = startSecondInstance(scenario, { clockOffsetMs: 10 * MINUTE_MS });
     scenario.emulator.loseNotifications();
     await off.gmailNotification(notification(scenario.emulator.deliver(ADA).historyId));
@@ -97,7 +97,7 @@ describe("a position settles by the store's time", () => {
 describe("a burst of more records than a document lists", () => {
   beforeEach(() => start());
 
-  it("loses none that shows seconds late, and publishes nothing twice", async () => {
+  it("loses none that appears seconds late, and publishes nothing twice", async () => {
     scenario.emulator.loseNotifications();
     const late = deliverLate(3 * SECOND_MS);
     const burst = Array.from({ length: 600 }, () => scenario.emulator.deliver(ADA));
@@ -116,7 +116,7 @@ describe("a burst of more records than a document lists", () => {
 });
 
 describe("a long catch-up", () => {
-  it("P11: goes on from page to page, and publishes nothing twice", async () => {
+  it("P11: continues from page to page, and publishes nothing twice", async () => {
     await start({ SYNC_PAGES_MAX: "2" });
     scenario.emulator.settings.historyPageMax = 100;
     scenario.emulator.loseNotifications();
@@ -137,7 +137,7 @@ describe("a long catch-up", () => {
   });
 });
 
-describe("a record that shows long after its notification was served", () => {
+describe("a record that appears long after its notification was served", () => {
   beforeEach(() => start());
 
   /** Served while its record is hidden; a later one is read. */
@@ -151,7 +151,7 @@ describe("a record that shows long after its notification was served", () => {
     return hidden;
   }
 
-  it("is published when it shows within half an hour", async () => {
+  it("is published when it appears within half an hour", async () => {
     const hidden = await hide();
     for (let minute = 0; minute < 10; minute++) await scenario.reconcileAfter(MINUTE_MS);
     scenario.emulator.reveal(ADA, hidden.historyId);
@@ -160,7 +160,7 @@ describe("a record that shows long after its notification was served", () => {
     expect(gaps()).toEqual([]);
   });
 
-  it("is a gap when it does not, and the next one is waited for as long", async () => {
+  it("is a gap when it does not, and the next one gets the same time", async () => {
     const hidden = await hide();
     for (let minute = 0; minute < 40; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(gaps()).toMatchObject([{ toHistoryId: hidden.historyId, reason: "notified_unseen" }]);
@@ -170,14 +170,14 @@ describe("a record that shows long after its notification was served", () => {
     expect(scenario.stored(ADA).sync.isNotifiedAhead).toBeUndefined();
   });
 
-  it("P12: costs an idle mailbox a few looks and one at the end, not one a minute", async () => {
+  it("P12: costs an idle mailbox a few polls and one at the end, not one a minute", async () => {
     await hide();
     scenario.emulator.resetCalls();
     for (let minute = 0; minute < 60; minute++) await scenario.reconcileAfter(MINUTE_MS);
     expect(scenario.emulator.countCalls("history.list", ADA)).toBeLessThan(8);
   });
 
-  it("is waited for although its notification came after a later one, or with it", async () => {
+  it("is waited for although its notification arrived after a later one, or with it", async () => {
     scenario.emulator.loseNotifications();
     scenario.emulator.setIndexLag(ADA, { kind: "held" });
     const [first, second] = [scenario.emulator.deliver(ADA), scenario.emulator.deliver(ADA)];
@@ -204,7 +204,7 @@ describe("a record that shows long after its notification was served", () => {
     expect(gaps()).toEqual([]);
   });
 
-  it("publishes the gap again under the same id after a crash before it was noted", async () => {
+  it("publishes the gap again under the same id after a crash before it was recorded", async () => {
     await hide();
     scenario.clock.advance(31 * MINUTE_MS);
     const { update } = scenario.users;
@@ -221,7 +221,7 @@ describe("a record that shows long after its notification was served", () => {
   });
 });
 
-describe("a notification that is acknowledged before a listing came to its end", () => {
+describe("a notification that is acknowledged before a listing is complete", () => {
   /** A mail that can be read only once it is revealed; Gmail notifies of it. */
   async function deliverHidden() {
     scenario.emulator.setIndexLag(ADA, { kind: "held" });
@@ -259,7 +259,7 @@ describe("a notification that is acknowledged before a listing came to its end",
     await expectTold(hidden);
   });
 
-  it("P1: is waited for after failures that leave the due time as it is", async () => {
+  it("P1: is waited for after failures that leave the due time unchanged", async () => {
     await start();
     refuse("all");
     scenario.emulator.deliver(ADA);
@@ -308,7 +308,7 @@ describe("a notification that is acknowledged before a listing came to its end",
     await expectTold(hidden);
   });
 
-  it("P1: is waited for after a run that a newer grant has overtaken", async () => {
+  it("P1: is waited for after a run that a newer grant has superseded", async () => {
     await start();
     scenario.emulator.loseNotifications();
     const hidden = await deliverHidden();
@@ -328,7 +328,7 @@ describe("a notification that is acknowledged before a listing came to its end",
     await expectTold(hidden);
   });
 
-  it("P1: is waited for once a person has authorized again soon after, at no cost until then", async () => {
+  it("P1: is waited for once a person has authorized again, at no cost until then", async () => {
     await start();
     scenario.clock.advance(HOUR_MS);
     // The status has no due times, so that only the new authorization lists.
@@ -371,7 +371,7 @@ describe("a notification that is acknowledged before a listing came to its end",
     await expectTold(hidden);
   });
 
-  it("P12: is looked for a minute after the wait, and when the time for it ends", async () => {
+  it("P12: is polled for a minute after the wait, and when its time ends", async () => {
     await start();
     throttle();
     scenario.emulator.deliver(ADA);
@@ -474,8 +474,8 @@ describe("an idle mailbox whose watch is renewed every day", () => {
   });
 });
 
-describe("an idle mailbox whose watch is renewed before a look at it is due", () => {
-  it("follows its head where each renewal notifies of an id that is no record", async () => {
+describe("an idle mailbox whose watch is renewed before its poll is due", () => {
+  it("follows its head when each renewal notifies of an id that is not a record", async () => {
     await start({
       WATCH_RENEW_AFTER_MS: String(3 * HOUR_MS),
       RECONCILE_AFTER_MS: String(24 * HOUR_MS),
@@ -504,7 +504,7 @@ describe("a history that is rewound", () => {
     return BigInt(scenario.stored(ADA).historyId);
   }
 
-  it("loses no mail although the head grows past the cursor within the hour", async () => {
+  it("loses no mail although the head passes the cursor within the hour", async () => {
     const cursor = await rest();
     scenario.emulator.rewindHead(ADA, String(cursor - 1_104n));
     const sent: string[] = [];
@@ -519,7 +519,7 @@ describe("a history that is rewound", () => {
     expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
   });
 
-  it("is found by a head below the highest one, where it lies above the cursor", async () => {
+  it("is detected by a head below the highest one and above the cursor", async () => {
     await rest();
     scenario.emulator.loseNotifications();
     const before = Array.from({ length: 40 }, () => scenario.emulator.deliver(ADA));
@@ -534,7 +534,7 @@ describe("a history that is rewound", () => {
     expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
   });
 
-  it("P12: costs one listing where a late notification only looks like it", async () => {
+  it("P12: costs one listing when a late notification only looks like it", async () => {
     const early = scenario.emulator.deliver(ADA).historyId;
     await rest();
     scenario.emulator.loseNotifications();

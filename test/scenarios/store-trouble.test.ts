@@ -84,7 +84,7 @@ describe("while the store does not answer", () => {
     scenario.logs.splice(0);
   }
 
-  it("whoever comes back from Google is told to try again, from whichever step it fails at", async () => {
+  it("asks a person who returns from Google to try again, at any failing step", async () => {
     const halves: (string | undefined)[] = [];
     for (let answers = 0; ; answers++) {
       const email = `person${answers}@example.com`;
@@ -133,7 +133,7 @@ describe("while the store does not answer", () => {
     expect(connected.map(({ json }) => json["generation"])).toContain(generation);
   }
 
-  it("the way back to the application is kept", async () => {
+  it("keeps the way back to the application", async () => {
     scenario.emulator.createAccount({ email: ADA });
     const wish = `?return_to=${encodeURIComponent(`${APPLICATION}/done`)}&app_state=s1`;
     const { browser, back } = await begin(scenario, ADA, { query: wish });
@@ -146,7 +146,7 @@ describe("while the store does not answer", () => {
     expect(new URL(done.headers.get("location") ?? "").origin).toBe(APPLICATION);
   });
 
-  it("whoever came by a link is led back to it, and it works once the store answers", async () => {
+  it("leads a person who used a link back to it, and it works once the store answers", async () => {
     await scenario.connect(ADA);
     scenario.emulator.changePassword(ADA);
     const { messageId } = scenario.emulator.deliver(ADA);
@@ -178,7 +178,7 @@ describe("while the store does not answer", () => {
     expect(scenario.events(ADA).map(({ json }) => json["messageId"])).toContain(messageId);
   });
 
-  it("a signed-in person finds a page wherever they go, and a stranger all that needs no store", async () => {
+  it("shows a signed-in person a page everywhere, and a stranger everything that needs no store", async () => {
     const { browser } = await scenario.connect(ADA);
     const { publicUrl } = scenario;
     const csrf = /name="csrf" value="([^"]+)"/.exec(
@@ -203,7 +203,7 @@ describe("while the store does not answer", () => {
     expect((await browser.post(`${publicUrl}/disconnect`, form)).status).toBe(200);
   });
 
-  it("a disconnect that it stops half-way is finished later", async () => {
+  it("finishes an interrupted disconnect later", async () => {
     const { browser } = await scenario.connect(ADA);
     const { publicUrl } = scenario;
     const csrf = /name="csrf" value="([^"]+)"/.exec(
@@ -274,7 +274,7 @@ describe("while other writers win every race for a document", () => {
     expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
   });
 
-  it("uses no response whose rotated refresh token it could not store", async () => {
+  it("does not use a response whose rotated refresh token could not be stored", async () => {
     await scenario.connect(ADA);
     scenario.clock.advance(120 * MINUTE_MS);
     scenario.emulator.settings.refreshTokenRotations = 1;
@@ -324,7 +324,7 @@ describe.skipIf(!isHad(source))("a person whose document cannot be read", () => 
     return leadsTo(await browser.ask(back.href), stack);
   }
 
-  it("keeps the grant that the document holds, whatever else they are refused", async () => {
+  it("keeps the grant in the document, although everything else is refused", async () => {
     expect(await answerTo(ADA)).toBe("/");
     await documentOf(ADA).update({ historyId: "head" });
     for (const email of [ADA, BOB]) {
@@ -336,7 +336,7 @@ describe.skipIf(!isHad(source))("a person whose document cannot be read", () => 
     expect(isAlive(BOB)).toBe(false);
   });
 
-  it("is told to try again, and goes on from the kept cursor once the document is mended", async () => {
+  it("is asked to try again, and continues from the kept cursor once the document is fixed", async () => {
     expect(await answerTo(ADA)).toBe("/");
     const cursor: unknown = (await documentOf(ADA).get()).get("historyId");
     await documentOf(ADA).update({ historyId: "head" });

@@ -57,7 +57,7 @@ describe("the stream of changes", () => {
   });
   afterEach(() => scenario.close());
 
-  it("P3: tells every kind of change, in the order of the history", async () => {
+  it("P3: publishes every kind of change, in the order of the history", async () => {
     const { emulator } = scenario;
     const one = emulator.deliver(ADA);
     const two = emulator.deliver(ADA);
@@ -72,7 +72,7 @@ describe("the stream of changes", () => {
     ).toBe(true);
   });
 
-  it("is a CloudEvent 1.0 in binary mode with the data that the design names", async () => {
+  it("is a CloudEvent 1.0 in binary mode with the documented data", async () => {
     const { messageId, threadId, historyId: at } = scenario.emulator.deliver(ADA);
     await scenario.settled();
     const { id } = scenario.stored(ADA);
@@ -140,7 +140,7 @@ describe("the stream of changes", () => {
     ]);
   });
 
-  it("P12: looks again once, a minute later, when the notification's id was above the record", async () => {
+  it("P12: re-checks once, a minute later, when the notification's id was above the record", async () => {
     scenario.emulator.settings.notificationIdAhead = "past_head";
     scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -222,7 +222,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual([`added/${hidden.messageId}`]);
   });
 
-  it("P1: waits a moment when Gmail tells of a change before it can be read", async () => {
+  it("P1: waits a moment when Gmail announces a change before it can be read", async () => {
     scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 2_500 });
     const { messageId } = scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -230,7 +230,7 @@ describe("the stream of changes", () => {
     expect(scenario.emulator.countCalls("history.list")).toBe(3);
   });
 
-  it("P1: comes back by itself when that takes longer", async () => {
+  it("P1: retries by itself when that takes longer", async () => {
     scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 25_000 });
     const { messageId } = scenario.emulator.deliver(ADA);
     await scenario.settled();
@@ -278,7 +278,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual(happened(scenario));
   });
 
-  it("P11: stops at a page limit, is due again, and goes on from there", async () => {
+  it("P11: stops at a page limit, is due again, and continues from there", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { SYNC_PAGES_MAX: "2" } });
     await scenario.connect(ADA);
@@ -292,7 +292,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual(happened(scenario));
   });
 
-  it("P11: tells what it cannot read as a gap, and goes on", async () => {
+  it("P11: publishes an unreadable record as a gap, and continues", async () => {
     const before = scenario.emulator.deliver(ADA);
     await scenario.settled();
     scenario.emulator.loseNotifications();
@@ -307,7 +307,7 @@ describe("the stream of changes", () => {
     ]);
   });
 
-  it("P1: names the range that Gmail no longer keeps, and goes on from the present", async () => {
+  it("P1: names the range that Gmail no longer keeps, and continues from the present", async () => {
     const from = scenario.stored(ADA).historyId;
     scenario.emulator.loseNotifications();
     scenario.emulator.deliver(ADA);
@@ -333,7 +333,7 @@ describe("the stream of changes", () => {
     expect(received(scenario).at(-1)).toBe(`added/${messageId}`);
   });
 
-  it("leaves drafts out, and publishes what is sent", async () => {
+  it("leaves drafts out, and publishes sent mail", async () => {
     const draft = scenario.emulator.saveDraft(ADA, { subject: "to" });
     scenario.emulator.saveDraft(ADA, { subject: "to be", replaces: draft.messageId });
     const sent = scenario.emulator.send(ADA, { subject: "to be or not to be" });
@@ -341,7 +341,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual([`added/${sent.messageId}`]);
   });
 
-  it("waits as long as Google says when it is throttled, and calls nobody meanwhile", async () => {
+  it("waits as long as Google says when it is throttled, without calls in the meantime", async () => {
     const until = new Date(scenario.clock.now().getTime() + 10 * MINUTE_MS);
     scenario.emulator.faults.failNext({
       method: "history.list",
@@ -381,7 +381,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual(happened(scenario));
   });
 
-  it("acknowledges what nobody can read and whom nobody knows", async () => {
+  it("acknowledges malformed notifications and unknown mailboxes", async () => {
     const writes = scenario.users.operations.writes;
     const statuses = [];
     for (const data of ["", "{", "null", '{"emailAddress":"x@y.z","historyId":12}']) {
@@ -393,7 +393,7 @@ describe("the stream of changes", () => {
     expect(scenario.emulator.calls).toEqual([]);
   });
 
-  it("P4: never moves the cursor back, whatever happens", async () => {
+  it("P4: never moves the cursor back", async () => {
     const seen = [historyId(scenario.stored(ADA).historyId)];
     const update = scenario.users.update;
     scenario.users.update = async (user, patch, changes) => {
@@ -421,7 +421,7 @@ describe("the stream of changes", () => {
 });
 
 describe("the Firestore sink", () => {
-  it("keeps every change beside the cursor, once, under the id of its event", async () => {
+  it("stores every change with the cursor, once, under the id of its event", async () => {
     const scenario = await startScenario({ env: { CHANGES_SINK: "firestore" } });
     await scenario.connect(ADA);
     scenario.emulator.duplicateNotifications("all", 1);

@@ -87,7 +87,7 @@ function measured(name: string): [Record<string, unknown>, number][] {
 describe("the trace of a notification", () => {
   beforeEach(() => connected());
 
-  it("goes from the caller's span to what is published, with its steps named", async () => {
+  it("goes from the caller's span to the publication, with named steps", async () => {
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(2 * HOUR_MS);
     expect(await notify()).toBe(204);
@@ -125,7 +125,7 @@ describe("the trace of a notification", () => {
     });
   });
 
-  it("goes on in the change: subscribers get the span that published it", async () => {
+  it("continues in the change: subscribers get the span that published it", async () => {
     scenario.emulator.deliver(ADA);
     await notify();
     const change = scenario.topic.published.at(-1);
@@ -135,7 +135,7 @@ describe("the trace of a notification", () => {
     );
   });
 
-  it("goes on in the change although nobody keeps it, when Google does not sample it", async () => {
+  it("continues in the change although no one keeps it, when Google does not sample it", async () => {
     scenario.emulator.deliver(ADA);
     await scenario.runSchedule("watchRenewal");
     collector.clear();
@@ -173,7 +173,7 @@ describe("the trace of a notification", () => {
     });
   });
 
-  it("tells what failed, by its class", async () => {
+  it("names what failed, by its class", async () => {
     scenario.emulator.deliver(ADA);
     scenario.topic.failure = new PublishFailure("misconfigured", "topic_not_found");
     expect(await notify()).toBe(204);
@@ -191,7 +191,7 @@ describe("the trace of a notification", () => {
     });
   });
 
-  it("is exported although the notification is asked for again", async () => {
+  it("is exported although the notification is redelivered", async () => {
     scenario.emulator.deliver(ADA);
     scenario.topic.onPublished = () => {
       throw Object.assign(new Error("secret-in-a-message"), { code: 14 });
@@ -204,7 +204,7 @@ describe("the trace of a notification", () => {
     expect(JSON.stringify(collector.requests)).not.toContain("secret-in-a-message");
   });
 
-  it("is a part of no other when two run at a time", async () => {
+  it("is separate from another that runs at the same time", async () => {
     const bob = "bob@example.com";
     await scenario.connect(bob);
     collector.clear();
@@ -224,7 +224,7 @@ describe("the trace of a notification", () => {
 });
 
 describe("the pages and the schedules", () => {
-  it("are traced too, a page with its status", async () => {
+  it("are traced, too, a page with its status", async () => {
     await connected();
     await fetch(`${scenario.publicUrl}/nowhere?code=secret`, {
       headers: { traceparent: TRACEPARENT },
@@ -267,7 +267,7 @@ describe("the metrics", () => {
     ]);
   });
 
-  it("are what has happened since the last time", async () => {
+  it("count what has happened since the last export", async () => {
     for (const _ of [1, 2, 3]) {
       scenario.emulator.deliver(ADA);
       await notify();
@@ -328,7 +328,7 @@ describe("the metrics", () => {
 });
 
 describe("a mailbox that stays incomplete", () => {
-  it("is measured by the age of the oldest one, and by nothing once it is complete", async () => {
+  it("is measured by the age of the oldest one, and no longer once it is complete", async () => {
     await connected({});
     const fault = { method: "gmail", preset: "callerForbidden", count: "all" } as const;
     scenario.emulator.faults.failNext(fault);
@@ -348,7 +348,7 @@ describe("a mailbox that stays incomplete", () => {
 });
 
 describe("a mail to a person", () => {
-  it("is counted by its outcome, and its span says neither to whom nor what", async () => {
+  it("is counted by its outcome, and its span names neither recipient nor content", async () => {
     const sink = await startMailSink();
     await connected({ NOTICE_SMTP_URL: sink.url, NOTICE_FROM: "sync@app.example" });
     scenario.emulator.changePassword(ADA);
@@ -364,7 +364,7 @@ describe("a mail to a person", () => {
 });
 
 describe("a security event", () => {
-  it("is counted by what became of it", async () => {
+  it("is counted by its outcome", async () => {
     await connected();
     const token = scenario.emulator.securityEvent({
       type: "risc/event-type/sessions-revoked",
@@ -389,7 +389,7 @@ describe("a security event", () => {
 });
 
 describe("L7: what is exported", () => {
-  it("holds no secret and no address, and goes with the headers that are set", async () => {
+  it("contains no secret and no email address, and is sent with the configured headers", async () => {
     await connected({
       OTEL_EXPORTER_OTLP_HEADERS: "X-Api-Key=key%2C%20with%20more,tenant=acme",
       OTEL_SERVICE_NAME: "mail",
@@ -450,7 +450,7 @@ describe("a collector that fails", () => {
     },
   );
 
-  it("that is not there: the same", async () => {
+  it("that is unreachable: the same", async () => {
     await connected();
     await collector.close();
     scenario.emulator.deliver(ADA);
@@ -465,7 +465,7 @@ describe("a collector that fails", () => {
 });
 
 describe("without a collector", () => {
-  it("changes carry no trace, and log records the caller's", async () => {
+  it("changes carry no trace, and log records the caller's trace", async () => {
     scenario = await startScenario({ emulator: { push: { kind: "none" } } });
     await scenario.connect(ADA);
     scenario.emulator.deliver(ADA);
