@@ -55,7 +55,7 @@ describe("C1: what cookies are", () => {
     },
   );
 
-  it("C1: over TLS they are of this host alone, not for scripts, and last no longer than said", async () => {
+  it("C1: over TLS they belong to this host only, are hidden from scripts, and expire in time", async () => {
     await scenario.close();
     const redirectUris = ["https://push.example/callback"];
     scenario = await startScenario({
@@ -86,7 +86,7 @@ describe("C1: what cookies are", () => {
     for (const line of [flow, done, session]) expect(line).not.toMatch(/domain|strict/i);
   });
 
-  it("C1: nothing that they hold can be read, altered, or used for another purpose", async () => {
+  it("C1: their content cannot be read, altered, or used for another purpose", async () => {
     const { browser } = await scenario.connect(ADA);
     const session = browser.cookies.get("session") ?? "";
     const { id } = scenario.stored(ADA);
@@ -114,7 +114,7 @@ describe("C1: what cookies are", () => {
     expect(await isSignedIn(browser)).toBe(true);
   });
 
-  it("C1: a session ends after a day, whatever the browser keeps", async () => {
+  it("C1: a session ends after a day, even if the browser keeps the cookie", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.clock.advance(24 * HOUR_MS - MINUTE_MS);
     expect(await isSignedIn(browser)).toBe(true);
@@ -123,9 +123,9 @@ describe("C1: what cookies are", () => {
   });
 });
 
-describe("C2: cookies that somebody else has set", () => {
+describe("C2: cookies that another site has set", () => {
   // Over TLS the `__Host-` prefix (C1) keeps siblings from setting any; this is the second line.
-  it("C2: two cookies of one name sign nobody in", async () => {
+  it("C2: two cookies of one name sign no one in", async () => {
     const { browser } = await scenario.connect(ADA);
     const mallory = await scenario.connect(MALLORY);
     const own = `session=${browser.cookies.get("session")}`;
@@ -184,7 +184,7 @@ describe("C3: forms", () => {
     expect(answer.headers.get("location")).toBeNull();
   });
 
-  it("C3: a form of ours is taken, as browsers send it from a page without referrer", async () => {
+  it("C3: the receiver's own form is accepted, as browsers send it from a page without referrer", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const headers = {
       origin: "null",
@@ -195,7 +195,7 @@ describe("C3: forms", () => {
     expect(scenario.stored(ADA).status).toBe("disconnected");
   });
 
-  it("C3: a form of ours is taken from a browser that names neither its site nor its origin", async () => {
+  it("C3: the receiver's own form is accepted from a browser that names neither site nor origin", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const headers = { origin: "null" };
     const cookie = cookieHeader(browser);
@@ -211,7 +211,7 @@ describe("C3: forms", () => {
     expect(signedIn.status).toBe(200);
   });
 
-  it("C3: the token of another session, or of none, ends nobody's connection", async () => {
+  it("C3: the token of another session, or none, ends no connection", async () => {
     const ada = await scenario.connect(ADA);
     const mallory = await scenario.connect(MALLORY);
     const cookie = cookieHeader(ada.browser);
@@ -223,7 +223,7 @@ describe("C3: forms", () => {
     expect(scenario.users.dump().users.every(({ status }) => status === "active")).toBe(true);
   });
 
-  it("C3: only a form is taken for one", async () => {
+  it("C3: only form content is accepted as a form", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const cookie = cookieHeader(browser);
     const csrf = csrfOf(page);
@@ -287,13 +287,13 @@ describe("C4, C5: when a session ends", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
-  it("C4: a flag alone ends no session: the person has to see why nothing arrives", async () => {
+  it("C4: a flag alone ends no session: the person needs to see why nothing arrives", async () => {
     const { browser } = await scenario.connect(ADA);
     await endGrant(ADA);
     expect(await home(browser)).toContain("Allow access to your Gmail account again");
   });
 
-  it("C5: a disconnect ends every session at our side", async () => {
+  it("C5: a disconnect ends every session at the receiver", async () => {
     const { browser, page } = await scenario.connect(ADA);
     const elsewhere = copyOf(browser);
     await browser.post(`${scenario.publicUrl}/disconnect`, { csrf: csrfOf(page) });
@@ -304,7 +304,7 @@ describe("C4, C5: when a session ends", () => {
     expect(await isSignedIn(elsewhere)).toBe(false);
   });
 
-  it("C5: when Google says that the account is at risk, sessions until then have ended", async () => {
+  it("C5: a security event ends every session that began before it", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.clock.advance(MINUTE_MS);
     const signedOutAt = scenario.clock.now();
@@ -316,7 +316,7 @@ describe("C4, C5: when a session ends", () => {
     expect(await isSignedIn(browser)).toBe(true);
   });
 
-  it("C5: a session of somebody who is no longer stored is none", async () => {
+  it("C5: a session of an erased user is invalid", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.users.remove(scenario.stored(ADA).id);
     expect((await browser.get(`${scenario.publicUrl}/`)).status).toBe(200);
@@ -330,7 +330,7 @@ describe("C6: several flows in one browser", () => {
     `?return_to=${encodeURIComponent(LONGEST_RETURN_TO)}` +
     `&app_state=${encodeURIComponent(`${number}`.padEnd(512, "€"))}`;
 
-  it("C6: long flows of one browser never fill its headers", async () => {
+  it("C6: long flows of one browser stay within its header limit", async () => {
     scenario.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const flows = [];
@@ -342,7 +342,7 @@ describe("C6: several flows in one browser", () => {
     expect(back.headers.get("location")).toContain(LONGEST_RETURN_TO);
   });
 
-  it("C6: the longest start that is taken fits into a cookie", async () => {
+  it("C6: the longest accepted start fits into a cookie", async () => {
     const query = new URLSearchParams({
       return_to: LONGEST_RETURN_TO,
       app_state: "\u{20ac}".repeat(512),
@@ -356,7 +356,7 @@ describe("C6: several flows in one browser", () => {
     expect(line.length + added).toBeLessThanOrEqual(4_096);
   });
 
-  it("C6: a link works although its grant holds a hundred other scopes", async () => {
+  it("C6: a link works although its grant has a hundred other scopes", async () => {
     await scenario.connect(ADA);
     const { grant } = scenario.stored(ADA);
     const others = Array.from(
@@ -378,7 +378,7 @@ describe("C6: several flows in one browser", () => {
     for (const line of answer.headers.getSetCookie()) expect(line.length).toBeLessThan(2_048);
   });
 
-  it("C6: two flows in two tabs end well, in either order", async () => {
+  it("C6: two flows in two tabs succeed, in either order", async () => {
     const browser = openBrowser();
     for (const email of [ADA, MALLORY]) scenario.emulator.createAccount({ email });
     const first = await begin(scenario, ADA, { browser });
@@ -389,7 +389,7 @@ describe("C6: several flows in one browser", () => {
     expect(statuses).toEqual(["active", "active"]);
   });
 
-  it("C6: a browser that begins again and again keeps a bounded number, the newest", async () => {
+  it("C6: a browser that starts again and again keeps a bounded number of flows, the newest", async () => {
     scenario.emulator.createAccount({ email: ADA });
     const browser = openBrowser();
     const flows = [];

@@ -53,7 +53,7 @@ function messageOf(make: () => string): string {
 }
 
 describe("npm run keys", () => {
-  it("says what it does, in which order, and what its exit codes mean", async () => {
+  it("explains its commands, their order and its exit codes", async () => {
     const { code, stdout } = await runInfra("keys", ["--help"]);
     expect(code).toBe(0);
     for (const word of ["generate", "primary", "remove", "wrap", "reseal", "verify"]) {
@@ -63,7 +63,7 @@ describe("npm run keys", () => {
     expect(stdout).toContain("7 days");
   });
 
-  it("makes a ring, another each time, named after the day unless told", async () => {
+  it("makes a new ring each time, named after the day by default", async () => {
     const rings = [
       await runInfra("keys", ["generate"]),
       await runInfra("keys", ["generate", "--id", "first"]),
@@ -123,7 +123,7 @@ describe("npm run keys", () => {
         env: { KMS_EMULATOR_HOST: kms.host },
       });
 
-    it("wraps a ring, and goes through a whole rotation without showing a key", async () => {
+    it("encrypts a ring, and performs a whole rotation without showing a key", async () => {
       const plain = tokenKeys("a");
       const wrapped = await run(["wrap"], plain);
       expect(wrapped.code).toBe(0);
@@ -142,7 +142,7 @@ describe("npm run keys", () => {
       expect([gone.code, gone.stderr]).toEqual([2, 'error: the ring has no key "a"\n']);
     });
 
-    it("prints nothing when the answer of Cloud KMS is damaged, or it refuses", async () => {
+    it("prints nothing when the response of Cloud KMS is damaged or an error", async () => {
       kms.damage("checksum");
       const damaged = await run(["wrap"], tokenKeys("a"));
       expect([damaged.code, damaged.stdout]).toEqual([1, ""]);

@@ -27,8 +27,8 @@ const codeExchanges = () => scenario.emulator.countCalls("token.code");
 const users = () => scenario.users.dump().users;
 const refreshTokens = (email: string) => scenario.emulator.account(email).refreshTokens.length;
 
-describe("whose browser it is", () => {
-  it("O1: a victim who answers what an attacker began is refused before any token request", async () => {
+describe("which browser it is", () => {
+  it("O1: rejects a victim who finishes an attacker's flow, before any token request", async () => {
     const { back } = await begin(scenario, ADA);
     const victim = openBrowser();
     const response = await victim.ask(back.href);
@@ -39,7 +39,7 @@ describe("whose browser it is", () => {
     expect(scenario.logged("authorization_refused")[0]).toMatchObject({ reason: "session_lost" });
   });
 
-  it("O2: an attacker's code and state sign nobody else in, even beside a flow of their own", async () => {
+  it("O2: an attacker's code and state sign in no other person, even during that person's own flow", async () => {
     const mallory = await begin(scenario, MALLORY);
     const victim = await begin(scenario, ADA);
     expect(leadsTo(await victim.browser.ask(mallory.back.href), scenario)).toBe(
@@ -52,7 +52,7 @@ describe("whose browser it is", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
-  it("O3: nothing in an address says on whose behalf: names of users there change nothing", async () => {
+  it("O3: ignores user identifiers in the query", async () => {
     // Nobody has to be signed in to begin: whose mailbox it is, Google says at the end.
     const { browser } = await scenario.connect(MALLORY, { exists: true });
     const { id } = scenario.stored(MALLORY);
@@ -84,7 +84,7 @@ describe("whose browser it is", () => {
     expect(asked.searchParams.get("prompt")).toBe("consent");
   });
 
-  it("A2: a connected person who comes for an application sees it named, and nothing happens yet", async () => {
+  it("A2: shows a connected person the application's name before anything happens", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: APP, RETURN_TO_SECRET: SECRET } });
     const { browser } = await scenario.connect(ADA);
@@ -106,7 +106,7 @@ describe("whose browser it is", () => {
     expect(asked.searchParams.get("prompt")).toBe("consent");
   });
 
-  it("A2: the button of that page cannot be pressed by another site", async () => {
+  it("A2: rejects that page's button from another site", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: APP } });
     const { browser } = await scenario.connect(ADA);
@@ -116,7 +116,7 @@ describe("whose browser it is", () => {
     expect(forged.headers.get("location")).toBeNull();
   });
 
-  it("A2: the button does not lead to a URL that is not registered", async () => {
+  it("A2: rejects a URL that is not registered", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: APP } });
     const query = new URLSearchParams({ return_to: `${APP}/redirect?to=https://evil.example` });
@@ -126,8 +126,8 @@ describe("whose browser it is", () => {
   });
 });
 
-describe("O4: one answer of Google's is used once", () => {
-  it("O4: two callbacks at the same time make one exchange and have one outcome", async () => {
+describe("O4: an authorization response is used once", () => {
+  it("O4: two simultaneous callbacks make one exchange and have one outcome", async () => {
     const { browser, back } = await begin(scenario, ADA);
     const held = scenario.emulator.faults.hold("token.code");
     const cookie = cookieHeader(browser);
@@ -163,7 +163,7 @@ describe("O4: one answer of Google's is used once", () => {
       while (!isSo()) await turn();
     }
 
-    it("O4: a double click makes one exchange, and both answers sign the person in", async () => {
+    it("O4: a double click makes one exchange, and both responses sign the person in", async () => {
       const { browser, back } = await begin(scenario, ADA);
       const cookie = cookieHeader(browser);
       const held = scenario.emulator.faults.hold("token.code");
@@ -187,7 +187,7 @@ describe("O4: one answer of Google's is used once", () => {
       expect(await page.text()).toContain(ADA);
     });
 
-    it("O4: a refusal is the same in both, and so is a connection that has been replaced since", async () => {
+    it("O4: both show the same refusal, and the same replaced connection", async () => {
       const unticked = await begin(scenario, ADA, { untick: [METADATA] });
       const refusedCookie = cookieHeader(unticked.browser);
       const refusal = await fetch(unticked.back, {
@@ -207,7 +207,7 @@ describe("O4: one answer of Google's is used once", () => {
       expect(codeExchanges()).toBe(3);
     });
 
-    it("O4: the second says to try again when the first has died, and exchanges nothing", async () => {
+    it("O4: the second asks the person to try again when the first has died, and exchanges nothing", async () => {
       const { browser, back } = await begin(scenario, ADA);
       const id = callbackIdOf(back.searchParams.get("state") ?? "");
       await scenario.callbackClaims.claim(id, "dead", new Date());
@@ -217,7 +217,7 @@ describe("O4: one answer of Google's is used once", () => {
       expect((await scenario.connect(ADA, { exists: true, browser })).status).toBe(200);
     });
 
-    it("O4: nothing is stored for a callback whose cookie does not prove the flow, and no secret for another", async () => {
+    it("O4: stores nothing for a callback without a valid cookie, and no secret for a valid one", async () => {
       const { browser, back } = await begin(scenario, ADA);
       await fetch(back, { redirect: "manual" });
       expect(scenario.callbackClaims.dump()).toEqual({});
@@ -230,7 +230,7 @@ describe("O4: one answer of Google's is used once", () => {
     });
   });
 
-  it("O4: an answer that got lost is given again, without another exchange", async () => {
+  it("O4: repeats a lost response without another exchange", async () => {
     const { browser, back } = await begin(scenario, ADA);
     const cookie = cookieHeader(browser);
     await fetch(back, { headers: { cookie }, redirect: "manual" });
@@ -239,7 +239,7 @@ describe("O4: one answer of Google's is used once", () => {
     expect(codeExchanges()).toBe(1);
   });
 
-  it("O4: the back button leads to a page that says it is done, after a success and a refusal", async () => {
+  it("O4: the back button leads to a page that says it is done, after a success or a refusal", async () => {
     const { browser, back } = await begin(scenario, ADA);
     expect((await browser.get(back.href)).status).toBe(200);
     const again = await browser.get(back.href);
@@ -276,7 +276,7 @@ describe("O4: one answer of Google's is used once", () => {
     expect((await browser.get(back.href)).status).toBe(200);
   });
 
-  it("O4: a code that another instance has redeemed is refused, and ends nothing", async () => {
+  it("O4: a code that another instance has redeemed is rejected, and ends nothing", async () => {
     const { browser, back } = await begin(scenario, ADA);
     const copy = openBrowser();
     for (const [name, value] of browser.cookies) copy.cookies.set(name, value);
@@ -291,7 +291,7 @@ describe("O4: one answer of Google's is used once", () => {
   });
 });
 
-describe("E3: a callback that is not wholly valid costs no token request", () => {
+describe("E3: an invalid callback costs no token request", () => {
   const long = "a".repeat(4_096);
   const refusals: [what: string, change: (params: URLSearchParams) => void][] = [
     ["no state", (params) => params.delete("state")],
@@ -380,7 +380,7 @@ describe("E3: a callback that is not wholly valid costs no token request", () =>
     expect(codeExchanges()).toBe(0);
   });
 
-  it("is in time until ten minutes have passed, and not after", async () => {
+  it("is accepted for ten minutes, and not after", async () => {
     const early = await begin(scenario, ADA);
     scenario.clock.advance(10 * MINUTE_MS - 5_000);
     expect((await early.browser.get(early.back.href)).status).toBe(200);
@@ -390,7 +390,7 @@ describe("E3: a callback that is not wholly valid costs no token request", () =>
     expect(codeExchanges()).toBe(1);
   });
 
-  it("O6: an absent issuer is tolerated, and so is whatever else Google adds", async () => {
+  it("O6: accepts a missing issuer, and additional parameters of Google", async () => {
     const { browser, back } = await begin(scenario, ADA);
     const answer = changed(back, (params) => {
       params.delete("iss");
@@ -439,8 +439,8 @@ describe("E3: a callback that is not wholly valid costs no token request", () =>
   });
 });
 
-describe("codes and tokens that are somebody else's", () => {
-  it("O5: an attacker's code in a victim's flow fails on the code verifier", async () => {
+describe("codes and tokens of another person", () => {
+  it("O5: an attacker's code in a victim's flow fails because of the code verifier", async () => {
     const mallory = await begin(scenario, MALLORY);
     const victim = await begin(scenario, ADA);
     const code = mallory.back.searchParams.get("code") ?? "";
@@ -530,13 +530,13 @@ describe("codes and tokens that are somebody else's", () => {
     return leadsTo(await browser.ask(back.href), scenario);
   }
 
-  it.each(idTokens)("O13: an ID token %s is refused", async (_, make, page) => {
+  it.each(idTokens)("O13: an ID token %s is rejected", async (_, make, page) => {
     expect(await answered(make)).toBe(`/refused/${page}`);
     expect(users()).toEqual([]);
     expect(scenario.logs.join("\n")).not.toContain("made-by-the-test");
   });
 
-  it("O13: the same answer with a sound ID token is taken as far as Gmail", async () => {
+  it("O13: the same response with a valid ID token is accepted as far as Gmail", async () => {
     // Gmail does not know the made-up access token: nothing before it was a reason to refuse.
     expect(await answered(sign)).toBe("/refused/try_later");
     expect(scenario.emulator.countCalls("users.watch")).toBe(1);
@@ -556,7 +556,7 @@ describe("codes and tokens that are somebody else's", () => {
     expect(users()).toEqual([]);
   });
 
-  it("E3: a cut connection or keys that cannot be had are a reason to try later", async () => {
+  it("E3: asks the person to try later after a lost connection or without Google's keys", async () => {
     const cut = await begin(scenario, ADA);
     scenario.emulator.faults.dropNext({ method: "token.code" });
     expect((await cut.browser.get(cut.back.href)).status).toBe(503);
@@ -567,8 +567,8 @@ describe("codes and tokens that are somebody else's", () => {
   });
 });
 
-describe("what is asked of Google, and given back", () => {
-  it("O12: asks for exactly what is configured", async () => {
+describe("what is requested from Google, and revoked", () => {
+  it("O12: requests exactly the configured scopes", async () => {
     const { asked } = await begin(scenario, ADA);
     expect(asked.origin + asked.pathname).toBe(`http://${scenario.emulator.host}/o/oauth2/v2/auth`);
     const { scope, access_type, include_granted_scopes, prompt } = Object.fromEntries(
@@ -592,7 +592,7 @@ describe("what is asked of Google, and given back", () => {
     expect(scenario.stored(ADA).grant.scopes).not.toContain(modify);
   });
 
-  it("O12: accepts a grant that covers more than was asked for", async () => {
+  it("O12: accepts a grant of more than was requested", async () => {
     const { browser, back } = await begin(scenario, ADA, {
       alter: ({ searchParams }) =>
         searchParams.set("scope", `${searchParams.get("scope")} ${LABELS}`),
@@ -601,14 +601,14 @@ describe("what is asked of Google, and given back", () => {
     expect(scenario.stored(ADA).grant.scopes).toContain(LABELS);
   });
 
-  it("O11: an unticked box connects nobody, ends the grant at Google, and says what to do", async () => {
+  it("O11: an unticked box connects no one, revokes the grant at Google, and says what to do", async () => {
     const { browser, back } = await begin(scenario, ADA, { untick: [METADATA] });
     expect(leadsTo(await browser.ask(back.href), scenario)).toBe("/refused/scopes_missing");
     expect(users()).toEqual([]);
     expect(refreshTokens(ADA)).toBe(0);
   });
 
-  it("O11: an account whose address is not confirmed connects nobody, and is given back, too", async () => {
+  it("O11: an account with an unverified address is not connected, and its grant is revoked", async () => {
     const email = "unconfirmed@example.com";
     scenario.emulator.createAccount({ email, emailVerified: false });
     const { browser, back } = await begin(scenario, email);
@@ -625,7 +625,7 @@ describe("what is asked of Google, and given back", () => {
       scenario.emulator.createAccount({ email: WORKER, hostedDomain: "corp.example" });
     });
 
-    it("connects an account of the domain, and tells Google which accounts to offer", async () => {
+    it("connects an account of the domain, and names the domain to Google", async () => {
       const { browser, asked, back } = await begin(scenario, WORKER);
       expect(asked.searchParams.get("hd")).toBe("corp.example");
       expect((await browser.get(back.href)).status).toBe(200);
@@ -661,7 +661,7 @@ describe("what is asked of Google, and given back", () => {
       expect(refreshTokens(account.email)).toBe(0);
     });
 
-    it("sends no hint when there are several domains, and takes each of them", async () => {
+    it("sends no hint when there are several domains, and accepts each of them", async () => {
       await scenario.close();
       const env = { ALLOWED_DOMAINS: "corp.example, other.example" };
       scenario = await startScenario({ env });
@@ -673,7 +673,7 @@ describe("what is asked of Google, and given back", () => {
     });
   });
 
-  it("O11: a refused grant that cannot be given back is told to the operator", async () => {
+  it("O11: alerts the operator about a refused grant that cannot be revoked", async () => {
     scenario.emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
     const { browser, back } = await begin(scenario, ADA, { untick: [METADATA] });
     expect((await browser.get(back.href)).status).toBe(400);
@@ -682,7 +682,7 @@ describe("what is asked of Google, and given back", () => {
     ]);
   });
 
-  it("O11: a refused grant that covers more than was asked for is not revoked", async () => {
+  it("O11: does not revoke a refused grant of more than was requested", async () => {
     const { browser, back } = await begin(scenario, ADA, {
       alter: ({ searchParams }) =>
         searchParams.set("scope", `${searchParams.get("scope")} ${LABELS}`),
@@ -743,7 +743,7 @@ describe("what is asked of Google, and given back", () => {
     expect(refreshTokens(ADA)).toBeGreaterThan(0);
   });
 
-  it("O9: another account at the end of a re-authorization is refused, and the page names the right one", async () => {
+  it("O9: rejects another account at the end of a re-authorization, and names the right one", async () => {
     await scenario.connect(ADA, { exists: true });
     scenario.emulator.revokeAccess(ADA);
     scenario.emulator.deliver(ADA);
@@ -773,7 +773,7 @@ describe("what is asked of Google, and given back", () => {
     expect(scenario.stored(ADA)).toMatchObject({ status: "active", grant: { generation: 2 } });
   });
 
-  it("O9: whoever declines or unticks a box on the way from a link is led back to it", async () => {
+  it("O9: leads a person who declines or unticks a box back to the link", async () => {
     await scenario.connect(ADA, { exists: true });
     scenario.emulator.revokeAccess(ADA);
     scenario.emulator.deliver(ADA);
@@ -793,7 +793,7 @@ describe("what is asked of Google, and given back", () => {
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
   });
 
-  it("O10, O14: an address in another account's hands is another mailbox, and nothing of the old one shows", async () => {
+  it("O10, O14: treats a reassigned address as another mailbox, and shows nothing of the old one", async () => {
     // A mailbox belongs to Google's `sub`; there is no owner beside it who could be told of.
     await scenario.connect(ADA, { exists: true });
     const old = scenario.stored(ADA);
@@ -810,7 +810,7 @@ describe("what is asked of Google, and given back", () => {
   });
 });
 
-describe("where people are sent", () => {
+describe("redirects", () => {
   it("O7: forged host headers change neither the redirect URI nor a link", async () => {
     const { port } = new URL(scenario.publicUrl);
     const ask = (path: string) =>
@@ -912,7 +912,7 @@ describe("where people are sent", () => {
     `https://app.example/${"é".repeat(500)}`,
   ];
 
-  it("O8: sends nobody anywhere but to the registered URL, whatever is asked for", async () => {
+  it("O8: redirects only to registered URLs", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: `${APP}/done` } });
     expect(PAYLOADS.length).toBeGreaterThan(60);
@@ -928,7 +928,7 @@ describe("where people are sent", () => {
     expect((await openBrowser().ask(`${scenario.publicUrl}/start${twice}`)).status).toBe(400);
   });
 
-  it("O8: sends the person to the registered URL, with its query and nothing else", async () => {
+  it("O8: redirects to the registered URL, with its query and nothing else", async () => {
     const returnTo = `${APP}/done?a=1&b=%2F%2Fevil.example`;
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: `${APP}/ ${returnTo}` } });
@@ -969,7 +969,7 @@ describe("where people are sent", () => {
     expect((await ask(`${APP}/done?a=1`)).status).toBeLessThan(400);
   });
 
-  it("O8: refuses an app_state that is too long, doubled, or holds control characters", async () => {
+  it("O8: rejects an app_state that is too long, repeated, or contains control characters", async () => {
     const state = (value: string) => new URLSearchParams({ app_state: value });
     const queries = [
       `${state("s".repeat(513))}`,
@@ -983,7 +983,7 @@ describe("where people are sent", () => {
     }
   });
 
-  it("O8: a refused person can try again without losing the way back to the application", async () => {
+  it("O8: keeps the way back to the application when a refused person tries again", async () => {
     await scenario.close();
     scenario = await startScenario({ env: { RETURN_TO_URLS: `${APP}/done` } });
     scenario.emulator.createAccount({ email: ADA });
@@ -998,7 +998,7 @@ describe("where people are sent", () => {
     expect(response.headers.get("location")).toBe(`${APP}/done`);
   });
 
-  it("O15: neither code nor state is in the address that a callback leads to, whatever comes of it", async () => {
+  it("O15: redirects every callback to a URL without code and state", async () => {
     const done = await begin(scenario, ADA);
     const declined = await begin(scenario, ADA, { decline: true });
     const unticked = await begin(scenario, ADA, { untick: [METADATA] });

@@ -72,7 +72,7 @@ describe("headers", () => {
     expect(headers.get("server")).toBeNull();
   }
 
-  it("headers: every page has all of them, whatever it says", async () => {
+  it("headers: every page has all of them", async () => {
     const pages = await everyPage();
     expect(pages.size).toBeGreaterThan(18);
     for (const [name, response] of pages) {
@@ -104,8 +104,8 @@ describe("headers", () => {
   });
 });
 
-describe("what pages load and say", () => {
-  it("O16: no script, no style but the one whose hash the policy names, nothing from elsewhere", async () => {
+describe("what pages load and show", () => {
+  it("O16: no script, no style without its hash in the policy, nothing from another origin", async () => {
     for (const [name, response] of await everyPage()) {
       const text = await response.text();
       expect(
@@ -123,7 +123,7 @@ describe("what pages load and say", () => {
     }
   });
 
-  it("O16: only the page that leads to Google lets a form lead there", async () => {
+  it("O16: only the page that leads to Google allows forms to Google", async () => {
     for (const [name, { headers }] of await everyPage()) {
       const leads = ["reauthorize", "wrong account", "status"].includes(name);
       const targets = leads ? `'self' http://${scenario.emulator.host}` : "'self'";
@@ -131,7 +131,7 @@ describe("what pages load and say", () => {
     }
   });
 
-  it("O16: whatever is in an address or a name is shown as text or not at all", async () => {
+  it("O16: shows addresses and names only as text", async () => {
     await scenario.close();
     const name = `<b onmouseover="alert(1)">A & B's</b>`;
     scenario = await startScenario({ env: { APP_NAME: name } });
@@ -161,7 +161,7 @@ describe("what pages load and say", () => {
     expect(status).toContain("o&#39;brien&amp;b@example.com");
   });
 
-  it("a link shows whose it is only to its owner: the address is masked until they sign in", async () => {
+  it("a link shows its address only to its owner: it is masked until they sign in", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
     await endGrant(ADA);
@@ -180,7 +180,7 @@ describe("what pages load and say", () => {
     expect(own).toContain(ADA);
   });
 
-  it("a logo adds its origin to the policy and nothing more; name and support address are shown", async () => {
+  it("a logo adds only its origin to the policy; name and support address are shown", async () => {
     await scenario.close();
     scenario = await startScenario({
       env: {
@@ -201,7 +201,7 @@ describe("what pages load and say", () => {
     expect(text).toContain('<a href="mailto:help@tidy.example">help@tidy.example</a>');
   });
 
-  it("an error is a page with its own status; what does not exist is one page", async () => {
+  it("an error is a page with its own status; every unknown URL gets one page", async () => {
     const statuses: Record<string, number> = {};
     for (const error of Object.keys(TEXTS.errors)) {
       const response = await fetch(`${scenario.publicUrl}/refused/${error}`);
@@ -237,7 +237,7 @@ describe("what pages load and say", () => {
   });
 });
 
-describe("what a person is told", () => {
+describe("what a person reads", () => {
   const read = async (path: string, browser = openBrowser()) =>
     (await browser.get(`${scenario.publicUrl}${path}`)).text();
 
@@ -259,7 +259,7 @@ describe("what a person is told", () => {
     expect(await read("/", browser)).not.toContain("meanwhile");
   });
 
-  it("that there is more to come, when what was missed could not be read to its end", async () => {
+  it("that more will follow, when not everything that was missed could be read", async () => {
     await scenario.connect(ADA);
     await endGrant(ADA);
     const browser = openBrowser();
@@ -271,7 +271,7 @@ describe("what a person is told", () => {
     expect(page).not.toContain("miss any changes");
   });
 
-  it("that changes are late, and not that they follow within minutes, once subscribers know", async () => {
+  it("that changes are late, once the delay is published", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.emulator.faults.failNext({ method: "gmail", preset: "callerForbidden", count: "all" });
     scenario.emulator.deliver(ADA);
@@ -286,7 +286,7 @@ describe("what a person is told", () => {
     expect(late).not.toContain("There are more changes to deliver");
   });
 
-  it("that access has ended, and never why: Google does not say", async () => {
+  it("that access has ended, and never why", async () => {
     const ends = [
       (email: string) => scenario.emulator.changePassword(email),
       (email: string) => scenario.emulator.revokeAccess(email),
@@ -325,7 +325,7 @@ describe("what a person is told", () => {
     expect(await (await openBrowser().get(linkOf(scenario, ADA))).text()).toContain(hint);
   });
 
-  it("that the mailbox, not the grant, is the trouble", async () => {
+  it("that the mailbox, not the grant, is the problem", async () => {
     const { browser } = await scenario.connect(ADA);
     scenario.emulator.setMailService(ADA, "off");
     scenario.clock.advance(DAY_MS - MINUTE_MS);
@@ -334,7 +334,7 @@ describe("what a person is told", () => {
     expect(await read("/", browser)).toContain("read this Gmail account right now");
   });
 
-  it("to speak up when it comes back every week; and the operator, to publish the consent screen", async () => {
+  it("to contact support when it ends every week; and the operator, to publish the consent screen", async () => {
     await scenario.close();
     // Google sends `refresh_token_expires_in` with such tokens, too.
     const client = { ...DEFAULT_CLIENT, refreshTokenMs: 7 * DAY_MS };
@@ -357,7 +357,7 @@ describe("what a person is told", () => {
     ]);
   });
 
-  it("nothing of anybody on a stranger's pages", async () => {
+  it("no personal data on a stranger's pages", async () => {
     const { browser } = await scenario.connect(ADA);
     const { back } = await begin(scenario, ADA, { browser, decline: true });
     const refused = await browser.get(back.href);

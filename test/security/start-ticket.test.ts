@@ -87,7 +87,7 @@ const connectionIn = (location: string) =>
   decodeJwt(new URL(location).searchParams.get("connection") ?? "");
 
 describe("a start ticket", () => {
-  it("tells the application which of its users has connected, and stores the tags", async () => {
+  it("returns to the application which of its users has connected, and stores the tags", async () => {
     const tags = { team: "blue", "plan-2": "", constructor: "é" };
     const ticket = await sign(claims({ return_to: OTHER_APP, app_state: "s1", tags }));
     const location = await use(ticket);
@@ -119,7 +119,7 @@ describe("a start ticket", () => {
     expect(asked.href).not.toContain("user-7");
   });
 
-  it("is used once, also by another browser and at another instance", async () => {
+  it("is accepted once, also by another browser and at another instance", async () => {
     const url = startUrl(await sign(claims()));
     const first = openBrowser();
     // A scanner that opens the link uses nothing up.
@@ -138,7 +138,7 @@ describe("a start ticket", () => {
     expect(await statuses(startUrl(await sign(claims({ jti }))))).toEqual([200, 403]);
   });
 
-  it("is remembered for longer than it could be accepted", async () => {
+  it("is remembered for longer than it is valid", async () => {
     const url = startUrl(await sign(claims()));
     await openBrowser().post(url, {});
     const [kept] = Object.values(scenario.callbackClaims.dump());
@@ -147,7 +147,7 @@ describe("a start ticket", () => {
     expect(JSON.stringify(scenario.callbackClaims.dump())).not.toContain("ticket-");
   });
 
-  it("leads a person who declines back to the application, since it is used", async () => {
+  it("leads a person who declines back to the application, since it is used up", async () => {
     const ticket = await sign(claims({ return_to: APP, app_state: "s1" }));
     const query = `?ticket=${encodeURIComponent(ticket)}`;
     const { browser, back } = await begin(scenario, ADA, { query, decline: true });
@@ -220,7 +220,7 @@ describe("a start ticket", () => {
     return { iat: now + from, exp: now + to };
   };
 
-  it.each(refused)("%s is refused", async (_, make) => {
+  it.each(refused)("%s is rejected", async (_, make) => {
     // Optional tickets make no difference to one that is there.
     const ticket = await make();
     expect(await statuses(startUrl(ticket))).toEqual(REFUSED);
@@ -233,7 +233,7 @@ describe("a start ticket", () => {
     expect(parts.filter((part) => scenario.logs.join("\n").includes(part))).toEqual([]);
   });
 
-  it("that is sound is taken: the refusals above have a reason", async () => {
+  it("that is valid is accepted, so the rejections above have a reason", async () => {
     expect(await statuses(startUrl(byHand(HEADER, claims())))).toEqual(ACCEPTED);
     expect(await statuses(startUrl(await sign(claims())))).toEqual(ACCEPTED);
     expect(await statuses(startUrl(await sign(claims(at(-10, 10 * MINUTE_S - 10)))))).toEqual(
@@ -251,12 +251,12 @@ describe("a start ticket", () => {
     expect(await statuses(startUrl(await sign(claims({ return_to: APP })), more))).toEqual(REFUSED);
   });
 
-  it("is refused while the receiver has no secret to verify it with", async () => {
+  it("is rejected while the receiver has no secret to verify it", async () => {
     await restart({ RETURN_TO_SECRET: "none" });
     expect(await statuses(startUrl(await sign(claims())))).toEqual(REFUSED);
   });
 
-  it("with everything as long as it may be fits into a cookie that browsers keep", async () => {
+  it("of maximum length fits into a cookie", async () => {
     const longest = "https://app.example/".padEnd(200, "p");
     await restart({ RETURN_TO_URLS: longest });
     const content = {
@@ -298,7 +298,7 @@ describe("tags", () => {
   const tagged = async (tags?: Record<string, string>) =>
     use(await sign(claims(tags === undefined ? {} : { tags })));
 
-  it("stay with a new authorization that brings no ticket, and go with one that names none", async () => {
+  it("survive an authorization without a ticket, and are removed by a ticket without tags", async () => {
     await tagged({ team: "blue" });
     await scenario.connect(ADA, { exists: true });
     expect(scenario.stored(ADA).tags).toEqual({ team: "blue" });

@@ -47,7 +47,7 @@ describe("simulation", () => {
   );
 
   it(
-    "does the same again for the same seed",
+    "repeats itself for the same seed",
     async () => {
       for (const seed of [1, 2, 4, 9, 12]) {
         const first = await simulate(seed, { isTraced: true });
@@ -60,7 +60,7 @@ describe("simulation", () => {
     TIMEOUT_MS,
   );
 
-  it("does something else for another seed", async () => {
+  it("differs for another seed", async () => {
     const [first, second] = [await simulate(1), await simulate(10)];
     expect(second.events).not.toBe(first.events);
   });

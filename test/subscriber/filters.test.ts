@@ -80,7 +80,7 @@ describe("the documented filter", () => {
     expect(passing(filter)).toEqual(["1/1001/labels.removed/18b", "2/1001/labels.removed/18b"]);
   });
 
-  it("is no longer than Pub/Sub takes, and is tested here", () => {
+  it("is within Pub/Sub's length limit, and is tested here", () => {
     expect([...FILTERS.keys()]).toEqual(["inbox", "acme", "connections"]);
     for (const filter of FILTERS.values()) {
       expect(Buffer.byteLength(filter)).toBeLessThanOrEqual(FILTER_BYTES_MAX);

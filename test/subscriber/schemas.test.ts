@@ -50,7 +50,7 @@ describe("the JSON Schemas", () => {
     }
   }, TIMEOUT_MS);
 
-  it("are there for every type of event, and the simulation publishes every type", () => {
+  it("exist for every type of event, and the simulation publishes every type", () => {
     const types = definitions.map(({ type }) => type).toSorted();
     expect(schemas.map(({ title }) => String(title)).toSorted()).toEqual(types);
     const seen = new Set(published.map(({ attributes }) => attributes["ce-type"]));
@@ -67,7 +67,7 @@ describe("the JSON Schemas", () => {
     expect([...new Set(problems)]).toEqual([]);
   });
 
-  it("stand in events that the CloudEvents SDK reads in its strict mode", () => {
+  it("are named in events that the CloudEvents SDK reads in its strict mode", () => {
     for (const { attributes, json } of published) {
       // A push subscription without a wrapper delivers an event like this.
       const request = { headers: attributes, body: JSON.stringify(json) };
@@ -87,7 +87,7 @@ describe("the JSON Schemas", () => {
     }
   });
 
-  it("name no code for a gap that is not documented", () => {
+  it("list only documented reasons of a gap", () => {
     const reasons = published
       .filter(({ attributes }) => attributes["ce-type"] === EVENT_DEFINITIONS.gap.type)
       .map(({ json }) => `\`${String(json["reason"])}\``);

@@ -30,12 +30,12 @@ describe("the attributes for filters", () => {
     expect(withLabels("labels.removed", ["INBOX"])).toEqual({ "label-INBOX": "1" });
   });
 
-  it("stay within what Pub/Sub takes, however many labels there are", () => {
+  it("stay within Pub/Sub's limits, with any number of labels", () => {
     const many = Array.from({ length: 150 }, (_, index) => "A".repeat(index + 1));
     expect(Object.keys(withLabels("added", many))).toHaveLength(20);
   });
 
-  it("name the tags of the connection in every event, of whatever kind", () => {
+  it("name the tags of the connection in every type of event", () => {
     const tags = { team: "blue", plan: "", constructor: "é" };
     const expected = { "tag-team": "blue", "tag-plan": "", "tag-constructor": "é" };
     const user = { ...ADA, tags };

@@ -40,7 +40,7 @@ function wordsOf(html: string): string {
 }
 
 describe("the mail to a person whose grant has ended", () => {
-  it("says the same in text and in HTML, and what Gmail makes a button of", () => {
+  it("says the same in text and in HTML, and has the markup for Gmail's button", () => {
     const { subject, text, html } = write();
     expect(subject).toBe("Acme Desk: allow access to your Gmail account again");
     expect(text)
@@ -88,7 +88,7 @@ Acme Desk
     expect(third?.text).toContain("This is the last email we'll send you about this.");
   });
 
-  it("claims no cause, and says what to do where Google said more", () => {
+  it("claims no cause, and says what to do if Google gave a reason", () => {
     for (const reason of ["invalid_grant", "tokens_revoked", "whatever_google_says_next"]) {
       expect(write({ reason }).text).toBe(write().text);
     }
@@ -102,7 +102,7 @@ Acme Desk
     }
   });
 
-  it("loads nothing but the logo, and names nobody but the person and whom to ask", () => {
+  it("loads nothing but the logo, and names only the person and the support address", () => {
     const plain = write().html;
     expect(plain).not.toMatch(/src=|url\(|<link|@import|background=/i);
     expect([...plain.matchAll(/href="([^"]*)"/g)].map(([, href]) => href)).toEqual([LINK]);
@@ -113,7 +113,7 @@ Acme Desk
     expect(full.text).toContain("Questions? help@example.com");
   });
 
-  it("has the same Message-ID for the same mail, another for every other, and tells nothing by it", () => {
+  it("has the same Message-ID for the same mail, another for every other, and reveals nothing by it", () => {
     const ids = [
       write(),
       write({ number: 1 }),
@@ -125,7 +125,7 @@ Acme Desk
     expect(write({ reauthorizeUrl: `${LINK}x`, reason: "invalid_rapt" }).messageId).toBe(ids[0]);
   });
 
-  it("takes no name for markup, neither in the page nor in the action", () => {
+  it("escapes names in the page and in the action", () => {
     const hostile = fc.oneof(
       fc.string(),
       fc.constantFrom("</script><script>alert(1)</script>", '"><img src=x>', "<!--", "&lt;b&gt;"),

@@ -51,7 +51,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     expect(mails).toHaveLength(1);
   });
 
-  it("greets the server with the host of PUBLIC_URL, which strict relays ask for", async () => {
+  it("greets the server with the host of PUBLIC_URL, which strict relays require", async () => {
     const relay = await startStrictRelay();
     try {
       const server = { smtpUrl: relay.url, from: FROM };
@@ -78,7 +78,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     expect(mails).toEqual([]);
   });
 
-  it("says nothing unencrypted off loopback", async () => {
+  it("sends nothing unencrypted except on loopback", async () => {
     const { port, mails } = await open({ login: LOGIN });
     // Reaches this machine, by a name that need not.
     const outcome = await send(`smtp://${credentials}@0.0.0.0:${port}`);
@@ -136,7 +136,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     expect(await send(url)).toMatchObject({ kind, reason });
   });
 
-  it("knows a server that speaks no TLS", async () => {
+  it("recognizes a server without TLS", async () => {
     const { port } = await open();
     const outcome = await send(`smtps://127.0.0.1:${port}`);
     expect(outcome).toMatchObject({ kind: "misconfigured" });
@@ -180,13 +180,13 @@ describe("sending through NOTICE_SMTP_URL", () => {
     expect(mails[0]?.from).toBe("desk@app.example");
   });
 
-  it("answers replies to whom people can ask", async () => {
+  it("sends replies to the support address", async () => {
     const { url, mails } = await open();
     await send(url, {}, FROM, { name: "Acme", supportEmail: "help@app.example" } as never);
     expect(mails[0]?.mail.replyTo).toEqual([{ name: "", address: "help@app.example" }]);
   });
 
-  it("lets nothing that it is given end a header or add a recipient", async () => {
+  it("does not let any input end a header or add a recipient", async () => {
     const { url, mails } = await open();
     await send(url);
     const [plain] = mails as [SunkMail];

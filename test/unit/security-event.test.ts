@@ -32,7 +32,7 @@ function eventsOf(events: Record<string, unknown>): readonly SecurityEvent[] {
 }
 
 describe("parseToken", () => {
-  it("takes a token apart, and believes nothing of it", () => {
+  it("parses a token without trusting it", () => {
     const token = compact({ alg: "none", kid: "1" }, { iss: "anybody" });
     expect(parseToken(`${token}\n`)).toEqual({
       kind: "parsed",
@@ -40,7 +40,7 @@ describe("parseToken", () => {
     });
   });
 
-  it("answers for whatever is sent, and never throws", () => {
+  it("returns a result for any input, and never throws", () => {
     const answers = (body: string) => {
       expect(["parsed", "refused"]).toContain(parseToken(body).kind);
     };
@@ -48,7 +48,7 @@ describe("parseToken", () => {
     assert(property(json(), json(), (header, payload) => answers(compact(header, payload))));
   });
 
-  it("knows a token whose claims would be a prototype's", () => {
+  it("rejects claims that would change a prototype", () => {
     const parsed = parseToken(compact({ alg: "RS256" }, '{"__proto__":{"iss":"x"}}'));
     if (parsed.kind !== "parsed") throw new Error("refused");
     expect(findDistrust(parsed.token, "x", ["x"])).toMatchObject({ kind: "issuer_wrong" });
@@ -63,7 +63,7 @@ describe("isIssuer", () => {
     expect(isIssuer("", issuer)).toBe(false);
   });
 
-  it("takes nothing else", () => {
+  it("accepts nothing else", () => {
     assert(
       property(anything(), (given) => {
         expect(isIssuer(given, ISSUER)).toBe(false);
@@ -76,7 +76,7 @@ describe("keyIdOf", () => {
   const token = (header: { alg: string; kid?: string }) =>
     keyIdOf({ compact: "", header, claims: {} });
 
-  it("names the key of an RS256 token only", () => {
+  it("returns the key id of an RS256 token only", () => {
     expect(token({ alg: "RS256", kid: "1" })).toEqual({ kind: "key_id", keyId: "1" });
     expect(token({ alg: "RS256" })).toMatchObject({ refusal: { kind: "key_missing" } });
     for (const alg of ["none", "HS256", "PS256", "ES256", "RS384", "rs256", ""]) {
@@ -86,7 +86,7 @@ describe("keyIdOf", () => {
 });
 
 describe("readClaims", () => {
-  it("reads when it happened and when it was said", () => {
+  it("reads when it happened and when it was signed", () => {
     const read = readClaims(claims({ iat: IAT - 60, toe: IAT - 3_600 }), ISSUER, NOW);
     expect(read).toMatchObject({
       token: {
@@ -96,7 +96,7 @@ describe("readClaims", () => {
     });
   });
 
-  it("believes no event to have happened after it was signed", () => {
+  it("rejects an event that happened after it was signed", () => {
     const issuedAt = new Date(IAT * 1_000);
     for (const toe of [IAT + 1, 1e18, -1, "x", null, undefined]) {
       const read = readClaims(claims({ toe }), ISSUER, NOW);
@@ -104,7 +104,7 @@ describe("readClaims", () => {
     }
   });
 
-  it("takes five minutes of another clock, and not a second more", () => {
+  it("tolerates five minutes of clock difference, and not a second more", () => {
     expect(readClaims(claims({ iat: IAT + 300 }), ISSUER, NOW).kind).toBe("verified");
     expect(readClaims(claims({ iat: IAT + 301 }), ISSUER, NOW)).toEqual({
       kind: "refused",
@@ -112,7 +112,7 @@ describe("readClaims", () => {
     });
   });
 
-  it("gives a token one id, and two tokens two, of another issuer too", () => {
+  it("gives each token its own id, also of another issuer", () => {
     const idOf = (jti: string, issuer = ISSUER) => {
       const read = readClaims(claims({ jti }), issuer, NOW);
       return read.kind === "verified" ? read.token.id : undefined;
@@ -122,7 +122,7 @@ describe("readClaims", () => {
     expect(new Set([idOf("1"), idOf("2"), idOf("1", "https://other.example")]).size).toBe(3);
   });
 
-  it("reads Google's subjects by what they say, under either prefix of the type", () => {
+  it("reads Google's subjects, under either prefix of the type", () => {
     const token = { token_type: "refresh_token", token_identifier_alg: "prefix", token: "1//0abc" };
     const byPrefix = { kind: "refresh_token", name: { by: "prefix", prefix: "1//0abc" } };
     const oauth = "https://schemas.openid.net/secevent/oauth/event-type/token-revoked";
@@ -140,7 +140,7 @@ describe("readClaims", () => {
     ]);
   });
 
-  it("answers for any claims, never throws, and every refusal has a code", () => {
+  it("returns a result for any claims, never throws, and has a code for every rejection", () => {
     assert(
       property(jsonValue(), jsonValue(), jsonValue(), (iat, jti, detail) => {
         const events = { [`${TYPE}account-disabled`]: detail };
