@@ -31,16 +31,16 @@ export const MUTATIONS: readonly Mutation[] = [
   // The cursor.
   mutation("the cursor comes from the notification", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync))",
+    "...read.progressFrom(user)",
     `recent: [],
-      historyId: trigger.kind === "notified"
-        ? maxHistoryId(user.historyId, trigger.historyId)
-        : settle(progressOf(user), read, context.config.sync.settleMs).historyId`,
+      historyId: run.trigger.kind === "notified"
+        ? maxHistoryId(user.historyId, run.trigger.historyId)
+        : read.progressFrom(user).historyId`,
   ]),
   mutation("the cursor is the head of the answer, at once", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync))",
-    "recent: [], historyId: maxHistoryId(user.historyId, head)",
+    "...read.progressFrom(user)",
+    "recent: [], historyId: maxHistoryId(user.historyId, listed.head)",
   ]),
   mutation(
     "the cursor comes from the renewal",
@@ -62,12 +62,13 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("the checkpoint is written before the changes are published", [
     "listOnce",
-    "const failed = await publishEvents(run, part.events);",
-    `await writeProgress(run, [], (user) => ({
-        ...settle(progressOf(user), { startedAt, readAt, records: part.records, upTo: part.upTo }, context.config.sync.settleMs),
+    "const failed = await publishPage(run, part);",
+    `const early = { startedAt, readAt, records: part.records, upTo: part.rest.upTo };
+      await writeProgress(run, [], (user) => ({
+        ...planRead(user, early, { kind: "due" }, context.config.sync.settleMs).progressFrom(user),
         sync: {},
       }));
-      const failed = await publishEvents(run, part.events);`,
+      const failed = await publishPage(run, part);`,
   ]),
   mutation(
     "no compare-and-set: a refused checkpoint is written over what is stored",
@@ -105,8 +106,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a run that stops counts what it read as settled", [
     "checkpointPage",
-    "return { ...progress, sync: stopped, isThrough: true };",
-    "return { historyId: maxHistoryId(progress.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
+    "return { ...progressFrom(user), sync: stopped, isThrough: true };",
+    "return { historyId: maxHistoryId(progressFrom(user).historyId, page.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
     "readRecords",
@@ -136,13 +137,13 @@ export const MUTATIONS: readonly Mutation[] = [
   // Listing.
   mutation("only the first page is read", [
     "listOnce",
-    "part.isLast && nextPageToken === undefined",
-    "part.isLast",
+    "isLast && nextPageToken === undefined",
+    "isLast",
   ]),
   mutation("a page without history ends the listing", [
     "listOnce",
-    "part.isLast && nextPageToken === undefined",
-    "part.isLast && (nextPageToken === undefined || records.length === 0)",
+    "isLast && nextPageToken === undefined",
+    "isLast && (nextPageToken === undefined || records.length === 0)",
   ]),
   mutation("the request filters", [
     "listHistory",
@@ -155,7 +156,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "context.gmail.listHistory(token, upTo, undefined)",
   ]),
   mutation("a page is published from its end", [
-    "partsOf",
+    "planPage",
     "events.push(event);",
     "events.unshift(event);",
   ]),
@@ -216,8 +217,8 @@ export const MUTATIONS: readonly Mutation[] = [
     "neverStored: __",
   ]),
   focused("recovery", "a recovery of the past is begun again", [
-    "catchUp",
-    "if (isPast) continue;",
+    "lose",
+    "if (isPast) return undefined;",
     "",
   ]),
 

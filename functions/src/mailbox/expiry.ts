@@ -2,7 +2,8 @@ import { type SyncOutcome } from "./sync-outcome.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../domain/user.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
-import { type Run, giveUp, reread } from "./sync-run.ts";
+import { giveUp } from "./ending.ts";
+import { type Run, reread } from "./run.ts";
 
 /** A cursor that Gmail seems not to know any more. */
 export interface ExpiredCursor {

@@ -2,7 +2,7 @@ import type { Failure } from "../domain/failure.ts";
 import { later } from "../domain/clock.ts";
 import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage } from "../domain/history.ts";
-import type { Run } from "./sync-run.ts";
+import type { Run } from "./run.ts";
 
 /** Messages of one page that are asked for their date. */
 const DATED_MESSAGES_MAX = 10;

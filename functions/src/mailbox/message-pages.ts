@@ -1,7 +1,7 @@
 import type { WalkedPage } from "../domain/user.ts";
 import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage, MessagePage } from "../domain/history.ts";
-import type { Run } from "./sync-run.ts";
+import type { Run } from "./run.ts";
 
 /** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
 const SHIFTED_PAGES_MAX = 20;

@@ -18,17 +18,8 @@ import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import { accounted } from "../domain/incomplete.ts";
 import { notifiedAfter } from "./settling.ts";
-import {
-  type Run,
-  dueBy,
-  giveUp,
-  isCurrent,
-  isOver,
-  keptToken,
-  reread,
-  unfinished,
-  waitUntil,
-} from "./sync-run.ts";
+import { type Run, isCurrent, isOver, keptToken, reread } from "./run.ts";
+import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
 
 /**
  * Listed again from before the last sync: clocks differ, mail is dated before it arrives, and

@@ -10,9 +10,8 @@ import { type FoundAddress, findAddress } from "../grant/address.ts";
 import { eachDue } from "./each-due.ts";
 import { endingOf } from "../domain/failure-streak.ts";
 import { isAfter } from "../domain/history-id.ts";
-import { highestRead } from "./settling.ts";
+import { highestRead, progressOf } from "./settling.ts";
 import { sync } from "./sync.ts";
-import { progressOf } from "./sync-run.ts";
 import { afterWatch, watchAgain } from "./watch.ts";
 
 export type RenewalOutcome =

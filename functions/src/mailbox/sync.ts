@@ -1,75 +1,54 @@
-import { type SyncOutcome } from "./sync-outcome.ts";
-import { changeFilterOf, type MailboxContext } from "./context.ts";
-import { settleHolders } from "../grant/address-holders.ts";
-import {
-  type Trigger,
-  notifiedIds,
-  afterListing,
-  atOnce,
-  isNeglected,
-} from "../domain/schedule.ts";
+import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { Failure } from "../domain/failure.ts";
-import { type Clock, later } from "../domain/clock.ts";
-import { type Sync, type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import { isWaiting } from "../domain/failure-streak.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import { later } from "../domain/clock.ts";
+import { type Trigger, atOnce } from "../domain/schedule.ts";
+import { type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import { findAddress } from "../grant/address.ts";
+import { settleHolders } from "../grant/address-holders.ts";
 import { describeUnknown } from "../platform/log.ts";
 import { mayPass } from "../platform/store-error.ts";
-import { completeSince } from "../domain/completeness.ts";
-import { findAddress } from "../grant/address.ts";
-import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
-import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
-import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
-import { type HistoryRecord, countWatched, toChanges } from "../domain/history.ts";
-import { beginRecovery, recover } from "./recovery.ts";
+import { writeProgress } from "./checkpoint.ts";
+import { type MailboxContext, changeFilterOf } from "./context.ts";
 import {
-  type Read,
-  UNSEEN_HOLD_MS,
-  type UnseenRange,
-  covers,
-  findUnseen,
-  heldUntil,
-  highestRead,
-  isOldHead,
-  isTracked,
-  readRecords,
-  settle,
-} from "./settling.ts";
+  type Listed,
+  type PagePlan,
+  type PageState,
+  isLagging,
+  isStale,
+  planEnd,
+  planPage,
+  planRead,
+  unannounced,
+  unknownTo,
+  wasMissed,
+} from "./cursor.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
-import { isWaiting } from "../domain/failure-streak.ts";
-import {
-  type Run,
-  giveUp,
-  highestHeadOf,
-  holdNotified,
-  isCurrent,
-  isOver,
-  progressOf,
-  reread,
-  startRun,
-  unfinished,
-  writeProgress,
-} from "./sync-run.ts";
+import { giveUp, holdNotified, unfinished } from "./ending.ts";
+import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
+import { beginRecovery, recover } from "./recovery.ts";
+import { type Run, highestHeadOf, isCurrent, isOver, reread, startRun } from "./run.ts";
+import { type Read, covers, highestRead, progressOf } from "./settling.ts";
+import type { SyncOutcome } from "./sync-outcome.ts";
 
-/** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
+/*
+ * The driver of a sync: it makes the calls and the writes that `cursor.ts` plans. Publish, then
+ * advance: a crash between the two repeats changes under the same ids; the other order would lose
+ * them.
+ */
+
+/** Gmail can announce a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
-/** Of a page, so much is published before the next checkpoint; a record is never divided by one. */
-const PART_EVENTS = 2_000;
-const PART_BYTES = 4_000_000;
 /** Events handed to the topic at once. */
 const PUBLISHED_MAX = 1_000;
-/** Between the clocks of two of Google's context. */
-const CLOCKS_MS_MAX = 60_000;
-/** The first connection becomes active within this time after its cursor was taken. */
-const FIRST_CONNECT_MS = 60_000;
-/** Longer than anything is remembered. */
-const NEVER_MS = 365 * 24 * 3_600_000;
 /** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
 /**
  * Brings one mailbox from its cursor up to the present. Each page is published, then the
- * checkpoint is written: a crash in between repeats changes under the same ids; the other order
- * would lose them. `user` is what was just read from the store. Rejects only when the store does
- * not answer.
+ * checkpoint is written. `user` is what was just read from the store. Rejects only when the store
+ * does not answer.
  */
 export function sync(user: User, trigger: Trigger, context: MailboxContext): Promise<SyncOutcome> {
   const { telemetry } = context;
@@ -127,18 +106,15 @@ async function syncNow(
   context: MailboxContext,
 ): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
-  const isStale =
-    notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, context.clock);
-  if (trigger.kind === "notified" && isStale && !isLow(user, trigger, context.clock))
-    return { kind: "stale" };
+  if (isStale(user, trigger, context.clock)) return { kind: "stale" };
 
   const { dueAt, dueReason, failure } = user.sync;
-  const isThrottled = dueReason === "throttled" && dueAt !== undefined;
-  if (isThrottled && dueAt > context.clock.now()) {
+  const isAhead = dueAt !== undefined && dueAt > context.clock.now();
+  if (isAhead && dueReason === "throttled") {
     await holdNotified(user, trigger, context);
     return { kind: "throttled", until: dueAt };
   }
-  if (isHint(trigger) && isWaiting(failure) && dueAt !== undefined && dueAt > context.clock.now()) {
+  if (isAhead && isHint(trigger) && isWaiting(failure)) {
     await holdNotified(user, trigger, context);
     return { kind: "waiting", until: dueAt };
   }
@@ -162,39 +138,12 @@ function isHint({ kind }: Trigger): boolean {
 }
 
 /**
- * Whether a notification of this id tells nothing new. One that comes after a later one was served
- * does when its record has not been read: that record may still be hidden.
- */
-function isKnown(user: User, notified: HistoryId): boolean {
-  const { notifiedHistoryId } = user.sync;
-  if (!isAfter(notified, user.historyId)) return true;
-  const isServed = notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
-  return isServed && isTracked(progressOf(user), notified);
-}
-
-/**
- * Whether Gmail's history seems to have been rewound: the notification is of after the last complete
- * listing, and names an id from before it. All times are Google's.
- */
-function isLow(
-  user: User,
-  { historyId, publishedAt }: Extract<Trigger, { kind: "notified" }>,
-  clock: Clock,
-): boolean {
-  const { historyId: cursor } = user;
-  const { syncedAt, highestHead } = user.sync;
-  if (syncedAt === undefined || publishedAt === undefined || publishedAt <= syncedAt) return false;
-  if (publishedAt > later(storeNow(user, clock), CLOCKS_MS_MAX)) return false;
-  if (highestHead === undefined || isAfter(historyId, cursor)) return false;
-  return isAfter(highestHead, historyId);
-}
-
-/**
  * Listings until one comes to its end, and again after short waits when Gmail is known to lag. A
  * recovery that is under way comes first: before it is through there is nothing to list from.
  */
 async function catchUp(run: Run): Promise<SyncOutcome> {
   const { trigger, context } = run;
+  const { settleMs } = context.config.sync;
   for (let restarts = 0, waits = 0; ;) {
     const { recovery } = run.user.sync;
     const unrecovered = recovery && (await recover(run, recovery));
@@ -208,57 +157,46 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
       if (restarts > RESTARTS_MAX) {
         return giveUp(run, { kind: "transient", reason: "history_contradictory" }, "history.list");
       }
-      if (listed.kind === "restart") continue;
-      // Between two pages another run may have made it good, or begun to.
-      const isPast = run.user.historyId !== listed.from || run.user.sync.recovery !== undefined;
-      if (isPast) continue;
-      const confirmation =
-        listed.kind === "refused"
-          ? await confirmRefusal(run, listed.failure)
-          : await confirmExpiry(run, listed);
-      if (confirmation.kind === "ended") return confirmation.outcome;
-      if (confirmation.kind === "unconfirmed") continue;
-      run.highestHead = undefined;
-      const stopped = await beginRecovery(run, confirmation);
+      const stopped = listed.kind === "restart" ? undefined : await lose(run, listed);
       if (stopped !== undefined) return stopped;
       continue;
     }
-    const isLagging =
-      trigger.kind === "notified" &&
-      listed.freshCount === 0 &&
-      isAfter(trigger.historyId, knownBefore) &&
-      !isOldHead(
-        progressOf(run.user),
-        trigger.historyId,
-        listed.last.startedAt,
-        context.config.sync.settleMs,
-      );
+    const lags = isLagging(run.user, trigger, listed, knownBefore, settleMs);
     const waitMs = LAG_WAITS_MS[waits];
-    if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
-    if (later(context.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
+    if (!lags || waitMs === undefined) return finish(run, listed, lags);
+    if (later(context.clock.now(), waitMs) >= run.deadline) return finish(run, listed, lags);
     waits += 1;
     await context.clock.sleep(waitMs);
   }
 }
 
-/** A listing that came to its end. The checkpoint of its last page is still to be written. */
-interface Listed {
-  kind: "listed";
-  /** What the last page brought, or its last part: that is still to be kept. */
-  last: Read & Required<Pick<Read, "head">>;
-  /** How many new records all pages held. */
-  freshCount: number;
-  /** The highest record that is known to have been read. */
-  newest: HistoryId;
-  /** As the last page named it. */
-  head: HistoryId;
+/** Begins a recovery once the loss of the cursor is confirmed; an outcome when the run ends with it. */
+async function lose(run: Run, lost: Expired | Refused): Promise<SyncOutcome | undefined> {
+  // Between two pages another run may have made it good, or begun to.
+  const isPast = run.user.historyId !== lost.from || run.user.sync.recovery !== undefined;
+  if (isPast) return undefined;
+  const confirmation =
+    lost.kind === "refused"
+      ? await confirmRefusal(run, lost.failure)
+      : await confirmExpiry(run, lost);
+  if (confirmation.kind === "ended") return confirmation.outcome;
+  if (confirmation.kind === "unconfirmed") return undefined;
+  run.highestHead = undefined;
+  return beginRecovery(run, confirmation);
+}
+
+type Expired = { kind: "expired" } & ExpiredCursor;
+/** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
+interface Refused {
+  kind: "refused";
+  from: HistoryId;
+  failure: Failure;
 }
 
 type Listing =
   | Listed
-  | ({ kind: "expired" } & ExpiredCursor)
-  /** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
-  | { kind: "refused"; from: HistoryId; failure: Failure }
+  | Expired
+  | Refused
   /** A page token was refused, which says nothing about the cursor: the first page decides. */
   | { kind: "restart" }
   | { kind: "ended"; outcome: SyncOutcome };
@@ -270,6 +208,7 @@ type Listing =
  */
 async function listOnce(run: Run): Promise<Listing> {
   const { context, access } = run;
+  const changeFilter = changeFilterOf(context);
   const startedAt = storeNowAtLeast(run.user, context.clock);
   const start = run.user.historyId;
   let first: Read["head"];
@@ -312,13 +251,16 @@ async function listOnce(run: Run): Promise<Listing> {
       }
       run.pages += 1;
     }
-    for (const part of partsOf(run, records, upTo)) {
-      const failed = await publishEvents(run, part.events);
+    let page: PageState = { records, index: 0, upTo };
+    for (let isLast = false; !isLast;) {
+      const part = planPage(run.user, page, changeFilter);
+      const failed = await publishPage(run, part);
       if (failed !== undefined) return ended(failed);
       freshCount += part.records.length;
-      upTo = part.upTo;
+      ({ isLast, rest: page } = part);
+      upTo = page.upTo;
       const read = { startedAt, readAt, records: part.records, head: first };
-      if (part.isLast && nextPageToken === undefined) {
+      if (isLast && nextPageToken === undefined) {
         const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
         return { kind: "listed", last: read, freshCount, newest, head };
       }
@@ -333,53 +275,18 @@ function ended(outcome: SyncOutcome): Listing {
   return { kind: "ended", outcome };
 }
 
-/** Records that have not been published: after the cursor, and not among the recent ones. */
-function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId> {
-  const known = readRecords(progressOf(user));
-  const ids = records.map(({ historyId }) => historyId);
-  return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
-}
-
-/** Whole records of a page, as many as are published before the next checkpoint. */
-interface Part {
-  records: readonly HistoryId[];
-  events: readonly (Change | Gap)[];
-  /** The last record in it, new or not, or what lies before the page. */
-  upTo: HistoryId;
-  isLast: boolean;
-}
-
-/** A page in parts, at least one; each is made of what is unknown by then. */
-function* partsOf(
-  run: Run,
-  records: readonly HistoryRecord[],
-  after: HistoryId,
-): Generator<Part, void> {
-  const changeFilter = changeFilterOf(run.context);
-  let upTo = after;
-  let index = 0;
-  do {
-    const unknown = unknownTo(run.user, records.slice(index));
-    const since = completeSince(run.user);
-    const read = new Set<HistoryId>();
-    const events: (Change | Gap)[] = [];
-    let bytes = 0;
-    for (; index < records.length && events.length < PART_EVENTS; index++) {
-      const record = records[index];
-      if (record === undefined || bytes >= PART_BYTES) break;
-      if (unknown.has(record.historyId)) {
-        for (const event of toChanges(record, upTo, since, changeFilter)) {
-          events.push(event);
-          bytes += sizeOf(event);
-        }
-        run.watchedChanges += countWatched(record, changeFilter);
-        logUnreadable(run, record);
-        read.add(record.historyId);
-      }
-      upTo = maxHistoryId(upTo, record.historyId);
-    }
-    yield { records: [...read], events, upTo, isLast: index >= records.length };
-  } while (index < records.length);
+/** Publishes a part of a page; an outcome when the run ends with it. */
+async function publishPage(run: Run, { publish, unreadable, watchedChanges }: PagePlan) {
+  const { context, user } = run;
+  run.watchedChanges += watchedChanges;
+  for (const historyId of unreadable) {
+    context.log.error(
+      "history_record_unreadable",
+      "could not read a history record; published it as a gap",
+      { userId: user.id, historyId },
+    );
+  }
+  return publishEvents(run, publish);
 }
 
 async function publishEvents(
@@ -403,28 +310,15 @@ async function publishEvents(
 }
 
 /** Ids that notifications named and that never showed become a gap, before the cursor passes them. */
-async function tellUnseen(
-  run: Run,
-  read: Read,
-): Promise<{ unseen?: UnseenRange; failed?: SyncOutcome }> {
-  const { context, user } = run;
-  const unseen = findUnseen(progressOf(user), read, context.config.sync.settleMs);
-  if (unseen === undefined) return {};
-  const { from: fromHistoryId, to: toHistoryId, since } = unseen;
-  const reason = "notified_unseen";
-  context.log.error(
+async function publishGap(run: Run, gap: Gap | undefined): Promise<SyncOutcome | undefined> {
+  if (gap === undefined) return undefined;
+  const { fromHistoryId, toHistoryId, reason } = gap;
+  run.context.log.error(
     "history_gap",
     "Gmail announced a change and never listed it; published a gap",
-    {
-      userId: user.id,
-      fromHistoryId,
-      toHistoryId,
-      reason,
-    },
+    { userId: run.user.id, fromHistoryId, toHistoryId, reason },
   );
-  const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
-  const failed = await publishEvents(run, [gap]);
-  return failed === undefined ? { unseen } : { failed };
+  return publishEvents(run, [gap]);
 }
 
 /** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
@@ -435,33 +329,6 @@ function recordDelay({ trigger, context }: Run): void {
   context.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
 }
 
-function logUnreadable({ context, user }: Run, { historyId, unreadable }: HistoryRecord): void {
-  if (!unreadable) return;
-  context.log.error(
-    "history_record_unreadable",
-    "could not read a history record; published it as a gap",
-    {
-      userId: user.id,
-      historyId,
-    },
-  );
-}
-
-/**
- * A flagged user's notifications are not written down, and their records may show minutes late. So
- * after the mailbox has become active again nothing settles for as long as the cursor waits for any
- * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile.
- */
-function settleMsOf(
-  { statusAt, connectedAt }: User,
-  startedAt: Date,
-  { settleMs }: MailboxContext["config"]["sync"],
-): number {
-  const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
-  const isPast = startedAt >= later(statusAt, UNSEEN_HOLD_MS);
-  return isFirst || isPast ? settleMs : NEVER_MS;
-}
-
 /** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
 async function checkpointPage(
   run: Run,
@@ -469,26 +336,20 @@ async function checkpointPage(
 ): Promise<SyncOutcome | undefined> {
   const { context, changes } = run;
   const { config, clock } = context;
-  const listed = { ...page, notified: notifiedIds(run.trigger) };
-  const { unseen, failed } = await tellUnseen(run, listed);
+  const { gap, progressFrom } = planRead(run.user, page, run.trigger, config.sync.settleMs);
+  const failed = await publishGap(run, gap);
   if (failed !== undefined) return failed;
-  const read = { ...listed, unseen };
-  const settled = settle(
-    progressOf(run.user),
-    read,
-    settleMsOf(run.user, page.startedAt, config.sync),
-  );
+  const progress = progressFrom(run.user);
   // More than is remembered: what follows would be published again and again before this settles.
-  const isFull = !covers(settled, page.records);
+  const isFull = !covers(progress, page.records);
   const isLast = isFull || isOver(run);
   // Nothing on this page is new, and nothing has settled: the stored checkpoint says it all.
-  const isMoved = settled.historyId !== run.user.historyId || unseen !== undefined;
+  const isMoved = progress.historyId !== run.user.historyId || gap !== undefined;
   if (!isLast && !isMoved && page.records.length === 0) return undefined;
   const written = await writeProgress(run, page.records, (user) => {
-    const progress = settle(progressOf(user), read, settleMsOf(user, page.startedAt, config.sync));
-    if (!isLast) return { ...progress, sync: {} };
-    const stopped = { ...atOnce(clock), ...unannounced(run, read.startedAt) };
-    return { ...progress, sync: stopped, isThrough: true };
+    if (!isLast) return { ...progressFrom(user), sync: {} };
+    const stopped = { ...atOnce(clock), ...unannounced(run, page.startedAt) };
+    return { ...progressFrom(user), sync: stopped, isThrough: true };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   // The winner may have stopped there, or have been this run itself: the next pages are still due.
@@ -499,54 +360,22 @@ async function checkpointPage(
 }
 
 /** The end of the last listing: its checkpoint, and when to look again. */
-async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
-  const { context, trigger } = run;
-  const { freshCount, newest, head, last } = listed;
-  const { startedAt, records } = last;
-  const notified = notifiedIds(trigger);
-  const isNews = notified.some((id) => !isTracked(progressOf(run.user), id));
-  const { unseen, failed } = await tellUnseen(run, { ...last, notified });
+async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutcome> {
+  const { context } = run;
+  const read = planRead(run.user, listed.last, run.trigger, context.config.sync.settleMs);
+  const failed = await publishGap(run, read.gap);
   if (failed !== undefined) return failed;
-  const read: Read = { ...last, notified, unseen };
-  const progress = settle(
-    progressOf(run.user),
-    read,
-    settleMsOf(run.user, startedAt, context.config.sync),
-  );
-  const due = afterListing(run, {
-    hasNew: freshCount > 0,
-    isLagging,
-    newest,
-    heldUntil: heldUntil(progress, head),
-  });
-
-  const isServed = trigger.kind === "notified" && freshCount > 0;
-  const served = {
-    ...due,
-    ...unannounced(run, startedAt),
-    syncedAt: startedAt,
-    // Capped: an absurd id must not make the mailbox deaf to those that follow.
-    ...(isServed && {
-      notifiedHistoryId: isAfter(trigger.historyId, head) ? head : trigger.historyId,
-      notifiedAt: startedAt,
-    }),
-  };
-  const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
-  const isAsked = trigger.kind === "requested";
-  const { recoveries, cursorRefusals, behindSince } = run.user.sync;
-  const isOwed = [recoveries, cursorRefusals, behindSince].some((it) => it !== undefined);
-  const isFound = freshCount > 0 || isNews || unseen !== undefined;
-  const isWorthWriting = due !== undefined || isFound || isMoved || isAsked || isOwed;
+  const { due, sync: served, isWorthWriting } = planEnd(run, listed, read, lags);
   const caughtUp = await tellCaughtUp(run, due ?? run.user.sync);
   if (caughtUp.kind === "failed") return giveUp(run, caughtUp.failure, "publish");
   if (isWorthWriting || run.access.obtained() !== undefined) {
-    const isMissed = wasMissed(run, freshCount);
+    const isMissed = wasMissed(run, listed.freshCount, changeFilterOf(context));
     // The notifications may name an address that nobody is stored under.
     const found = isMissed ? await findAddress(run.user, run.access, context) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
-    const written = await writeProgress(run, records, (user) => ({
-      ...settle(progressOf(user), read, settleMsOf(user, startedAt, context.config.sync)),
+    const written = await writeProgress(run, listed.last.records, (user) => ({
+      ...read.progressFrom(user),
       sync: served,
       // A delay that another run told meanwhile is ended by the next listing.
       ...(isUntold(user, caughtUp, context) && { sync: { ...served, ...atOnce(context.clock) } }),
@@ -573,22 +402,4 @@ function logSilent({ user, context }: Run): void {
       userId: user.id,
     },
   );
-}
-
-/** Whether Gmail should have notified of what a look has found, and did not. */
-function wasMissed({ context, isLook, watchedChanges }: Run, freshCount: number): boolean {
-  // Where only some labels are watched, Gmail tells of nothing else.
-  const isFiltered = context.config.gmail.watchLabelIds.length > 0;
-  return isLook && (isFiltered ? watchedChanges : freshCount) > 0;
-}
-
-/** What a look has found that nobody had told of. For a write that is made anyway. */
-function unannounced({ isLook, watchedChanges }: Run, at: Date): Pick<Sync, "unannounced"> {
-  return isLook ? { unannounced: { at, changes: watchedChanges } } : {};
-}
-
-/** About as many bytes as the event takes on its way. */
-function sizeOf(event: Change | Gap): number {
-  const labelIds = "labelIds" in event ? event.labelIds : [];
-  return labelIds.reduce((sum, label) => sum + label.length + 3, 500);
 }
