@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { exampleApplication } from "../example-application/application.ts";
+import { exampleApplication } from "../examples/application/application.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { UNLIMITED } from "../local/environment.ts";
 import { isSkipped, launchChromium } from "../support/chromium.ts";

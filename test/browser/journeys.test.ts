@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { exampleApplication } from "../example-application/application.ts";
+import { exampleApplication } from "../examples/application/application.ts";
 import { isSkipped, launchChromium } from "../support/chromium.ts";
 import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

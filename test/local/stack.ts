@@ -66,8 +66,8 @@ export interface LocalStackOptions {
   env?: Record<string, string>;
   emulator?: EmulatorOptions;
   onLog?: (line: string) => void;
-  /** For `connect`; a free one unless said. */
-  port?: number;
+  /** By function; a free one for each that is not named. */
+  ports?: Readonly<Partial<Record<string, number>>>;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -108,7 +108,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.
     if (name !== "connect" && name !== "securityEvent") serveLoopbackOnly(server);
-    server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
+    server.listen(options.ports?.[name] ?? 0, LOOPBACK);
     await once(server, "listening");
     servers[name] = server;
     urls[name] = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;

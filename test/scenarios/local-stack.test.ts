@@ -2,12 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Parsed, parse } from "../../functions/subscriber/parse.ts";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { giveConsent } from "../gmail-emulator/consent.ts";
 import { mailboxStory } from "../local/demo-story.ts";
 import { type Playground, startPlayground } from "../local/playground.ts";
 import { tellStory } from "../local/tell-story.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { startMailSink } from "../support/mail-sink.ts";
+import { startSite } from "../support/site.ts";
 import { startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -180,6 +183,48 @@ describe("npm start", () => {
   });
 });
 
+describe("npm start -- --push", () => {
+  it("delivers every change to the URL, and says what a subscriber has to know", async () => {
+    const received: Parsed[] = [];
+    const endpoint = await startSite();
+    endpoint.answer = async (posted) => {
+      received.push(parse(await posted.json()));
+      return new Response(null, { status: received.length === 1 ? 503 : 204 });
+    };
+    const push = `${endpoint.origin}/changes`;
+    const child = run("test/local/start.ts", "--push", push);
+    const output = () => child.output();
+    await expect.poll(output, { timeout: 20_000 }).toContain("Ctrl-C ends it.");
+    expect(output()).toContain(`PUSH_AUDIENCE=${push}`);
+    const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? "";
+    const live = await listen(`${url}live`);
+    const { start } = (await live.seen("addresses")) as { start: string };
+    const browser = openBrowser();
+    await throughGoogle({ consent: giveConsent }, browser, await browser.get(start), {
+      account: ADA,
+    });
+    await expect.poll(() => received.length, { timeout: 10_000 }).toBe(2);
+    for (const parsed of received) {
+      expect(parsed).toMatchObject({ kind: "event", event: { type: "mailbox.connected" } });
+    }
+    expect(output()).toMatch(/^503 {2}mailbox\.connected {2}\S+\/connected\/1, again in 0\.1 s$/m);
+    expect(output()).toMatch(/^204 {2}mailbox\.connected {2}\S+\/connected\/1$/m);
+    child.kill("SIGINT");
+    expect(await child.ended).toBe(0);
+    live.close();
+    endpoint.close();
+  });
+
+  it.each(["https://app.example/changes", "http://192.0.2.1/", "4000"])(
+    "delivers nothing to %s, which is not this machine",
+    async (url) => {
+      const child = run("test/local/start.ts", "--push", url);
+      expect(await child.ended).toBe(2);
+      expect(child.output()).toContain("Usage: npm start");
+    },
+  );
+});
+
 describe("npm run demo", () => {
   it("runs the whole story and exits with 0", async () => {
     const child = run("test/local/demo.ts");
@@ -228,8 +273,8 @@ interface Child extends ChildProcess {
   ended: Promise<number | null>;
 }
 
-function run(script: string): Child {
-  const child = spawn(process.execPath, ["--import", "tsx", script], { stdio: "pipe" });
+function run(script: string, ...args: string[]): Child {
+  const child = spawn(process.execPath, ["--import", "tsx", script, ...args], { stdio: "pipe" });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {
