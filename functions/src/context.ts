@@ -12,6 +12,9 @@ import type { SeenEvents } from "./domain/seen-events.ts";
 import type { UserStore } from "./domain/user.ts";
 import { createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
+import type { GmailApiContext } from "./gmail-api/context.ts";
+import { pacing } from "./gmail-api/pacing.ts";
+import type { PassThrough } from "./google/gmail-pass-through.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
 import type { OAuth } from "./google/oauth.ts";
@@ -38,6 +41,8 @@ export interface Ports {
   callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
+  /** Gmail for the calls of subscribers. */
+  passThrough: PassThrough;
   oauth: OAuth;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
   verifySecurityEvent(body: string): Promise<Verification>;
@@ -52,7 +57,8 @@ export interface Ports {
 }
 
 /** The named parts of one instance. Each room's functions take the context of that room. */
-export interface Context extends ConnectContext, NoticeContext, SecurityEventContext {
+export interface Context
+  extends ConnectContext, NoticeContext, SecurityEventContext, GmailApiContext {
   telemetry: InvocationTelemetry;
 }
 
@@ -89,6 +95,8 @@ export function createContext(
     mailServer: {},
     callbacks: onceEach(CALLBACKS_MAX),
     publicLimits: publicLimits(config.limits, clock),
+    refreshes: new Map(),
+    pacing: pacing(config.gmail.unitsPerMinute, clock),
     pageLinks: {
       publicUrl,
       googleOrigin: new URL(endpoints.authorize).origin,

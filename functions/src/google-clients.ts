@@ -4,6 +4,7 @@ import type { Config } from "./config/config.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
 import { gmailClient } from "./google/gmail.ts";
 import { idTokenVerifier } from "./google/id-token.ts";
+import { gmailPassThrough } from "./google/gmail-pass-through.ts";
 import { googleOAuth } from "./google/oauth.ts";
 import { googleRiscKeys } from "./google/risc-keys.ts";
 import { securityEventVerifier } from "./security-events/verification.ts";
@@ -13,9 +14,10 @@ export function googleClients(
   { oauth, risc }: Config,
   endpoints: GoogleEndpoints,
   clock: Clock,
-): Pick<Ports, "gmail" | "oauth" | "verifyIdToken" | "verifySecurityEvent"> {
+): Pick<Ports, "gmail" | "passThrough" | "oauth" | "verifyIdToken" | "verifySecurityEvent"> {
   return {
     gmail: gmailClient(endpoints.gmail, clock),
+    passThrough: gmailPassThrough(endpoints.gmail, clock),
     oauth: googleOAuth(oauth, endpoints, clock),
     verifyIdToken: idTokenVerifier(oauth.clientId, endpoints, clock),
     verifySecurityEvent: securityEventVerifier(

@@ -26,6 +26,11 @@ export const clock: Clock = {
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
+/** How this instance's function has its bodies read: `gmailApi` streams them. */
+export function getBodyReading(): "held" | "left" {
+  return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
+}
+
 /** By the time of this machine. */
 export const after: After = (ms, run) => {
   const timer = setTimeout(run, ms);

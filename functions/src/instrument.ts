@@ -1,6 +1,7 @@
 import type { CallbackClaims } from "./domain/callback-claims.ts";
 import type { SeenEvents } from "./domain/seen-events.ts";
 import type { UserStore } from "./domain/user.ts";
+import type { PassThrough } from "./google/gmail-pass-through.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { OAuth } from "./google/oauth.ts";
 import type { SendNotice } from "./domain/notice.ts";
@@ -15,6 +16,7 @@ interface Instrumented {
   callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
+  passThrough: PassThrough;
   oauth: OAuth;
   sendNotice?: SendNotice;
 }
@@ -24,7 +26,8 @@ interface Instrumented {
  * are named by Google's methods and by ours of the store, and say nothing of what is passed.
  */
 export function instrument<Parts extends Instrumented>(parts: Parts, telemetry: Telemetry): Parts {
-  const { callbackClaims, gmail, oauth, publish, seenEvents, sendNotice, users } = parts;
+  const { callbackClaims, gmail, oauth, passThrough, publish, seenEvents, sendNotice, users } =
+    parts;
   const google = callsOf(telemetry);
   const store = <T>(name: string, run: () => Promise<T>) =>
     telemetry.span(name, { kind: "client", attributes: { "db.system.name": "firestore" } }, run);
@@ -45,6 +48,7 @@ export function instrument<Parts extends Instrumented>(parts: Parts, telemetry: 
       watch: (...args) => google("users.watch", "users.watch", () => gmail.watch(...args)),
       stop: (...args) => google("users.stop", "users.stop", () => gmail.stop(...args)),
     },
+    passThrough: (...args) => google("gmail.api", "gmail.api", () => passThrough(...args)),
     oauth: {
       exchangeCode: (...args) =>
         google("token.code", "token.code", () => oauth.exchangeCode(...args)),

@@ -4,7 +4,9 @@ import { limitedEvents, limitedPages } from "./connect/limited.ts";
 import { mailboxReconciliation } from "./functions/mailbox-reconciliation.ts";
 import { securityEvent } from "./functions/security-event.ts";
 import { watchRenewal } from "./functions/watch-renewal.ts";
+import { GMAIL_API_LIMITS, gmailApi } from "./functions/gmail-api.ts";
 import type { HttpHandler, ServeOptions } from "./platform/http.ts";
+import type { StreamHandler, StreamLimits } from "./platform/http-stream.ts";
 import { type Log, parseTraceHeader } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
 import { rateLimit } from "./platform/rate-limit.ts";
@@ -17,7 +19,7 @@ export interface NotificationEvent {
   traceparent?: string | undefined;
 }
 
-/** The five deployed functions, without the tools that serve them. */
+/** The six deployed functions, without the tools that serve them. */
 export interface Receiver {
   /** Resolves to acknowledge, rejects to be delivered again. */
   gmailNotification(event: NotificationEvent): Promise<void>;
@@ -25,6 +27,8 @@ export interface Receiver {
   mailboxReconciliation(traceparent?: string): Promise<void>;
   connect: HttpHandler;
   securityEvent: HttpHandler;
+  /** Gmail's API for subscribers, as streams. */
+  gmailApi: { handle: StreamHandler; limits: StreamLimits };
   /** How HTTP requests are served. */
   http: ServeOptions;
 }
@@ -67,6 +71,15 @@ export function createReceiver(context: Context): Receiver {
       served("securityEvent", (request, own) => securityEvent(request, own, context)),
       context,
     ),
+    gmailApi: {
+      handle: (request, own) =>
+        invocation("gmailApi", "server", undefined, async (span) => {
+          const answered = await gmailApi(request, own, context);
+          span.set({ "http.response.status_code": answered.status });
+          return answered;
+        }),
+      limits: GMAIL_API_LIMITS,
+    },
     http: { publicUrl, projectId, loadBalancers, log: sampleRepeats(log, clock) },
   };
 }

@@ -60,6 +60,7 @@ const ALL_FUNCTIONS = [
   "mailboxReconciliation",
   "connect",
   "securityEvent",
+  "gmailApi",
 ];
 const set = (state: CloudState, name: string, value: string) => {
   for (const each of ALL_FUNCTIONS) environment(state, each)[name] = value;
@@ -217,6 +218,16 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       }),
     "functions/watchRenewal",
     "gcloud run services remove-iam-policy-binding watchrenewal",
+  ],
+  [
+    "everybody with a Google account may read every mailbox",
+    (state) =>
+      policy(state, "/services/gmailapi").bindings.push({
+        role: "roles/run.servicesInvoker",
+        members: ["allAuthenticatedUsers"],
+      }),
+    "functions/gmailApi",
+    "gcloud run services remove-iam-policy-binding gmailapi",
   ],
   [
     "a secret's version is disabled",
@@ -583,7 +594,7 @@ describe("the doctor, of a healthy project", () => {
     const findings = await other.examine();
     await other.close();
     expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
-    expect(findings).toHaveLength(32);
+    expect(findings).toHaveLength(33);
   });
 
   it("changes nothing: it reads, queries policies and counts, and tries one token", async () => {
@@ -850,7 +861,7 @@ describe("npm run doctor", () => {
     const well = await runInfra("doctor", ARGS, { env: patient.env });
     expect(well).toMatchObject({ code: 0, stderr: "" });
     expect(well.stdout).toMatch(/^ok +credentials /);
-    expect(well.stdout).toMatch(/\n32 ok\n$/);
+    expect(well.stdout).toMatch(/\n33 ok\n$/);
 
     patient.cloud.state.denied = /\/jobs/;
     const unseen = await runInfra("doctor", [...ARGS, "--json"], { env: patient.env });

@@ -67,10 +67,26 @@ describe("a dry run of deploy.sh", () => {
 
   it("lets the functions use the database of the receiver, and no other", () => {
     const grants = printed.commands.filter((command) => command.includes("roles/datastore.user"));
-    expect(grants).toHaveLength(5);
+    expect(grants).toHaveLength(6);
     const condition = `'--condition=expression=resource.name=="projects/${PROJECT}/databases/gmail-push",`;
     for (const grant of grants) expect(grant).toContain(condition);
     expect(printed.stdout).not.toContain("(default)");
+  });
+
+  it("lets the named accounts call gmailApi, and nobody else", () => {
+    const callersIn = ({ commands }: ReturnType<typeof dryRun>) =>
+      commands
+        .filter((command) => command.includes("add-invoker-policy-binding gmailApi"))
+        .map((command) => /--member=serviceAccount:(\S+)/.exec(command)?.[1]);
+    expect(callersIn(printed)).toEqual([]);
+    const accounts = ["help-desk", "audit"].map((name) => `${name}@acme.iam.gserviceaccount.com`);
+    const options = accounts.flatMap((account) => ["--gmail-api-caller", account]);
+    expect(callersIn(dryRun(envFile, ...options))).toEqual(accounts);
+    const refused = dryRun(envFile, "--gmail-api-caller", "allUsers");
+    expect(refused).toMatchObject({ status: 2, stdout: "" });
+    expect(refused.stderr).toContain("needs the email address of a service account, not allUsers");
+    const [deployed = ""] = printed.commands.filter((command) => / deploy gmailApi /.test(command));
+    expect(deployed).toContain(" --no-allow-unauthenticated --ingress-settings=all ");
   });
 
   it("excludes URLs with codes or links from the request log", () => {
@@ -102,7 +118,7 @@ describe("a dry run of deploy.sh", () => {
     const accounts = commands.flatMap(
       (command) => /--run-service-account=(\S+)/.exec(command)?.[1],
     );
-    expect(new Set(accounts.filter(Boolean)).size).toBe(5);
+    expect(new Set(accounts.filter(Boolean)).size).toBe(6);
   });
 
   it.each([
@@ -132,7 +148,7 @@ it("passes every setting through the shell unchanged", () => {
   });
   const [environment = "", functions, topic, named] = stdout.trimEnd().split("\n");
   expect({ functions, topic, named, stderr }).toEqual({
-    functions: "5",
+    functions: "6",
     topic: "changes",
     named: "APP_NAME CHANGES_TOPIC OAUTH_CLIENT_ID",
     stderr: "",

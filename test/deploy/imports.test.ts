@@ -19,6 +19,7 @@ const ROOMS = [
   "notices",
   "security-events",
   "connect",
+  "gmail-api",
   "functions",
   // The files at the root put everything together.
   ".",

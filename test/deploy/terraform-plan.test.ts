@@ -86,7 +86,7 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
     ]);
   });
 
-  it("is the five functions, each with a valid configuration", () => {
+  it("is the six functions, each with a valid configuration", () => {
     const functions = functionsOf(resources);
     expect(functions.map(({ name }) => name).sort()).toEqual(Object.keys(SETTINGS).sort());
     for (const { name, environment, secrets } of functions) {
@@ -168,6 +168,23 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
     expect(Object.fromEntries(ingress(balanced))).toEqual({
       ...before,
       connect: "ALLOW_INTERNAL_AND_GCLB",
+    });
+  });
+
+  it("lets the named accounts call gmailApi, and without them nobody", async () => {
+    const callersOf = (of: PlannedResource[]) =>
+      of
+        .filter(({ type }) => type === "google_cloud_run_v2_service_iam_member")
+        .filter(({ values }) => values["name"] === "gmail-api")
+        .map(({ values }) => [values["role"], values["member"]]);
+    expect(callersOf(resources)).toEqual([]);
+    const account = "help-desk@acme-mail.iam.gserviceaccount.com";
+    const open = await planned({ ...DEPLOYED, gmail_api_callers: [account] });
+    expect(callersOf(open)).toEqual([["roles/run.invoker", `serviceAccount:${account}`]]);
+    const refused = await copy.plan({ ...DEPLOYED, gmail_api_callers: ["allUsers"] });
+    expect(refused).toMatchObject({
+      kind: "refused",
+      output: expect.stringContaining("email addresses of service accounts"),
     });
   });
 

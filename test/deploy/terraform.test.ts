@@ -148,7 +148,7 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
   it("cannot be planned when resources depend on Google's responses", async () => {
     const change = edit(
       "accounts.tf",
-      "for_each = google_cloudfunctions2_function.function\n",
+      "for_each = local.is_deployed ? var.gmail_api_callers : []\n",
       "for_each = toset(values(google_cloudfunctions2_function.function)[*].service_config[0].uri)\n",
     );
     const plan = await copy.withEdit(change, () => copy.plan({ ...DEPLOYED, ...ZIP }));
@@ -160,6 +160,11 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     ["a zone", { region: "europe-west1-b" }, "Must be a region"],
     ["a source that is not there", { source_zip: "nowhere.zip" }, "no such zip file"],
     ["http", { public_url: "http://mail.example.com" }, "Must be an https URL"],
+    [
+      "a caller that is no service account",
+      { gmail_api_callers: ["ada@example.com"] },
+      "Must be email addresses of service accounts",
+    ],
     ["a slash at the end", { public_url: "https://mail.example.com/" }, "Must be an https URL"],
     ["a client secret alone", { secret_versions: { OAUTH_CLIENT_SECRET: "1" } }, "both needed"],
     [

@@ -37,7 +37,7 @@ export interface LocalStack {
   emulator: GmailEmulator;
   /** Where `connect` is. */
   publicUrl: string;
-  /** Addresses of the five functions, by name. */
+  /** Addresses of the six functions, by name. */
   urls: Record<FunctionName, string>;
   config: Config;
   /** Runs the schedule's function over HTTP, as Cloud Scheduler would; resolves to the status. */
@@ -75,7 +75,8 @@ const KEEP_ALIVE_MS = 60_000;
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
-const realAfter: After = (ms, run) => {
+/** By real time. */
+export const realAfter: After = (ms, run) => {
   const canceled = new AbortController();
   void setTimeout(ms, undefined, { signal: canceled.signal }).then(run, () => {});
   return () => canceled.abort();
@@ -98,12 +99,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   };
 
   const receiver = deferred<Receiver>();
-  registerFunctions(() => receiver.promise);
+  registerFunctions(() => receiver.promise, after);
   const servers = {} as Record<FunctionName, Server>;
   const urls = {} as Record<FunctionName, string>;
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
-    limitBodiesOf(server, after);
+    limitBodiesOf(server, after, name === "gmailApi" ? "left" : "held");
     // Client and server share a process: one that is busy must not find its connection closed.
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.

@@ -9,6 +9,7 @@ import { registerFunctions } from "../../functions/src/entries/register.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { realAfter } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { linkIn } from "../support/mail-sink.ts";
 import type { Connected, Scenario } from "../support/scenario.ts";
@@ -472,7 +473,7 @@ describe("a failure of another service", () => {
   }
 
   async function serve(instance: SecondInstance) {
-    registerFunctions(() => Promise.resolve(instance));
+    registerFunctions(() => Promise.resolve(instance), realAfter);
     const servers = new Map<string, Server>();
     for (const name of ["connect", "securityEvent", "watchRenewal", "mailboxReconciliation"]) {
       const server = getTestServer(name).listen(0, "127.0.0.1");

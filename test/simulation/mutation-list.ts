@@ -287,7 +287,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   mutation("a rotated refresh token that another run stored is not looked for", [
-    "call",
+    "repeated",
     "stored.grant.refreshToken !== user.grant.refreshToken",
     "false",
   ]),

@@ -160,6 +160,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       callbackClaims: store.callbackClaimsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),
+      passThrough: () => Promise.reject(new Error("no subscriber calls in the simulation")),
       oauth: google.oauthFor(instance, effect, clock, client),
       verifyIdToken: google.verifyIdTokenFor(effect),
       sendNotice: mailServer.sendFor(effect),

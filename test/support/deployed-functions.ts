@@ -39,7 +39,7 @@ export function wanted(region: string): Functions {
     topic: its.trigger === "topic" ? "gmail-notifications" : undefined,
     retry: "retry" in its && its.retry,
     public: its.public,
-    ingress: its.public ? "all" : "internal-only",
+    ingress: its.trigger === "http" ? "all" : "internal-only",
     memory: `${its.memoryMiB}Mi`,
     cpu: String(its.cpu),
     concurrency: its.concurrency,

@@ -3,7 +3,7 @@ import type { PlannedResource } from "./terraform.ts";
 
 const SETTINGS_FILE = new URL("../../functions/src/entries/functions.json", import.meta.url);
 
-/** What the five functions are to be, by name. */
+/** What the six functions are to be, by name. */
 export const SETTINGS = JSON.parse(readFileSync(SETTINGS_FILE, "utf8")) as Record<
   string,
   { timeoutSeconds: number; retryCount?: number; minBackoffSeconds?: number }

@@ -58,6 +58,7 @@ const full = {
   RECONCILIATION_CONCURRENCY: "4",
   RECONCILIATION_TIME_MS_MAX: "30000",
   GMAIL_UNITS_PER_MINUTE: "600000",
+  GMAIL_API_METHODS: "import, modify read",
   PAGES_PER_MINUTE: "60",
   CODE_EXCHANGES_PER_MINUTE: "20",
   FAILED_EXCHANGES_PER_MINUTE: "100",
@@ -109,6 +110,7 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.metadata"],
         watchLabelIds: [],
         unitsPerMinute: 1_200_000,
+        apiMethods: ["read"],
       },
       changes: {
         topic: "projects/demo-project/topics/mailbox-changes",
@@ -159,6 +161,7 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.readonly"],
         watchLabelIds: ["INBOX"],
         unitsPerMinute: 600_000,
+        apiMethods: ["read", "modify", "import"],
         emulatorHost: "127.0.0.1:9000",
       },
       changes: {
@@ -365,6 +368,7 @@ describe("a configuration error", () => {
       "https://www.googleapis.com/auth/gmail.labels",
       "GMAIL.READONLY",
     ],
+    GMAIL_API_METHODS: ["everything", "read;modify", "Read"],
     WATCH_LABEL_IDS: ["INBOX/a", "a;b", "é"],
     ALLOWED_DOMAINS: [
       "example",

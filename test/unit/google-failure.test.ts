@@ -703,6 +703,7 @@ describe("any input", () => {
     "history.list": true,
     "messages.list": true,
     "messages.get": true,
+    "gmail.api": true,
     jwks: true,
     "risc.configuration": true,
   };

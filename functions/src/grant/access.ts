@@ -1,6 +1,6 @@
 import type { GrantContext } from "./context.ts";
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
-import { backoffMs, jittered, later } from "../domain/clock.ts";
+import { type Clock, backoffMs, jittered, later } from "../domain/clock.ts";
 import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
 import { type User, sameGrant } from "../domain/user.ts";
 import { storeRotated } from "./rotated-token.ts";
@@ -42,9 +42,8 @@ export function openAccess(
   }
 
   function cached(): { token: string; minted: boolean } | undefined {
-    const { accessToken: sealed, accessTokenExpiresAt } = user.grant;
-    if (sealed === undefined || accessTokenExpiresAt === undefined) return undefined;
-    if (accessTokenExpiresAt <= later(clock.now(), EXPIRY_MARGIN_MS)) return undefined;
+    const { accessToken: sealed } = user.grant;
+    if (sealed === undefined || !hasLiveToken(user, clock)) return undefined;
     const token = tokens.open(user.id, "access_token", sealed);
     return token === undefined ? undefined : { token, minted: false };
   }
@@ -64,19 +63,19 @@ export function openAccess(
     isCacheTrusted = false;
   }
 
-  async function call<T>(
-    method: Call,
-    request: (accessToken: string) => Promise<T>,
-  ): Promise<Answer<T>> {
+  function call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+    return repeated((token) => {
+      // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
+      if (user.status === "mailbox_unavailable") return request(token);
+      return context.circuit.call(method, user.id, () => request(token));
+    });
+  }
+
+  async function repeated<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
     let tries = 0;
     let isConfirming = false;
     for (let step = 0; ; step++) {
-      const answer: Answer<T> = await attempt(async () => {
-        const token = await accessToken();
-        // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
-        if (user.status === "mailbox_unavailable") return request(token);
-        return context.circuit.call(method, user.id, () => request(token));
-      });
+      const answer: Answer<T> = await attempt(async () => request(await accessToken()));
       if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
       const { failure } = answer;
       switch (failure.kind) {
@@ -116,7 +115,18 @@ export function openAccess(
     }
   }
 
-  return { call, obtained: () => obtained };
+  return {
+    call,
+    token: () => repeated((token) => Promise.resolve(token)),
+    obtained: () => obtained,
+  };
+}
+
+/** True if the stored access token is valid for another minute at least. */
+export function hasLiveToken({ grant }: Pick<User, "grant">, clock: Pick<Clock, "now">): boolean {
+  const { accessToken, accessTokenExpiresAt: expiresAt } = grant;
+  if (accessToken === undefined || expiresAt === undefined) return false;
+  return expiresAt > later(clock.now(), EXPIRY_MARGIN_MS);
 }
 
 /**

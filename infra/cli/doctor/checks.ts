@@ -64,7 +64,7 @@ export function allChecks(endpoints: Endpoints, watching: Watching | undefined):
 /** What was found, by the name of its check. */
 export type Finding = { check: string } & Result;
 
-/** The checks of this name and those below it (`functions` is all five); all when there is none. */
+/** The checks of this name and those below it (`functions` is all six); all when there is none. */
 export function pickChecks(checks: readonly Check[], only: readonly string[]): Check[] {
   if (only.length === 0) return [...checks];
   return checks.filter(({ name }) =>

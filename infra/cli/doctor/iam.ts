@@ -20,7 +20,7 @@ export type Policy = z.infer<typeof Policy>;
 const RIGHTS = {
   publish: roles("pubsub.publisher", "pubsub.editor", "pubsub.admin", "editor"),
   subscribe: roles("pubsub.subscriber", "pubsub.editor", "pubsub.admin", "editor"),
-  invoke: roles("run.invoker", "run.admin", "editor"),
+  invoke: roles("run.invoker", "run.servicesInvoker", "run.admin", "editor"),
   readSecret: roles("secretmanager.secretAccessor", "secretmanager.admin"),
   decrypt: roles("cloudkms.cryptoKeyDecrypter", "cloudkms.cryptoKeyEncrypterDecrypter"),
   useDatabase: roles("datastore.user", "datastore.owner", "editor"),

@@ -79,7 +79,7 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
 
 /** A client that reaches `connect` without its load balancer could name any address as its own. */
 function ingressOf(name: FunctionName, loadBalancers: string | undefined): string {
-  if (!FUNCTIONS[name].public) return "ALLOW_INTERNAL_ONLY";
+  if (FUNCTIONS[name].trigger !== "http") return "ALLOW_INTERNAL_ONLY";
   const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
   return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
 }
@@ -128,8 +128,12 @@ async function describeCallers(
 ): Promise<Problem[]> {
   const policy = await readPolicy(it.cloud, "run", service, "roles/run.viewer");
   if (policy === undefined) return [];
-  const open = EVERYBODY.filter((member) => isAllowed("invoke", member, [policy]));
-  const change = (verb: string, member: string) =>
+  const open = EVERYBODY.flatMap((member) =>
+    policy.bindings
+      .filter((binding) => isAllowed("invoke", member, [{ bindings: [binding] }]))
+      .map(({ role }) => ({ member, role })),
+  );
+  const change = (verb: string, member: string, role: string) =>
     gcloud(
       it.projectId,
       "run",
@@ -138,12 +142,15 @@ async function describeCallers(
       lastPart(service),
       `--region=${it.region}`,
       `--member=${member}`,
-      "--role=roles/run.invoker",
+      `--role=${role}`,
     );
   if (FUNCTIONS[name].public) {
-    return open.includes("allUsers")
-      ? []
-      : [{ what: "it is not public, and has to be", fix: change("add", "allUsers") }];
+    if (open.some(({ member }) => member === "allUsers")) return [];
+    const fix = change("add", "allUsers", "roles/run.invoker");
+    return [{ what: "it is not public, and has to be", fix }];
   }
-  return open.map((member) => ({ what: `${member} may call it`, fix: change("remove", member) }));
+  return open.map(({ member, role }) => ({
+    what: `${member} may call it`,
+    fix: change("remove", member, role),
+  }));
 }
