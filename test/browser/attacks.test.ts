@@ -1,10 +1,10 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { begin, linkOf } from "../security/flow.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { begin, linkOf } from "../support/flow.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { UNLIMITED } from "../local/environment.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
+import { type Site, startSite } from "./site.ts";
 import { allow, openVisitor, shows } from "./visitor.ts";
 
 const ADA = "ada@example.com";

@@ -3,10 +3,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { exampleApplication } from "../examples/application/application.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { UNLIMITED } from "../local/environment.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
-import { type TlsFront, startTlsFront } from "../support/tls-front.ts";
+import { type Site, startSite } from "./site.ts";
+import { type TlsFront, startTlsFront } from "./tls-front.ts";
 import { allow, openVisitor, shows } from "./visitor.ts";
 
 /**

@@ -1,10 +1,10 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { exampleApplication } from "../examples/application/application.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
+import { type Site, startSite } from "./site.ts";
 import { expectDiscreet, history } from "./discretion.ts";
 import { PHONE, type Visitor, allow, openVisitor, says, shows } from "./visitor.ts";
 

@@ -1,7 +1,7 @@
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { openEveryPage } from "./every-page.ts";
 
 const SIZES = [

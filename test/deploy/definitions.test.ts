@@ -131,7 +131,7 @@ describe("a bundle", () => {
 
   it("opens and closes every client that the functions use", async () => {
     const file = path.join(folder, "clients.cjs");
-    await bundle("test/support/bundled-clients.ts", file, []);
+    await bundle("test/deploy/bundled-clients.ts", file, []);
     const { stdout, stderr } = spawnSync(process.execPath, [file], {
       encoding: "utf8",
       env: { METADATA_SERVER_DETECTION: "none" },

@@ -12,13 +12,13 @@ import {
   type Surroundings,
   startPatient,
   startSurroundings,
-} from "../support/doctor.ts";
+} from "./doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { startHostingProxy } from "../support/hosting-proxy.ts";
+import { startHostingProxy } from "./hosting-proxy.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { runInfra } from "../support/infra-command.ts";
-import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
-import { findMisuse } from "../support/gcloud-apis.ts";
+import { findGcloudSdk, tryCommands } from "./gcloud-sdk.ts";
+import { findMisuse } from "./gcloud-apis.ts";
 
 let around: Surroundings;
 let patient: Patient;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { anchorsOf } from "../support/anchors.ts";
+import { anchorsOf } from "./anchors.ts";
 
 /** Goal: a reader of the documents can follow every link. */
 

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError, readConfig } from "../../functions/src/config/config.ts";
 import { VARIABLE_NAMES } from "../../functions/src/config/variables.ts";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
-import { PROJECT, dryRun } from "../support/deploy-script.ts";
-import { printed, wanted } from "../support/deployed-functions.ts";
-import { readDotenv, sent } from "../support/firebase-requests.ts";
+import { PROJECT, dryRun } from "./deploy-script.ts";
+import { printed, wanted } from "./deployed-functions.ts";
+import { readDotenv, sent } from "./firebase-requests.ts";
 
 /**
  * Goal: both tools deploy the same six functions. What the Firebase CLI discovers in the built

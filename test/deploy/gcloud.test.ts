@@ -7,9 +7,9 @@ import { readConfig } from "../../functions/src/config/config.ts";
 import { parseKeyRing } from "../../functions/src/crypto/sealing.ts";
 import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
-import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "../support/deploy-script.ts";
+import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "./deploy-script.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { findGcloudSdk, tryCommand, tryCommands } from "../support/gcloud-sdk.ts";
+import { findGcloudSdk, tryCommand, tryCommands } from "./gcloud-sdk.ts";
 
 const SETTINGS = `
 # The client of this project.

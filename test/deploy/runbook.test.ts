@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 import { isInRunbook } from "../../functions/generated.ts";
 import { LOG_EVENTS, type LogEvent } from "../../functions/src/platform/log-events.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
+import { findGcloudSdk, tryCommands } from "./gcloud-sdk.ts";
 import { runInfra } from "../support/infra-command.ts";
-import { runCommand } from "../support/operator-cli.ts";
+import { runCommand } from "../operator/operator-cli.ts";
 
 /**
  * Goal: whoever is called finds a section for what called them, a procedure that has been tried,

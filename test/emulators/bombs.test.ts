@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type FunctionProcess, startFunction } from "../bench/function-process.ts";
 import { requiredEnv } from "../local/environment.ts";
-import { BOMBS, sendLargestMessages } from "../support/bombs.ts";
+import { BOMBS, sendLargestMessages } from "./bombs.ts";
 
 /**
  * Goal: nobody ends an instance with what it sends. Each bomb is sent to a built function as the

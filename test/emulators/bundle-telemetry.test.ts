@@ -3,8 +3,8 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
-import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
+import { type OtlpReceiver, startOtlpReceiver } from "../operator/otlp-receiver.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const DIST = path.join(ROOT, "functions/dist/gcloud");

@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isHad } from "../support/emulator-source.ts";
-import { findNode } from "../support/framework-cli.ts";
+import { findNode } from "./framework-cli.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** Below the packages that the bundle imports. */

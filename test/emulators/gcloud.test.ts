@@ -22,7 +22,7 @@ import {
   findFirestoreEmulator,
   openDatabase,
 } from "../support/firestore-emulator.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
 import { freePort } from "../support/program.ts";
 import {
   type Subscriber,

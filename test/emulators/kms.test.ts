@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RING_CONTEXT, cloudKeyManagement } from "../../functions/src/google/key-management.ts";
 import { makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
 
 const SOURCE = path.resolve(import.meta.dirname, "../../functions/dist/gcloud");

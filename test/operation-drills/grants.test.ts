@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { runCommand } from "../support/operator-cli.ts";
+import { runCommand } from "../operator/operator-cli.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
 import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";

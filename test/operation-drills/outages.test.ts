@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCommand } from "../support/operator-cli.ts";
+import { runCommand } from "../operator/operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**

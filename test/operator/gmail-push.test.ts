@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Operator } from "../../infra/cli/operator.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import { memoryUsers } from "../support/memory-users.ts";
-import { runProgram } from "../support/operator-cli.ts";
+import { runProgram } from "./operator-cli.ts";
 import { keyRing } from "../support/test-keys.ts";
 
 const COMMANDS = ["doctor", "mailboxes", "keys", "risc", "costs"];

@@ -7,7 +7,7 @@ import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
-import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
+import { type GoogleError, googleErrors } from "../unit/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { realAfter } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
@@ -15,7 +15,7 @@ import { linkIn } from "../support/mail-sink.ts";
 import type { Connected, Scenario } from "../support/scenario.ts";
 import { type SecondInstance, startSecondInstance } from "../support/second-instance.ts";
 import { type Exposed, RETURN_TO, SET, startExposed } from "./exposure.ts";
-import { begin, changed, cookieHeader, linkOf } from "./flow.ts";
+import { begin, changed, cookieHeader, linkOf } from "../support/flow.ts";
 
 /**
  * Goal: no token, code, verifier, ID token, client secret, password or key is seen in a log, an

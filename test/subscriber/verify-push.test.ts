@@ -1,7 +1,7 @@
 import { type JWTPayload, SignJWT, exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { verifyPush } from "../../functions/subscriber/verify-push.ts";
-import { type Site, startSite } from "../support/site.ts";
+import { type Site, startSite } from "../browser/site.ts";
 
 const AUDIENCE = "https://helpdesk.example.com/changes";
 const ACCOUNT = "pubsub-push@my-project.iam.gserviceaccount.com";

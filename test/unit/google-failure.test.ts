@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { Gaxios } from "gaxios";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { classify } from "../../functions/src/google/classify.ts";
-import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
+import { type GoogleError, googleErrors } from "./google-errors.ts";
 
 /**
  * Goal: what Google answers is taken for what it means, however it was thrown. Method: every

@@ -1,9 +1,9 @@
 import { SignJWT, UnsecuredJWT, decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, openBrowser, throughGoogle } from "../../support/browser.ts";
-import { startFlow } from "../../security/flow.ts";
+import { startFlow } from "../../support/flow.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
-import { type Site, startSite } from "../../support/site.ts";
+import { type Site, startSite } from "../../browser/site.ts";
 import { exampleApplication } from "./application.ts";
 
 const ADA = "ada@example.com";

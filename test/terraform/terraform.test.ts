@@ -3,7 +3,7 @@ import path from "node:path";
 import { parse } from "@cdktf/hcl2json";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isHad } from "../support/emulator-source.ts";
-import { readGoogleSchema } from "../support/google-schema.ts";
+import { readGoogleSchema } from "./google-schema.ts";
 import {
   type Edit,
   type InfraCopy,
@@ -11,8 +11,8 @@ import {
   copyInfra,
   findTerraform,
   runTerraform,
-} from "../support/terraform.ts";
-import { type TerraformProvider, startTerraformProvider } from "../support/terraform-provider.ts";
+} from "./terraform.ts";
+import { type TerraformProvider, startTerraformProvider } from "./provider.ts";
 
 const INFRA = path.resolve(import.meta.dirname, "../../infra");
 const VARIABLES = { project_id: "acme-mail", region: "europe-west1" };

@@ -3,11 +3,11 @@ import { createHmac, randomUUID } from "node:crypto";
 import { SignJWT, exportJWK, exportSPKI, generateKeyPair } from "jose";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findSecret } from "./canaries.ts";
-import { holdsForAll } from "./entry.ts";
-import { oneByteChanged, oneReplaced, rawBytes } from "./inputs.ts";
-import { type PlainRequest, expectSafe, send } from "./request.ts";
-import { type Subject, startSubject } from "./subject.ts";
+import { findSecret } from "../abuse/canaries.ts";
+import { holdsForAll } from "../abuse/entry.ts";
+import { oneByteChanged, oneReplaced, rawBytes } from "../abuse/inputs.ts";
+import { type PlainRequest, expectSafe, send } from "../abuse/request.ts";
+import { type Subject, startSubject } from "../abuse/subject.ts";
 
 /**
  * Goal: only what Google has signed, for this client, about what it may speak of, has an effect;

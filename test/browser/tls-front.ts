@@ -5,7 +5,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 
-const CERTIFICATE = path.resolve(import.meta.dirname, "../fixtures/smtp-localhost.pem");
+const CERTIFICATE = path.resolve(import.meta.dirname, "../notices/localhost.pem");
 
 /** Several sites behind one port of loopback, with TLS, each under a host name of its own. */
 export interface TlsFront {

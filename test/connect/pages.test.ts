@@ -4,7 +4,7 @@ import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { begin, linkOf } from "./flow.ts";
+import { begin, linkOf } from "../support/flow.ts";
 
 const ADA = "ada@example.com";
 const MINUTE_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { LocalStack } from "../local/stack.ts";
-import { type Browser, openBrowser } from "../support/browser.ts";
-import type { Scenario } from "../support/scenario.ts";
+import { type Browser, openBrowser } from "./browser.ts";
+import type { Scenario } from "./scenario.ts";
 
 /** An authorization that one browser has begun, with the person not yet back from Google. */
 export interface Flow {

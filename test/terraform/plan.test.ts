@@ -3,21 +3,21 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../functions/src/config/config.ts";
 import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
-import { anchorOf, anchorsOf } from "../support/anchors.ts";
+import { anchorOf, anchorsOf } from "../deploy/anchors.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { readGoogleSchema } from "../support/google-schema.ts";
-import { SETTINGS, functionsOf, one } from "../support/planned.ts";
-import { findEvents } from "../support/planned-events.ts";
-import { findLeaks } from "../support/planned-rights.ts";
-import { findLossySubscriptions } from "../support/planned-subscriptions.ts";
+import { readGoogleSchema } from "./google-schema.ts";
+import { SETTINGS, functionsOf, one } from "./planned.ts";
+import { findEvents } from "./planned-events.ts";
+import { findLeaks } from "./planned-rights.ts";
+import { findLossySubscriptions } from "./planned-subscriptions.ts";
 import {
   type Edit,
   type InfraCopy,
   type PlannedResource,
   copyInfra,
   findTerraform,
-} from "../support/terraform.ts";
-import { type TerraformProvider, startTerraformProvider } from "../support/terraform-provider.ts";
+} from "./terraform.ts";
+import { type TerraformProvider, startTerraformProvider } from "./provider.ts";
 
 const DEPLOYED = {
   project_id: "acme-mail",

@@ -5,7 +5,7 @@ import { createLog } from "../../functions/src/platform/log.ts";
 import { TEXTS } from "../../functions/src/texts/pages.ts";
 import type { User } from "../../functions/src/domain/user.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
-import { startFlow } from "../security/flow.ts";
+import { startFlow } from "../support/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 

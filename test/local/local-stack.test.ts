@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Parsed, parse } from "../../functions/subscriber/parse.ts";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { giveConsent } from "../gmail-emulator/consent.ts";
-import { mailboxStory } from "../local/demo-story.ts";
-import { type Playground, startPlayground } from "../local/playground.ts";
-import { tellStory } from "../local/tell-story.ts";
+import { mailboxStory } from "./demo-story.ts";
+import { type Playground, startPlayground } from "./playground.ts";
+import { tellStory } from "./tell-story.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { startMailSink } from "../support/mail-sink.ts";
-import { startSite } from "../support/site.ts";
+import { startSite } from "../browser/site.ts";
 import { startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";

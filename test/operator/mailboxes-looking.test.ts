@@ -4,7 +4,7 @@ import type { Clock } from "../../functions/src/domain/clock.ts";
 import { ConfigError } from "../../functions/src/config/config.ts";
 import type { Log } from "../../functions/src/platform/log.ts";
 import type { Operator } from "../../infra/cli/operator.ts";
-import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
+import { type CommandOptions, runCommand } from "./operator-cli.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { addressOf, putUser } from "../support/users.ts";
 

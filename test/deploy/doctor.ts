@@ -12,9 +12,9 @@ import {
 } from "../cloud-emulator/project.ts";
 import { UNLIMITED } from "../local/environment.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { type MailSink, startMailSink } from "./mail-sink.ts";
-import { memoryUsers } from "./memory-users.ts";
-import { tokenKeys } from "./test-keys.ts";
+import { type MailSink, startMailSink } from "../support/mail-sink.ts";
+import { memoryUsers } from "../support/memory-users.ts";
+import { tokenKeys } from "../support/test-keys.ts";
 
 export const CLIENT_ID = `${PROJECT_NUMBER}-doctor.apps.googleusercontent.com`;
 

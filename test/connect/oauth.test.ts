@@ -8,7 +8,7 @@ import { createSigner } from "../gmail-emulator/signing.ts";
 import { FROM_OUR_PAGE, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
-import { begin, changed, cookieHeader, leadsTo, linkOf } from "./flow.ts";
+import { begin, changed, cookieHeader, leadsTo, linkOf } from "../support/flow.ts";
 
 const ADA = "ada@example.com";
 const MALLORY = "mallory@example.com";

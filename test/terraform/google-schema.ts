@@ -15,7 +15,7 @@ export interface GoogleSchema {
 
 /** The provider hashicorp/google as far as `infra/` uses it. */
 export function readGoogleSchema(): GoogleSchema {
-  const file = new URL("../fixtures/terraform-google-schema.json", import.meta.url);
+  const file = new URL("./google-schema.json", import.meta.url);
   return JSON.parse(readFileSync(file, "utf8")) as GoogleSchema;
 }
 

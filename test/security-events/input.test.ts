@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { UNLIMITED } from "../local/environment.ts";
-import { type OpenSigner, encoded, openSigner } from "../support/open-signer.ts";
+import { type OpenSigner, encoded, openSigner } from "./open-signer.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";

@@ -3,7 +3,7 @@ import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { startStrictRelay } from "../support/strict-relay.ts";
+import { startStrictRelay } from "./strict-relay.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";

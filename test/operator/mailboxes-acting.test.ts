@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Operator } from "../../infra/cli/operator.ts";
-import { type CommandOptions, type CommandResult, runCommand } from "../support/operator-cli.ts";
+import { type CommandOptions, type CommandResult, runCommand } from "./operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";

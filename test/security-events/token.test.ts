@@ -8,7 +8,7 @@ import {
   keyIdOf,
   parseToken,
 } from "../../functions/src/security-events/token.ts";
-import { encoded } from "../support/open-signer.ts";
+import { encoded } from "./open-signer.ts";
 
 const ISSUER = "https://accounts.google.com/";
 const NOW = new Date("2026-11-20T12:00:00.000Z");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Finished, runInfra } from "../support/infra-command.ts";
-import { runProgram } from "../support/operator-cli.ts";
+import { runProgram } from "./operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /** The command as an operator runs it, against Google on loopback. */

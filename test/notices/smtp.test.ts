@@ -8,12 +8,12 @@ import type { EmailAddress } from "../../functions/src/domain/email-address.ts";
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserId } from "../../functions/src/domain/user.ts";
 import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";
-import { startStrictRelay } from "../support/strict-relay.ts";
+import { startStrictRelay } from "./strict-relay.ts";
 import { movableClock } from "../support/scenario.ts";
 
 const FROM = "Acme Desk <desk@app.example>";
 /** Of `localhost`, signed by itself, for a hundred years. */
-const CERTIFICATE = path.resolve(import.meta.dirname, "../fixtures/smtp-localhost.pem");
+const CERTIFICATE = path.resolve(import.meta.dirname, "./localhost.pem");
 const TLS = { key: readFileSync(CERTIFICATE), cert: readFileSync(CERTIFICATE) };
 /** What a URL cannot hold as it is. */
 const LOGIN = { user: "desk@app.example", pass: "p@ss:wörd/%?#" };
@@ -116,7 +116,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     // Only a new process can be told whom to trust.
     const config = { smtpUrl: `${scheme}://${credentials}@localhost:${port}`, from: FROM };
     const code = `
-      import { smtpNotices } from "./functions/src/notices/smtp.ts";
+      import { smtpNotices } from "../../functions/src/notices/smtp.ts";
       const clock = { now: () => new Date() };
       const send = smtpNotices(${JSON.stringify(config)}, { name: "Acme" }, clock);
       console.log(JSON.stringify(await send(${JSON.stringify(NOTICE)})));`;

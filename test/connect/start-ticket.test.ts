@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT, decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Browser, FROM_OUR_PAGE, openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { begin, leadsTo, startFlow } from "./flow.ts";
+import { begin, leadsTo, startFlow } from "../support/flow.ts";
 
 const ADA = "ada@example.com";
 const APP = "https://app.example/done";

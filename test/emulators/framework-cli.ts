@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import type { FunctionName } from "../local/environment.ts";
-import type { Missing } from "./emulator-source.ts";
-import { type Program, answers, freePort, startProgram } from "./program.ts";
+import type { Missing } from "../support/emulator-source.ts";
+import { type Program, answers, freePort, startProgram } from "../support/program.ts";
 
 /** A built function as the functions-framework's own command serves it. */
 export interface ServedFunction {
@@ -26,7 +26,7 @@ export interface ServeOptions {
 
 const BIN = "../../node_modules/@google-cloud/functions-framework/build/src/main.js";
 const FRAMEWORK = fileURLToPath(new URL(BIN, import.meta.url));
-const LOOPBACK_ONLY = fileURLToPath(new URL("listen-on-loopback.cjs", import.meta.url));
+const LOOPBACK_ONLY = fileURLToPath(new URL("../support/listen-on-loopback.cjs", import.meta.url));
 const START_MS_MAX = 60_000;
 
 /** One function in a process of its own, as the buildpack of Cloud Functions starts it. */

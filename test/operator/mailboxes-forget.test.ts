@@ -2,8 +2,8 @@ import type { Ports } from "../../functions/src/context.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import type { User } from "../../functions/src/domain/user.ts";
-import { type CommandOptions, runCommand } from "../support/operator-cli.ts";
-import { mortalLife } from "../support/mortal.ts";
+import { type CommandOptions, runCommand } from "./operator-cli.ts";
+import { mortalLife } from "./mortal.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";

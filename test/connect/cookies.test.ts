@@ -3,7 +3,7 @@ import { readCookie } from "../../functions/src/connect/cookies.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { begin, cookieHeader, leadsTo, linkOf, startFlow } from "./flow.ts";
+import { begin, cookieHeader, leadsTo, linkOf, startFlow } from "../support/flow.ts";
 
 const ADA = "ada@example.com";
 const MALLORY = "mallory@example.com";

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import type { Missing } from "./emulator-source.ts";
+import type { Missing } from "../support/emulator-source.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const COMMAND_MS_MAX = 60_000;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { z } from "zod";
-import type { Missing } from "./emulator-source.ts";
+import type { Missing } from "../support/emulator-source.ts";
 
 /** The installed gcloud SDK, and the Python that it runs on. */
 export type GcloudSdk = { kind: "found"; root: string; python: string } | Missing;

@@ -5,7 +5,7 @@ import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
 import type { UserPatch, UserStore } from "../../functions/src/domain/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { begin, cookieHeader, leadsTo, linkOf } from "../security/flow.ts";
+import { begin, cookieHeader, leadsTo, linkOf } from "../support/flow.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser } from "../support/browser.ts";
 import { type Emulator, isHad } from "../support/emulator-source.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";

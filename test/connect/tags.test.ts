@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { begin } from "../security/flow.ts";
+import { begin } from "../support/flow.ts";
 import { openBrowser } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
