@@ -13,8 +13,8 @@ import { firestoreUsers } from "../../functions/src/store/users.ts";
 import type { Operator } from "./operator.ts";
 
 /**
- * Reads the same configuration as the functions, for another project if one is named. Throws one
- * `ConfigError` that names every problem; nothing is called before it is used.
+ * Reads the functions' own configuration, for another project if one is named. Throws one
+ * `ConfigError` that names every problem; it makes no call before its parts are used.
  */
 export function openOperator(log: Log, projectId?: string): Operator {
   const config = readConfig(readEnvironment(projectId));

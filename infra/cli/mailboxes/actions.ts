@@ -11,18 +11,21 @@ import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts"
 
 /** The result of a command that acts on one mailbox. */
 export interface ActionResult {
-  /** Whether it is done. */
+  /** Whether the action succeeded. */
   isDone: boolean;
   /** A stable code, for the log and for programs. */
   outcome: string;
-  /** The same for people. */
+  /** The outcome for people. */
   text: string;
 }
 
-/** Runs that a function overtakes; it does the same work, so that one more finds it done. */
+/**
+ * Attempts while functions take the work over; they do the same work, so one more attempt finds it
+ * done.
+ */
 const SYNC_TRIES_MAX = 3;
 
-/** Brings the mailbox up to the present, by the code that the functions run. */
+/** Syncs the mailbox to the present with the functions' own code. */
 export async function syncNow(asked: User, context: Context): Promise<ActionResult> {
   let outcome: SyncOutcome = { kind: "superseded", changes: 0 };
   for (let tries = 0; tries < SYNC_TRIES_MAX && outcome.kind === "superseded"; tries++) {
@@ -67,7 +70,7 @@ async function describeSync(
   }
 }
 
-/** Makes the watch again, now. */
+/** Renews the watch now. */
 export async function renewNow(user: User, context: Context): Promise<ActionResult> {
   if (user.status !== "active") {
     const text = `nothing is done for a user who is ${user.status}`;
@@ -93,7 +96,7 @@ export async function renewNow(user: User, context: Context): Promise<ActionResu
   }
 }
 
-/** Ends all work for a user until they authorize again, for a reason of the operator's. */
+/** Flags a user until they authorize again, for a reason of the operator. */
 export async function flagNow(user: User, reason: string, context: Context): Promise<ActionResult> {
   if (user.status === "reauthorization_required") {
     const text = `they have been asked to authorize again already (${user.statusReason})`;
@@ -117,7 +120,7 @@ export async function flagNow(user: User, reason: string, context: Context): Pro
   };
 }
 
-/** Erases what is kept of a person. */
+/** Erases everything that is stored about a person. */
 export async function forgetNow(user: User, context: Context): Promise<ActionResult> {
   const outcome = await forget(user, context);
   const isDone = outcome.kind === "forgotten";

@@ -19,7 +19,7 @@ const HELP = `
 The variables of the functions configure it, and it works on the emulators that
 FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and GMAIL_EMULATOR_HOST name.`;
 
-/** `gmail-push mailboxes`: shows the mailboxes of a deployment, and acts on them. */
+/** Defines `gmail-push mailboxes`, which shows the mailboxes of a deployment and acts on them. */
 export function defineMailboxes(mailboxes: Command, session: Session): void {
   const { terminal, log, isJson, operatorName } = session;
   mailboxes.option("--project <id>", "in place of GOOGLE_CLOUD_PROJECT").addHelpText("after", HELP);
@@ -28,7 +28,9 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     return withOperator(session, work, mailboxes.opts<{ project?: string }>().project);
   }
 
-  /** A command that acts: it asks for a confirmation, and logs an audit line before and after. */
+  /**
+   * Defines a command that acts: it asks for confirmation, and logs an audit line before and after.
+   */
   function act(
     command: string,
     name: string,
@@ -123,7 +125,7 @@ function wholeNumber(min: number, max: number): (text: string) => number {
   };
 }
 
-/** Adds a tag to those that were given before it. */
+/** Adds a tag to the earlier ones. */
 function addTag(text: string, earlier: Readonly<Record<string, string>> = {}) {
   const [, name, value] = /^([a-z0-9-]{1,32})=(.*)$/s.exec(text) ?? [];
   if (name !== undefined && value !== undefined) return { ...earlier, [name]: value };

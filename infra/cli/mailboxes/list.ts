@@ -7,20 +7,21 @@ import { shown } from "./user-view.ts";
 import { type Terminal, duration, progress } from "../terminal.ts";
 import { pagesOfUsers } from "../all-users.ts";
 
+/** Which users `mailboxes list` shows. */
 export interface ListOptions {
   status?: Status;
   reason?: string;
   address?: string;
   overdue?: true;
   behind?: true;
-  /** Every one of these tags, with its value. */
+  /** The user must have every one of these tags, with its value. */
   tag?: Readonly<Record<string, string>>;
-  /** Days from now; a watch that has lapsed expires within any. */
+  /** Days from now; a lapsed watch expires within any number. */
   watchExpires?: number;
   limit: number;
 }
 
-/** Lists the users that fit, as they are read: nothing is held but one page. */
+/** Lists the users that match, as they are read: it holds only one page. */
 export async function list(
   { users, clock }: Operator,
   terminal: Terminal,
@@ -84,7 +85,7 @@ function cells(user: User, options: ListOptions, now: Date): string[] {
   ];
 }
 
-/** For how long a mailbox has been incomplete, why, and whether subscribers know. */
+/** Returns since when a mailbox has been incomplete, why, and whether subscribers know. */
 function behindFor(behind: Completeness["behind"], now: Date): string {
   if (behind === undefined) return "-";
   const told = behind.isTold ? ", subscribers told" : "";
