@@ -1,14 +1,14 @@
 import { type DocumentData, Timestamp, type Firestore } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/platform/log.ts";
-import { firestoreUsers } from "../../functions/src/store/users.ts";
-import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
-import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
-import { inTimeOf } from "../support/read-times.ts";
-import { type MovableClock, movableClock } from "../support/scenario.ts";
+import { createLog } from "../../../functions/src/platform/log.ts";
+import { firestoreUsers } from "../../../functions/src/store/users.ts";
+import { type LocalStack, startLocalStack } from "../../local/stack.ts";
+import { type Browser, openBrowser, throughGoogle } from "../../support/browser.ts";
+import { emulatorForTests } from "../../support/emulator-for-tests.ts";
+import { findFirestoreEmulator, openDatabase } from "../../support/firestore-emulator.ts";
+import { type MemoryTopic, memoryTopic } from "../../support/memory-topic.ts";
+import { inTimeOf } from "../../support/read-times.ts";
+import { type MovableClock, movableClock } from "../../support/scenario.ts";
 
 /**
  * Goal: user documents that are put back as they once were lose nothing. Everything since then is

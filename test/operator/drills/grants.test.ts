@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { runCommand } from "../operator/operator-cli.ts";
-import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
-import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
-import { type Scenario, startScenario } from "../support/scenario.ts";
+import { type LocalStack, startLocalStack } from "../../local/stack.ts";
+import { openBrowser, throughGoogle } from "../../support/browser.ts";
+import { runCommand } from "../operator-cli.ts";
+import { type MemoryTopic, memoryTopic } from "../../support/memory-topic.ts";
+import { type MemoryUsers, memoryUsers } from "../../support/memory-users.ts";
+import { type Scenario, startScenario } from "../../support/scenario.ts";
 
 /**
  * Goal: what happens when every grant ends, whoever ended them, and when mailboxes move to another

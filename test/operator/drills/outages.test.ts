@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCommand } from "../operator/operator-cli.ts";
-import { type Scenario, startScenario } from "../support/scenario.ts";
+import { runCommand } from "../operator-cli.ts";
+import { type Scenario, startScenario } from "../../support/scenario.ts";
 
 /**
  * Goal: what the runbook (`infra/docs/runbook.md`) says about an outage of ours is what happens: nobody

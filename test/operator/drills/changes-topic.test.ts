@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import type { PubSub, Subscription } from "@google-cloud/pubsub";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { pubsubPublisher } from "../../functions/src/pubsub/publisher.ts";
-import { type LocalStack, startLocalStack } from "../local/stack.ts";
-import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { memoryUsers } from "../support/memory-users.ts";
-import { findPubsubEmulator, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
-import { type MovableClock, movableClock } from "../support/scenario.ts";
+import { pubsubPublisher } from "../../../functions/src/pubsub/publisher.ts";
+import { type LocalStack, startLocalStack } from "../../local/stack.ts";
+import { openBrowser, throughGoogle } from "../../support/browser.ts";
+import { emulatorForTests } from "../../support/emulator-for-tests.ts";
+import { memoryUsers } from "../../support/memory-users.ts";
+import { findPubsubEmulator, openPubsub, subscribe } from "../../support/pubsub-emulator.ts";
+import { type MovableClock, movableClock } from "../../support/scenario.ts";
 
 /**
  * Goal: a topic of changes that is gone holds everything back and loses nothing of it; and what a
