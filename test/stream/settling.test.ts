@@ -534,6 +534,46 @@ describe("a history that is rewound", () => {
     expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
   });
 
+  it("P2: has an id of its own each time, although the cursor stands where it stood", async () => {
+    const cursor = String(await rest());
+    for (let time = 0; time < 2; time++) {
+      scenario.emulator.deliver(ADA);
+      await scenario.settled();
+      scenario.emulator.rewindHead(ADA, cursor);
+      await scenario.reconcileAfter(7 * HOUR_MS);
+      await scenario.reconcileAfter(7 * HOUR_MS);
+      expect(scenario.stored(ADA).historyId).toBe(cursor);
+    }
+    // A repeated id would count once.
+    expect(gaps()).toHaveLength(2);
+  });
+
+  it("is told as one where the cursor has expired meanwhile", async () => {
+    await rest();
+    scenario.emulator.loseNotifications();
+    const before = Array.from({ length: 40 }, () => scenario.emulator.deliver(ADA));
+    await notify(before.at(-1)?.historyId ?? "");
+    scenario.emulator.rewindHead(ADA, before[9]?.historyId ?? "");
+    scenario.emulator.expireHistory(ADA);
+    await scenario.reconcileAfter(7 * HOUR_MS);
+    expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
+  });
+
+  it("is not told as one where the first server to name the head is behind", async () => {
+    await rest();
+    scenario.emulator.loseNotifications();
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(MINUTE_MS);
+    await notify(scenario.emulator.deliver(ADA).historyId);
+    const { historyId } = scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    // Two seconds pass before the head is asked for, and two more before the last look at it.
+    scenario.emulator.setReplicaBehind(ADA, 3 * SECOND_MS);
+    await notify(historyId);
+    expect(gaps()).toMatchObject([{ reason: "history_expired" }]);
+    expect(scenario.emulator.countCalls("users.getProfile", ADA)).toBeGreaterThan(2);
+  });
+
   it("P12: costs one listing when a late notification only looks like it", async () => {
     const early = scenario.emulator.deliver(ADA).historyId;
     await rest();

@@ -81,6 +81,10 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       // An expiry can begin where an unreadable record was told before: another gap, another id.
       if (event.reason === "unreadable_record") return `${userId}/${event.toHistoryId}/gap`;
       if (event.reason === "notified_unseen") return `${userId}/${event.toHistoryId}/unseen`;
+      // After a rewind the cursor can come to the same id for a second time.
+      if (event.reason === "history_rewound") {
+        return `${userId}/gap/${event.fromHistoryId}/${event.since.getTime()}`;
+      }
       return `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
     case "unavailable": {

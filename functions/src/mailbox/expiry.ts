@@ -72,7 +72,8 @@ export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<C
   return ended(await giveUp(run, listed.failure, listed.call));
 }
 
-async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+/** One server may be behind: that the head went back is believed when it stays so low. */
+export async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
   const { context, access } = run;
   const { from, highestHead = from } = expired;
   for (let looks = 0; looks < LOW_HEADS; looks++) {

@@ -12,7 +12,8 @@ import {
 import type { Answer } from "../domain/access.ts";
 import { completeSince } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
-import type { ExpiredCursor } from "./expiry.ts";
+import { type ExpiredCursor, confirmRewind } from "./expiry.ts";
+import { type HistoryId, isAfter } from "../domain/history-id.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
@@ -82,12 +83,15 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     const refused = await write(run, { sync: { ...user.sync, recoveries: begun } });
     return refused ?? waitUntil(run, later(now, pauseMs(begun.count)));
   }
+  const pinnedAt = storeNow(user, context.clock);
+  const cause = await causeOf(run, { from, reason }, to);
+  if (typeof cause !== "string") return cause;
   const recovery: Recovery = {
     fromHistoryId: from,
     toHistoryId: to,
-    reason,
+    reason: cause,
     since: completeSince(user),
-    pinnedAt: storeNow(user, context.clock),
+    pinnedAt,
     listing: 0,
     pages: [],
     isWalked: false,
@@ -99,7 +103,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
       userId: user.id,
       fromHistoryId: from,
       toHistoryId: recovery.toHistoryId,
-      reason,
+      reason: cause,
     },
   );
   // Due, so that another run goes on should this one die.
@@ -108,6 +112,20 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   return write(run, {
     sync: { ...sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
   });
+}
+
+/** A history that has expired may have been rewound too: then what is above the head is lost. */
+async function causeOf(
+  run: Run,
+  { from, reason }: ExpiredCursor,
+  head: HistoryId,
+): Promise<Recovery["reason"] | SyncOutcome> {
+  const { highestHead } = run.user.sync;
+  if (reason !== "history_expired" || highestHead === undefined) return reason;
+  if (!isAfter(highestHead, head)) return reason;
+  const rewind = await confirmRewind(run, { from, reason: "history_rewound", highestHead });
+  if (rewind.kind === "ended") return rewind.outcome;
+  return rewind.kind === "confirmed" ? rewind.reason : reason;
 }
 
 function pauseMs(recoveries: number): number {
