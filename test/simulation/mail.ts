@@ -1,6 +1,5 @@
-import type { Checks } from "./checks.ts";
-import type { SimulatedGoogle } from "./google.ts";
 import type { Person } from "./persons.ts";
+import type { People } from "./rude-incidents.ts";
 import type { World } from "./world.ts";
 
 const SECOND = 1_000;
@@ -11,14 +10,15 @@ const DAY = 24 * HOUR;
 const LATE_MS_MAX = 10 * MINUTE;
 /** How far Gmail's list of messages was seen to be out of order. */
 const DISORDER_MS_MAX = 7.4 * HOUR;
+/** What one act writes at most. */
+const ACT_RECORDS = 3;
 const LABELS = ["STARRED", "IMPORTANT", "Label_1", "Label_2"] as const;
 
 /** What happens in one mailbox: bursts of mail, labels, trash and deletion, between two times. */
 export function startMail(
   world: World,
   person: Person,
-  { model }: SimulatedGoogle,
-  checks: Checks,
+  { google: { model }, checks, rewinds }: Pick<People, "google" | "checks" | "rewinds">,
   [from, upTo]: readonly [number, number],
 ): void {
   const random = world.random(`mail ${person.email}`);
@@ -49,6 +49,7 @@ export function startMail(
   }
 
   function act(): void {
+    if (!rewinds.mayChange(sub, ACT_RECORDS)) return;
     const ms = lagMs();
     model.setIndexLag(sub, ms === undefined ? { kind: "none" } : { kind: "delayed", ms });
     const isOmitting = rude.has("missing fields") && rudely.chance(0.2);
@@ -83,6 +84,7 @@ export function startMail(
     const step = Math.min(500, size);
     for (let done = 0; done < size; done += step) {
       scheduler.quietly(start + done, () => {
+        if (!rewinds.mayChange(sub, step)) return;
         for (let index = done; index < Math.min(size, done + step); index++) {
           const isLate = !world.isHealing && rudely.chance(0.05);
           const ms = rudely.int(1, Math.min(15 * SECOND, settleMs / 2));

@@ -1,5 +1,5 @@
 import type { Stream } from "./random.ts";
-import { type Rudeness, POLITE, SWITCHED_OFF, deriveRudeness } from "./rudeness.ts";
+import { type Rudeness, POLITE, deriveRudeness } from "./rudeness.ts";
 
 /**
  * `reconciled`: every fault, notifications lost too, and the reconciliation to make it good.
@@ -164,8 +164,8 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
     rude: POLITE,
-    tellsDelays: !SWITCHED_OFF.has("delays"),
-    limitsCosts: !SWITCHED_OFF.has("costs"),
+    tellsDelays: true,
+    limitsCosts: true,
   };
   switch (family) {
     case "calm":
@@ -195,10 +195,6 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       instances: 3,
       lagMsMax: Math.max(parameters.lagMsMax, parameters.settleMs / 2),
     }),
-    ...(rude.has("rewinds of every size") &&
-      parameters.seed % 2 === 0 && {
-        rates: { ...parameters.rates, notificationLost: 0, notificationLate: 0 },
-      }),
     ...(rude.has("page tokens that expire") && {
       pagesMax: Math.min(parameters.pagesMax, 2),
       emptyPages: 0,

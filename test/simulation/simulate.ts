@@ -27,6 +27,7 @@ import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
 import { createSimulatedPubsub } from "./pubsub.ts";
 import { hash, randomStreams } from "./random.ts";
+import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
 import { createSecurityEvents } from "./security-events.ts";
@@ -188,7 +189,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const delays = createDelayChecks(world, checks, store, () => persons.all);
   pubsub.onAttempt = situations.onAttempt;
   pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
-  checks.onRecords = standing.onStimulus;
+  checks.onRecords = standing.onRecords;
   pubsub.onAcknowledged = (notification, messageId) => {
     // The receiver can keep nothing for a mailbox that it does not know by this address.
     if (!unattributed.has(messageId)) checks.onAcknowledged(notification);
@@ -217,16 +218,17 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     standing.onPublished(event);
   };
 
+  const rewinds = createRewinds(world, google, store, checks);
   const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
   let lastCallsAt = Infinity;
   for (const person of persons.all) {
     persons.connect(person, START + random("start").between(0, 5 * MINUTE));
-    startMail(world, person, google, checks, chaos);
+    startMail(world, person, { google, checks, rewinds }, chaos);
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
   const operated = { fleet, store, topic };
-  const people = { google, checks, persons, pubsub, securityEvents, delays, operated };
+  const people = { google, checks, persons, rewinds, securityEvents, delays, operated };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {
