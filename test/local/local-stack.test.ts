@@ -9,11 +9,13 @@ import { mailboxStory } from "./demo-story.ts";
 import { type Playground, startPlayground } from "./playground.ts";
 import { tellStory } from "./tell-story.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { freePort } from "../support/program.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import { startSite } from "../browser/site.ts";
 import { startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
+const HELP_DESK = "test/examples/subscriber/main.ts";
 
 describe("the local page", () => {
   let playground: Playground;
@@ -215,6 +217,37 @@ describe("npm start -- --push", () => {
     endpoint.close();
   });
 
+  it("lets the help desk file a ticket for a mail that is delivered on the page", async () => {
+    const desk = `http://127.0.0.1:${await freePort()}`;
+    const start = run("test/local/start.ts", "--push", `${desk}/changes`);
+    await expect.poll(start.output, { timeout: 20_000 }).toContain("Ctrl-C ends it.");
+    const settings = start.output().matchAll(/^ {2}([A-Z_]+)=(\S+)$/gm);
+    const env = Object.fromEntries([...settings].map(([, name, value]) => [name, value]));
+    const helpDesk = runWith({ ...env, PORT: new URL(desk).port }, HELP_DESK);
+    await expect.poll(helpDesk.output, { timeout: 20_000 }).toContain("tickets: ");
+
+    const page = /http:\/\/127\.0\.0\.1:\d+\//.exec(start.output())?.[0] ?? "";
+    const live = await listen(`${page}live`);
+    const addresses = (await live.seen("addresses")) as { start: string };
+    const browser = openBrowser();
+    const toGoogle = await browser.get(addresses.start);
+    await throughGoogle({ consent: giveConsent }, browser, toGoogle, { account: ADA });
+    await fetch(`${page}emulator/deliver`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ account: ADA, subject: "Help", text: "It broke.", from: "eve@x.y" }),
+    });
+    const tickets = async () => (await fetch(`${desk}/tickets`)).json();
+    await expect.poll(tickets, { timeout: 10_000 }).toMatchObject({
+      tickets: [{ mailbox: ADA, subject: "Help", text: "It broke.", from: "eve@x.y" }],
+    });
+    for (const child of [helpDesk, start]) {
+      child.kill("SIGINT");
+      await child.ended;
+    }
+    live.close();
+  });
+
   it.each(["https://app.example/changes", "http://192.0.2.1/", "4000"])(
     "delivers nothing to %s, which is not this machine",
     async (url) => {
@@ -274,7 +307,13 @@ interface Child extends ChildProcess {
 }
 
 function run(script: string, ...args: string[]): Child {
-  const child = spawn(process.execPath, ["--import", "tsx", script, ...args], { stdio: "pipe" });
+  return runWith({}, script, ...args);
+}
+
+function runWith(own: Record<string, string>, script: string, ...args: string[]): Child {
+  const env = { ...process.env, ...own };
+  const node = ["--import", "tsx", script, ...args];
+  const child = spawn(process.execPath, node, { env, stdio: "pipe" });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (chunk: Buffer) => {

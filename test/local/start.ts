@@ -56,6 +56,8 @@ function pushed(endpoint: string, { stack }: Playground): string {
     ["PUSH_AUDIENCE", endpoint],
     ["PUSH_SERVICE_ACCOUNT", PUSH_ACCOUNT],
     ["PUSH_CERTS_URL", `${url}/oauth2/v3/certs`],
+    ["GMAIL_API_URL", stack.urls.gmailApi],
+    ["METADATA_URL", url],
   ];
   return `
 Every change is delivered to ${endpoint} until it is acknowledged. To verify a delivery and to

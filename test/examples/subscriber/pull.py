@@ -103,26 +103,33 @@ def receive(message):
 def main():
     while not EVENTS_MAX or len(handled) < EVENTS_MAX:
         try:
-            messages = pubsub("pull", {"maxMessages": 100}).get("receivedMessages", [])
+            is_idle = not receive_some()
         except (urllib.error.URLError, TimeoutError) as error:
-            print(f"cannot pull: {error}", file=sys.stderr)
+            # What was not acknowledged comes again.
+            print(f"cannot reach Pub/Sub: {error}", file=sys.stderr)
+            is_idle = True
+        if is_idle:
             time.sleep(PAUSE_S)
+
+
+def receive_some():
+    """Pulls and handles messages. True: all of them were handled, and there were some."""
+    messages = pubsub("pull", {"maxMessages": 100}).get("receivedMessages", [])
+    refused = set()
+    done = []
+    for received in messages:
+        key = received["message"].get("orderingKey")
+        # What follows a message that was not handled comes again, behind it.
+        if key in refused:
             continue
-        refused = set()
-        done = []
-        for received in messages:
-            key = received["message"].get("orderingKey")
-            # What follows a message that was not handled comes again behind it.
-            if key in refused:
-                continue
-            if receive(received["message"]):
-                done.append(received["ackId"])
-            else:
-                refused.add(key)
-        if done:
-            pubsub("acknowledge", {"ackIds": done})
-        if refused or not messages:
-            time.sleep(PAUSE_S)
+        if receive(received["message"]):
+            done.append(received["ackId"])
+        else:
+            refused.add(key)
+    if done:
+        pubsub("acknowledge", {"ackIds": done})
+    return bool(messages) and not refused
 
 
-main()
+if __name__ == "__main__":
+    main()
