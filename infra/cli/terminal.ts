@@ -1,29 +1,26 @@
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 
-/** Where a command reads and writes, and asks. */
+/** Where a command reads and writes, and whom it can ask. */
 export interface Terminal {
-  /**
-   * Prints a part of the result. Resolves once it is written, so that a slow reader slows the
-   * command.
-   */
+  /** Prints a part of the result. Resolves once it is taken, so that a slow reader slows us down. */
   print(text: string): Promise<void>;
-  /** Prints what is not part of the result: progress, a log line, an error. */
+  /** Prints something that is not part of the result: progress, a log line, an error. */
   note(text: string): void;
-  /** Replaces the last status. Only a person sees it, and nothing of it stays. */
+  /** Replaces the status that was shown last. Only a person sees it, and nothing of it stays. */
   status(text: string): void;
   /** Whether a person can answer {@link ask}. */
   isInteractive: boolean;
   ask(question: string): Promise<string>;
-  /** Returns all of standard input; `what` tells a person what to type. */
+  /** All of standard input; `what` says what to type where a person types it. */
   readInput(what: string): Promise<string>;
 }
 
-/** Returns the terminal, or the pipes, of this process. */
+/** The terminal, or the pipes, of this process. */
 export function processTerminal({ stdin, stdout, stderr }: NodeJS.Process): Terminal {
   let shownStatus = "";
 
-  /** Moves to the start of the line and clears it first. */
+  /** Goes to the start of the line and clears it first. */
   function status(line: string): void {
     if (line !== shownStatus) stderr.write(`\r\u001B[2K${line}`);
     shownStatus = line;
@@ -57,7 +54,7 @@ export function processTerminal({ stdin, stdout, stderr }: NodeJS.Process): Term
 }
 
 /**
- * Returns a terminal that escapes control characters: addresses, reasons and Google's responses
+ * The terminal, given only text that draws nothing on it: addresses, reasons and Google's answers
  * come from outside.
  */
 export function escaping(terminal: Terminal): Terminal {
@@ -75,7 +72,7 @@ function eachLine(lines: string): string {
 }
 
 /**
- * Returns the text on one line without terminal control: control characters, invisible characters
+ * The text on one line that draws nothing on a terminal: control characters, invisible characters
  * and those that change the direction of writing become `\uXXXX`, which means the same in JSON.
  */
 function printable(line: string): string {
@@ -87,7 +84,7 @@ function printable(line: string): string {
   );
 }
 
-/** Returns a long time in whole units, in the largest unit of which there are two. */
+/** A long time in whole units, the largest that it has two of. */
 export function duration(ms: number): string {
   const units = [
     ["d", 86_400_000],
@@ -98,13 +95,11 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / size)} ${name}`;
 }
 
-/** A command that finishes sooner logs no progress. */
+/** A command that is done sooner shows no progress in a log. */
 const SILENT_MS = 2_000;
 const NOTED_EVERY_MS = 10_000;
 
-/**
- * Shows the progress of a long command: at once to a person, otherwise after a while, line by line.
- */
+/** Shows how far a long command is: at once to a person, else after a while, line by line. */
 export function progress(
   what: string,
   terminal: Terminal,

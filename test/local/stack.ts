@@ -1,4 +1,4 @@
-import { type Ports, createContext } from "../../functions/src/context.ts";
+import { type Surroundings } from "../../functions/src/context.ts";
 import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -17,8 +17,8 @@ import type { CallbackClaims } from "../../functions/src/domain/callback-claims.
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import type { Publish } from "../../functions/src/domain/events.ts";
-import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
-import type { Operator } from "../../infra/cli/operator.ts";
+import { type Receiver, createReceiver, createServices } from "../../functions/src/receiver.ts";
+import type { Operator } from "../../functions/src/services.ts";
 import { openTelemetry } from "../../functions/src/platform/telemetry/open.ts";
 import {
   DEFAULT_CLIENT,
@@ -37,7 +37,7 @@ export interface LocalStack {
   emulator: GmailEmulator;
   /** Where `connect` is. */
   publicUrl: string;
-  /** Addresses of the six functions, by name. */
+  /** Addresses of the five functions, by name. */
   urls: Record<FunctionName, string>;
   config: Config;
   /** Runs the schedule's function over HTTP, as Cloud Scheduler would; resolves to the status. */
@@ -45,9 +45,9 @@ export interface LocalStack {
   /** Every line logged so far. */
   logs: string[];
   /** Google as the functions reach it. */
-  google: Pick<Ports, "gmail" | "oauth">;
+  google: Pick<Surroundings, "gmail" | "oauth">;
   /** The same deployment for an operator's program, which shares no memory with the functions. */
-  operator(own: Pick<Ports, "log"> & Partial<Ports>): Operator;
+  operator(own: Pick<Surroundings, "log"> & Partial<Surroundings>): Operator;
   close(): Promise<void>;
 }
 
@@ -66,8 +66,8 @@ export interface LocalStackOptions {
   env?: Record<string, string>;
   emulator?: EmulatorOptions;
   onLog?: (line: string) => void;
-  /** By function; a free one for each that is not named. */
-  ports?: Readonly<Partial<Record<string, number>>>;
+  /** For `connect`; a free one unless said. */
+  port?: number;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -75,8 +75,7 @@ const KEEP_ALIVE_MS = 60_000;
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
-/** By real time. */
-export const realAfter: After = (ms, run) => {
+const realAfter: After = (ms, run) => {
   const canceled = new AbortController();
   void setTimeout(ms, undefined, { signal: canceled.signal }).then(run, () => {});
   return () => canceled.abort();
@@ -99,17 +98,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   };
 
   const receiver = deferred<Receiver>();
-  registerFunctions(() => receiver.promise, after);
+  registerFunctions(() => receiver.promise);
   const servers = {} as Record<FunctionName, Server>;
   const urls = {} as Record<FunctionName, string>;
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
-    limitBodiesOf(server, after, name === "gmailApi" ? "left" : "held");
+    limitBodiesOf(server, after);
     // Client and server share a process: one that is busy must not find its connection closed.
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.
     if (name !== "connect" && name !== "securityEvent") serveLoopbackOnly(server);
-    server.listen(options.ports?.[name] ?? 0, LOOPBACK);
+    server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
     await once(server, "listening");
     servers[name] = server;
     urls[name] = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
@@ -135,7 +134,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     clock: REAL_CLOCK,
     log: createLog(write),
   });
-  const ports: Ports = {
+  const surroundings: Surroundings = {
     users,
     seenEvents,
     callbackClaims,
@@ -148,7 +147,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     log: createLog(write, {}, telemetry?.logFields),
     ...(telemetry !== undefined && { telemetry }),
   };
-  receiver.resolve(createReceiver(createContext(config, ring, endpoints, ports)));
+  receiver.resolve(createReceiver(config, ring, endpoints, surroundings));
 
   return {
     emulator,
@@ -156,15 +155,15 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     urls,
     config,
     logs,
-    google: { gmail: ports.gmail, oauth: ports.oauth },
+    google: { gmail: surroundings.gmail, oauth: surroundings.oauth },
     operator(own) {
-      const theirs = { ...ports, ...own };
+      const theirs = { ...surroundings, ...own };
       return {
         users: theirs.users,
         clock,
         log: theirs.log,
         getKeyRing: () => Promise.resolve(ring),
-        getContext: () => Promise.resolve(createContext(config, ring, endpoints, theirs)),
+        getServices: () => Promise.resolve(createServices(config, ring, endpoints, theirs)),
         close: () => Promise.resolve(),
       };
     },

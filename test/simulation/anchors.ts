@@ -104,8 +104,7 @@ function findDeclarations(
   return found;
 }
 
-/** The syntax trees of the files, by path. Nothing is checked or resolved. */
-export function parse(files: Files): [file: string, source: SourceFile][] {
+function parse(files: Files): [file: string, source: SourceFile][] {
   const texts = Object.entries(files).map(([file, text]) => [`/sources/${file}`, text]);
   const config = JSON.stringify({ compilerOptions: OPTIONS });
   const fs = createVirtualFileSystem({ ...Object.fromEntries(texts), [CONFIG]: config });

@@ -34,7 +34,7 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
       if (sub !== "") ledgers.current(sub).acknowledged.add(historyId);
     },
     lostHistory: stream.lostHistory,
-    rewound: cursors.rewound,
+    rewound: stream.rewound,
     edited: (sub: string) => {
       const ledger = ledgers.current(sub);
       ledger.isEdited = true;

@@ -3,6 +3,7 @@ import { parseUserId } from "../../functions/src/domain/user.ts";
 import { type MailboxLedger, isTold } from "./ledger.ts";
 import type { Ledgers } from "./ledgers.ts";
 import type { Person } from "./persons.ts";
+import { SWITCHED_OFF } from "./rudeness.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -165,7 +166,7 @@ export function createDelayChecks(
     },
 
     checkFinally() {
-      if (!parameters.tellsDelays) return;
+      if (!parameters.tellsDelays || SWITCHED_OFF.has("ends of delays")) return;
       for (const { sub } of persons()) {
         const ledger = ledgers.current(sub);
         // A restored document knows nothing of a delay that was told after the backup.

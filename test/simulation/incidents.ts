@@ -65,7 +65,6 @@ export function startIncidents(
     // Otherwise the epoch would not show in the truth before the next record.
     model.deliver(sub);
     checks.touched(sub);
-    checks.rewound(sub);
     count("head rewound");
     world.trace(() => `${sub.slice(-4)} head back to ${to}`);
   });
@@ -161,7 +160,7 @@ export function startIncidents(
   const mailDraws = world.random("mail-incidents");
   strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
   startRudeIncidents(world, people, { strike, last });
-  startOperatorActs(world, { ...operated, ...people }, { strike, last });
+  startOperatorActs(world, { ...operated, checks, persons }, { strike, last });
 
   function outage(
     of: keyof Outages,

@@ -58,7 +58,6 @@ const full = {
   RECONCILIATION_CONCURRENCY: "4",
   RECONCILIATION_TIME_MS_MAX: "30000",
   GMAIL_UNITS_PER_MINUTE: "600000",
-  GMAIL_API_METHODS: "import, modify read",
   PAGES_PER_MINUTE: "60",
   CODE_EXCHANGES_PER_MINUTE: "20",
   FAILED_EXCHANGES_PER_MINUTE: "100",
@@ -95,7 +94,7 @@ const dressed = (text: string) =>
   );
 
 describe("a configuration", () => {
-  it("needs only the required variables and has a default for the rest", () => {
+  it("is complete with what is required and has a default for the rest", () => {
     expect(readConfig({ ...required, UNRELATED: "x" })).toEqual({
       projectId: "demo-project",
       firestore: { databaseId: "(default)" },
@@ -110,7 +109,6 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.metadata"],
         watchLabelIds: [],
         unitsPerMinute: 1_200_000,
-        apiMethods: ["read"],
       },
       changes: {
         topic: "projects/demo-project/topics/mailbox-changes",
@@ -142,7 +140,7 @@ describe("a configuration", () => {
     });
   });
 
-  it("contains every variable", () => {
+  it("has everything that can be set", () => {
     expect(readConfig(full)).toEqual({
       projectId: "demo-project",
       firestore: { databaseId: "gmail-push" },
@@ -161,7 +159,6 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.readonly"],
         watchLabelIds: ["INBOX"],
         unitsPerMinute: 600_000,
-        apiMethods: ["read", "modify", "import"],
         emulatorHost: "127.0.0.1:9000",
       },
       changes: {
@@ -264,7 +261,7 @@ describe("a configuration", () => {
     expect(readConfig({ ...required, GMAIL_SCOPES: twice }).gmail.scopes).toEqual(scopes);
   });
 
-  it("splits lists at commas and spaces, and completes topic names", () => {
+  it("has lists divided by commas and spaces, and topics in full", () => {
     const { gmail, returnTo, changes } = readConfig({
       ...required,
       CHANGES_TOPIC: "projects/other-project/topics/changes",
@@ -276,7 +273,7 @@ describe("a configuration", () => {
     expect(changes.topic).toBe("projects/other-project/topics/changes");
   });
 
-  it("keeps a scope that is not Gmail's", () => {
+  it("keeps a scope that is neither Gmail's nor asked for in any case", () => {
     const { gmail } = readConfig({ ...required, GMAIL_SCOPES: "profile gmail.metadata" });
     expect(gmail.scopes).toEqual([
       "https://www.googleapis.com/auth/userinfo.profile",
@@ -284,7 +281,7 @@ describe("a configuration", () => {
     ]);
   });
 
-  it("accepts its defaults as values", () => {
+  it("may name its defaults", () => {
     const named = { CHANGES_SINK: "pubsub", PUBLISH_DRAFTS: "false", DISCONNECT_REVOKES: "true" };
     expect(readConfig({ ...required, ...named })).toEqual(readConfig(required));
   });
@@ -368,7 +365,6 @@ describe("a configuration error", () => {
       "https://www.googleapis.com/auth/gmail.labels",
       "GMAIL.READONLY",
     ],
-    GMAIL_API_METHODS: ["everything", "read;modify", "Read"],
     WATCH_LABEL_IDS: ["INBOX/a", "a;b", "é"],
     ALLOWED_DOMAINS: [
       "example",
@@ -483,7 +479,7 @@ describe("a configuration error", () => {
   };
   const names = Object.keys(wrong);
 
-  it("is tested with a wrong value of every variable", () => {
+  it("has a wrong value here for every variable there is", () => {
     expect(names.toSorted()).toEqual(Object.keys(full).toSorted());
   });
 
@@ -507,7 +503,7 @@ describe("a configuration error", () => {
     );
   });
 
-  it("does not occur with the secrets that each function receives", () => {
+  it("is usable with the secrets that each function is given", () => {
     const all = Object.values(settings).flatMap(({ secrets }) => secrets);
     for (const [name, { secrets }] of Object.entries(settings)) {
       const withheld = all.filter((secret) => !secrets.includes(secret));
@@ -520,7 +516,7 @@ describe("a configuration error", () => {
     expect(settings.securityEvent.secrets).not.toContain("RETURN_TO_SECRET");
   });
 
-  it("does not require the client secret in a function that requests no token", () => {
+  it("does not ask a function for the client secret that asks Google for no token", () => {
     const { OAUTH_CLIENT_SECRET: _, ...withheld } = required;
     const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
     expect(readConfig(of("securityEvent")).oauth.clientSecret).toBe("");
@@ -529,13 +525,13 @@ describe("a configuration error", () => {
     }
   });
 
-  it("rejects required tickets that no application could sign", () => {
+  it("refuses to require tickets that no application could sign", () => {
     expect(errorOf({ ...required, CONNECT_TICKET: "required" }).problems).toEqual([
       "RETURN_TO_URLS is not set, CONNECT_TICKET is required",
     ]);
   });
 
-  it("rejects required tickets that connect could not verify, and in no other function", () => {
+  it("refuses to require tickets that connect could not verify, and asks no other function for that", () => {
     const { RETURN_TO_SECRET: _, ...withheld } = full;
     const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
     for (const secret of [undefined, "", "none"]) {
@@ -550,7 +546,7 @@ describe("a configuration error", () => {
     }
   });
 
-  it("rejects RETURN_TO_ORIGINS, and says what replaces it", () => {
+  it("refuses RETURN_TO_ORIGINS, and says what to set in its place", () => {
     const RETURN_TO_ORIGINS = "https://app.example.com";
     expect(errorOf({ ...full, RETURN_TO_ORIGINS }).problems).toEqual([
       "RETURN_TO_ORIGINS is not read any more: set RETURN_TO_URLS to the exact URLs that return_to may be",
@@ -558,7 +554,7 @@ describe("a configuration error", () => {
     expect(() => readConfig({ ...full, RETURN_TO_ORIGINS: "none" })).not.toThrow();
   });
 
-  it("names all problems at once, in its message, too", () => {
+  it("names all that is wrong at once, in its message too", () => {
     const env = Object.fromEntries(names.map((name) => [name, wrong[name]?.[0]]));
     const { problems, message } = errorOf(env);
     expect(problems.map((problem) => /^\w+/.exec(problem)?.[0]).toSorted()).toEqual(
@@ -567,7 +563,7 @@ describe("a configuration error", () => {
     for (const problem of problems) expect(message).toContain(problem);
   });
 
-  it("lists the valid choices", () => {
+  it("says what a choice is between", () => {
     const choices = { CHANGES_SINK: "kafka", PUBLISH_DRAFTS: "yes" };
     expect(errorOf({ ...required, ...choices }).problems).toEqual([
       "CHANGES_SINK must be pubsub or firestore",
@@ -575,14 +571,14 @@ describe("a configuration error", () => {
     ]);
   });
 
-  it("names white space as the problem, since it is invisible", () => {
+  it("says that white space is what is wrong, since nobody sees it", () => {
     const GMAIL_TOPIC = `${required.GMAIL_TOPIC}\n`;
     expect(errorOf({ ...required, GMAIL_TOPIC }).problems).toEqual([
       "GMAIL_TOPIC has white space at its start or end",
     ]);
   });
 
-  it("names variables that are only valid together", () => {
+  it("names what belongs together and is not", () => {
     const { NOTICE_SMTP_URL, NOTICE_FROM } = full;
     expect(errorOf({ ...required, NOTICE_SMTP_URL }).problems).toEqual([
       "NOTICE_FROM is not set, NOTICE_SMTP_URL is",
@@ -601,7 +597,7 @@ describe("a configuration error", () => {
     ]);
   });
 
-  it("never contains the value of a variable", () => {
+  it("never holds what a variable holds", () => {
     const canary = fc.stringMatching(/^[a-z0-9]{12}$/).map((text) => `CANARY${text}`);
     const cases = canary.chain((text) =>
       fc.tuple(
@@ -621,7 +617,7 @@ describe("a configuration error", () => {
     );
   });
 
-  it("is the only error, for any environment", () => {
+  it("is all that is ever thrown, whatever the environment", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.webUrl(),

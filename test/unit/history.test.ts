@@ -23,7 +23,7 @@ const message = (messageId: string, labelIds?: string[]) => ({
 const changes = (of: HistoryRecord, filter = ALL) => toChanges(of, id(3), SINCE, filter);
 
 describe("toChanges", () => {
-  it("makes one change of records that share an id, with all labels", () => {
+  it("makes one change of what shares an id, with all its labels", () => {
     const of = record(
       { kind: "labels.added", message: message("a"), labelIds: ["STARRED"] },
       { kind: "labels.added", message: message("a"), labelIds: ["IMPORTANT", "STARRED"] },
@@ -47,7 +47,7 @@ describe("toChanges", () => {
     ]);
   });
 
-  it("leaves out changes of drafts, unless configured", () => {
+  it("leaves out what happens to drafts, unless they are wanted", () => {
     const of = record(
       { kind: "added", message: message("a", ["DRAFT"]) },
       { kind: "deleted", message: message("b", ["DRAFT"]) },
@@ -56,7 +56,7 @@ describe("toChanges", () => {
     expect(changes(of, { publishDrafts: true, labelIds: [] })).toHaveLength(2);
   });
 
-  it("keeps only the watched labels, and what may have them", () => {
+  it("keeps to the watched labels, and tells what it cannot be sure of", () => {
     const filter = { publishDrafts: false, labelIds: ["INBOX"] };
     const of = record(
       { kind: "added", message: message("in", ["INBOX"]) },
@@ -72,7 +72,7 @@ describe("toChanges", () => {
     ]);
   });
 
-  it("publishes an unreadable record as a gap, after its readable part", () => {
+  it("tells a record that cannot be read as a gap up to it, after what can be read of it", () => {
     const of = {
       ...record({ kind: "added", message: message("a", ["INBOX"]) }),
       unreadable: true,

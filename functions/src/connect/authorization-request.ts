@@ -1,10 +1,9 @@
-import { redirectUriOf } from "../config/config.ts";
-import type { ConnectContext } from "./context.ts";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { later } from "../domain/clock.ts";
+import { type Clock, later } from "../domain/clock.ts";
 import { canonicalScope } from "../domain/scope.ts";
 import { parseUserId } from "../domain/user.ts";
+import type { Envelope } from "../crypto/envelope.ts";
 
 /** How long a person may take on Google's pages. */
 export const AUTHORIZATION_AGE_MS_MAX = 10 * 60_000;
@@ -31,6 +30,20 @@ const PENDING = z.object({
 });
 
 export type PendingAuthorization = z.infer<typeof PENDING>;
+
+export interface AuthorizationRequestServices {
+  envelope: Envelope;
+  clock: Clock;
+  /** 256 bits, base64url. */
+  randomToken(): string;
+  authorizeUrl: string;
+  clientId: string;
+  redirectUri: string;
+  /** What the receiver needs beside `openid email`. */
+  scopes: readonly string[];
+  /** Domains whose accounts may connect; a single one is sent to Google as a hint. */
+  allowedDomains: readonly string[];
+}
 
 export interface AuthorizationWish {
   returnTo?: string | undefined;
@@ -80,9 +93,9 @@ export function flowIdOf(state: string): string | undefined {
  */
 export function requestAuthorization(
   wish: AuthorizationWish,
-  context: ConnectContext,
+  services: AuthorizationRequestServices,
 ): AuthorizationRequest {
-  const { envelope, clock, randomToken } = context;
+  const { envelope, clock, randomToken } = services;
   const pending: PendingAuthorization = {
     state: randomToken(),
     nonce: randomToken(),
@@ -96,12 +109,14 @@ export function requestAuthorization(
     ...(wish.userId !== undefined && { userId: wish.userId }),
     ...(wish.link !== undefined && { link: wish.link }),
   };
-  const url = new URL(context.endpoints.authorize);
+  const url = new URL(services.authorizeUrl);
   url.search = new URLSearchParams({
-    client_id: context.config.oauth.clientId,
-    redirect_uri: redirectUriOf(context.config),
+    client_id: services.clientId,
+    redirect_uri: services.redirectUri,
     response_type: "code",
-    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, context)])].join(" "),
+    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, services)])].join(
+      " ",
+    ),
     access_type: "offline",
     state: pending.state,
     nonce: pending.nonce,
@@ -109,7 +124,7 @@ export function requestAuthorization(
     code_challenge_method: "S256",
     ...(pending.isConsentAsked && { prompt: "consent" }),
     ...(wish.loginHint !== undefined && { login_hint: wish.loginHint }),
-    ...hostedDomainHint(context.config.allowedDomains),
+    ...hostedDomainHint(services.allowedDomains),
   }).toString();
   const cookie = envelope.seal("authorization", pending);
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
@@ -127,17 +142,17 @@ function hostedDomainHint(allowedDomains: readonly string[]): { hd?: string } {
  */
 export function askedScopes(
   grantedBefore: readonly string[] | undefined,
-  { config }: Pick<ConnectContext, "config">,
+  { scopes }: Pick<AuthorizationRequestServices, "scopes">,
 ): string[] {
   const before = grantedBefore?.filter((scope) => scope.includes("://")) ?? [];
-  return [...config.gmail.scopes, ...before.map(canonicalScope)];
+  return [...scopes, ...before.map(canonicalScope)];
 }
 
 /** The pending authorization that this browser began with this `state`, while it is fresh. */
 export function readPending(
   cookie: string | undefined,
   state: string,
-  { envelope, clock }: Pick<ConnectContext, "envelope" | "clock">,
+  { envelope, clock }: Pick<AuthorizationRequestServices, "envelope" | "clock">,
 ): PendingAuthorization | undefined {
   if (cookie === undefined) return undefined;
   const pending = envelope.open("authorization", cookie, PENDING);

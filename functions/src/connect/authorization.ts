@@ -1,15 +1,16 @@
-import { redirectUriOf } from "../config/config.ts";
-import { settleHolders } from "../grant/address-holders.ts";
-import type { ConnectContext } from "./context.ts";
 import { afterSignIn } from "../domain/addresses.ts";
 import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
-import type { Identity } from "../google/id-token.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Identity, IdentityCheck } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
+import type { Log } from "../platform/log.ts";
 import { announceAddresses } from "../grant/address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import type { HistoryId } from "../domain/history-id.ts";
+import type { InTurn } from "../mailbox/in-turn.ts";
 import { sync } from "../mailbox/sync.ts";
-import { afterWatch, watchAgain } from "../mailbox/watch.ts";
+import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
+import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
 import { SIGN_IN_SCOPES } from "../domain/scope.ts";
 import {
   type Grant,
@@ -20,10 +21,30 @@ import {
   patched,
   sameGrant,
 } from "../domain/user.ts";
-import { announce } from "../grant/announcement.ts";
+import { type AccessServices } from "../grant/access.ts";
+import { type AnnouncementServices, announce } from "../grant/announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
 import { storeRotated } from "../grant/rotated-token.ts";
 import { type StoredAddresses, authorized, isResumed } from "../domain/transitions.ts";
+
+export interface AuthorizationServices
+  extends SyncServices, WatchServices, AccessServices, AnnouncementServices {
+  exchangeCode(code: string, codeVerifier: string, redirectUri: string): Promise<TokenAnswer>;
+  revoke(token: string): Promise<void>;
+  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  /** What the receiver needs beside `openid email`. */
+  scopes: readonly string[];
+  redirectUri: string;
+  /** Domains whose accounts may connect (`hd`); empty: all accounts. */
+  allowedDomains: readonly string[];
+  /** The configuration names other OAuth clients of this project (`RISC_CLIENT_IDS`). */
+  isProjectShared: boolean;
+  /** `DISCONNECT_REVOKES`: the receiver revokes grants that it does not use. */
+  disconnectRevokes: boolean;
+  mailboxes: InTurn<SyncOutcome>;
+  clock: Clock;
+  log: Log;
+}
 
 /** Every way in which the answer that Google sent the browser back with can end. */
 export type Authorization =
@@ -62,11 +83,11 @@ export type Authorization =
 export async function completeAuthorization(
   code: string,
   pending: PendingAuthorization,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<Authorization> {
-  const { config } = context;
+  const { scopes, redirectUri } = services;
   const exchanged = await attempt(() =>
-    context.oauth.exchangeCode(code, pending.codeVerifier, redirectUriOf(config)),
+    services.exchangeCode(code, pending.codeVerifier, redirectUri),
   );
   if (exchanged.kind === "failed") {
     const isCodeBad = exchanged.failure.kind === "bad_request";
@@ -74,35 +95,35 @@ export async function completeAuthorization(
   }
   const { idToken } = exchanged.value;
   if (idToken === undefined) return { kind: "identity_refused" };
-  const check = await context.verifyIdToken(idToken, pending.nonce);
+  const check = await services.verifyIdToken(idToken, pending.nonce);
   switch (check.kind) {
     case "unavailable":
       return refused({ kind: "transient", reason: "google_keys_unavailable" });
     case "refused":
-      context.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
+      services.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
       return { kind: "identity_refused" };
     case "address_unverified":
-      await giveBack(check.userId, exchanged.value, pending, context);
+      await giveBack(check.userId, exchanged.value, pending, services);
       return { kind: "address_unverified" };
     case "verified":
       break;
   }
   const { identity } = check;
-  if (!isAllowedDomain(identity, context)) {
-    await giveBack(identity.userId, exchanged.value, pending, context);
+  if (!isAllowedDomain(identity, services)) {
+    await giveBack(identity.userId, exchanged.value, pending, services);
     return { kind: "domain_refused" };
   }
-  const stored = await context.users.find(identity.userId);
+  const stored = await services.users.find(identity.userId);
   const expected = expectedUserId(pending);
   if (expected !== undefined && expected !== identity.userId) {
-    await giveBack(identity.userId, exchanged.value, pending, context);
+    await giveBack(identity.userId, exchanged.value, pending, services);
     return { kind: "wrong_account" };
   }
-  if (!config.gmail.scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
-    await giveBack(identity.userId, exchanged.value, pending, context);
+  if (!scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
+    await giveBack(identity.userId, exchanged.value, pending, services);
     return { kind: "scopes_missing" };
   }
-  const { refreshToken = await liveRefreshToken(stored, context) } = exchanged.value;
+  const { refreshToken = await liveRefreshToken(stored, services) } = exchanged.value;
   if (refreshToken === undefined) {
     if (!pending.isConsentAsked) {
       return { kind: "consent_needed", emailAddress: identity.emailAddress };
@@ -110,9 +131,9 @@ export async function completeAuthorization(
     return refused({ kind: "misconfigured", reason: "no_refresh_token" });
   }
   const token = { ...exchanged.value, refreshToken };
-  const established = await establish(identity, token, stored, pending, context);
+  const established = await establish(identity, token, stored, pending, services);
   if (established.kind !== "connected") {
-    await giveBack(identity.userId, token, pending, context);
+    await giveBack(identity.userId, token, pending, services);
   }
   return established;
 }
@@ -123,7 +144,7 @@ export async function completeAuthorization(
  */
 function isAllowedDomain(
   { hostedDomain }: Identity,
-  { config: { allowedDomains } }: Pick<ConnectContext, "config">,
+  { allowedDomains }: Pick<AuthorizationServices, "allowedDomains">,
 ): boolean {
   if (allowedDomains.length === 0) return true;
   return hostedDomain !== undefined && allowedDomains.includes(hostedDomain);
@@ -143,21 +164,21 @@ async function giveBack(
   userId: UserId,
   { refreshToken, accessToken, scopes }: TokenAnswer,
   pending: PendingAuthorization,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<void> {
-  if (!context.config.disconnectRevokes || context.config.risc.clientIds.length > 1) return;
+  if (!services.disconnectRevokes || services.isProjectShared) return;
   const asker = expectedUserId(pending);
-  const grantedBefore = asker && (await context.users.find(asker))?.grant.scopes;
-  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, context)]);
+  const grantedBefore = asker && (await services.users.find(asker))?.grant.scopes;
+  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, services)]);
   if (!scopes.every((scope) => asked.has(scope))) return;
   // Read as late as can be: the person may have connected in another tab meanwhile.
-  const stored = await context.users.find(userId);
+  const stored = await services.users.find(userId);
   if (stored?.grant.refreshToken !== undefined) return;
   // What cannot be read may hold a grant that lives.
-  if (stored === undefined && (await context.users.exists(userId))) return;
-  const revoked = await attempt(() => context.oauth.revoke(refreshToken ?? accessToken));
+  if (stored === undefined && (await services.users.exists(userId))) return;
+  const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
   if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
-  context.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
+  services.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
     userId,
   });
 }
@@ -168,17 +189,17 @@ async function giveBack(
  */
 async function liveRefreshToken(
   stored: User | undefined,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<string | undefined> {
-  const { tokens, oauth } = context;
+  const { tokens, refresh } = services;
   const sealed = stored?.grant.refreshToken;
   if (stored === undefined || sealed === undefined) return undefined;
   const held = tokens.open(stored.id, "refresh_token", sealed);
   if (held === undefined) return undefined;
-  const refreshed = await attempt(() => oauth.refresh(held));
+  const refreshed = await attempt(() => refresh(held));
   if (refreshed.kind === "failed") return undefined;
   const { refreshToken: rotated = held } = refreshed.value;
-  if (rotated !== held) await storeRotated(stored, rotated, context);
+  if (rotated !== held) await storeRotated(stored, rotated, services);
   return rotated;
 }
 
@@ -191,31 +212,31 @@ async function establish(
   token: TokenAnswer & { refreshToken: string },
   stored: User | undefined,
   pending: PendingAuthorization,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<Authorization> {
-  const { users, tokens, clock } = context;
+  const { users, tokens, clock } = services;
   // Before the cursor is known: what comes after this is told, by history or by a recovery.
   const connectedAt = clock.now();
-  const watched = await attempt(() => watchAgain(token.accessToken, context));
+  const watched = await attempt(() => watchAgain(token.accessToken, services));
   const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
   if (refusal !== undefined) return refusal;
-  const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
+  const profiled = await attempt(() => services.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
   if (start.kind === "failed") return refused(start.failure);
   const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
-  const addressesOf = await addressesAfter(stored, signedIn, named, context);
+  const addressesOf = await addressesAfter(stored, signedIn, named, services);
   for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
-    await settleHolders(address, userId, context);
+    await services.settleHolders(address, userId);
   }
   const now = clock.now();
   // An earlier watch may have ended with the grant that it was made by.
   const watch: Watch =
     watched.kind === "answered"
-      ? afterWatch(watched.value, context)
+      ? afterWatch(watched.value, services)
       : { renewAt: now, failures: 0 };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
-    clientId: context.config.oauth.clientId,
+    clientId: services.clientId,
     refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
     refreshTokenDigests: tokens.digests(token.refreshToken),
     accessToken: tokens.seal(userId, "access_token", token.accessToken),
@@ -233,7 +254,7 @@ async function establish(
       at: now,
     }),
   );
-  return resume(user, watched.kind === "answered", stored, context);
+  return resume(user, watched.kind === "answered", stored, services);
 }
 
 /**
@@ -244,11 +265,11 @@ async function addressesAfter(
   stored: User | undefined,
   signedIn: EmailAddress,
   named: EmailAddress | undefined,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<(previous: User | undefined) => StoredAddresses> {
-  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: context.clock.now() };
+  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: services.clock.now() };
   const found = isResumed(stored)
-    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), context)
+    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), services)
     : undefined;
   return (previous) => {
     if (!isResumed(previous)) return asNew;
@@ -289,16 +310,16 @@ async function resume(
   user: User,
   isWatched: boolean,
   stored: User | undefined,
-  context: ConnectContext,
+  services: AuthorizationServices,
 ): Promise<Authorization> {
-  const outcome = await context.mailboxes.run(notificationAddress(user), async (hasWaited) => {
-    const current = hasWaited ? await context.users.find(user.id) : user;
-    return sync(current ?? user, { kind: "authorized" }, context);
+  const outcome = await services.mailboxes.run(notificationAddress(user), async (hasWaited) => {
+    const current = hasWaited ? await services.users.find(user.id) : user;
+    return sync(current ?? user, { kind: "authorized" }, services);
   });
   const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
-  const current = (await context.users.find(user.id)) ?? user;
+  const current = (await services.users.find(user.id)) ?? user;
   if (sameGrant(user, current)) {
-    await announce(current, context, recoveredChanges);
+    await announce(current, services, recoveredChanges);
   }
   return {
     kind: "connected",

@@ -1,7 +1,12 @@
-import type { ConnectContext } from "./context.ts";
 import { type HttpHandler, refusal } from "../platform/http.ts";
 import { type PageLinks } from "./pages/page.ts";
 import { errorPage } from "./pages/pages.ts";
+import type { PublicLimits } from "../platform/rate-limit.ts";
+
+export interface LimitedServices {
+  publicLimits: PublicLimits;
+  pageLinks: PageLinks;
+}
 
 /** When a client that was refused may come again, in seconds: some of its bucket is there by then. */
 const RETRY_AFTER = "30";
@@ -9,7 +14,7 @@ const RETRY_AFTER = "30";
 /** Puts the limit of one client in front of the pages, before anything is traced or read. */
 export function limitedPages(
   handle: HttpHandler,
-  { publicLimits: { pages }, pageLinks }: ConnectContext,
+  { publicLimits: { pages }, pageLinks }: LimitedServices,
 ): HttpHandler {
   return async (request, log, client) => {
     if (pages.take(client)) return handle(request, log, client);
@@ -35,7 +40,7 @@ export function busyPage(pageLinks: PageLinks, retry?: string): Response {
  */
 export function limitedEvents(
   handle: HttpHandler,
-  { publicLimits: { refusedEvents } }: ConnectContext,
+  { publicLimits: { refusedEvents } }: LimitedServices,
 ): HttpHandler {
   return async (request, log, client) => {
     const response = await handle(request, log, client);

@@ -1,8 +1,7 @@
-import type { ConnectContext } from "./context.ts";
 import { printable, TAGS } from "../domain/tags.ts";
 import { errors, jwtVerify } from "jose";
 import { z } from "zod";
-import { later } from "../domain/clock.ts";
+import { type Clock, later } from "../domain/clock.ts";
 import { type CallbackId, callbackIdOf } from "../domain/callback-claims.ts";
 import { isAppState, parseReturnTo } from "./return-to.ts";
 
@@ -24,6 +23,12 @@ export interface StartTicket {
 export type TicketCheck =
   | { kind: "valid"; ticket: StartTicket }
   | { kind: "refused"; reason: string };
+
+export interface TicketServices {
+  publicUrl: string;
+  returnTo: { urls: readonly string[]; secret?: string };
+  clock: Clock;
+}
 
 const AGE_SECONDS_MAX = 10 * 60;
 /** The application's clock and ours. */
@@ -51,15 +56,8 @@ const CLAIMS = z.object({
  */
 export async function readTicket(
   compact: string,
-  {
-    config,
-    clock,
-  }: {
-    config: Pick<ConnectContext["config"], "publicUrl" | "returnTo">;
-    clock: ConnectContext["clock"];
-  },
+  { publicUrl, returnTo: { urls, secret }, clock }: TicketServices,
 ): Promise<TicketCheck> {
-  const { urls, secret } = config.returnTo;
   if (secret === undefined) return { kind: "refused", reason: "secret_missing" };
   if (compact.length > TICKET_CHARS_MAX) return { kind: "refused", reason: "too_long" };
   try {
@@ -67,7 +65,7 @@ export async function readTicket(
       algorithms: ["HS256"],
       typ: "connect-ticket+jwt",
       issuer: [...new Set(urls.map((url) => new URL(url).origin))],
-      audience: config.publicUrl,
+      audience: publicUrl,
       requiredClaims: ["iat", "exp", "jti", "sub"],
       maxTokenAge: AGE_SECONDS_MAX,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,

@@ -1,12 +1,26 @@
-import { openAccess } from "./access.ts";
-import type { GrantContext } from "./context.ts";
 import { afterProfile, isSameAddresses } from "../domain/addresses.ts";
-import { announceAddresses } from "./address.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Access } from "../domain/access.ts";
+import { type LookServices, announceAddresses } from "./address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import { type User, type UserId, type UserPatch, sameGrant } from "../domain/user.ts";
+import {
+  type User,
+  type UserId,
+  type UserPatch,
+  type UserStore,
+  sameGrant,
+} from "../domain/user.ts";
 import { displaced } from "../domain/transitions.ts";
+
+export interface HolderServices extends LookServices {
+  users: UserStore;
+  openAccess(user: User): Access;
+  clock: Clock;
+  log: Log;
+}
 
 /**
  * Settles what happens to the other users who are stored under an address that now belongs to
@@ -18,27 +32,27 @@ import { displaced } from "../domain/transitions.ts";
 export async function settleHolders(
   address: EmailAddress,
   holder: UserId,
-  context: GrantContext,
+  services: HolderServices,
 ): Promise<void> {
-  const listed = await context.users.listByEmailAddress(address);
+  const listed = await services.users.listByEmailAddress(address);
   for (const { id } of listed.filter((user) => user.id !== holder)) {
-    await settle(id, address, context);
+    await settle(id, address, services);
   }
 }
 
 /** Each further look is needed only when the grant or the addresses changed during the one before. */
 const LOOKS_MAX = 5;
 
-async function settle(id: UserId, address: EmailAddress, context: GrantContext): Promise<void> {
+async function settle(id: UserId, address: EmailAddress, services: HolderServices): Promise<void> {
   for (let looks = 0; looks < LOOKS_MAX; looks++) {
-    const user = await context.users.find(id);
+    const user = await services.users.find(id);
     if (user === undefined || user.status === "disconnected") return;
     if (user.emailAddress !== address && user.notifiedAs !== address) return;
-    const settled = await unlessContended(settleOnce(user, context));
+    const settled = await unlessContended(settleOnce(user, services));
     if (settled === "settled") return;
     if (settled === undefined) break;
   }
-  context.log.warn(
+  services.log.warn(
     "announcement_not_recorded",
     "could not store another user's new email address; retrying later",
     {
@@ -48,16 +62,16 @@ async function settle(id: UserId, address: EmailAddress, context: GrantContext):
 }
 
 /** `changed`: the user is not what it was when Gmail was asked, so the answer is about the past. */
-async function settleOnce(user: User, context: GrantContext): Promise<"settled" | "changed"> {
+async function settleOnce(user: User, services: HolderServices): Promise<"settled" | "changed"> {
   // The grant is known to have ended, and there is no token to ask with.
-  if (user.status === "reauthorization_required") return displace(user, context);
-  const access = openAccess(user, context);
-  const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
+  if (user.status === "reauthorization_required") return displace(user, services);
+  const access = services.openAccess(user);
+  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
   switch (answer.kind) {
     case "superseded":
       return "changed";
     case "failed":
-      return answer.failure.kind === "reauthorize" ? displace(user, context) : "settled";
+      return answer.failure.kind === "reauthorize" ? displace(user, services) : "settled";
     case "answered":
       break;
   }
@@ -65,18 +79,18 @@ async function settleOnce(user: User, context: GrantContext): Promise<"settled" 
   if (named === undefined) return "settled";
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
-  const { patchOf } = await announceAddresses(user, addresses, context);
+  const { patchOf } = await announceAddresses(user, addresses, services);
   // The topic did not take the new address: the next renewal or poll comes back to it.
   if (isEmpty(patchOf(user))) return "settled";
-  return write(user, patchOf, context);
+  return write(user, patchOf, services);
 }
 
 /** Nothing has to be revoked at Google: the grant has ended there. */
-async function displace(user: User, context: GrantContext): Promise<"settled" | "changed"> {
-  const now = context.clock.now();
-  const written = await write(user, (current) => displaced(current, now), context);
+async function displace(user: User, services: HolderServices): Promise<"settled" | "changed"> {
+  const now = services.clock.now();
+  const written = await write(user, (current) => displaced(current, now), services);
   if (written === "settled") {
-    context.log.info(
+    services.log.info(
       "email_reassigned",
       "an email address now belongs to another account; disconnected the previous one",
       {
@@ -91,7 +105,7 @@ async function displace(user: User, context: GrantContext): Promise<"settled" | 
 async function write(
   user: User,
   patchOf: (user: User) => UserPatch,
-  { users }: GrantContext,
+  { users }: HolderServices,
 ): Promise<"settled" | "changed"> {
   const { kind } = await modify(
     users,

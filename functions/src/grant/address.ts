@@ -1,10 +1,28 @@
-import type { GrantContext } from "./context.ts";
 import { type Addresses, afterProfile, isSameAddresses } from "../domain/addresses.ts";
 import { createHash } from "node:crypto";
-import type { User, UserPatch } from "../domain/user.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Profile } from "../google/gmail.ts";
+import type { Log } from "../platform/log.ts";
+import type { User, UserId, UserPatch } from "../domain/user.ts";
 import type { Access } from "../domain/access.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
-import { PublishFailure } from "../domain/events.ts";
+import { type Publish, PublishFailure } from "../domain/events.ts";
+
+export interface LookServices {
+  /** `users.getProfile`. Throws `FailedCall`. */
+  getProfile(accessToken: string): Promise<Profile>;
+  publish: Publish;
+  clock: Clock;
+  log: Log;
+}
+
+export interface AddressServices extends LookServices {
+  /**
+   * Settles what happens to every other user who is stored under an address that now belongs to
+   * `holder`.
+   */
+  settleHolders(address: EmailAddress, holder: UserId): Promise<void>;
+}
 
 /** The addresses that a mailbox has at Google, as far as they differ from the stored ones. */
 export interface FoundAddress {
@@ -22,13 +40,13 @@ export interface FoundAddress {
 export async function findAddress(
   user: User,
   access: Access,
-  context: GrantContext,
+  services: LookServices,
 ): Promise<FoundAddress | undefined> {
-  const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
+  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
   const named = answer.kind === "answered" ? answer.value.emailAddress : undefined;
   if (named === undefined) return undefined;
   const found = afterProfile(user, named);
-  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, context);
+  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, services);
 }
 
 /**
@@ -38,14 +56,14 @@ export async function findAddress(
 export async function announceAddresses(
   user: User,
   found: Addresses,
-  { publish, clock, log }: GrantContext,
+  { publish, clock, log }: LookServices,
 ): Promise<FoundAddress> {
   const { emailAddress, notifiedAs } = found;
   const named = notifiedAs ?? emailAddress;
   const isRenamed = emailAddress !== user.emailAddress;
   if (isRenamed) {
     try {
-      await publish({ ...user, emailAddress }, [
+      await publish({ id: user.id, emailAddress }, [
         {
           kind: "address_changed",
           previousEmailAddress: user.emailAddress,

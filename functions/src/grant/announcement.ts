@@ -1,11 +1,26 @@
-import type { GrantContext } from "./context.ts";
-import { later } from "../domain/clock.ts";
-import { type LifecycleEvent, PublishFailure } from "../domain/events.ts";
+import { type Clock, later } from "../domain/clock.ts";
+import { type LifecycleEvent, type Publish, PublishFailure } from "../domain/events.ts";
+import type { Log } from "../platform/log.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import { type FollowUp, type User, sameGrant } from "../domain/user.ts";
+import { type FollowUp, type User, type UserStore, sameGrant } from "../domain/user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
 import { nextLook } from "../domain/retention.ts";
+
+export interface AnnouncementServices {
+  users: UserStore;
+  publish: Publish;
+  links: ReauthorizationLinks;
+  /**
+   * Tells a person whose grant has ended, by mail, when a mail is due. Absent: nobody is written
+   * to, and the event is all.
+   */
+  notify?(user: User): Promise<void>;
+  /** Days that what is kept outlives a grant (`retention.ts`). */
+  forgetAfterDays: number;
+  clock: Clock;
+  log: Log;
+}
 
 /** An unavailable mailbox is looked at once a day. */
 export const PROBE_AFTER_MS = 24 * 3_600_000;
@@ -18,13 +33,13 @@ export const PROBE_AFTER_MS = 24 * 3_600_000;
  */
 export async function announce(
   user: User,
-  context: GrantContext,
+  services: AnnouncementServices,
   recoveredChanges?: number,
 ): Promise<boolean> {
-  const { publish, log } = context;
+  const { publish, log } = services;
   if (!isAnnounced(user)) {
     try {
-      await publish(user, [statusEvent(user, context.links, recoveredChanges)]);
+      await publish(user, [statusEvent(user, services.links, recoveredChanges)]);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
       log.warn("announcement_failed", "could not publish a status; retrying later", {
@@ -35,7 +50,7 @@ export async function announce(
       return false;
     }
   }
-  await noteAnnounced(user, context);
+  await noteAnnounced(user, services);
   return true;
 }
 
@@ -44,8 +59,8 @@ export function isAnnounced({ status, grant, followUp }: User): boolean {
   return announced?.status === status && announced.generation === grant.generation;
 }
 
-async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
-  const { users, log } = context;
+async function noteAnnounced(told: User, services: AnnouncementServices): Promise<void> {
+  const { users, log } = services;
   const { id, status } = told;
   const { generation } = told.grant;
   const noted = modify(
@@ -59,7 +74,7 @@ async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
         announced: { status, generation },
         failures: 0,
       };
-      const dueAt = nextDue(user, context);
+      const dueAt = nextDue(user, services);
       return { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
     },
     { what: "an announced status" },
@@ -73,15 +88,15 @@ async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
 }
 
 /** What is still owed once the status is announced. */
-function nextDue(user: User, context: GrantContext): Date | undefined {
-  const { sendNotice, clock } = context;
+function nextDue(user: User, services: AnnouncementServices): Date | undefined {
+  const { notify, clock } = services;
   switch (user.status) {
     case "active":
       return undefined;
     case "reauthorization_required":
       // Told twice all the same, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;
-      return sendNotice === undefined ? nextLook(user, context) : clock.now();
+      return notify === undefined ? nextLook(user, services) : clock.now();
     case "mailbox_unavailable": {
       // Due by now: Google has said meanwhile that the account is enabled, or nobody could be told
       // for a while. Either way a look is worth its one call.
@@ -91,7 +106,7 @@ function nextDue(user: User, context: GrantContext): Date | undefined {
     }
     case "disconnected":
       // The tokens go last: as long as one is there, the disconnect is unfinished.
-      return user.grant.refreshToken === undefined ? nextLook(user, context) : user.followUp.dueAt;
+      return user.grant.refreshToken === undefined ? nextLook(user, services) : user.followUp.dueAt;
   }
 }
 

@@ -1,10 +1,26 @@
-import { redirectUriOf } from "../config/config.ts";
-import { tryRefresh } from "./access.ts";
-import { type FleetGuard, type GrantContext } from "./context.ts";
 import { attempt } from "../domain/failure.ts";
-import { later } from "../domain/clock.ts";
+import { type Clock, type Random, later } from "../domain/clock.ts";
+import type { Log } from "../platform/log.ts";
 import { sampleOthers } from "../store/other-users.ts";
-import type { FleetGuardState, Grant, User, UserId } from "../domain/user.ts";
+import type { FleetGuardState, Grant, User, UserId, UserStore } from "../domain/user.ts";
+
+export interface FleetGuardServices {
+  users: UserStore;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Refreshes one user's grant, stores a rotated token, and says whether Google took it. */
+  tryRefresh(user: User): Promise<boolean>;
+  /** `token.code` with a code that was never issued. Throws `FailedCall`. */
+  exchangeMadeUpCode(): Promise<unknown>;
+}
+
+/** Decides whether one more user may be flagged, or whether it may all be our own mistake. */
+export interface FleetGuard {
+  /** Google took this user's refresh token, so it takes our client. */
+  noteRefreshed(user: User): void;
+  admits(user: User): Promise<boolean>;
+}
 
 /** Users flagged within this time are counted. */
 const WINDOW_MS = 10 * 60_000;
@@ -33,13 +49,13 @@ const LATCH_MS_MAX = 24 * 3_600_000;
  * works and grants that fail have really ended. While none succeeds, nobody more is flagged: the
  * guard latches, alerts, and asks Google about the client itself after an hour.
  */
-export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): FleetGuard {
-  const { users, oauth, clock, log, randomToken } = context;
+export function createFleetGuard(services: FleetGuardServices): FleetGuard {
+  const { users, clock, log } = services;
   const refreshed = new Map<UserId, Date>();
   let sampledAt: Date | undefined;
   let judging: Promise<boolean> | undefined;
 
-  const guard: FleetGuard = {
+  return {
     noteRefreshed({ id, grant }) {
       // After a change of the client, whoever connects again proves nothing of the older grants.
       if (isYoung(grant, clock.now())) return;
@@ -65,8 +81,6 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
       return judging;
     },
   };
-  const own: GrantContext = { ...context, fleetGuard: guard };
-  return guard;
 
   async function isOrdinary(now: Date): Promise<boolean> {
     const flagged = await users.countFlaggings(later(now, -WINDOW_MS));
@@ -80,10 +94,10 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
     if (isKnown) return true;
     if (sampledAt !== undefined && sampledAt > later(now, -SAMPLE_EVERY_MS)) return false;
     sampledAt = now;
-    const others = await sampleOthers(user.id, context);
+    const others = await sampleOthers(user.id, services);
     const established = others.filter(({ grant }) => !isYoung(grant, now));
     for (const other of established.slice(0, SAMPLE_MAX)) {
-      if (await tryRefresh(other, own)) return true;
+      if (await services.tryRefresh(other)) return true;
     }
     return false;
   }
@@ -117,10 +131,7 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
   }
 
   async function probe(): Promise<"sound" | "unsound" | "unknown"> {
-    const exchanged = await attempt(() =>
-      // A code that was never issued: the answer is about our client alone.
-      oauth.exchangeCode(`4/${randomToken()}`, randomToken(), redirectUriOf(context.config)),
-    );
+    const exchanged = await attempt(() => services.exchangeMadeUpCode());
     if (exchanged.kind === "answered") return "unknown";
     const { failure } = exchanged;
     if (failure.kind === "misconfigured") return "unsound";

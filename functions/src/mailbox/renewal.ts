@@ -1,18 +1,26 @@
-import { openAccess } from "../grant/access.ts";
-import { flag } from "../grant/flagging.ts";
-import { settleHolders } from "../grant/address-holders.ts";
-import type { MailboxContext } from "./context.ts";
 import type { Call, Failure } from "../domain/failure.ts";
 import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { modify } from "../store/modify.ts";
 import { type User, type Watch, notificationAddress, sameGrant } from "../domain/user.ts";
+import type { Access } from "../domain/access.ts";
 import { type FoundAddress, findAddress } from "../grant/address.ts";
-import { eachDue } from "./each-due.ts";
+import { type Budget, eachDue } from "./each-due.ts";
 import { endingOf } from "../domain/failure-streak.ts";
+import type { InTurn } from "./in-turn.ts";
 import { isAfter } from "../domain/history-id.ts";
-import { highestRead, progressOf } from "./settling.ts";
+import { highestRead } from "./settling.ts";
 import { sync } from "./sync.ts";
-import { afterWatch, watchAgain } from "./watch.ts";
+import { type SyncOutcome, type SyncServices, progressOf } from "./sync-run.ts";
+import { type WatchServices, afterWatch, watchAgain } from "./watch.ts";
+
+export interface RenewalServices extends SyncServices, WatchServices {
+  /** `triesMax` bounds the tries of a call whose failure is transient. */
+  openAccess(user: User, triesMax?: number): Access;
+  mailboxes: InTurn<SyncOutcome>;
+  renewal: Budget;
+  /** The project's Gmail quota. */
+  unitsPerMinute: number;
+}
 
 export type RenewalOutcome =
   | { kind: "renewed"; expiresAt: Date }
@@ -45,18 +53,18 @@ const EXPIRY_MARGIN_MS = 10 * 60_000;
  * for all of them, and said once in a run.
  */
 export async function renewWatches(
-  context: MailboxContext,
+  services: RenewalServices,
   report: (user: User, failure: Failure) => void,
 ): Promise<RenewalRun> {
-  const { config, log, telemetry } = context;
+  const { renewal, log, telemetry } = services;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
-  const pace = paced(context);
+  const pace = paced(services);
   const reported = new Set<string>();
   let misconfigured = 0;
 
-  run.isCutShort = await eachDue("watch.renewAt", config.renewal, context, async (user) => {
+  run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
     await pace();
-    const outcome = await renew(user, context);
+    const outcome = await renew(user, services);
     telemetry.count("gmail_receiver.renewals", 1, { outcome: outcome.kind });
     const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
     misconfigured = isOurs ? misconfigured + 1 : 0;
@@ -78,8 +86,8 @@ export async function renewWatches(
 }
 
 /** Resolves when the next watch may be made, one after the other at an even pace. */
-function paced({ clock, config }: MailboxContext): () => Promise<void> {
-  const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * QUOTA_SHARE);
+function paced({ clock, unitsPerMinute }: RenewalServices): () => Promise<void> {
+  const intervalMs = (60_000 * WATCH_UNITS) / (unitsPerMinute * QUOTA_SHARE);
   let nextAt = clock.now();
   return async () => {
     const now = clock.now();
@@ -93,8 +101,8 @@ function paced({ clock, config }: MailboxContext): () => Promise<void> {
  * Renews one watch, and looks under which address Gmail knows the mailbox: two calls, one write. The
  * history id in the answer is a hint like any notification's.
  */
-export async function renew(user: User, context: MailboxContext): Promise<RenewalOutcome> {
-  const { clock, log } = context;
+export async function renew(user: User, services: RenewalServices): Promise<RenewalOutcome> {
+  const { clock, log } = services;
   if (user.status !== "active") return { kind: "superseded" };
   const { expiresAt } = user.watch;
   if (expiresAt !== undefined && expiresAt <= clock.now()) {
@@ -107,22 +115,22 @@ export async function renew(user: User, context: MailboxContext): Promise<Renewa
   // A watch costs 100 units. What failed before seldom passes within seconds, so the next turn is soon
   // enough.
   const hasFailed = user.watch.failures > 0 || user.sync.failure !== undefined;
-  const access = hasFailed ? openAccess(user, context, 1) : openAccess(user, context);
-  const answer = await access.call("users.watch", (token) => watchAgain(token, context));
+  const access = hasFailed ? services.openAccess(user, 1) : services.openAccess(user);
+  const answer = await access.call("users.watch", (token) => watchAgain(token, services));
   if (answer.kind === "superseded") return answer;
-  if (answer.kind === "failed") return failed(user, answer, access.obtained(), context);
+  if (answer.kind === "failed") return failed(user, answer, access.obtained(), services);
 
-  const watch = afterWatch(answer.value, context);
-  const found = await findAddress(user, access, context);
-  const stored = await writeWatch(user, watch, access.obtained(), context, found);
+  const watch = afterWatch(answer.value, services);
+  const found = await findAddress(user, access, services);
+  const stored = await writeWatch(user, watch, access.obtained(), services, found);
   if (stored === "superseded") return { kind: "superseded" };
-  if (found !== undefined) await settleHolders(found.named, user.id, context);
+  if (found !== undefined) await services.settleHolders(found.named, user.id);
   if (isAfter(answer.value.historyId, highestRead(progressOf(user)))) {
-    await context.mailboxes.run(notificationAddress(user), async () => {
-      const current = await context.users.find(user.id);
+    await services.mailboxes.run(notificationAddress(user), async () => {
+      const current = await services.users.find(user.id);
       return current === undefined
         ? { kind: "unknown_mailbox" }
-        : sync(current, { kind: "renewed" }, context);
+        : sync(current, { kind: "renewed" }, services);
     });
   }
   return { kind: "renewed", expiresAt: answer.value.expiresAt };
@@ -132,16 +140,16 @@ async function failed(
   user: User,
   { failure, call }: { failure: Failure; call: Call },
   obtained: Partial<User["grant"]> | undefined,
-  context: MailboxContext,
+  services: RenewalServices,
 ): Promise<RenewalOutcome> {
-  const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
+  const ending = endingOf(user.sync.failure, failure, call, services.clock.now());
   if (ending?.kind === "flag") {
-    const flagging = await flag(user, ending.failure, context);
+    const flagging = await services.flag(user, ending.failure);
     if (flagging.kind === "flagged") return { kind: "flagged", reason: flagging.reason };
     if (flagging.kind === "superseded") return flagging;
   }
-  const watch = afterFailedRenewal(user.watch, failure, context);
-  const stored = await writeWatch(user, watch, obtained, context);
+  const watch = afterFailedRenewal(user.watch, failure, services);
+  const stored = await writeWatch(user, watch, obtained, services);
   return stored === "superseded" ? { kind: "superseded" } : { kind: "failed", failure };
 }
 
@@ -149,7 +157,7 @@ async function failed(
 function afterFailedRenewal(
   { failures, ...watch }: Watch,
   failure: Failure,
-  { clock, random }: Pick<MailboxContext, "clock" | "random">,
+  { clock, random }: Pick<WatchServices, "clock" | "random">,
 ): Watch {
   const now = clock.now();
   const wanted =
@@ -168,7 +176,7 @@ async function writeWatch(
   user: User,
   watch: Watch,
   obtained: Partial<User["grant"]> | undefined,
-  { users }: MailboxContext,
+  { users }: RenewalServices,
   found?: FoundAddress,
 ): Promise<"written" | "superseded"> {
   const { kind } = await modify(

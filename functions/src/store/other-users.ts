@@ -1,11 +1,12 @@
-import { type Clock, type Random, later } from "../domain/clock.ts";
+import type { Clock, Random } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
 import { type User, type UserId, type UserStore, parseUserId } from "../domain/user.ts";
 
-interface OthersContext {
+interface OthersServices {
   users: UserStore;
   clock: Clock;
   random: Random;
-  config: { sync: { reconcileAfterMs: number } };
+  limits: { quietMs: number };
 }
 
 /** Users read in one sample, and those of them who are judged by. */
@@ -22,12 +23,12 @@ const ID_DIGITS = 21;
  */
 export async function othersSucceed(
   { id }: Pick<User, "id">,
-  context: OthersContext,
+  services: OthersServices,
 ): Promise<"succeed" | "fail" | "none"> {
-  const { clock, config } = context;
-  const others = await sampleOthers(id, context);
+  const { clock, limits } = services;
+  const others = await sampleOthers(id, services);
   if (others.length === 0) return "none";
-  const recent = later(clock.now(), -config.sync.reconcileAfterMs * RECENT_SHARE);
+  const recent = later(clock.now(), -limits.quietMs * RECENT_SHARE);
   const healthy = others.filter(
     ({ sync }) =>
       sync.failure === undefined && sync.syncedAt !== undefined && sync.syncedAt >= recent,
@@ -38,7 +39,7 @@ export async function othersSucceed(
 /** Some other active users, from a random place of the store on. */
 export async function sampleOthers(
   id: UserId,
-  { users, random }: Pick<OthersContext, "users" | "random">,
+  { users, random }: Pick<OthersServices, "users" | "random">,
 ): Promise<User[]> {
   const { users: found } = await users.listAll(randomId(random), READ_MAX);
   // The end of the store came first: the rest is from its beginning.

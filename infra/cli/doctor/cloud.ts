@@ -8,38 +8,37 @@ import { Unchecked, gcloud } from "./result.ts";
 /** A request that changes nothing. */
 export interface Question<T> {
   api: Api | "documents";
-  /** The path after the version of the API. */
+  /** After the version of the API. */
   path: string;
   shape: z.ZodType<T>;
-  /** A role that allows this request, for people who may not make it. */
+  /** A role that allows to ask it: for whoever may not. */
   role: string;
-  /** With a body, the request is a `POST`. */
+  /** When there is one, the question is a `POST`. */
   body?: unknown;
 }
 
 /**
- * Google's APIs, called with the operator's own credentials. Throws {@link Unchecked} for every
- * response that leaves the question open: missing permission, no network, a disabled API, an
- * unexpected response.
+ * Google's APIs, asked as whoever runs the doctor. Throws {@link Unchecked} for every answer that
+ * leaves open how things are: no right to know, no network, an API that is not enabled, an answer
+ * that is not understood.
  */
 export interface Cloud {
-  /** Returns the response; `undefined` for 404. */
+  /** `undefined`: there is no such thing (404). */
   ask<T>(question: Question<T>): Promise<T | undefined>;
-  /** Returns all pages of a list; `undefined` for 404. */
+  /** All pages of a list; `undefined` when there is nothing that could have one. */
   askAll<T>(
     question: Omit<Question<never>, "shape">,
     field: string,
     item: z.ZodType<T>,
   ): Promise<T[] | undefined>;
-  /** Returns the `authorization` header; throws without credentials. */
+  /** The header that names us; throws when there are no credentials. */
   authorize(): Promise<string>;
 }
 
 const CALL_TIMEOUT_MS = 15_000;
-/** A project with more pages was not created by `deploy.sh` or Terraform. */
+/** A project with more of anything is not one that `deploy.sh` or Terraform made. */
 const PAGES_MAX = 20;
 const ACCESS = "https://www.googleapis.com/auth/cloud-platform";
-/** The command that signs the operator in. */
 export const SIGN_IN = "gcloud auth application-default login";
 
 const ErrorResponse = z.object({
@@ -49,7 +48,7 @@ const ErrorResponse = z.object({
   }),
 });
 
-/** Returns the APIs of a project, whose quota pays for the requests. */
+/** The APIs of a project, whose quota pays for the questions. */
 export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
   const credentials = googleCredentials({ scopes: [ACCESS], fix: SIGN_IN });
   const authorize = () =>
@@ -57,14 +56,14 @@ export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
       throw error instanceof CommandError ? new Unchecked(error.message, error) : error;
     });
 
-  /** Each resource is read once, although several checks use it. Queries are sent each time. */
+  /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
   const known = new Map<string, Promise<{ status: number; text: string }>>();
 
   async function send(url: string, body: unknown): Promise<{ status: number; text: string }> {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       headers: {
-        // An emulator accepts any token, and never receives a real one.
+        // An emulator takes anybody's word, and is never sent a real token.
         authorization: url.startsWith("https:") ? await authorize() : "Bearer owner",
         "x-goog-user-project": projectId,
         ...(body !== undefined && { "content-type": "application/json" }),
@@ -135,6 +134,6 @@ function refused(status: number, text: string, base: string, role: string, proje
       fix: `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=${role} --condition=None`,
     });
   }
-  // Google's messages name resources; they are cut, because their content is unknown.
+  // Google's words name resources; they are cut, since nothing else is known of them.
   return new Unchecked(`${host} answered ${status} ${message.slice(0, 120)}`.trim(), { status });
 }

@@ -16,25 +16,24 @@ const APIS = {
   logging: "v2",
 } as const;
 
-/** One of Google's APIs. */
 export type Api = keyof typeof APIS;
 
-/** The URLs that the doctor calls; all of them are derived from the environment, only here. */
+/** Where the doctor looks: every URL that it asks follows from the environment, here alone. */
 export interface Endpoints {
-  /** With the version of the API, without a trailing slash. */
+  /** With the version of the API; without a slash at its end. */
   apis: Readonly<Record<Api, string>>;
   /** Firestore's documents, which have an emulator of their own. */
   documents: string;
   risc: string;
   google: GoogleEndpoints;
-  /** False if an emulator replaces the cloud. */
+  /** False where an emulator stands for the cloud. */
   needsCredentials: boolean;
 }
 
 /**
- * Returns Google's own URLs, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of
- * the cloud, and the usual variables for Pub/Sub, Firestore's documents, Gmail and OAuth. Throws a
- * usage error for an emulator that is not on this machine.
+ * Google's own addresses, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of the
+ * cloud, and by their usual variables Pub/Sub, Firestore's documents, and Gmail with OAuth. Throws
+ * a usage error when one is named that is not on this machine.
  */
 export function endpointsOf(env: Environment): Endpoints {
   const host = (name: string) => readLoopbackHost(env, name);

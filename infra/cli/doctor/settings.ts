@@ -8,24 +8,21 @@ import { Unchecked } from "./result.ts";
 
 /** The settings that the functions were deployed with. */
 export interface Settings {
-  /** Every problem, in the words of the functions. */
+  /** Every problem, as the functions themselves would name it. */
   problems: readonly string[];
   /** `undefined` when there are problems. */
   config: Config | undefined;
-  /**
-   * Secrets that the operator may not read; stand-ins replace them, so their values are unknown.
-   */
+  /** Secrets that we may not read: a stand-in was taken, so nothing is known of them. */
   unread: readonly { name: string; why: string }[];
 }
 
-/** A secret that a check needs the value of. */
 export type SecretName = "OAUTH_CLIENT_SECRET" | "TOKEN_KEYS" | "NOTICE_SMTP_URL";
 
 const SecretPayload = z.object({ payload: z.object({ data: z.string() }) });
 
 /**
- * Returns the settings of `connect`, which has all of them, or else of another function. Throws
- * {@link Unchecked} when no function is deployed.
+ * The settings as `connect` was given them, which has all, else as another function was. Throws
+ * {@link Unchecked} when there is none.
  */
 export async function readDeployedSettings(
   cloud: Cloud,
@@ -58,7 +55,7 @@ export async function readDeployedSettings(
       }
     }),
   );
-  // In the cloud, this variable would send people's codes to an unknown host.
+  // Left in the environment of the cloud it would send people's codes to nobody.
   const stray = env["GMAIL_EMULATOR_HOST"]
     ? ["GMAIL_EMULATOR_HOST is set, and this is the cloud"]
     : [];
@@ -67,7 +64,7 @@ export async function readDeployedSettings(
   return { problems: all, config: all.length > 0 ? undefined : config, unread };
 }
 
-/** Parses the settings as the functions would. */
+/** As the functions would read them. */
 export function parseSettings(env: Environment) {
   try {
     return { problems: [], config: readConfig(env) };
@@ -77,7 +74,7 @@ export function parseSettings(env: Environment) {
   }
 }
 
-/** Returns a reader of the configuration, for checks that need it. */
+/** The configuration out of the settings, for checks that cannot do without it. */
 export function configOf(settingsOf: () => Promise<Settings>) {
   async function config(): Promise<Config> {
     const read = await settingsOf();

@@ -1,46 +1,43 @@
-import type { SyncOutcome } from "../../../functions/src/mailbox/sync-outcome.ts";
 import type { Failure } from "../../../functions/src/domain/failure.ts";
 import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
 import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
-import type { Context } from "../../../functions/src/context.ts";
+import type { SyncOutcome } from "../../../functions/src/mailbox/sync-run.ts";
+import type { Services } from "../../../functions/src/receiver.ts";
 import type { User } from "../../../functions/src/domain/user.ts";
 import { inWords, shown } from "./user-view.ts";
 import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts";
 
 /** The result of a command that acts on one mailbox. */
 export interface ActionResult {
-  /** Whether the action succeeded. */
+  /** Whether it is done. */
   isDone: boolean;
   /** A stable code, for the log and for programs. */
   outcome: string;
-  /** The outcome for people. */
+  /** The same for people. */
   text: string;
 }
 
-/**
- * Attempts while functions take the work over; they do the same work, so one more attempt finds it
- * done.
- */
+/** Runs that a function overtakes; it does the same work, so that one more finds it done. */
 const SYNC_TRIES_MAX = 3;
 
-/** Syncs the mailbox to the present with the functions' own code. */
-export async function syncNow(asked: User, context: Context): Promise<ActionResult> {
+/** Brings the mailbox up to the present, by the code that the functions run. */
+export async function syncNow(asked: User, services: Services): Promise<ActionResult> {
   let outcome: SyncOutcome = { kind: "superseded", changes: 0 };
   for (let tries = 0; tries < SYNC_TRIES_MAX && outcome.kind === "superseded"; tries++) {
-    const user = (await context.users.find(asked.id)) ?? asked;
-    outcome = await sync(user, { kind: "requested" }, context);
+    const user = (await services.users.find(asked.id)) ?? asked;
+    outcome = await sync(user, { kind: "requested" }, services);
   }
   const isDone = outcome.kind === "caught_up";
-  const text = await describeSync(outcome, asked, context);
+  const text = await describeSync(outcome, asked, services);
   return { isDone, outcome: outcome.kind, text };
 }
 
 async function describeSync(
   outcome: SyncOutcome,
   { id }: User,
-  { users, clock }: Context,
+  { users, clock }: Services,
 ): Promise<string> {
   switch (outcome.kind) {
     case "caught_up": {
@@ -70,13 +67,13 @@ async function describeSync(
   }
 }
 
-/** Renews the watch now. */
-export async function renewNow(user: User, context: Context): Promise<ActionResult> {
+/** Makes the watch again, now. */
+export async function renewNow(user: User, services: Services): Promise<ActionResult> {
   if (user.status !== "active") {
     const text = `nothing is done for a user who is ${user.status}`;
     return { isDone: false, outcome: "inactive", text };
   }
-  const outcome = await renew(user, context);
+  const outcome = await renew(user, services);
   const { kind } = outcome;
   switch (kind) {
     case "renewed":
@@ -96,8 +93,12 @@ export async function renewNow(user: User, context: Context): Promise<ActionResu
   }
 }
 
-/** Flags a user until they authorize again, for a reason of the operator. */
-export async function flagNow(user: User, reason: string, context: Context): Promise<ActionResult> {
+/** Ends all work for a user until they authorize again, for a reason of the operator's. */
+export async function flagNow(
+  user: User,
+  reason: string,
+  services: Services,
+): Promise<ActionResult> {
   if (user.status === "reauthorization_required") {
     const text = `they have been asked to authorize again already (${user.statusReason})`;
     return { isDone: true, outcome: "flagged_before", text };
@@ -105,12 +106,12 @@ export async function flagNow(user: User, reason: string, context: Context): Pro
   if (user.status === "disconnected") {
     return { isDone: false, outcome: "disconnected", text: "they are not connected any more" };
   }
-  const outcome = await flagByHand(user, reason, context);
+  const outcome = await flagByHand(user, reason, services);
   if (outcome.kind !== "flagged") {
     const text = "their status or grant has just changed: look at it again";
     return { isDone: false, outcome: outcome.kind, text };
   }
-  const stored = await context.users.find(user.id);
+  const stored = await services.users.find(user.id);
   const isTold = stored !== undefined && isAnnounced(stored);
   const told = isTold ? "subscribers were told" : "subscribers will be told by the reconciliation";
   return {
@@ -120,9 +121,9 @@ export async function flagNow(user: User, reason: string, context: Context): Pro
   };
 }
 
-/** Erases everything that is stored about a person. */
-export async function forgetNow(user: User, context: Context): Promise<ActionResult> {
-  const outcome = await forget(user, context);
+/** Erases what is kept of a person. */
+export async function forgetNow(user: User, services: Services): Promise<ActionResult> {
+  const outcome = await forget(user, services);
   const isDone = outcome.kind === "forgotten";
   return { isDone, outcome: outcome.kind, text: describeForgetting(outcome) };
 }

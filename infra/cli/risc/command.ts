@@ -3,10 +3,7 @@ import { usageError } from "../errors.ts";
 import { type Session, printResult, readLoopbackHost } from "../session.ts";
 import { EVENTS, type RiscStream, riscCredentials, riscStream } from "./stream.ts";
 
-/**
- * Defines `gmail-push risc`, which registers `securityEvent` for Cross-Account Protection, and
- * tests it.
- */
+/** `gmail-push risc`: registers `securityEvent` for Cross-Account Protection, and tries it. */
 export function defineRisc(risc: Command, session: Session): void {
   const { env } = session;
   risc.option(

@@ -11,15 +11,10 @@ const CryptoKey = z.object({
 });
 const Decrypted = z.object({ plaintext: z.string() });
 const VIEWER = "roles/cloudkms.viewer";
-/**
- * Enough users to find a key that was removed too early; `npm run keys -- verify` reads every user.
- */
+/** Enough to meet a key that was taken off too early; `npm run keys -- verify` reads everybody. */
 const SAMPLE_USERS = 200;
 
-/**
- * Checks that the key that encrypts `TOKEN_KEYS` is enabled, and that every function may decrypt
- * with it.
- */
+/** The key that wraps `TOKEN_KEYS` is enabled, and every function may open with it. */
 export async function kmsKey(it: Deployment): Promise<Result> {
   const { sealing } = await it.config();
   const name = sealing.kmsKey;
@@ -68,8 +63,8 @@ export async function kmsKey(it: Deployment): Promise<Result> {
 }
 
 /**
- * Checks that `TOKEN_KEYS` can be decrypted, and that its keys are those of the stored tokens. No
- * token is decrypted: a sealed value names its key.
+ * `TOKEN_KEYS` opens, and its keys are those that stored tokens are sealed with. No token is opened:
+ * a sealed value names its key.
  */
 export async function tokenKeys(it: Deployment): Promise<Result> {
   const { sealing } = await it.configWith("TOKEN_KEYS");
@@ -103,7 +98,7 @@ export async function tokenKeys(it: Deployment): Promise<Result> {
   );
 }
 
-/** Calls `cryptoKeys.decrypt`; returns `undefined` when this key did not encrypt the value. */
+/** `cryptoKeys.decrypt`; `undefined` when the key did not make this. */
 async function unwrap(it: Deployment, key: string, wrapped: string): Promise<string | undefined> {
   const question = {
     api: "cloudkms",

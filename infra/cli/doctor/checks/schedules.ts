@@ -22,7 +22,7 @@ const Job = z.object({
     .optional(),
 });
 
-/** Checks the job that runs a function on its schedule, found by the URL that it calls. */
+/** The job that runs a function on its schedule, found by where it calls. */
 export function schedule(
   name: "watchRenewal" | "mailboxReconciliation",
 ): (it: Deployment) => Promise<Result> {

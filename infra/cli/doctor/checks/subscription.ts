@@ -33,13 +33,10 @@ const Subscription = z.object({
 type Subscription = z.infer<typeof Subscription>;
 
 const VIEWER = "roles/pubsub.viewer";
-/** The name of the topic in a subscription whose topic was deleted. */
+/** What Pub/Sub leaves a topic with whose own is deleted. */
 const DELETED_TOPIC = "_deleted-topic_";
 
-/**
- * Checks the subscription that calls `gmailNotification`, created by Eventarc or Terraform and
- * found by its push URL.
- */
+/** What calls `gmailNotification`: made by Eventarc or by Terraform, found by where it pushes to. */
 export async function notifications(it: Deployment): Promise<Result> {
   const { subscription, addresses } = await findSubscription(it);
   const redeploy = await it.redeploy();
@@ -94,7 +91,7 @@ export async function notifications(it: Deployment): Promise<Result> {
   return unlessAny(problems, name);
 }
 
-/** Checks that undeliverable messages are kept where an operator can read them. */
+/** What cannot be delivered is kept, and somebody could read it. */
 export async function deadLetters(it: Deployment): Promise<Result> {
   const { subscription } = await findSubscription(it);
   if (subscription === undefined) throw new Unchecked("no subscription (see notifications)");
@@ -102,7 +99,7 @@ export async function deadLetters(it: Deployment): Promise<Result> {
   const redeploy = await it.redeploy();
   const topic = subscription.deadLetterPolicy?.deadLetterTopic ?? "";
   if (topic === "") {
-    // The reconciliation finds what dropped notifications announced.
+    // The reconciliation makes good what is dropped.
     return warning(`${name} drops what cannot be delivered`, redeploy);
   }
   const { number } = await it.project();
@@ -153,7 +150,7 @@ export async function deadLetters(it: Deployment): Promise<Result> {
   return problems.length > 0 ? { kind: "failed", problems } : ok(lastPart(topic));
 }
 
-/** Returns whether this account may call one of the private functions. */
+/** Whether this account may call one of the functions that are not public. */
 export async function mayCall(
   it: Deployment,
   name: "gmailNotification" | "watchRenewal" | "mailboxReconciliation",
@@ -195,7 +192,7 @@ async function findSubscription(
   return { subscription, addresses };
 }
 
-/** Whether a URL is the given one or below it. */
+/** Whether an address is this one or below it. */
 export function isAt(url: string, address: string): boolean {
   return url.startsWith(address) && /^([/?]|$)/.test(url.slice(address.length));
 }

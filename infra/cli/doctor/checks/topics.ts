@@ -3,19 +3,17 @@ import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
 import { type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 import { isAllowed, readPolicy, withoutRight } from "../iam.ts";
 
-/**
- * The account with which Gmail publishes (Gmail push guide, "Grant publish rights on your topic").
- */
+/** By which Gmail publishes (Gmail push guide, "Grant publish rights on your topic"). */
 const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
 const VIEWER = "roles/pubsub.viewer";
 
-/** Checks that `GMAIL_TOPIC` exists, in the project that owns the OAuth client. */
+/** `GMAIL_TOPIC` is there, in the project that owns the OAuth client. */
 export async function gmailTopic(it: Deployment): Promise<Result> {
   const { gmail } = await it.config();
   return describeTopic(it, gmail.topic);
 }
 
-/** Checks that Gmail's own account may publish there, and no other. */
+/** Only Gmail's own account has to publish there. */
 export async function gmailPublishes(it: Deployment): Promise<Result> {
   const { gmail } = await it.config();
   const policy = await readPolicy(it.cloud, "pubsub", gmail.topic, "roles/pubsub.admin");
@@ -27,7 +25,7 @@ export async function gmailPublishes(it: Deployment): Promise<Result> {
   );
 }
 
-/** Checks that `CHANGES_TOPIC` exists, and that every function may publish to it. */
+/** `CHANGES_TOPIC` is there, and every function may publish on it. */
 export async function changesTopic(it: Deployment): Promise<Result> {
   const { changes } = await it.config();
   const described = await describeTopic(it, changes.topic);
