@@ -12,6 +12,7 @@ import path from "node:path";
 import type { Metafile } from "esbuild";
 import { ROOT, START, bundle } from "./bundling.ts";
 import { type Lockfile, lockfileFor } from "./lockfile.ts";
+import { buildSubscriber } from "./subscriber-package.ts";
 import { billOf, noticesOf, thirdParties } from "./third-party.ts";
 
 const dist = path.resolve(process.argv[2] ?? path.join(ROOT, "functions/dist"));
@@ -78,3 +79,5 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   await write("THIRD-PARTY-NOTICES.txt", noticesOf(deployed, ROOT));
   await write("sbom.cdx.json", billOf(manifest, deployed));
 }
+
+await buildSubscriber(path.join(dist, "subscriber"), version, lockfile);

@@ -1,7 +1,9 @@
+import { eventFiles } from "./event-files.ts";
 import { ALL_VARIABLES, type Variable } from "./src/config/variables.ts";
 import functions from "./src/entries/functions.json" with { type: "json" };
 import { LOG_EVENTS, type LogEvent } from "./src/platform/log-events.ts";
 import { METRICS, type MetricName } from "./src/platform/telemetry/telemetry.ts";
+import { table } from "./table.ts";
 
 /**
  * The files that are generated from the registries of the source, by their path in the repository.
@@ -11,6 +13,7 @@ export function generatedFiles(): Record<string, string> {
   return {
     "functions/docs/configuration.md": configurationPage(),
     "infra/docs/logs-and-metrics.md": logsAndMetricsPage(),
+    ...eventFiles(),
     "infra/log-events.json": `${JSON.stringify(logEventsForTerraform(), undefined, 2)}\n`,
   };
 }
@@ -25,18 +28,48 @@ function logsAndMetricsPage(): string {
 ## Log events
 
 The functions write one JSON line for each outcome. \`event\` is its stable name, \`message\` is for people, and the
-[runbook](runbook.md) explains the other fields. No record contains a token, a code, a secret or an email address:
-a record takes no error object, and of an error only its class and code.
+[runbook](runbook.md) explains the other fields. \`platform/log-events.ts\` is the registry of all events; the type of the
+log accepts no other event.
+
+No record contains a token, a code, a secret or an email address: a record takes no error object, and of an error only its
+class and code. \`platform/console-capture.ts\` reduces the output of libraries in the same way. \`CRITICAL\` is for the
+operator.
 
 Terraform makes an alert policy for each event with an alert of its \`own\`. One \`shared\` policy covers every other
 record at CRITICAL. A name links to its section in the runbook.
 
 ${table(["event", "severity", "alert", "meaning"], events.map(eventRow))}
 
+## Traces
+
+With \`OTEL_EXPORTER_OTLP_ENDPOINT\` set to a collector (https, or http on loopback; its keys go into the secret
+\`OTEL_EXPORTER_OTLP_HEADERS\`), every call of a function is one trace, sent by OTLP over HTTP in JSON. It continues the
+\`traceparent\` of the event or request, and every published event carries it on as \`ce-traceparent\`:
+
+\`\`\`
+gmailNotification
+├─ users.findByEmailAddress
+└─ sync
+   ├─ token.refresh
+   ├─ users.history.list
+   ├─ publish               ─► ce-traceparent of the change
+   └─ checkpoint
+      └─ users.update
+\`\`\`
+
+Calls to Google have the names of Google's methods, calls to the store those of \`UserStore\`. Spans name users by their
+id; they contain no email address, token, code, path or library error message. A log record written within a span names
+that span. \`OTEL_TRACES_SAMPLER\` and \`OTEL_TRACES_SAMPLER_ARG\` decide which traces are kept; without them, those that
+the caller keeps and all that begin here.
+
+A function may be frozen once it has answered, so it exports what it measured before that, for two seconds at most. If the
+collector fails, exports pause for 30 seconds, then ever longer, up to ten minutes. A failing collector never fails a call,
+and \`telemetry_export_failed\` is logged once. Without a collector, none of the OpenTelemetry SDK is loaded: it is in a
+file of its own next to the bundle.
+
 ## Metrics
 
-Metrics are sent to the collector at \`OTEL_EXPORTER_OTLP_ENDPOINT\`. Counters are deltas. No metric causes a read or a
-write.
+The collector also receives these metrics. Counters are deltas. No metric causes a read or a write.
 
 ${table(["metric", "kind", "unit", "attributes", "meaning"], Object.entries(METRICS).map(metricRow))}
 `;
@@ -99,15 +132,4 @@ function logEventsForTerraform() {
     if (chart !== undefined) charts[name] = chart;
   }
   return { alerts, charts };
-}
-
-/** A Markdown table with aligned columns, as the formatter would write it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |`;
-  const rule = widths.map((width) => "-".repeat(width));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
 }

@@ -70,7 +70,10 @@ resource "google_service_account" "scheduler" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
-  for_each = google_cloudfunctions2_function.function
+  for_each = {
+    for name, function in google_cloudfunctions2_function.function :
+    name => function if local.functions[name].public || local.functions[name].trigger != "http"
+  }
 
   project  = var.project_id
   location = var.region
@@ -80,6 +83,17 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
     topic    = google_service_account.pubsub.member
     schedule = google_service_account.scheduler.member
   }[local.functions[each.key].trigger]
+}
+
+# Each of these accounts can read the mail of every connected person.
+resource "google_cloud_run_v2_service_iam_member" "gmail_api_caller" {
+  for_each = local.is_deployed ? var.gmail_api_callers : []
+
+  project  = var.project_id
+  location = var.region
+  name     = google_cloudfunctions2_function.function["gmailApi"].name
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:${each.key}"
 }
 
 # Without one of its own, Cloud Build builds as the default compute account, an editor.

@@ -36,7 +36,7 @@ interface FieldOverride {
   indexes: { order?: string; arrayConfig?: string; queryScope: string }[];
 }
 
-/** The settings that the script reads. */
+/** The settings that the script itself reads. */
 const READ_BY_SCRIPT = [
   "REGION",
   "PUBLIC_URL",
@@ -47,7 +47,7 @@ const READ_BY_SCRIPT = [
   "LOAD_BALANCERS",
 ];
 
-/** In its project and region. */
+/** The key's path in its project and region. */
 const KMS_KEY = "keyRings/gmail-push-receiver/cryptoKeys/token-keys";
 
 /** A word, or an array of words. */
@@ -105,7 +105,10 @@ function functionValues(name: string, its: FunctionSettings): [string, string][]
   return Object.entries(values).map(([key, value]) => [`function_${name}_${key}`, String(value)]);
 }
 
-/** The indexes of a field as gcloud spells them, a word for each; none when the field is exempt. */
+/**
+ * Returns the indexes of a field in gcloud's spelling, a word for each; none when the field is
+ * exempt.
+ */
 function indexWords({ fieldPath, indexes }: FieldOverride): string {
   const words = indexes.map(({ order, arrayConfig, queryScope }) => {
     if (queryScope !== "COLLECTION") {
@@ -118,7 +121,7 @@ function indexWords({ fieldPath, indexes }: FieldOverride): string {
   return words.join(" ");
 }
 
-/** The exclusion as gcloud spells it, a list of names and values. */
+/** Returns the exclusion in gcloud's spelling, a list of names and values. */
 function exclusionWords(): string {
   const words = Object.entries(exclusion);
   const broken = words.find(([, value]) => value.includes(","));

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 usage() {
   cat <<'END'
 Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--leave-firestore]
-                       [--dry-run]
+                       [--gmail-api-caller ACCOUNT]... [--dry-run]
 
   --project   the Google Cloud project, which also owns the OAuth client
   --region    of the functions, the database and the key; REGION of the env file unless said
@@ -17,6 +17,9 @@ Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--
   --leave-firestore
               leaves the rules and indexes of the database as they are: for a database that
               something else uses too (npm run doctor says what is missing)
+  --gmail-api-caller
+              the email address of a service account that may call gmailApi, and with it read the mail
+              of every connected person; once for each. An account that could call it before still can
   --dry-run   prints every command, one on a line, as an empty project would need it, and runs none
               of them; what only the cloud knows stands there as PROJECT_NUMBER or 000000
 
@@ -58,14 +61,15 @@ main() {
 }
 
 read_options() {
-  project='' region='' env_file='' dry_run=false leave_firestore=false
+  project='' region='' env_file='' dry_run=false leave_firestore=false gmail_api_callers=()
   while (($# > 0)); do
     case $1 in
-      --project | --region | --env-file)
+      --project | --region | --env-file | --gmail-api-caller)
         (($# > 1)) || refuse "$1 needs a value"
         case $1 in
           --project) project=$2 ;;
           --region) region=$2 ;;
+          --gmail-api-caller) gmail_api_callers+=("$2") ;;
           --env-file) [[ $2 == /* ]] && env_file=$2 || env_file=$called_from/$2 ;;
         esac
         shift 2
@@ -77,6 +81,11 @@ read_options() {
     esac
   done
   [[ $project =~ ^[a-z][a-z0-9-]{4,28}[a-z0-9]$ ]] || refuse "--project needs a project id"
+  local caller
+  for caller in ${gmail_api_callers[@]+"${gmail_api_callers[@]}"}; do
+    [[ $caller =~ ^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$ ]] ||
+      refuse "--gmail-api-caller needs the email address of a service account, not $caller"
+  done
   [[ -n $env_file || ! -f infra/.env.$project ]] || env_file=infra/.env.$project
   [[ -z $env_file || -r $env_file ]] || refuse "$env_file cannot be read"
   # gcloud takes the safe answer, instead of asking in the middle.
@@ -328,7 +337,7 @@ deploy_functions() {
   local environment_file=functions/dist/environment.yaml
   comment "the settings, into $environment_file"
   $dry_run || printf '%s\n' "$environment" >$environment_file
-  local name trigger flags ingress
+  local name trigger flags ingress caller
   for name in "${function_names[@]}"; do
     trigger=$(of "$name" trigger)
     flags=(--trigger-http)
@@ -341,6 +350,9 @@ deploy_functions() {
       # A client that reaches it without the load balancer could name any address as its own.
       if [[ $name == connect && ${load_balancers:-0} != 0 ]]; then ingress=internal-and-gclb; fi
       flags+=(--allow-unauthenticated --ingress-settings=$ingress)
+    elif [[ $trigger == http ]]; then
+      # Subscribers call from everywhere; IAM alone decides who may.
+      flags+=(--no-allow-unauthenticated --ingress-settings=all)
     else
       flags+=(--no-allow-unauthenticated --ingress-settings=internal-only)
     fi
@@ -353,15 +365,19 @@ deploy_functions() {
       --run-service-account="$(email "$(kebab "$name")")" \
       --build-service-account="projects/$project/serviceAccounts/$(email $BUILDER)"
     case $trigger in
-      topic) may_invoke "$name" $EVENT_INVOKER ;;
-      schedule) may_invoke "$name" $SCHEDULE_INVOKER ;;
+      topic) may_invoke "$name" "$(email $EVENT_INVOKER)" ;;
+      schedule) may_invoke "$name" "$(email $SCHEDULE_INVOKER)" ;;
     esac
+    [[ $name == gmailApi ]] || continue
+    for caller in ${gmail_api_callers[@]+"${gmail_api_callers[@]}"}; do
+      may_invoke "$name" "$caller"
+    done
   done
 }
 
+# may_invoke FUNCTION ACCOUNT
 may_invoke() {
-  cloud functions add-invoker-policy-binding "$1" --region="$region" \
-    --member="serviceAccount:$(email "$2")"
+  cloud functions add-invoker-policy-binding "$1" --region="$region" --member="serviceAccount:$2"
 }
 
 # "A B" -> A=A:3,B=B:1

@@ -20,7 +20,7 @@ const FIRESTORE_API =
   env["CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE"] ?? "https://firestore.googleapis.com/";
 const TIMEOUT_MS = 30_000;
 const DEFAULT_DATABASE = "(default)";
-/** A comment of our rules, in every version of them: Firebase's own locked rules are the same without. */
+/** A comment in every version of the receiver's rules; Firebase's own locked rules lack it. */
 const MARK = "// Only the receiver itself reads and writes";
 
 const Release = z.object({ rulesetName: z.string() });
@@ -68,7 +68,10 @@ to the receiver after all, publish the receiver's rules there, which replaces th
   console.log("firestore.rules: published");
 }
 
-/** What shows that the database is somebody else's; `undefined` when it is ours, or nobody's yet. */
+/**
+ * Returns why the database belongs to another application; `undefined` if it is the receiver's or
+ * unused.
+ */
 async function findOtherOwner(): Promise<string | undefined> {
   if (published !== undefined) {
     return published.includes(MARK) ? undefined : "its rules are not the receiver's";
@@ -80,14 +83,14 @@ async function findOtherOwner(): Promise<string | undefined> {
   return collectionIds.length > 0 ? "it has documents, and no rules of the receiver's" : undefined;
 }
 
-/** `undefined` when there is no such thing. Throws on every other refusal, with Google's reason. */
+/** Returns `undefined` for 404. Throws on every other error, with Google's reason. */
 async function call(method: string, api: string, path: string, body?: unknown): Promise<unknown> {
   const response = await fetch(new URL(`v1/${path}`, api), {
     method,
     headers: {
       authorization: `Bearer ${token}`,
       "content-type": "application/json",
-      // Whose quota it is: the token may be a person's.
+      // The quota to use: the token may be a person's.
       "x-goog-user-project": project ?? "",
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),

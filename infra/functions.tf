@@ -15,7 +15,7 @@ resource "google_storage_bucket_object" "source" {
   source = var.source_zip
 }
 
-# All five are made without an event trigger: what calls gmailNotification is in topics.tf.
+# All six are made without an event trigger: what calls gmailNotification is in topics.tf.
 resource "google_cloudfunctions2_function" "function" {
   for_each = { for name, function in local.functions : name => function if local.is_deployed }
 
@@ -49,9 +49,10 @@ resource "google_cloudfunctions2_function" "function" {
     min_instance_count               = each.value.minInstances
     max_instance_count               = each.value.maxInstances
     all_traffic_on_latest_revision   = true
-    # Pub/Sub and Cloud Scheduler of this project count as internal. A client that reaches `connect`
+    # Pub/Sub and Cloud Scheduler of this project count as internal. Subscribers call `gmailApi` from
+    # everywhere; IAM alone decides who may. A client that reaches `connect`
     # without the load balancer could name any address as its own.
-    ingress_settings = !each.value.public ? "ALLOW_INTERNAL_ONLY" : (
+    ingress_settings = each.value.trigger != "http" ? "ALLOW_INTERNAL_ONLY" : (
       each.key == "connect" && lookup(var.settings, "LOAD_BALANCERS", "0") != "0" ?
       "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     )

@@ -13,6 +13,11 @@ output "risc_url" {
   value       = local.urls["securityEvent"]
 }
 
+output "gmail_api_url" {
+  description = "The root URL of Gmail's API for subscribers, and the audience of their ID tokens."
+  value       = local.urls["gmailApi"]
+}
+
 output "changes_topic" {
   description = "The topic of the changes, to subscribe to."
   value       = google_pubsub_topic.changes.id

@@ -3,7 +3,7 @@ data "google_project" "this" {
 }
 
 locals {
-  # What the five functions are, the same for every deploy tool.
+  # What the six functions are, the same for every deploy tool.
   settings = jsondecode(file("${path.module}/../functions/src/entries/functions.json"))
 
   # The name of a Cloud Run service has no capitals: gmailNotification is gmail-notification.

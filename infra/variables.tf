@@ -123,6 +123,17 @@ variable "settings" {
   }
 }
 
+variable "gmail_api_callers" {
+  description = "The service accounts that may call gmailApi, by their email addresses. Each of them can read the mail of every connected person."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for account in var.gmail_api_callers : can(regex("^[a-z0-9-]+@[a-z0-9.-]+[.]gserviceaccount[.]com$", account))])
+    error_message = "Must be email addresses of service accounts, such as help-desk@acme-mail.iam.gserviceaccount.com."
+  }
+}
+
 variable "notification_channels" {
   description = "Cloud Monitoring channels that alerts are sent to: projects/PROJECT/notificationChannels/ID. Without one they are only shown."
   type        = list(string)

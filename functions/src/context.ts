@@ -1,32 +1,107 @@
-import type { Clock, Random } from "./domain/clock.ts";
+import type { Config } from "./config/config.ts";
+import type { ConnectContext } from "./connect/context.ts";
+import { onceEach } from "./connect/once-each.ts";
+import { envelopes } from "./crypto/envelope.ts";
+import type { KeyRing } from "./crypto/sealing.ts";
+import { tokenSeal } from "./crypto/token-seal.ts";
 import type { CallbackClaims } from "./domain/callback-claims.ts";
+import type { Clock, Random } from "./domain/clock.ts";
 import type { Publish } from "./domain/events.ts";
+import type { SendNotice } from "./domain/notice.ts";
 import type { SeenEvents } from "./domain/seen-events.ts";
 import type { UserStore } from "./domain/user.ts";
+import { createCircuit } from "./google/circuit.ts";
+import type { GoogleEndpoints } from "./google/endpoints.ts";
+import type { GmailApiContext } from "./gmail-api/context.ts";
+import { pacing } from "./gmail-api/pacing.ts";
+import type { PassThrough } from "./google/gmail-pass-through.ts";
 import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
 import type { OAuth } from "./google/oauth.ts";
-import type { SendNotice } from "./notices/series.ts";
+import { createFleetGuard } from "./grant/fleet-guard.ts";
+import { otherClientAlert } from "./grant/other-client.ts";
+import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
+import { instrument } from "./instrument.ts";
+import { inTurn } from "./mailbox/in-turn.ts";
+import type { NoticeContext } from "./notices/context.ts";
 import type { Log } from "./platform/log.ts";
-import type { ExportedTelemetry } from "./platform/telemetry/telemetry.ts";
+import { publicLimits } from "./platform/rate-limit.ts";
+import {
+  type ExportedTelemetry,
+  type InvocationTelemetry,
+  NO_TELEMETRY,
+} from "./platform/telemetry/telemetry.ts";
+import type { SecurityEventContext } from "./security-events/context.ts";
 import type { Verification } from "./security-events/verification.ts";
 
-/** Everything outside of us, and what is not the same twice. */
-export interface Surroundings {
+/** The ports: what the receiver acts on, and what is not the same twice. A test or a simulation brings its own. */
+export interface Ports {
   users: UserStore;
   seenEvents: SeenEvents;
   callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
+  /** Gmail for the calls of subscribers. */
+  passThrough: PassThrough;
   oauth: OAuth;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
-  /** Absent: nobody is written to. */
-  sendNotice?: SendNotice;
   verifySecurityEvent(body: string): Promise<Verification>;
+  /** Absent: no mail is sent to people. */
+  sendNotice?: SendNotice;
   clock: Clock;
   random: Random;
   randomBytes(size: number): Uint8Array;
   log: Log;
   /** Absent: nothing is traced or measured. */
   telemetry?: ExportedTelemetry;
+}
+
+/** The named parts of one instance. Each room's functions take the context of that room. */
+export interface Context
+  extends ConnectContext, NoticeContext, SecurityEventContext, GmailApiContext {
+  telemetry: InvocationTelemetry;
+}
+
+/** Answers of Google that one instance remembers, so that each of them is used once. */
+const CALLBACKS_MAX = 1_000;
+
+/** Puts the parts together. Nothing happens before one of them is used. */
+export function createContext(
+  config: Config,
+  ring: KeyRing,
+  endpoints: GoogleEndpoints,
+  { randomBytes, telemetry, ...bare }: Ports,
+): Context {
+  const ports = telemetry === undefined ? bare : instrument(bare, telemetry);
+  const { clock, log } = ports;
+  const { publicUrl, app, disconnectRevokes } = config;
+  const envelope = envelopes(ring, randomBytes);
+  const guarded = {
+    ...ports,
+    config,
+    endpoints,
+    telemetry: telemetry ?? NO_TELEMETRY,
+    envelope,
+    tokens: tokenSeal(ring, randomBytes, log),
+    links: reauthorizationLinks(publicUrl, envelope, clock),
+    circuit: createCircuit(clock, log),
+    alertOtherClient: otherClientAlert(clock, log),
+    randomToken: () => Buffer.from(randomBytes(32)).toString("base64url"),
+  };
+  return {
+    ...guarded,
+    fleetGuard: createFleetGuard(guarded),
+    mailboxes: inTurn(),
+    mailServer: {},
+    callbacks: onceEach(CALLBACKS_MAX),
+    publicLimits: publicLimits(config.limits, clock),
+    refreshes: new Map(),
+    pacing: pacing(config.gmail.unitsPerMinute, clock),
+    pageLinks: {
+      publicUrl,
+      googleOrigin: new URL(endpoints.authorize).origin,
+      app,
+      disconnectRevokes,
+    },
+  };
 }

@@ -1,21 +1,39 @@
-import type { Surroundings } from "./context.ts";
+import type { CallbackClaims } from "./domain/callback-claims.ts";
+import type { SeenEvents } from "./domain/seen-events.ts";
+import type { UserStore } from "./domain/user.ts";
+import type { PassThrough } from "./google/gmail-pass-through.ts";
+import type { Gmail } from "./google/gmail.ts";
+import type { OAuth } from "./google/oauth.ts";
+import type { SendNotice } from "./domain/notice.ts";
 import { FailedCall, type Call } from "./domain/failure.ts";
 import { type MailboxEvent, type Publish, PublishFailure } from "./domain/events.ts";
-import type { SendNotice } from "./notices/series.ts";
 import type { Span, SpanOptions, Telemetry } from "./platform/telemetry/telemetry.ts";
 
+/** The parts whose calls are traced and counted. */
+interface Instrumented {
+  users: UserStore;
+  seenEvents: SeenEvents;
+  callbackClaims: CallbackClaims;
+  publish: Publish;
+  gmail: Gmail;
+  passThrough: PassThrough;
+  oauth: OAuth;
+  sendNotice?: SendNotice;
+}
+
 /**
- * The same surroundings, each call to them a span, what is published and what fails counted. Spans
+ * The same parts, each call to them a span, what is published and what fails counted. Spans
  * are named by Google's methods and by ours of the store, and say nothing of what is passed.
  */
-export function observed(surroundings: Surroundings, telemetry: Telemetry): Surroundings {
-  const { callbackClaims, gmail, oauth, publish, seenEvents, sendNotice, users } = surroundings;
+export function instrument<Parts extends Instrumented>(parts: Parts, telemetry: Telemetry): Parts {
+  const { callbackClaims, gmail, oauth, passThrough, publish, seenEvents, sendNotice, users } =
+    parts;
   const google = callsOf(telemetry);
   const store = <T>(name: string, run: () => Promise<T>) =>
     telemetry.span(name, { kind: "client", attributes: { "db.system.name": "firestore" } }, run);
 
   return {
-    ...surroundings,
+    ...parts,
     gmail: {
       listHistory: (...args) =>
         google("users.history.list", "history.list", () => gmail.listHistory(...args)),
@@ -30,6 +48,7 @@ export function observed(surroundings: Surroundings, telemetry: Telemetry): Surr
       watch: (...args) => google("users.watch", "users.watch", () => gmail.watch(...args)),
       stop: (...args) => google("users.stop", "users.stop", () => gmail.stop(...args)),
     },
+    passThrough: (...args) => google("gmail.api", "gmail.api", () => passThrough(...args)),
     oauth: {
       exchangeCode: (...args) =>
         google("token.code", "token.code", () => oauth.exchangeCode(...args)),

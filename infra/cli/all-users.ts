@@ -1,11 +1,11 @@
 import pLimit from "p-limit";
 import type { User, UserId, UserPage, UserStore } from "../../functions/src/domain/user.ts";
 
-/** Users read at a time: what a command holds in memory does not grow with the fleet. */
+/** Users read at a time, so the memory of a command does not grow with the fleet. */
 const PAGE_USERS = 300;
 const CONCURRENCY = 16;
 
-/** All users, or those after this one, page by page: one document read for each. */
+/** Yields all users, or those after the given one, page by page: one document read for each. */
 export async function* pagesOfUsers(store: UserStore, after?: UserId): AsyncGenerator<UserPage> {
   // Ends with the collection: each page begins after the last user of the one before.
   for (let last = after; ;) {
@@ -16,10 +16,10 @@ export async function* pagesOfUsers(store: UserStore, after?: UserId): AsyncGene
   }
 }
 
-/** How far a walk over all users has come. */
+/** The progress of a walk over all users. */
 export interface Progress {
   users: number;
-  /** The last user that is done; all before it are done, too. */
+  /** The last user that is done; all users before it are done, too. */
   upTo: UserId;
 }
 

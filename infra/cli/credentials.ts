@@ -1,10 +1,10 @@
 import { GoogleAuth, JWT, JWTAccess } from "google-auth-library";
 import { CommandError } from "./errors.ts";
 
-/** Which credentials to find, and for what. */
+/** Which credentials to find, and what for. */
 export interface CredentialOptions {
   scopes: readonly string[];
-  /** The key of a service account, in place of the application default credentials. */
+  /** The key file of a service account, instead of the application default credentials. */
   keyFile?: string | undefined;
   /** With a service account's key, sign a token for this audience instead of asking for one. */
   audience?: string;
@@ -14,8 +14,8 @@ export interface CredentialOptions {
 
 /**
  * Returns a function that makes the `authorization` header of a request, from credentials that are
- * found once. It throws {@link CommandError}; the messages of Google's library can quote a token or
- * a key, so they are dropped.
+ * found once. That function throws {@link CommandError}; messages of Google's library can quote a
+ * token or a key, so they are dropped.
  */
 export function googleCredentials(options: CredentialOptions): () => Promise<string> {
   const { scopes, keyFile, audience, fix } = options;
@@ -26,10 +26,10 @@ export function googleCredentials(options: CredentialOptions): () => Promise<str
       const keyFilename = keyFile === undefined ? {} : { keyFilename: keyFile };
       finding ??= new GoogleAuth({ scopes: [...scopes], ...keyFilename }).getClient();
       const client = await finding;
-      // The library takes a file that is not JSON for a bare key, which belongs to no account.
+      // The library treats a file that is not JSON as a bare key, which belongs to no account.
       if (!(client instanceof JWT) || client.email) return client;
     } catch {
-      // What is missing is said below.
+      // The error below says what is missing.
     }
     if (keyFile === undefined) {
       throw new CommandError("there are no application default credentials", { fix });

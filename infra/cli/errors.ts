@@ -13,13 +13,15 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 interface Details {
   exitCode?: ExitCode;
-  /** The command or the place that fixes it. */
+  /** The command or the place that fixes the problem. */
   fix?: string | undefined;
-  /** The HTTP status, when Google answered with an error. */
+  /** The HTTP status, if Google answered with an error. */
   status?: number;
 }
 
-/** Ends a command: it could not do what it was asked. The message is for people, without a secret. */
+/**
+ * Thrown by a command that cannot do its work. The message is for people and contains no secret.
+ */
 export class CommandError extends Error {
   override name = "CommandError";
   readonly exitCode: ExitCode;
@@ -34,7 +36,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The error of a command that was given in a wrong way, or with a wrong configuration. */
+/** Returns the error of a command that was used incorrectly or has a wrong configuration. */
 export function usageError(message: string): CommandError {
   return new CommandError(message, { exitCode: EXIT.usage });
 }

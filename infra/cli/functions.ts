@@ -1,6 +1,6 @@
 import functions from "../../functions/src/entries/functions.json" with { type: "json" };
 
-/** How one function is deployed, whatever deploys it. */
+/** How one function is deployed, by every way. */
 export interface FunctionSettings {
   trigger: string;
   retry?: boolean;

@@ -10,9 +10,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   terminal: processTerminal(process),
-  // Its clients take a while to load, and few commands need them.
+  // The clients take a while to load, and few commands need them.
   async openOperator(...args) {
-    const { openOperator } = await import("../../functions/src/services.ts");
+    const { openOperator } = await import("./open-operator.ts");
     return openOperator(...args);
   },
   operatorName: () => userInfo().username,

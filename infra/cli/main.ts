@@ -6,7 +6,7 @@ import { CommandError, EXIT, type ExitCode } from "./errors.ts";
 import type { Machine, Session } from "./session.ts";
 import { escaping } from "./terminal.ts";
 
-/** Each command loads its own code, and what that needs of Google's libraries. */
+/** Each command loads its own code, and what it needs of Google's libraries. */
 const COMMANDS: readonly {
   name: string;
   description: string;
@@ -45,8 +45,8 @@ Exit codes: 0 done; 1 not done, or not all of it; 2 wrong usage or configuration
 3 (doctor) nothing is known to be wrong, but not everything could be checked.`;
 
 /**
- * `gmail-push <command>`: the operator's program. Runs one command and resolves to the exit code.
- * Results go to standard output; errors, progress and log lines go to standard error.
+ * Runs `gmail-push <command>`, the operator's program, and resolves to the exit code. Results go to
+ * standard output; errors, progress and log lines go to standard error.
  */
 export async function main(args: readonly string[], machine: Machine): Promise<ExitCode> {
   const terminal = escaping(machine.terminal);
@@ -87,7 +87,7 @@ export async function main(args: readonly string[], machine: Machine): Promise<E
 }
 
 function explain(error: unknown): { lines: readonly string[]; code: ExitCode } {
-  // Commander has printed its message, or the help that it was asked for.
+  // Commander has printed its message or the requested help.
   if (error instanceof CommanderError) {
     return { lines: [], code: error.exitCode === 0 ? EXIT.done : EXIT.usage };
   }
@@ -109,8 +109,8 @@ function explain(error: unknown): { lines: readonly string[]; code: ExitCode } {
 }
 
 /**
- * The places in the code that a bug came from. Errors of the network and of Google's libraries have
- * a code, which says more. The message is left out: it can hold a token.
+ * Returns the places in the code that a bug came from. Errors of the network and of Google's
+ * libraries have a code, which says more. The message is left out because it can contain a token.
  */
 function framesOf(error: unknown): string[] {
   if (!(error instanceof Error) || "code" in error) return [];

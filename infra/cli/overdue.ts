@@ -4,8 +4,8 @@ import type { DueList, User } from "../../functions/src/domain/user.ts";
 const MINUTE_MS = 60_000;
 
 /**
- * How late work may be before it is overdue: several runs of its schedule, which runs every minute,
- * for renewals every ten.
+ * Milliseconds after which due work is overdue: several runs of its schedule, which runs every
+ * minute, for renewals every ten.
  */
 export const OVERDUE_MS: Readonly<Record<DueList, number>> = {
   "sync.dueAt": 5 * MINUTE_MS,
@@ -13,7 +13,7 @@ export const OVERDUE_MS: Readonly<Record<DueList, number>> = {
   "followUp.dueAt": 5 * MINUTE_MS,
 };
 
-/** The lists on which this user is overdue. */
+/** Returns the lists on which this user is overdue. */
 export function overdue({ sync, watch, followUp }: User, now: Date): DueList[] {
   const due: [DueList, Date | undefined][] = [
     ["sync.dueAt", sync.dueAt],

@@ -1,6 +1,6 @@
 import { isLoopbackHostAndPort } from "../../functions/src/config/formats.ts";
 import type { Log } from "../../functions/src/platform/log.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "./operator.ts";
 import { type ExitCode, usageError } from "./errors.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -11,7 +11,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Machine {
   env: Environment;
   terminal: Terminal;
-  /** Opens the store, and on demand keys and services, as the functions do. Throws `ConfigError`. */
+  /**
+   * Opens the store, and keys and services on demand, as the functions do. Throws `ConfigError`.
+   */
   openOperator(log: Log, projectId?: string): Promise<Operator>;
   /** The person who runs the command, for the audit lines. */
   operatorName(): string;
@@ -21,15 +23,15 @@ export interface Machine {
 export interface Session extends Machine {
   /** Log lines of the functions' own code; they go to standard error. */
   log: Log;
-  /** Whether the result is to be JSON, one object a line. */
+  /** Whether to print the result as JSON, one object a line. */
   isJson(): boolean;
   /** Sets the exit code of a command that has printed its result; 0 unless it is set. */
   endWith(code: ExitCode): void;
 }
 
 /**
- * The `host:port` of an emulator, if this variable names one. Throws a usage error when it is not on
- * this machine: commands send secrets there.
+ * Returns the `host:port` of an emulator if this variable names one. Throws a usage error if it is
+ * not on this machine, because commands send secrets there.
  */
 export function readLoopbackHost(env: Environment, name: string): string | undefined {
   const host = env[name] || undefined;
@@ -39,7 +41,7 @@ export function readLoopbackHost(env: Environment, name: string): string | undef
   return host;
 }
 
-/** Prints the result of a command: as JSON, or as lines for people. */
+/** Prints the result of a command, as JSON or as lines for people. */
 export async function printResult(
   { terminal, isJson }: Session,
   result: object,

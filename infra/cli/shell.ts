@@ -1,4 +1,4 @@
-/** The word as a POSIX shell reads it back, in quotes only where it needs them. */
+/** Returns the word as a POSIX shell reads it back, in quotes only if needed. */
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

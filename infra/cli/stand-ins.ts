@@ -10,20 +10,20 @@ const STAND_INS: Readonly<Record<string, string>> = {
   RETURN_TO_SECRET: "s".repeat(32),
 };
 
-/** A value for this secret that goes with these settings; `none` for a secret that is optional. */
+/** Returns a value for this secret that fits these settings; `none` for an optional secret. */
 export function standInFor(secret: string, settings: Environment): string {
   // Mail needs both NOTICE_SMTP_URL and NOTICE_FROM, or neither.
   if (secret === "NOTICE_SMTP_URL" && !settings["NOTICE_FROM"]) return "none";
   return STAND_INS[secret] ?? "none";
 }
 
-/** The settings, with a stand-in for every secret. */
+/** Returns the settings with a stand-in for every secret. */
 export function withStandIns(settings: Environment): Environment {
   const secrets = SECRETS.map((name) => [name, standInFor(name, settings)]);
   return { ...settings, ...Object.fromEntries(secrets) };
 }
 
-/** The configuration of a receiver that was given only what is required: its defaults. */
+/** Returns the configuration of a receiver with only the required settings: the defaults. */
 export function defaultConfig(): Config {
   return readConfig(
     withStandIns({

@@ -1,26 +1,29 @@
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 
-/** Where a command reads and writes, and whom it can ask. */
+/** Where a command reads and writes, and asks. */
 export interface Terminal {
-  /** Prints a part of the result. Resolves once it is taken, so that a slow reader slows us down. */
+  /**
+   * Prints a part of the result. Resolves once it is written, so that a slow reader slows the
+   * command.
+   */
   print(text: string): Promise<void>;
-  /** Prints something that is not part of the result: progress, a log line, an error. */
+  /** Prints what is not part of the result: progress, a log line, an error. */
   note(text: string): void;
-  /** Replaces the status that was shown last. Only a person sees it, and nothing of it stays. */
+  /** Replaces the last status. Only a person sees it, and nothing of it stays. */
   status(text: string): void;
   /** Whether a person can answer {@link ask}. */
   isInteractive: boolean;
   ask(question: string): Promise<string>;
-  /** All of standard input; `what` says what to type where a person types it. */
+  /** Returns all of standard input; `what` tells a person what to type. */
   readInput(what: string): Promise<string>;
 }
 
-/** The terminal, or the pipes, of this process. */
+/** Returns the terminal, or the pipes, of this process. */
 export function processTerminal({ stdin, stdout, stderr }: NodeJS.Process): Terminal {
   let shownStatus = "";
 
-  /** Goes to the start of the line and clears it first. */
+  /** Moves to the start of the line and clears it first. */
   function status(line: string): void {
     if (line !== shownStatus) stderr.write(`\r\u001B[2K${line}`);
     shownStatus = line;
@@ -54,7 +57,7 @@ export function processTerminal({ stdin, stdout, stderr }: NodeJS.Process): Term
 }
 
 /**
- * The terminal, given only text that draws nothing on it: addresses, reasons and Google's answers
+ * Returns a terminal that escapes control characters: addresses, reasons and Google's responses
  * come from outside.
  */
 export function escaping(terminal: Terminal): Terminal {
@@ -72,7 +75,7 @@ function eachLine(lines: string): string {
 }
 
 /**
- * The text on one line that draws nothing on a terminal: control characters, invisible characters
+ * Returns the text on one line without terminal control: control characters, invisible characters
  * and those that change the direction of writing become `\uXXXX`, which means the same in JSON.
  */
 function printable(line: string): string {
@@ -84,7 +87,7 @@ function printable(line: string): string {
   );
 }
 
-/** A long time in whole units, the largest that it has two of. */
+/** Returns a long time in whole units, in the largest unit of which there are two. */
 export function duration(ms: number): string {
   const units = [
     ["d", 86_400_000],
@@ -95,11 +98,13 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / size)} ${name}`;
 }
 
-/** A command that is done sooner shows no progress in a log. */
+/** A command that finishes sooner logs no progress. */
 const SILENT_MS = 2_000;
 const NOTED_EVERY_MS = 10_000;
 
-/** Shows how far a long command is: at once to a person, else after a while, line by line. */
+/**
+ * Shows the progress of a long command: at once to a person, otherwise after a while, line by line.
+ */
 export function progress(
   what: string,
   terminal: Terminal,

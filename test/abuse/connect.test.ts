@@ -152,7 +152,7 @@ async function checkValid(kind: Kind, request: PlainRequest): Promise<void> {
 }
 
 describe("a request to the pages", () => {
-  it.each(CONNECT_CASES)("$name is answered $status", async ({ status, leadsTo, make }) => {
+  it.each(CONNECT_CASES)("answers $name with $status", async ({ status, leadsTo, make }) => {
     const sent = await sendSafely(await make(actors));
     const address = following(sent.answer)?.url.replace(actors.link, "{link}");
     expect({ leadsTo: address, ...sent.effects }).toEqual({ leadsTo, ...NOTHING });

@@ -119,7 +119,7 @@ describe.runIf(firestore.isHad)("a document that was edited by hand", () => {
     topic.published.some(({ json }) => json["messageId"] === messageId);
   const isReported = () => lines.some((line) => line.includes("user_document_invalid"));
 
-  it("goes on, or is reported, and never makes a storm", SLOW, async () => {
+  it("is repaired or reported, and never causes a retry storm", SLOW, async () => {
     const [found] = (await database.collection("users").get()).docs;
     if (found === undefined) throw new Error("nobody is stored");
     const sound = found.data();

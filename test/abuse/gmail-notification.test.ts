@@ -115,7 +115,7 @@ describe("a notification", () => {
     );
   });
 
-  it("for a flagged or a disconnected user costs one read", async () => {
+  it("costs one read for a flagged or a disconnected user", async () => {
     for (const [email, outcome] of [
       [BOB, "inactive"],
       [CY, "unknown_mailbox"],
@@ -129,7 +129,7 @@ describe("a notification", () => {
     }
   });
 
-  it("told a hundred times at once, and ahead of everything, is looked for twice at most", async () => {
+  it("delivered a hundred times at once, ahead of all records, causes two listings at most", async () => {
     const effects = subject.watch();
     const absurd = envelope({ emailAddress: ADA, historyId: "18446744073709551615" });
     const startedAt = subject.clock.now().getTime();
@@ -142,7 +142,7 @@ describe("a notification", () => {
     subject.takeLogs();
   });
 
-  it("is asked for again when the store does not answer, and says no more than that", async () => {
+  it("is redelivered when the store does not answer, and reveals nothing else", async () => {
     const { findByEmailAddress } = subject.users;
     subject.users.findByEmailAddress = () =>
       Promise.reject(Object.assign(new Error("ya29.a0ofsomebody00000"), { code: 14 }));

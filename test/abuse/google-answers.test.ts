@@ -170,7 +170,7 @@ async function check(method: Method, raw: RawAnswer): Promise<Failure | undefine
 const json = (content: unknown): RawAnswer => ({ body: JSON.stringify(content) ?? "" });
 
 describe("an answer of Google's", () => {
-  it.each(METHODS)("to %s is read when it is whole", async (method) => {
+  it.each(METHODS)("to %s is read when it is complete", async (method) => {
     expect(await check(method, json(SAMPLES[method]))).toBeUndefined();
   });
 
@@ -187,13 +187,13 @@ describe("an answer of Google's", () => {
   const members = WRONG_MEMBERS.flatMap(([method, name, values]) =>
     values.map((value) => ({ method: method as Method, name, value })),
   );
-  it.each(members)("to $method with $name $value is asked for again", async (wrong) => {
+  it.each(members)("to $method with $name $value is retried", async (wrong) => {
     const { method, name, value } = wrong;
     const failure = await check(method, json({ ...SAMPLES[method], [name]: value }));
     expect(failure).toEqual({ kind: "transient", reason: "malformed_answer" });
   });
 
-  it("that says how long a token lasts is believed for a day at most", async () => {
+  it("about a token's lifetime is trusted for a day at most", async () => {
     for (const expires_in of [86_401, 1e15, 1e308]) {
       answer = json({ ...SAMPLES["token.refresh"], expires_in });
       const { expiresAt } = await oauth.refresh(REFRESH_TOKEN);
@@ -202,7 +202,7 @@ describe("an answer of Google's", () => {
   });
 
   it.each([301, 302, 303, 307, 308])(
-    "that leads elsewhere, %d, is not followed",
+    "that redirects elsewhere, %d, is not followed",
     async (status) => {
       const elsewhere = await startGoogleServer(() => json(SAMPLES["token.code"]));
       for (const method of METHODS) {

@@ -42,7 +42,7 @@ describe("one address", () => {
     return browser.ask(`${scenario.publicUrl}/callback?${query}`, headers);
   }
 
-  it("has some tens of codes exchanged, whatever it says of itself", async () => {
+  it("gets tens of codes exchanged, whatever headers it sends", async () => {
     const answers: Response[] = [];
     for (let n = 0; n < 200; n++) answers.push(await guess(`10.0.0.${n}, 192.0.2.1`));
     // A full bucket, and what flows in meanwhile.
@@ -58,7 +58,7 @@ describe("one address", () => {
     expect((await guess("192.0.2.2")).status).toBe(303);
   });
 
-  it("may be an office of which 50 people connect at once, and again when they have a new link", async () => {
+  it("may be an office where 50 people connect at once, and again with a new link", async () => {
     const people = Array.from({ length: 50 }, (_, n) => `person${n}@example.com`);
     const connected = await Promise.all(people.map((person) => scenario.connect(person)));
     expect(new Set(connected.map(({ status }) => status))).toEqual(new Set([200]));
@@ -69,7 +69,7 @@ describe("one address", () => {
     expect(new Set(again.map(({ status }) => status))).toEqual(new Set([200]));
   });
 
-  it("is refused once its security events were refused too often; Google's are not", async () => {
+  it("is limited after too many rejected security events; Google's events are not", async () => {
     const post = (body: string, from: string) =>
       fetch(scenario.urls.securityEvent, {
         method: "POST",
@@ -117,7 +117,7 @@ describe("10,000 addresses", () => {
   });
   const clients = Array.from({ length: 10_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
 
-  it("have some hundreds of codes exchanged, and some tens of lines logged", async () => {
+  it("get hundreds of codes exchanged, and tens of lines logged", async () => {
     const { connect, http } = receiver;
     const { publicUrl } = http;
     const statuses = new Map<string, number>();
@@ -142,7 +142,7 @@ describe("10,000 addresses", () => {
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "30"]);
   });
 
-  it("have some tens of lines logged by security events that nobody signed", async () => {
+  it("get tens of lines logged for unsigned security events", async () => {
     const { securityEvent, http } = receiver;
     for (const [n, client] of clients.entries()) {
       const init = { method: "POST", headers: SET, body: forged(n) };

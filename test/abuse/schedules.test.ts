@@ -72,7 +72,7 @@ const CASES: readonly [string, number, Partial<PlainRequest>][] = [
 ];
 
 describe.each(NAMES)("%s", (name) => {
-  it.each(CASES)("given %s answers %d", async (_, status, request) => {
+  it.each(CASES)("answers %s with %d", async (_, status, request) => {
     expect(await check(name, { ...POST, ...request })).toBe(status);
   });
 
@@ -92,7 +92,7 @@ describe.each(NAMES)("%s", (name) => {
     expect(await check(name, POST)).toBe(204);
   });
 
-  it("may overlap with itself", async () => {
+  it("tolerates a run that overlaps another", async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => send(name, POST)));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]));
     subject.takeLogs();

@@ -49,7 +49,7 @@ describe("over a connection", () => {
     expect((await check("connect", bytes)).status).toBe(status);
   });
 
-  it.each(EVENTS)("an event %s is answered %d", async (_, status, bytes) => {
+  it.each(EVENTS)("answers an event %s with %d", async (_, status, bytes) => {
     expect((await check("gmailNotification", bytes)).status).toBe(status);
   });
 

@@ -127,7 +127,7 @@ function expectWellFormed(user: User): void {
 }
 
 describe("a stored document", () => {
-  it("is read when it is whole", async () => {
+  it("is read when it is complete", async () => {
     expect(await read(DOCUMENT)).toMatchObject({ id, historyId: DOCUMENT.historyId });
   });
 
@@ -171,7 +171,7 @@ describe.runIf(firestore.isHad)("a stored document in Firestore", () => {
   });
   afterAll(() => database.terminate());
 
-  it("that is unreadable keeps nobody else from being due or found", SLOW, async () => {
+  it("that is invalid keeps no other user from being due or found", SLOW, async () => {
     const users = firestoreUsers(database, log, CLOCK);
     const count = Math.ceil(120 * RUNS_FACTOR);
     const bad = fc.sample(fc.oneof(oneReplaced(DOCUMENT, stored), oneMissing(DOCUMENT)), count);

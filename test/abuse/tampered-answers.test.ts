@@ -82,7 +82,7 @@ function expectReadable(): void {
 }
 
 describe("one answer that is not Google's", () => {
-  it("delays a mailbox and loses nothing of it", { timeout: 60_000 * RUNS_FACTOR }, async () => {
+  it("delays a mailbox and loses nothing", { timeout: 60_000 * RUNS_FACTOR }, async () => {
     const plan = fc.record({
       // Half of them lists: what they leave out is what could be lost.
       method: fc.oneof(fc.constant<Method>("history.list"), fc.constantFrom<Method>(...METHODS)),

@@ -1,5 +1,5 @@
 import { requiredEnv } from "../local/environment.ts";
-import { BOMBS } from "../support/bombs.ts";
+import { BOMBS } from "../emulators/bombs.ts";
 import { startFunction } from "./function-process.ts";
 import { type BenchOptions, type Row, toRow, withProcesses } from "./rows.ts";
 

@@ -37,7 +37,7 @@ describe("the operations of", () => {
     expect(scenario.emulator.countCalls("history.list")).toBe(1);
   });
 
-  it("one whose access token has expired: the refresh beside that, and no write of its own", async () => {
+  it("one with an expired access token: also a refresh, and no extra write", async () => {
     scenario.clock.advance(2 * HOUR_MS);
     const cost = await costOf(() => scenario.emulator.deliver(ADA));
     expect(cost).toEqual({ ...NOTHING, reads: 1, writes: 1, gmail: 1, tokens: 1, events: 1 });
@@ -49,7 +49,7 @@ describe("the operations of", () => {
     expect(cost).toEqual({ ...NOTHING, reads: 2, writes: 1, gmail: 1, events: 1 });
   });
 
-  it("a page of records that are all known: nothing", async () => {
+  it("a page of known records: nothing", async () => {
     const { emulator } = scenario;
     emulator.setPush({ kind: "none" });
     for (let count = 0; count < 600; count++) emulator.deliver(ADA);
@@ -80,7 +80,7 @@ describe("the operations of", () => {
     expect(scenario.emulator.countCalls("users.getProfile")).toBe(1);
   });
 
-  it("a flagged user: one read for each notification that still comes, and nothing else", async () => {
+  it("a flagged user: one read for each notification that still arrives, and nothing else", async () => {
     scenario.emulator.changePassword(ADA);
     scenario.emulator.deliver(ADA);
     await scenario.settled();

@@ -1,10 +1,10 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { begin, linkOf } from "../security/flow.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { begin, linkOf } from "../support/flow.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { UNLIMITED } from "../local/environment.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
+import { type Site, startSite } from "./site.ts";
 import { allow, openVisitor, shows } from "./visitor.ts";
 
 const ADA = "ada@example.com";
@@ -55,7 +55,7 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
     return (await answered).status();
   }
 
-  it("cannot disconnect them, not even with what the form proves itself by", async () => {
+  it("cannot disconnect them, not even with the form's token", async () => {
     await connect();
     const csrf = await page.locator("input[name=csrf]").getAttribute("value");
     expect(csrf).toMatch(/^\S{16,}$/);
@@ -65,7 +65,7 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
     expect(scenario.emulator.account(ADA).refreshTokens).toHaveLength(1);
   });
 
-  it("cannot begin a re-authorization, not even with the link", async () => {
+  it("cannot start a re-authorization, not even with the link", async () => {
     await connect();
     scenario.emulator.revokeAccess(ADA);
     scenario.emulator.deliver(ADA);
@@ -76,7 +76,7 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
     expect(page.url()).toBe(`${scenario.publicUrl}${link}`);
   });
 
-  it("cannot sign them in as somebody else, with Google's answer to that person's flow", async () => {
+  it("cannot sign them in as another person with that person's authorization response", async () => {
     const { back } = await begin(scenario, MALLORY);
     foreign.show(`<script>location = ${JSON.stringify(back.href)}</script>`);
     await page.goto(foreign.origin);
@@ -96,7 +96,7 @@ describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) =>
     expect(scenario.stored(ADA).grant.generation).toBe(generation);
   });
 
-  it("cannot frame a page, nor read one", async () => {
+  it("cannot frame or read a page", async () => {
     await connect();
     foreign.show(`<iframe src="${scenario.publicUrl}/"></iframe>`);
     await page.goto(foreign.origin);

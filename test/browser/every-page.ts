@@ -1,6 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { TEXTS } from "../../functions/src/texts/pages.ts";
-import { linkOf } from "../security/flow.ts";
+import { linkOf } from "../support/flow.ts";
 import { type MailSink, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { allow, openVisitor, says, shows } from "./visitor.ts";

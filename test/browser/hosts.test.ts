@@ -1,12 +1,12 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { exampleApplication } from "../example-application/application.ts";
+import { exampleApplication } from "../examples/application/application.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { UNLIMITED } from "../local/environment.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
-import { type TlsFront, startTlsFront } from "../support/tls-front.ts";
+import { type Site, startSite } from "./site.ts";
+import { type TlsFront, startTlsFront } from "./tls-front.ts";
 import { allow, openVisitor, shows } from "./visitor.ts";
 
 /**
@@ -106,7 +106,7 @@ describe.skipIf(isSkipped).each(FOREIGN)("in a person's browser, %s", (_, receiv
   const generation = () => scenario.stored(ADA).grant.generation;
   const start = (wish: Record<string, string>) => `${publicUrl}/start?${new URLSearchParams(wish)}`;
 
-  it("cannot use the cookies of the receiver, nor set one for it", async () => {
+  it("cannot use or set the receiver's cookies", async () => {
     await connect();
     const kept = await context.cookies(publicUrl);
     expect(kept.length).toBeGreaterThan(0);
@@ -140,7 +140,7 @@ describe.skipIf(isSkipped).each(FOREIGN)("in a person's browser, %s", (_, receiv
     await shows(page, CONNECTED);
   });
 
-  it("cannot end a connection or erase a person, not even with what the form proves itself by", async () => {
+  it("cannot end a connection or erase a person, not even with the form's token", async () => {
     await connect();
     const csrf = (await page.locator("input[name=csrf]").first().getAttribute("value")) ?? "";
     expect(csrf).toMatch(/^\S{16,}$/);
@@ -212,7 +212,7 @@ describe.skipIf(isSkipped).each(FOREIGN)("in a person's browser, %s", (_, receiv
     await mallory.context.close();
   });
 
-  it("sees no code: no worker, window or referrer of its own shows it where the person goes", async () => {
+  it("sees no code in a worker, a window or a referrer", async () => {
     await openForeign(
       `navigator.serviceWorker.register(${JSON.stringify(`${publicUrl}/worker.js`)}, { scope: "/" })
         .then(() => "registered", () => "refused").then((text) => { document.title = text })`,

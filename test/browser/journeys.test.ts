@@ -1,10 +1,10 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { exampleApplication } from "../example-application/application.ts";
-import { isSkipped, launchChromium } from "../support/chromium.ts";
+import { exampleApplication } from "../examples/application/application.ts";
+import { isSkipped, launchChromium } from "./chromium.ts";
 import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { type Site, startSite } from "../support/site.ts";
+import { type Site, startSite } from "./site.ts";
 import { expectDiscreet, history } from "./discretion.ts";
 import { PHONE, type Visitor, allow, openVisitor, says, shows } from "./visitor.ts";
 
@@ -103,7 +103,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
-  it("unticks a box: is told so, nothing is kept, and can try again", async () => {
+  it("unticks a box: the page says so, nothing is stored, and they can try again", async () => {
     const page = await open();
     await page.goto(`${scenario.publicUrl}/start`);
     await page.getByRole("checkbox").uncheck();
@@ -116,7 +116,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     await shows(page, CONNECTED);
   });
 
-  it("declines: nothing is connected, and nobody insists", async () => {
+  it("declines: nothing is connected", async () => {
     const page = await open();
     await page.goto(`${scenario.publicUrl}/start`);
     await press(page, "Deny");
@@ -126,7 +126,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     await shows(page, "Connect your Gmail account");
   });
 
-  it("changes the password: mail, one click on our page, and everything that was missed", async () => {
+  it("changes the password: a mail, one click on the page, and everything that was missed", async () => {
     const page = await open();
     await connect(page);
     await openMail(page, 3);
@@ -142,7 +142,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(added).toHaveLength(3);
   });
 
-  it("opens the link of the mail a second time: it has been used, and asks Google nothing", async () => {
+  it("opens the mail's link a second time: it is used up, and Google is not called", async () => {
     const page = await open();
     await connect(page);
     await openMail(page);
@@ -158,7 +158,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(scenario.stored(ADA).grant.generation).toBe(2);
   });
 
-  it("chooses another account on the way back in: is told which one, and led to Google again", async () => {
+  it("chooses another account when re-authorizing: the page names the right one and leads to Google again", async () => {
     const page = await open();
     await connect(page);
     await openMail(page);
@@ -175,7 +175,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     await shows(page, CONNECTED);
   });
 
-  it("disconnects: Google holds no grant any more, and the first page is a stranger's again", async () => {
+  it("disconnects: Google has no grant any more, and the first page shows no account", async () => {
     const page = await open();
     await connect(page);
     await press(page, "Disconnect");
@@ -203,7 +203,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     await shows(page, CONNECTED);
   });
 
-  it("connects two accounts in two tabs, the second begun being done first", async () => {
+  it("connects two accounts in two tabs, finishing the second one first", async () => {
     const first = await open();
     const second = await first.context().newPage();
     await first.goto(`${scenario.publicUrl}/start`);
@@ -241,7 +241,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     }
   });
 
-  it("has a keyboard only: everything is reached, in order, and seen to be", async () => {
+  it("has only a keyboard: every control is reachable, in order, with visible focus", async () => {
     const page = await open();
     await page.goto(scenario.publicUrl);
     expect(await tabStops(page)).toEqual(["Connect Gmail", "help@tidy.example"]);

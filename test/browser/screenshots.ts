@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { launchChromium } from "../support/chromium.ts";
+import { launchChromium } from "./chromium.ts";
 import { openEveryPage } from "./every-page.ts";
 
 const [folder] = process.argv.slice(2);

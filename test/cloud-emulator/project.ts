@@ -5,7 +5,7 @@ import indexes from "../../infra/firestore.indexes.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
 
-/** Which of the ways of the README made a project: they differ in names, and in what calls what. */
+/** Which of the three ways to deploy made a project: they differ in names, and in what calls what. */
 export type MadeBy = "deploy.sh" | "terraform";
 
 export interface ProjectOptions {
@@ -145,7 +145,7 @@ function addFunctions(
         maxInstanceRequestConcurrency: its.concurrency,
         ...(its.minInstances > 0 && { minInstanceCount: its.minInstances }),
         maxInstanceCount: its.maxInstances,
-        ingressSettings: its.public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
+        ingressSettings: its.trigger === "http" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
         environmentVariables: {
           ...Object.fromEntries(plain),
           FIRESTORE_DATABASE: "gmail-push",
@@ -178,12 +178,12 @@ function addFunctions(
   }
 }
 
-function callerOf({ trigger }: Settings, madeBy: MadeBy): string {
+function callerOf({ trigger, ...its }: Settings, madeBy: MadeBy): string {
   const [topic, schedule] =
     madeBy === "terraform"
       ? ["notification-push", "schedules"]
       : ["event-invoker", "schedule-invoker"];
-  if (trigger === "http") return "allUsers";
+  if (trigger === "http") return its.public ? "allUsers" : account("help-desk");
   return account(trigger === "topic" ? topic : schedule);
 }
 

@@ -6,7 +6,7 @@ import {
   type CallbackOutcome,
   callbackIdOf,
 } from "../../functions/src/domain/callback-claims.ts";
-import { after } from "../../functions/src/services.ts";
+import { after } from "../../functions/src/instance.ts";
 import { mayPass } from "../../functions/src/platform/store-error.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
@@ -82,7 +82,7 @@ describe.for([
       expect(await claims.claim(ONE, "b", SOON)).toBe(false);
     });
 
-    it("has an outcome once one was stored, as it was stored", async () => {
+    it("returns the stored outcome unchanged", async () => {
       const { claims } = subject;
       const userId = await putUser(memoryUsers(), "1", {});
       const outcomes: CallbackOutcome[] = [
@@ -100,7 +100,7 @@ describe.for([
       }
     });
 
-    it("keeps no state, and until when the note is needed", async () => {
+    it("stores no state, and until when the claim is needed", async () => {
       const { claims, dump } = subject;
       await claims.claim(ONE, "a", SOON);
       await claims.settle(ONE, { kind: "consent_needed" });
@@ -113,7 +113,7 @@ describe.for([
   });
 });
 
-it.skipIf(!firestore.isHad)("gives up a claim in time when Firestore does not answer", async () => {
+it.skipIf(!firestore.isHad)("gives up in time when Firestore does not answer", async () => {
   database = openDatabase(firestore);
   const waits: number[] = [];
   const claims = firestoreCallbackClaims(database, (ms, run) => {

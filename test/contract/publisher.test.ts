@@ -73,7 +73,8 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
   }
 
   it("sends an event as a CloudEvent in binary mode, on the user's ordering key", async () => {
-    await publish(ADA, [{ ...added("18b"), recovered: true }]);
+    const tags = { team: "blue", plan: "" };
+    await publish({ ...ADA, tags }, [{ ...added("18b"), recovered: true }]);
     await arrived(1);
     expect(subscriber.received[0]).toEqual({
       attributes: {
@@ -83,7 +84,11 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
         "ce-source": "//gmail.googleapis.com/users/108",
         "ce-subject": "messages/18b",
         "ce-time": "2026-11-20T12:00:00.123Z",
+        "ce-dataschema": "urn:gmail-push-receiver:event:mailbox.message.added:1",
         "content-type": "application/json",
+        "label-INBOX": "1",
+        "tag-team": "blue",
+        "tag-plan": "",
       },
       orderingKey: "108",
       text: expect.any(String),
@@ -170,7 +175,7 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     expect(received?.json).toEqual({ userId: "108", emailAddress: "ada@example.com", ...data });
   });
 
-  it("carries the trace on in each event (CloudEvents distributed tracing extension)", async () => {
+  it("continues the trace in each event (CloudEvents distributed tracing extension)", async () => {
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     await publish(ADA, [added("18b"), added("18c")], traceparent);
     await arrived(2);
@@ -180,7 +185,7 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     ]);
   });
 
-  it("keeps the order of a mailbox, over several requests and beside another mailbox", async () => {
+  it("keeps the order of a mailbox over several requests and with other mailboxes", async () => {
     // Nobody waits for one page before the next, and together they are more than one request takes.
     const names = (prefix: string) => [...Array(1_200).keys()].map((index) => `${prefix}${index}`);
     const pages = (user: typeof ADA, ids: string[]) =>
@@ -193,12 +198,12 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     }
   });
 
-  it("has nothing to do for no events", async () => {
+  it("sends no request for an empty list", async () => {
     await publish(ADA, []);
     expect(subscriber.received).toEqual([]);
   });
 
-  it("resolves only when the topic has taken every event", async () => {
+  it("resolves only when the topic has accepted every event", async () => {
     proxy.hold();
     let isDone = false;
     const publishing = publish(ADA, [added("18b")]).finally(() => {
@@ -211,7 +216,7 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     await arrived(1);
   });
 
-  it("rejects as misconfigured while the topic is missing, and goes on once it is there", async () => {
+  it("rejects as misconfigured while the topic is missing, and works once it exists", async () => {
     await publish(ADA, [added("before")]);
     await arrived(1);
     await direct.topic(TOPIC).delete();
@@ -239,7 +244,7 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     }
   });
 
-  it("rejects as transient while Pub/Sub is not reached, and goes on once it is", async () => {
+  it("rejects as transient while Pub/Sub is unreachable, and works once it is reachable", async () => {
     await publish(ADA, [added("before")]);
     proxy.cut();
     const startedAt = Date.now();

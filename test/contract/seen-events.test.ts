@@ -53,7 +53,7 @@ describe.for([
       subject = open();
     });
 
-    it("has what was added, and nothing else", async () => {
+    it("contains what was added, and nothing else", async () => {
       const { seen } = subject;
       expect(await seen.has(ONE)).toBe(false);
       await seen.add(ONE, SOON);
@@ -61,12 +61,12 @@ describe.for([
       expect(await seen.has(OTHER)).toBe(false);
     });
 
-    it("keeps nothing of an event but when it may be forgotten", async () => {
+    it("stores only the expiry of an event", async () => {
       await subject.seen.add(ONE, SOON);
       expect(await subject.dump()).toEqual({ [ONE]: { expireAt: SOON } });
     });
 
-    it("takes the same one twice, from two deliveries at once", async () => {
+    it("accepts the same event from two simultaneous deliveries", async () => {
       const { seen, dump } = subject;
       await Promise.all([seen.add(ONE, SOON), seen.add(ONE, SOON)]);
       await seen.add(ONE, LATE);

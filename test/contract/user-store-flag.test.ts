@@ -94,7 +94,7 @@ describe.for([
       expect(await users.countFlaggings(minutesLater(5))).toBe(0);
     });
 
-    it("takes the notes and flags of many at once", async () => {
+    it("records notes and flags of many users at once", async () => {
       const names = Array.from({ length: 40 }, (_, index) => `user${index}`);
       const fleet = await connectAll(users, names);
       await Promise.all(fleet.map(({ id }) => users.noteFlagging(id, NOW)));
@@ -103,7 +103,7 @@ describe.for([
       expect(await users.countFlaggings(minutesLater(-10))).toBe(40);
     });
 
-    it("counts the active users: those who are due at some time", async () => {
+    it("counts the active users: those with a due time", async () => {
       const [a] = await connectAll(users, ["a", "b", "c"]);
       await connect(users, "d", false);
       expect(await users.countActive()).toBe(3);
@@ -111,13 +111,13 @@ describe.for([
       expect(await users.countActive()).toBe(2);
     });
 
-    it("refuses a second flag on one reading", async () => {
+    it("rejects a second flag after one read", async () => {
       const user = await connect(users, "a");
       const outcomes = await Promise.all([user, user].map((read) => users.update(read, FLAGGED)));
       expect(outcomes.toSorted()).toEqual(["refused", "written"]);
     });
 
-    it("keeps the state of the guard", async () => {
+    it("stores the state of the guard", async () => {
       expect(await users.readFleetGuard()).toBeUndefined();
       const latched = { latchedAt: NOW, probeAt: minutesLater(60) };
       await users.writeFleetGuard(latched);
@@ -127,7 +127,7 @@ describe.for([
       expect(await users.readFleetGuard()).toStrictEqual(judged);
     });
 
-    it("keeps the reading good past a write that changes nothing", async () => {
+    it("keeps a read document valid after a write that changes nothing", async () => {
       const user = await connect(users, "a");
       const { sync } = user;
       expect(await users.update(user, { sync })).toBe("written");
@@ -140,7 +140,7 @@ describe.for([
 });
 
 describe.skipIf(!firestore.isHad)("the guard in Firestore, past the interface", () => {
-  it("says when a note may be removed, and takes a damaged state for none", async () => {
+  it("stores when a note expires, and treats a damaged state as none", async () => {
     const users = openFirestore();
     const user = await connect(users, "a");
     await users.noteFlagging(user.id, NOW);

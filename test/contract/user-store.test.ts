@@ -254,7 +254,7 @@ describe.for([
     afterEach(() => subject.close());
 
     describe("find", () => {
-      it("answers undefined for somebody who was never stored", async () => {
+      it("returns undefined for an unknown user", async () => {
         expect(await users.find(sub("nobody"))).toBeUndefined();
         expect(await users.findByEmailAddress(ADA)).toBeUndefined();
       });
@@ -318,7 +318,7 @@ describe.for([
         expect(await timed(act)).toEqual([both]);
       });
 
-      it("is on what authorize gives and on the stored user that it replaces", async () => {
+      it("is set on the result of authorize and on the user that it replaces", async () => {
         await put(own.users, "1", FULL);
         let seen: User | undefined;
         const taken = await timed(async (store) => {
@@ -331,7 +331,7 @@ describe.for([
         expect(taken).toEqual([both, both]);
       });
 
-      it("is never earlier than that of an earlier read, and is not stored", async () => {
+      it("never goes back, and is not stored", async () => {
         const first = await put(own.users, "1", FULL);
         const second = await read(own.users, "1");
         expect(second.read.at >= first.read.at).toBe(true);
@@ -342,7 +342,7 @@ describe.for([
     });
 
     describe("exists", () => {
-      it("is true of whoever is stored, until the document is gone", async () => {
+      it("is true for a stored user until the document is gone", async () => {
         expect(await users.exists(sub("1"))).toBe(false);
         await put(users, "1", plain());
         expect(await users.exists(sub("1"))).toBe(true);
@@ -352,7 +352,7 @@ describe.for([
     });
 
     describe("findByEmailAddress", () => {
-      it("finds the one who is not disconnected", async () => {
+      it("finds the user who is not disconnected", async () => {
         const gone = { status: "disconnected", statusReason: "user_request" } as const;
         await put(users, "1", plain(gone));
         await put(users, "2", plain());
@@ -360,7 +360,7 @@ describe.for([
         expect((await users.findByEmailAddress(ADA))?.id).toBe("2");
       });
 
-      it("finds nobody once the holder is disconnected", async () => {
+      it("finds no user once the holder is disconnected", async () => {
         await users.update(await put(users, "1", plain()), { status: "disconnected" });
         expect(await users.findByEmailAddress(ADA)).toBeUndefined();
       });
@@ -383,7 +383,7 @@ describe.for([
         expect(await read(users, "1")).not.toHaveProperty("notifiedAs");
       });
 
-      it("finds, of several users with one address, the one that got it last", async () => {
+      it("finds the latest of several users with one address", async () => {
         await put(users, "1", plain({ addressSince: minutes(1) }));
         await put(users, "3", plain({ addressSince: minutes(3) }));
         await put(users, "2", plain({ addressSince: minutes(2) }));
@@ -398,7 +398,7 @@ describe.for([
         expect((await users.findByEmailAddress(ADA))?.id).toBe("4");
       });
 
-      it("finds an address however a notification writes it", async () => {
+      it("finds an address in every spelling of a notification", async () => {
         await put(users, "1", plain());
         expect((await users.findByEmailAddress(address("ADA@Example.COM")))?.id).toBe("1");
       });
@@ -418,7 +418,7 @@ describe.for([
       const ids = async (...asked: Parameters<UserStore["findByTokenDigest"]>) =>
         (await users.findByTokenDigest(...asked)).map(({ id }) => id);
 
-      it("finds whose token has any of the digests, of the sort that was asked for", async () => {
+      it("finds the users whose token has any of the given digests", async () => {
         await put(users, "a", withDigests("a", "k1.p-a", "k1.h-a"));
         await put(users, "b", withDigests("b", "k2.p-b", "k2.h-b"));
         await put(users, "c", plain({ emailAddress: address("c@example.com") }));
@@ -428,19 +428,19 @@ describe.for([
         expect(await ids("prefix", [])).toEqual([]);
       });
 
-      it("asks for more digests than one query takes", async () => {
+      it("splits digests over several queries", async () => {
         await put(users, "a", withDigests("a", "k99.p-a", "k99.h-a"));
         const digests = Array.from({ length: 100 }, (_, key) => `k${key}.p-a`);
         expect(await ids("prefix", digests)).toEqual(["a"]);
       });
 
-      it("gives two of those who share a digest, which is enough to know that they do", async () => {
+      it("returns two of the users who share a digest, enough to know that it is ambiguous", async () => {
         for (const name of ["a", "b", "c"])
           await put(users, name, withDigests(name, "k1.p", "k1.h"));
         expect(await ids("prefix", ["k1.p"])).toHaveLength(2);
       });
 
-      it("finds nobody once the token is gone", async () => {
+      it("finds no user once the token is gone", async () => {
         const user = await put(users, "a", withDigests("a", "k1.p-a", "k1.h-a"));
         await users.update(user, { grant: { generation: 1, scopes: [], grantedAt: NOW } });
         expect(await ids("prefix", ["k1.p-a"])).toEqual([]);
@@ -448,7 +448,7 @@ describe.for([
     });
 
     describe("listByEmailAddress", () => {
-      it("lists everybody who has or had the address, and nobody else", async () => {
+      it("lists every user who has or had the address, and no other", async () => {
         const gone = { status: "disconnected", statusReason: "address_moved" } as const;
         const emailAddress = address("bob@example.com");
         const holders = [
@@ -463,7 +463,7 @@ describe.for([
     });
 
     describe.each(DUE_LISTS)("listDue %s", (list) => {
-      it("lists whose date has come, the longest overdue first, up to the limit", async () => {
+      it("lists due users, the longest overdue first, up to the limit", async () => {
         await put(users, "a", dueIn(list, minutes(-1), "a"));
         await put(users, "b", dueIn(list, minutes(-3), "b"));
         await put(users, "c", dueIn(list, minutes(0), "c"));
@@ -476,7 +476,7 @@ describe.for([
         expect(await ids(2)).toEqual(["b", "d"]);
       });
 
-      it("walks the whole list page by page, also through users of one date", async () => {
+      it("pages through the whole list, also where users share a date", async () => {
         for (const id of ["e", "b", "d", "a", "c"]) {
           await put(users, id, dueIn(list, minutes(id === "a" ? -2 : -1), id));
         }
@@ -490,7 +490,7 @@ describe.for([
         expect(walked).toEqual([["a", "b"], ["c", "d"], ["e"]]);
       });
 
-      it("goes on behind those who have moved back meanwhile", async () => {
+      it("continues after users who moved back in the meantime", async () => {
         const first = await put(users, "a", dueIn(list, minutes(-3), "a"));
         await put(users, "b", dueIn(list, minutes(-2), "b"));
         await put(users, "c", dueIn(list, minutes(-1), "c"));
@@ -503,7 +503,7 @@ describe.for([
         expect(rest.next).toBeUndefined();
       });
 
-      it("lists those too far ahead after those whose date has come", async () => {
+      it("lists users with an absurd date after those who are due", async () => {
         const limit = minutes(60);
         await put(users, "absurd", dueIn(list, new Date(limit.getTime() + 1), "absurd"));
         await put(users, "later", dueIn(list, limit, "later"));
@@ -516,7 +516,7 @@ describe.for([
         expect(rest.users.map(({ id }) => id)).toEqual(["absurd"]);
       });
 
-      it("lists nobody who is due in another list only", async () => {
+      it("lists no user who is due only in another list", async () => {
         for (const other of DUE_LISTS.filter((each) => each !== list)) {
           const name = other.replace(".", "-");
           await put(users, name, dueIn(other, minutes(-1), name.toLowerCase()));
@@ -524,7 +524,7 @@ describe.for([
         expect((await users.listDue(list, UP_TO_NOW, 10)).users).toEqual([]);
       });
 
-      it("gives whom it lists as they are stored, so that they can be written", async () => {
+      it("returns users as stored, so that they can be written", async () => {
         const stored = await put(users, "a", dueIn(list, minutes(-1), "a"));
         const [due] = (await users.listDue(list, UP_TO_NOW, 10)).users;
         expect(due).toStrictEqual(stored);
@@ -543,7 +543,7 @@ describe.for([
         }
       });
 
-      it("lists everybody once, page by page, in the order of their ids", async () => {
+      it("lists every user once, page by page, in the order of their ids", async () => {
         const pages: string[][] = [];
         let after: UserId | undefined;
         do {
@@ -555,13 +555,13 @@ describe.for([
         expect((await users.listAll(undefined, 100)).users.map(({ id }) => id)).toEqual(ordered);
       });
 
-      it("goes on after an id that is gone or never was", async () => {
+      it("continues after an id that does not exist", async () => {
         await subject.remove(sub("B"));
         expect((await users.listAll(sub("B"), 2)).users.map(({ id }) => id)).toEqual(["_x", "a"]);
         expect((await users.listAll(sub("Zz"), 1)).users.map(({ id }) => id)).toEqual(["_x"]);
       });
 
-      it("gives whom it lists as they are stored, so that they can be written", async () => {
+      it("returns users as stored, so that they can be written", async () => {
         const {
           users: [first],
         } = await users.listAll(undefined, 1);
@@ -571,7 +571,7 @@ describe.for([
     });
 
     describe("update", () => {
-      it("writes what the patch names and nothing else", async () => {
+      it("writes the fields of the patch and nothing else", async () => {
         const user = await put(users, "1", FULL);
         expect(await users.update(user, { historyId: at("2000"), statusReason: "why" })).toBe(
           "written",
@@ -581,7 +581,7 @@ describe.for([
         expect(revision).not.toBe(user.revision);
       });
 
-      it("replaces a whole map: what the patch leaves out of it is gone", async () => {
+      it("replaces a whole map: members that the patch omits are removed", async () => {
         const user = await put(users, "1", FULL);
         const grant = { generation: 7, scopes: [], grantedAt: NOW };
         await users.update(user, { grant, sync: { retries: 0, recent: [] } });
@@ -603,21 +603,21 @@ describe.for([
         expect(await users.update(current, { historyId: at("2000") })).toBe("written");
       });
 
-      it("refuses after the user has authorized again", async () => {
+      it("is refused after the user has authorized again", async () => {
         const user = await put(users, "1", plain());
         await put(users, "1", plain({ grant: { generation: 2, scopes: [], grantedAt: NOW } }));
         expect(await users.update(user, { status: "reauthorization_required" })).toBe("refused");
         expect((await read(users, "1")).status).toBe("active");
       });
 
-      it("refuses when the document was deleted, and does not bring it back", async () => {
+      it("is refused when the document was deleted, and does not recreate it", async () => {
         const user = await put(users, "1", plain());
         await subject.remove(user.id);
         expect(await users.update(user, { historyId: at("2000") })).toBe("refused");
         expect(await users.find(user.id)).toBeUndefined();
       });
 
-      it("lets exactly one of the checkpoints win that start from the same reading", async () => {
+      it("lets exactly one checkpoint win of those that start from the same read", async () => {
         const user = await put(users, "1", plain());
         const cursors = [...Array(6).keys()].map((index) => at(String(2000 + index)));
         const outcomes = await Promise.all(
@@ -628,7 +628,7 @@ describe.for([
         expect((await read(users, "1")).historyId).toBe(winners[0]);
       });
 
-      it("takes somebody off the lists whose dates the patch leaves out", async () => {
+      it("removes a user from the lists whose dates the patch omits", async () => {
         const { watch, sync } = FULL;
         const user = await put(users, "1", FULL);
         const { renewAt: _, ...watchKept } = watch;
@@ -681,7 +681,7 @@ describe.for([
         expect(await subject.changes(user.id)).toEqual({});
       });
 
-      it("are kept where they are missing, and left alone where they are not", async () => {
+      it("are added where they are missing, and left unchanged where they exist", async () => {
         const user = await put(users, "1", plain());
         await users.update(user, { historyId: at("1002") }, changes);
         const poorer = changes.map((change) => ({ ...change, data: { poorer: true } }));
@@ -696,7 +696,7 @@ describe.for([
         expect((await read(users, "1")).revision).toBe(stored.revision);
       });
 
-      it("are kept where they are missing, more than one commit of them", async () => {
+      it("are added where they are missing, in more than one commit", async () => {
         const user = await put(users, "1", plain());
         const many = Array.from({ length: 450 }, (_, nth) => ({
           id: `1/added/${nth}`,
@@ -708,7 +708,7 @@ describe.for([
         expect(Object.keys(await subject.changes(user.id))).toHaveLength(450);
       });
 
-      it("are not kept for a document that has changed or is gone", async () => {
+      it("are not added for a document that has changed or is gone", async () => {
         const user = await put(users, "1", plain());
         await users.update(user, { watch: { failures: 1 } });
         expect(await users.keepMissing(user, changes)).toBe("refused");
@@ -717,13 +717,13 @@ describe.for([
         expect(await subject.changes(user.id)).toEqual({});
       });
 
-      it("are there once, however often they are kept", async () => {
+      it("exist once, however often they are written", async () => {
         await users.update(await put(users, "1", plain()), { historyId: at("1002") }, changes);
         await users.update(await read(users, "1"), { historyId: at("1002") }, changes);
         expect(await subject.changes(sub("1"))).toEqual(kept);
       });
 
-      it("are kept in one write, as many as a page of history can hold", async () => {
+      it("fit into one write, as many as a page of history can have", async () => {
         const user = await put(users, "1", plain());
         const [change] = changes;
         const many = [...Array(1_200).keys()].map((index) => ({
@@ -742,7 +742,7 @@ describe.for([
     });
 
     describe("authorize", () => {
-      it("stores somebody new", async () => {
+      it("stores a new user", async () => {
         const seen: (User | undefined)[] = [];
         const user = await users.authorize(sub("1"), (stored) => {
           seen.push(stored);
@@ -770,7 +770,7 @@ describe.for([
         expect(await read(users, "holder")).toStrictEqual(holder);
       });
 
-      it("counts both of two authorizations of one account at once", async () => {
+      it("counts both of two simultaneous authorizations of one account", async () => {
         const again = (stored: User | undefined) =>
           plain({
             grant: { generation: (stored?.grant.generation ?? 0) + 1, scopes: [], grantedAt: NOW },
@@ -804,7 +804,7 @@ describe.for([
         expect([await generationOf("1"), await generationOf("1")]).toEqual([5, 6]);
       });
 
-      it("are raised by no erasure that was refused, and lowered by none", async () => {
+      it("are not raised by a refused erasure, and never lowered", async () => {
         const stale = await put(users, "1", FULL);
         await users.update(stale, { statusReason: "changed" });
         expect(await users.erase(stale)).toBe("refused");
@@ -823,7 +823,7 @@ describe.for([
         data: { userId: "1" },
       }));
 
-      it("leaves nothing of the user, whatever was kept below it, and all of the others", async () => {
+      it("deletes the user with everything below it, and no other user", async () => {
         const bob = await put(users, "2", plain({ emailAddress: address("bob@example.com") }));
         await users.update(bob, { historyId: at("1001") }, changes.slice(0, 2));
         await users.update(await put(users, "1", FULL), { historyId: at("1002") }, changes);
@@ -834,7 +834,7 @@ describe.for([
         expect(Object.keys(await subject.changes(sub("2")))).toHaveLength(2);
       });
 
-      it("refuses after any other write, and erases nothing", async () => {
+      it("is refused after any other write, and erases nothing", async () => {
         const user = await put(users, "1", plain());
         await users.update(user, { historyId: at("1002") }, changes.slice(0, 2));
         expect(await users.erase(user)).toBe("refused");
@@ -842,7 +842,7 @@ describe.for([
         expect(Object.keys(await subject.changes(sub("1")))).toHaveLength(2);
       });
 
-      it("refuses when the document is gone", async () => {
+      it("is refused when the document is gone", async () => {
         const user = await put(users, "1", plain());
         await subject.remove(user.id);
         expect(await users.erase(user)).toBe("refused");
@@ -960,7 +960,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     expect(Object.keys(data ?? {}).toSorted()).toEqual(Object.keys(FULL).toSorted());
   });
 
-  it("keep a burst of unsettled positions compactly, and give every one of them back", async () => {
+  it("store a burst of unsettled positions compactly, and return every one of them", async () => {
     const recent = Array.from({ length: 50_000 }, (_, index) => ({
       historyId: at(String(9_007_199_254_750_000n + BigInt(index) * 7n)),
       at: minutes(index % 3),
@@ -981,7 +981,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     expect((await db.doc("users/1").get()).data()?.["sync"]).not.toHaveProperty("more");
   });
 
-  it("give positions in order, each id once, and none at or below the cursor", async () => {
+  it("return positions in order, each id once, and none at or below the cursor", async () => {
     await put(users, "1", plain({ historyId: at("1000") }));
     const recent = ["1005", "999", "1000", "1003", "1005", "1007"].map((historyId) => ({
       historyId,
@@ -999,7 +999,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     ]);
   });
 
-  it("keep tags as a map, and are read without them when they are not of our shape", async () => {
+  it("store tags as a map, and are read without tags that are invalid", async () => {
     const tags = { team: "blue", "plan-2": "" };
     await put(users, "1", plain({ tags }));
     expect((await db.doc("users/1").get()).data()?.["tags"]).toStrictEqual(tags);
@@ -1010,7 +1010,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     }
   });
 
-  it("keep a change as a document of its own below the user", async () => {
+  it("store a change as a document of its own below the user", async () => {
     const data = { userId: "1", emailAddress: ADA, historyId: "1002", labelIds: ["INBOX"] };
     const change = { id: "1/added/18d", type: "mailbox.message.added", time: NOW, data };
     await users.update(await put(users, "1", plain()), { historyId: at("1002") }, [change]);
@@ -1021,7 +1021,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     });
   });
 
-  it("rejects with an error that is recognized as the store's", async () => {
+  it("reject with an error that is recognized as the store's", async () => {
     const rejected = await db
       .doc("users/none")
       .update({ status: "active" })
@@ -1029,7 +1029,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     expect(isStoreError(rejected)).toBe(true);
   });
 
-  describe("a document of a foreign shape", () => {
+  describe("a document of the wrong shape", () => {
     /** Due in every list, before anybody else, at the address that is looked for. */
     const foreign: Record<string, unknown> = {
       ...FULL,
@@ -1084,7 +1084,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
     ];
 
     it.each(REPAIRS)(
-      "with %s is reported by its field, and its work is done again",
+      "with %s is reported by field, and its work is repeated",
       async (_, bad, path, repaired) => {
         await db.doc("users/foreign").set({ ...foreign, ...bad });
         expect(await users.find(sub("foreign"))).toMatchObject(repaired);
@@ -1095,30 +1095,27 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       },
     );
 
-    it.each(DAMAGES)(
-      "with %s is reported by its field and read as nobody",
-      async (_, bad, path) => {
-        await db.doc("users/foreign").set({ ...foreign, ...bad });
-        expect(await users.find(sub("foreign"))).toBeUndefined();
-        expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-          { severity: "ERROR", event: "user_document_invalid", userId: "foreign", fields: [path] },
-        ]);
-        expect(lines.join()).not.toContain("v1.local");
-      },
-    );
+    it.each(DAMAGES)("with %s is reported by field and read as no user", async (_, bad, path) => {
+      await db.doc("users/foreign").set({ ...foreign, ...bad });
+      expect(await users.find(sub("foreign"))).toBeUndefined();
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+        { severity: "ERROR", event: "user_document_invalid", userId: "foreign", fields: [path] },
+      ]);
+      expect(lines.join()).not.toContain("v1.local");
+    });
 
-    it("is there all the same", async () => {
+    it("still exists", async () => {
       await db.doc("users/foreign").set({ ...foreign, historyId: "head" });
       expect(await users.exists(sub("foreign"))).toBe(true);
     });
 
-    it("keeps nobody else from being found at the same address", async () => {
+    it("keeps no other user from being found by the same address", async () => {
       await db.doc("users/foreign").set({ ...foreign, historyId: "head" });
       await put(users, "zoe", plain());
       expect((await users.findByEmailAddress(ADA))?.id).toBe("zoe");
     });
 
-    it.each(DUE_LISTS)("is named in %s, where it can be moved back", async (list) => {
+    it.each(DUE_LISTS)("is named in %s, where it can be postponed", async (list) => {
       for (const id of ["foreign-1", "foreign-2", "strange 3"]) {
         await db.doc(`users/${id}`).set({ ...foreign, historyId: "head" });
       }
@@ -1145,7 +1142,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       expect((await users.listDue(list, UP_TO_NOW, 10)).unreadable).toHaveLength(2);
     });
 
-    it("walks past dates finer than ours, which only a person writes", async () => {
+    it("pages past dates of finer precision, which only a person writes", async () => {
       const fine = (nanoseconds: number) =>
         new Timestamp(minutes(-60).getTime() / 1_000, nanoseconds);
       for (const [index, nanoseconds] of [1_000, 2_000, 3_000].entries()) {
@@ -1158,7 +1155,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       expect(rest.users.map(({ id }) => id)).toEqual(["fine-2"]);
     });
 
-    it("is named apart in the list of all, and does not end it", async () => {
+    it("is named separately in the list of all users, and does not end it", async () => {
       for (const id of ["b1", "b2", "b3", "d"]) {
         await db.doc(`users/${id}`).set({ ...foreign, historyId: "head" });
       }

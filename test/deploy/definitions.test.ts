@@ -38,8 +38,8 @@ function shapeOf(type: protobuf.Type | null, shape: Record<string, unknown> = {}
   return shape;
 }
 
-describe("definitions of which one service is kept", () => {
-  it.each(SPOKEN)("say all of it: %s", (file, name) => {
+describe("definitions reduced to one service", () => {
+  it.each(SPOKEN)("are complete: %s", (file, name) => {
     const full = rootOf(read(file)).lookupService(name);
     const kept = rootOf(onlyServices([name], read(file))).lookupService(name);
     const shape = (service: protobuf.Service) =>
@@ -52,7 +52,7 @@ describe("definitions of which one service is kept", () => {
     expect(shape(kept)).toEqual(shape(full));
   });
 
-  it("are a part of what there was", () => {
+  it("are a subset of the original", () => {
     const sizeOf = (definitions: unknown) => JSON.stringify(definitions).length;
     const kept = onlyServices(["google.pubsub.v1.Publisher"], read(PUBSUB));
     expect(sizeOf(kept)).toBeLessThan(sizeOf(read(PUBSUB)) / 2);
@@ -80,7 +80,7 @@ describe("definitions of which one service is kept", () => {
     expect(kept).toEqual(full);
   });
 
-  it("keep an outer message whole whose inner one is needed", () => {
+  it("keep the outer message of a needed inner one", () => {
     const fields = (type: string) => ({ it: { id: 1, type } });
     const definitions: protobuf.INamespace = {
       nested: {
@@ -104,7 +104,7 @@ describe("definitions of which one service is kept", () => {
     expect(JSON.stringify(nested)).not.toContain("Unused");
   });
 
-  it("keep what an operation brings, which only an option of its method names", () => {
+  it("keep the result of an operation, which only an option of its method names", () => {
     const kept = onlyServices(
       ["google.cloud.kms.v1.KeyManagementService"],
       read("@google-cloud/kms/build/protos/protos.json"),
@@ -113,7 +113,7 @@ describe("definitions of which one service is kept", () => {
     expect(rootOf(kept).lookup(brought)).toBeInstanceOf(protobuf.Type);
   });
 
-  it("are empty where nobody speaks of any, and whole where there is no service", () => {
+  it("are empty where no service is named, and complete where the file has no service", () => {
     const spoken = SPOKEN.map(([, name]) => name);
     const admin = "@google-cloud/firestore/build/protos/admin_v1.json";
     expect(onlyServices(spoken, read(admin))).toEqual({});
@@ -131,7 +131,7 @@ describe("a bundle", () => {
 
   it("opens and closes every client that the functions use", async () => {
     const file = path.join(folder, "clients.cjs");
-    await bundle("test/support/bundled-clients.ts", file, []);
+    await bundle("test/deploy/bundled-clients.ts", file, []);
     const { stdout, stderr } = spawnSync(process.execPath, [file], {
       encoding: "utf8",
       env: { METADATA_SERVER_DETECTION: "none" },

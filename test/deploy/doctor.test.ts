@@ -12,13 +12,13 @@ import {
   type Surroundings,
   startPatient,
   startSurroundings,
-} from "../support/doctor.ts";
+} from "./doctor.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { startHostingProxy } from "../support/hosting-proxy.ts";
+import { startHostingProxy } from "./hosting-proxy.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { runInfra } from "../support/infra-command.ts";
-import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
-import { findMisuse } from "../support/gcloud-apis.ts";
+import { findGcloudSdk, tryCommands } from "./gcloud-sdk.ts";
+import { findMisuse } from "./gcloud-apis.ts";
 
 let around: Surroundings;
 let patient: Patient;
@@ -60,6 +60,7 @@ const ALL_FUNCTIONS = [
   "mailboxReconciliation",
   "connect",
   "securityEvent",
+  "gmailApi",
 ];
 const set = (state: CloudState, name: string, value: string) => {
   for (const each of ALL_FUNCTIONS) environment(state, each)[name] = value;
@@ -217,6 +218,16 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       }),
     "functions/watchRenewal",
     "gcloud run services remove-iam-policy-binding watchrenewal",
+  ],
+  [
+    "everybody with a Google account may read every mailbox",
+    (state) =>
+      policy(state, "/services/gmailapi").bindings.push({
+        role: "roles/run.servicesInvoker",
+        members: ["allAuthenticatedUsers"],
+      }),
+    "functions/gmailApi",
+    "gcloud run services remove-iam-policy-binding gmailapi",
   ],
   [
     "a secret's version is disabled",
@@ -583,10 +594,10 @@ describe("the doctor, of a healthy project", () => {
     const findings = await other.examine();
     await other.close();
     expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
-    expect(findings).toHaveLength(32);
+    expect(findings).toHaveLength(33);
   });
 
-  it("changes nothing: it reads, asks for policies and counts, and tries one token", async () => {
+  it("changes nothing: it reads, queries policies and counts, and tries one token", async () => {
     await patient.examine();
     const { requests } = patient.cloud;
     expect(requests.length).toBeGreaterThan(50);
@@ -644,7 +655,7 @@ describe("the doctor, where one thing is wrong", () => {
     ],
   ];
 
-  it("warns that a function may use other databases, and narrows that in two steps", async () => {
+  it("warns that a function may use other databases, and prints two commands that fix it", async () => {
     const rights = policy(patient.cloud.state, `v3/projects/${PROJECT}`);
     const member = `serviceAccount:connect@${PROJECT}.iam.gserviceaccount.com`;
     const binding = { role: "roles/datastore.user", members: [member] };
@@ -664,7 +675,7 @@ describe("the doctor, where one thing is wrong", () => {
     for (const fix of [add, narrowing]) fixes.add(fix);
   });
 
-  it("says that something in front of the pages keeps their cookies back", async () => {
+  it("reports a proxy that drops the pages' cookies", async () => {
     const { stack } = around;
     const front = await startHostingProxy(stack.publicUrl);
     try {
@@ -693,7 +704,7 @@ describe("the doctor, where one thing is wrong", () => {
     expect(fixesOf(findings)).toEqual(["npm run -s mailboxes -- list --behind"]);
   });
 
-  it("finds a mailbox by the address that Gmail knows it by", async () => {
+  it("finds a mailbox by the address that Gmail uses", async () => {
     const text = (stringValue: string) => ({ stringValue });
     patient.cloud.state.users.set("1", {
       emailAddress: text("ada@googlemail.com"),
@@ -711,7 +722,7 @@ describe("the doctor, where one thing is wrong", () => {
     expect(JSON.stringify(unknown)).toContain("nobody has connected a@gmail.com");
   });
 
-  it("looks at the database that the functions name", async () => {
+  it("checks the database that the functions name", async () => {
     set(patient.cloud.state, "FIRESTORE_DATABASE", "elsewhere");
     const findings = await patient.examine();
     expect(findings.find(({ check }) => check === "firestore")).toMatchObject({
@@ -727,14 +738,14 @@ describe("the doctor, where one thing is wrong", () => {
     expect(asked.filter(({ path }) => !path.includes("elsewhere"))).toEqual([]);
   });
 
-  it("takes a right to another database for none", async () => {
+  it("does not count a permission on another database", async () => {
     const [binding] = policy(patient.cloud.state, `v3/projects/${PROJECT}`).bindings;
     if (binding) binding.condition = { expression: 'resource.name == "projects/p/databases/d"' };
     const findings = await patient.examine();
     expect(kindsOf(findings, "unchecked")).toEqual(["firestore"]);
   });
 
-  it.each(WARNINGS)("warns that %s, and goes on", async (_, change, check, fix) => {
+  it.each(WARNINGS)("warns that %s, and continues", async (_, change, check, fix) => {
     change(patient.cloud.state, around);
     const findings = await patient.examine();
     expect(kindsOf(findings, "failed")).toEqual([]);
@@ -757,16 +768,19 @@ describe("the doctor, where it cannot see", () => {
     [/services:batchGet/, "apis", "roles/serviceusage.serviceUsageConsumer"],
   ];
 
-  it.each(DENIED)("says that %s is denied, and which role would do", async (path, check, role) => {
-    patient.cloud.state.denied = path;
-    const findings = await patient.examine();
-    expect(kindsOf(findings, "failed")).toEqual([]);
-    const found = findings.find((each) => each.check === check);
-    expect(found).toMatchObject({ kind: "unchecked", said: expect.stringContaining(role) });
-    expect(exitCodeOf(findings)).toBe(3);
-  });
+  it.each(DENIED)(
+    "says that %s is denied, and which role would allow it",
+    async (path, check, role) => {
+      patient.cloud.state.denied = path;
+      const findings = await patient.examine();
+      expect(kindsOf(findings, "failed")).toEqual([]);
+      const found = findings.find((each) => each.check === check);
+      expect(found).toMatchObject({ kind: "unchecked", said: expect.stringContaining(role) });
+      expect(exitCodeOf(findings)).toBe(3);
+    },
+  );
 
-  it("takes a role that somebody made for neither right nor wrong", async () => {
+  it("judges a custom role neither right nor wrong", async () => {
     const { state } = patient.cloud;
     forbid(state, "/topics/mailbox-changes", /connect@/);
     const members = [`serviceAccount:connect@${PROJECT}.iam.gserviceaccount.com`];
@@ -779,7 +793,7 @@ describe("the doctor, where it cannot see", () => {
     expect(kindsOf(findings, "unchecked")).toEqual(["changes-topic"]);
   });
 
-  it("finds nothing right or wrong without a network", async () => {
+  it("judges nothing without a network", async () => {
     const nowhere = await startSurroundings();
     const alone = await startPatient("deploy.sh", nowhere);
     await alone.close();
@@ -790,7 +804,7 @@ describe("the doctor, where it cannot see", () => {
     expect(exitCodeOf(findings)).toBe(3);
   });
 
-  it("leaves open what cannot be reached from here", async () => {
+  it("leaves unchecked what cannot be reached from this machine", async () => {
     const nowhere = await startSurroundings();
     const alone = await startPatient("deploy.sh", nowhere);
     await nowhere.close();
@@ -810,7 +824,7 @@ describe("the doctor, where it cannot see", () => {
 const sdk = findGcloudSdk();
 
 describe.skipIf(!isHad(sdk))("what gcloud's own code says", { timeout: 120_000 }, () => {
-  it("takes every command that mends something", () => {
+  it("accepts every command that fixes something", () => {
     if (sdk.kind === "missing") throw new Error(sdk.why);
     const [ours, theirs] = [/^infra\/(\S+)/, /^gcloud /].map((pattern) =>
       [...fixes].filter((command) => pattern.test(command)),
@@ -821,7 +835,7 @@ describe.skipIf(!isHad(sdk))("what gcloud's own code says", { timeout: 120_000 }
     expect(tryCommands(sdk, simple).filter(({ end }) => end !== "ok")).toEqual([]);
   });
 
-  it("knows every request, and every field of every answer that the emulator gives", async () => {
+  it("knows every request, and every field of every response of the emulator", async () => {
     if (sdk.kind === "missing") throw new Error(sdk.why);
     await patient.examine();
     // gcloud has no client for these. Documents are asked for in test/emulators/doctor.test.ts.
@@ -847,7 +861,7 @@ describe("npm run doctor", () => {
     const well = await runInfra("doctor", ARGS, { env: patient.env });
     expect(well).toMatchObject({ code: 0, stderr: "" });
     expect(well.stdout).toMatch(/^ok +credentials /);
-    expect(well.stdout).toMatch(/\n32 ok\n$/);
+    expect(well.stdout).toMatch(/\n33 ok\n$/);
 
     patient.cloud.state.denied = /\/jobs/;
     const unseen = await runInfra("doctor", [...ARGS, "--json"], { env: patient.env });
@@ -862,7 +876,7 @@ describe("npm run doctor", () => {
     expect(findSecrets(said, Object.values(SECRETS))).toEqual([]);
   });
 
-  it("runs only what it is asked for", async () => {
+  it("runs only the checks that are named", async () => {
     const { code, stdout } = await runInfra("doctor", [...ARGS, "--only", "functions", "--json"], {
       env: patient.env,
     });
@@ -873,7 +887,7 @@ describe("npm run doctor", () => {
     );
   });
 
-  it("says how to sign in when nobody is", async () => {
+  it("says how to sign in when no one is signed in", async () => {
     const { code, stdout } = await runInfra("doctor", [...ARGS, "--only", "credentials"], {
       env: { GOOGLE_APPLICATION_CREDENTIALS: "/nowhere.json" },
     });

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { anchorsOf } from "../support/anchors.ts";
+import { anchorsOf } from "./anchors.ts";
 
 /** Goal: a reader of the documents can follow every link. */
 
@@ -37,9 +37,31 @@ function deadLinks(document: string): string[] {
   });
 }
 
+const sources = ["functions", "infra", "test"].flatMap((folder) =>
+  readdirSync(path.join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .map((file) => path.join(folder, file))
+    .filter((file) => !/node_modules|\bdist\b/.test(file)),
+);
+
+/** The source files, scripts and folders that a document names in backticks and that no folder contains. */
+function missingSources(document: string): string[] {
+  if (document === "CHANGELOG.md") return [];
+  const names = [...read(document).matchAll(/`([\w./-]+\.(?:ts|tf|sh))`/g)].map(
+    ([, name = ""]) => name,
+  );
+  return names.filter((name) => {
+    const end = `/${name.replace(/^(\.\.\/)+/, "")}`;
+    return !sources.some((source) => `/${source}`.endsWith(end));
+  });
+}
+
 describe("the documents", () => {
   it.each(documents)("%s links only to files and headings that exist", (document) => {
     expect(deadLinks(document)).toEqual([]);
+  });
+
+  it.each(documents)("%s names only source files that exist", (document) => {
+    expect(missingSources(document)).toEqual([]);
   });
 
   it("are all found", () => {

@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError, readConfig } from "../../functions/src/config/config.ts";
 import { VARIABLE_NAMES } from "../../functions/src/config/variables.ts";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
-import { PROJECT, dryRun } from "../support/deploy-script.ts";
-import { printed, wanted } from "../support/deployed-functions.ts";
-import { readDotenv, sent } from "../support/firebase-requests.ts";
+import { PROJECT, dryRun } from "./deploy-script.ts";
+import { printed, wanted } from "./deployed-functions.ts";
+import { readDotenv, sent } from "./firebase-requests.ts";
 
 /**
- * Goal: both tools deploy the same five functions. What the Firebase CLI discovers in the built
+ * Goal: both tools deploy the same six functions. What the Firebase CLI discovers in the built
  * folder is carried through the CLI's own code to the requests that it would send to Google, and
  * compared with the commands that `deploy.sh` prints, and both with `functions.json`.
  */
@@ -26,7 +26,7 @@ interface Manifest {
   requiredRoles: string[];
 }
 
-describe("the five functions", { timeout: 120_000 }, () => {
+describe("the six functions", { timeout: 120_000 }, () => {
   let folder: string;
   let manifest: Manifest;
   let envFile: string;
@@ -64,21 +64,21 @@ describe("the five functions", { timeout: 120_000 }, () => {
     CHANGES_TOPIC: "mailbox-changes",
   });
 
-  it("are what functions.json says, by either tool", async () => {
+  it("match functions.json, by either tool", async () => {
     const expected = wanted(REGION);
-    expect(Object.keys(expected)).toHaveLength(5);
+    expect(Object.keys(expected)).toHaveLength(6);
     expect(await sent(manifest, answers())).toEqual(expected);
     expect(printed(dryRun(envFile).commands)).toEqual(expected);
   });
 
-  it("are private but for connect and securityEvent, and retry every event", () => {
+  it("are private except connect and securityEvent, and retry every event", () => {
     const isPublic = Object.values(wanted(REGION)).filter((each) => each.public);
     expect(isPublic.map(({ entryPoint }) => entryPoint)).toEqual(["connect", "securityEvent"]);
     const events = Object.values(wanted(REGION)).filter(({ topic }) => topic !== undefined);
     expect(events.map(({ retry }) => retry)).toEqual([true]);
   });
 
-  it("make the CLI ask for everything that is required, and for every secret as a secret", () => {
+  it("make the CLI ask for every required setting, and for every secret as a secret", () => {
     const problems = problemsOf({});
     const required = problems.map((problem) => problem.replace(/ is not set$/, ""));
     const asked = new Map(manifest.params.map(({ name, type }) => [name, type]));
@@ -90,7 +90,7 @@ describe("the five functions", { timeout: 120_000 }, () => {
     expect(askedAsSecrets.map(([name]) => name).toSorted()).toEqual([...secrets].toSorted());
   });
 
-  it("keep to an origin and a database of their own, as by deploy.sh", async () => {
+  it("have an origin and a database of their own, as with deploy.sh", async () => {
     const own = { ...answers(), PROJECT_NUMBER: "123456789012" };
     const resolve = (name: string) =>
       JSON.stringify(manifest.params.find((param) => param.name === name)?.default).replaceAll(
@@ -108,7 +108,7 @@ describe("the five functions", { timeout: 120_000 }, () => {
     expect(stdout).toContain("--database=gmail-push");
   });
 
-  it("run with what the CLI would pass on", () => {
+  it("run with what the CLI passes to them", () => {
     expect(
       readConfig({
         ...answers(),
@@ -122,7 +122,7 @@ describe("the five functions", { timeout: 120_000 }, () => {
     ).toMatchObject({ gmail: { topic: answers().GMAIL_TOPIC } });
   });
 
-  it("get an account with no right to any database: that comes with a condition, by hand", () => {
+  it("get an account without rights to any database: a command grants that, with a condition", () => {
     expect(manifest.requiredRoles).toEqual(["roles/pubsub.publisher", "roles/run.invoker"]);
   });
 });
@@ -137,7 +137,7 @@ describe(".env.example", () => {
       expect(readDotenv(each)).toEqual({ envs: parseEnv(each), errors: [] });
   });
 
-  it("names only settings that there are, none of them secret, and all are usable", () => {
+  it("names only existing settings, none of them secret, all with valid values", () => {
     const shown = parseEnv(all);
     expect(Object.keys(shown).filter((name) => !VARIABLE_NAMES.includes(name))).toEqual(["REGION"]);
     const secrets = Object.values(settings).flatMap((its) => its.secrets);

@@ -7,9 +7,9 @@ import { readConfig } from "../../functions/src/config/config.ts";
 import { parseKeyRing } from "../../functions/src/crypto/sealing.ts";
 import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
-import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "../support/deploy-script.ts";
+import { ACCESS_TOKEN, type Cloud, PROJECT, dryRun, emptyCloud } from "./deploy-script.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { findGcloudSdk, tryCommand, tryCommands } from "../support/gcloud-sdk.ts";
+import { findGcloudSdk, tryCommand, tryCommands } from "./gcloud-sdk.ts";
 
 const SETTINGS = `
 # The client of this project.
@@ -36,7 +36,7 @@ describe("a dry run of deploy.sh", () => {
     expect(dryRun(envFile).stdout).toBe(printed.stdout);
   });
 
-  it("names the region of the option, else of the file, in every place", () => {
+  it("uses the region of the option, else of the file, everywhere", () => {
     // From where the script is called, not from where it is.
     const elsewhere = path.relative(process.cwd(), path.join(folder, ".env.elsewhere"));
     writeFileSync(elsewhere, `${SETTINGS}REGION=europe-west1\n`);
@@ -54,26 +54,42 @@ describe("a dry run of deploy.sh", () => {
     expect(services.length).toBeLessThanOrEqual(20);
   });
 
-  it("keeps a week of the database, and protects it", () => {
+  it("keeps a week of versions of the database, and protects it", () => {
     const made = printed.commands.filter((command) => / databases create /.test(command));
     expect(made).toHaveLength(1);
     expect(made[0]).toMatch(/ --delete-protection .*--enable-pitr\b/);
   });
 
-  it("ends with the way to ask the doctor", () => {
+  it("ends with the doctor's command", () => {
     const asking = `npm run doctor -- --project ${PROJECT} --region us-central1`;
     expect(printed.stdout.trimEnd().split("\n").at(-1)).toContain(asking);
   });
 
   it("lets the functions use the database of the receiver, and no other", () => {
     const grants = printed.commands.filter((command) => command.includes("roles/datastore.user"));
-    expect(grants).toHaveLength(5);
+    expect(grants).toHaveLength(6);
     const condition = `'--condition=expression=resource.name=="projects/${PROJECT}/databases/gmail-push",`;
     for (const grant of grants) expect(grant).toContain(condition);
     expect(printed.stdout).not.toContain("(default)");
   });
 
-  it("leaves the URLs that hold codes or links out of the log of requests", () => {
+  it("lets the named accounts call gmailApi, and nobody else", () => {
+    const callersIn = ({ commands }: ReturnType<typeof dryRun>) =>
+      commands
+        .filter((command) => command.includes("add-invoker-policy-binding gmailApi"))
+        .map((command) => /--member=serviceAccount:(\S+)/.exec(command)?.[1]);
+    expect(callersIn(printed)).toEqual([]);
+    const accounts = ["help-desk", "audit"].map((name) => `${name}@acme.iam.gserviceaccount.com`);
+    const options = accounts.flatMap((account) => ["--gmail-api-caller", account]);
+    expect(callersIn(dryRun(envFile, ...options))).toEqual(accounts);
+    const refused = dryRun(envFile, "--gmail-api-caller", "allUsers");
+    expect(refused).toMatchObject({ status: 2, stdout: "" });
+    expect(refused.stderr).toContain("needs the email address of a service account, not allUsers");
+    const [deployed = ""] = printed.commands.filter((command) => / deploy gmailApi /.test(command));
+    expect(deployed).toContain(" --no-allow-unauthenticated --ingress-settings=all ");
+  });
+
+  it("excludes URLs with codes or links from the request log", () => {
     const words = Object.entries(exclusion).map(([name, value]) => `${name}=${value}`);
     expect(printed.commands).toContain(
       `gcloud logging sinks update _Default '--add-exclusion=${words.join(",")}' --project=${PROJECT}`,
@@ -93,7 +109,7 @@ describe("a dry run of deploy.sh", () => {
     }
   });
 
-  it("lets only Gmail publish on its topic, and gives no account a basic role", () => {
+  it("lets only Gmail publish to its topic, and gives no account a basic role", () => {
     const { commands } = printed;
     const publishers = commands.filter((command) => /binding gmail-notifications /.test(command));
     expect(publishers).toHaveLength(1);
@@ -102,7 +118,7 @@ describe("a dry run of deploy.sh", () => {
     const accounts = commands.flatMap(
       (command) => /--run-service-account=(\S+)/.exec(command)?.[1],
     );
-    expect(new Set(accounts.filter(Boolean)).size).toBe(5);
+    expect(new Set(accounts.filter(Boolean)).size).toBe(6);
   });
 
   it.each([
@@ -120,7 +136,7 @@ describe("a dry run of deploy.sh", () => {
   });
 });
 
-it("hands every setting to the shell as it is, whatever the shell would make of it", () => {
+it("passes every setting through the shell unchanged", () => {
   const file = path.join(folder, ".env.quoted");
   const name = 'Ann\'s $(touch pwned) `id` "$HOME" | ; & * \\\\';
   writeFileSync(file, `${SETTINGS}\nAPP_NAME=${name}\nCHANGES_TOPIC=changes\n`);
@@ -132,7 +148,7 @@ it("hands every setting to the shell as it is, whatever the shell would make of 
   });
   const [environment = "", functions, topic, named] = stdout.trimEnd().split("\n");
   expect({ functions, topic, named, stderr }).toEqual({
-    functions: "5",
+    functions: "6",
     topic: "changes",
     named: "APP_NAME CHANGES_TOPIC OAUTH_CLIENT_ID",
     stderr: "",
@@ -140,7 +156,7 @@ it("hands every setting to the shell as it is, whatever the shell would make of 
   expect(JSON.parse(environment)).toMatchObject({ APP_NAME: name, CHANGES_TOPIC: "changes" });
 });
 
-it("takes requests to connect from the load balancer alone where there is one", () => {
+it("lets only the load balancer call connect if there is one", () => {
   const file = path.join(folder, ".env.balanced");
   writeFileSync(file, `${SETTINGS}\nLOAD_BALANCERS=1\nPUBLIC_URL=https://connect.example.com\n`);
   const ingress = (of: ReturnType<typeof dryRun>) =>
@@ -176,14 +192,14 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     return tryCommands(sdk, of);
   }
 
-  it("are all taken by gcloud, up to the account that it has not got here", () => {
+  it("are all accepted by gcloud, as far as the sign-in", () => {
     const refused = verdicts(commands).filter(({ end }) => end !== "ok");
     expect(refused).toEqual([]);
     expect(commands.length).toBeGreaterThan(100);
   });
 
-  it("are taken from the README too", () => {
-    const text = readFileSync("README.md", "utf8").replaceAll("\\\n", " ");
+  it("are accepted from the Firebase guide, too", () => {
+    const text = readFileSync("infra/docs/deploy-firebase.md", "utf8").replaceAll("\\\n", " ");
     const blocks = (text.match(/^```$[^]*?^```$/gm) ?? []).join("\n");
     const shown = (blocks.match(/^gcloud .*$/gm) ?? []).map((command) =>
       command.replaceAll("PROJECT", PROJECT).replaceAll("REGION", "us-central1"),
@@ -210,7 +226,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     [/pubsub topics create/, "pubsub topic create", /Invalid choice/],
   ];
 
-  it("would be refused if they were wrong", () => {
+  it("would be rejected if they were wrong", () => {
     const broken = BROKEN.map(([from, to]) => {
       const command = commands.find((each) => from.test(each)) ?? "";
       expect(command, `a command to break with ${from}`).not.toBe("");
@@ -220,7 +236,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     expect(taken).toEqual([]);
   });
 
-  it("meet the same end in a gcloud of their own", () => {
+  it("have the same result in separate gcloud processes", () => {
     const good = commands.find((command) => command.includes("deploy gmailNotification")) ?? "";
     const bad = good.replace("--retry", "--retries");
     expect(tryCommand(good)).toBe("ok");
@@ -268,7 +284,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     );
   });
 
-  it("gives the functions a configuration that they can use", async () => {
+  it("gives the functions a valid configuration", async () => {
     const wrapped = await cloud.secret("TOKEN_KEYS");
     const config = readConfig({
       ...(await cloud.environment()),
@@ -297,7 +313,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     expect(parseKeyRing(json)).toMatchObject({ kind: "key_ring" });
   });
 
-  it("puts no secret on a command line, into the settings or into what it says", async () => {
+  it("puts no secret on a command line, into the settings or into its output", async () => {
     const wrapped = await cloud.secret("TOKEN_KEYS");
     const ring = Buffer.from(wrapped, "base64").toString();
     const secrets = [
@@ -327,7 +343,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
     ]);
   });
 
-  it("leaves what is there alone when it is run again", async () => {
+  it("changes nothing that exists when it is run again", async () => {
     expect(changes(calls).length).toBeGreaterThan(20);
     const keys = await cloud.secret("TOKEN_KEYS");
     const again = await cloud.deploy();
@@ -346,7 +362,7 @@ describe("deploy.sh, run to its end", { timeout: 120_000 }, () => {
 });
 
 describe("deploy.sh, with a collector of traces", { timeout: 120_000 }, () => {
-  it("asks for the key of the collector, and keeps it as a secret", async () => {
+  it("asks for the key of the collector, and stores it as a secret", async () => {
     const endpoint = "https://otlp.example.com";
     const cloud = await emptyCloud(`${SETTINGS}OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}\n`);
     await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
@@ -366,8 +382,8 @@ describe("deploy.sh, with a collector of traces", { timeout: 120_000 }, () => {
   });
 });
 
-describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }, () => {
-  it("stops there, says what to do, and goes on from there when it is run again", async () => {
+describe("deploy.sh, when something is rejected or missing", { timeout: 120_000 }, () => {
+  it("stops there, says what to do, and continues from there when it is run again", async () => {
     const cloud = await emptyCloud(SETTINGS);
     const stopped: string[] = [];
     const run = async (options?: Parameters<Cloud["deploy"]>[0]) => {
@@ -406,45 +422,51 @@ describe("deploy.sh, when something is refused or missing", { timeout: 120_000 }
   });
 });
 
-describe("deploy.sh, in a project that somebody else uses too", { timeout: 120_000 }, () => {
-  let cloud: Cloud;
-  beforeEach(async () => {
-    cloud = await emptyCloud(SETTINGS);
-    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
-  });
-  afterEach(() => cloud.close());
+describe(
+  "deploy.sh, in a project that is shared with another application",
+  { timeout: 120_000 },
+  () => {
+    let cloud: Cloud;
+    beforeEach(async () => {
+      cloud = await emptyCloud(SETTINGS);
+      await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    });
+    afterEach(() => cloud.close());
 
-  // What the Firebase console publishes for a new database: our rules, but for the comment.
-  const LOCKED = readFileSync("infra/firestore.rules", "utf8").replaceAll(/^\/\/.*\n/gm, "");
+    // What the Firebase console publishes for a new database: our rules, but for the comment.
+    const LOCKED = readFileSync("infra/firestore.rules", "utf8").replaceAll(/^\/\/.*\n/gm, "");
 
-  it.each<[string, { rules?: string; collections?: string[] }]>([
-    ["rules of their own", { rules: "allow read: if request.auth != null;" }],
-    ["Firebase's locked rules", { rules: LOCKED }],
-    ["documents and no rules", { collections: ["orders"] }],
-  ])("changes neither the rules nor the indexes of a database with %s", async (_, theirs) => {
-    cloud.giveDatabase(theirs);
-    const { succeeded, output } = await cloud.deploy();
-    expect(succeeded).toBe(false);
-    expect(output).toContain("The database gmail-push is not the receiver's own");
-    expect(output).toContain("Name another database in FIRESTORE_DATABASE");
-    expect(output).toContain("run it again with --leave-firestore");
-    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
-    expect(cloud.rules().content).toBe(theirs.rules);
+    it.each<[string, { rules?: string; collections?: string[] }]>([
+      ["rules of their own", { rules: "allow read: if request.auth != null;" }],
+      ["Firebase's locked rules", { rules: LOCKED }],
+      ["documents and no rules", { collections: ["orders"] }],
+    ])("changes neither the rules nor the indexes of a database with %s", async (_, theirs) => {
+      cloud.giveDatabase(theirs);
+      const { succeeded, output } = await cloud.deploy();
+      expect(succeeded).toBe(false);
+      expect(output).toContain("The database gmail-push is not the receiver's own");
+      expect(output).toContain("Name another database in FIRESTORE_DATABASE");
+      expect(output).toContain("run it again with --leave-firestore");
+      expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+      expect(cloud.rules().content).toBe(theirs.rules);
 
-    const left = await cloud.deploy({ args: ["--leave-firestore"] });
-    expect(left.succeeded).toBe(true);
-    expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
-    expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
-  });
+      const left = await cloud.deploy({ args: ["--leave-firestore"] });
+      expect(left.succeeded).toBe(true);
+      expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
+      expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
+    });
 
-  it("replaces no function named connect that is not the receiver's", async () => {
-    await cloud.giveConnect({ GREETING: "hello" });
-    const { succeeded, output } = await cloud.deploy();
-    expect(succeeded).toBe(false);
-    expect(output).toContain("a function named connect in us-central1 that is not this receiver's");
-    expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
-  });
-});
+    it("replaces no function named connect that is not the receiver's", async () => {
+      await cloud.giveConnect({ GREETING: "hello" });
+      const { succeeded, output } = await cloud.deploy();
+      expect(succeeded).toBe(false);
+      expect(output).toContain(
+        "a function named connect in us-central1 that is not this receiver's",
+      );
+      expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
+    });
+  },
+);
 
 describe("deploy.sh, for a receiver of an older version", { timeout: 120_000 }, () => {
   const OLD_URL = `https://us-central1-${PROJECT}.cloudfunctions.net/connect`;
@@ -473,7 +495,7 @@ describe("deploy.sh, for a receiver of an older version", { timeout: 120_000 }, 
     expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
   });
 
-  it("goes on where it was, with less access, once they are named", async () => {
+  it("keeps the existing URL and database, with less access, once they are named", async () => {
     await cloud.set(`${SETTINGS}${KEPT}`);
     cloud.giveDatabase({
       rules: readFileSync("infra/firestore.rules", "utf8"),

@@ -71,8 +71,8 @@ const renew = () => scenario.runSchedule("watchRenewal");
 const OTHER_LIST = { reads: 2, logLines: 1 };
 const NO_OTHER_LIST = { reads: 0, logLines: 1 };
 
-describe("what each thing takes", () => {
-  it("is what infra/operation-counts.json says", async () => {
+describe("the operation counts", () => {
+  it("match infra/operation-counts.json", async () => {
     const [ada = ""] = EMAILS;
     const counts: Record<string, Counts> = {};
     counts["notification"] = await measure(() => scenario.emulator.deliver(ada));

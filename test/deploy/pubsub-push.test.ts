@@ -33,7 +33,7 @@ describe("a push of Pub/Sub to gmailNotification", () => {
   }
   const published = () => scenario.events(ADA).flatMap(({ json }) => json["messageId"] ?? []);
 
-  it("is a notification, though it is no CloudEvent", async () => {
+  it("is a notification, although it is not a CloudEvent", async () => {
     const warned = vi.spyOn(console, "warn");
     const { data, messageId } = deliver();
     const response = await fetch(endpoint, {
@@ -66,7 +66,7 @@ describe("a push of Pub/Sub to gmailNotification", () => {
       await emulator?.stop();
     });
 
-    it("arrives by a subscription that pushes", async () => {
+    it("arrives through a push subscription", async () => {
       const [topic] = await pubsub.createTopic("gmail-notifications");
       await topic.createSubscription("push", { pushEndpoint: endpoint });
       const { data, messageId } = deliver();

@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 import { isInRunbook } from "../../functions/generated.ts";
 import { LOG_EVENTS, type LogEvent } from "../../functions/src/platform/log-events.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { findGcloudSdk, tryCommands } from "../support/gcloud-sdk.ts";
+import { findGcloudSdk, tryCommands } from "./gcloud-sdk.ts";
 import { runInfra } from "../support/infra-command.ts";
-import { runCommand } from "../support/operator-cli.ts";
+import { runCommand } from "../operator/operator-cli.ts";
 
 /**
  * Goal: whoever is called finds a section for what called them, a procedure that has been tried,
@@ -70,7 +70,7 @@ async function alertNames(): Promise<string[]> {
 }
 
 describe("the runbook", () => {
-  it("has a section for every event from WARNING on that gives its severities, and for no other", () => {
+  it("has a section with the severities for every event from WARNING on, and for no other", () => {
     const events = Object.entries<LogEvent>(LOG_EVENTS).filter(([, event]) => isInRunbook(event));
     expect(titlesOf("Events").toSorted()).toEqual(events.map(([name]) => name).toSorted());
     for (const { title, text } of sections.filter(({ part }) => part === "Events")) {
@@ -79,7 +79,7 @@ describe("the runbook", () => {
     }
   });
 
-  it("has a section for every alert that is not on one event", async () => {
+  it("has a section for every alert that is not about one event", async () => {
     const names = await alertNames();
     expect(names.length).toBeGreaterThan(5);
     expect(titlesOf("Alerts").toSorted()).toEqual(names.toSorted());
@@ -133,12 +133,12 @@ describe.skipIf(!isHad(sdk))("gcloud", { timeout: 120_000 }, () => {
     return tryCommands(sdk, of).filter(({ end }) => end !== "ok");
   }
 
-  it("takes every command that the runbook shows, up to the account", () => {
+  it("accepts every command of the runbook, as far as the sign-in", () => {
     expect(shown.length).toBeGreaterThan(20);
     expect(refused(shown)).toEqual([]);
   });
 
-  it("would refuse one that is wrong", () => {
+  it("would reject a wrong command", () => {
     const wrong = shown.map((command) => command.replace(/--([a-z-]+)=/, "--$1-x="));
     expect(refused(wrong)).toHaveLength(wrong.length);
   });

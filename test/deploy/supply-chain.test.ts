@@ -98,7 +98,7 @@ describe.each(TOOLS)("the folder for %s", (tool) => {
     }
   });
 
-  it("is taken by npm ci without asking the registry for anything", () => {
+  it("is accepted by npm ci without a request to the registry", () => {
     const { packages } = JSON.parse(read(tool, "package-lock.json")) as Lockfile;
     const ci = npm(path.join(folder, tool), "ci", "--dry-run");
     expect(ci).toMatchObject({ status: 0 });
@@ -119,7 +119,7 @@ describe.each(TOOLS)("the folder for %s", (tool) => {
     expect(required.filter((each) => !added.includes(each))).toEqual([]);
   });
 
-  it("is refused by npm ci once the manifest asks for another version", () => {
+  it("is rejected by npm ci once the manifest requires another version", () => {
     const changed = path.join(folder, `${tool}-changed`);
     mkdirSync(changed);
     cpSync(path.join(folder, tool, "package-lock.json"), path.join(changed, "package-lock.json"));
@@ -147,7 +147,7 @@ describe.each(TOOLS)("the folder for %s", (tool) => {
     }
   });
 
-  it("has a bill that says the same of the same packages", () => {
+  it("has a bill of materials that agrees about the same packages", () => {
     const bill = billOf(tool);
     expect(bill).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5" });
     expect(bill).not.toHaveProperty("serialNumber");
@@ -158,7 +158,7 @@ describe.each(TOOLS)("the folder for %s", (tool) => {
 });
 
 describe("the bill of materials", () => {
-  it("says of a package what npm's own bill says", () => {
+  it("agrees with npm's own bill of materials about a package", () => {
     const installed = path.join(folder, "gcloud");
     const { stdout } = npm(installed, "sbom", "--sbom-format=cyclonedx", "--package-lock-only");
     const npms = (JSON.parse(stdout) as { components: Component[] }).components;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type FunctionProcess, startFunction } from "../bench/function-process.ts";
 import { requiredEnv } from "../local/environment.ts";
-import { BOMBS, sendLargestMessages } from "../support/bombs.ts";
+import { BOMBS, sendLargestMessages } from "./bombs.ts";
 
 /**
  * Goal: nobody ends an instance with what it sends. Each bomb is sent to a built function as the
@@ -23,7 +23,7 @@ describe.each(["gcloud", "firebase"])("the %s folder", (tool) => {
   };
 
   describe.each(["connect", "securityEvent"])("%s", (target) => {
-    it.each(Object.keys(BOMBS))("outlives %s", async (bomb) => {
+    it.each(Object.keys(BOMBS))("survives %s", async (bomb) => {
       const started = await start(target, "http");
       // Keys, clients and all else that the first request costs.
       const ask = () => started.post("a=b", { connection: "close" });

@@ -33,7 +33,7 @@ describe("T11: what is deployed", () => {
       .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
   });
 
-  it("T11: is two bundles with their source maps, what starts and installs them, what is told of third parties, and nothing else", () => {
+  it("T11: is two bundles with source maps, the files that start and install them, the third-party notices, and nothing else", () => {
     const parts = [
       "THIRD-PARTY-NOTICES.txt",
       "functions.js",
@@ -50,14 +50,14 @@ describe("T11: what is deployed", () => {
     );
   });
 
-  it("T11: holds nothing of the environment that it was built in, nor of the tests", () => {
+  it("T11: contains nothing of the build environment or the tests", () => {
     const secrets = [...Object.values(SECRETS), DEFAULT_CLIENT.clientSecret];
     for (const [name, text] of files) {
       expect([name, findSecrets(text, secrets)]).toEqual([name, []]);
     }
   });
 
-  it("T11: holds nothing that looks like a secret of Google's or a key", () => {
+  it("T11: contains nothing that looks like a Google secret or a key", () => {
     const LOOKS = [
       /GOCSPX-[\w-]{10,}/,
       /\bya29\.[\w-]{10,}/,

@@ -3,8 +3,8 @@ import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
-import { type OtlpReceiver, startOtlpReceiver } from "../support/otlp-receiver.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
+import { type OtlpReceiver, startOtlpReceiver } from "../operator/otlp-receiver.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const DIST = path.join(ROOT, "functions/dist/gcloud");
@@ -64,7 +64,7 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
       expect(await firstPage(without, env)).toBe(500);
     });
 
-    it("reaches a collector before the answer does the caller", async () => {
+    it("exports before the caller gets the response", async () => {
       const env = {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
         // As the secret says when the collector wants nothing.
@@ -83,7 +83,7 @@ describe.each([20, 24])("telemetry in the built folder, on Node %i", (major) => 
       });
     });
 
-    it("is sampled as OTEL_TRACES_SAMPLER says", async () => {
+    it("samples as OTEL_TRACES_SAMPLER says", async () => {
       const env = {
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
         OTEL_TRACES_SAMPLER: "always_off",

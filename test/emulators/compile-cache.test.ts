@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isHad } from "../support/emulator-source.ts";
-import { findNode } from "../support/framework-cli.ts";
+import { findNode } from "./framework-cli.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** Below the packages that the bundle imports. */
@@ -45,12 +45,15 @@ describe.each(["gcloud", "firebase"])("the compile cache of the %s folder", (too
   const start = (major: number) => run("node", ["index.js"], major);
   const accepted = () => `V8 code cache for CommonJS ${folder}/functions.js was accepted`;
 
-  it.skipIf(!isHad(findNode(24)))("is made by gcp-build, and used by what starts there", () => {
-    build(24);
-    expect(start(24)).toContain(accepted());
-  });
+  it.skipIf(!isHad(findNode(24)))(
+    "is created by gcp-build, and used by instances that start there",
+    () => {
+      build(24);
+      expect(start(24)).toContain(accepted());
+    },
+  );
 
-  it("is not needed: a Node that has none builds and starts without", () => {
+  it("is optional: a Node without a compile cache builds and starts", () => {
     build(20);
     start(20);
     expect(existsSync(path.join(folder, ".compile-cache"))).toBe(false);

@@ -35,7 +35,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
   const doctor = (...own: string[]) => runInfra("doctor", [...args, ...own]);
   const read = (stdout: string) => (JSON.parse(stdout) as { findings: Finding[] }).findings;
 
-  it("finds nothing wrong, and says what is not there", async () => {
+  it("finds nothing wrong, and says what the local stack lacks", async () => {
     const { code, stdout, stderr } = await doctor("--json");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const findings = read(stdout);
@@ -61,7 +61,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     expect(findSecrets(stdout, hidden as string[])).toEqual([]);
   });
 
-  it("sees a mail come through, and sends none itself", async () => {
+  it("sees a mail arrive, and sends none itself", async () => {
     const waiting = doctor("--only", "mailbox", "--mailbox", ADA, "--wait", "60");
     // The doctor has read the user before the mail arrives, or the mail would be what it compares with.
     const deliveries = setInterval(() => stack.emulator.deliver(ADA, { subject: "hello" }), 2_000);
@@ -72,7 +72,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     expect(code).toBe(0);
   });
 
-  it("says that no mail came through, and that nobody has connected", async () => {
+  it("says that no mail arrived, and that no mailbox is connected", async () => {
     stack.emulator.loseNotifications("all");
     const lost = await doctor("--only", "mailbox", "--mailbox", ADA, "--wait", "2");
     expect(lost.code).toBe(1);
@@ -82,7 +82,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     expect(nobody.stdout).toContain("nobody has connected bob@example.com");
   });
 
-  it("counts who waits for long, and who has waited too long", async () => {
+  it("counts users who are late, and users who are too late", async () => {
     const hourAgo = (hours: number) => Timestamp.fromMillis(Date.now() - hours * 3_600_000);
     const late = stack.database.doc("users/late");
     await late.set({ sync: { dueAt: hourAgo(1) } });
@@ -99,7 +99,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     await late.delete();
   });
 
-  it("names a topic that is not there, a client that is not known, and settings that are not set", async () => {
+  it("names a missing topic, an unknown client and missing settings", async () => {
     const env = { FIRESTORE_EMULATOR_HOST: stack.firestoreHost };
     const file = await readFile(stack.operatorEnvFile, "utf8");
     const set = { ...(parseEnv(file) as Record<string, string>), ...env };

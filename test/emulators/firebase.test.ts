@@ -122,7 +122,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     }, COLD_START);
   });
 
-  it("publishes what happens in a mailbox, in order, with nothing but the notification", async () => {
+  it("publishes the changes of a mailbox in order after a notification", async () => {
     const account = "bob@example.com";
     const { id } = await connect(account);
     const { emulator } = stack;
@@ -147,7 +147,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     expect(changes[1]?.json).toMatchObject({ labelIds: ["STARRED"] });
   });
 
-  it("finds on schedule what no notification told of", async () => {
+  it("finds on schedule what no notification announced", async () => {
     const account = "cyd@example.com";
     const { id } = await connect(account);
     stack.emulator.loseNotifications(1);
@@ -176,7 +176,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     expect(after["watch"]).not.toEqual(before["watch"]);
   });
 
-  it("suspends a user whose password changed, and makes everything good once allowed again", async () => {
+  it("flags a user whose password changed, and recovers everything once they authorize again", async () => {
     const account = "eve@example.com";
     const { id, browser } = await connect(account);
     const { emulator } = stack;
@@ -245,7 +245,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     expect(stack.emulator.account(account)).toMatchObject({ refreshTokens: [], accessTokens: [] });
   });
 
-  it("has left no secret of Google's anywhere", async () => {
+  it("has leaked no Google secret", async () => {
     const secrets = stack.emulator.secretsIssued();
     expect(secrets.length).toBeGreaterThan(20);
     const { firebaseDebug = "", ...logs } = await stack.logs();

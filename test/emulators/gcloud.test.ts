@@ -22,7 +22,7 @@ import {
   findFirestoreEmulator,
   openDatabase,
 } from "../support/firestore-emulator.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
 import { freePort } from "../support/program.ts";
 import {
   type Subscriber,
@@ -40,7 +40,7 @@ const ARRIVAL = { timeout: 20_000, interval: 50 };
 describe("the built folders", () => {
   const readJson = (file: string) => JSON.parse(readFileSync(path.join(DIST, file), "utf8"));
 
-  it("make gcloud install the functions-framework and nothing else", () => {
+  it("make gcloud install only the functions-framework", () => {
     const { dependencies } = readJson("../../package.json");
     const name = "@google-cloud/functions-framework";
     expect(readJson("gcloud/package.json")).toMatchObject({
@@ -170,7 +170,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         expect(published(id)).toEqual([messageId]);
       });
 
-      it("a notification that cannot be read: it is dropped, not asked for again", async () => {
+      it("a malformed notification: it is dropped, not redelivered", async () => {
         const { url, records } = functions.gmailNotification;
         expect(await notify(url, topic, "not an address", "1")).toBe(204);
         await vi.waitFor(() => expect(records("notification_malformed")).toHaveLength(1), ARRIVAL);
@@ -206,7 +206,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         },
       );
 
-      it("security events, at POST only", async () => {
+      it("security events, by POST only", async () => {
         expect((await fetch(functions.securityEvent.url)).status).toBe(405);
       });
 
@@ -290,7 +290,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         }
       });
 
-      it("all of it without a secret in what it logs, stores and publishes", async () => {
+      it("without a secret in its logs, documents and events", async () => {
         const secrets = emulator.secretsIssued();
         expect(secrets.length).toBeGreaterThan(5);
         const logged = Object.values(functions)

@@ -84,7 +84,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     return counts;
   };
 
-  it("T5: a re-sealing that is killed half-way is finished by the next, and verified", async () => {
+  it("T5: a re-sealing that is killed half-way is finished by the next one, and verified", async () => {
     await seed(900);
     const before = await runInfra("keys", ["verify", "--json"], { env });
     expect(before.code).toBe(1);
@@ -125,7 +125,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     }
   });
 
-  it("what cannot be read is named, and keeps the old key from being called free", async () => {
+  it("an unreadable document is named, and keeps the old key from being reported unused", async () => {
     await seed(3);
     const damaged = { "grant.refreshToken": "v1.gone.AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA" };
     await database.doc(`users/${nameOf(1)}`).update(damaged);
@@ -146,7 +146,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     expect(verified.stderr).toContain(`"userId":"${nameOf(2)}"`);
   });
 
-  it("T6: a dump of the database after 30 connects holds no token, code or secret", async () => {
+  it("T6: a dump of the database after 30 connections contains no token, code or secret", async () => {
     const clock = movableClock();
     const users = firestoreUsers(
       database,

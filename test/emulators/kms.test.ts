@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RING_CONTEXT, cloudKeyManagement } from "../../functions/src/google/key-management.ts";
 import { makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { isHad } from "../support/emulator-source.ts";
-import { type ServedFunction, findNode, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
 import { type KmsEmulator, startKmsEmulator } from "../support/kms-emulator.ts";
 
 const SOURCE = path.resolve(import.meta.dirname, "../../functions/dist/gcloud");
@@ -64,7 +64,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       return (await Promise.all(requests)).map((response) => response.status);
     }
 
-    it("unwraps once, however many requests come first", async () => {
+    it("decrypts the key ring once, however many requests come first", async () => {
       const { url, records } = await serve();
       expect(await requestTogether(url, 12)).toEqual(Array(12).fill(200));
       expect((await fetch(url)).status).toBe(200);
@@ -99,7 +99,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       },
     );
 
-    it("does not start with a key whose version is destroyed", async () => {
+    it("does not start if the key's version is destroyed", async () => {
       kms.destroyVersion(KEY);
       const { url, records } = await serve();
       expect((await fetch(url)).status).toBe(500);
@@ -110,7 +110,7 @@ describe.each([20, 24])("the gcloud folder with Cloud KMS, on Node %i", (major) 
       );
     });
 
-    it("sends the wrapped ring to no emulator but one on loopback", async () => {
+    it("sends the encrypted ring only to an emulator on loopback", async () => {
       const { url, records } = await serve({ ...env, KMS_EMULATOR_HOST: "kms.example.com:443" });
       expect((await fetch(url)).status).toBe(500);
       await vi.waitFor(

@@ -2,7 +2,7 @@ import path from "node:path";
 import { networkInterfaces } from "node:os";
 import { afterEach, expect, it } from "vitest";
 import { requiredEnv } from "../local/environment.ts";
-import { type ServedFunction, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, serveFunction } from "./framework-cli.ts";
 
 /**
  * Goal: what the tests serve is reached from this machine only, although the functions-framework

@@ -115,7 +115,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
     expect((await mailboxes("show", "nobody")).code).toBe(1);
   });
 
-  it("syncs what nobody told of onto the real topic, and renews the watch", async () => {
+  it("syncs unannounced changes to the real topic, and renews the watch", async () => {
     stack.emulator.loseNotifications();
     const { messageId } = stack.emulator.deliver(ADA);
     const sync = await mailboxes("sync", ADA);
@@ -127,7 +127,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
     expect(stack.emulator.countCalls("users.watch", ADA)).toBe(watches + 1);
   });
 
-  it("forgets, though it is killed while it erases", async () => {
+  it("finishes an erasure that was killed half-way", async () => {
     const kept = database.collection(`users/${id}/changes`);
     const batch = database.bulkWriter();
     for (let index = 0; index < 3_000; index++) {
@@ -163,7 +163,7 @@ describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", 
     expect((await mailboxes("show", id)).code).toBe(1);
   });
 
-  it("all of it without a secret in what it writes", () => {
+  it("writes no secret", () => {
     const written = outputs.join("\n");
     expect(written).toContain("operator_command_ended");
     const secrets = [...stack.emulator.secretsIssued(), TOKEN_KEYS];

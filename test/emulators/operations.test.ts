@@ -7,7 +7,7 @@ import { countRequests } from "../bench/operations.ts";
  * the same at the stores, with every request of Firestore's as the documents that it is billed for.
  */
 describe("the requests of the built function", () => {
-  it("are no more and no fewer than they have to be", { timeout: 120_000 }, async () => {
+  it("are exactly those that are needed", { timeout: 120_000 }, async () => {
     const costs = await countRequests();
     expect(costs.length).toBeGreaterThan(5);
     for (const { name, ours, expected } of costs) {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { type FunctionName, requiredEnv } from "../local/environment.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 import { findSecrets } from "../support/find-secrets.ts";
-import { type ServedFunction, serveFunction } from "../support/framework-cli.ts";
+import { type ServedFunction, serveFunction } from "./framework-cli.ts";
 
 /**
  * L3, L6: the built folders in processes of their own, as the buildpack starts them. What they
@@ -111,7 +111,7 @@ describe.each(["gcloud", "firebase"])("the %s folder in the functions-framework"
     },
   );
 
-  it("L3: names what is wrong with its configuration, and not a value of it", async () => {
+  it("L3: names what is wrong with its configuration, without its values", async () => {
     const broken = {
       ...ENV,
       GMAIL_TOPIC: TOKEN,

@@ -20,7 +20,7 @@ describe("the authorization endpoint", () => {
   const page = async (parameters: Record<string, string | undefined> = {}) =>
     (await fetch(authUrl(emulator, parameters))).text();
 
-  it("sends the person back with code, state, scope and issuer", async () => {
+  it("redirects the person back with code, state, scope and issuer", async () => {
     const redirect = new URL(await emulator.consent(authUrl(emulator), { account: ADA }));
     expect(redirect.origin + redirect.pathname).toBe("http://127.0.0.1:8080/callback");
     const answer = Object.fromEntries(redirect.searchParams);
@@ -31,7 +31,7 @@ describe("the authorization endpoint", () => {
     );
   });
 
-  it("grants less when a scope is unticked, and the token answer says so", async () => {
+  it("grants less when a scope is unticked, and the token response says so", async () => {
     const untick = [GMAIL_SCOPES.metadata];
     const url = await emulator.consent(authUrl(emulator), { account: ADA, untick });
     const { searchParams } = new URL(url);
@@ -41,13 +41,13 @@ describe("the authorization endpoint", () => {
     expect(body["scope"]).toBe("openid https://www.googleapis.com/auth/userinfo.email");
   });
 
-  it("cannot be asked to untick what is always granted", async () => {
+  it("does not let a person untick what is always granted", async () => {
     const url = authUrl(emulator);
     const consent = emulator.consent(url, { account: ADA, untick: ["openid"] });
     await expect(consent).rejects.toThrow("no box for openid");
   });
 
-  it("sends the person back with access_denied, and no code, when they decline", async () => {
+  it("redirects with access_denied and no code when the person declines", async () => {
     const url = await emulator.consent(authUrl(emulator), { account: ADA, decline: true });
     const { searchParams } = new URL(url);
     expect(searchParams.get("error")).toBe("access_denied");
@@ -63,13 +63,13 @@ describe("the authorization endpoint", () => {
     expect(await hinted("nobody@example.com")).toBe(ADA);
   });
 
-  it("offers only the accounts of the domain that is asked for", async () => {
+  it("offers only the accounts of the requested domain", async () => {
     const offered = await page({ hd: "corp.example" });
     expect(offered).toContain(GRACE);
     expect(offered).not.toContain(ADA);
   });
 
-  it("writes what it was given as text into the page, not as HTML", async () => {
+  it("escapes its parameters in the page", async () => {
     emulator.createAccount({ email: "eve@example.com", name: "<script>alert(1)</script>" });
     const shown = await page();
     expect(shown).not.toContain("<script>");
@@ -121,7 +121,7 @@ describe("the authorization endpoint", () => {
     await expect(consent).rejects.toThrow("deleted_client");
   });
 
-  it("asks nothing of a person who already allowed the same, unless consent is prompted", async () => {
+  it("shows no consent page to a person who already allowed the same, unless prompt=consent", async () => {
     await connect(emulator, ADA);
     const open = (parameters: Record<string, string>) =>
       fetch(authUrl(emulator, { login_hint: ADA, ...parameters }), { redirect: "manual" });

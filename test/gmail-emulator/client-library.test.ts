@@ -47,14 +47,14 @@ describe("the client library against the emulator", () => {
     return tokens;
   };
 
-  it("gets tokens and finds the ID token genuine", async () => {
+  it("gets tokens and verifies the ID token", async () => {
     const { id_token: idToken } = await authorize();
     const audience = DEFAULT_CLIENT.clientId;
     const ticket = await client.verifyIdToken({ idToken: idToken ?? "", audience });
     expect(ticket.getPayload()).toMatchObject({ email: ADA, sub: emulator.account(ADA).sub });
   });
 
-  it("refreshes an access token that has run out, then reads the mailbox", async () => {
+  it("refreshes an expired access token, then reads the mailbox", async () => {
     const { refresh_token: refreshToken } = await authorize();
     emulator.resetCalls();
     client.setCredentials({ refresh_token: refreshToken ?? null });

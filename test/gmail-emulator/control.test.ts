@@ -24,7 +24,7 @@ describe("the control API", () => {
     return { status: response.status, answer, headers: response.headers };
   };
 
-  it("does what people do, and tells what came of it", async () => {
+  it("performs people's actions, and returns the result", async () => {
     const created = await post("create-account", { email: ADA, name: "Ada" });
     expect(created).toMatchObject({ status: 200, answer: { email: ADA, messages: [] } });
     const { answer: delivered } = await post("deliver", { account: ADA, subject: "Hello" });
@@ -59,7 +59,7 @@ describe("the control API", () => {
     });
   });
 
-  it("holds a call until it is told to release it", async () => {
+  it("holds a call until it is released", async () => {
     const { answer } = await post("faults/hold", { method: "discovery" });
     const discovery = fetch(`${emulator.url}/.well-known/risc-configuration`);
     const first = await Promise.race([discovery, post("idle", {})]);
@@ -68,7 +68,7 @@ describe("the control API", () => {
     expect((await discovery).status).toBe(200);
   });
 
-  it("says what is wrong with an act, and does nothing", async () => {
+  it("says what is wrong with an action, and does nothing", async () => {
     expect(await post("deliver", { account: ADA })).toMatchObject({
       status: 409,
       answer: { error: `no account has the address ${ADA}` },
@@ -82,7 +82,7 @@ describe("the control API", () => {
     expect(emulator.settings.historyPageMax).toBe(500);
   });
 
-  it("lets pages on loopback steer it, and no page of the web", async () => {
+  it("accepts commands from pages on loopback, and from no page of the web", async () => {
     const local = await post("create-account", { email: ADA }, { origin: "http://localhost:3000" });
     expect(local.status).toBe(200);
     expect(local.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
@@ -91,7 +91,7 @@ describe("the control API", () => {
     expect(emulator.account(ADA).standing).toBe("active");
   });
 
-  it("tells the state of everything without a secret", async () => {
+  it("returns its whole state without a secret", async () => {
     emulator.createAccount({ email: ADA });
     await connect(emulator, ADA);
     const response = await fetch(`${emulator.url}/emulator/state`);
@@ -103,7 +103,7 @@ describe("the control API", () => {
     for (const secret of emulator.secretsIssued()) expect(state).not.toContain(secret);
   });
 
-  it("signs security events that the published keys verify", async () => {
+  it("signs security events that verify with the published keys", async () => {
     const { sub } = emulator.createAccount({ email: ADA });
     const { answer } = await post("security-event", {
       type: "risc/event-type/account-disabled",

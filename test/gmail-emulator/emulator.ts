@@ -7,6 +7,7 @@ import { type ConsentDecision, giveConsent } from "./consent.ts";
 import { controlRoutes } from "./control-routes.ts";
 import { createFaults, type Faults } from "./faults.ts";
 import { gmailRoutes } from "./gmail-routes.ts";
+import { metadataRoutes } from "./metadata-server.ts";
 import { createGmailModel, type GmailModel, type ModelOptions, type NewClient } from "./model.ts";
 import { oauthRoutes } from "./oauth-routes.ts";
 import {
@@ -92,6 +93,7 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
     .route("/", oauthRoutes(model, services))
     .route("/", gmailRoutes(model, services))
     .route("/", risc.routes)
+    .route("/", metadataRoutes(model, now))
     .route("/emulator", controlRoutes({ ...model, ...controls }));
   const server = createAdaptorServer({ fetch: app.fetch });
   if (server instanceof Server) serveLoopbackOnly(server);

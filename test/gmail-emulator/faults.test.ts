@@ -27,7 +27,7 @@ describe("faults", () => {
   const watch = () => gmail.users.watch({ userId, requestBody: { topicName: TOPIC } });
   const watches = () => emulator.account(ADA).watches.length;
 
-  it("fail as many calls of one method as they are told to", async () => {
+  it("fail the given number of calls of one method", async () => {
     emulator.faults.failNext({ method: "users.getProfile", count: 2, preset: "unavailable" });
     expect((await gmail.users.messages.list({ userId })).status).toBe(200);
     expect(await refusalOf(profile())).toMatchObject({ status: 503 });
@@ -35,7 +35,7 @@ describe("faults", () => {
     expect((await profile()).status).toBe(200);
   });
 
-  it("fail the calls of one account and leave the others alone", async () => {
+  it("fail the calls of one account and of no other", async () => {
     const grace = gmailClient(emulator, (await connect(emulator, GRACE)).accessToken);
     emulator.faults.failNext({ method: "gmail", account: GRACE, count: "all", status: 500 });
     expect((await profile()).status).toBe(200);
@@ -93,7 +93,7 @@ describe("faults", () => {
     expect((await profile().catch(() => undefined))?.status).toBeUndefined();
   });
 
-  it("hold an answer whose effect has taken place", async () => {
+  it("hold a response after its effect", async () => {
     const hold = emulator.faults.hold("users.watch", { afterEffect: true });
     const answered = watch();
     await hold.arrived;
@@ -102,7 +102,7 @@ describe("faults", () => {
     expect((await answered).status).toBe(200);
   });
 
-  it("let held calls go when the emulator closes", async () => {
+  it("release held calls when the emulator closes", async () => {
     const hold = emulator.faults.hold("users.getProfile");
     const outcome = profile().then(
       () => "answered",
@@ -114,14 +114,14 @@ describe("faults", () => {
     emulator = await startGmailEmulator();
   });
 
-  it("delay an answer by the time they are told", async () => {
+  it("delay a response by the given time", async () => {
     emulator.faults.delayNext({ method: "users.getProfile", ms: 60 });
     const before = performance.now();
     await profile();
     expect(performance.now() - before).toBeGreaterThan(55);
   });
 
-  it("delay a call and then fail it, when both are in store", async () => {
+  it("delay a call and then fail it, if both are set", async () => {
     emulator.faults.delayNext({ method: "gmail", ms: 1 });
     emulator.faults.failNext({ method: "users.getProfile", preset: "notFound" });
     expect(await refusalOf(profile())).toMatchObject({ status: 404 });

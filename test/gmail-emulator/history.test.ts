@@ -20,7 +20,7 @@ describe("users.history.list", () => {
   const list = async (params: Partial<gmail_v1.Params$Resource$Users$History$List> = {}) =>
     (await gmail.users.history.list({ userId: "me", startHistoryId: start, ...params })).data;
 
-  it("gives the records after the cursor, in the ids' order, with ids above 2^53", async () => {
+  it("returns the records after the cursor, ordered by id, with ids above 2^53", async () => {
     const first = emulator.deliver(ADA);
     const second = emulator.deliver(ADA);
     const { history, historyId } = await list();
@@ -31,7 +31,7 @@ describe("users.history.list", () => {
     expect(rest.history?.map(({ id }) => id)).toEqual([second.historyId]);
   });
 
-  it("leaves `history` out when nothing has happened", async () => {
+  it("omits `history` when nothing has happened", async () => {
     expect(await list()).toEqual({ historyId: start });
   });
 
@@ -47,7 +47,7 @@ describe("users.history.list", () => {
     ]);
   });
 
-  it("tells which labels changed, and all labels after the change", async () => {
+  it("returns which labels changed, and all labels after the change", async () => {
     const { messageId } = emulator.deliver(ADA);
     const { historyId } = emulator.trash(ADA, messageId);
     const { history } = await list();
@@ -75,7 +75,7 @@ describe("users.history.list", () => {
     expect(saved.threadId).toBe(draft.threadId);
   });
 
-  it("pages by `maxResults` and by its own smaller limit, without loss or repetition", async () => {
+  it("pages by `maxResults` and its own smaller limit, without loss or repetition", async () => {
     const ids = Array.from({ length: 7 }, () => emulator.deliver(ADA).historyId);
     emulator.settings.historyPageMax = 3;
     const pages: string[][] = [];
@@ -92,7 +92,7 @@ describe("users.history.list", () => {
     expect(pages.flat()).toEqual(ids);
   });
 
-  it("can put empty pages that carry a token before the records", async () => {
+  it("can return empty pages with a token before the records", async () => {
     emulator.deliver(ADA);
     emulator.settings.emptyHistoryPages = 1;
     const empty = await list();
@@ -121,7 +121,7 @@ describe("users.history.list", () => {
     expect((await list({ startHistoryId: historyId })).history).toHaveLength(1);
   });
 
-  it("refuses a missing or unreadable start, and an unknown page token", async () => {
+  it("rejects a missing or invalid start, and an unknown page token", async () => {
     const missing = gmail.users.history.list({ userId: "me" });
     expect(await refusalOf(missing)).toMatchObject({ status: 400, reason: "invalidArgument" });
     for (const startHistoryId of ["now", "-1", "99999999999999999999", "1.5"]) {
@@ -130,7 +130,7 @@ describe("users.history.list", () => {
     expect(await refusalOf(list({ pageToken: "next" }))).toMatchObject({ status: 400 });
   });
 
-  it("refuses a genuine page token when told to, but never a first page", async () => {
+  it("rejects a valid page token if configured, but never a first page", async () => {
     emulator.deliver(ADA);
     emulator.deliver(ADA);
     emulator.settings.pageTokenRefusals = 1;
@@ -158,7 +158,7 @@ describe("users.history.list", () => {
     expect((await list()).history).toHaveLength(2);
   });
 
-  it("has a head below the cursor after a rewind, and lists nothing of before", async () => {
+  it("has a head below the cursor after a rewind, and lists nothing from before", async () => {
     const { historyId: cursor } = emulator.deliver(ADA);
     emulator.rewindHead(ADA, "1000");
     const after = await list({ startHistoryId: cursor });
@@ -168,7 +168,7 @@ describe("users.history.list", () => {
     expect(emulator.account(ADA).history.map(({ listed }) => listed)).toEqual([false, true]);
   });
 
-  it("lists a raw record as it is", async () => {
+  it("lists a raw record unchanged", async () => {
     emulator.appendRawRecord(ADA, { messagesAdded: [{ message: null }], surprise: true });
     expect((await list()).history).toMatchObject([{ surprise: true }]);
   });

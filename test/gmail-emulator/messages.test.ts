@@ -25,7 +25,7 @@ describe("messages, labels and profile", () => {
     (await limited.users.messages.list({ userId, ...query })).data.messages?.length ?? 0;
   const get = (id: string) => limited.users.messages.get({ userId, id, format: "minimal" });
 
-  it("lists newest first by when a message came, page by page", async () => {
+  it("lists messages by arrival, newest first, page by page", async () => {
     const dates = [3000, 1000, 2000, 2000];
     const sent = dates.map((internalDate) => emulator.deliver(ADA, { internalDate }).messageId);
     const first = await limited.users.messages.list({ userId, maxResults: 3 });
@@ -37,7 +37,7 @@ describe("messages, labels and profile", () => {
     expect(second.data.nextPageToken).toBeUndefined();
   });
 
-  it("leaves `messages` out of an empty mailbox's list", async () => {
+  it("omits `messages` from an empty mailbox's list", async () => {
     const { data } = await limited.users.messages.list({ userId });
     expect(data).toEqual({ resultSizeEstimate: 0 });
   });
@@ -51,7 +51,7 @@ describe("messages, labels and profile", () => {
     expect(await count({ includeSpamTrash: true, labelIds: ["INBOX"] })).toBe(0);
   });
 
-  it("refuses a search under the metadata scope, even beside a wider one", async () => {
+  it("rejects a search under the metadata scope, even together with a wider one", async () => {
     const scope = `${READONLY} ${GMAIL_SCOPES.metadata}`;
     const both = gmailClient(emulator, (await connect(emulator, ADA, { scope })).accessToken);
     for (const client of [limited, both]) {
@@ -68,7 +68,7 @@ describe("messages, labels and profile", () => {
     expect(found.data.messages).toHaveLength(1);
   });
 
-  it("gives metadata but no content under the metadata scope", async () => {
+  it("returns metadata but no content under the metadata scope", async () => {
     const { messageId: id, historyId } = emulator.deliver(ADA, {
       subject: "Hello",
       text: "the content",
@@ -94,7 +94,7 @@ describe("messages, labels and profile", () => {
     }
   });
 
-  it("gives content under a wider scope", async () => {
+  it("returns content under a wider scope", async () => {
     const { messageId: id } = emulator.deliver(ADA, { text: "the content" });
     const { data } = await gmail.users.messages.get({ userId, id });
     expect(data.snippet).toBe("the content");
@@ -106,7 +106,7 @@ describe("messages, labels and profile", () => {
     );
   });
 
-  it("tells with a message the id of the last record about it", async () => {
+  it("returns with a message the id of the last record about it", async () => {
     const { messageId } = emulator.deliver(ADA);
     emulator.deliver(ADA);
     const { historyId } = emulator.star(ADA, messageId);
@@ -114,14 +114,14 @@ describe("messages, labels and profile", () => {
     expect((await get(messageId)).data.historyId).toBe(historyId);
   });
 
-  it("knows no message that was deleted or never was", async () => {
+  it("answers 404 for a message that was deleted or never existed", async () => {
     const { messageId: id } = emulator.deliver(ADA);
     emulator.deleteMessage(ADA, id);
     expect(await refusalOf(get(id))).toMatchObject({ status: 404, reason: "notFound" });
     expect(await refusalOf(get("no such message"))).toMatchObject({ status: 400 });
   });
 
-  it("tells the profile with the head, and the labels with those a person made", async () => {
+  it("returns the profile with the head, and the labels with those that a person made", async () => {
     const { messageId } = emulator.deliver(ADA);
     const { historyId } = emulator.addLabels(ADA, messageId, ["Receipts"]);
     const { data } = await limited.users.getProfile({ userId });

@@ -82,7 +82,7 @@ function connect(model: GmailModel): string {
 }
 
 describe("the model without a server", () => {
-  it("notifies and answers before the act returns", () => {
+  it("notifies and responds before the action returns", () => {
     const { notified, watch, listed, truth } = run(1);
     expect(watch.status).toBe(200);
     expect(notified.map(({ historyId }) => historyId).slice(1)).toEqual(
@@ -94,7 +94,7 @@ describe("the model without a server", () => {
     });
   });
 
-  it("makes the same ids and tokens from the same numbers, and others from others", () => {
+  it("makes the same ids and tokens from the same seed, and others from another", () => {
     expect(run(7)).toEqual(run(7));
     expect(run(8).secrets).not.toEqual(run(7).secrets);
     expect(run(8).truth.history.map(({ id }) => id)).not.toEqual(
@@ -102,7 +102,7 @@ describe("the model without a server", () => {
     );
   });
 
-  it("leaves gaps between ids unless told not to", () => {
+  it("leaves gaps between ids unless configured otherwise", () => {
     expect(stepOf(run(3)) > 1n).toBe(true);
     expect(stepOf(run(3, { historyIdStepMax: 1 }))).toBe(1n);
   });

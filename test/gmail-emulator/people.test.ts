@@ -32,7 +32,7 @@ describe("what ends or limits a grant", () => {
     });
   };
 
-  it("ends refresh and access tokens for Gmail when the password changes, and only those", async () => {
+  it("ends only Gmail's refresh and access tokens when the password changes", async () => {
     const calendar = "openid https://www.googleapis.com/auth/calendar.readonly";
     const other = await connect(emulator, ADA, { scope: calendar, prompt: "consent" });
     const grace = await connect(emulator, GRACE);
@@ -51,7 +51,7 @@ describe("what ends or limits a grant", () => {
     expect(await refusalOf(profile())).toMatchObject({ status: 401 });
   });
 
-  it("refuses to refresh while the administrator blocks the application", async () => {
+  it("rejects a refresh while the administrator blocks the application", async () => {
     emulator.enforceAdminPolicy(ADA);
     expect(await refresh(emulator, tokens.refreshToken)).toMatchObject({
       status: 400,
@@ -77,7 +77,7 @@ describe("what ends or limits a grant", () => {
     expect((await profile()).status).toBe(200);
   });
 
-  it("ends everything of a deleted account", async () => {
+  it("ends all tokens of a deleted account", async () => {
     emulator.deleteAccount(ADA);
     expect(await refresh(emulator, tokens.refreshToken)).toEqual({
       status: 400,
@@ -86,7 +86,7 @@ describe("what ends or limits a grant", () => {
     expect(await refusalOf(profile())).toMatchObject({ status: 401 });
   });
 
-  it("refuses an access token after its time, or when told to end it early", async () => {
+  it("rejects an access token after its expiry, or earlier if configured", async () => {
     now += 3_599_000;
     expect(await refusalOf(profile())).toMatchObject({ status: 401, reason: "authError" });
     const { body } = await refresh(emulator, tokens.refreshToken);
@@ -103,7 +103,7 @@ describe("what ends or limits a grant", () => {
     expect(await response.json()).toMatchObject({ error: { errors: [{ reason: "required" }] } });
   });
 
-  it("refuses a token without the scope, in Google's newer shape", async () => {
+  it("rejects a token without the scope, in Google's newer format", async () => {
     const { accessToken } = await connect(emulator, GRACE, { scope: "openid email" });
     const response = await fetch(`${emulator.url}/gmail/v1/users/me/history?startHistoryId=1`, {
       headers: { authorization: `Bearer ${accessToken}` },
@@ -122,7 +122,7 @@ describe("what ends or limits a grant", () => {
     expect(await refusalOf(labelled.users.getProfile({ userId }))).toMatchObject({ status: 403 });
   });
 
-  it("lets a token into its own mailbox only", async () => {
+  it("accepts a token for its own mailbox only", async () => {
     expect((await gmail.users.getProfile({ userId: "Ada@Example.com" })).status).toBe(200);
     expect(await refusalOf(gmail.users.getProfile({ userId: GRACE }))).toMatchObject({
       status: 403,
@@ -130,7 +130,7 @@ describe("what ends or limits a grant", () => {
     });
   });
 
-  it("refuses every call while the project's Gmail API is off", async () => {
+  it("rejects every call while the project's Gmail API is disabled", async () => {
     emulator.setGmailApi("disabled");
     expect(await refusalOf(profile())).toMatchObject({
       status: 403,
@@ -140,7 +140,7 @@ describe("what ends or limits a grant", () => {
     expect((await profile()).status).toBe(200);
   });
 
-  it("refuses a user who is over the quota until the time it names", async () => {
+  it("rejects a user over the quota until the time that it names", async () => {
     emulator.settings.quota = { unitsPerUserMinute: 2, unitsPerProjectMinute: 3 };
     const grace = gmailClient(emulator, (await connect(emulator, GRACE)).accessToken);
     await profile();

@@ -64,7 +64,7 @@ describe("push", () => {
   const dataOf = ({ body }: Received) =>
     Buffer.from(body.message["data"] ?? "", "base64").toString();
 
-  it("lets many messages wait for another attempt without a warning", async () => {
+  it("queues many messages for another attempt without a warning", async () => {
     const warnings: string[] = [];
     const warn = ({ name }: Error) => void warnings.push(name);
     process.on("warning", warn);
@@ -133,7 +133,7 @@ describe("push", () => {
     });
   });
 
-  it("takes no answer in time for a refusal", async () => {
+  it("treats a late response as a rejection", async () => {
     await start({ pushPolicy: { timeoutMs: 50, backoffMsMin: 1 } });
     answers = ["never"];
     emulator.deliver(ADA);
@@ -141,7 +141,7 @@ describe("push", () => {
     expect(received).toHaveLength(2);
   });
 
-  it("gives up after as many attempts as the policy allows", async () => {
+  it("gives up after the number of attempts that the policy allows", async () => {
     await start({ pushPolicy: { attemptsMax: 3, backoffMsMin: 1 } });
     answers = [500, 500, 500, 500];
     emulator.deliver(ADA);
@@ -158,7 +158,7 @@ describe("push", () => {
     expect(await emulator.idle()).toMatchObject({ refused: 1, abandoned: 1 });
   });
 
-  it("can deliver a message again although it was acknowledged", async () => {
+  it("can redeliver an acknowledged message", async () => {
     await start();
     emulator.redeliverNext(1);
     emulator.deliver(ADA);
@@ -203,7 +203,7 @@ describe("push", () => {
     pubsub.close();
   });
 
-  it("asks a callback again when it throws", async () => {
+  it("calls a callback again when it throws", async () => {
     let refusals = 1;
     const delivered: string[] = [];
     await start({

@@ -32,7 +32,7 @@ describe("an impolite Google", () => {
     ada.users.history.list({ userId, startHistoryId: start, ...params });
   const profile = (gmail: gmail_v1.Gmail) => gmail.users.getProfile({ userId });
 
-  it("lists messages where they were put, not by their date", async () => {
+  it("lists messages in the given order, not by date", async () => {
     const day = 24 * 3_600_000;
     const old = emulator.deliver(ADA, { internalDate: now - 40 * day, listedAt: now });
     const late = emulator.deliver(ADA, { internalDate: now, listedAt: now - day });
@@ -49,7 +49,7 @@ describe("an impolite Google", () => {
     expect((await history()).status).toBe(200);
   });
 
-  it("refuses one account's calls of one method until that is lifted", async () => {
+  it("rejects one account's calls of one method until that is lifted", async () => {
     emulator.refuse(ADA, { method: "history.list", preset: "callerForbidden" });
     for (let tries = 0; tries < 3; tries++) {
       expect(await refusalOf(history())).toMatchObject({ status: 403, reason: "forbidden" });
@@ -60,7 +60,7 @@ describe("an impolite Google", () => {
     expect((await history()).status).toBe(200);
   });
 
-  it("refuses to refresh with a code that no list has", async () => {
+  it("rejects a refresh with an unknown code", async () => {
     emulator.refuse(ADA, { method: "token.refresh", preset: "policyEnforced" });
     expect(await refresh(emulator, refreshToken)).toMatchObject({
       status: 400,
@@ -70,7 +70,7 @@ describe("an impolite Google", () => {
     expect((await refresh(emulator, refreshToken)).status).toBe(200);
   });
 
-  it("refuses a label that the mailbox does not have, and takes one without a message", async () => {
+  it("rejects a label that the mailbox does not have, and accepts one without messages", async () => {
     const listed = () => ada.users.messages.list({ userId, labelIds: ["Label_9"] });
     expect(await refusalOf(listed())).toMatchObject({ status: 400, reason: "invalidArgument" });
     const topicName = "projects/demo-gmail-push/topics/gmail-notifications";
@@ -82,7 +82,7 @@ describe("an impolite Google", () => {
     expect((await ada.users.watch({ userId, requestBody })).status).toBe(200);
   });
 
-  it("leaves fields out of the messages in history", async () => {
+  it("omits fields of the messages in history", async () => {
     emulator.omitFromHistory(ADA, ["threadId", "labelIds"]);
     const { messageId: id } = emulator.deliver(ADA);
     emulator.omitFromHistory(ADA, []);
@@ -93,7 +93,7 @@ describe("an impolite Google", () => {
     expect(data.history?.[1]?.messagesAdded?.[0]?.message).toHaveProperty("threadId");
   });
 
-  it("notifies and shows a profile under another spelling than the ID token's", async () => {
+  it("uses another spelling in notifications and the profile than in the ID token", async () => {
     emulator.setMailAddress(ADA, "a.da@example.com");
     expect((await profile(ada)).data.emailAddress).toBe("a.da@example.com");
     expect((await ada.users.getProfile({ userId: "a.da@example.com" })).status).toBe(200);
@@ -101,7 +101,7 @@ describe("an impolite Google", () => {
     expect((await profile(ada)).data.emailAddress).toBe("lovelace@example.com");
   });
 
-  it("turns a draft that is sent into a sent message under the same id", async () => {
+  it("turns a sent draft into a sent message under the same id", async () => {
     const { messageId } = emulator.saveDraft(ADA);
     const { historyId } = emulator.sendDraft(ADA, messageId);
     const { data } = await history();
@@ -111,13 +111,13 @@ describe("an impolite Google", () => {
     });
   });
 
-  it("says once that the state of the account is invalid", async () => {
+  it("answers once that the state of the account is invalid", async () => {
     emulator.faults.failNext({ method: "history.list", preset: "accountStateInvalid" });
     expect(await refusalOf(history())).toMatchObject({ status: 401 });
     expect((await history()).status).toBe(200);
   });
 
-  it("forgets page tokens after their time", async () => {
+  it("expires page tokens", async () => {
     emulator.settings.pageTokenMs = 600_000;
     for (let mails = 0; mails < 3; mails++) emulator.deliver(ADA);
     const { data: records } = await history({ maxResults: 1 });

@@ -34,7 +34,7 @@ describe("the token endpoint", () => {
   const revoke = (token: string) =>
     fetch(`${emulator.url}/revoke`, { method: "POST", body: new URLSearchParams({ token }) });
 
-  it("takes a code once, and only for ten minutes", async () => {
+  it("accepts a code once, and only for ten minutes", async () => {
     const code = await newCode();
     expect(await redeem(emulator, code)).toMatchObject({
       status: 200,
@@ -49,7 +49,7 @@ describe("the token endpoint", () => {
     expect(await redeem(emulator, late)).toMatchObject({ body: { error: "invalid_grant" } });
   });
 
-  it("refuses a code with a wrong verifier, none at all, or another redirect URI", async () => {
+  it("rejects a code with a wrong or missing verifier, or another redirect URI", async () => {
     const code = await newCode();
     expect(await redeem(emulator, code, { code_verifier: "another verifier" })).toEqual({
       status: 400,
@@ -65,7 +65,7 @@ describe("the token endpoint", () => {
     });
   });
 
-  it("refuses a code that it never gave, or that another client was given", async () => {
+  it("rejects a code that it never issued, or issued to another client", async () => {
     expect(await redeem(emulator, "4/nonsense")).toEqual({
       status: 400,
       body: { error: "invalid_grant", error_description: "Malformed auth code." },
@@ -78,7 +78,7 @@ describe("the token endpoint", () => {
     });
   });
 
-  it("signs ID tokens that its published keys verify, before and after a rotation", async () => {
+  it("signs ID tokens that verify with its published keys, before and after a rotation", async () => {
     // Fresh keys for each check: none may be known only from before.
     const check = (idToken: string) =>
       jwtVerify(idToken, createRemoteJWKSet(new URL(`${emulator.url}/oauth2/v3/certs`)), {
@@ -115,7 +115,7 @@ describe("the token endpoint", () => {
     expect(verify("RSA-SHA256", input, createPublicKey(pem), bytes)).toBe(true);
   });
 
-  it("gives a refresh token for offline access the first time, then only after consent", async () => {
+  it("issues a refresh token for offline access the first time, then only after consent", async () => {
     expect((await connect(emulator, ADA, { access_type: "online" })).refreshToken).toBe("");
     expect((await connect(emulator, ADA)).refreshToken).not.toBe("");
     const silent = { login_hint: ADA };
@@ -125,7 +125,7 @@ describe("the token endpoint", () => {
     expect((await connect(emulator, ADA, silent)).refreshToken).not.toBe("");
   });
 
-  it("adds what was granted before only when asked to", async () => {
+  it("adds earlier scopes only when asked to", async () => {
     await connect(emulator, ADA);
     const scope = `openid ${GMAIL_SCOPES.labels}`;
     const alone = await connect(emulator, ADA, { scope });
@@ -135,7 +135,7 @@ describe("the token endpoint", () => {
     expect(both.scope).toContain(GMAIL_SCOPES.labels);
   });
 
-  it("refreshes without giving another refresh token, unless told to rotate", async () => {
+  it("refreshes without a new refresh token, unless configured to rotate", async () => {
     const { refreshToken } = await connect(emulator, ADA);
     const plain = await refresh(emulator, refreshToken);
     expect(plain.status).toBe(200);
@@ -147,7 +147,7 @@ describe("the token endpoint", () => {
     expect((await refresh(emulator, rotated)).body).not.toHaveProperty("refresh_token");
   });
 
-  it("says that its own client is wrong, whatever the token", async () => {
+  it("rejects a wrong client, with any token", async () => {
     const { refreshToken } = await connect(emulator, ADA);
     emulator.setClientSecret(DEFAULT_CLIENT.clientId, "rotated in the console");
     expect(await refresh(emulator, refreshToken)).toEqual({
@@ -168,7 +168,7 @@ describe("the token endpoint", () => {
     expect(await refresh(emulator, refreshToken)).toMatchObject({ status: 200 });
   });
 
-  it("takes the client's credentials from the header as well", async () => {
+  it("accepts the client's credentials from the header, too", async () => {
     const { refreshToken } = await connect(emulator, ADA);
     const { clientId, clientSecret } = DEFAULT_CLIENT;
     const basic = Buffer.from(`${clientId}:${clientSecret}`).toString("base64");
@@ -180,7 +180,7 @@ describe("the token endpoint", () => {
     expect(response.status).toBe(200);
   });
 
-  it("refuses a refresh token of another client, and one that never was", async () => {
+  it("rejects a refresh token of another client, and one that never existed", async () => {
     const { refreshToken } = await connect(emulator, ADA);
     emulator.addClient({ clientId: "other", clientSecret: "other-secret", redirectUris: [] });
     const form = {
@@ -209,7 +209,7 @@ describe("the token endpoint", () => {
     expect(await postToken(emulator, form)).toMatchObject({ status: 400, body: { error } });
   });
 
-  it("lets the oldest of more than a hundred refresh tokens die in silence", async () => {
+  it("expires the oldest of more than a hundred refresh tokens silently", async () => {
     emulator.settings.refreshTokensMax = 2;
     const prompt = { prompt: "consent" };
     const first = await connect(emulator, ADA, prompt);
@@ -219,7 +219,7 @@ describe("the token endpoint", () => {
     expect(await refresh(emulator, second.refreshToken)).toMatchObject({ status: 200 });
   });
 
-  it("ends the whole grant when either token is revoked, and knows no dead token", async () => {
+  it("ends the whole grant when either token is revoked, and accepts no dead token", async () => {
     const one = await connect(emulator, ADA);
     const two = await connect(emulator, ADA, { prompt: "consent" });
     expect((await revoke(one.accessToken)).status).toBe(200);
@@ -233,7 +233,7 @@ describe("the token endpoint", () => {
     expect(await again.json()).toMatchObject({ error: "invalid_token" });
   });
 
-  it("ends the refresh tokens of a client in testing after its time", async () => {
+  it("expires the refresh tokens of a client in testing", async () => {
     const clientId = "testing";
     const redirectUris = ["http://127.0.0.1/testing"];
     emulator.addClient({
@@ -258,7 +258,7 @@ describe("the token endpoint", () => {
     });
   });
 
-  it("lists every secret it gave out, and writes none into its call log or the truth", async () => {
+  it("lists every secret that it issued, and writes none into its call log or its state", async () => {
     const tokens = await connect(emulator, ADA);
     const code = await newCode();
     const issued = emulator.secretsIssued();
@@ -270,7 +270,7 @@ describe("the token endpoint", () => {
     for (const secret of issued) expect(open).not.toContain(secret);
   });
 
-  it("describes itself with Google's issuer and its own addresses", async () => {
+  it("describes itself with Google's issuer and its own URLs", async () => {
     const get = async (path: string): Promise<unknown> =>
       (await fetch(`${emulator.url}/.well-known/${path}`)).json();
     expect(await get("openid-configuration")).toMatchObject({

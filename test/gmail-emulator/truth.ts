@@ -6,6 +6,8 @@ import { isActive } from "./watch.ts";
 /** One record of history as it happened, listed or not. */
 export interface HistoryTruth {
   id: string;
+  /** How often the head had been rewound by then. */
+  epoch: number;
   at: number;
   /** When the index shows it; `undefined` while it is held back. */
   readableAt?: number;
@@ -121,6 +123,7 @@ function historyTruth(google: Google, { mailbox }: Account, record: HistoryRecor
   }
   return {
     id: String(id),
+    epoch,
     at,
     ...(Number.isFinite(readableAt) && { readableAt }),
     listed: readable && epoch === mailbox.epoch && id > mailbox.floor,

@@ -33,7 +33,7 @@ describe("users.watch and users.stop", () => {
     gmail.users.watch({ userId: "me", requestBody: { topicName: TOPIC, ...body } });
   const ids = () => notified.map(({ historyId }) => historyId);
 
-  it("answers with the head and an end in seven days, and notifies at once", async () => {
+  it("returns the head and an expiry in seven days, and notifies at once", async () => {
     const { historyId } = emulator.deliver(ADA);
     const { data } = await watch();
     expect(data).toEqual({ historyId, expiration: String(now + 7 * DAY_MS) });
@@ -41,7 +41,7 @@ describe("users.watch and users.stop", () => {
     expect(notified).toMatchObject([{ emailAddress: ADA, historyId, topicName: TOPIC }]);
   });
 
-  it("notifies of each change until it ends, and again once renewed", async () => {
+  it("notifies of each change until it expires, and again once renewed", async () => {
     await watch();
     const { historyId } = emulator.deliver(ADA);
     now += 7 * DAY_MS;
@@ -54,7 +54,7 @@ describe("users.watch and users.stop", () => {
     expect(ids().at(-1)).toBe(later.historyId);
   });
 
-  it("renews with the same topic, and refuses another one until stopped", async () => {
+  it("renews with the same topic, and rejects another one until stopped", async () => {
     await watch();
     now += DAY_MS;
     const { data } = await watch();
@@ -70,7 +70,7 @@ describe("users.watch and users.stop", () => {
     expect((await watch({ topicName: OTHER_TOPIC })).status).toBe(200);
   });
 
-  it("notifies no more after stop, except for as long as the delay says", async () => {
+  it("stops notifying after stop, or after the configured delay", async () => {
     emulator.settings.stopDelayMs = 1000;
     await watch();
     await gmail.users.stop({ userId: "me" });
@@ -94,7 +94,7 @@ describe("users.watch and users.stop", () => {
     });
   });
 
-  it("refuses a topic that is missing or closed to Gmail, and keeps the present watch", async () => {
+  it("rejects a topic that is missing or closed to Gmail, and keeps the present watch", async () => {
     await watch();
     emulator.setTopicPublishing(TOPIC, "forbidden");
     const forbidden = await refusalOf(watch());
@@ -107,7 +107,7 @@ describe("users.watch and users.stop", () => {
     expect(emulator.account(ADA).watches).toMatchObject([{ topicName: TOPIC, active: true }]);
   });
 
-  it("notifies only of labels that are included, or not of those excluded", async () => {
+  it("notifies only of included labels, or not of excluded ones", async () => {
     await watch({ labelIds: ["SPAM"], labelFilterBehavior: "INCLUDE" });
     const spam = emulator.deliver(ADA, { labelIds: ["SPAM"] });
     const mail = emulator.deliver(ADA);
@@ -118,7 +118,7 @@ describe("users.watch and users.stop", () => {
     expect(ids()).toEqual([expect.any(String), spam.historyId, mail.historyId, wanted.historyId]);
   });
 
-  it("drops what is more than one notification per second, when told to", async () => {
+  it("drops more than one notification per second, if configured", async () => {
     await watch();
     emulator.settings.notificationLimit = "one_per_second";
     const first = emulator.deliver(ADA);
@@ -147,7 +147,7 @@ describe("users.watch and users.stop", () => {
     expect(BigInt(emulator.deliver(ADA).historyId) > pastHead).toBe(true);
   });
 
-  it("can notify of an address and an id that mean nothing", async () => {
+  it("can notify of an unknown address and a meaningless id", async () => {
     emulator.publishNotification({ emailAddress: "nobody@example.com", historyId: "1" });
     await emulator.idle();
     expect(notified).toMatchObject([
@@ -155,7 +155,7 @@ describe("users.watch and users.stop", () => {
     ]);
   });
 
-  it("notifies after a revocation as well, unless told that the watch ends with the grant", async () => {
+  it("notifies after a revocation, too, unless the watch is configured to end with the grant", async () => {
     await watch();
     emulator.revokeAccess(ADA);
     emulator.deliver(ADA);
@@ -169,7 +169,7 @@ describe("users.watch and users.stop", () => {
     expect(notified).toHaveLength(2);
   });
 
-  it("loses, repeats and reorders notifications when told to", async () => {
+  it("loses, repeats and reorders notifications if configured", async () => {
     await watch();
     await emulator.idle();
     notified.length = 0;

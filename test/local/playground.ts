@@ -10,6 +10,7 @@ import { memoryUsers } from "../support/memory-users.ts";
 import { freePort } from "../support/program.ts";
 import { liveFeed } from "./live-feed.ts";
 import { pageRoutes } from "./page-routes.ts";
+import { type Delivery, pushSubscription } from "./push-subscription.ts";
 import { startSchedules } from "./schedules.ts";
 import { type Snapshot, countCalls, showAccount, showUser } from "./snapshot.ts";
 import { type LocalStack, startLocalStack } from "./stack.ts";
@@ -25,8 +26,13 @@ export interface Playground {
 export interface PlaygroundOptions {
   /** Taken when free, another one otherwise. */
   pagePort: number;
-  /** The same for `connect`. */
+  /** The same for `connect`, for `gmailApi`, and for the emulated Google. */
   connectPort: number;
+  gmailApiPort?: number;
+  googlePort?: number;
+  /** Where changes are delivered, as by a push subscription. */
+  push?: string;
+  onDelivery?: (delivery: Delivery) => void;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -39,13 +45,17 @@ const FIRST_ACCOUNT = { email: "ada@example.com", name: "Ada Lovelace" };
  * do whenever it runs.
  */
 const IMPATIENT = { WATCH_RENEW_AFTER_MS: "1000", RECONCILE_AFTER_MS: "1000" };
+/** With the default scope, Gmail shows no text of a mail to a subscriber. */
+const SCOPES = { GMAIL_SCOPES: "https://www.googleapis.com/auth/gmail.readonly" };
 
 export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
   const feed = liveFeed(Date.now().toString(36));
   const clock = { now: () => new Date(), sleep: pause };
   const users = memoryUsers();
   const topic = memoryTopic(clock.now);
-  topic.onPublished = ({ attributes, json }) => {
+  topic.onPublished = (event) => {
+    const { attributes, json } = event;
+    subscription?.publish(event);
     const { "ce-id": id, "ce-type": type, "ce-time": time } = attributes;
     feed.tell("published", { id, type, time, data: json });
   };
@@ -61,15 +71,30 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     clock,
     env: {
       ...IMPATIENT,
+      ...SCOPES,
       NOTICE_SMTP_URL: sink.url,
       NOTICE_FROM: "Local receiver <mail@localhost>",
     },
-    port: await freePort(options.connectPort),
+    ports: {
+      connect: await freePort(options.connectPort),
+      gmailApi: await freePort(options.gmailApiPort),
+    },
+    emulator: { port: await freePort(options.googlePort) },
     onLog: (line) => {
       const record: unknown = JSON.parse(line);
       feed.tell("log", { at: clock.now().toISOString(), record });
     },
   });
+  const { push: endpoint, onDelivery } = options;
+  const subscription =
+    endpoint === undefined
+      ? undefined
+      : pushSubscription({
+          url: endpoint,
+          sign: stack.emulator.sign,
+          now: clock.now,
+          ...(onDelivery !== undefined && { onDelivery }),
+        });
   stack.emulator.createAccount(FIRST_ACCOUNT);
   const schedules = startSchedules(stack.runSchedule);
 
@@ -99,6 +124,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       feed.close();
       server.close();
       if (server instanceof Server) server.closeAllConnections();
+      await subscription?.close();
       await stack.close();
       await sink.close();
     },

@@ -1,4 +1,4 @@
-import { type Surroundings } from "../../functions/src/context.ts";
+import { type Ports, createContext } from "../../functions/src/context.ts";
 import type { SeenEvents } from "../../functions/src/domain/seen-events.ts";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -17,8 +17,8 @@ import type { CallbackClaims } from "../../functions/src/domain/callback-claims.
 import { smtpNotices } from "../../functions/src/notices/smtp.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import type { Publish } from "../../functions/src/domain/events.ts";
-import { type Receiver, createReceiver, createServices } from "../../functions/src/receiver.ts";
-import type { Operator } from "../../functions/src/services.ts";
+import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import { openTelemetry } from "../../functions/src/platform/telemetry/open.ts";
 import {
   DEFAULT_CLIENT,
@@ -37,7 +37,7 @@ export interface LocalStack {
   emulator: GmailEmulator;
   /** Where `connect` is. */
   publicUrl: string;
-  /** Addresses of the five functions, by name. */
+  /** Addresses of the six functions, by name. */
   urls: Record<FunctionName, string>;
   config: Config;
   /** Runs the schedule's function over HTTP, as Cloud Scheduler would; resolves to the status. */
@@ -45,9 +45,9 @@ export interface LocalStack {
   /** Every line logged so far. */
   logs: string[];
   /** Google as the functions reach it. */
-  google: Pick<Surroundings, "gmail" | "oauth">;
+  google: Pick<Ports, "gmail" | "oauth">;
   /** The same deployment for an operator's program, which shares no memory with the functions. */
-  operator(own: Pick<Surroundings, "log"> & Partial<Surroundings>): Operator;
+  operator(own: Pick<Ports, "log"> & Partial<Ports>): Operator;
   close(): Promise<void>;
 }
 
@@ -66,8 +66,8 @@ export interface LocalStackOptions {
   env?: Record<string, string>;
   emulator?: EmulatorOptions;
   onLog?: (line: string) => void;
-  /** For `connect`; a free one unless said. */
-  port?: number;
+  /** By function; a free one for each that is not named. */
+  ports?: Readonly<Partial<Record<string, number>>>;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -75,7 +75,8 @@ const KEEP_ALIVE_MS = 60_000;
 /** Exporters run by real time, whatever the receiver's clock says. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
-const realAfter: After = (ms, run) => {
+/** By real time. */
+export const realAfter: After = (ms, run) => {
   const canceled = new AbortController();
   void setTimeout(ms, undefined, { signal: canceled.signal }).then(run, () => {});
   return () => canceled.abort();
@@ -98,17 +99,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   };
 
   const receiver = deferred<Receiver>();
-  registerFunctions(() => receiver.promise);
+  registerFunctions(() => receiver.promise, after);
   const servers = {} as Record<FunctionName, Server>;
   const urls = {} as Record<FunctionName, string>;
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
-    limitBodiesOf(server, after);
+    limitBodiesOf(server, after, name === "gmailApi" ? "left" : "held");
     // Client and server share a process: one that is busy must not find its connection closed.
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.
     if (name !== "connect" && name !== "securityEvent") serveLoopbackOnly(server);
-    server.listen(name === "connect" ? (options.port ?? 0) : 0, LOOPBACK);
+    server.listen(options.ports?.[name] ?? 0, LOOPBACK);
     await once(server, "listening");
     servers[name] = server;
     urls[name] = `http://${LOOPBACK}:${(server.address() as AddressInfo).port}`;
@@ -134,7 +135,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     clock: REAL_CLOCK,
     log: createLog(write),
   });
-  const surroundings: Surroundings = {
+  const ports: Ports = {
     users,
     seenEvents,
     callbackClaims,
@@ -147,7 +148,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     log: createLog(write, {}, telemetry?.logFields),
     ...(telemetry !== undefined && { telemetry }),
   };
-  receiver.resolve(createReceiver(config, ring, endpoints, surroundings));
+  receiver.resolve(createReceiver(createContext(config, ring, endpoints, ports)));
 
   return {
     emulator,
@@ -155,15 +156,15 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     urls,
     config,
     logs,
-    google: { gmail: surroundings.gmail, oauth: surroundings.oauth },
+    google: { gmail: ports.gmail, oauth: ports.oauth },
     operator(own) {
-      const theirs = { ...surroundings, ...own };
+      const theirs = { ...ports, ...own };
       return {
         users: theirs.users,
         clock,
         log: theirs.log,
         getKeyRing: () => Promise.resolve(ring),
-        getServices: () => Promise.resolve(createServices(config, ring, endpoints, theirs)),
+        getContext: () => Promise.resolve(createContext(config, ring, endpoints, theirs)),
         close: () => Promise.resolve(),
       };
     },

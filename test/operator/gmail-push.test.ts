@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Operator } from "../../functions/src/services.ts";
+import type { Operator } from "../../infra/cli/operator.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import { memoryUsers } from "../support/memory-users.ts";
-import { runProgram } from "../support/operator-cli.ts";
+import { runProgram } from "./operator-cli.ts";
 import { keyRing } from "../support/test-keys.ts";
 
 const COMMANDS = ["doctor", "mailboxes", "keys", "risc", "costs"];
@@ -19,7 +19,7 @@ function runOn(users: UserStore, ...args: string[]) {
     clock: { now: () => new Date(), sleep: () => Promise.resolve() },
     log,
     getKeyRing: () => Promise.resolve(keyRing("b", "a")),
-    getServices: () => Promise.reject(new Error("a command asked for Google")),
+    getContext: () => Promise.reject(new Error("a command asked for Google")),
     close: () => Promise.resolve(),
   }));
 }
@@ -71,13 +71,13 @@ describe("gmail-push", () => {
     }
   });
 
-  it("draws nothing on the terminal, whatever an error quotes", async () => {
+  it("escapes control characters in every quoted error", async () => {
     const { code, notes } = await runProgram(["doctor", "--only", "\u001B[2J", "--local"]);
     expect(code).toBe(2);
     expect(notes[0]).toContain("error: there is no check \\u001b[2J");
   });
 
-  it("says where a bug is, and nothing of its message, which can hold a token", async () => {
+  it("says where a bug is, without its message, which can contain a token", async () => {
     const broken: UserStore = {
       ...memoryUsers(),
       listAll: () => Promise.reject(new TypeError("ya29.secret")),

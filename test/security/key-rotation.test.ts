@@ -74,7 +74,7 @@ function around(write: (count: number, perform: () => Promise<"written" | "refus
 class Killed extends Error {}
 
 describe("T5: re-sealing", () => {
-  it("T5: replaces the key of every stored token and nothing else, and is done the second time", async () => {
+  it("T5: replaces the key of every stored token and nothing else, and has nothing to do the second time", async () => {
     const before = stored();
     expect(await run()).toEqual({ ...NOTHING, resealed: EMAILS.length, already: 0 });
     expect(keysInUse()).toEqual(new Set(["b"]));
@@ -141,7 +141,7 @@ describe("T5: re-sealing", () => {
     expect(await run()).toEqual(NOTHING);
   });
 
-  it("T5: a write in between is never undone, and is read before ours is tried again", async () => {
+  it("T5: never undoes a write in between, and reads it before it retries", async () => {
     const users = around(async (count, perform) => {
       if (count <= EMAILS.length) {
         const user = await scenario.users.find(stored()[count - 1]?.id as User["id"]);
@@ -158,7 +158,7 @@ describe("T5: re-sealing", () => {
     );
   });
 
-  it("T5: a token that is rotated meanwhile is kept", async () => {
+  it("T5: keeps a token that is rotated in the meantime", async () => {
     const [ada] = stored();
     if (ada === undefined) throw new Error("nobody");
     let isRotated = false;
@@ -178,7 +178,7 @@ describe("T5: re-sealing", () => {
     expect(keysInUse()).toEqual(new Set(["b"]));
   });
 
-  it("T5: a document that is written all the time is left for the next run", async () => {
+  it("T5: leaves a document that changes constantly for the next run", async () => {
     const [ada] = stored();
     const users = around(async (_, perform) => {
       const user = ada && (await scenario.users.find(ada.id));
@@ -189,7 +189,7 @@ describe("T5: re-sealing", () => {
     expect(await run()).toMatchObject({ resealed: 1, already: EMAILS.length - 1 });
   });
 
-  it("T5: somebody who is deleted meanwhile is not brought back", async () => {
+  it("T5: does not recreate a user who is deleted in the meantime", async () => {
     const [ada] = stored();
     const users = around((_, perform) => {
       if (ada !== undefined) scenario.users.remove(ada.id);
@@ -199,7 +199,7 @@ describe("T5: re-sealing", () => {
     expect(ada && (await scenario.users.find(ada.id))).toBeUndefined();
   });
 
-  it("goes on after the user that a line of progress named", async () => {
+  it("continues after the user that a progress line named", async () => {
     const ids = stored()
       .map(({ id }) => id)
       .toSorted();
@@ -209,7 +209,7 @@ describe("T5: re-sealing", () => {
     expect(progress).toEqual([{ users: 3, upTo: ids.at(-1) }]);
   });
 
-  it("what does not open is alerted, counted and left; the rest of that user is re-sealed", async () => {
+  it("alerts, counts and keeps what cannot be decrypted, and re-seals the rest of that user", async () => {
     const [ada] = stored();
     if (ada === undefined) throw new Error("nobody");
     const lost = sealWith(keyRing("lost")).seal(ada.id, "refresh_token", "1//lost");
@@ -225,7 +225,7 @@ describe("T5: re-sealing", () => {
     expect(keyIdOf(now?.grant.accessToken ?? "")).toBe("b");
   });
 
-  it("renews digests that are not those of the token", async () => {
+  it("renews digests that do not match the token", async () => {
     const [ada] = stored();
     if (ada === undefined) throw new Error("nobody");
     const refreshTokenDigests = { prefix: "old", doubleHash: "old" };
@@ -241,7 +241,7 @@ describe("which keys are needed", () => {
     return { keys: Object.fromEntries(keys), ...rest };
   };
 
-  it("is told for every stored token, and changes nothing", async () => {
+  it("are listed for every stored token, without a change", async () => {
     expect(await usage()).toEqual({
       keys: { a: 12 },
       unreadable: 0,
@@ -264,7 +264,7 @@ describe("which keys are needed", () => {
     });
   });
 
-  it("is not told of what does not open", async () => {
+  it("are not listed for values that cannot be decrypted", async () => {
     const [ada] = stored();
     if (ada === undefined) throw new Error("nobody");
     const accessToken = sealWith(keyRing("lost")).seal(ada.id, "access_token", "ya29.lost");
@@ -281,7 +281,7 @@ describe("which keys are needed", () => {
     expect(lines).toHaveLength(1);
   });
 
-  it("is seen to change when an instance with the old primary is still there", async () => {
+  it("are seen to change while an instance with the old primary key runs", async () => {
     await run();
     scenario.clock.advance(2 * HOUR_MS);
     const old = startSecondInstance(scenario, { tokenKeys: tokenKeys("a", "b") });

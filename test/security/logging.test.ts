@@ -28,8 +28,8 @@ const SECRETS = [TOKEN, CODE, ACCESS, DEFAULT_CLIENT.clientSecret];
 
 const ADA = "ada@example.com";
 
-describe("L1: what a record may hold", () => {
-  it("L1: strings, numbers, booleans and lists of strings: an error has no way in", () => {
+describe("L1: what a record may contain", () => {
+  it("L1: strings, numbers, booleans and lists of strings, never an error", () => {
     const lines: string[] = [];
     const log = createLog((line) => void lines.push(line));
     const error = Object.assign(new Error(TOKEN), { config: { data: TOKEN }, cause: TOKEN });
@@ -72,7 +72,7 @@ describe("L2: what Google's libraries throw", () => {
     throw new Error("it did not throw");
   }
 
-  it("L2: holds the refresh token, the code or the access token, and what is logged of it does not", async () => {
+  it("L2: contains the refresh token, the code or the access token, and the log does not", async () => {
     failing();
     const { emulator } = scenario;
     const client = new OAuth2Client({
@@ -100,7 +100,7 @@ describe("L2: what Google's libraries throw", () => {
     }
   });
 
-  it("L2: never leaves our own clients, in whatever way it is printed", async () => {
+  it("L2: never leaves our own clients, however it is printed", async () => {
     failing();
     const { clock, config } = scenario;
     const endpoints = googleEndpoints(config.gmail.emulatorHost);
@@ -121,8 +121,8 @@ describe("L2: what Google's libraries throw", () => {
   });
 });
 
-describe("L4, L5: what a stranger can write into a log", () => {
-  it("L4: no line, no colour and no field of ours, by whatever road; L5: nobody's address", async () => {
+describe("L4, L5: what a stranger can write into the log", () => {
+  it("L4: no line, no colour and no field of a record; L5: no email address", async () => {
     const scenario = await startScenario();
     try {
       await scenario.connect(ADA);
@@ -174,7 +174,7 @@ describe("L4, L5: what a stranger can write into a log", () => {
   });
 });
 
-describe("L6: what libraries print, and what leaves a handler", () => {
+describe("L6: the output of libraries, and the errors of handlers", () => {
   const printedFrom = (print: (console: Printing) => void): string => {
     const lines: string[] = [];
     const console: Printing = { error: () => {}, warn: () => {} };
@@ -194,26 +194,23 @@ describe("L6: what libraries print, and what leaves a handler", () => {
     new Refused(`no: ${TOKEN}`),
   ];
 
-  it.each(ERRORS)(
-    "L6: of an error is its class and where it was, never what it says: %s",
-    (error) => {
-      const ways = [
-        error,
-        error.stack,
-        String(error),
-        `Exception from a finished function: ${error}`,
-      ];
-      for (const way of ways.slice(0, error instanceof Refused ? 2 : 4)) {
-        const printed = printedFrom((console) => console.error(way));
-        expect(findSecrets(printed, SECRETS)).toEqual([]);
-        expect(printed).toContain(error.name === "Refused" ? "Refused" : "Error");
-        expect(JSON.parse(printed)).toMatchObject({ severity: "ERROR", event: "library_error" });
-      }
-      expect(printedFrom((console) => console.error(error.stack))).toContain("logging.test.ts");
-    },
-  );
+  it.each(ERRORS)("L6: keeps an error's class and place, never its message: %s", (error) => {
+    const ways = [
+      error,
+      error.stack,
+      String(error),
+      `Exception from a finished function: ${error}`,
+    ];
+    for (const way of ways.slice(0, error instanceof Refused ? 2 : 4)) {
+      const printed = printedFrom((console) => console.error(way));
+      expect(findSecrets(printed, SECRETS)).toEqual([]);
+      expect(printed).toContain(error.name === "Refused" ? "Refused" : "Error");
+      expect(JSON.parse(printed)).toMatchObject({ severity: "ERROR", event: "library_error" });
+    }
+    expect(printedFrom((console) => console.error(error.stack))).toContain("logging.test.ts");
+  });
 
-  it("L6: of a plain sentence is the sentence, of any other object nothing", () => {
+  it("L6: keeps a plain sentence, and nothing of any other object", () => {
     const sentence = "Function 'nobody' is not defined in the provided module.";
     const printed = printedFrom((console) => {
       console.error(sentence, { token: TOKEN }, [TOKEN], null, undefined);
@@ -225,7 +222,7 @@ describe("L6: what libraries print, and what leaves a handler", () => {
     expect(second).toMatchObject({ severity: "WARNING", printed: ["Unhandled rejection"] });
   });
 
-  it("L6: a schedule's run throws our own words, whatever it died of", async () => {
+  it("L6: throws only its own message from a scheduled run", async () => {
     const lines: string[] = [];
     const log = createLog((line) => void lines.push(line));
     const http = { publicUrl: "http://127.0.0.1", projectId: "p", loadBalancers: 0, log };
@@ -246,8 +243,8 @@ describe("L6: what libraries print, and what leaves a handler", () => {
   });
 });
 
-describe("L7, L8: what is outside of the code", () => {
-  it("L7: no package records requests by itself: headers, queries and bodies stay where they are", () => {
+describe("L7, L8: what lies outside the code", () => {
+  it("L7: no package logs headers, queries or bodies of requests by itself", () => {
     const { dependencies } = JSON.parse(readFileSync("package.json", "utf8")) as {
       dependencies: Record<string, string>;
     };
@@ -255,7 +252,7 @@ describe("L7, L8: what is outside of the code", () => {
     expect(Object.keys(dependencies).filter((name) => recording.test(name))).toEqual([]);
   });
 
-  it("L8: a key ring is given to `npm run keys` and comes back by pipes, and is said nowhere else", async () => {
+  it("L8: a key ring enters and leaves `npm run keys` by pipes, and appears nowhere else", async () => {
     const ring = tokenKeys("a", "b");
     const secrets = Object.values((JSON.parse(ring) as { keys: Record<string, string> }).keys);
     for (const input of [ring, `${ring}x`]) {

@@ -38,11 +38,11 @@ const FORMS: [name: string, text: string][] = [
 ];
 
 describe("the search for secrets", () => {
-  it.each(FORMS)("finds one %s, and no other", (_, text) => {
+  it.each(FORMS)("finds one %s, and nothing else", (_, text) => {
     expect(findSecrets(`before ${text} after`, [TOKEN, OTHER])).toEqual([TOKEN]);
   });
 
-  it("finds the bytes of a key, whoever encoded them", () => {
+  it("finds the bytes of a key in every encoding", () => {
     const secret = KEY.toString("latin1");
     for (const encoding of ["base64", "base64url", "hex"] as const) {
       expect(findSecrets(`{"a":"${KEY.toString(encoding)}"}`, [secret])).toEqual([secret]);
@@ -50,12 +50,12 @@ describe("the search for secrets", () => {
     expect(findSecrets(inspect(KEY), [secret])).toEqual([secret]);
   });
 
-  it("finds a short one as a whole, at the very end as well", () => {
+  it("finds a short one only as a whole, also at the very end", () => {
     expect(findSecrets("the password is hunter2-0001", ["hunter2-0001"])).toEqual(["hunter2-0001"]);
     expect(findSecrets("the password is hunter2-0002", ["hunter2-0001"])).toEqual([]);
   });
 
-  it("finds nothing where there is nothing", () => {
+  it("finds nothing in clean text", () => {
     expect(findSecrets("", [TOKEN])).toEqual([]);
     expect(findSecrets(TOKEN.slice(0, 17), [TOKEN])).toEqual([]);
     expect(findSecrets(`${OTHER}`.repeat(100), [TOKEN])).toEqual([]);

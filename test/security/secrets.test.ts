@@ -7,14 +7,15 @@ import { getTestServer } from "@google-cloud/functions-framework/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
-import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
+import { type GoogleError, googleErrors } from "../unit/google-errors.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { realAfter } from "../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { linkIn } from "../support/mail-sink.ts";
 import type { Connected, Scenario } from "../support/scenario.ts";
 import { type SecondInstance, startSecondInstance } from "../support/second-instance.ts";
 import { type Exposed, RETURN_TO, SET, startExposed } from "./exposure.ts";
-import { begin, changed, cookieHeader, linkOf } from "./flow.ts";
+import { begin, changed, cookieHeader, linkOf } from "../support/flow.ts";
 
 /**
  * Goal: no token, code, verifier, ID token, client secret, password or key is seen in a log, an
@@ -141,7 +142,7 @@ describe("the whole story", () => {
     expect(scenario.logs.length).toBeGreaterThan(10);
   });
 
-  it("no log line names a mailbox by its address, nor holds a link, a state or a cookie", async () => {
+  it("no log line contains an email address, a link, a state or a cookie", async () => {
     const { browser } = await scenario.connect(ADA);
     const flow = await begin(scenario, ADA, { browser });
     const cookies = [...browser.cookies.values()];
@@ -167,8 +168,8 @@ describe("the whole story", () => {
   });
 });
 
-describe("a stranger's, a browser's or Google's bad input", () => {
-  it("at the callback: wrong state, twice, declined, no cookie, a code where none belongs", async () => {
+describe("bad input of a stranger, a browser or Google", () => {
+  it("at the callback: wrong state, twice, declined, no cookie, an unexpected code", async () => {
     const flow = await begin(scenario, await account("a@example.com"));
     const answers = [
       await openBrowser().ask(flow.back.href),
@@ -194,7 +195,7 @@ describe("a stranger's, a browser's or Google's bad input", () => {
     expect(scenario.logged("authorization_refused").length).toBeGreaterThan(3);
   });
 
-  it("at securityEvent: tokens of another kind, another key, cut, and sent as something else", async () => {
+  it("at securityEvent: tokens of another kind, of another key, truncated, and with another content type", async () => {
     await scenario.connect(ADA);
     const idToken =
       scenario.emulator.secretsIssued().find((secret) => secret.startsWith("eyJ")) ?? "";
@@ -222,7 +223,7 @@ describe("a stranger's, a browser's or Google's bad input", () => {
   });
 });
 
-describe("every failure of Google's", () => {
+describe("every failure of Google", () => {
   /** By the emulator's names, the calls that can see such an answer. */
   const TOKEN = ["token.code", "token.refresh", "revoke", "certs", "discovery"];
   const GMAIL = [
@@ -311,7 +312,7 @@ describe("every failure of Google's", () => {
     180_000,
   );
 
-  it("in answers that make no sense, and in none", async () => {
+  it("in invalid responses, and without a response", async () => {
     const MALFORMED: [status: number, body: () => unknown][] = [
       [200, () => quoted()],
       [200, () => ({ error: newest("1//"), error_description: quoted() })],
@@ -347,7 +348,7 @@ describe("every failure of Google's", () => {
   }, 120_000);
 });
 
-describe("a failure of what stands around", () => {
+describe("a failure of another service", () => {
   /** As Firestore, a driver or a proxy would complain, with everything that it was given. */
   const complaint = () =>
     Object.assign(new Error(`3 INVALID_ARGUMENT: ${quoted()}`), {
@@ -368,7 +369,7 @@ describe("a failure of what stands around", () => {
   ];
 
   it.each(METHODS)(
-    "of the store, when %s fails with an error that holds the documents",
+    "of the store, when %s fails with an error that contains the documents",
     async (name) => {
       const connected = await scenario.connect(ADA);
       const users = { ...scenario.users, [name]: () => Promise.reject(complaint()) };
@@ -472,7 +473,7 @@ describe("a failure of what stands around", () => {
   }
 
   async function serve(instance: SecondInstance) {
-    registerFunctions(() => Promise.resolve(instance));
+    registerFunctions(() => Promise.resolve(instance), realAfter);
     const servers = new Map<string, Server>();
     for (const name of ["connect", "securityEvent", "watchRenewal", "mailboxReconciliation"]) {
       const server = getTestServer(name).listen(0, "127.0.0.1");
@@ -495,8 +496,8 @@ describe("a failure of what stands around", () => {
   }
 });
 
-describe("what is asked of Google", () => {
-  it("L8: has no secret in an address, not even of a revocation", async () => {
+describe("requests to Google", () => {
+  it("L8: have no secret in a URL, not even a revocation", async () => {
     await disconnect(await scenario.connect(ADA));
     const lines = exposed.toGoogle().match(/^(GET|POST|PUT|DELETE) \S+ HTTP\/1\.1/gm) ?? [];
     expect(lines).toContain("POST /revoke HTTP/1.1");

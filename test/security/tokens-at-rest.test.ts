@@ -79,7 +79,7 @@ describe("T1: how tokens are sealed", () => {
   const CONTEXT = { userId: "1001", purpose: "refresh_token" };
   const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
 
-  it("T1: AES-256-GCM, user, purpose and key id as additional data, the same wherever it is made", () => {
+  it("T1: uses AES-256-GCM with user, purpose and key id as additional data", () => {
     const json = { primary: "2026-11", keys: { "2026-11": KEY.toString("base64") } };
     const ring = ringOf(JSON.stringify(json));
     expect(open(ring, SEALED_ELSEWHERE, CONTEXT)).toMatchObject({ plaintext: TOKEN });
@@ -88,7 +88,7 @@ describe("T1: how tokens are sealed", () => {
     expect(seal(ring, TOKEN, CONTEXT, () => iv)).toBe(SEALED_ELSEWHERE);
   });
 
-  it("T1: so is the stored refresh token, bound to its user", async () => {
+  it("T1: seals the stored refresh token, bound to its user", async () => {
     await scenario.connect(ADA);
     const { id, grant } = scenario.stored(ADA);
     const [, keyId, iv = "", ciphertext = "", tag = ""] = (grant.refreshToken ?? "").split(".");
@@ -109,8 +109,8 @@ describe("T1: how tokens are sealed", () => {
   });
 });
 
-describe("T2: a ciphertext of another user", () => {
-  it("T2: Ada's refresh token opens for nobody in Bob's document: he is not asked to reconnect, and heals", async () => {
+describe("T2: the ciphertext of another user", () => {
+  it("T2: Ada's refresh token cannot be decrypted in Bob's document: Bob is not flagged, and recovers", async () => {
     await scenario.connect(ADA);
     await scenario.connect(BOB);
     const { refreshToken } = scenario.stored(ADA).grant;
@@ -129,7 +129,7 @@ describe("T2: a ciphertext of another user", () => {
     expect(added(BOB)).toEqual([messageId]);
   });
 
-  it("T2: nor does her access token, without which a new one is made; that is alerted too", async () => {
+  it("T2: nor can her access token: a new one is requested, and that is alerted, too", async () => {
     await scenario.connect(ADA);
     await scenario.connect(BOB);
     const { accessToken } = scenario.stored(ADA).grant;
@@ -148,7 +148,7 @@ describe("T2: a ciphertext of another user", () => {
     expect(callsOf(ADA)).toBe(callsOfAda);
   });
 
-  it("T2: one damaged document keeps no other mailbox from its turn", async () => {
+  it("T2: one damaged document delays no other mailbox", async () => {
     for (const email of [ADA, BOB]) await scenario.connect(email);
     const { refreshToken } = scenario.stored(ADA).grant;
     for (const name of ["c", "d", "e", "f", "g", "h"]) {
@@ -168,7 +168,7 @@ describe("T2: a ciphertext of another user", () => {
 });
 
 describe("T3: a damaged ciphertext", () => {
-  it("T3: no bit of any character of a stored value can be changed", async () => {
+  it("T3: detects a change of any bit of a stored value", async () => {
     await scenario.connect(ADA);
     const { id, grant } = scenario.stored(ADA);
     const lines: string[] = [];
@@ -191,7 +191,7 @@ describe("T3: a damaged ciphertext", () => {
     expect(lines.every((line) => line.includes('"CRITICAL"'))).toBe(true);
   });
 
-  it("T3: whichever character is damaged, nobody is flagged, and no call is made with it", async () => {
+  it("T3: flags no user and makes no call with a damaged value", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setPush({ kind: "none" });
     const { refreshToken = "" } = scenario.stored(ADA).grant;
@@ -218,7 +218,7 @@ describe("T3: a damaged ciphertext", () => {
 });
 
 describe("T4: an old key", () => {
-  it("T4: still opens while it is on the ring, and what is written anew has the primary one", async () => {
+  it("T4: still decrypts while it is on the ring; new values use the primary key", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setPush({ kind: "none" });
     scenario.clock.advance(2 * HOUR_MS);
@@ -232,7 +232,7 @@ describe("T4: an old key", () => {
     expect(keyIdOf(grant.accessToken ?? "")).toBe("b");
   });
 
-  it("T4: taken off too early: alerts, nobody flagged, no crash loop, and a person can mend it", async () => {
+  it("T4: removed too early: alerts, no user flagged, no crash loop, and an operator can fix it", async () => {
     const emails = Array.from({ length: 30 }, (_, i) => `user${i}@example.com`);
     for (const email of emails) await scenario.connect(email);
     scenario.emulator.setPush({ kind: "none" });
@@ -263,7 +263,7 @@ describe("T4: an old key", () => {
     expect(mended.logged("token_decrypt_failed")).toEqual([]);
   });
 
-  it("T4: lost for good: whoever connects again is restored, from the kept cursor", async () => {
+  it("T4: lost for good: a person who connects again resumes from the kept cursor", async () => {
     await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
     const lost = sealWith(keyRing("lost"));
@@ -280,7 +280,7 @@ describe("T4: an old key", () => {
     expect(added(ADA)).toEqual([messageId]);
   });
 
-  it("T4: a disconnect with a token that does not open stays unfinished, and ends it once it does", async () => {
+  it("T4: a disconnect with an undecryptable token stays unfinished until the key is back", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id, grant } = scenario.stored(ADA);
     const lost = sealWith(keyRing("lost"));
@@ -301,7 +301,7 @@ describe("T4: an old key", () => {
 });
 
 describe("a key that becomes primary before every instance has it", () => {
-  it("is an alert on the old instance, flags nobody, and heals when that is replaced", async () => {
+  it("alerts on the old instance, flags no user, and ends when that instance is replaced", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setPush({ kind: "none" });
     const fresh = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
@@ -331,7 +331,7 @@ describe("a key that becomes primary before every instance has it", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
-  it("added first and made primary later, no instance meets what it cannot open", async () => {
+  it("added first and made primary later, every instance can decrypt everything", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setPush({ kind: "none" });
     const delivered: (string | undefined)[] = [];
@@ -357,7 +357,7 @@ describe("a key that becomes primary before every instance has it", () => {
 });
 
 describe("T6, T8: the whole store", () => {
-  it("T6, T8: holds no token, code or secret after 50 connects, syncs and a renewal", async () => {
+  it("T6, T8: contains no token, code or secret after 50 connections, syncs and a renewal", async () => {
     const emails = Array.from({ length: 50 }, (_, i) => `user${i}@example.com`);
     for (const email of emails) await scenario.connect(email);
     for (const email of emails.slice(0, 20)) scenario.emulator.deliver(email, {});
@@ -382,7 +382,7 @@ describe("T6, T8: the whole store", () => {
     }
   });
 
-  it("T8: access tokens are sealed, for their own purpose", async () => {
+  it("T8: seals access tokens for their own purpose", async () => {
     await scenario.connect(ADA);
     const { id, grant } = scenario.stored(ADA);
     const { accessToken } = grant;
@@ -395,7 +395,7 @@ describe("T6, T8: the whole store", () => {
 });
 
 describe("T10: a new client secret", () => {
-  it("T10: with both enabled, instances with the old and the new one work side by side", async () => {
+  it("T10: with both enabled, instances with the old and the new secret work at the same time", async () => {
     await scenario.connect(ADA);
     scenario.emulator.setPush({ kind: "none" });
     const { clientId } = scenario.config.oauth;

@@ -104,7 +104,8 @@ function findDeclarations(
   return found;
 }
 
-function parse(files: Files): [file: string, source: SourceFile][] {
+/** The syntax trees of the files, by path. Nothing is checked or resolved. */
+export function parse(files: Files): [file: string, source: SourceFile][] {
   const texts = Object.entries(files).map(([file, text]) => [`/sources/${file}`, text]);
   const config = JSON.stringify({ compilerOptions: OPTIONS });
   const fs = createVirtualFileSystem({ ...Object.fromEntries(texts), [CONFIG]: config });

@@ -34,7 +34,7 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
       if (sub !== "") ledgers.current(sub).acknowledged.add(historyId);
     },
     lostHistory: stream.lostHistory,
-    rewound: stream.rewound,
+    rewound: cursors.rewound,
     edited: (sub: string) => {
       const ledger = ledgers.current(sub);
       ledger.isEdited = true;

@@ -18,7 +18,7 @@ for (const { flow, undisturbed } of flows) {
   const mostOften = Math.max(1, ...repeatsOf(result).values());
 
   describe(`${flow.name}`, () => {
-    it("keeps every promise when nothing strikes", () => {
+    it("keeps every promise without a crash", () => {
       expect(result.violations).toEqual([]);
       expect(ending).toEqual(asWanted(ending));
       expect(inOrder(flow.passes, effects)).toEqual(flow.passes);

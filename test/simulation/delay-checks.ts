@@ -3,7 +3,6 @@ import { parseUserId } from "../../functions/src/domain/user.ts";
 import { type MailboxLedger, isTold } from "./ledger.ts";
 import type { Ledgers } from "./ledgers.ts";
 import type { Person } from "./persons.ts";
-import { SWITCHED_OFF } from "./rudeness.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -166,7 +165,7 @@ export function createDelayChecks(
     },
 
     checkFinally() {
-      if (!parameters.tellsDelays || SWITCHED_OFF.has("ends of delays")) return;
+      if (!parameters.tellsDelays) return;
       for (const { sub } of persons()) {
         const ledger = ledgers.current(sub);
         // A restored document knows nothing of a delay that was told after the backup.

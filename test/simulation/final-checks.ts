@@ -132,10 +132,11 @@ const LISTING_MS_MAX = 20 * 60_000;
  * A record that became readable no later than another with a higher id is published before it.
  * What Gmail reveals late may come late.
  */
-function checkOrder(world: World, { sub, records, firsts }: MailboxLedger): void {
+function checkOrder(world: World, { sub, records, firsts, reused }: MailboxLedger): void {
   const told = records
-    .flatMap((record) => record.events.map(({ id }) => ({ record, first: firsts.get(id) })))
-    .filter(({ first }) => first !== undefined && first.event.json["recovered"] !== true);
+    .flatMap((record) => record.events.map(({ id }) => ({ id, record, first: firsts.get(id) })))
+    .filter(({ first }) => first !== undefined && first.event.json["recovered"] !== true)
+    .filter(({ id }) => !reused.has(id));
   for (const [index, { record, first }] of told.entries()) {
     for (const later of told.slice(index + 1)) {
       if (first === undefined || later.first === undefined) continue;

@@ -1,4 +1,5 @@
-import type { Receiver, Services } from "../../functions/src/receiver.ts";
+import type { Context } from "../../functions/src/context.ts";
+import type { Receiver } from "../../functions/src/receiver.ts";
 import { type Effect, createEffect } from "./effects.ts";
 import type { World } from "./world.ts";
 
@@ -14,7 +15,7 @@ export interface Instance {
   readonly skewMs: number;
   readonly receiver: Receiver;
   /** What an operator's command would act with. */
-  readonly services: Services;
+  readonly context: Context;
   readonly invocations: Set<Invocation>;
 }
 
@@ -57,7 +58,7 @@ export interface Fleet {
 /** Instances that come and go; `equip` makes the receiver of a new one. */
 export function createFleet(
   world: World,
-  equip: (instance: Instance, effect: Effect) => { receiver: Receiver; services: Services },
+  equip: (instance: Instance, effect: Effect) => { receiver: Receiver; context: Context },
 ): Fleet {
   const random = world.random("fleet");
   const { parameters } = world;
@@ -69,7 +70,7 @@ export function createFleet(
   function start(): Instance {
     serial += 1;
     const { skewMsMax } = parameters;
-    const instance: Omit<Instance, "receiver" | "services"> = {
+    const instance: Omit<Instance, "receiver" | "context"> = {
       name: `i${serial}`,
       isDead: false,
       frozenUntil: 0,

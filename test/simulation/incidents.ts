@@ -65,6 +65,7 @@ export function startIncidents(
     // Otherwise the epoch would not show in the truth before the next record.
     model.deliver(sub);
     checks.touched(sub);
+    checks.rewound(sub);
     count("head rewound");
     world.trace(() => `${sub.slice(-4)} head back to ${to}`);
   });
@@ -160,7 +161,7 @@ export function startIncidents(
   const mailDraws = world.random("mail-incidents");
   strike(incidents.mailServerDown, () => outage("mailServer", undefined, mailDraws), mailDraws);
   startRudeIncidents(world, people, { strike, last });
-  startOperatorActs(world, { ...operated, checks, persons }, { strike, last });
+  startOperatorActs(world, { ...operated, ...people }, { strike, last });
 
   function outage(
     of: keyof Outages,

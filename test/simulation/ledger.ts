@@ -39,6 +39,8 @@ export interface PublishedGap {
   /** The epoch of the mailbox when it was published. */
   epoch: number;
   at: number;
+  /** It tells that the mailbox counts anew, so that nothing of before will be listed. */
+  isRewound: boolean;
   /** From when on its messages have to be told one by one; absent where one record is meant. */
   recoveredSince: number | undefined;
   isRecovered: boolean;
@@ -52,6 +54,8 @@ export interface MailboxLedger {
   readonly rules: Rules;
   records: RecordTruth[];
   expected: Map<string, { record: RecordTruth; event: ExpectedEvent }>;
+  /** Event ids of two changes: a rewound mailbox gives ids to other records. */
+  readonly reused: Set<string>;
   /** The thread of every message that history ever told of. */
   readonly threads: Map<string, string>;
   /** First publications by event id, in order. */
@@ -59,6 +63,8 @@ export interface MailboxLedger {
   readonly gaps: PublishedGap[];
   /** Index of the first record that this connection has to tell of; absent while there is none. */
   since: number | undefined;
+  /** How often the head had gone back when this connection began. */
+  sinceEpoch: number;
   /** Records before this one are known to be told. */
   toldUpTo: number;
   /** An operator has changed its user's document: an old cursor may expire for a second time. */
@@ -78,10 +84,12 @@ export function createLedger(sub: string, rules: Rules): MailboxLedger {
     rules,
     records: [],
     expected: new Map(),
+    reused: new Set(),
     threads: new Map(),
     firsts: new Map(),
     gaps: [],
     since: undefined,
+    sinceEpoch: 0,
     toldUpTo: 0,
     isEdited: false,
     isUnreachable: false,
@@ -98,12 +106,9 @@ export function refresh(ledger: MailboxLedger, { history }: AccountTruth): void 
       known.readableAt = truth.readableAt ?? Infinity;
       continue;
     }
-    const previous = records.at(-1);
-    const id = BigInt(truth.id);
-    const isRewound = previous !== undefined && id <= previous.id;
     const record: RecordTruth = {
-      id,
-      epoch: (previous?.epoch ?? 0) + (isRewound ? 1 : 0),
+      id: BigInt(truth.id),
+      epoch: truth.epoch,
       at: truth.at,
       readableAt: truth.readableAt ?? Infinity,
       events: truth.raw === undefined ? expectedEvents(ledger, truth) : [],
@@ -113,7 +118,11 @@ export function refresh(ledger: MailboxLedger, { history }: AccountTruth): void 
     for (const { id: messageId, threadId } of truth.messagesAdded) {
       ledger.threads.set(messageId, threadId);
     }
-    for (const event of record.events) ledger.expected.set(event.id, { record, event });
+    for (const event of record.events) {
+      const { epoch } = ledger.expected.get(event.id)?.record ?? record;
+      if (epoch !== record.epoch) ledger.reused.add(event.id);
+      ledger.expected.set(event.id, { record, event });
+    }
   }
 }
 
@@ -186,10 +195,8 @@ export function isInGap({ gaps }: MailboxLedger, record: RecordTruth): boolean {
   return gaps.some((gap) => isWithin(gap, record));
 }
 
-/** A gap to a lower id than it starts from tells that the mailbox counts anew from there. */
-function isWithin({ from, to, epoch, at }: PublishedGap, record: RecordTruth): boolean {
+function isWithin({ from, to, epoch, at, isRewound }: PublishedGap, record: RecordTruth): boolean {
   if (record.at > at) return false;
-  const isRewound = to < from;
   if (record.epoch < epoch) return isRewound || (from < record.id && record.id <= to);
   if (record.epoch > epoch) return false;
   return record.id <= to && (isRewound || record.id > from);

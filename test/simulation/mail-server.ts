@@ -1,9 +1,9 @@
 import {
   type Notice,
   type NoticeOutcome,
-  SEND_MS_MAX,
   type SendNotice,
-} from "../../functions/src/notices/series.ts";
+} from "../../functions/src/domain/notice.ts";
+import { SEND_MS_MAX } from "../../functions/src/notices/series.ts";
 import type { Effect, Outcome } from "./effects.ts";
 import type { World } from "./world.ts";
 

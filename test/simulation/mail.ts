@@ -1,6 +1,5 @@
-import type { Checks } from "./checks.ts";
-import type { SimulatedGoogle } from "./google.ts";
 import type { Person } from "./persons.ts";
+import type { People } from "./rude-incidents.ts";
 import type { World } from "./world.ts";
 
 const SECOND = 1_000;
@@ -11,14 +10,15 @@ const DAY = 24 * HOUR;
 const LATE_MS_MAX = 10 * MINUTE;
 /** How far Gmail's list of messages was seen to be out of order. */
 const DISORDER_MS_MAX = 7.4 * HOUR;
+/** What one act writes at most. */
+const ACT_RECORDS = 3;
 const LABELS = ["STARRED", "IMPORTANT", "Label_1", "Label_2"] as const;
 
 /** What happens in one mailbox: bursts of mail, labels, trash and deletion, between two times. */
 export function startMail(
   world: World,
   person: Person,
-  { model }: SimulatedGoogle,
-  checks: Checks,
+  { google: { model }, checks, rewinds }: Pick<People, "google" | "checks" | "rewinds">,
   [from, upTo]: readonly [number, number],
 ): void {
   const random = world.random(`mail ${person.email}`);
@@ -29,7 +29,6 @@ export function startMail(
   const { rude } = parameters;
   const ids: string[] = [];
   const drafts: string[] = [];
-  let hasImportedPage = false;
 
   for (let left = parameters.acts; left > 0;) {
     const size = Math.min(left, random.pick([1, 1, 2, 3, 8]));
@@ -50,6 +49,7 @@ export function startMail(
   }
 
   function act(): void {
+    if (!rewinds.mayChange(sub, ACT_RECORDS)) return;
     const ms = lagMs();
     model.setIndexLag(sub, ms === undefined ? { kind: "none" } : { kind: "delayed", ms });
     const isOmitting = rude.has("missing fields") && rudely.chance(0.2);
@@ -84,6 +84,7 @@ export function startMail(
     const step = Math.min(500, size);
     for (let done = 0; done < size; done += step) {
       scheduler.quietly(start + done, () => {
+        if (!rewinds.mayChange(sub, step)) return;
         for (let index = done; index < Math.min(size, done + step); index++) {
           const isLate = !world.isHealing && rudely.chance(0.05);
           const ms = rudely.int(1, Math.min(15 * SECOND, settleMs / 2));
@@ -109,23 +110,12 @@ export function startMail(
     if (rude.has("old imports") && rudely.chance(0.1)) {
       world.count("mail imported with an old date");
       const internalDate = Math.round(now - rudely.between(2, 6_000) * DAY);
-      return importOld(internalDate, place(internalDate));
+      return keep(model.deliver(sub, { internalDate, ...place(internalDate) }));
     }
     if (rude.has("unsorted lists") && rudely.chance(0.4)) {
       return keep(model.deliver(sub, place(now)));
     }
     return undefined;
-  }
-
-  /** One message, or once a page of them. Two would be more than a recovery looks behind. */
-  function importOld(internalDate: number, { listedAt }: { listedAt?: number }) {
-    const isPage = !hasImportedPage && listedAt !== undefined && rudely.chance(0.3);
-    hasImportedPage ||= isPage;
-    for (let left = isPage ? rudely.int(7, 10) : 0; left > 0; left--) {
-      const earlier = { internalDate: internalDate - left * SECOND };
-      keep(model.deliver(sub, { ...earlier, listedAt: (listedAt ?? 0) - left * SECOND }));
-    }
-    return keep(model.deliver(sub, { internalDate, ...(listedAt !== undefined && { listedAt }) }));
   }
 
   /** Where a message stands in Gmail's list: not always where its date would put it. */
@@ -151,7 +141,7 @@ export function startMail(
     if (choice < 0.78) return model.trash(sub, id);
     if (choice < 0.83) return model.archive(sub, several());
     if (choice < 0.93) return forget(several());
-    if (choice < 0.93 + parameters.unreadable) {
+    if (choice < 0.95) {
       return model.appendRawRecord(sub, { messagesAdded: [{ message: { id: 7 } }] });
     }
     return saveDraft();

@@ -31,16 +31,16 @@ export const MUTATIONS: readonly Mutation[] = [
   // The cursor.
   mutation("the cursor comes from the notification", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
+    "...read.progressFrom(user)",
     `recent: [],
-      historyId: trigger.kind === "notified"
-        ? maxHistoryId(user.historyId, trigger.historyId)
-        : settle(progressOf(user), read, services.limits.settleMs).historyId`,
+      historyId: run.trigger.kind === "notified"
+        ? maxHistoryId(user.historyId, run.trigger.historyId)
+        : read.progressFrom(user).historyId`,
   ]),
   mutation("the cursor is the head of the answer, at once", [
     "finish",
-    "...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits))",
-    "recent: [], historyId: maxHistoryId(user.historyId, head)",
+    "...read.progressFrom(user)",
+    "recent: [], historyId: maxHistoryId(user.historyId, listed.head)",
   ]),
   mutation(
     "the cursor comes from the renewal",
@@ -51,8 +51,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       "renew",
-      "afterWatch(answer.value, services)",
-      "{ ...afterWatch(answer.value, services), head: answer.value.historyId }",
+      "afterWatch(answer.value, context)",
+      "{ ...afterWatch(answer.value, context), head: answer.value.historyId }",
     ],
   ),
   mutation("a re-authorization starts at the present", [
@@ -62,12 +62,13 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("the checkpoint is written before the changes are published", [
     "listOnce",
-    "const failed = await publishEvents(run, part.events);",
-    `await writeProgress(run, [], (user) => ({
-        ...settle(progressOf(user), { startedAt, readAt, records: part.records, upTo: part.upTo }, services.limits.settleMs),
+    "const failed = await publishPage(run, part);",
+    `const early = { startedAt, readAt, records: part.records, upTo: part.rest.upTo };
+      await writeProgress(run, [], (user) => ({
+        ...planRead(user, early, { kind: "due" }, context.config.sync.settleMs).progressFrom(user),
         sync: {},
       }));
-      const failed = await publishEvents(run, part.events);`,
+      const failed = await publishPage(run, part);`,
   ]),
   mutation(
     "no compare-and-set: a refused checkpoint is written over what is stored",
@@ -105,8 +106,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a run that stops counts what it read as settled", [
     "checkpointPage",
-    "return { ...progress, sync: stopped, isThrough: true };",
-    "return { historyId: maxHistoryId(progress.historyId, read.upTo), recent: [], sync: atOnce(clock) };",
+    "return { ...progressFrom(user), sync: stopped, isThrough: true };",
+    "return { historyId: maxHistoryId(progressFrom(user).historyId, page.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
     "readRecords",
@@ -122,7 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
       "positions.slice(Math.max(settledCount, positions.length - 3))",
     ],
   ),
-  focused("late", "the cursor passes a notified id that has not shown", [
+  mutation("the cursor passes a notified id that has not shown", [
     "settle",
     "isNotified === true",
     "false",
@@ -136,13 +137,13 @@ export const MUTATIONS: readonly Mutation[] = [
   // Listing.
   mutation("only the first page is read", [
     "listOnce",
-    "part.isLast && nextPageToken === undefined",
-    "part.isLast",
+    "isLast && nextPageToken === undefined",
+    "isLast",
   ]),
   mutation("a page without history ends the listing", [
     "listOnce",
-    "part.isLast && nextPageToken === undefined",
-    "part.isLast && (nextPageToken === undefined || records.length === 0)",
+    "isLast && nextPageToken === undefined",
+    "isLast && (nextPageToken === undefined || records.length === 0)",
   ]),
   mutation("the request filters", [
     "listHistory",
@@ -151,11 +152,11 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("each page has a new start in place of the token", [
     "listOnce",
-    "services.listHistory(token, start, pageToken)",
-    "services.listHistory(token, upTo, undefined)",
+    "context.gmail.listHistory(token, start, pageToken)",
+    "context.gmail.listHistory(token, upTo, undefined)",
   ]),
   mutation("a page is published from its end", [
-    "partsOf",
+    "planPage",
     "events.push(event);",
     "events.unshift(event);",
   ]),
@@ -184,7 +185,7 @@ export const MUTATIONS: readonly Mutation[] = [
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     "endLate",
     "return write(run, { historyId, sync: { ...told, highestHead: historyId } });",
-    `return run.access.call("users.getProfile", (token) => run.services.getHead(token)).then((late) => {
+    `return run.access.call("users.getProfile", (token) => run.context.gmail.getProfile(token)).then((late) => {
     const head = late.kind === "answered" ? late.value : historyId;
     return write(run, { historyId: head, sync: { ...told, highestHead: head } });
   });`,
@@ -205,31 +206,19 @@ export const MUTATIONS: readonly Mutation[] = [
     "run.walkToken = undefined;",
     "{}",
   ]),
-  focused("damaged", "a broken list of messages is an empty one", [
+  mutation("a broken list of messages is an empty one", [
     "toMessagePage",
     'if (!isPlainObject(data)) throw malformed("messages.list");',
     "",
   ]),
-  focused(
-    "races",
-    "a recovery of the past is begun again",
-    ["listOnce", 'if (isOfToken && pageToken !== undefined) return { kind: "restart" };', ""],
-    ["catchUp", "if (isPast) continue;", ""],
-  ),
-
-  focused("late", "a run that fails does not wait for what it was notified of", [
-    "writeDue",
-    "withHeld(user, run.trigger, services)",
-    "undefined",
+  mutation("after a rewind the notified id stays", [
+    "endLate",
+    "notifiedHistoryId: __",
+    "neverStored: __",
   ]),
-  focused("late", "a notification below one that was served tells nothing", [
-    "isKnown",
-    "isServed && isTracked(progressOf(user), notified)",
-    "isServed",
-  ]),
-  focused("rotation", "a token that another run stored is not used", [
-    "call",
-    "user = stored;",
+  focused("recovery", "a recovery of the past is begun again", [
+    "lose",
+    "if (isPast) return undefined;",
     "",
   ]),
 
@@ -239,12 +228,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'throw new Redeliver("the store did not answer");',
     "",
   ]),
-  focused("prompt", "a throttled mailbox has no due time", [
+  mutation("a throttled mailbox has no due time", [
     "afterFailure",
     'return { dueAt: later(now, waitMs), dueReason: "throttled", ...common };',
     "return undefined;",
   ]),
-  focused("prompt", "a failed mailbox has no due time", [
+  mutation("a failed mailbox has no due time", [
     "afterFailure",
     'return { dueAt, dueReason: "unfinished", ...common };',
     "return undefined;",
@@ -259,7 +248,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (written === "covered") return isLast ? unfinished(run) : undefined;',
     'if (written === "covered") return { kind: "superseded", changes };',
   ]),
-  focused("calm", "a run that waited goes on with what it read before", [
+  mutation("a run that waited goes on with what it read before", [
     "syncDue",
     "hasWaited ? await users.find(user.id) : user",
     "user",
@@ -292,19 +281,19 @@ export const MUTATIONS: readonly Mutation[] = [
     "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
     "false",
   ]),
-  focused("rotation", "a rotated refresh token is not kept", [
+  mutation("a rotated refresh token is not kept", [
     "refreshGrant",
-    "await storeRotated(user, answer.refreshToken, services);",
+    "await storeRotated(user, answer.refreshToken, context);",
     "",
   ]),
-  focused("rotation", "a rotated refresh token that another run stored is not looked for", [
-    "call",
+  mutation("a rotated refresh token that another run stored is not looked for", [
+    "repeated",
     "stored.grant.refreshToken !== user.grant.refreshToken",
     "false",
   ]),
   focused("clients", "a grant of another client counts as a grant of this one", [
     "refreshGrant",
-    "clientId !== services.clientId",
+    "clientId !== context.config.oauth.clientId",
     "false",
   ]),
   mutation("there is no limit to how many users are flagged", ["FLAGGED_MIN", "20", "2_000"]),
@@ -333,7 +322,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if ((await users.update(user, claim)) === "refused") return;',
     "",
   ]),
-  focused("mails", "a mail is sent although its claim was refused", [
+  mutation("a mail is sent although its claim was refused", [
     "notify",
     'if ((await users.update(user, claim)) === "refused") return;',
     "await users.update(user, claim);",
@@ -344,17 +333,17 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   mutation("a mail that was sent is not noted", ["afterwards", "sentTo(user) + 1", "sentTo(user)"]),
-  focused("mails", "a mail that was not taken is never sent again", [
+  mutation("a mail that was not taken is never sent again", [
     "afterwards",
     "return { ...user.followUp, dueAt, failures: failures + 1 };",
-    "return { ...ended(user, services), failures: failures + 1 };",
+    "return { ...ended(user, context), failures: failures + 1 };",
   ]),
   mutation("a status that is announced owes no mail", [
     "nextDue",
-    "return notify === undefined ? nextLook(user, services) : clock.now();",
+    "return sendNotice === undefined ? nextLook(user, context) : clock.now();",
     "return undefined;",
   ]),
-  focused("mails", "a second announcement brings the next mail forward", [
+  focused("grants", "a second announcement brings the next mail forward", [
     "nextDue",
     "if (isAnnounced(user)) return user.followUp.dueAt;",
     "",
@@ -366,7 +355,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
 
   // Events.
-  focused("gaps", "an unreadable record and an expiry share an id", [
+  mutation("an unreadable record and an expiry share an id", [
     "eventId",
     "return `${userId}/${event.toHistoryId}/gap`;",
     "return `${userId}/gap/${event.fromHistoryId}`;",
@@ -383,8 +372,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a token is logged", [
     "renew",
-    "(token) => watchAgain(token, services)",
-    '(token) => (log.info("watching", "with", { token }), watchAgain(token, services))',
+    "(token) => watchAgain(token, context)",
+    '(token) => (log.info("watching", "with", { token }), watchAgain(token, context))',
   ]),
 
   // What one mailbox meets, and how long.
@@ -395,7 +384,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "a delay is never told", [
     "tellDelay",
-    "if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;",
+    "if (behindSince === undefined || !isDelayDue(user, config.sync.delayedAfterMs, now)) return undefined;",
     "if (behindSince === undefined || now >= behindSince) return undefined;",
   ]),
   focused("refusals", "a delay is noted before it is published", [
@@ -411,7 +400,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("refusals", "the end of a delay is never told", [
     "tellCaughtUp",
-    'if (behindSince === undefined || !isDelayTold(user, limits.delayedAfterMs, now)) { return { kind: "told" }; }',
+    'if (behindSince === undefined || !isDelayTold(user, config.sync.delayedAfterMs, now)) { return { kind: "told" }; }',
     'if (now > new Date(0)) return { kind: "told" };',
   ]),
   focused("refusals", "a refusal of one mailbox never ends", [
@@ -436,8 +425,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("histories", "one stray 404 is believed", [
     "confirmExpiry",
-    "await services.clock.sleep(CONFIRM_MS);",
-    `await services.clock.sleep(CONFIRM_MS);
+    "await context.clock.sleep(CONFIRM_MS);",
+    `await context.clock.sleep(CONFIRM_MS);
   if (expired.reason === "history_expired") return { kind: "confirmed", ...expired };`,
   ]),
   focused("histories", "a head that is not found is looked for without a pause", [
@@ -467,7 +456,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("life", "a date of next year is believed", [
     "eachDue",
-    "aheadMax(list, services)",
-    "1_000 * aheadMax(list, services)",
+    "aheadMax(list, context)",
+    "1_000 * aheadMax(list, context)",
   ]),
 ];

@@ -1,10 +1,9 @@
 import { type User, type UserId, parseUserId } from "../../functions/src/domain/user.ts";
 import { type Forgetting, forget } from "../../functions/src/grant/forget.ts";
-import type { Checks } from "./checks.ts";
 import type { Fleet } from "./fleet.ts";
-import type { Person, Persons } from "./persons.ts";
+import type { Person } from "./persons.ts";
 import type { SimulatedTopic } from "./publisher.ts";
-import type { Striking } from "./rude-incidents.ts";
+import type { People, Striking } from "./rude-incidents.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -26,14 +25,14 @@ export interface Operated {
 /** What an operator does to documents, and what happens to them otherwise. */
 export function startOperatorActs(
   world: World,
-  { fleet, store, topic, checks, persons }: Operated & { checks: Checks; persons: Persons },
+  { fleet, store, topic, checks, persons, rewinds }: Operated & People,
   { strike, last }: Striking,
 ): void {
   const { scheduler, parameters, count } = world;
   const { rude } = parameters;
   const random = world.random("operator");
   /** Older versions of documents, as a backup has them. */
-  const copies: User[] = [];
+  const copies: { at: number; user: User }[] = [];
 
   if (rude.has("restored documents")) {
     copy();
@@ -80,17 +79,20 @@ export function startOperatorActs(
 
   function copy(): void {
     if (world.isHealing) return;
-    copies.push(...store.stored());
+    copies.push(...store.stored().map((user) => ({ at: scheduler.now(), user })));
     scheduler.quietly(scheduler.now() + COPY_EVERY_MS, copy);
   }
 
   function restore({ sub }: Person): void {
     const user = userOf(sub);
     const fitting = copies.filter(
-      ({ id, status, grant }) =>
-        id === sub && status === "active" && grant.generation === user?.grant.generation,
+      ({ at, user: { id, status, grant } }) =>
+        id === sub &&
+        status === "active" &&
+        grant.generation === user?.grant.generation &&
+        at > rewinds.rewoundAt(sub),
     );
-    const old = random.some(fitting);
+    const old = random.some(fitting)?.user;
     if (user?.status !== "active" || old === undefined) return;
     const { historyId, sync, watch } = old;
     count("document restored from a backup");
@@ -150,9 +152,9 @@ export function startOperatorActs(
       fleet.invoke(
         "connect",
         "operator forgets",
-        async (_, { services }) => {
-          const user = await services.users.find(id);
-          return user === undefined ? undefined : forget(user, services);
+        async (_, { context }) => {
+          const user = await context.users.find(id);
+          return user === undefined ? undefined : forget(user, context);
         },
         (end) => resolve(end.kind === "resolved" ? end.value : undefined),
       );

@@ -1,5 +1,5 @@
 import type { Stream } from "./random.ts";
-import { type Rudeness, POLITE, SWITCHED_OFF, deriveRudeness } from "./rudeness.ts";
+import { type Rudeness, POLITE, deriveRudeness } from "./rudeness.ts";
 
 /**
  * `reconciled`: every fault, notifications lost too, and the reconciliation to make it good.
@@ -64,12 +64,6 @@ export interface Parameters {
   tellsDelays: boolean;
   /** Whether what a mailbox costs in an hour is limited, whatever goes wrong: P12. */
   limitsCosts: boolean;
-  /** The longest of the long latencies. */
-  slowMsMax: number;
-  /** Of all records, those that cannot be read. */
-  unreadable: number;
-  /** Whether people whose grants have ended ever allow the receiver again. */
-  comeBack: boolean;
   /** Every grant ends in one instant. */
   allGrantsEnd?: boolean;
   /** Google tells of what happens to accounts and tokens. */
@@ -169,12 +163,9 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
     // Whatever a renewal would sync must not hide what a notification has left undone.
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
-    slowMsMax: 2 * MINUTE,
-    unreadable: 0.02,
-    comeBack: true,
     rude: POLITE,
-    tellsDelays: !SWITCHED_OFF.has("delays"),
-    limitsCosts: !SWITCHED_OFF.has("costs"),
+    tellsDelays: true,
+    limitsCosts: true,
   };
   switch (family) {
     case "calm":
@@ -204,10 +195,6 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       instances: 3,
       lagMsMax: Math.max(parameters.lagMsMax, parameters.settleMs / 2),
     }),
-    ...(rude.has("rewinds of every size") &&
-      parameters.seed % 2 === 0 && {
-        rates: { ...parameters.rates, notificationLost: 0, notificationLate: 0 },
-      }),
     ...(rude.has("page tokens that expire") && {
       pagesMax: Math.min(parameters.pagesMax, 2),
       emptyPages: 0,
@@ -251,9 +238,6 @@ type Rest = Omit<
   | "quietMs"
   | "renewAfterMs"
   | "idStepMax"
-  | "slowMsMax"
-  | "unreadable"
-  | "comeBack"
   | "rude"
   | "tellsDelays"
   | "limitsCosts"

@@ -9,8 +9,6 @@ export interface SimulatedPubsub {
   /** Messages that have not been acknowledged. */
   pending(): number;
   attempts(): number;
-  /** Whether a notification of this mailbox that was published since then has been acknowledged. */
-  isAcknowledgedSince(sub: string, at: number): boolean;
   onAttempt: (notification: Notification, instance: Instance) => void;
   onAcknowledged: (notification: Notification, messageId: string) => void;
   /** A message is on its way, for as long as it takes. */
@@ -33,8 +31,6 @@ export function createSimulatedPubsub(
   let pending = 0;
   let attempts = 0;
   let serial = 0;
-  /** By mailbox: when the newest of its acknowledged notifications was published. */
-  const acknowledged = new Map<string, number>();
 
   function deliver(notification: Notification): void {
     serial += 1;
@@ -83,8 +79,6 @@ export function createSimulatedPubsub(
 
     function acknowledge(): void {
       if (!isAcknowledged) pending -= 1;
-      const publishedAt = acknowledged.get(notification.sub) ?? -Infinity;
-      acknowledged.set(notification.sub, Math.max(publishedAt, notification.at));
       pubsub.onAcknowledged(notification, messageId);
       isAcknowledged = true;
     }
@@ -101,7 +95,6 @@ export function createSimulatedPubsub(
   const pubsub: SimulatedPubsub = {
     pending: () => pending,
     attempts: () => attempts,
-    isAcknowledgedSince: (sub, at) => (acknowledged.get(sub) ?? -Infinity) >= at,
     onAttempt: () => {},
     onAcknowledged: () => {},
     onDelivery: () => {},

@@ -3,8 +3,8 @@ import type { Checks } from "./checks.ts";
 import type { DelayChecks } from "./delay-checks.ts";
 import type { SimulatedGoogle } from "./google.ts";
 import type { Person, Persons } from "./persons.ts";
-import type { SimulatedPubsub } from "./pubsub.ts";
 import type { Stream } from "./random.ts";
+import type { Rewinds } from "./rewinds.ts";
 import type { World } from "./world.ts";
 
 const SECOND = 1_000;
@@ -24,10 +24,12 @@ export interface People {
   google: SimulatedGoogle;
   checks: Checks;
   persons: Persons;
-  pubsub: SimulatedPubsub;
   delays: DelayChecks;
+  rewinds: Rewinds;
 }
 
+/** A mailbox that was rewound by no more grows past where it was. */
+const GROWN_BY_MAX = 100n;
 /** Calls that were seen to be refused to one mailbox for days, and how. */
 const REFUSED_CALLS = ["history.list", "users.watch", "users.getProfile", "messages", "gmail"];
 const REFUSALS: readonly [Preset, ...Preset[]] = [
@@ -45,7 +47,7 @@ const TOKEN_CODES: readonly [Preset, ...Preset[]] = [
 /** What happens to single mailboxes where the world is rude. */
 export function startRudeIncidents(
   world: World,
-  { google, checks, persons, pubsub, delays }: People,
+  { google, checks, persons, delays, rewinds }: People,
   { strike, last }: Striking,
 ): void {
   const { scheduler, parameters, count } = world;
@@ -55,9 +57,6 @@ export function startRudeIncidents(
   const days = parameters.chaosMs > 2 * DAY ? 3 : 1;
 
   if (rude.has("rewinds of every size")) strike(1.5, rewind, random);
-  // Where no notification comes, a head that is above the old one again looks as if nothing was.
-  const { notificationLost, notificationLate } = parameters.rates;
-  const isNotified = notificationLost + notificationLate === 0;
 
   if (rude.has("lost histories")) {
     strike(
@@ -176,35 +175,26 @@ export function startRudeIncidents(
   }
 
   /** The head goes back by anything from one id to all that it ever will rise. */
-  function rewind(person: Person): void {
-    const { sub } = person;
-    const by = BigInt(Math.round(10 ** random.between(isNotified ? 0 : 4.5, 7)));
-    const { history, historyId } = model.account(sub);
-    // The next record has to be below the last one, or nothing has gone back.
-    const newest = BigInt(history.at(-1)?.id ?? historyId);
-    const steps = BigInt(parameters.idStepMax);
-    const to = newest - (by > steps ? by : steps);
-    model.rewindHead(sub, String(to));
+  function rewind({ sub }: Person): void {
+    const by = BigInt(Math.round(10 ** random.between(0, 7)));
+    if (!rewinds.rewind(sub, by)) return;
     count("head rewound by any number");
-    world.trace(() => `${sub.slice(-4)} head back by ${by} to ${to}`);
-    const at = scheduler.now();
-    model.deliver(sub);
-    checks.touched(sub);
-    if (by > 3_000n || !isNotified || !random.chance(0.7)) return;
-    // Soon the mailbox is above where it was: only the notifications of the time between can tell.
-    let left = Math.min(Number(by) + 20, 400);
+    if (by > GROWN_BY_MAX || !random.chance(0.7)) return;
+    // Soon the ids of before are used once more.
+    let left = Number(by) + 20;
     const grow = () => {
       if (left <= 0 || world.isHealing) return;
-      if (!pubsub.isAcknowledgedSince(sub, at)) {
+      const size = random.int(1, 8);
+      if (!rewinds.mayChange(sub, size)) {
         scheduler.at(scheduler.now() + 5 * MINUTE, grow);
         return;
       }
-      const size = random.int(5, 40);
+      model.setIndexLag(sub, { kind: "none" });
       for (let index = 0; index < Math.min(size, left); index++) model.deliver(sub);
       left -= size;
       checks.touched(sub);
-      scheduler.at(scheduler.now() + random.between(SECOND, MINUTE), grow);
+      scheduler.at(scheduler.now() + random.between(SECOND, 5 * MINUTE), grow);
     };
-    scheduler.at(scheduler.now() + random.between(MINUTE, 30 * MINUTE), grow);
+    scheduler.at(scheduler.now() + random.between(SECOND, 30 * MINUTE), grow);
   }
 }

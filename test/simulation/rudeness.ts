@@ -1,4 +1,3 @@
-import type { Situation } from "./counters.ts";
 import type { Family } from "./parameters.ts";
 import type { Stream } from "./random.ts";
 
@@ -82,43 +81,8 @@ const CHANCE: Record<Rude, number> = {
   "many days": 0.01,
 };
 
-/**
- * What the receiver does not withstand or promise yet. Each is switched on together with its fix.
- *
- * Rewinds: a listing finds one by a head, or a notification by its id, below a head that an earlier
- * listing named. Nothing tells of a rewind where the head is above that again before the next
- * listing: while calls are throttled or the user is flagged (seeds 12 and 24 with this kind), or
- * where the first record afterwards has the very id that was read last (seed 201). The world should
- * rewind below `sync.highestHead`, and grow again after a listing only. Seeds 73, 176 and 268 repeat
- * more changes in an hour than the limit of the costs, 168 and 339 break P13: not traced.
- */
-export const SWITCHED_OFF: ReadonlySet<Rude | "delays" | "ends of delays" | "costs"> = new Set([
-  "rewinds of every size",
-] as const);
-
-/** What cannot come about while a way to be rude is switched off. */
-const ONLY_WITH: Partial<Record<Rude, readonly Situation[]>> = {
-  "records late by minutes": [
-    "record late by minutes",
-    "late record that nothing told of in time",
-    "gap of a notified id that never showed",
-  ],
-  "rewinds of every size": ["head rewound by any number"],
-  bursts: ["burst of records"],
-  "lost histories": ["history lost, the head included"],
-};
-
-export function isExpected(situation: Situation): boolean {
-  return !RUDE.some((rude) => SWITCHED_OFF.has(rude) && ONLY_WITH[rude]?.includes(situation));
-}
-
 /** How rude the world is in a run: only where everything may go wrong. */
-export function deriveRudeness(
-  family: Family,
-  random: Stream,
-  isOff: (rude: Rude) => boolean = (rude) => SWITCHED_OFF.has(rude),
-): Rudeness {
+export function deriveRudeness(family: Family, random: Stream): Rudeness {
   if (family !== "reconciled") return POLITE;
-  const drawn = RUDE.filter((rude) => random.next() < CHANCE[rude]);
-  return new Set(drawn.filter((rude) => !isOff(rude)));
+  return new Set(RUDE.filter((rude) => random.next() < CHANCE[rude]));
 }

@@ -3,7 +3,8 @@ import { type Config, readConfig } from "../../functions/src/config/config.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
 import { digestsOf } from "../../functions/src/crypto/token-digest.ts";
-import { createReceiver, createServices } from "../../functions/src/receiver.ts";
+import { createContext } from "../../functions/src/context.ts";
+import { createReceiver } from "../../functions/src/receiver.ts";
 import type { User } from "../../functions/src/domain/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
 import { ringOf } from "../support/test-keys.ts";
@@ -26,6 +27,7 @@ import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
 import { createSimulatedPubsub } from "./pubsub.ts";
 import { hash, randomStreams } from "./random.ts";
+import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
 import { createSecurityEvents } from "./security-events.ts";
@@ -65,8 +67,6 @@ export interface Stage {
 export interface Options {
   /** Keeps the trace; it costs time. */
   isTraced?: boolean;
-  /** Nothing is run, or looked at, after the first broken promise. */
-  endsAtViolation?: boolean;
   /** Changes what the seed has decided. */
   adjust?: (parameters: Parameters) => Parameters;
   /** Strikes where it says, beside whatever chance does. */
@@ -125,7 +125,6 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     violate(property, what) {
       violations.push({ property, what, at: scheduler.now() });
       world.trace(() => `VIOLATION ${property} ${what}`);
-      if (options.endsAtViolation === true) scheduler.stop();
     },
   };
 
@@ -156,12 +155,13 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     const clock = createClock(world, instance);
     const client = world.isOtherClient ? OTHER_CLIENT : CLIENT;
     const deployed = { ...config, oauth: client };
-    const surroundings = {
+    const ports = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       callbackClaims: store.callbackClaimsFor(effect),
       publish: topic.publishFor(instance, effect, clock),
       gmail: google.gmailFor(instance, effect, clock),
+      passThrough: () => Promise.reject(new Error("no subscriber calls in the simulation")),
       oauth: google.oauthFor(instance, effect, clock, client),
       verifyIdToken: google.verifyIdTokenFor(effect),
       sendNotice: mailServer.sendFor(effect),
@@ -172,10 +172,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       log: createSimulatedLog(world, instance.name, logged, logListeners),
     };
     return {
-      receiver: createReceiver(deployed, ring, endpoints, surroundings),
+      receiver: createReceiver(createContext(deployed, ring, endpoints, ports)),
       // Only an operator's command needs them, so they are made when one comes.
-      get services() {
-        return createServices(deployed, ring, endpoints, surroundings);
+      get context() {
+        return createContext(deployed, ring, endpoints, ports);
       },
     };
   });
@@ -189,7 +189,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const delays = createDelayChecks(world, checks, store, () => persons.all);
   pubsub.onAttempt = situations.onAttempt;
   pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
-  checks.onRecords = standing.onStimulus;
+  checks.onRecords = standing.onRecords;
   pubsub.onAcknowledged = (notification, messageId) => {
     // The receiver can keep nothing for a mailbox that it does not know by this address.
     if (!unattributed.has(messageId)) checks.onAcknowledged(notification);
@@ -218,16 +218,17 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     standing.onPublished(event);
   };
 
+  const rewinds = createRewinds(world, google, store, checks);
   const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
   let lastCallsAt = Infinity;
   for (const person of persons.all) {
     persons.connect(person, START + random("start").between(0, 5 * MINUTE));
-    startMail(world, person, google, checks, chaos);
+    startMail(world, person, { google, checks, rewinds }, chaos);
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
   const operated = { fleet, store, topic };
-  const people = { google, checks, persons, pubsub, securityEvents, delays, operated };
+  const people = { google, checks, persons, rewinds, securityEvents, delays, operated };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {
@@ -247,8 +248,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   incidents.end();
   google.model.revealAll();
   for (const person of persons.all) {
-    if (!parameters.comeBack || person.wants !== "connected") continue;
-    if (!random("healing").chance(0.85)) continue;
+    if (person.wants !== "connected" || !random("healing").chance(0.85)) continue;
     for (let minute = 20; minute < 120; minute += 25) {
       persons.connect(person, chaos[1] + minute * MINUTE);
     }

@@ -1,5 +1,5 @@
+import type { Notice } from "../../functions/src/domain/notice.ts";
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
-import type { Notice } from "../../functions/src/notices/series.ts";
 import type { Notification } from "../gmail-emulator/notifications.ts";
 import type { Fleet, Instance } from "./fleet.ts";
 import type { Persons } from "./persons.ts";
@@ -21,7 +21,6 @@ export function watchSituations(
   { fleet, store, persons }: { fleet: Fleet; store: SimulatedStore; persons: Persons },
 ): Situations {
   const { scheduler, count } = world;
-  const { comeBack } = world.parameters;
   const random = world.random("reactions");
   const readers = world.random("readers");
   /** Who began the recovery of a mailbox. */
@@ -58,7 +57,7 @@ export function watchSituations(
 
     onMail({ userId, reauthorizeUrl }) {
       const person = persons.all.find(({ sub }) => sub === userId);
-      if (person === undefined || !comeBack || !readers.chance(0.5)) return;
+      if (person === undefined || !readers.chance(0.5)) return;
       const waitMs = readers.between(MINUTE / 4, 5 * 60 * MINUTE);
       persons.connect(person, scheduler.now() + waitMs, reauthorizeUrl);
     },
@@ -72,8 +71,7 @@ export function watchSituations(
       announced.add(id);
       const link = json["reauthorizeUrl"];
       const person = persons.all.find(({ sub }) => sub === json["userId"]);
-      if (typeof link !== "string" || person === undefined || !comeBack) return;
-      if (!random.chance(0.7)) return;
+      if (typeof link !== "string" || person === undefined || !random.chance(0.7)) return;
       const waitMs = random.chance(0.5)
         ? random.between(MINUTE / 4, 10 * MINUTE)
         : random.between(10 * MINUTE, 8 * 60 * MINUTE);

@@ -13,6 +13,8 @@ export interface HourlyCost {
   repeats: number;
   writes: number;
   lines: number;
+  /** What a recovery that is under way may tell once more. */
+  recovered: number;
   /** Histories told to be lost. */
   recoveries: number;
   /** What asked for work: notifications, records, acts of people. */
@@ -24,8 +26,9 @@ export interface StandingCosts {
   onPublished(event: PubsubCloudEvent): void;
   onCommit(commit: Commit): void;
   onLogged(userId: string | undefined): void;
-  /** Something that may cost: a notification's delivery, a record, an act of a person. */
-  onStimulus(sub: string, size?: number): void;
+  /** Something that may cost: a notification's delivery, an act of a person. */
+  onStimulus(sub: string): void;
+  onRecords(sub: string, count: number): void;
   hours(): readonly HourlyCost[];
   check(): void;
 }
@@ -65,6 +68,8 @@ export function createStandingCosts(world: World): StandingCosts {
   const { scheduler, violate } = world;
   const costs = new Map<string, HourlyCost>();
   const told = new Set<string>();
+  /** By mailbox: how much has happened in it. */
+  const records = new Map<string, number>();
 
   function costOf(sub: string): HourlyCost {
     const hour = Math.floor(scheduler.now() / HOUR);
@@ -79,6 +84,7 @@ export function createStandingCosts(world: World): StandingCosts {
       repeats: 0,
       writes: 0,
       lines: 0,
+      recovered: 0,
       recoveries: 0,
       stimuli: 0,
     };
@@ -116,16 +122,23 @@ export function createStandingCosts(world: World): StandingCosts {
       told.add(id);
     },
 
-    onCommit({ after }) {
-      costOf(after.id).writes += 1;
+    onCommit({ after: { id, sync } }) {
+      const cost = costOf(id);
+      cost.writes += 1;
+      if (sync.recovery !== undefined) cost.recovered = records.get(id) ?? 0;
     },
 
     onLogged(userId) {
       if (userId !== undefined) costOf(userId).lines += 1;
     },
 
-    onStimulus(sub, size = 1) {
-      if (sub !== "") costOf(sub).stimuli += size;
+    onStimulus(sub) {
+      if (sub !== "") costOf(sub).stimuli += 1;
+    },
+
+    onRecords(sub, count) {
+      records.set(sub, (records.get(sub) ?? 0) + count);
+      costOf(sub).stimuli += count;
     },
 
     hours: () => [...costs.values()],
@@ -148,7 +161,8 @@ export function createStandingCosts(world: World): StandingCosts {
         }
         for (const kind of ["calls", "units", "repeats", "writes", "lines"] as const) {
           const { base, each } = STANDING_LIMITS[kind];
-          const max = shortness * (base + each * stimuli);
+          const recovered = kind === "repeats" ? cost.recovered : 0;
+          const max = shortness * (base + each * stimuli + recovered);
           if (cost[kind] <= max) continue;
           const when = new Date(hour * HOUR).toISOString();
           violate("P12", `${cost[kind]} ${kind} for ${sub} in the hour of ${when}, ${max} at most`);

@@ -17,17 +17,14 @@ export function createStreamChecks(
 ): {
   onPublished(event: PubsubCloudEvent): void;
   lostHistory(sub: string, isLost: boolean): void;
-  rewound(sub: string): void;
 } {
   const { scheduler, count, violate } = world;
   /** Until when a mailbox's history counts as lost. */
   const lostUntil = new Map<string, number>();
-  const rewoundSubs = new Set<string>();
 
   return {
     lostHistory: (sub, isLost) =>
       void lostUntil.set(sub, isLost ? Infinity : scheduler.now() + LOST_LASTS_MS),
-    rewound: (sub) => void rewoundSubs.add(sub),
 
     onPublished(event) {
       const { attributes, json, orderingKey } = event;
@@ -41,7 +38,8 @@ export function createStreamChecks(
       if (first !== undefined) {
         count("repeated publication");
         const isGap = attributes["ce-type"] === "mailbox.gap";
-        if (!isGap || !ledger.isEdited) checkRepeat(first.event, event);
+        const isSame = !ledger.reused.has(id) && !(isGap && ledger.isEdited);
+        if (isSame) checkRepeat(first.event, event);
       } else {
         ledger.firsts.set(id, { order: ledger.firsts.size, at: scheduler.now(), event });
       }
@@ -101,7 +99,7 @@ export function createStreamChecks(
     const isUnseen = json["reason"] === "notified_unseen";
     if (isUnseen) count("gap of a notified id that never showed");
     const isLost = scheduler.now() < (lostUntil.get(ledger.sub) ?? -Infinity);
-    const isRewound = epoch > 0 || rewoundSubs.has(ledger.sub);
+    const isRewound = epoch > 0;
     const isForgotten = from < oldest || isRewound || isLost;
     const isAboveHead = from > head;
     if (!isUnreadable && !isUnseen && !isForgotten && !isAboveHead) {
@@ -115,7 +113,17 @@ export function createStreamChecks(
     const recoveredSince = isRecoverable ? Date.parse(String(json["since"])) : undefined;
     const at = scheduler.now();
     const isOfRecord = isUnreadable;
-    ledger.gaps.push({ from, to, epoch, at, recoveredSince, isRecovered: false, isOfRecord });
+    const isRewind = to < from || json["reason"] === "history_rewound";
+    ledger.gaps.push({
+      from,
+      to,
+      epoch,
+      at,
+      isRewound: isRewind,
+      recoveredSince,
+      isRecovered: false,
+      isOfRecord,
+    });
   }
 
   function checkChange(ledger: MailboxLedger, { attributes, json }: PubsubCloudEvent): void {
@@ -129,6 +137,7 @@ export function createStreamChecks(
       return;
     }
     if (expected === undefined) return violate("P2", `${id} never happened`);
+    if (ledger.reused.has(id)) return;
     const { event } = expected;
     const labels = (value: unknown) => JSON.stringify([value].flat().map(String).sort());
     const isSame =

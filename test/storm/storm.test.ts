@@ -9,8 +9,8 @@ const KILLS = 25;
  * The built folder in real processes, on a real Firestore and Pub/Sub emulator. `main.ts` beside
  * this file does the same for longer.
  */
-describe.skipIf(!isHad(findStage()))("two processes that are killed all the time", () => {
-  it(`tell of every change, in order, and of nothing else (seed ${SEED})`, async () => {
+describe.skipIf(!isHad(findStage()))("two processes that are killed again and again", () => {
+  it(`publish every change, in order, and nothing else (seed ${SEED})`, async () => {
     const report = await runStorm({ seed: SEED, kills: KILLS });
     console.table({ ...report, findings: report.findings.length });
     expect(report).toMatchObject({

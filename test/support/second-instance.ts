@@ -1,3 +1,4 @@
+import { createContext } from "../../functions/src/context.ts";
 import { randomBytes } from "node:crypto";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
@@ -35,19 +36,21 @@ export function startSecondInstance(
   const own = { ...config, oauth: { ...config.oauth, clientSecret }, sealing: { tokenKeys } };
   const endpoints = googleEndpoints(config.gmail.emulatorHost);
   const logs: string[] = [];
-  const receiver = createReceiver(own, ringOf(tokenKeys), endpoints, {
-    users: askedBy(users, clock),
-    seenEvents,
-    callbackClaims,
-    publish: topic.publish,
-    ...googleClients(own, endpoints, clock),
-    clock,
-    ...(own.notices && { sendNotice: smtpNotices(own.notices, own.app, clock) }),
-    random: Math.random,
-    randomBytes,
-    log: createLog((line) => void logs.push(line)),
-    ...(telemetry !== undefined && { telemetry }),
-  });
+  const receiver = createReceiver(
+    createContext(own, ringOf(tokenKeys), endpoints, {
+      users: askedBy(users, clock),
+      seenEvents,
+      callbackClaims,
+      publish: topic.publish,
+      ...googleClients(own, endpoints, clock),
+      clock,
+      ...(own.notices && { sendNotice: smtpNotices(own.notices, own.app, clock) }),
+      random: Math.random,
+      randomBytes,
+      log: createLog((line) => void logs.push(line)),
+      ...(telemetry !== undefined && { telemetry }),
+    }),
+  );
   return {
     ...receiver,
     logs,

@@ -53,7 +53,7 @@ describe("the addresses of a user, once Gmail's profile names one", () => {
     expect(afterProfile(stored, named)).toEqual(expected);
   });
 
-  it("takes dots for a spelling in Gmail's own domains only", () => {
+  it("ignores dots in Gmail's own domains only", () => {
     const dotted = addressOf("a.da@example.com");
     expect(afterProfile({ emailAddress: OLD }, dotted)).toEqual({ emailAddress: dotted });
   });

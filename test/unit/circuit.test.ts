@@ -39,13 +39,13 @@ describe("the circuit", () => {
     }
   }
 
-  it("stays closed however often one user is refused", async () => {
+  it("stays closed although one user is rejected repeatedly", async () => {
     for (let tries = 0; tries < 50; tries++) await ask("ada", OURS);
     expect(await ask("bob")).toBe("answered");
     expect(alerts()).toBe(0);
   });
 
-  it("opens for a minute when three users were refused, and alerts once", async () => {
+  it("opens for a minute when three users were rejected, and alerts once", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     expect(await ask("dan")).toBe("circuit_open");
     pass(MINUTE_MS - 1);
@@ -79,7 +79,7 @@ describe("the circuit", () => {
     expect(await ask("dan")).toBe("circuit_open");
   });
 
-  it("stays closed while users are refused hours apart, and opens once three are within minutes", async () => {
+  it("stays closed while users are rejected hours apart, and opens once three are within minutes", async () => {
     for (const name of ["ada", "bob", "eve", "dan"]) {
       expect(await ask(name, OURS)).toBe("accessNotConfigured");
       pass(60 * MINUTE_MS);
@@ -92,7 +92,7 @@ describe("the circuit", () => {
     expect(alerts()).toBe(1);
   });
 
-  it("prefers a user who was not refused as the probe, and waits a minute for one", async () => {
+  it("prefers a user who was not rejected as the probe, and waits a minute for one", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     pass(MINUTE_MS);
     expect(await ask("eve")).toBe("circuit_open");
@@ -101,7 +101,7 @@ describe("the circuit", () => {
     expect(alerts()).toBe(2);
   });
 
-  it("lets one call probe while the others wait for its answer", async () => {
+  it("lets one call probe while the others wait for its response", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     pass(MINUTE_MS);
     let answer: (value: string) => void = () => {};
@@ -116,7 +116,7 @@ describe("the circuit", () => {
     expect(await Promise.all(waiting)).toEqual(["answered", "answered"]);
   });
 
-  it("fails the calls that waited for a probe when that is refused too", async () => {
+  it("fails the calls that waited for a probe when that is rejected, too", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     pass(MINUTE_MS);
     expect(await Promise.all([ask("dan", OURS), ask("fay"), ask("gil")])).toEqual([
@@ -126,7 +126,7 @@ describe("the circuit", () => {
     ]);
   });
 
-  it("keeps methods apart", async () => {
+  it("treats methods separately", async () => {
     for (const name of ["ada", "bob", "eve"]) await ask(name, OURS);
     const answer = await circuit.call("users.watch", userId("ada"), () => Promise.resolve(1));
     expect(answer).toBe(1);

@@ -11,7 +11,7 @@ function sync(own: Partial<User["sync"]>): User {
 }
 
 describe("completeness", () => {
-  it("is the cursor, the last reading that came to its end, and what a look found", () => {
+  it("consists of the cursor, the last complete listing, and what a poll found", () => {
     const unannounced = { at: ago(3_600_000), changes: 2 };
     expect(completeness(sync({ syncedAt: ago(12_000), unannounced }), NOW)).toEqual({
       historyId: "1000",
@@ -21,7 +21,7 @@ describe("completeness", () => {
     });
   });
 
-  it("does not claim that a mailbox was read which never was", () => {
+  it("does not claim that an unread mailbox was read", () => {
     const user = userOf({ grant: { generation: 1, scopes: [], grantedAt: ago(5_000) } });
     expect(completeness(user, NOW)).toEqual({ historyId: "1000", lagMs: 5_000 });
   });
@@ -30,7 +30,7 @@ describe("completeness", () => {
     expect(completeness(sync({ dueReason: why }), NOW).pending).toBe(why);
   });
 
-  it("says that a gap is being made good, whatever it is due for", () => {
+  it("says that a gap is being recovered, for any due reason", () => {
     const { historyId } = userOf();
     const recovery = {
       fromHistoryId: historyId,
@@ -51,7 +51,7 @@ describe("completeness", () => {
     },
   );
 
-  it("is never less than nothing behind, though another clock is ahead", () => {
+  it("is never negative, even if another clock is ahead", () => {
     expect(completeness(sync({ syncedAt: ago(-5_000) }), NOW).lagMs).toBe(0);
   });
 });

@@ -58,6 +58,7 @@ const full = {
   RECONCILIATION_CONCURRENCY: "4",
   RECONCILIATION_TIME_MS_MAX: "30000",
   GMAIL_UNITS_PER_MINUTE: "600000",
+  GMAIL_API_METHODS: "import, modify read",
   PAGES_PER_MINUTE: "60",
   CODE_EXCHANGES_PER_MINUTE: "20",
   FAILED_EXCHANGES_PER_MINUTE: "100",
@@ -94,7 +95,7 @@ const dressed = (text: string) =>
   );
 
 describe("a configuration", () => {
-  it("is complete with what is required and has a default for the rest", () => {
+  it("needs only the required variables and has a default for the rest", () => {
     expect(readConfig({ ...required, UNRELATED: "x" })).toEqual({
       projectId: "demo-project",
       firestore: { databaseId: "(default)" },
@@ -109,6 +110,7 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.metadata"],
         watchLabelIds: [],
         unitsPerMinute: 1_200_000,
+        apiMethods: ["read"],
       },
       changes: {
         topic: "projects/demo-project/topics/mailbox-changes",
@@ -140,7 +142,7 @@ describe("a configuration", () => {
     });
   });
 
-  it("has everything that can be set", () => {
+  it("contains every variable", () => {
     expect(readConfig(full)).toEqual({
       projectId: "demo-project",
       firestore: { databaseId: "gmail-push" },
@@ -159,6 +161,7 @@ describe("a configuration", () => {
         scopes: ["https://www.googleapis.com/auth/gmail.readonly"],
         watchLabelIds: ["INBOX"],
         unitsPerMinute: 600_000,
+        apiMethods: ["read", "modify", "import"],
         emulatorHost: "127.0.0.1:9000",
       },
       changes: {
@@ -261,7 +264,7 @@ describe("a configuration", () => {
     expect(readConfig({ ...required, GMAIL_SCOPES: twice }).gmail.scopes).toEqual(scopes);
   });
 
-  it("has lists divided by commas and spaces, and topics in full", () => {
+  it("splits lists at commas and spaces, and completes topic names", () => {
     const { gmail, returnTo, changes } = readConfig({
       ...required,
       CHANGES_TOPIC: "projects/other-project/topics/changes",
@@ -273,7 +276,7 @@ describe("a configuration", () => {
     expect(changes.topic).toBe("projects/other-project/topics/changes");
   });
 
-  it("keeps a scope that is neither Gmail's nor asked for in any case", () => {
+  it("keeps a scope that is not Gmail's", () => {
     const { gmail } = readConfig({ ...required, GMAIL_SCOPES: "profile gmail.metadata" });
     expect(gmail.scopes).toEqual([
       "https://www.googleapis.com/auth/userinfo.profile",
@@ -281,7 +284,7 @@ describe("a configuration", () => {
     ]);
   });
 
-  it("may name its defaults", () => {
+  it("accepts its defaults as values", () => {
     const named = { CHANGES_SINK: "pubsub", PUBLISH_DRAFTS: "false", DISCONNECT_REVOKES: "true" };
     expect(readConfig({ ...required, ...named })).toEqual(readConfig(required));
   });
@@ -365,6 +368,7 @@ describe("a configuration error", () => {
       "https://www.googleapis.com/auth/gmail.labels",
       "GMAIL.READONLY",
     ],
+    GMAIL_API_METHODS: ["everything", "read;modify", "Read"],
     WATCH_LABEL_IDS: ["INBOX/a", "a;b", "é"],
     ALLOWED_DOMAINS: [
       "example",
@@ -479,7 +483,7 @@ describe("a configuration error", () => {
   };
   const names = Object.keys(wrong);
 
-  it("has a wrong value here for every variable there is", () => {
+  it("is tested with a wrong value of every variable", () => {
     expect(names.toSorted()).toEqual(Object.keys(full).toSorted());
   });
 
@@ -503,7 +507,7 @@ describe("a configuration error", () => {
     );
   });
 
-  it("is usable with the secrets that each function is given", () => {
+  it("does not occur with the secrets that each function receives", () => {
     const all = Object.values(settings).flatMap(({ secrets }) => secrets);
     for (const [name, { secrets }] of Object.entries(settings)) {
       const withheld = all.filter((secret) => !secrets.includes(secret));
@@ -516,7 +520,7 @@ describe("a configuration error", () => {
     expect(settings.securityEvent.secrets).not.toContain("RETURN_TO_SECRET");
   });
 
-  it("does not ask a function for the client secret that asks Google for no token", () => {
+  it("does not require the client secret in a function that requests no token", () => {
     const { OAUTH_CLIENT_SECRET: _, ...withheld } = required;
     const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
     expect(readConfig(of("securityEvent")).oauth.clientSecret).toBe("");
@@ -525,13 +529,13 @@ describe("a configuration error", () => {
     }
   });
 
-  it("refuses to require tickets that no application could sign", () => {
+  it("rejects required tickets that no application could sign", () => {
     expect(errorOf({ ...required, CONNECT_TICKET: "required" }).problems).toEqual([
       "RETURN_TO_URLS is not set, CONNECT_TICKET is required",
     ]);
   });
 
-  it("refuses to require tickets that connect could not verify, and asks no other function for that", () => {
+  it("rejects required tickets that connect could not verify, and in no other function", () => {
     const { RETURN_TO_SECRET: _, ...withheld } = full;
     const of = (FUNCTION_TARGET: string) => ({ ...withheld, FUNCTION_TARGET });
     for (const secret of [undefined, "", "none"]) {
@@ -546,7 +550,7 @@ describe("a configuration error", () => {
     }
   });
 
-  it("refuses RETURN_TO_ORIGINS, and says what to set in its place", () => {
+  it("rejects RETURN_TO_ORIGINS, and says what replaces it", () => {
     const RETURN_TO_ORIGINS = "https://app.example.com";
     expect(errorOf({ ...full, RETURN_TO_ORIGINS }).problems).toEqual([
       "RETURN_TO_ORIGINS is not read any more: set RETURN_TO_URLS to the exact URLs that return_to may be",
@@ -554,7 +558,7 @@ describe("a configuration error", () => {
     expect(() => readConfig({ ...full, RETURN_TO_ORIGINS: "none" })).not.toThrow();
   });
 
-  it("names all that is wrong at once, in its message too", () => {
+  it("names all problems at once, in its message, too", () => {
     const env = Object.fromEntries(names.map((name) => [name, wrong[name]?.[0]]));
     const { problems, message } = errorOf(env);
     expect(problems.map((problem) => /^\w+/.exec(problem)?.[0]).toSorted()).toEqual(
@@ -563,7 +567,7 @@ describe("a configuration error", () => {
     for (const problem of problems) expect(message).toContain(problem);
   });
 
-  it("says what a choice is between", () => {
+  it("lists the valid choices", () => {
     const choices = { CHANGES_SINK: "kafka", PUBLISH_DRAFTS: "yes" };
     expect(errorOf({ ...required, ...choices }).problems).toEqual([
       "CHANGES_SINK must be pubsub or firestore",
@@ -571,14 +575,14 @@ describe("a configuration error", () => {
     ]);
   });
 
-  it("says that white space is what is wrong, since nobody sees it", () => {
+  it("names white space as the problem, since it is invisible", () => {
     const GMAIL_TOPIC = `${required.GMAIL_TOPIC}\n`;
     expect(errorOf({ ...required, GMAIL_TOPIC }).problems).toEqual([
       "GMAIL_TOPIC has white space at its start or end",
     ]);
   });
 
-  it("names what belongs together and is not", () => {
+  it("names variables that are only valid together", () => {
     const { NOTICE_SMTP_URL, NOTICE_FROM } = full;
     expect(errorOf({ ...required, NOTICE_SMTP_URL }).problems).toEqual([
       "NOTICE_FROM is not set, NOTICE_SMTP_URL is",
@@ -597,7 +601,7 @@ describe("a configuration error", () => {
     ]);
   });
 
-  it("never holds what a variable holds", () => {
+  it("never contains the value of a variable", () => {
     const canary = fc.stringMatching(/^[a-z0-9]{12}$/).map((text) => `CANARY${text}`);
     const cases = canary.chain((text) =>
       fc.tuple(
@@ -617,7 +621,7 @@ describe("a configuration error", () => {
     );
   });
 
-  it("is all that is ever thrown, whatever the environment", () => {
+  it("is the only error, for any environment", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.webUrl(),

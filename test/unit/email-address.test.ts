@@ -47,7 +47,7 @@ describe("an e-mail address", () => {
     expect(parseEmailAddress(value)).toBeUndefined();
   });
 
-  it("is read the same when it is read again", () => {
+  it("is parsed the same when it is parsed again", () => {
     const part = fc.stringMatching(/^[A-Za-z0-9.+'_-]{1,60}$/);
     fc.assert(
       fc.property(part, part, (local, domain) => {
@@ -58,7 +58,7 @@ describe("an e-mail address", () => {
     );
   });
 
-  it("is never more than one, and never has white space, whatever it is read from", () => {
+  it("is always one address without white space, for any input", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.anything()), (value) => {
         const address = parseEmailAddress(value) ?? "none@example.com";

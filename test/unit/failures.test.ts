@@ -26,8 +26,8 @@ const row = (family: SyncFailure["family"], ms: number, count = 10): SyncFailure
   call: "history.list",
 });
 
-describe("the row of failures", () => {
-  it("keeps its beginning through one family, whatever the reasons", () => {
+describe("consecutive failures", () => {
+  it("keep their start within one family, for any reasons", () => {
     const before = row("mailbox", HOUR_MS, 4);
     expect(noteFailure(before, BACKEND, "history.list", NOW)).toEqual({
       since: before.since,
@@ -39,12 +39,12 @@ describe("the row of failures", () => {
     });
   });
 
-  it("begins anew with another family, and goes on counting", () => {
+  it("restart with another family, and continue counting", () => {
     const noted = noteFailure(row("mailbox", HOUR_MS, 4), UNAUTHENTICATED, "history.list", NOW);
     expect(noted).toMatchObject({ since: NOW, family: "credentials", count: 5 });
   });
 
-  it("keeps its beginning through a throttled call, which says nothing about a refusal", () => {
+  it("keep their start through a throttled call, which says nothing about a rejection", () => {
     const before = row("mailbox", DAY_MS, 4);
     const throttled: Failure = { kind: "rate_limited", reason: "rateLimitExceeded", daily: false };
     const noted = noteFailure(before, throttled, "history.list", NOW);
@@ -56,7 +56,7 @@ describe("the row of failures", () => {
     expect(credentials).toMatchObject({ since: NOW, family: "throttled" });
   });
 
-  it("begins anew with each failure of ours", () => {
+  it("restart with each of our own failures", () => {
     const noted = noteFailure(row("ours", DAY_MS), API_OFF, "history.list", NOW);
     expect(noted).toMatchObject({ since: NOW, family: "ours" });
   });
@@ -67,19 +67,19 @@ describe("the row of failures", () => {
     expect(noted).toEqual({ ...before, at: NOW, count: 5 });
   });
 
-  it("takes a failed publication for ours", () => {
+  it("count a failed publication as our own failure", () => {
     expect(familyOf(BACKEND, "publish")).toBe("ours");
     expect(familyOf(BACKEND, "history.list")).toBe("mailbox");
   });
 });
 
 describe("what a failure ends", () => {
-  it("is the grant at once when the token endpoint says so", () => {
+  it("is the grant, at once, if the token endpoint says so", () => {
     const failure: Failure = { kind: "reauthorize", reason: "invalid_grant" };
     expect(endingOf(undefined, failure, "token.refresh", NOW)).toEqual({ kind: "flag", failure });
   });
 
-  it("is nothing when access tokens or the account are refused for less than an hour", () => {
+  it("is nothing while access tokens or the account are rejected for less than an hour", () => {
     for (const failure of [UNAUTHENTICATED, DISABLED]) {
       const family = familyOf(failure, "history.list");
       const short = row(family, HOUR_MS - 1);
@@ -91,12 +91,12 @@ describe("what a failure ends", () => {
     }
   });
 
-  it("is the mailbox at once when the failure says what is wrong, or the token endpoint does", () => {
+  it("is the mailbox, at once, if the failure or the token endpoint says so", () => {
     expect(endingOf(undefined, NO_MAIL, "history.list", NOW)).toMatchObject({ kind: "flag" });
     expect(endingOf(undefined, DISABLED, "token.refresh", NOW)).toMatchObject({ kind: "flag" });
   });
 
-  it("is the mailbox after a day of another refusal, if others succeed", () => {
+  it("is the mailbox after a day of another rejection, if others succeed", () => {
     for (const failure of [FORBIDDEN, BACKEND]) {
       expect(endingOf(row("mailbox", DAY_MS - 1), failure, "history.list", NOW)).toBeUndefined();
       expect(endingOf(row("mailbox", DAY_MS), failure, "history.list", NOW)).toMatchObject({
@@ -110,7 +110,7 @@ describe("what a failure ends", () => {
     }
   });
 
-  it("is never anything when it is ours", () => {
+  it("is nothing if the failure is our own", () => {
     const ours = row("ours", 30 * DAY_MS);
     expect(endingOf(ours, API_OFF, "history.list", NOW)).toBeUndefined();
     expect(endingOf(ours, BACKEND, "publish", NOW)).toBeUndefined();

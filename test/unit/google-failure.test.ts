@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { Gaxios } from "gaxios";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { classify } from "../../functions/src/google/classify.ts";
-import { type GoogleError, googleErrors } from "../fixtures/google-errors.ts";
+import { type GoogleError, googleErrors } from "./google-errors.ts";
 
 /**
  * Goal: what Google answers is taken for what it means, however it was thrown. Method: every
@@ -91,7 +91,7 @@ const shapes: Record<string, (recorded: GoogleError) => unknown> = {
     }),
 };
 
-describe("a recorded answer", () => {
+describe("a recorded response", () => {
   for (const [name, shape] of Object.entries(shapes)) {
     it.each(answered)(`$id, as ${name}`, (recorded) => {
       const failure = classify(recorded.call, shape(recorded), NOW);
@@ -100,7 +100,7 @@ describe("a recorded answer", () => {
   }
 
   it.each(googleErrors.filter((recorded) => recorded.thrown !== undefined))(
-    "$id, as its client threw it",
+    "$id, as its client throws it",
     (recorded) => {
       const error = thrown(recorded.thrown?.message ?? "", recorded.thrown ?? {});
       const failure = classify(recorded.call, error, NOW);
@@ -109,7 +109,7 @@ describe("a recorded answer", () => {
   );
 
   it.each(unanswered.filter(({ status }) => status !== undefined))(
-    "$id, handed over by itself",
+    "$id, passed by itself",
     ({ call, status, headers, body, kinds }) => {
       expect(classify(call, { status, headers, data: body }, NOW).kind).toBe(kinds[0]);
       expect(classify(call, body, NOW).kind).toBe(kinds[0]);
@@ -121,7 +121,7 @@ describe("a recorded answer", () => {
   });
 });
 
-describe("a recorded answer, thrown by gaxios itself", () => {
+describe("a recorded response, thrown by gaxios itself", () => {
   let server: Server;
   let origin: string;
 
@@ -183,7 +183,7 @@ describe("a recorded answer, thrown by gaxios itself", () => {
     }
   });
 
-  it("is the network's fault when nobody listens", async () => {
+  it("is a network failure when the port is closed", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => closed.once("listening", resolve));
     const url = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`;
@@ -325,7 +325,7 @@ describe("the token endpoint", () => {
     expect(classify("token.refresh", error, NOW)).toEqual(failure);
   });
 
-  it("never ends a grant over a code", () => {
+  it("never ends a grant because of a code", () => {
     for (const description of ["Malformed auth code.", "Bad Request", undefined]) {
       expect(classify("token.code", oauth(400, "invalid_grant", description), NOW)).toEqual({
         kind: "bad_request",
@@ -641,7 +641,7 @@ describe("Gmail", () => {
     expect(classify(call, error, NOW)).toEqual(failure);
   });
 
-  it("is asked for keys, and whatever fails then passes", () => {
+  it("classifies a failed request for keys as temporary", () => {
     for (const status of [400, 401, 403, 404, 500]) {
       expect(classify("jwks", answer(status, ""), NOW).kind).toBe("transient");
       expect(classify("risc.configuration", answer(status, {}), NOW).kind).toBe("transient");
@@ -649,7 +649,7 @@ describe("Gmail", () => {
   });
 });
 
-describe("the time to come back", () => {
+describe("the time to retry", () => {
   const AT_NOON = "2026-01-01T12:00:00.000Z";
 
   it("is read from a header, in seconds or as a date", () => {
@@ -664,7 +664,7 @@ describe("the time to come back", () => {
     );
   });
 
-  it("is the later one when header and text differ", () => {
+  it("is the later one if header and text differ", () => {
     expect(limited("5", `Retry after ${AT_NOON}`).retryAt).toEqual(new Date(AT_NOON));
     expect(limited("86400", `Retry after ${AT_NOON}`).retryAt).toEqual(
       new Date("2026-01-02T00:00:00.000Z"),
@@ -685,14 +685,14 @@ describe("the time to come back", () => {
     },
   );
 
-  it("is tomorrow's for the limits of a day", () => {
+  it("is tomorrow for daily limits", () => {
     expect(limited().daily).toBe(false);
     expect(limited(undefined, "", "dailyLimitExceeded").daily).toBe(true);
     expect(limited(undefined, "Quota exceeded for 'Queries per day'").daily).toBe(true);
   });
 });
 
-describe("anything at all", () => {
+describe("any input", () => {
   const CALLS: Record<Call, true> = {
     "token.refresh": true,
     "token.code": true,
@@ -703,6 +703,7 @@ describe("anything at all", () => {
     "history.list": true,
     "messages.list": true,
     "messages.get": true,
+    "gmail.api": true,
     jwks: true,
     "risc.configuration": true,
   };
@@ -797,7 +798,7 @@ describe("anything at all", () => {
     );
   });
 
-  it("ends a grant only by the token endpoint's word or a missing scope", () => {
+  it("ends a grant only because of the token endpoint or a missing scope", () => {
     fc.assert(
       fc.property(calls, fc.oneof(value, body, error), (call, input) => {
         const failure = classify(call, input, NOW);
@@ -811,7 +812,7 @@ describe("anything at all", () => {
     );
   });
 
-  it("includes what throws when it is looked at, and what goes round in circles", () => {
+  it("may throw when it is inspected, and may be circular", () => {
     const circle: Record<string, unknown> = { message: "fetch failed" };
     circle["cause"] = circle;
     circle["response"] = circle;
@@ -834,7 +835,7 @@ describe("anything at all", () => {
     }
   });
 
-  it("keeps to itself what looks like a token", () => {
+  it("never repeats what looks like a token", () => {
     const secrets = [
       "1//0gHdR4vK1exampleRefreshToken",
       "ya29.a0AfexampleAccessToken",

@@ -61,7 +61,7 @@ describe("a history id", () => {
     expect(parseHistoryId(value)).toBeUndefined();
   });
 
-  it("is not read from a million digits", () => {
+  it("is not parsed from a million digits", () => {
     expect(parseHistoryId("9".repeat(1_000_000))).toBeUndefined();
   });
 
@@ -87,7 +87,7 @@ describe("two history ids", () => {
     expect(isAfter(id("5"), id("5"))).toBe(false);
   });
 
-  it("have the order of the integers they stand for", () => {
+  it("have the order of their integers", () => {
     fc.assert(
       fc.property(positions, positions, (a, b) => {
         expect(Math.sign(compareHistoryIds(id(a), id(b)))).toBe(a > b ? 1 : a < b ? -1 : 0);
@@ -96,7 +96,7 @@ describe("two history ids", () => {
     );
   });
 
-  it("have a latest and an earliest among them, however many they are", () => {
+  it("have a latest and an earliest, in any number", () => {
     fc.assert(
       fc.property(fc.array(positions, { minLength: 1 }), (many) => {
         const sorted = many.toSorted((a, b) => (a > b ? 1 : a < b ? -1 : 0));

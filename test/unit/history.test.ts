@@ -23,7 +23,7 @@ const message = (messageId: string, labelIds?: string[]) => ({
 const changes = (of: HistoryRecord, filter = ALL) => toChanges(of, id(3), SINCE, filter);
 
 describe("toChanges", () => {
-  it("makes one change of what shares an id, with all its labels", () => {
+  it("makes one change of records that share an id, with all labels", () => {
     const of = record(
       { kind: "labels.added", message: message("a"), labelIds: ["STARRED"] },
       { kind: "labels.added", message: message("a"), labelIds: ["IMPORTANT", "STARRED"] },
@@ -47,7 +47,7 @@ describe("toChanges", () => {
     ]);
   });
 
-  it("leaves out what happens to drafts, unless they are wanted", () => {
+  it("leaves out changes of drafts, unless configured", () => {
     const of = record(
       { kind: "added", message: message("a", ["DRAFT"]) },
       { kind: "deleted", message: message("b", ["DRAFT"]) },
@@ -56,7 +56,7 @@ describe("toChanges", () => {
     expect(changes(of, { publishDrafts: true, labelIds: [] })).toHaveLength(2);
   });
 
-  it("keeps to the watched labels, and tells what it cannot be sure of", () => {
+  it("keeps only the watched labels, and what may have them", () => {
     const filter = { publishDrafts: false, labelIds: ["INBOX"] };
     const of = record(
       { kind: "added", message: message("in", ["INBOX"]) },
@@ -72,7 +72,7 @@ describe("toChanges", () => {
     ]);
   });
 
-  it("tells a record that cannot be read as a gap up to it, after what can be read of it", () => {
+  it("publishes an unreadable record as a gap, after its readable part", () => {
     const of = {
       ...record({ kind: "added", message: message("a", ["INBOX"]) }),
       unreadable: true,

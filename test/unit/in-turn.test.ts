@@ -16,7 +16,7 @@ function held<T>(): { promise: Promise<T>; end: (value: T) => void; fail: () => 
 }
 
 describe("inTurn", () => {
-  it("runs at once on a free key, and one after the other on a busy one", async () => {
+  it("runs at once for a free key, and one after the other for a busy one", async () => {
     const turns = inTurn<string>();
     const first = held<string>();
     const order: string[] = [];
@@ -52,7 +52,7 @@ describe("inTurn", () => {
     expect(ran).toEqual([[id(7)], [id(9), id(12)]]);
   });
 
-  it("gives a failure to those who share the run, and to nobody after them", async () => {
+  it("reports a failure to the notifications that share the run, and to none after them", async () => {
     const turns = inTurn<string>();
     const first = held<string>();
     const failing = turns.runNotified("ada", id(1), () => first.promise);

@@ -71,7 +71,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     return record;
   }
 
-  it("is unwrapped in one call", async () => {
+  it("is decrypted in one call", async () => {
     expect(Buffer.from(wrapped, "base64").includes(SECRET)).toBe(false);
     const ring = await unwrap();
     expect(ring.primary).toBe("2026-11");
@@ -80,13 +80,13 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect(lines).toEqual([]);
   });
 
-  it("is unwrapped although it was wrapped before rings had a context", async () => {
+  it("is decrypted although it was encrypted before rings had a context", async () => {
     wrapped = (await keyManagement.encrypt(KEY, Buffer.from(RING), "")).toString("base64");
     expect((await unwrap()).primary).toBe("2026-11");
     expect(lines).toEqual([]);
   });
 
-  it("is not what the same key encrypted for another purpose", async () => {
+  it("is not decrypted if the same key encrypted it for another purpose", async () => {
     const other = await keyManagement.encrypt(KEY, Buffer.from(RING), "another/purpose");
     const record = await refusedWith(KEY, other.toString("base64"));
     expect(record).toMatchObject({ failure: "misconfigured", reason: "INVALID_ARGUMENT" });
@@ -109,7 +109,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     },
   );
 
-  it("is not while KMS is down, and is tried for seconds before that is said", async () => {
+  it("is not decrypted while KMS is down, and fails after seconds of retries", async () => {
     kms.failWith(status.UNAVAILABLE);
     const started = Date.now();
     const record = await refusedWith();
@@ -119,7 +119,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect(Date.now() - started).toBeLessThan(12_000);
   }, 30_000);
 
-  it("is unwrapped when KMS comes back while it is being tried", async () => {
+  it("is decrypted when KMS comes back during the retries", async () => {
     kms.failWith(status.UNAVAILABLE);
     const unwrapped = unwrap();
     while (kms.calls.decrypt === 0) await new Promise((resolve) => void setImmediate(resolve));
@@ -128,7 +128,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect(lines).toEqual([]);
   });
 
-  it("is not when nobody listens where KMS should be", async () => {
+  it("is not decrypted when KMS is unreachable", async () => {
     await kms.close();
     keyManagement = cloudKeyManagement(kms.host, 1_000);
     expect(await refusedWith()).toMatchObject({ failure: "transient" });
@@ -143,7 +143,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     },
   );
 
-  it("is not once the version that wrapped it is destroyed, and is after it is wrapped anew", async () => {
+  it("is not decrypted once its key version is destroyed, and is after a new encryption", async () => {
     kms.destroyVersion(KEY);
     const record = await refusedWith();
     expect(record).toMatchObject({ failure: "misconfigured", reason: "FAILED_PRECONDITION" });
@@ -153,7 +153,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect((await unwrap()).primary).toBe("2026-11");
   });
 
-  it("is not with another key, nor after a byte of it was changed", async () => {
+  it("is not decrypted with another key, or after a byte was changed", async () => {
     expect(await refusedWith(`${KEY}2`)).toMatchObject({ reason: "NOT_FOUND" });
     const changed = Buffer.from(wrapped, "base64");
     changed[20] = (changed[20] ?? 0) ^ 1;
@@ -161,7 +161,7 @@ describe("a key ring wrapped by Cloud KMS", () => {
     expect(record).toMatchObject({ reason: "INVALID_ARGUMENT" });
   });
 
-  it("is not when what was wrapped is no key ring, of which nothing is said", async () => {
+  it("is rejected if the content is not a key ring, without revealing it", async () => {
     const other = await keyManagement.encrypt(KEY, Buffer.from(SECRET), RING_CONTEXT);
     const record = await refusedWith(KEY, other.toString("base64"));
     expect(record["problems"]).toEqual(["is not a JSON object"]);

@@ -13,7 +13,7 @@ function start() {
   return { lines, clock, log };
 }
 
-it("writes ten of what strangers cause in a minute, and then how many more there were", () => {
+it("writes ten records that strangers cause per minute, and then the number of the others", () => {
   const { lines, clock, log } = start();
   for (let n = 1; n <= 1_000; n++) {
     log.with({ request: n }).warn("security_event_refused", "refused", { reason: `reason ${n}` });
@@ -33,7 +33,7 @@ it("writes ten of what strangers cause in a minute, and then how many more there
   expect(lines).toHaveLength(12);
 });
 
-it("counts each event by itself, and writes all of any other", () => {
+it("counts each event separately, and writes all records of other events", () => {
   const { lines, log } = start();
   for (let n = 1; n <= 20; n++) {
     log.info("authorization_refused", "refused");

@@ -37,7 +37,7 @@ describe("a log", () => {
     ]);
   });
 
-  it("gives each severity its name, and CRITICAL to what calls the operator", () => {
+  it("gives each severity its name, and CRITICAL to alerts", () => {
     log.debug("mailbox_synced", "m");
     log.info("mailbox_synced", "m");
     log.warn("call_failed", "m");
@@ -60,7 +60,7 @@ describe("a log", () => {
     expect(records()).toHaveLength(2);
   });
 
-  it("carries the fields it was made with, the nearest winning", () => {
+  it("has the fields it was created with; the innermost wins", () => {
     const run = log.with({ userId: "1001", run: "a" }).with({ run: "b" });
     run.info("mailbox_synced", "m", { labelIds: ["INBOX", "UNREAD"], absent: undefined });
     log.info("mailbox_synced", "m");
@@ -69,13 +69,13 @@ describe("a log", () => {
     expect(records()).toEqual([{ ...bare, ...fields }, bare]);
   });
 
-  it("lets no field pass for the record's own", () => {
+  it("does not let a field replace the record's own", () => {
     const forged = { severity: "DEBUG", event: "forged", message: "forged" };
     log.with(forged).alert("misconfigured", "m", forged);
     expect(records()).toEqual([{ severity: "CRITICAL", event: "misconfigured", message: "m" }]);
   });
 
-  it("keeps a forged line, an ANSI sequence and a line separator inside of its own", () => {
+  it("escapes a forged line, an ANSI sequence and a line separator", () => {
     const text = 'a\r\n{"severity":"CRITICAL"}\u001b[31m\u009b31m\u007f\u2028\u2029\u0000';
     log.with({ [text]: text }).warn("call_failed", text, { list: [text] });
     expect(lines).toHaveLength(1);
@@ -99,7 +99,7 @@ describe("a log", () => {
     expect(records()[0]?.["list"]).toEqual(Array.from({ length: 100 }, () => cut));
   });
 
-  it("leaves out what only a cast could bring in", () => {
+  it("leaves out values that only a cast could pass", () => {
     const error = Object.assign(new Error("1//secret"), { config: { data: "1//secret" } });
     const fields = { error, list: ["a", error], nested: { token: "1//secret" }, big: 5n };
     log.error("bad_request", "m", fields as unknown as LogFields);
@@ -108,7 +108,7 @@ describe("a log", () => {
     ]);
   });
 
-  it("writes one parsable line, whatever it is given", () => {
+  it("writes one parsable line for any input", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.double(),
@@ -129,7 +129,7 @@ describe("a log", () => {
   });
 });
 
-describe("what is logged of something thrown", () => {
+describe("what is logged of an error", () => {
   const TOKEN = "1//0gHdR4vK1exampleRefreshToken";
 
   it("is its class and its code, not its message", () => {
@@ -144,7 +144,7 @@ describe("what is logged of something thrown", () => {
     expect(describeUnknown(new DOMException(TOKEN, "TimeoutError"))).toBe("TimeoutError (23)");
   });
 
-  it("is also the message when it is one that we wrote", () => {
+  it("is also the message if it is our own", () => {
     const failed = new ConfigError(["GMAIL_TOPIC is not set"]);
     const asserted = (() => {
       try {
@@ -164,7 +164,7 @@ describe("what is logged of something thrown", () => {
     );
   });
 
-  it("is no message that an assertion made of the values", () => {
+  it("is not the generated message of an assertion", () => {
     const compared = (() => {
       try {
         return assert.equal(TOKEN, "other");
@@ -175,14 +175,14 @@ describe("what is logged of something thrown", () => {
     expect(describeUnknown(compared)).toBe("AssertionError (ERR_ASSERTION)");
   });
 
-  it("is little when it is no error", () => {
+  it("is little if it is not an error", () => {
     expect(describeUnknown(TOKEN)).toBe("not an error: string");
     expect(describeUnknown({ message: TOKEN })).toBe("not an error: object");
     expect(describeUnknown(undefined)).toBe("not an error: undefined");
     expect(describeUnknown(null)).toBe("not an error: null");
   });
 
-  it("is nothing of a name or code that a token could be", () => {
+  it("is no name or code that could be a token", () => {
     const error = Object.assign(new Error("x"), { name: TOKEN, code: TOKEN });
     expect(describeUnknown(error)).toBe("Error");
     const nameless = class extends Error {
@@ -194,7 +194,7 @@ describe("what is logged of something thrown", () => {
     expect(describeUnknown(Object.assign(new Error("x"), { code: { TOKEN } }))).toBe("Error");
   });
 
-  it("is had without an exception, whatever was thrown", () => {
+  it("is found without an exception, for anything thrown", () => {
     const hostile = Object.defineProperty(new Error("x"), "code", {
       get: () => {
         throw new Error(TOKEN);
@@ -219,7 +219,7 @@ describe("what is logged of something thrown", () => {
 describe("a trace", () => {
   const TRACE = "0af7651916cd43dd8448eb211c80319c";
 
-  it("is read from traceparent", () => {
+  it("is parsed from traceparent", () => {
     expect(parseTraceHeader(`00-${TRACE}-b7ad6b7169203331-01`, "p")).toEqual({
       "logging.googleapis.com/trace": `projects/p/traces/${TRACE}`,
       "logging.googleapis.com/spanId": "b7ad6b7169203331",
@@ -230,7 +230,7 @@ describe("a trace", () => {
     });
   });
 
-  it("is read from X-Cloud-Trace-Context, its span turned into hexadecimal", () => {
+  it("is parsed from X-Cloud-Trace-Context, with the span in hexadecimal", () => {
     expect(parseTraceHeader(`${TRACE}/255;o=1`, "p")).toEqual({
       "logging.googleapis.com/trace": `projects/p/traces/${TRACE}`,
       "logging.googleapis.com/spanId": "00000000000000ff",

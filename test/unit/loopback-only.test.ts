@@ -62,7 +62,7 @@ describe("the Gmail emulator", () => {
 describe.each(["watchRenewal", "mailboxReconciliation", "gmailNotification"] as const)(
   "%s, as the local stack serves it",
   (name) => {
-    it("does not run for a page of the web", async () => {
+    it("ignores requests of web pages", async () => {
       for (const origin of FOREIGN_ORIGINS) {
         expect((await ask(stack.urls[name], "POST", { origin })).status).toBe(403);
       }
@@ -71,7 +71,7 @@ describe.each(["watchRenewal", "mailboxReconciliation", "gmailNotification"] as 
       }
     });
 
-    it("runs for this machine", async () => {
+    it("serves requests of this machine", async () => {
       expect((await ask(stack.urls[name], "POST", {})).status).not.toBe(403);
       const origin = "http://localhost:3000";
       expect((await ask(stack.urls[name], "POST", { origin })).status).not.toBe(403);

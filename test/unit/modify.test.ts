@@ -35,7 +35,7 @@ const stored = () => users.dump().users[0];
 const countUp = ({ statusReason }: User) => ({ statusReason: String(Number(statusReason) + 1) });
 
 describe("modifying a user", () => {
-  it("writes what the change makes of the stored user", async () => {
+  it("writes the changed user", async () => {
     const before = { ...users.operations };
     const modified = await modify(users, id, countUp, { what: "a count" });
     expect(modified).toMatchObject({ kind: "written", user: { id, statusReason: "1" } });
@@ -46,7 +46,7 @@ describe("modifying a user", () => {
     });
   });
 
-  it("does not read again what was read before", async () => {
+  it("uses a user that was read before", async () => {
     const from = await users.find(id);
     if (from === undefined) throw new Error("just stored");
     const { reads } = users.operations;
@@ -55,7 +55,7 @@ describe("modifying a user", () => {
     expect(stored()?.statusReason).toBe("1");
   });
 
-  it("loses neither its own change nor another writer's", async () => {
+  it("keeps its own change and another writer's", async () => {
     contend(9);
     let pauses = 0;
     const pause = () => Promise.resolve(void (pauses += 1));
@@ -65,7 +65,7 @@ describe("modifying a user", () => {
     expect(pauses).toBe(9);
   });
 
-  it("gives up after ten refusals, as a failure of the store that may pass", async () => {
+  it("gives up after ten refused writes, with a temporary store failure", async () => {
     contend(10);
     const work = modify(users, id, countUp, { what: "a count" });
     const error: unknown = await work.catch((thrown: unknown) => thrown);
@@ -89,7 +89,7 @@ describe("modifying a user", () => {
     });
   });
 
-  it("stops when another writer has done the same meanwhile", async () => {
+  it("stops when another writer has done the same in the meantime", async () => {
     contend(1);
     const change = ({ watch }: User) => (watch.failures === 0 ? "skip" : { statusReason: "own" });
     users.overwrite(id, { watch: { failures: 5 } });
@@ -97,7 +97,7 @@ describe("modifying a user", () => {
     expect(stored()?.statusReason).toBe("0");
   });
 
-  it("keeps all changes, and those of a lost race once", async () => {
+  it("stores all changes, and those of a lost race once", async () => {
     contend(1);
     const kept = Array.from({ length: 650 }, (_, index): StoredChange => {
       return { id: `${id}/${index}`, type: "mailbox.gap", time: new Date(0), data: {} };
@@ -109,7 +109,7 @@ describe("modifying a user", () => {
 });
 
 describe("erasing a user", () => {
-  it("erases the document that was judged, however often it changes in between", async () => {
+  it("erases the document, although it changes in between", async () => {
     contend(9);
     const judged: number[] = [];
     const judge = ({ watch }: User) => (judged.push(watch.failures), "erase" as const);
@@ -118,20 +118,20 @@ describe("erasing a user", () => {
     expect(stored()).toBeUndefined();
   });
 
-  it("leaves the document when it is judged otherwise, or written all the time", async () => {
+  it("leaves the document if it should be kept, or changes constantly", async () => {
     expect(await eraseIf(users, id, () => "alive" as const)).toBe("alive");
     contend(10);
     expect(await unlessContended(eraseIf(users, id, () => "erase" as const))).toBeUndefined();
     expect(stored()).toBeDefined();
   });
 
-  it("says when there is none", async () => {
+  it("returns that there is none", async () => {
     users.remove(id);
     expect(await eraseIf(users, id, () => "erase" as const)).toBe("not_found");
   });
 });
 
-it("passes other failures on", async () => {
+it("rethrows other failures", async () => {
   const work = Promise.reject(new Error("the store is down"));
   await expect(unlessContended(work)).rejects.toThrow("the store is down");
 });

@@ -29,7 +29,7 @@ const whyOf = (data: unknown) => {
 const ADA = '"ada@example.com"';
 
 describe("a notification", () => {
-  it("is read from the envelope that Pub/Sub delivers", () => {
+  it("is parsed from the envelope that Pub/Sub delivers", () => {
     const data = {
       message: {
         attributes: {},
@@ -52,7 +52,7 @@ describe("a notification", () => {
     });
   });
 
-  it("is read from an instance of a class, as firebase-functions hands it over", () => {
+  it("is parsed from a class instance, as firebase-functions passes it", () => {
     class Message {
       readonly data = Buffer.from(content({ emailAddress: ADA, historyId: "7" })).toString(
         "base64",
@@ -72,7 +72,7 @@ describe("a notification", () => {
     });
   });
 
-  it("is read from base64 and base64url, padded, unpadded or padded wrong", () => {
+  it("is parsed from base64 and base64url, with any padding", () => {
     // Encodes with both of the characters in which the alphabets differ.
     const text = content({ emailAddress: ADA, historyId: "7", x: '">>>???ÿÿÿ~~"' });
     const standard = Buffer.from(text).toString("base64");
@@ -138,7 +138,7 @@ describe("a notification", () => {
     expect(whyOf(data)).toBe("bad_email_address");
   });
 
-  it("leaves digits inside of strings alone", () => {
+  it("keeps digits inside strings", () => {
     const text = content({
       x: '"\\" 12345678901234567890 \\\\"',
       emailAddress: '"9007199254740993@example.com"',
@@ -151,7 +151,7 @@ describe("a notification", () => {
     });
   });
 
-  it("takes the last of a member that stands there twice, as JSON parsers do", () => {
+  it("uses the last of a repeated member, as JSON parsers do", () => {
     const text = `{"historyId":1,"emailAddress":"eve@example.org","emailAddress":${ADA},"historyId":2}`;
     expect(parseNotification(envelope(text))).toMatchObject({
       emailAddress: "ada@example.com",
@@ -159,14 +159,14 @@ describe("a notification", () => {
     });
   });
 
-  it("is accepted with members and attributes that we do not know", () => {
+  it("is accepted with unknown members and attributes", () => {
     const text = content({ emailAddress: ADA, historyId: "7", more: '{"__proto__":{"x":1}}' });
     const attributes = JSON.parse('{"__proto__":{"polluted":"yes"}}');
     expect(whyOf(envelope(text, "base64", { attributes, orderingKey: 5 }))).toBe("notification");
     expect({}).not.toHaveProperty("polluted");
   });
 
-  it("does without a time or an id that is none, however they are spelled", () => {
+  it("ignores an invalid time or id", () => {
     const text = content({ emailAddress: ADA, historyId: "7" });
     const bare = { kind: "notification", emailAddress: "ada@example.com", historyId: "7" };
     for (const publishTime of ["", "yesterday", "2026-13-45T99:99:99Z", "2026", 5, null, {}]) {
@@ -184,7 +184,7 @@ describe("a notification", () => {
   });
 });
 
-describe("what is not a notification", () => {
+describe("a malformed notification", () => {
   it.each([undefined, null, {}, [], "", "text", 5, true, { message: null }, { message: "x" }])(
     "has no message: %j",
     (data) => {
@@ -215,7 +215,7 @@ describe("what is not a notification", () => {
     },
   );
 
-  it("has content that is not UTF-8, or JSON too deep to parse", () => {
+  it("has content that is not UTF-8, or JSON that is nested too deeply", () => {
     expect(whyOf(envelope(Buffer.from([0x7b, 0xff, 0xfe, 0x7d])))).toBe("not_json");
     expect(whyOf(envelope(Buffer.from('"\xc0\xaf"', "latin1")))).toBe("not_json");
     const text = content({ emailAddress: '"ad\xff@example.com"', historyId: "12" });
@@ -223,31 +223,31 @@ describe("what is not a notification", () => {
     expect(whyOf(envelope("[".repeat(10_000)))).toBe("not_json");
   });
 
-  it("has neither address nor position", () => {
+  it("lacks an address or a position", () => {
     expect(whyOf(envelope("{}"))).toBe("no_email_address");
     expect(whyOf(envelope(content({ historyId: "12" })))).toBe("no_email_address");
     expect(whyOf(envelope(content({ emailAddress: ADA })))).toBe("no_history_id");
     expect(whyOf(envelope(content({ historyid: "12", emailAddress: ADA })))).toBe("no_history_id");
   });
 
-  it("inherits neither of them", () => {
+  it("may not inherit its address or position", () => {
     const proto = content({ __proto__: content({ emailAddress: ADA, historyId: "12" }) });
     expect(whyOf(envelope(proto))).toBe("no_email_address");
   });
 
-  it("is as long as it may be, or one character longer", () => {
+  it("is one character longer than allowed", () => {
     const text = content({ emailAddress: ADA, historyId: "12" }).padEnd(12_288);
     expect(whyOf(envelope(text))).toBe("notification");
     expect(whyOf(envelope(`${text} `))).toBe("too_long");
   });
 
-  it("has 10 MB, which are not even decoded", () => {
+  it("has 10 MB, and is not decoded", () => {
     const data = "A".repeat(10 * 1024 * 1024);
     expect(whyOf({ message: { data } })).toBe("too_long");
   });
 });
 
-describe("anything at all", () => {
+describe("any input", () => {
   const WHY = [
     "no_message",
     "no_data",
@@ -271,7 +271,7 @@ describe("anything at all", () => {
       .map((value) => envelope(JSON.stringify(value))),
   );
 
-  it("is a notification or malformed in a way that has a name, without an exception", () => {
+  it("is a notification or malformed for a named reason, without an exception", () => {
     fc.assert(
       fc.property(anything, (data) => {
         expect([...WHY, "notification"]).toContain(whyOf(data));
@@ -280,7 +280,7 @@ describe("anything at all", () => {
     );
   });
 
-  it("is read to the digit whenever it is valid", () => {
+  it("is parsed to the digit if it is valid", () => {
     const position = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
     const local = fc.stringMatching(/^[a-z0-9.+_-]{1,40}$/);
     const spelling = fc.constantFrom<BufferEncoding>("base64", "base64url");
@@ -311,7 +311,7 @@ describe("anything at all", () => {
     );
   });
 
-  it("is still one or the other after one character of a valid one was changed", () => {
+  it("is still one or the other after one changed character", () => {
     const valid = content({ emailAddress: ADA, historyId: "9007199254740993" });
     fc.assert(
       fc.property(

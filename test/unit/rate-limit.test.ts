@@ -37,14 +37,14 @@ describe("a limit of 30 a minute", () => {
     expect(limit.take("b")).toBe(true);
   });
 
-  it("counts nothing that was given back", () => {
+  it("does not count returned requests", () => {
     const limit = rateLimit({ perMinute: 30 }, setClock());
     taken(() => limit.take(), 60);
     limit.giveBack();
     expect(taken(() => limit.take(), 100)).toBe(1);
   });
 
-  it("is not filled by a clock that goes back", () => {
+  it("is not affected by a clock that goes back", () => {
     const clock = setClock();
     const limit = rateLimit({ perMinute: 30 }, clock);
     taken(() => limit.take("a"), 60);

@@ -53,7 +53,7 @@ const manyKeys = (count: number) =>
   );
 
 describe("a sealed text", () => {
-  it("opens for the same user and purpose, and says nothing of itself", () => {
+  it("opens for the same user and purpose, and reveals nothing", () => {
     expect(open(ring, sealed, ADA)).toEqual(opened);
     expect(sealed).toMatch(/^v2\.2026-11(\.[A-Za-z0-9_-]+){3}$/);
     for (const encoding of ["utf8", "base64", "base64url", "hex"] as const) {
@@ -84,7 +84,7 @@ describe("a sealed text", () => {
     }
   });
 
-  it("does not open under the name of another key, even of one with the same bytes", () => {
+  it("does not open under the id of another key, even with the same bytes", () => {
     const named = sealed.replace(".2026-11.", ".2026-05.");
     expect(open(ring, named, ADA)).toEqual(notAuthentic);
     const key = ring.keys.get("2026-11");
@@ -96,7 +96,7 @@ describe("a sealed text", () => {
     expect(open(twin, named, ADA)).toEqual(notAuthentic);
   });
 
-  it("has one spelling only", () => {
+  it("has only one encoding", () => {
     for (const spelling of [
       sealed.replace("v2.", "v3."),
       sealed.replace("v2.", ""),
@@ -111,7 +111,7 @@ describe("a sealed text", () => {
     }
   });
 
-  it("is malformed with a short IV or tag, which would weaken the check", () => {
+  it("is rejected with a short IV or tag, which would weaken the check", () => {
     const parts = sealed.split(".");
     for (const part of [2, 4]) {
       for (const bytes of [0, 4, 11, 13, 15, 17]) {
@@ -129,7 +129,7 @@ describe("a sealed text", () => {
     expect(open(without, sealed, ADA)).toEqual({ kind: "unreadable", why: "unknown_key" });
   });
 
-  it("survives any text, and the empty one", () => {
+  it("works for any text, and the empty one", () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "grapheme" }),
@@ -145,7 +145,7 @@ describe("a sealed text", () => {
     expect(open(ring, seal(ring, "", ADA, randomBytes), ADA)).toMatchObject({ plaintext: "" });
   });
 
-  it("is bound to its context, whatever that is", () => {
+  it("is bound to its context", () => {
     const context = fc.record({ userId: fc.string(), purpose: fc.string() });
     fc.assert(
       fc.property(context, context, (one, other) => {
@@ -164,13 +164,13 @@ describe("a sealed text", () => {
     expect(ivs.size).toBe(20_000);
   });
 
-  it("is malformed under an id that no key can have", () => {
+  it("is rejected with an id that no key can have", () => {
     for (const keyId of ["", "a b", "a".repeat(65), "2026+11"]) {
       expect(open(ring, sealed.replace("2026-11", keyId), ADA)).toEqual(malformed);
     }
   });
 
-  it("is never longer than what opens", () => {
+  it("is never longer than the limit for opening", () => {
     const longest = "x".repeat(49_000);
     const value = seal(ring, longest, ADA, randomBytes);
     expect(open(ring, value, ADA)).toEqual({ kind: "opened", plaintext: longest });
@@ -210,7 +210,7 @@ describe("the formats", () => {
     expect(isSealedWith("2026-05", value)).toBe(false);
   });
 
-  it("one does not pass for the other", () => {
+  it("cannot be confused", () => {
     for (const [from, to] of [
       ["v1", "v2"],
       ["v2", "v1"],
@@ -225,7 +225,7 @@ describe("the formats", () => {
 });
 
 describe("a rotated ring", () => {
-  it("opens what the old key sealed, and seals with the new one", () => {
+  it("opens values of the old key, and seals with the new one", () => {
     const before = keyRing("2026-05", { "2026-05": OLD_KEY });
     const old = seal(before, TOKEN, ADA, randomBytes);
     expect(old).toMatch(/^v2\.2026-05\./);
@@ -263,7 +263,7 @@ describe("a value that we did not seal", () => {
 });
 
 describe("a key ring", () => {
-  it("is read with its primary and its older keys", () => {
+  it("is parsed with its primary and its older keys", () => {
     expect(ring.primary).toBe("2026-11");
     expect([...ring.keys.keys()]).toEqual(["2026-11", "2026-05"]);
     expect(ring.keys.get("2026-11")?.export().toString("base64")).toBe(NEW_KEY);
@@ -309,7 +309,7 @@ describe("a key ring", () => {
     ]);
   });
 
-  it("quotes nothing of what it refuses", () => {
+  it("quotes nothing of a rejected ring", () => {
     const secret = Buffer.alloc(32, 9).toString("base64");
     for (const ringText of [
       secret,
@@ -323,7 +323,7 @@ describe("a key ring", () => {
     }
   });
 
-  it("is read or unusable, whatever the text", () => {
+  it("is parsed or invalid, for any text", () => {
     const text = fc.oneof(
       fc.string(),
       fc.json(),

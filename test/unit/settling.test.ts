@@ -24,7 +24,7 @@ const at = (seconds: number) => new Date(seconds * 1_000);
 const start: Progress = { historyId: id(100), recent: [] };
 
 describe("settle", () => {
-  it("remembers what it read, and leaves the cursor where it is", () => {
+  it("remembers the positions that it read, and leaves the cursor where it is", () => {
     const progress = settle(
       start,
       { startedAt: at(0), readAt: at(0), records: ids(101, 107) },
@@ -62,7 +62,7 @@ describe("settle", () => {
     });
   });
 
-  it("does not settle what the pages so far have not reached", () => {
+  it("does not settle positions that the pages have not reached", () => {
     const read = settle(
       start,
       { startedAt: at(0), readAt: at(0), records: ids(101, 120) },
@@ -74,7 +74,7 @@ describe("settle", () => {
     expect(recent.map((position) => position.historyId)).toEqual(ids(120));
   });
 
-  it("drops a record that showed late once an older one above it is settled", () => {
+  it("drops a late record once an older one above it is settled", () => {
     const read = settle(start, { startedAt: at(0), readAt: at(0), records: ids(120) }, SETTLE_MS);
     const late = settle(read, { startedAt: at(60), readAt: at(60), records: ids(110) }, SETTLE_MS);
     expect(late.recent.map(({ historyId }) => historyId)).toEqual(ids(110, 120));
@@ -84,7 +84,7 @@ describe("settle", () => {
     });
   });
 
-  it("settles nothing by count: the cursor stays, and what is not remembered comes again", () => {
+  it("settles nothing by count: the cursor stays, and forgotten positions are read again", () => {
     const records = Array.from({ length: RECENT_MAX + 30 }, (_, index) => id(101 + index));
     const progress = settle(start, { startedAt: at(0), readAt: at(0), records }, SETTLE_MS);
     expect(progress.historyId).toBe(id(100));
@@ -93,7 +93,7 @@ describe("settle", () => {
     expect(later).toEqual({ historyId: records[RECENT_MAX - 1], recent: [] });
   });
 
-  it("settles what a head seen long enough ago covers, however recently it was read", () => {
+  it("settles positions below a head that is old enough, even if they were read recently", () => {
     const first = { startedAt: at(0), readAt: at(1), head: { historyId: id(130), at: at(1) } };
     const read = settle(start, { ...first, records: ids(101), upTo: id(101) }, SETTLE_MS);
     const page = { startedAt: at(121), readAt: at(130), records: ids(110, 120), upTo: id(120) };
@@ -123,14 +123,14 @@ describe("settle", () => {
     expect(seconds.at(-1)).toBe(60);
   });
 
-  it("settles a position in time although its own time has not come yet", () => {
+  it("settles a position in time although its own time has not come", () => {
     const edited = { historyId: id(100), recent: [{ historyId: id(105), at: at(9_000_000) }] };
     const first = settle(edited, { startedAt: at(0), readAt: at(0), records: [] }, SETTLE_MS);
     const second = settle(first, { startedAt: at(120), readAt: at(120), records: [] }, SETTLE_MS);
     expect(second).toEqual({ historyId: id(105), recent: [] });
   });
 
-  it("keeps a head apart from records, and lets the record take its place", () => {
+  it("keeps a head separate from records, and lets the record replace it", () => {
     const quiet = settle(
       start,
       { startedAt: at(0), readAt: at(0), records: [], head: { historyId: id(105), at: at(0) } },
@@ -209,7 +209,7 @@ describe("a notified id that has not shown as a record", () => {
   });
   const waiting = settle(start, notified(0, [105], [103, 107]), SETTLE_MS);
 
-  it("is remembered, and holds the cursor below it", () => {
+  it("is remembered, and keeps the cursor below it", () => {
     expect(waiting.recent).toContainEqual({ historyId: id(105), at: at(0), isNotified: true });
     expect(covers(waiting, ids(105))).toBe(false);
     expect(isTracked(waiting, id(105))).toBe(true);
@@ -219,14 +219,14 @@ describe("a notified id that has not shown as a record", () => {
     expect(findUnseen(later, listing(29 * MINUTE), SETTLE_MS)).toBeUndefined();
   });
 
-  it("gives way to the record once that shows", () => {
+  it("is replaced by the record once that appears", () => {
     const shown = settle(waiting, listing(20 * MINUTE, [105]), SETTLE_MS);
     // All that was there when the head was first named is read by now.
     expect(shown.historyId).toBe(id(200));
     expect(heldUntil(shown, id(200))).toBeUndefined();
   });
 
-  it("becomes a gap from the last settled position after half an hour, and only then is passed", () => {
+  it("becomes a gap from the last settled position after half an hour, and is passed only then", () => {
     const late = listing(30 * MINUTE);
     const unseen = findUnseen(waiting, late, SETTLE_MS);
     expect(unseen).toEqual({ from: id(103), to: id(105), since: at(0) });
@@ -243,7 +243,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(findUnseen(waiting, { ...page, upTo: id(105) }, SETTLE_MS)?.to).toBe(id(105));
   });
 
-  it("makes no gap where Gmail itself knows no such id", () => {
+  it("makes no gap if Gmail itself knows no such id", () => {
     const absurd = settle(start, notified(0, [900], [103]), SETTLE_MS);
     expect(heldUntil(absurd, id(200))).toBeUndefined();
     expect(findUnseen(absurd, listing(30 * MINUTE), SETTLE_MS)).toBeUndefined();
@@ -251,7 +251,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(dropped.recent.some(({ isNotified }) => isNotified)).toBe(false);
   });
 
-  it("is waited for ten minutes and makes no gap where notified ids never show", () => {
+  it("waits ten minutes and makes no gap where notified ids never appear", () => {
     const ahead = { ...waiting, isNotifiedAhead: true as const };
     expect(settle(ahead, listing(9 * MINUTE), SETTLE_MS).historyId).toBe(id(103));
     const later = settle(ahead, listing(10 * MINUTE), SETTLE_MS);
@@ -260,7 +260,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(heldUntil(ahead, id(200))).toBeUndefined();
   });
 
-  it("counts as a head again when the wait ends, where an answer named it as one", () => {
+  it("counts as a head again when the wait ends, if a response named it as one", () => {
     const both = settle(start, notified(0, [200]), SETTLE_MS);
     const named = settle(start, listing(0), SETTLE_MS);
     const after = settle(named, notified(1, [200]), SETTLE_MS);
@@ -275,7 +275,7 @@ describe("a notified id that has not shown as a record", () => {
     }
   });
 
-  it("settles no sooner by a head that was named only when the wait ends", () => {
+  it("is not settled earlier by a head that was named only at the end of the wait", () => {
     const held = settle(start, notified(0, [200], [], 150), SETTLE_MS);
     const late = listing(31 * MINUTE);
     const told = { ...late, unseen: findUnseen(held, late, SETTLE_MS) };
@@ -285,7 +285,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(settle(next, listing(33 * MINUTE), SETTLE_MS).historyId).toBe(id(200));
   });
 
-  it("is not waited for where it is a head that was named long before", () => {
+  it("causes no wait if it is a head that was named long before", () => {
     const named = settle(start, listing(0), SETTLE_MS);
     const early = notified(10 * MINUTE - 1, [200]);
     expect(isOldHead(named, id(200), early.startedAt, SETTLE_MS)).toBe(false);
@@ -298,7 +298,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(heldUntil(below, id(200))).toEqual(at(40 * MINUTE));
   });
 
-  it("is waited for in full again once one has shown exactly", () => {
+  it("gets the full wait again once one has appeared exactly", () => {
     const ahead = { ...waiting, isNotifiedAhead: true as const };
     const exact = settle(ahead, notified(60, [120], [120]), SETTLE_MS);
     expect(exact.isNotifiedAhead).toBeUndefined();
@@ -308,7 +308,7 @@ describe("a notified id that has not shown as a record", () => {
     expect(other.isNotifiedAhead).toBe(true);
   });
 
-  it("is given up early, as a gap, when more are waited for than are remembered", () => {
+  it("becomes a gap early when there are more than can be remembered", () => {
     const many = Array.from({ length: NOTIFIED_MAX + 3 }, (_, index) => 101 + index);
     const read = notified(0, many, [], 300);
     const unseen = findUnseen(start, read, SETTLE_MS);
@@ -331,7 +331,7 @@ describe("withNotified", () => {
     expect(withNotified(first, ids(103, 107), at(9), SETTLE_MS)).toBe(first);
   });
 
-  it("adds nothing for what was read, for an old head, or at the cursor", () => {
+  it("adds nothing for a position that was read, for an old head, or at the cursor", () => {
     const progress: Progress = {
       historyId: id(100),
       recent: [
@@ -344,13 +344,13 @@ describe("withNotified", () => {
     expect(recent.at(-1)).toEqual({ ...waiting(110, 599), isHead: true });
   });
 
-  it("keeps the highest ids of too many", () => {
+  it("keeps the highest ids if there are too many", () => {
     const many = Array.from({ length: NOTIFIED_MAX + 5 }, (_, index) => id(200 + index));
     const { recent } = withNotified(start, many, at(0), SETTLE_MS);
     expect(recent.map(({ historyId }) => historyId)).toEqual(many.slice(5));
   });
 
-  it("tells every id of a long wait as a gap, also where a page told of others before", () => {
+  it("publishes every id of a long wait as a gap, also after a page that published others", () => {
     const held = withNotified(start, ids(103, 203), at(0), SETTLE_MS);
     const page = { ...listing(3_600), records: ids(101, 110), upTo: id(110) };
     const unseen = findUnseen(held, page, SETTLE_MS);
@@ -360,7 +360,7 @@ describe("withNotified", () => {
     expect(findUnseen(next, last, SETTLE_MS)?.to).toBe(id(203));
   });
 
-  it("holds the cursor until the id has shown", () => {
+  it("holds the cursor until the id has appeared", () => {
     const held = withNotified(start, ids(103), at(0), SETTLE_MS);
     const read = { startedAt: at(10), readAt: at(10), records: ids(101, 107) };
     const later = settle(settle(held, read, SETTLE_MS), listing(200), SETTLE_MS);
@@ -385,7 +385,7 @@ describe("notifiedAfter", () => {
     { historyId: id(108), at: at(9), isHead: true as const },
   ];
 
-  it("keeps what was notified above the pinned head, and nothing that was read or named there", () => {
+  it("keeps ids notified above the pinned head, and none that was read or named there", () => {
     const kept = notifiedAfter({ recent }, id(104));
     expect(kept).toEqual([
       { historyId: id(105), at: at(0), isNotified: true },
@@ -393,7 +393,7 @@ describe("notifiedAfter", () => {
     ]);
   });
 
-  it("drops what was notified before a rewind was found", () => {
+  it("drops ids notified before a rewind was detected", () => {
     const kept = notifiedAfter({ recent }, id(104), at(5));
     expect(kept).toEqual([{ historyId: id(107), at: at(9), isNotified: true }]);
   });

@@ -2,14 +2,14 @@ import { expect, it } from "vitest";
 import { startOnce } from "../../functions/src/platform/start-once.ts";
 import { movableClock } from "../support/scenario.ts";
 
-it("starts once, however often and however soon it is asked for", async () => {
+it("starts once, however often it is called", async () => {
   let starts = 0;
   const get = startOnce(() => Promise.resolve(++starts), movableClock());
   expect(await Promise.all([get(), get()])).toEqual([1, 1]);
   expect(await get()).toBe(1);
 });
 
-it("rests after a failed start, and then starts again", async () => {
+it("pauses after a failed start, and then starts again", async () => {
   const clock = movableClock();
   let starts = 0;
   const get = startOnce(async () => {

@@ -7,7 +7,7 @@ import { Redeliver } from "../../functions/src/functions/gmail-notification.ts";
 const coded = (code: unknown) => Object.assign(new Error("said by a client"), { code });
 
 describe("an error of the store", () => {
-  it.each([1, 4, 8, 10, 13, 14, 16])("is one with the gRPC status code %i", (code) => {
+  it.each([1, 4, 8, 10, 13, 14, 16])("has the gRPC status code %i", (code) => {
     expect(isStoreError(coded(code))).toBe(true);
   });
 

@@ -41,13 +41,13 @@ describe("delivery to a collector", () => {
     return nowMs - startMs;
   }
 
-  it("goes on as long as everything arrives", async () => {
+  it("continues as long as everything arrives", async () => {
     await send("exported", "exported");
     expect(delivery.isResting()).toBe(false);
     expect(logged).toEqual([]);
   });
 
-  it("rests longer after each failure, to a limit, and logs the first one", async () => {
+  it("pauses longer after each failure, up to a limit, and logs the first one", async () => {
     const rests: number[] = [];
     for (let failures = 0; failures < 8; failures++) {
       await send("failed", "failed");
@@ -57,7 +57,7 @@ describe("delivery to a collector", () => {
     expect(logged).toEqual(["refused"]);
   });
 
-  it("begins anew once everything has arrived again", async () => {
+  it("starts over once everything has arrived again", async () => {
     await send("failed");
     restMs();
     await send("failed");
@@ -68,7 +68,7 @@ describe("delivery to a collector", () => {
     expect(logged).toEqual(["refused", "refused"]);
   });
 
-  it("waits for two seconds, and an answer after that does not count", async () => {
+  it("waits for two seconds, and ignores a later response", async () => {
     let answer = () => {};
     const waiting = delivery.bounded(
       () =>
@@ -86,7 +86,7 @@ describe("delivery to a collector", () => {
     expect(logged).toEqual(["timeout"]);
   });
 
-  it("is no better for one export of two", async () => {
+  it("does not count one successful export of two", async () => {
     await send("failed");
     restMs();
     await send("exported", "failed");
@@ -94,7 +94,7 @@ describe("delivery to a collector", () => {
     expect(logged).toEqual(["refused"]);
   });
 
-  it("is no better for having had nothing to send", async () => {
+  it("does not count an export of nothing", async () => {
     await send("failed");
     restMs();
     await send();
@@ -103,7 +103,7 @@ describe("delivery to a collector", () => {
     expect(logged).toEqual(["refused"]);
   });
 
-  it("lets nothing of a failure out", async () => {
+  it("reveals nothing of a failure", async () => {
     await expect(
       delivery.bounded(() => Promise.reject(new Error("refused"))),
     ).resolves.toBeUndefined();

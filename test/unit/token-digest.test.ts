@@ -26,20 +26,20 @@ const byHash = (token: string): TokenName => {
 describe("the digests of a refresh token", () => {
   const ring = ringOf("new", { new: 1, old: 2 });
 
-  it("are found by both names that Google gives it", () => {
+  it("match both of Google's identifiers of the token", () => {
     const { prefix, doubleHash } = digestsOf(ring, TOKEN);
     expect(digestsOfName(ring, byPrefix(TOKEN))).toContain(prefix);
     expect(digestsOfName(ring, byHash(TOKEN))).toContain(doubleHash);
   });
 
-  it("are found when an older key made them", () => {
+  it("match if an older key made them", () => {
     const before = digestsOf(ringOf("old", { old: 2 }), TOKEN);
     expect(before.prefix).toMatch(/^old\./);
     expect(digestsOfName(ring, byPrefix(TOKEN))).toContain(before.prefix);
     expect(digestsOfName(ring, byHash(TOKEN))).toContain(before.doubleHash);
   });
 
-  it("T7: say nothing to whoever has the database and a token, but no key", () => {
+  it("T7: reveal nothing to a reader of the database who has a token but no key", () => {
     const { prefix, doubleHash } = digestsOf(ring, TOKEN);
     const plain = [TOKEN, TOKEN.slice(0, 16), byHash(TOKEN)].flatMap((known) => {
       const bytes = typeof known === "string" ? Buffer.from(known) : Buffer.from(hashOf(known));
@@ -62,7 +62,7 @@ describe("the digests of a refresh token", () => {
     expect(other.doubleHash).not.toBe(doubleHash);
   });
 
-  it("differ for two tokens, and the prefix only where the first 16 characters do", () => {
+  it("differ for two tokens, and the prefix only if the first 16 characters differ", () => {
     assert(
       property(string({ minLength: 17 }), string({ minLength: 17 }), (one, another) => {
         const [first, second] = [digestsOf(ring, one), digestsOf(ring, another)];
@@ -72,7 +72,7 @@ describe("the digests of a refresh token", () => {
     );
   });
 
-  it("cannot be taken for one another, though the same bytes make them", () => {
+  it("cannot be confused, although the same bytes make them", () => {
     const bytes = "sixteen letters!";
     const prefixes = digestsOfName(ring, { by: "prefix", prefix: bytes });
     const hashes = digestsOfName(ring, { by: "doubleHash", hash: Buffer.from(bytes) });

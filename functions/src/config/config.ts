@@ -27,6 +27,11 @@ export interface Config extends Omit<Read, "oauth" | "notices" | "telemetry"> {
   readonly telemetry?: TelemetryConfig;
 }
 
+/** Where Google sends the browser back to (RFC 6749 §3.1.2): it has to be registered for the client. */
+export function redirectUriOf({ publicUrl }: Pick<Config, "publicUrl">): string {
+  return `${publicUrl}/callback`;
+}
+
 /** Names every problem of the environment by its variable, and never a value. */
 export class ConfigError extends Error implements Loggable {
   override name = "ConfigError";

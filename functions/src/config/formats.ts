@@ -45,6 +45,20 @@ export const sink: Format<"pubsub" | "firestore"> = {
   parse: (value) => (value === "pubsub" || value === "firestore" ? value : undefined),
 };
 
+/** The groups of Gmail methods that `gmailApi` can pass on. */
+export const METHOD_GROUPS = ["read", "modify", "settings", "compose", "import", "token"] as const;
+export type MethodGroup = (typeof METHOD_GROUPS)[number];
+
+/** Groups of Gmail methods, each once. */
+export const methodGroups: Format<readonly MethodGroup[]> = {
+  what: `a list of ${METHOD_GROUPS.join(", ")}`,
+  parse(value) {
+    const names = new Set(value.split(/[\s,]+/).filter((name) => name !== ""));
+    const known = METHOD_GROUPS.filter((group) => names.has(group));
+    return known.length === names.size ? known : undefined;
+  },
+};
+
 /** A list of items, separated by spaces or commas. `map` turns the checked items into the value. */
 export function list(
   what: string,

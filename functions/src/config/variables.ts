@@ -75,6 +75,12 @@ export const VARIABLES = {
       format.number(100, 1_000_000_000),
       "The project's Gmail quota. Renewals use at most half of it.",
     ),
+    apiMethods: preset(
+      "GMAIL_API_METHODS",
+      "read",
+      format.methodGroups,
+      "The groups of Gmail methods that `gmailApi` passes on. Each group other than `read` also needs a scope in GMAIL_SCOPES; `token` hands out access tokens.",
+    ),
     emulatorHost: optional(
       "GMAIL_EMULATOR_HOST",
       format.emulatorHost,

@@ -1,9 +1,10 @@
+import { redirectUriOf } from "../config/config.ts";
+import type { ConnectContext } from "./context.ts";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { type Clock, later } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
 import { canonicalScope } from "../domain/scope.ts";
 import { parseUserId } from "../domain/user.ts";
-import type { Envelope } from "../crypto/envelope.ts";
 
 /** How long a person may take on Google's pages. */
 export const AUTHORIZATION_AGE_MS_MAX = 10 * 60_000;
@@ -30,20 +31,6 @@ const PENDING = z.object({
 });
 
 export type PendingAuthorization = z.infer<typeof PENDING>;
-
-export interface AuthorizationRequestServices {
-  envelope: Envelope;
-  clock: Clock;
-  /** 256 bits, base64url. */
-  randomToken(): string;
-  authorizeUrl: string;
-  clientId: string;
-  redirectUri: string;
-  /** What the receiver needs beside `openid email`. */
-  scopes: readonly string[];
-  /** Domains whose accounts may connect; a single one is sent to Google as a hint. */
-  allowedDomains: readonly string[];
-}
 
 export interface AuthorizationWish {
   returnTo?: string | undefined;
@@ -93,9 +80,9 @@ export function flowIdOf(state: string): string | undefined {
  */
 export function requestAuthorization(
   wish: AuthorizationWish,
-  services: AuthorizationRequestServices,
+  context: ConnectContext,
 ): AuthorizationRequest {
-  const { envelope, clock, randomToken } = services;
+  const { envelope, clock, randomToken } = context;
   const pending: PendingAuthorization = {
     state: randomToken(),
     nonce: randomToken(),
@@ -109,14 +96,12 @@ export function requestAuthorization(
     ...(wish.userId !== undefined && { userId: wish.userId }),
     ...(wish.link !== undefined && { link: wish.link }),
   };
-  const url = new URL(services.authorizeUrl);
+  const url = new URL(context.endpoints.authorize);
   url.search = new URLSearchParams({
-    client_id: services.clientId,
-    redirect_uri: services.redirectUri,
+    client_id: context.config.oauth.clientId,
+    redirect_uri: redirectUriOf(context.config),
     response_type: "code",
-    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, services)])].join(
-      " ",
-    ),
+    scope: [...new Set(["openid", "email", ...askedScopes(wish.grantedScopes, context)])].join(" "),
     access_type: "offline",
     state: pending.state,
     nonce: pending.nonce,
@@ -124,7 +109,7 @@ export function requestAuthorization(
     code_challenge_method: "S256",
     ...(pending.isConsentAsked && { prompt: "consent" }),
     ...(wish.loginHint !== undefined && { login_hint: wish.loginHint }),
-    ...hostedDomainHint(services.allowedDomains),
+    ...hostedDomainHint(context.config.allowedDomains),
   }).toString();
   const cookie = envelope.seal("authorization", pending);
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
@@ -142,17 +127,17 @@ function hostedDomainHint(allowedDomains: readonly string[]): { hd?: string } {
  */
 export function askedScopes(
   grantedBefore: readonly string[] | undefined,
-  { scopes }: Pick<AuthorizationRequestServices, "scopes">,
+  { config }: Pick<ConnectContext, "config">,
 ): string[] {
   const before = grantedBefore?.filter((scope) => scope.includes("://")) ?? [];
-  return [...scopes, ...before.map(canonicalScope)];
+  return [...config.gmail.scopes, ...before.map(canonicalScope)];
 }
 
 /** The pending authorization that this browser began with this `state`, while it is fresh. */
 export function readPending(
   cookie: string | undefined,
   state: string,
-  { envelope, clock }: Pick<AuthorizationRequestServices, "envelope" | "clock">,
+  { envelope, clock }: Pick<ConnectContext, "envelope" | "clock">,
 ): PendingAuthorization | undefined {
   if (cookie === undefined) return undefined;
   const pending = envelope.open("authorization", cookie, PENDING);

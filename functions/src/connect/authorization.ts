@@ -1,16 +1,15 @@
+import { redirectUriOf } from "../config/config.ts";
+import { settleHolders } from "../grant/address-holders.ts";
+import type { ConnectContext } from "./context.ts";
 import { afterSignIn } from "../domain/addresses.ts";
 import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
-import type { Clock } from "../domain/clock.ts";
-import type { Identity, IdentityCheck } from "../google/id-token.ts";
+import type { Identity } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
-import type { Log } from "../platform/log.ts";
 import { announceAddresses } from "../grant/address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import type { HistoryId } from "../domain/history-id.ts";
-import type { InTurn } from "../mailbox/in-turn.ts";
 import { sync } from "../mailbox/sync.ts";
-import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
-import { type WatchServices, afterWatch, watchAgain } from "../mailbox/watch.ts";
+import { afterWatch, watchAgain } from "../mailbox/watch.ts";
 import { SIGN_IN_SCOPES } from "../domain/scope.ts";
 import {
   type Grant,
@@ -21,30 +20,10 @@ import {
   patched,
   sameGrant,
 } from "../domain/user.ts";
-import { type AccessServices } from "../grant/access.ts";
-import { type AnnouncementServices, announce } from "../grant/announcement.ts";
+import { announce } from "../grant/announcement.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
 import { storeRotated } from "../grant/rotated-token.ts";
 import { type StoredAddresses, authorized, isResumed } from "../domain/transitions.ts";
-
-export interface AuthorizationServices
-  extends SyncServices, WatchServices, AccessServices, AnnouncementServices {
-  exchangeCode(code: string, codeVerifier: string, redirectUri: string): Promise<TokenAnswer>;
-  revoke(token: string): Promise<void>;
-  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
-  /** What the receiver needs beside `openid email`. */
-  scopes: readonly string[];
-  redirectUri: string;
-  /** Domains whose accounts may connect (`hd`); empty: all accounts. */
-  allowedDomains: readonly string[];
-  /** The configuration names other OAuth clients of this project (`RISC_CLIENT_IDS`). */
-  isProjectShared: boolean;
-  /** `DISCONNECT_REVOKES`: the receiver revokes grants that it does not use. */
-  disconnectRevokes: boolean;
-  mailboxes: InTurn<SyncOutcome>;
-  clock: Clock;
-  log: Log;
-}
 
 /** Every way in which the answer that Google sent the browser back with can end. */
 export type Authorization =
@@ -83,11 +62,11 @@ export type Authorization =
 export async function completeAuthorization(
   code: string,
   pending: PendingAuthorization,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<Authorization> {
-  const { scopes, redirectUri } = services;
+  const { config } = context;
   const exchanged = await attempt(() =>
-    services.exchangeCode(code, pending.codeVerifier, redirectUri),
+    context.oauth.exchangeCode(code, pending.codeVerifier, redirectUriOf(config)),
   );
   if (exchanged.kind === "failed") {
     const isCodeBad = exchanged.failure.kind === "bad_request";
@@ -95,35 +74,35 @@ export async function completeAuthorization(
   }
   const { idToken } = exchanged.value;
   if (idToken === undefined) return { kind: "identity_refused" };
-  const check = await services.verifyIdToken(idToken, pending.nonce);
+  const check = await context.verifyIdToken(idToken, pending.nonce);
   switch (check.kind) {
     case "unavailable":
       return refused({ kind: "transient", reason: "google_keys_unavailable" });
     case "refused":
-      services.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
+      context.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
       return { kind: "identity_refused" };
     case "address_unverified":
-      await giveBack(check.userId, exchanged.value, pending, services);
+      await giveBack(check.userId, exchanged.value, pending, context);
       return { kind: "address_unverified" };
     case "verified":
       break;
   }
   const { identity } = check;
-  if (!isAllowedDomain(identity, services)) {
-    await giveBack(identity.userId, exchanged.value, pending, services);
+  if (!isAllowedDomain(identity, context)) {
+    await giveBack(identity.userId, exchanged.value, pending, context);
     return { kind: "domain_refused" };
   }
-  const stored = await services.users.find(identity.userId);
+  const stored = await context.users.find(identity.userId);
   const expected = expectedUserId(pending);
   if (expected !== undefined && expected !== identity.userId) {
-    await giveBack(identity.userId, exchanged.value, pending, services);
+    await giveBack(identity.userId, exchanged.value, pending, context);
     return { kind: "wrong_account" };
   }
-  if (!scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
-    await giveBack(identity.userId, exchanged.value, pending, services);
+  if (!config.gmail.scopes.every((scope) => exchanged.value.scopes.includes(scope))) {
+    await giveBack(identity.userId, exchanged.value, pending, context);
     return { kind: "scopes_missing" };
   }
-  const { refreshToken = await liveRefreshToken(stored, services) } = exchanged.value;
+  const { refreshToken = await liveRefreshToken(stored, context) } = exchanged.value;
   if (refreshToken === undefined) {
     if (!pending.isConsentAsked) {
       return { kind: "consent_needed", emailAddress: identity.emailAddress };
@@ -131,9 +110,9 @@ export async function completeAuthorization(
     return refused({ kind: "misconfigured", reason: "no_refresh_token" });
   }
   const token = { ...exchanged.value, refreshToken };
-  const established = await establish(identity, token, stored, pending, services);
+  const established = await establish(identity, token, stored, pending, context);
   if (established.kind !== "connected") {
-    await giveBack(identity.userId, token, pending, services);
+    await giveBack(identity.userId, token, pending, context);
   }
   return established;
 }
@@ -144,7 +123,7 @@ export async function completeAuthorization(
  */
 function isAllowedDomain(
   { hostedDomain }: Identity,
-  { allowedDomains }: Pick<AuthorizationServices, "allowedDomains">,
+  { config: { allowedDomains } }: Pick<ConnectContext, "config">,
 ): boolean {
   if (allowedDomains.length === 0) return true;
   return hostedDomain !== undefined && allowedDomains.includes(hostedDomain);
@@ -164,21 +143,21 @@ async function giveBack(
   userId: UserId,
   { refreshToken, accessToken, scopes }: TokenAnswer,
   pending: PendingAuthorization,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<void> {
-  if (!services.disconnectRevokes || services.isProjectShared) return;
+  if (!context.config.disconnectRevokes || context.config.risc.clientIds.length > 1) return;
   const asker = expectedUserId(pending);
-  const grantedBefore = asker && (await services.users.find(asker))?.grant.scopes;
-  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, services)]);
+  const grantedBefore = asker && (await context.users.find(asker))?.grant.scopes;
+  const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, context)]);
   if (!scopes.every((scope) => asked.has(scope))) return;
   // Read as late as can be: the person may have connected in another tab meanwhile.
-  const stored = await services.users.find(userId);
+  const stored = await context.users.find(userId);
   if (stored?.grant.refreshToken !== undefined) return;
   // What cannot be read may hold a grant that lives.
-  if (stored === undefined && (await services.users.exists(userId))) return;
-  const revoked = await attempt(() => services.revoke(refreshToken ?? accessToken));
+  if (stored === undefined && (await context.users.exists(userId))) return;
+  const revoked = await attempt(() => context.oauth.revoke(refreshToken ?? accessToken));
   if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
-  services.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
+  context.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
     userId,
   });
 }
@@ -189,17 +168,17 @@ async function giveBack(
  */
 async function liveRefreshToken(
   stored: User | undefined,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<string | undefined> {
-  const { tokens, refresh } = services;
+  const { tokens, oauth } = context;
   const sealed = stored?.grant.refreshToken;
   if (stored === undefined || sealed === undefined) return undefined;
   const held = tokens.open(stored.id, "refresh_token", sealed);
   if (held === undefined) return undefined;
-  const refreshed = await attempt(() => refresh(held));
+  const refreshed = await attempt(() => oauth.refresh(held));
   if (refreshed.kind === "failed") return undefined;
   const { refreshToken: rotated = held } = refreshed.value;
-  if (rotated !== held) await storeRotated(stored, rotated, services);
+  if (rotated !== held) await storeRotated(stored, rotated, context);
   return rotated;
 }
 
@@ -212,31 +191,31 @@ async function establish(
   token: TokenAnswer & { refreshToken: string },
   stored: User | undefined,
   pending: PendingAuthorization,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<Authorization> {
-  const { users, tokens, clock } = services;
+  const { users, tokens, clock } = context;
   // Before the cursor is known: what comes after this is told, by history or by a recovery.
   const connectedAt = clock.now();
-  const watched = await attempt(() => watchAgain(token.accessToken, services));
+  const watched = await attempt(() => watchAgain(token.accessToken, context));
   const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
   if (refusal !== undefined) return refusal;
-  const profiled = await attempt(() => services.getProfile(token.accessToken));
+  const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
   if (start.kind === "failed") return refused(start.failure);
   const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
-  const addressesOf = await addressesAfter(stored, signedIn, named, services);
+  const addressesOf = await addressesAfter(stored, signedIn, named, context);
   for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
-    await services.settleHolders(address, userId);
+    await settleHolders(address, userId, context);
   }
   const now = clock.now();
   // An earlier watch may have ended with the grant that it was made by.
   const watch: Watch =
     watched.kind === "answered"
-      ? afterWatch(watched.value, services)
+      ? afterWatch(watched.value, context)
       : { renewAt: now, failures: 0 };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
-    clientId: services.clientId,
+    clientId: context.config.oauth.clientId,
     refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
     refreshTokenDigests: tokens.digests(token.refreshToken),
     accessToken: tokens.seal(userId, "access_token", token.accessToken),
@@ -254,7 +233,7 @@ async function establish(
       at: now,
     }),
   );
-  return resume(user, watched.kind === "answered", stored, services);
+  return resume(user, watched.kind === "answered", stored, context);
 }
 
 /**
@@ -265,11 +244,11 @@ async function addressesAfter(
   stored: User | undefined,
   signedIn: EmailAddress,
   named: EmailAddress | undefined,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<(previous: User | undefined) => StoredAddresses> {
-  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: services.clock.now() };
+  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: context.clock.now() };
   const found = isResumed(stored)
-    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), services)
+    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), context)
     : undefined;
   return (previous) => {
     if (!isResumed(previous)) return asNew;
@@ -310,16 +289,16 @@ async function resume(
   user: User,
   isWatched: boolean,
   stored: User | undefined,
-  services: AuthorizationServices,
+  context: ConnectContext,
 ): Promise<Authorization> {
-  const outcome = await services.mailboxes.run(notificationAddress(user), async (hasWaited) => {
-    const current = hasWaited ? await services.users.find(user.id) : user;
-    return sync(current ?? user, { kind: "authorized" }, services);
+  const outcome = await context.mailboxes.run(notificationAddress(user), async (hasWaited) => {
+    const current = hasWaited ? await context.users.find(user.id) : user;
+    return sync(current ?? user, { kind: "authorized" }, context);
   });
   const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
-  const current = (await services.users.find(user.id)) ?? user;
+  const current = (await context.users.find(user.id)) ?? user;
   if (sameGrant(user, current)) {
-    await announce(current, services, recoveredChanges);
+    await announce(current, context, recoveredChanges);
   }
   return {
     kind: "connected",

@@ -1,3 +1,4 @@
+import { type RedirectAnswer, type ConnectContext } from "./context.ts";
 import { later } from "../domain/clock.ts";
 import { type Authorization, completeAuthorization } from "./authorization.ts";
 import {
@@ -14,14 +15,7 @@ import { logFailed } from "../platform/http.ts";
 import type { Log } from "../platform/log.ts";
 import { type PageError, parsePageError } from "../texts/pages.ts";
 import type { User } from "../domain/user.ts";
-import {
-  type ConnectRequest,
-  type ConnectServices,
-  type RedirectAnswer,
-  USED_TICKET,
-  redirect,
-  toGoogle,
-} from "./connect-request.ts";
+import { type ConnectRequest, USED_TICKET, redirect, toGoogle } from "./connect-request.ts";
 import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
 
 /**
@@ -31,16 +25,16 @@ import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from
  */
 export async function callback(
   { url, headers, log, client }: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<Response> {
-  const { publicUrl } = services.pageLinks;
+  const { publicUrl } = context.pageLinks;
   const params = readCallback(url.searchParams);
   const flowId = params && flowIdOf(params.state);
   if (params === undefined || flowId === undefined) return notPending("session_lost");
   const name = flowCookieName(flowId, publicUrl);
   const kept = readCookie(headers, name);
   if (kept === FLOW_DONE) return notPending("already_done");
-  const pending = readPending(kept, params.state, services);
+  const pending = readPending(kept, params.state, context);
   if (pending === undefined) {
     if (headers.get("cookie") === null) {
       log.warn(
@@ -54,8 +48,8 @@ export async function callback(
     return notPending("session_lost");
   }
 
-  const { to, cookies } = await services.callbacks.run(params.state, () =>
-    answerOnce(params, pending, { log, client }, services),
+  const { to, cookies } = await context.callbacks.run(params.state, () =>
+    answerOnce(params, pending, { log, client }, context),
   );
   return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
 
@@ -66,7 +60,7 @@ export async function callback(
       "rejected a response from Google that belongs to no pending authorization",
       { reason },
     );
-    return redirect(refused(reason, undefined, services));
+    return redirect(refused(reason, undefined, context));
   }
 }
 
@@ -96,36 +90,36 @@ async function answerOnce(
   params: Callback,
   pending: PendingAuthorization,
   { log, client }: Pick<ConnectRequest, "log" | "client">,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<RedirectAnswer> {
   try {
-    if ("error" in params) return redirectOf(declined(params.error, log), pending, services);
-    const { exchanges, failedExchanges } = services.publicLimits;
+    if ("error" in params) return redirectOf(declined(params.error, log), pending, context);
+    const { exchanges, failedExchanges } = context.publicLimits;
     if (!exchanges.take(client) || !failedExchanges.take()) {
       log.warn(
         "client_limited",
         "received more authorization codes than the limit; asked the browser to wait",
         {},
       );
-      return refused("busy", pending, services);
+      return refused("busy", pending, context);
     }
-    const { callbackClaims, clock, randomToken } = services;
+    const { callbackClaims, clock, randomToken } = context;
     const id = callbackIdOf(params.state);
     const expireAt = later(clock.now(), AUTHORIZATION_AGE_MS_MAX);
     const isFirst = await callbackClaims.claim(id, randomToken(), expireAt);
     if (!isFirst) {
       failedExchanges.giveBack();
-      return redirectOf(await outcomeOfFirst(id, services), pending, services);
+      return redirectOf(await outcomeOfFirst(id, context), pending, context);
     }
 
-    const outcome = await complete(params.code, pending, log, services);
+    const outcome = await complete(params.code, pending, log, context);
     const { emailAddress: _, user: __, ...stored } = outcome;
     // Without it, a second request says to try again; this one has its outcome.
     await callbackClaims.settle(id, stored).catch((error: unknown) => logFailed(log, error));
-    return await redirectOf(outcome, pending, services);
+    return await redirectOf(outcome, pending, context);
   } catch (error) {
     logFailed(log, error);
-    return refused("try_later", pending, services);
+    return refused("try_later", pending, context);
   }
 }
 
@@ -135,7 +129,7 @@ type Outcome = CallbackOutcome & { emailAddress?: string; user?: User };
 /** Waits until the request that took the response has an outcome; bounded, since it may have died. */
 async function outcomeOfFirst(
   id: CallbackId,
-  { callbackClaims, clock }: ConnectServices,
+  { callbackClaims, clock }: ConnectContext,
 ): Promise<Outcome> {
   for (let polls = 0; polls < POLLS_MAX; polls++) {
     const outcome = await callbackClaims.find(id);
@@ -156,17 +150,17 @@ async function complete(
   code: string,
   pending: PendingAuthorization,
   log: Log,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<Outcome> {
   let outcome: Authorization;
   try {
-    outcome = await completeAuthorization(code, pending, services);
+    outcome = await completeAuthorization(code, pending, context);
   } catch (error) {
     logFailed(log, error);
     return { kind: "refused", reason: "try_later" };
   }
   if (outcome.kind !== "code_refused" && outcome.kind !== "try_later") {
-    services.publicLimits.failedExchanges.giveBack();
+    context.publicLimits.failedExchanges.giveBack();
   }
   logAuthorization(log, outcome);
   switch (outcome.kind) {
@@ -194,24 +188,24 @@ async function complete(
 async function redirectOf(
   outcome: Outcome,
   pending: PendingAuthorization,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<RedirectAnswer> {
   switch (outcome.kind) {
     case "connected": {
       const { userId, generation, recoveredChanges } = outcome;
-      const user = outcome.user ?? (await services.users.find(userId));
+      const user = outcome.user ?? (await context.users.find(userId));
       // The connection that this response made has been replaced by now.
-      if (user?.grant.generation !== generation) return refused("already_done", pending, services);
-      return connected(user, recoveredChanges, pending, services);
+      if (user?.grant.generation !== generation) return refused("already_done", pending, context);
+      return connected(user, recoveredChanges, pending, context);
     }
     case "consent_needed": {
       const { returnTo, appState, appSub, tags, userId, link } = pending;
       const loginHint = outcome.emailAddress;
       const wish = { returnTo, appState, appSub, tags, userId, link, loginHint };
-      return toGoogle(wish, services);
+      return toGoogle(wish, context);
     }
     case "refused":
-      return refused(parsePageError(outcome.reason) ?? "try_later", pending, services);
+      return refused(parsePageError(outcome.reason) ?? "try_later", pending, context);
   }
 }
 
@@ -240,19 +234,13 @@ async function connected(
   user: User,
   recoveredChanges: number | undefined,
   { returnTo, appState, appSub }: PendingAuthorization,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<RedirectAnswer> {
-  const { publicUrl } = services.pageLinks;
-  const session = startSession(user, recoveredChanges, services);
+  const { publicUrl } = context.config;
+  const session = startSession(user, recoveredChanges, context);
   const cookies = [cookie(sessionCookieName(publicUrl), session, SESSION_AGE_MS_MAX)];
   if (returnTo === undefined) return { to: `${publicUrl}/`, cookies };
-  const { secret } = services.returnTo;
-  const { clock, randomToken } = services;
-  const to = await returnUrl(
-    user,
-    { returnTo, appState, appSub },
-    { publicUrl, secret, randomToken, clock },
-  );
+  const to = await returnUrl(user, { returnTo, appState, appSub }, context);
   return { to, cookies };
 }
 
@@ -260,7 +248,7 @@ async function connected(
 function refused(
   error: PageError,
   pending: PendingAuthorization | undefined,
-  { pageLinks: { publicUrl } }: ConnectServices,
+  { config: { publicUrl } }: ConnectContext,
 ): RedirectAnswer {
   if (pending?.link !== undefined) {
     return { to: `${publicUrl}/reauthorize/${pending.link}?refused=${error}`, cookies: [] };

@@ -1,39 +1,16 @@
-import type { AuthorizationServices } from "./authorization.ts";
+import { type RedirectAnswer, type ConnectContext } from "./context.ts";
 import {
   AUTHORIZATION_AGE_MS_MAX,
-  type AuthorizationRequestServices,
   type AuthorizationWish,
   requestAuthorization,
 } from "./authorization-request.ts";
-import type { CallbackClaims } from "../domain/callback-claims.ts";
-import type { DisconnectServices } from "../grant/disconnect.ts";
-import type { OnceEach } from "./once-each.ts";
 import { type Session, isSessionOf, readSession } from "./session.ts";
 import type { Log } from "../platform/log.ts";
-import type { PageLinks } from "./pages/page.ts";
-import type { PublicLimits } from "../platform/rate-limit.ts";
 import type { User } from "../domain/user.ts";
 import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
 
-export interface ConnectServices
-  extends AuthorizationServices, AuthorizationRequestServices, DisconnectServices {
-  pageLinks: PageLinks;
-  returnTo: { urls: readonly string[]; secret?: string; isTicketRequired: boolean };
-  /** The answers to callbacks of this instance, by `state`. */
-  callbacks: OnceEach<RedirectAnswer>;
-  publicLimits: PublicLimits;
-  /** The same across instances. */
-  callbackClaims: CallbackClaims;
-}
-
 /** In place of a ticket, at the page of a refusal: it cannot be used again. */
 export const USED_TICKET = "used";
-
-/** Where a browser is sent, and what it keeps. */
-export interface RedirectAnswer {
-  to: string;
-  cookies: readonly string[];
-}
 
 export interface ConnectRequest {
   url: URL;
@@ -57,20 +34,20 @@ export function withCookies(response: Response, cookies: readonly string[]): Res
 }
 
 /** Begins an authorization: the browser goes to Google, and keeps what is pending. */
-export function toGoogle(wish: AuthorizationWish, services: ConnectServices): RedirectAnswer {
-  const { url, flowId, cookie: sealed } = requestAuthorization(wish, services);
-  const name = flowCookieName(flowId, services.pageLinks.publicUrl);
+export function toGoogle(wish: AuthorizationWish, context: ConnectContext): RedirectAnswer {
+  const { url, flowId, cookie: sealed } = requestAuthorization(wish, context);
+  const name = flowCookieName(flowId, context.config.publicUrl);
   return { to: url, cookies: [cookie(name, sealed, AUTHORIZATION_AGE_MS_MAX)] };
 }
 
 /** Whose browser this is, as long as the session of that person goes on. */
 export async function signedIn(
   { headers }: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<{ user: User; session: Session } | undefined> {
-  const name = sessionCookieName(services.pageLinks.publicUrl);
-  const session = readSession(readCookie(headers, name), services);
-  const user = session && (await services.users.find(session.userId));
+  const name = sessionCookieName(context.config.publicUrl);
+  const session = readSession(readCookie(headers, name), context);
+  const user = session && (await context.users.find(session.userId));
   if (session === undefined || user === undefined) return undefined;
   return isSessionOf(user, session) ? { user, session } : undefined;
 }
@@ -81,7 +58,7 @@ export async function signedIn(
  * `Sec-Fetch-Site` as well (Safari before 16.4) leave it at that: then the sealed link, or the form's
  * proof, has to tell that the form is ours.
  */
-export function isSameOrigin({ headers }: ConnectRequest, { pageLinks }: ConnectServices): boolean {
+export function isSameOrigin({ headers }: ConnectRequest, { pageLinks }: ConnectContext): boolean {
   const site = headers.get("sec-fetch-site");
   const origin = headers.get("origin");
   if (site !== null && site !== "same-origin" && site !== "none") return false;

@@ -1,12 +1,7 @@
+import type { ConnectContext } from "./context.ts";
 import { type HttpHandler, refusal } from "../platform/http.ts";
 import { type PageLinks } from "./pages/page.ts";
 import { errorPage } from "./pages/pages.ts";
-import type { PublicLimits } from "../platform/rate-limit.ts";
-
-export interface LimitedServices {
-  publicLimits: PublicLimits;
-  pageLinks: PageLinks;
-}
 
 /** When a client that was refused may come again, in seconds: some of its bucket is there by then. */
 const RETRY_AFTER = "30";
@@ -14,7 +9,7 @@ const RETRY_AFTER = "30";
 /** Puts the limit of one client in front of the pages, before anything is traced or read. */
 export function limitedPages(
   handle: HttpHandler,
-  { publicLimits: { pages }, pageLinks }: LimitedServices,
+  { publicLimits: { pages }, pageLinks }: ConnectContext,
 ): HttpHandler {
   return async (request, log, client) => {
     if (pages.take(client)) return handle(request, log, client);
@@ -40,7 +35,7 @@ export function busyPage(pageLinks: PageLinks, retry?: string): Response {
  */
 export function limitedEvents(
   handle: HttpHandler,
-  { publicLimits: { refusedEvents } }: LimitedServices,
+  { publicLimits: { refusedEvents } }: ConnectContext,
 ): HttpHandler {
   return async (request, log, client) => {
     const response = await handle(request, log, client);

@@ -1,5 +1,5 @@
+import type { ConnectContext } from "./context.ts";
 import { SignJWT } from "jose";
-import type { Clock } from "../domain/clock.ts";
 import type { User } from "../domain/user.ts";
 
 /** How long the application has to read `connection`. */
@@ -33,14 +33,6 @@ export interface Recipient {
   appSub?: string | undefined;
 }
 
-export interface ReturnUrlServices {
-  /** `PUBLIC_URL`, the issuer of the token. */
-  publicUrl: string;
-  secret: string | undefined;
-  randomToken(): string;
-  clock: Clock;
-}
-
 /**
  * `return_to` with `connection=` a JWT (RFC 7519, HS256, `typ: connection+jwt`) that tells the
  * application which mailbox the browser in front of it has connected. Without `RETURN_TO_SECRET`
@@ -49,9 +41,10 @@ export interface ReturnUrlServices {
 export async function returnUrl(
   { id, emailAddress }: User,
   { returnTo, appState, appSub }: Recipient,
-  { publicUrl, secret, randomToken, clock }: ReturnUrlServices,
+  { config, randomToken, clock }: ConnectContext,
 ): Promise<string> {
   const url = new URL(returnTo);
+  const { secret } = config.returnTo;
   if (secret === undefined) return url.href;
   const now = Math.floor(clock.now().getTime() / 1_000);
   const claims = {
@@ -62,7 +55,7 @@ export async function returnUrl(
   const connection = await new SignJWT(claims)
     // An explicit type (RFC 8725 §3.11): a start ticket of the same secret is no connection.
     .setProtectedHeader({ alg: "HS256", typ: "connection+jwt" })
-    .setIssuer(publicUrl)
+    .setIssuer(config.publicUrl)
     .setAudience(returnTo)
     .setSubject(id)
     .setJti(randomToken())

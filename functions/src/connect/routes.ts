@@ -1,3 +1,4 @@
+import type { ConnectContext } from "./context.ts";
 import { isWatching } from "../domain/schedule.ts";
 import { type AuthorizationWish, isKept } from "./authorization-request.ts";
 import { disconnect } from "../grant/disconnect.ts";
@@ -23,7 +24,6 @@ import type { User } from "../domain/user.ts";
 import { callback } from "./callback.ts";
 import {
   type ConnectRequest,
-  type ConnectServices,
   USED_TICKET,
   isSameOrigin,
   redirect,
@@ -34,7 +34,7 @@ import {
 import { busyPage } from "./limited.ts";
 import { cookie, endOldestFlows, sessionCookieName } from "./cookies.ts";
 
-type Route = (request: ConnectRequest, services: ConnectServices) => Promise<Response>;
+type Route = (request: ConnectRequest, context: ConnectContext) => Promise<Response>;
 
 const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][] = [
   [/^\/$/, { GET: showStatus, HEAD: showStatus }],
@@ -55,11 +55,11 @@ export async function connect(
   request: Request,
   log: Log,
   client: string,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<Response> {
   const { headers } = request;
   const url = new URL(request.url);
-  const base = new URL(services.pageLinks.publicUrl).pathname.replace(/\/$/, "");
+  const base = new URL(context.config.publicUrl).pathname.replace(/\/$/, "");
   const path = url.pathname.slice(base.length) || "/";
   for (const [pattern, methods] of ROUTES) {
     const match = pattern.exec(path);
@@ -72,15 +72,15 @@ export async function connect(
     if (request.method === "POST" && !isForm(headers)) return refusal(415);
     const form = async () => new URLSearchParams(await request.text());
     try {
-      return await route({ url, headers, rest: match[1] ?? "", form, log, client }, services);
+      return await route({ url, headers, rest: match[1] ?? "", form, log, client }, context);
     } catch (error) {
       logFailed(log, error);
       // What is only posted to cannot be opened again.
       const again = methods["GET"] === undefined ? "/" : `${path}${wishOf(url)}`;
-      return errorPage("try_later", services.pageLinks, `${services.pageLinks.publicUrl}${again}`);
+      return errorPage("try_later", context.pageLinks, `${context.config.publicUrl}${again}`);
     }
   }
-  return errorPage("not_found", services.pageLinks);
+  return errorPage("not_found", context.pageLinks);
 }
 
 /** A browser that only guesses where the person goes next must use nothing up. */
@@ -93,9 +93,9 @@ function isForm(headers: Headers): boolean {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers.get("content-type") ?? "");
 }
 
-async function showStatus(request: ConnectRequest, services: ConnectServices): Promise<Response> {
-  const { pageLinks, links, clock } = services;
-  const signed = await signedIn(request, services);
+async function showStatus(request: ConnectRequest, context: ConnectContext): Promise<Response> {
+  const { pageLinks, links, clock } = context;
+  const signed = await signedIn(request, context);
   if (signed === undefined) return landingPage(pageLinks);
   const { user, session } = signed;
   const { csrf, recoveredChanges } = session;
@@ -125,51 +125,51 @@ async function showStatus(request: ConnectRequest, services: ConnectServices): P
  * A person who comes from our own page goes straight to Google. An application that wants to be told
  * is named first, on a page with one button: whoever sends a link decides what it asks for.
  */
-async function start(request: ConnectRequest, services: ConnectServices): Promise<Response> {
+async function start(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { url, headers, log } = request;
-  const asked = await readStart(url.searchParams, services);
-  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  const asked = await readStart(url.searchParams, context);
+  if (asked.kind === "refused") return refusedStart(asked, log, context);
   const { wish, ticket } = asked;
   const application = wish.returnTo ?? ticket?.issuer;
   if (application !== undefined) {
-    return handoverPage(new URL(application).origin, wishOf(url), services.pageLinks);
+    return handoverPage(new URL(application).origin, wishOf(url), context.pageLinks);
   }
   // Google asks nothing of a person whose grant lives. A link elsewhere must not get that far, and a
   // browser that does not say where the person comes from may come from anywhere.
   const isOwnLink = headers.get("sec-fetch-site") === "same-origin";
-  const signed = isOwnLink ? await signedIn(request, services) : undefined;
+  const signed = isOwnLink ? await signedIn(request, context) : undefined;
   const isRefreshTokenHeld = signed?.user.status === "active";
-  return beginAt({ ...wish, isRefreshTokenHeld }, request, services);
+  return beginAt({ ...wish, isRefreshTokenHeld }, request, context);
 }
 
 /** The button of {@link handoverPage}. Google asks for consent, and names the account. */
 async function startForApplication(
   request: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<Response> {
   const { url, log } = request;
-  if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
-  const asked = await readStart(url.searchParams, services);
-  if (asked.kind === "refused") return refusedStart(asked, log, services);
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", context.pageLinks);
+  const asked = await readStart(url.searchParams, context);
+  if (asked.kind === "refused") return refusedStart(asked, log, context);
   const { wish, ticket } = asked;
   if (ticket !== undefined) {
-    const { callbackClaims, randomToken } = services;
+    const { callbackClaims, randomToken } = context;
     const isFirst = await callbackClaims.claim(ticket.id, randomToken(), ticket.expireAt);
     if (!isFirst) {
       return refusedStart(
         { kind: "refused", error: "ticket_refused", reason: "used" },
         log,
-        services,
+        context,
       );
     }
   }
-  return beginAt(wish, request, services);
+  return beginAt(wish, request, context);
 }
 
 function refusedStart(
   { error, reason }: Start & { kind: "refused" },
   log: Log,
-  { pageLinks }: ConnectServices,
+  { pageLinks }: ConnectContext,
 ): Response {
   if (error === "ticket_refused") log.info("ticket_refused", "rejected a start ticket", { reason });
   return errorPage(error, pageLinks);
@@ -178,10 +178,10 @@ function refusedStart(
 function beginAt(
   wish: AuthorizationWish,
   { headers }: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Response {
-  const { to, cookies } = toGoogle(wish, services);
-  const ended = endOldestFlows(headers, services.pageLinks.publicUrl, cookies);
+  const { to, cookies } = toGoogle(wish, context);
+  const ended = endOldestFlows(headers, context.config.publicUrl, cookies);
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 
@@ -190,8 +190,8 @@ type Start =
   | { kind: "refused"; error: PageError; reason: string };
 
 /** What the application that sent the person wants: all of it in a ticket, or each thing once. */
-async function readStart(params: URLSearchParams, services: ConnectServices): Promise<Start> {
-  const { urls, isTicketRequired } = services.returnTo;
+async function readStart(params: URLSearchParams, context: ConnectContext): Promise<Start> {
+  const { urls, isTicketRequired } = context.config.returnTo;
   const [wanted, appStates, tickets] = WISHES.map((name) => params.getAll(name));
   const refusedTicket = (reason: string): Start => ({
     kind: "refused",
@@ -208,7 +208,7 @@ async function readStart(params: URLSearchParams, services: ConnectServices): Pr
   if (more.length > 0 || wanted?.length !== 0 || appStates?.length !== 0) {
     return refusedTicket("query");
   }
-  const check = await readTicket(compact, { ...services, publicUrl: services.pageLinks.publicUrl });
+  const check = await readTicket(compact, context);
   if (check.kind === "refused") return refusedTicket(check.reason);
   const { ticket } = check;
   const { returnTo, appState, appSub, tags } = ticket;
@@ -247,12 +247,15 @@ const FINAL: ReadonlySet<PageError> = new Set([
 ]);
 
 /** Where a callback leads that was refused. Says nothing but what its address says. */
-function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): Promise<Response> {
-  const { pageLinks } = services;
+function showRefused({ url, rest }: ConnectRequest, context: ConnectContext): Promise<Response> {
+  const { pageLinks } = context;
   const error = parsePageError(rest) ?? "not_found";
   if (url.searchParams.get("ticket") === USED_TICKET) {
     // Only the application can make another ticket.
-    const wanted = parseReturnTo(url.searchParams.get("return_to") ?? "", services.returnTo.urls);
+    const wanted = parseReturnTo(
+      url.searchParams.get("return_to") ?? "",
+      context.config.returnTo.urls,
+    );
     return Promise.resolve(errorPage(error, pageLinks, wanted, TEXTS.back));
   }
   const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
@@ -262,18 +265,18 @@ function showRefused({ url, rest }: ConnectRequest, services: ConnectServices): 
 
 async function showReauthorize(
   { rest: link, url }: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<Response> {
-  const user = await linkedUser(link, services);
-  if (user === undefined) return errorPage("link_expired", services.pageLinks);
+  const user = await linkedUser(link, context);
+  if (user === undefined) return errorPage("link_expired", context.pageLinks);
   const refused = parsePageError(url.searchParams.get("refused") ?? "");
-  return reauthorizePage(user, link, { refused, isWeekly: isWeekly(user) }, services.pageLinks);
+  return reauthorizePage(user, link, { refused, isWeekly: isWeekly(user) }, context.pageLinks);
 }
 
-async function reauthorize(request: ConnectRequest, services: ConnectServices): Promise<Response> {
-  if (!isSameOrigin(request, services)) return errorPage("forbidden", services.pageLinks);
-  const user = await linkedUser(request.rest, services);
-  if (user === undefined) return errorPage("link_expired", services.pageLinks);
+async function reauthorize(request: ConnectRequest, context: ConnectContext): Promise<Response> {
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", context.pageLinks);
+  const user = await linkedUser(request.rest, context);
+  if (user === undefined) return errorPage("link_expired", context.pageLinks);
   const wish = {
     userId: user.id,
     link: request.rest,
@@ -281,13 +284,13 @@ async function reauthorize(request: ConnectRequest, services: ConnectServices): 
     loginHint: user.id,
     grantedScopes: user.grant.scopes,
   };
-  return beginAt(wish, request, services);
+  return beginAt(wish, request, context);
 }
 
 /** The user a link is for, as long as the grant that it renews is the one that failed. */
-async function linkedUser(link: string, services: ConnectServices): Promise<User | undefined> {
-  const linked = services.links.read(link);
-  const user = linked && (await services.users.find(linked.userId));
+async function linkedUser(link: string, context: ConnectContext): Promise<User | undefined> {
+  const linked = context.links.read(link);
+  const user = linked && (await context.users.find(linked.userId));
   if (user === undefined || user.grant.generation !== linked?.generation) return undefined;
   const { status } = user;
   return status === "reauthorization_required" || status === "mailbox_unavailable"
@@ -295,15 +298,12 @@ async function linkedUser(link: string, services: ConnectServices): Promise<User
     : undefined;
 }
 
-async function endConnection(
-  request: ConnectRequest,
-  services: ConnectServices,
-): Promise<Response> {
-  const { pageLinks } = services;
-  const sender = await readSender(request, services);
+async function endConnection(request: ConnectRequest, context: ConnectContext): Promise<Response> {
+  const { pageLinks } = context;
+  const sender = await readSender(request, context);
   if (sender instanceof Response) return sender;
-  const ended = await disconnect(sender, "user_request", services);
-  if (ended === "superseded") return errorPage("session_lost", pageLinks);
+  const ended = await disconnect(sender, "user_request", context);
+  if (ended.kind === "superseded") return errorPage("session_lost", pageLinks);
   const name = sessionCookieName(pageLinks.publicUrl);
   return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
 }
@@ -311,29 +311,29 @@ async function endConnection(
 /** The signed-in person who sent one of our own forms, or the page that refuses the form. */
 async function readSender(
   request: ConnectRequest,
-  services: ConnectServices,
+  context: ConnectContext,
 ): Promise<User | Response> {
-  const { pageLinks } = services;
-  if (!isSameOrigin(request, services)) return errorPage("forbidden", pageLinks);
-  const signed = await signedIn(request, services);
+  const { pageLinks } = context;
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", pageLinks);
+  const signed = await signedIn(request, context);
   if (signed === undefined) return errorPage("session_lost", pageLinks);
   const { user, session } = signed;
   const isOwn = isOwnForm(session, (await request.form()).get("csrf"));
   return isOwn ? user : errorPage("forbidden", pageLinks);
 }
 
-async function askToErase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
-  const signed = await signedIn(request, services);
-  if (signed === undefined) return errorPage("session_lost", services.pageLinks);
-  return erasePage(signed.user, signed.session.csrf, services.pageLinks);
+async function askToErase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
+  const signed = await signedIn(request, context);
+  if (signed === undefined) return errorPage("session_lost", context.pageLinks);
+  return erasePage(signed.user, signed.session.csrf, context.pageLinks);
 }
 
 /** Erases what is kept of the person; what waits for Google or the topic follows by itself. */
-async function erase(request: ConnectRequest, services: ConnectServices): Promise<Response> {
-  const { pageLinks } = services;
-  const sender = await readSender(request, services);
+async function erase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
+  const { pageLinks } = context;
+  const sender = await readSender(request, context);
   if (sender instanceof Response) return sender;
-  const outcome = await forget(sender, services);
+  const outcome = await forget(sender, context);
   request.log.info("user_erasing", "a person asked for the erasure of their data", {
     userId: sender.id,
     outcome: outcome.kind,

@@ -1,8 +1,8 @@
+import type { ConnectContext } from "./context.ts";
 import { z } from "zod";
-import { type Clock, later } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
 import { type User, type UserId, parseUserId } from "../domain/user.ts";
 import { isSame } from "./authorization-request.ts";
-import type { Envelope } from "../crypto/envelope.ts";
 
 /** How long a browser stays signed in after it has connected an account. */
 export const SESSION_AGE_MS_MAX = 24 * 3_600_000;
@@ -28,17 +28,11 @@ export interface Session {
   recoveredChanges?: number;
 }
 
-export interface SessionServices {
-  envelope: Envelope;
-  clock: Clock;
-  randomToken(): string;
-}
-
 /** A new session, sealed, for whoever has just shown at Google that they are this user. */
 export function startSession(
   { id, grant }: User,
   recoveredChanges: number | undefined,
-  { envelope, clock, randomToken }: SessionServices,
+  { envelope, clock, randomToken }: ConnectContext,
 ): string {
   return envelope.seal("session", {
     userId: id,
@@ -52,7 +46,7 @@ export function startSession(
 /** The session that a cookie of ours holds, while it lasts. Whether it has ended, the user tells. */
 export function readSession(
   cookie: string | undefined,
-  { envelope, clock }: Pick<SessionServices, "envelope" | "clock">,
+  { envelope, clock }: Pick<ConnectContext, "envelope" | "clock">,
 ): Session | undefined {
   const content = cookie === undefined ? undefined : envelope.open("session", cookie, SESSION);
   const userId = parseUserId(content?.userId);

@@ -1,7 +1,8 @@
+import type { ConnectContext } from "./context.ts";
 import { printable, TAGS } from "../domain/tags.ts";
 import { errors, jwtVerify } from "jose";
 import { z } from "zod";
-import { type Clock, later } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
 import { type CallbackId, callbackIdOf } from "../domain/callback-claims.ts";
 import { isAppState, parseReturnTo } from "./return-to.ts";
 
@@ -23,12 +24,6 @@ export interface StartTicket {
 export type TicketCheck =
   | { kind: "valid"; ticket: StartTicket }
   | { kind: "refused"; reason: string };
-
-export interface TicketServices {
-  publicUrl: string;
-  returnTo: { urls: readonly string[]; secret?: string };
-  clock: Clock;
-}
 
 const AGE_SECONDS_MAX = 10 * 60;
 /** The application's clock and ours. */
@@ -56,8 +51,15 @@ const CLAIMS = z.object({
  */
 export async function readTicket(
   compact: string,
-  { publicUrl, returnTo: { urls, secret }, clock }: TicketServices,
+  {
+    config,
+    clock,
+  }: {
+    config: Pick<ConnectContext["config"], "publicUrl" | "returnTo">;
+    clock: ConnectContext["clock"];
+  },
 ): Promise<TicketCheck> {
+  const { urls, secret } = config.returnTo;
   if (secret === undefined) return { kind: "refused", reason: "secret_missing" };
   if (compact.length > TICKET_CHARS_MAX) return { kind: "refused", reason: "too_long" };
   try {
@@ -65,7 +67,7 @@ export async function readTicket(
       algorithms: ["HS256"],
       typ: "connect-ticket+jwt",
       issuer: [...new Set(urls.map((url) => new URL(url).origin))],
-      audience: publicUrl,
+      audience: config.publicUrl,
       requiredClaims: ["iat", "exp", "jti", "sub"],
       maxTokenAge: AGE_SECONDS_MAX,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,

@@ -20,6 +20,9 @@ export interface Access {
    */
   call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
 
+  /** A valid access token, refreshed if necessary; repeats and confirms a failure as `call` does. */
+  token(): Promise<Answer<string>>;
+
   /** What the next write should keep of the access token that this run obtained, if any. */
   obtained(): ObtainedToken | undefined;
 }

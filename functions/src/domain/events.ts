@@ -81,6 +81,10 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       // An expiry can begin where an unreadable record was told before: another gap, another id.
       if (event.reason === "unreadable_record") return `${userId}/${event.toHistoryId}/gap`;
       if (event.reason === "notified_unseen") return `${userId}/${event.toHistoryId}/unseen`;
+      // After a rewind the cursor can come to the same id for a second time.
+      if (event.reason === "history_rewound") {
+        return `${userId}/gap/${event.fromHistoryId}/${event.since.getTime()}`;
+      }
       return `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
     case "unavailable": {
@@ -99,13 +103,16 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
   }
 }
 
+/** What every event says of its user. */
+export type EventUser = Pick<User, "id" | "emailAddress" | "tags">;
+
 /**
  * Publishes in the given order on the user's ordering key and resolves once every event is
  * accepted. Rejects with a {@link PublishFailure} otherwise; some may have been accepted by then.
  * `traceparent` is the span that publishes, for subscribers to go on from.
  */
 export type Publish = (
-  user: Pick<User, "id" | "emailAddress">,
+  user: EventUser,
   events: readonly MailboxEvent[],
   traceparent?: string,
 ) => Promise<void>;

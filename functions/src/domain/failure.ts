@@ -39,6 +39,8 @@ export type Call =
   | "history.list"
   | "messages.list"
   | "messages.get"
+  /** Any method that `gmailApi` passes on for a subscriber. */
+  | "gmail.api"
   | "jwks"
   | "risc.configuration";
 

@@ -3,8 +3,8 @@ import { type FollowUp, type User, storeNow } from "./user.ts";
 
 /** How long what is kept of a person outlives their grant. */
 export interface Retention {
-  /** 0: for ever. */
-  forgetAfterDays: number;
+  /** `forgetAfterDays`: 0 for ever. */
+  config: { forgetAfterDays: number };
   clock: Clock;
 }
 
@@ -22,7 +22,7 @@ const LOOK_AFTER_MS = 7 * DAY_MS;
  */
 export function forgetAt(
   { status, statusReason, statusAt }: Pick<User, "status" | "statusReason" | "statusAt">,
-  { forgetAfterDays }: Pick<Retention, "forgetAfterDays">,
+  { config: { forgetAfterDays } }: Pick<Retention, "config">,
 ): Date | undefined {
   if (status === "disconnected" && statusReason === ERASED) return statusAt;
   const isEnded = status === "disconnected" || status === "reauthorization_required";

@@ -65,18 +65,19 @@ export interface Listing {
   heldUntil: Date | undefined;
 }
 
-interface DueServices {
+/** What a due time is reckoned from. */
+export interface DueContext {
   clock: Clock;
   random: Random;
-  limits: { quietMs: number };
+  config: { sync: { reconcileAfterMs: number } };
 }
 
 /** What a complete listing makes of the due time; `undefined` leaves it as it is. */
 export function afterListing(
-  run: { user: User; trigger: Trigger; services: DueServices },
+  run: { user: User; trigger: Trigger; context: DueContext },
   listing: Listing,
 ): Due | undefined {
-  const due = nextLook(run, listing);
+  const due = NEXT_LOOK[resultOf(run, listing)](run.user, run.context);
   const { heldUntil } = listing;
   const next = due ?? run.user.sync;
   const isLook = next.dueReason === "lag" || next.dueReason === "quiet";
@@ -85,38 +86,61 @@ export function afterListing(
   return { dueAt: heldUntil, dueReason: "lag", retries: HOLD_RETRIES };
 }
 
-function nextLook(
-  {
-    user,
-    trigger,
-    services,
-  }: {
-    user: User;
-    trigger: Trigger;
-    services: DueServices;
-  },
+/** What a complete listing came to, as far as the next look depends on it. */
+type Result =
+  /** Nothing of what the notification announced can be read. */
+  | "lagging"
+  /** It brought something, and the notification announced more. */
+  | "announced_more"
+  /** A look for what lags found nothing again. */
+  | "still_lagging"
+  /** What an earlier run left is through; a notified record of before is waited for. */
+  | "resumed_with_news"
+  | "resumed_without_news"
+  /** What the mailbox was due for is done. */
+  | "served"
+  /** The mailbox is due for something else. */
+  | "not_served";
+
+const NEXT_LOOK: Record<Result, (user: User, context: DueContext) => Due | undefined> = {
+  lagging: (_, { clock }) => lagDue(clock, 0),
+  announced_more: (_, { clock }) => recheckDue(clock),
+  still_lagging: ({ sync }, { clock }) => lagDue(clock, sync.retries + 1),
+  resumed_with_news: (_, { clock }) => recheckDue(clock),
+  resumed_without_news: (_, { clock }) => lagDue(clock, 0),
+  served: ({ watch }, context) => quiet(context, watch),
+  not_served: () => undefined,
+};
+
+function resultOf(
+  { user, trigger, context }: { user: User; trigger: Trigger; context: DueContext },
   { hasNew, isLagging, newest, heldUntil }: Listing,
-): Due | undefined {
-  const { dueReason, retries } = user.sync;
-  const now = services.clock.now();
-  if (isLagging) return { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+): Result {
+  if (isLagging) return "lagging";
   if (trigger.kind === "notified" && hasNew && isAfter(trigger.historyId, newest)) {
-    return { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
+    return "announced_more";
   }
-  if (trigger.kind === "due" && dueReason === "lag" && !hasNew && retries < LAG_RETRIES_MAX) {
-    const dueAt = later(now, LAG_DUE_MS * 2 ** (retries + 1));
-    return { dueAt, dueReason: "lag", retries: retries + 1 };
-  }
+  const { dueReason, retries } = user.sync;
+  const isLook = trigger.kind === "due" && dueReason === "lag";
+  if (isLook && !hasNew && retries < LAG_RETRIES_MAX) return "still_lagging";
   const isResumed = dueReason === "unfinished" || dueReason === "throttled";
-  // A notification of the time before named something that is still not readable.
   if (isResumed && heldUntil !== undefined) {
-    return hasNew
-      ? { dueAt: later(now, RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX }
-      : { dueAt: later(now, LAG_DUE_MS), dueReason: "lag", retries: 0 };
+    return hasNew ? "resumed_with_news" : "resumed_without_news";
   }
   // A complete catch-up, whoever asked for it, is what these were due for.
-  const isServed = isResumed || isNeglected(user, services.clock);
-  return trigger.kind === "due" || isServed ? quiet(services, user.watch) : undefined;
+  const isServed = trigger.kind === "due" || isResumed || isNeglected(user, context.clock);
+  return isServed ? "served" : "not_served";
+}
+
+/** The next look at what lags: each waits twice as long as the one before. */
+function lagDue(clock: Clock, retries: number): Due {
+  const dueAt = later(clock.now(), LAG_DUE_MS * 2 ** retries);
+  return { dueAt, dueReason: "lag", retries };
+}
+
+/** One look, and no further one if it finds nothing. */
+function recheckDue(clock: Clock): Due {
+  return { dueAt: later(clock.now(), RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
 }
 
 /**
@@ -129,9 +153,9 @@ export function isNeglected({ sync: { dueAt } }: User, clock: Clock): boolean {
 
 /** One look a minute later at a mailbox that nothing else would bring so soon. */
 export function recheck({ dueAt, dueReason }: Sync, clock: Clock): Due | undefined {
-  const lookAt = later(clock.now(), RECHECK_MS);
-  const isFar = dueAt === undefined || (dueReason === "quiet" && dueAt > lookAt);
-  return isFar ? { dueAt: lookAt, dueReason: "lag", retries: LAG_RETRIES_MAX } : undefined;
+  const look = recheckDue(clock);
+  const isFar = dueAt === undefined || (dueReason === "quiet" && dueAt > look.dueAt);
+  return isFar ? look : undefined;
 }
 
 /** The next reconciliation goes on. */
@@ -143,9 +167,9 @@ export function atOnce(clock: Pick<Clock, "now">): Due {
  * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
  * Spread, so that a fleet connected in one hour is not due in one minute.
  */
-function quiet({ clock, random, limits }: DueServices, watch: Watch): Due {
+function quiet({ clock, random, config }: DueContext, watch: Watch): Due {
   const now = clock.now();
-  const { quietMs } = limits;
+  const quietMs = config.sync.reconcileAfterMs;
   const waitMs = isWatching(watch, now) ? quietMs : Math.min(quietMs, LAPSED_DUE_MS);
   return { dueAt: later(now, jittered(waitMs, random)), dueReason: "quiet", retries: 0 };
 }
@@ -160,7 +184,7 @@ export function afterFailure(
   before: SyncFailure | undefined,
   failure: Failure,
   step: FailedStep,
-  { clock, random }: Pick<DueServices, "clock" | "random">,
+  { clock, random }: Pick<DueContext, "clock" | "random">,
 ): (Due & { failure: SyncFailure }) | undefined {
   const now = clock.now();
   const row = noteFailure(before, failure, step, now);

@@ -12,7 +12,8 @@ import { onMessagePublished } from "firebase-functions/v2/pubsub";
 import { onSchedule } from "firebase-functions/v2/scheduler";
 import { VARIABLES } from "../config/variables.ts";
 import { runScheduled, serve } from "../platform/http.ts";
-import { after, getReceiver, libraryLog } from "../services.ts";
+import { serveStream } from "../platform/http-stream.ts";
+import { after, getBodyReading, getReceiver, libraryLog } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
@@ -69,10 +70,10 @@ const SECRETS = {
   }),
 };
 
-// What the five functions do in the whole project. The CLI creates one service account with these
+// What the six functions do in the whole project. The CLI creates one service account with these
 // roles, lets it read the secrets, and runs the functions as it. Eventarc and Cloud Scheduler call as
 // it too. The CLI knows no IAM conditions, and without one `roles/datastore.user` opens every database
-// of the project: the README has the command that grants it for FIRESTORE_DATABASE alone.
+// of the project: infra/docs/deploy-firebase.md has the command that grants it for FIRESTORE_DATABASE alone.
 requiresRole("roles/pubsub.publisher");
 requiresRole("roles/run.invoker");
 
@@ -90,7 +91,8 @@ function optionsOf(name: keyof typeof settings) {
     maxInstances,
     timeoutSeconds,
     secrets: secrets.map((secret) => SECRETS[secret]),
-    ingressSettings: settings[name].public ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
+    // Subscribers call from everywhere; IAM alone decides who may.
+    ingressSettings: settings[name].trigger === "http" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
   } satisfies HttpsOptions;
 }
 
@@ -100,7 +102,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
 }
 
 logPrinting(console, libraryLog);
-limitBodies(after);
+limitBodies(after, getBodyReading());
 
 export const gmailNotification = onMessagePublished(
   {
@@ -131,4 +133,12 @@ export const securityEvent = onRequest(
   { ...optionsOf("securityEvent"), invoker: "public" },
   (request, response) =>
     serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
+);
+
+// Each deployment removes every member of `roles/run.invoker`. `roles/run.servicesInvoker` stays: that is
+// the role to grant to subscribers (functions/docs/gmail-api.md).
+export const gmailApi = onRequest(
+  { ...optionsOf("gmailApi"), invoker: "private" },
+  (request, response) =>
+    serveStream(request, response, getReceiver, (receiver) => receiver.gmailApi, after),
 );

@@ -6,6 +6,9 @@ import { BODY_BYTES_MAX, type BodyRefusal, type ExpressRequest } from "../platfo
 /** From the headers of a request to the end of its body; nothing we accept takes a second. */
 const BODY_MS_MAX = 10_000;
 
+/** What Cloud Run passes to a server of HTTP/1. A body that is left to its function is as long at most. */
+const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+
 /** What an event function is given in place of a body that was not read: a message without data. */
 const UNREAD_BODY = '{"message":{}}';
 
@@ -14,15 +17,18 @@ const UNREAD_BODY = '{"message":{}}';
  * The functions-framework inflates and buffers up to 1 GiB, and it makes its server after it has
  * loaded our entry: Node's diagnostics channel is where we see that server, before its first request.
  */
-export function limitBodies(after: After): void {
+export function limitBodies(after: After, reading: Reading = "held"): void {
   const limited = new WeakSet<Server>();
   subscribe("http.server.request.start", (message) => {
     const { server } = message as { server: Server };
     if (limited.has(server)) return;
     limited.add(server);
-    limitBodiesOf(server, after);
+    limitBodiesOf(server, after, reading);
   });
 }
+
+/** Whether a body is held until it is complete, or left to the function that reads it as it comes. */
+export type Reading = "held" | "left";
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -34,21 +40,24 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
  *   refuses it: what Pub/Sub delivers has to be acknowledged whatever it is, or it comes back for ever.
  * - A body that is not there after {@link BODY_MS_MAX} ends its connection, with 408.
  * - Any other body is held until it is complete, then read as usual.
+ *
+ * A body that is `left` to its function may be longer, and nobody reads it before the function does:
+ * a body parser looks at headers that are no longer there. The function limits its time.
  */
-export function limitBodiesOf(server: Server, after: After): void {
+export function limitBodiesOf(server: Server, after: After, reading: Reading = "held"): void {
   const listeners = server.listeners("request") as Listener[];
   const handle: Listener = (request, response) => {
     for (const listener of listeners) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
   server.on("request", (request: IncomingMessage, response: ServerResponse) =>
-    limit(request, response, handle, after),
+    limit(request, response, handle, after, reading),
   );
   if (server.listenerCount("checkContinue") > 0) return;
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     // RFC 9110 §10.1.1: a final status in place of 100, so that a refused body is not even sent.
-    if (refusalOf(request) === undefined) response.writeContinue();
-    limit(request, response, handle, after);
+    if (refusalOf(request, reading) === undefined) response.writeContinue();
+    limit(request, response, handle, after, reading);
   });
 }
 
@@ -57,23 +66,26 @@ function limit(
   response: ServerResponse,
   handle: Listener,
   after: After,
+  reading: Reading,
 ): void {
-  const refused = refusalOf(request);
+  const refused = refusalOf(request, reading);
   if (refused !== undefined) {
     endUnread(request, response, after);
     withoutBody(request, refused);
     handle(request, response);
   } else if (hasBody(request)) {
-    hold(request, response, handle, after);
+    if (reading === "held") hold(request, response, handle, after);
+    else leave(request, response, handle);
   } else {
     handle(request, response);
   }
 }
 
 /** What the headers alone say against a body. Node has checked that a length is a number. */
-function refusalOf({ headers }: IncomingMessage): BodyRefusal | undefined {
+function refusalOf({ headers }: IncomingMessage, reading: Reading): BodyRefusal | undefined {
   if (headers["content-encoding"] !== undefined) return 415;
-  return Number(headers["content-length"] ?? 0) > BODY_BYTES_MAX ? 413 : undefined;
+  const bytesMax = reading === "held" ? BODY_BYTES_MAX : UNREAD_BYTES_MAX;
+  return Number(headers["content-length"] ?? 0) > bytesMax ? 413 : undefined;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
@@ -120,11 +132,20 @@ function hold(
   };
 }
 
+/** Hides a body from every parser, and leaves it in the request. */
+function leave(request: IncomingMessage, response: ServerResponse, handle: Listener): void {
+  const length = request.headers["content-length"];
+  for (const name of BODY_HEADERS) delete request.headers[name];
+  const unreadBody = length === undefined ? {} : { bytes: Number(length) };
+  Object.assign(request, { unreadBody } satisfies Partial<ExpressRequest>);
+  handle(request, response);
+}
+
+const BODY_HEADERS = ["content-encoding", "content-length", "transfer-encoding"];
+
 /** Leaves nothing of a body that a parser would look for one by. */
 function withoutBody(request: IncomingMessage, bodyRefusal: BodyRefusal): void {
-  for (const name of ["content-encoding", "content-length", "transfer-encoding"]) {
-    delete request.headers[name];
-  }
+  for (const name of BODY_HEADERS) delete request.headers[name];
   const body: unknown = JSON.parse(UNREAD_BODY);
   Object.assign(request, {
     bodyRefusal,

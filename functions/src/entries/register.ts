@@ -1,10 +1,12 @@
 import { type CloudEvent, cloudEvent, http } from "@google-cloud/functions-framework";
+import type { After } from "../domain/clock.ts";
 import { serve, serveScheduled } from "../platform/http.ts";
+import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
 import { readTraceparent } from "../platform/trace-context.ts";
 
-/** Registers the five functions with the functions-framework under the names they deploy by. */
-export function registerFunctions(getReceiver: () => Promise<Receiver>): void {
+/** Registers the six functions with the functions-framework under the names they deploy by. */
+export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
   // One declared parameter: with two the framework waits for a callback.
   cloudEvent("gmailNotification", async ({ data, ...event }: CloudEvent<unknown>) => {
     const receiver = await getReceiver();
@@ -25,5 +27,8 @@ export function registerFunctions(getReceiver: () => Promise<Receiver>): void {
   );
   http("securityEvent", (request, response) =>
     serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
+  );
+  http("gmailApi", (request, response) =>
+    serveStream(request, response, getReceiver, (receiver) => receiver.gmailApi, after),
   );
 }

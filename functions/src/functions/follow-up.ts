@@ -1,25 +1,21 @@
+import { openAccess } from "../grant/access.ts";
+import { flag } from "../grant/flagging.ts";
+import { notify } from "../notices/series.ts";
+import type { MailboxContext } from "../mailbox/context.ts";
+import type { NoticeContext } from "../notices/context.ts";
 import { backoffMs, later } from "../domain/clock.ts";
-import type { Access, Answer, Flagging, GrantFailure } from "../domain/access.ts";
+import type { Access, Answer } from "../domain/access.ts";
 import { reasonOf } from "../domain/failure-streak.ts";
-import type { HistoryPage, MessagePage } from "../domain/history.ts";
-import type { HistoryId } from "../domain/history-id.ts";
 import { modify } from "../store/modify.ts";
 import { type FollowUp, type User, sameGrant, storeNow } from "../domain/user.ts";
 import { restored } from "../domain/transitions.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "../grant/announcement.ts";
-import { type DisconnectServices, finishDisconnect } from "../grant/disconnect.ts";
+import { finishDisconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
 import { forgetAt, settled } from "../domain/retention.ts";
 
-export interface FollowUpServices extends DisconnectServices {
-  flag(user: User, failure: GrantFailure): Promise<Flagging>;
-  /** `users.getProfile`. Throws `FailedCall`. */
-  getHead(accessToken: string): Promise<HistoryId>;
-  /** `users.history.list` after the id. Throws `FailedCall`. */
-  listHistory(accessToken: string, after: HistoryId): Promise<HistoryPage>;
-  /** `users.messages.list`, the first page. Throws `FailedCall`. */
-  listMessages(accessToken: string, page: Record<string, never>): Promise<MessagePage>;
-}
+/** What the follow-up of users uses. */
+export type FollowUpContext = MailboxContext & NoticeContext;
 
 /** Daily probes of an unavailable mailbox; from then on one a week. */
 const DAILY_PROBES_MAX = 7;
@@ -32,21 +28,22 @@ const ANNOUNCE_RETRY_MS = 60_000;
 const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
 
 /** Does what a user is owed outside the stream, whose `followUp.dueAt` has come. */
-export async function followUp(user: User, services: FollowUpServices): Promise<void> {
+export async function followUp(user: User, context: FollowUpContext): Promise<void> {
   if (user.status === "disconnected" && user.grant.refreshToken !== undefined) {
-    return finishDisconnect(user, services);
-  }
-  if (!isAnnounced(user)) {
-    const isTaken = await announce(user, services);
-    if (!isTaken) await postpone(user, services);
+    await finishDisconnect(user, context);
     return;
   }
-  if (user.status === "mailbox_unavailable") return probe(user, services);
-  const now = storeNow(user, services.clock);
-  const forgottenAt = forgetAt(user, services);
-  if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, services);
-  if (services.notify !== undefined && isMailOwed(user, now)) return services.notify(user);
-  await services.users.update(user, { followUp: settled(user, user.followUp, services) });
+  if (!isAnnounced(user)) {
+    const isTaken = await announce(user, context);
+    if (!isTaken) await postpone(user, context);
+    return;
+  }
+  if (user.status === "mailbox_unavailable") return probe(user, context);
+  const now = storeNow(user, context.clock);
+  const forgottenAt = forgetAt(user, context);
+  if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, context);
+  if (context.sendNotice !== undefined && isMailOwed(user, now)) return notify(user, context);
+  await context.users.update(user, { followUp: settled(user, user.followUp, context) });
 }
 
 /** Mail to people is about what has just happened: none about what ended before mail was set up. */
@@ -57,18 +54,18 @@ function isMailOwed({ status, statusAt, grant, followUp: { notices } }: User, no
 }
 
 /** Forgets a user whose time has come, or who was being erased. What is left undone stays due. */
-async function erase(user: User, services: FollowUpServices): Promise<void> {
+async function erase(user: User, context: FollowUpContext): Promise<void> {
   const { statusReason: reason, id: userId } = user;
-  const { kind: outcome } = await forget(user, services);
+  const { kind: outcome } = await forget(user, context);
   if (outcome === "forgotten") {
-    services.log.info("user_erased", "erased everything that was stored about a user", {
+    context.log.info("user_erased", "erased everything that was stored about a user", {
       userId,
       reason,
     });
   }
 }
 
-async function postpone({ id, status }: User, { users, clock }: FollowUpServices): Promise<void> {
+async function postpone({ id, status }: User, { users, clock }: FollowUpContext): Promise<void> {
   const user = await users.find(id);
   if (user?.status !== status) return;
   const { failures } = user.followUp;
@@ -78,13 +75,13 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpServices
 }
 
 /** Looks whether an unavailable mailbox is there again: a few cheap calls, once a day, then a week. */
-async function probe(user: User, services: FollowUpServices): Promise<void> {
-  const { users, clock, log } = services;
-  const access = services.openAccess(user);
-  const answer = await look(user, access, services);
+async function probe(user: User, context: FollowUpContext): Promise<void> {
+  const { users, clock, log } = context;
+  const access = openAccess(user, context);
+  const answer = await look(user, access, context);
   if (answer.kind === "superseded") return;
   if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
-    const flagging = await services.flag(user, answer.failure);
+    const flagging = await flag(user, answer.failure, context);
     if (flagging.kind !== "guarded") return;
   }
   const obtained = access.obtained();
@@ -126,14 +123,14 @@ async function probe(user: User, services: FollowUpServices): Promise<void> {
 async function look(
   { historyId, sync }: User,
   access: Access,
-  { getHead, listHistory, listMessages }: FollowUpServices,
+  { gmail }: FollowUpContext,
 ): Promise<{ kind: "available" } | Exclude<Answer<unknown>, { kind: "answered" }>> {
-  const profile = await access.call("users.getProfile", (token) => getHead(token));
+  const profile = await access.call("users.getProfile", (token) => gmail.getProfile(token));
   if (profile.kind !== "answered") return profile;
-  const history = await access.call("history.list", (token) => listHistory(token, historyId));
+  const history = await access.call("history.list", (token) => gmail.listHistory(token, historyId));
   const isExpired = history.kind === "failed" && history.failure.kind === "history_expired";
   if (history.kind !== "answered" && !isExpired) return history;
   if (!isExpired && sync.recovery === undefined) return { kind: "available" };
-  const listed = await access.call("messages.list", (token) => listMessages(token, {}));
+  const listed = await access.call("messages.list", (token) => gmail.listMessages(token, {}));
   return listed.kind === "answered" ? { kind: "available" } : listed;
 }

@@ -1,15 +1,11 @@
+import type { SyncOutcome } from "../mailbox/sync-outcome.ts";
+import type { MailboxContext } from "../mailbox/context.ts";
 import { type Log, describeUnknown } from "../platform/log.ts";
 import { latestOf } from "../domain/history-id.ts";
 import { parseNotification } from "../pubsub/notification.ts";
 import { sync } from "../mailbox/sync.ts";
-import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
-import type { InTurn } from "../mailbox/in-turn.ts";
 import { mayPass } from "../platform/store-error.ts";
-import { reportSync } from "./report.ts";
-
-export interface NotificationServices extends SyncServices {
-  mailboxes: InTurn<SyncOutcome>;
-}
+import { reportSync } from "../mailbox/report.ts";
 
 /** Thrown to make Pub/Sub deliver the same message again, later. Carries nothing of the cause. */
 export class Redeliver extends Error {
@@ -26,7 +22,7 @@ export class Redeliver extends Error {
 export async function gmailNotification(
   data: unknown,
   log: Log,
-  services: NotificationServices,
+  context: MailboxContext,
 ): Promise<void> {
   const notification = parseNotification(data);
   if (notification.kind === "malformed") {
@@ -38,15 +34,15 @@ export async function gmailNotification(
   const fields = { pubsubMessageId: messageId, notifiedHistoryId: historyId };
   try {
     // One run for all notifications of a mailbox that arrive while another run is under way.
-    const outcome = await services.mailboxes.runNotified(
+    const outcome = await context.mailboxes.runNotified(
       emailAddress,
       historyId,
       async (historyIds): Promise<SyncOutcome> => {
-        const user = await services.users.findByEmailAddress(emailAddress);
+        const user = await context.users.findByEmailAddress(emailAddress);
         if (user === undefined) return { kind: "unknown_mailbox" };
         const highest = latestOf(historyId, historyIds);
         const trigger = { kind: "notified", historyId: highest, historyIds, publishedAt } as const;
-        return sync(user, trigger, services);
+        return sync(user, trigger, context);
       },
     );
     reportSync(log, outcome, fields);

@@ -1,20 +1,11 @@
+import { type FollowUpContext, followUp } from "./follow-up.ts";
+import { reportSync } from "../mailbox/report.ts";
 import { isWatching } from "../domain/schedule.ts";
 import { jittered, later } from "../domain/clock.ts";
 import { type User, notificationAddress, storeNow } from "../domain/user.ts";
-import { type BehindServices, watchBehind } from "../mailbox/behind.ts";
+import { watchBehind } from "../mailbox/behind.ts";
 import { type Budget, eachDue } from "../mailbox/each-due.ts";
-import type { InTurn } from "../mailbox/in-turn.ts";
 import { sync } from "../mailbox/sync.ts";
-import type { SyncOutcome, SyncServices } from "../mailbox/sync-run.ts";
-
-export interface ReconciliationServices extends SyncServices, BehindServices {
-  mailboxes: InTurn<SyncOutcome>;
-  reconciliation: Budget;
-  /** Does what a user is owed outside the stream. */
-  followUp(user: User): Promise<void>;
-  /** Told of each mailbox's outcome. */
-  report(user: User, outcome: SyncOutcome): void;
-}
 
 /** By which part of a run's time each step stops, so that none takes the time of those after it. */
 const TELL_UNTIL = 0.2;
@@ -33,9 +24,9 @@ export interface ReconciliationRun {
  * that were throttled or left unfinished; then what is owed outside the stream. The longest overdue
  * first, until the time is up. Losing every notification delays changes no longer than this.
  */
-export async function reconcile(services: ReconciliationServices): Promise<ReconciliationRun> {
-  const { reconciliation, clock } = services;
-  const { concurrency, timeMsMax } = reconciliation;
+export async function reconcile(context: FollowUpContext): Promise<ReconciliationRun> {
+  const { config, clock } = context;
+  const { concurrency, timeMsMax } = config.reconciliation;
   const startedAt = clock.now();
   const until = (part: number): Budget => ({
     concurrency,
@@ -43,13 +34,13 @@ export async function reconcile(services: ReconciliationServices): Promise<Recon
   });
   const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
 
-  await watchBehind(until(TELL_UNTIL), services);
-  const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), services, async (user) => {
-    run[await syncDue(user, services)] += 1;
+  await watchBehind(until(TELL_UNTIL), context);
+  const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), context, async (user) => {
+    run[await syncDue(user, context)] += 1;
     return "done";
   });
-  const isFollowUpCut = await eachDue("followUp.dueAt", until(1), services, async (user) => {
-    await services.followUp(user);
+  const isFollowUpCut = await eachDue("followUp.dueAt", until(1), context, async (user) => {
+    await followUp(user, context);
     run.followedUp += 1;
     return "done";
   });
@@ -57,27 +48,24 @@ export async function reconcile(services: ReconciliationServices): Promise<Recon
   return run;
 }
 
-async function syncDue(
-  user: User,
-  services: ReconciliationServices,
-): Promise<"synced" | "postponed"> {
-  const { clock, random, limits, users } = services;
+async function syncDue(user: User, context: FollowUpContext): Promise<"synced" | "postponed"> {
+  const { clock, random, config, users } = context;
   const { dueReason, syncedAt } = user.sync;
   const now = storeNow(user, clock);
   // A sync in the future was noted by a wrong clock, and says nothing.
   const isKnown = syncedAt !== undefined && syncedAt <= now;
   if (dueReason === "quiet" && isWatching(user.watch, now) && isKnown) {
-    const dueAt = later(syncedAt, jittered(limits.quietMs, random));
+    const dueAt = later(syncedAt, jittered(config.sync.reconcileAfterMs, random));
     if (dueAt > now) {
       // Refused: somebody else is at work on it. The next run finds what they left.
       await users.update(user, { sync: { ...user.sync, dueAt } });
       return "postponed";
     }
   }
-  const outcome = await services.mailboxes.run(notificationAddress(user), async (hasWaited) => {
+  const outcome = await context.mailboxes.run(notificationAddress(user), async (hasWaited) => {
     const current = hasWaited ? await users.find(user.id) : user;
-    return sync(current ?? user, { kind: "due" }, services);
+    return sync(current ?? user, { kind: "due" }, context);
   });
-  services.report(user, outcome);
+  reportSync(context.log, outcome, { userId: user.id });
   return "synced";
 }

@@ -1,14 +1,9 @@
+import type { SecurityEventContext } from "../security-events/context.ts";
 import { isRootOf, refusal } from "../platform/http.ts";
 import { type Log, type LogFields, describeUnknown } from "../platform/log.ts";
 import type { SecurityEventToken } from "../security-events/event.ts";
-import { type Reception, type ReceptionServices, receive } from "../security-events/reception.ts";
+import { type Reception, receive } from "../security-events/reception.ts";
 import { type Refusal, type SetErrorCode, errorCodeOf } from "../security-events/refusal.ts";
-import type { Telemetry } from "../platform/telemetry/telemetry.ts";
-
-export interface SecurityEventServices extends ReceptionServices {
-  publicUrl: string;
-  telemetry: Telemetry;
-}
 
 /** RFC 8935 §2.3: a text beside the code. Fixed, so that it tells a stranger nothing more. */
 const DESCRIPTIONS: Record<SetErrorCode, string> = {
@@ -31,18 +26,18 @@ const EVIDENCE_CHARACTERS_MAX = 100;
 export async function securityEvent(
   request: Request,
   log: Log,
-  services: SecurityEventServices,
+  context: SecurityEventContext,
 ): Promise<Response> {
-  if (!isRootOf(services.publicUrl, request.url)) return refusal(404);
+  if (!isRootOf(context.config.publicUrl, request.url)) return refusal(404);
   if (request.method !== "POST") return refusal(405, { allow: "POST" });
   const contentType = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   const fields: LogFields = contentType === CONTENT_TYPE ? {} : { contentType: cut(contentType) };
   try {
-    const reception = await receive(await request.text(), services);
-    services.telemetry.count("gmail_receiver.security_events", 1, { outcome: reception.kind });
-    return answer(reception, log.with(fields), services.clock.now());
+    const reception = await receive(await request.text(), context);
+    context.telemetry.count("gmail_receiver.security_events", 1, { outcome: reception.kind });
+    return answer(reception, log.with(fields), context.clock.now());
   } catch (error) {
-    services.telemetry.count("gmail_receiver.security_events", 1, { outcome: "failed" });
+    context.telemetry.count("gmail_receiver.security_events", 1, { outcome: "failed" });
     log.error(
       "security_event_failed",
       "could not process a security event; responded 503 so Google retries",

@@ -1,10 +1,11 @@
+import type { MailboxContext } from "../mailbox/context.ts";
 import type { Log } from "../platform/log.ts";
-import { type RenewalServices, renewWatches } from "../mailbox/renewal.ts";
-import { reportFailure } from "./report.ts";
+import { renewWatches } from "../mailbox/renewal.ts";
+import { reportFailure } from "../mailbox/report.ts";
 
 /** The schedule has come: renews the watches that are due. What is left is due next time. */
-export async function watchRenewal(log: Log, services: RenewalServices): Promise<void> {
-  const { renewed, flagged, failed, isCutShort } = await renewWatches(services, (user, failure) =>
+export async function watchRenewal(log: Log, context: MailboxContext): Promise<void> {
+  const { renewed, flagged, failed, isCutShort } = await renewWatches(context, (user, failure) =>
     reportFailure(log, failure, { userId: user.id }),
   );
   const isIdle = renewed + flagged + failed === 0;

@@ -35,6 +35,8 @@ function classifyAnswer(call: Call, answer: Answer, now: Date): Failure {
     case "messages.list":
     case "messages.get":
       return classifyGmailAnswer(call, answer);
+    case "gmail.api":
+      return classifyPassedOn(answer);
   }
 }
 
@@ -189,6 +191,25 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
 
     default:
       return has("ABORTED") ? { kind: "transient", reason } : { kind: "bad_request", reason };
+  }
+}
+
+/**
+ * A call that a subscriber made. Its request can be wrong in every way, and ask for more than the
+ * person granted: that says nothing about the grant, the mailbox or our configuration.
+ */
+function classifyPassedOn(answer: Answer): Failure {
+  const failure = classifyGmailAnswer("gmail.api", answer);
+  switch (failure.kind) {
+    case "unauthenticated":
+    case "mailbox_unavailable":
+    case "transient":
+      return failure;
+    case "misconfigured":
+      if (answer.codes.some((code) => PROJECT_ERRORS.has(code))) return failure;
+      return { kind: "bad_request", reason: failure.reason };
+    default:
+      return { kind: "bad_request", reason: answer.reason };
   }
 }
 

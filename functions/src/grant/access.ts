@@ -1,12 +1,9 @@
+import type { GrantContext } from "./context.ts";
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
-import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
-import type { Circuit } from "../google/circuit.ts";
-import type { Log } from "../platform/log.ts";
+import { type Clock, backoffMs, jittered, later } from "../domain/clock.ts";
 import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
-import { type User, type UserId, type UserStore, sameGrant } from "../domain/user.ts";
-import type { FleetGuard } from "./fleet-guard.ts";
+import { type User, sameGrant } from "../domain/user.ts";
 import { storeRotated } from "./rotated-token.ts";
-import type { TokenSeal } from "../crypto/token-seal.ts";
 
 /** What the token endpoint answers to a refresh (RFC 6749 §6). */
 export interface RefreshedToken {
@@ -14,21 +11,6 @@ export interface RefreshedToken {
   expiresAt: Date;
   /** Only when Google rotates it; the old one may be dead by then. */
   refreshToken?: string;
-}
-
-export interface AccessServices {
-  users: UserStore;
-  tokens: TokenSeal;
-  refresh(refreshToken: string): Promise<RefreshedToken>;
-  circuit: Circuit;
-  fleetGuard: FleetGuard;
-  /** The configured OAuth client. */
-  clientId: string;
-  /** Alerts, seldom, that stored grants belong to another client. */
-  alertOtherClient(userId: UserId): void;
-  clock: Clock;
-  random: Random;
-  log: Log;
 }
 
 /** A token about to expire could do so under way. */
@@ -45,10 +27,10 @@ const STEPS_MAX = 8;
 /** `triesMax` bounds the tries of a call whose failure is transient. */
 export function openAccess(
   opened: User,
-  services: AccessServices,
+  context: GrantContext,
   triesMax: number = TRIES_MAX,
 ): Access {
-  const { clock, random, tokens } = services;
+  const { clock, random, tokens } = context;
   let user = opened;
   let held: { token: string; minted: boolean } | undefined;
   let obtained: ObtainedToken | undefined;
@@ -60,19 +42,18 @@ export function openAccess(
   }
 
   function cached(): { token: string; minted: boolean } | undefined {
-    const { accessToken: sealed, accessTokenExpiresAt } = user.grant;
-    if (sealed === undefined || accessTokenExpiresAt === undefined) return undefined;
-    if (accessTokenExpiresAt <= later(clock.now(), EXPIRY_MARGIN_MS)) return undefined;
+    const { accessToken: sealed } = user.grant;
+    if (sealed === undefined || !hasLiveToken(user, clock)) return undefined;
     const token = tokens.open(user.id, "access_token", sealed);
     return token === undefined ? undefined : { token, minted: false };
   }
 
   async function mint(): Promise<{ token: string; minted: boolean }> {
-    const answer = await refreshGrant(user, services);
+    const answer = await refreshGrant(user, context);
     obtained = {
       accessToken: tokens.seal(user.id, "access_token", answer.accessToken),
       accessTokenExpiresAt: answer.expiresAt,
-      clientId: services.clientId,
+      clientId: context.config.oauth.clientId,
     };
     return { token: answer.accessToken, minted: true };
   }
@@ -82,19 +63,19 @@ export function openAccess(
     isCacheTrusted = false;
   }
 
-  async function call<T>(
-    method: Call,
-    request: (accessToken: string) => Promise<T>,
-  ): Promise<Answer<T>> {
+  function call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+    return repeated((token) => {
+      // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
+      if (user.status === "mailbox_unavailable") return request(token);
+      return context.circuit.call(method, user.id, () => request(token));
+    });
+  }
+
+  async function repeated<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
     let tries = 0;
     let isConfirming = false;
     for (let step = 0; ; step++) {
-      const answer: Answer<T> = await attempt(async () => {
-        const token = await accessToken();
-        // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
-        if (user.status === "mailbox_unavailable") return request(token);
-        return services.circuit.call(method, user.id, () => request(token));
-      });
+      const answer: Answer<T> = await attempt(async () => request(await accessToken()));
       if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
       const { failure } = answer;
       switch (failure.kind) {
@@ -112,7 +93,7 @@ export function openAccess(
           if (failure.kind === "mailbox_unavailable" && isStored) return answer;
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
-            const stored = await services.users.find(user.id);
+            const stored = await context.users.find(user.id);
             if (!sameGrant(user, stored)) return { kind: "superseded" };
             // Another run may have stored a rotated token: then the one refused is of the past.
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
@@ -134,41 +115,52 @@ export function openAccess(
     }
   }
 
-  return { call, obtained: () => obtained };
+  return {
+    call,
+    token: () => repeated((token) => Promise.resolve(token)),
+    obtained: () => obtained,
+  };
+}
+
+/** True if the stored access token is valid for another minute at least. */
+export function hasLiveToken({ grant }: Pick<User, "grant">, clock: Pick<Clock, "now">): boolean {
+  const { accessToken, accessTokenExpiresAt: expiresAt } = grant;
+  if (accessToken === undefined || expiresAt === undefined) return false;
+  return expiresAt > later(clock.now(), EXPIRY_MARGIN_MS);
 }
 
 /**
  * Refreshes the stored grant (RFC 6749 §6) behind the circuit. A rotated refresh token is stored
  * before anything else uses the response. Throws `FailedCall`.
  */
-export async function refreshGrant(user: User, services: AccessServices): Promise<RefreshedToken> {
-  const { clientId = services.clientId, refreshToken: sealed } = user.grant;
-  if (clientId !== services.clientId) {
+export async function refreshGrant(user: User, context: GrantContext): Promise<RefreshedToken> {
+  const { clientId = context.config.oauth.clientId, refreshToken: sealed } = user.grant;
+  if (clientId !== context.config.oauth.clientId) {
     // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
-    services.alertOtherClient(user.id);
+    context.alertOtherClient(user.id);
     throw new FailedCall("token.refresh", {
       kind: "misconfigured",
       reason: "grant_of_another_client",
     });
   }
   const refreshToken =
-    sealed === undefined ? undefined : services.tokens.open(user.id, "refresh_token", sealed);
+    sealed === undefined ? undefined : context.tokens.open(user.id, "refresh_token", sealed);
   if (refreshToken === undefined) {
     const reason = sealed === undefined ? "refresh_token_missing" : "token_decrypt_failed";
     throw new FailedCall("token.refresh", { kind: "misconfigured", reason });
   }
-  const answer = await services.circuit.call("token.refresh", user.id, () =>
-    services.refresh(refreshToken),
+  const answer = await context.circuit.call("token.refresh", user.id, () =>
+    context.oauth.refresh(refreshToken),
   );
   if (answer.refreshToken !== undefined && answer.refreshToken !== refreshToken) {
-    await storeRotated(user, answer.refreshToken, services);
+    await storeRotated(user, answer.refreshToken, context);
   }
-  services.fleetGuard.noteRefreshed(user);
+  context.fleetGuard.noteRefreshed(user);
   return answer;
 }
 
 /** Whether Google takes the stored grant of a user whom nobody has asked about. */
-export async function tryRefresh(user: User, services: AccessServices): Promise<boolean> {
-  const answer = await attempt(() => refreshGrant(user, services));
+export async function tryRefresh(user: User, context: GrantContext): Promise<boolean> {
+  const answer = await attempt(() => refreshGrant(user, context));
   return answer.kind === "answered";
 }

@@ -1,26 +1,12 @@
+import { openAccess } from "./access.ts";
+import type { GrantContext } from "./context.ts";
 import { afterProfile, isSameAddresses } from "../domain/addresses.ts";
-import type { Clock } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
-import type { Access } from "../domain/access.ts";
-import { type LookServices, announceAddresses } from "./address.ts";
+import { announceAddresses } from "./address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import {
-  type User,
-  type UserId,
-  type UserPatch,
-  type UserStore,
-  sameGrant,
-} from "../domain/user.ts";
+import { type User, type UserId, type UserPatch, sameGrant } from "../domain/user.ts";
 import { displaced } from "../domain/transitions.ts";
-
-export interface HolderServices extends LookServices {
-  users: UserStore;
-  openAccess(user: User): Access;
-  clock: Clock;
-  log: Log;
-}
 
 /**
  * Settles what happens to the other users who are stored under an address that now belongs to
@@ -32,27 +18,27 @@ export interface HolderServices extends LookServices {
 export async function settleHolders(
   address: EmailAddress,
   holder: UserId,
-  services: HolderServices,
+  context: GrantContext,
 ): Promise<void> {
-  const listed = await services.users.listByEmailAddress(address);
+  const listed = await context.users.listByEmailAddress(address);
   for (const { id } of listed.filter((user) => user.id !== holder)) {
-    await settle(id, address, services);
+    await settle(id, address, context);
   }
 }
 
 /** Each further look is needed only when the grant or the addresses changed during the one before. */
 const LOOKS_MAX = 5;
 
-async function settle(id: UserId, address: EmailAddress, services: HolderServices): Promise<void> {
+async function settle(id: UserId, address: EmailAddress, context: GrantContext): Promise<void> {
   for (let looks = 0; looks < LOOKS_MAX; looks++) {
-    const user = await services.users.find(id);
+    const user = await context.users.find(id);
     if (user === undefined || user.status === "disconnected") return;
     if (user.emailAddress !== address && user.notifiedAs !== address) return;
-    const settled = await unlessContended(settleOnce(user, services));
+    const settled = await unlessContended(settleOnce(user, context));
     if (settled === "settled") return;
     if (settled === undefined) break;
   }
-  services.log.warn(
+  context.log.warn(
     "announcement_not_recorded",
     "could not store another user's new email address; retrying later",
     {
@@ -62,16 +48,16 @@ async function settle(id: UserId, address: EmailAddress, services: HolderService
 }
 
 /** `changed`: the user is not what it was when Gmail was asked, so the answer is about the past. */
-async function settleOnce(user: User, services: HolderServices): Promise<"settled" | "changed"> {
+async function settleOnce(user: User, context: GrantContext): Promise<"settled" | "changed"> {
   // The grant is known to have ended, and there is no token to ask with.
-  if (user.status === "reauthorization_required") return displace(user, services);
-  const access = services.openAccess(user);
-  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
+  if (user.status === "reauthorization_required") return displace(user, context);
+  const access = openAccess(user, context);
+  const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
   switch (answer.kind) {
     case "superseded":
       return "changed";
     case "failed":
-      return answer.failure.kind === "reauthorize" ? displace(user, services) : "settled";
+      return answer.failure.kind === "reauthorize" ? displace(user, context) : "settled";
     case "answered":
       break;
   }
@@ -79,18 +65,18 @@ async function settleOnce(user: User, services: HolderServices): Promise<"settle
   if (named === undefined) return "settled";
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
-  const { patchOf } = await announceAddresses(user, addresses, services);
+  const { patchOf } = await announceAddresses(user, addresses, context);
   // The topic did not take the new address: the next renewal or poll comes back to it.
   if (isEmpty(patchOf(user))) return "settled";
-  return write(user, patchOf, services);
+  return write(user, patchOf, context);
 }
 
 /** Nothing has to be revoked at Google: the grant has ended there. */
-async function displace(user: User, services: HolderServices): Promise<"settled" | "changed"> {
-  const now = services.clock.now();
-  const written = await write(user, (current) => displaced(current, now), services);
+async function displace(user: User, context: GrantContext): Promise<"settled" | "changed"> {
+  const now = context.clock.now();
+  const written = await write(user, (current) => displaced(current, now), context);
   if (written === "settled") {
-    services.log.info(
+    context.log.info(
       "email_reassigned",
       "an email address now belongs to another account; disconnected the previous one",
       {
@@ -105,7 +91,7 @@ async function displace(user: User, services: HolderServices): Promise<"settled"
 async function write(
   user: User,
   patchOf: (user: User) => UserPatch,
-  { users }: HolderServices,
+  { users }: GrantContext,
 ): Promise<"settled" | "changed"> {
   const { kind } = await modify(
     users,

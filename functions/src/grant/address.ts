@@ -1,28 +1,10 @@
+import type { GrantContext } from "./context.ts";
 import { type Addresses, afterProfile, isSameAddresses } from "../domain/addresses.ts";
 import { createHash } from "node:crypto";
-import type { Clock } from "../domain/clock.ts";
-import type { Profile } from "../google/gmail.ts";
-import type { Log } from "../platform/log.ts";
-import type { User, UserId, UserPatch } from "../domain/user.ts";
+import type { User, UserPatch } from "../domain/user.ts";
 import type { Access } from "../domain/access.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
-import { type Publish, PublishFailure } from "../domain/events.ts";
-
-export interface LookServices {
-  /** `users.getProfile`. Throws `FailedCall`. */
-  getProfile(accessToken: string): Promise<Profile>;
-  publish: Publish;
-  clock: Clock;
-  log: Log;
-}
-
-export interface AddressServices extends LookServices {
-  /**
-   * Settles what happens to every other user who is stored under an address that now belongs to
-   * `holder`.
-   */
-  settleHolders(address: EmailAddress, holder: UserId): Promise<void>;
-}
+import { PublishFailure } from "../domain/events.ts";
 
 /** The addresses that a mailbox has at Google, as far as they differ from the stored ones. */
 export interface FoundAddress {
@@ -40,13 +22,13 @@ export interface FoundAddress {
 export async function findAddress(
   user: User,
   access: Access,
-  services: LookServices,
+  context: GrantContext,
 ): Promise<FoundAddress | undefined> {
-  const answer = await access.call("users.getProfile", (token) => services.getProfile(token));
+  const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
   const named = answer.kind === "answered" ? answer.value.emailAddress : undefined;
   if (named === undefined) return undefined;
   const found = afterProfile(user, named);
-  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, services);
+  return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, context);
 }
 
 /**
@@ -56,14 +38,14 @@ export async function findAddress(
 export async function announceAddresses(
   user: User,
   found: Addresses,
-  { publish, clock, log }: LookServices,
+  { publish, clock, log }: GrantContext,
 ): Promise<FoundAddress> {
   const { emailAddress, notifiedAs } = found;
   const named = notifiedAs ?? emailAddress;
   const isRenamed = emailAddress !== user.emailAddress;
   if (isRenamed) {
     try {
-      await publish({ id: user.id, emailAddress }, [
+      await publish({ ...user, emailAddress }, [
         {
           kind: "address_changed",
           previousEmailAddress: user.emailAddress,

@@ -1,26 +1,11 @@
-import { type Clock, later } from "../domain/clock.ts";
-import { type LifecycleEvent, type Publish, PublishFailure } from "../domain/events.ts";
-import type { Log } from "../platform/log.ts";
+import type { GrantContext } from "./context.ts";
+import { later } from "../domain/clock.ts";
+import { type LifecycleEvent, PublishFailure } from "../domain/events.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import { type FollowUp, type User, type UserStore, sameGrant } from "../domain/user.ts";
+import { type FollowUp, type User, sameGrant } from "../domain/user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
 import { nextLook } from "../domain/retention.ts";
-
-export interface AnnouncementServices {
-  users: UserStore;
-  publish: Publish;
-  links: ReauthorizationLinks;
-  /**
-   * Tells a person whose grant has ended, by mail, when a mail is due. Absent: nobody is written
-   * to, and the event is all.
-   */
-  notify?(user: User): Promise<void>;
-  /** Days that what is kept outlives a grant (`retention.ts`). */
-  forgetAfterDays: number;
-  clock: Clock;
-  log: Log;
-}
 
 /** An unavailable mailbox is looked at once a day. */
 export const PROBE_AFTER_MS = 24 * 3_600_000;
@@ -33,13 +18,13 @@ export const PROBE_AFTER_MS = 24 * 3_600_000;
  */
 export async function announce(
   user: User,
-  services: AnnouncementServices,
+  context: GrantContext,
   recoveredChanges?: number,
 ): Promise<boolean> {
-  const { publish, log } = services;
+  const { publish, log } = context;
   if (!isAnnounced(user)) {
     try {
-      await publish(user, [statusEvent(user, services.links, recoveredChanges)]);
+      await publish(user, [statusEvent(user, context.links, recoveredChanges)]);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
       log.warn("announcement_failed", "could not publish a status; retrying later", {
@@ -50,7 +35,7 @@ export async function announce(
       return false;
     }
   }
-  await noteAnnounced(user, services);
+  await noteAnnounced(user, context);
   return true;
 }
 
@@ -59,8 +44,8 @@ export function isAnnounced({ status, grant, followUp }: User): boolean {
   return announced?.status === status && announced.generation === grant.generation;
 }
 
-async function noteAnnounced(told: User, services: AnnouncementServices): Promise<void> {
-  const { users, log } = services;
+async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
+  const { users, log } = context;
   const { id, status } = told;
   const { generation } = told.grant;
   const noted = modify(
@@ -74,7 +59,7 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
         announced: { status, generation },
         failures: 0,
       };
-      const dueAt = nextDue(user, services);
+      const dueAt = nextDue(user, context);
       return { followUp: dueAt === undefined ? followUp : { ...followUp, dueAt } };
     },
     { what: "an announced status" },
@@ -88,15 +73,15 @@ async function noteAnnounced(told: User, services: AnnouncementServices): Promis
 }
 
 /** What is still owed once the status is announced. */
-function nextDue(user: User, services: AnnouncementServices): Date | undefined {
-  const { notify, clock } = services;
+function nextDue(user: User, context: GrantContext): Date | undefined {
+  const { sendNotice, clock } = context;
   switch (user.status) {
     case "active":
       return undefined;
     case "reauthorization_required":
       // Told twice all the same, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;
-      return notify === undefined ? nextLook(user, services) : clock.now();
+      return sendNotice === undefined ? nextLook(user, context) : clock.now();
     case "mailbox_unavailable": {
       // Due by now: Google has said meanwhile that the account is enabled, or nobody could be told
       // for a while. Either way a look is worth its one call.
@@ -106,7 +91,7 @@ function nextDue(user: User, services: AnnouncementServices): Date | undefined {
     }
     case "disconnected":
       // The tokens go last: as long as one is there, the disconnect is unfinished.
-      return user.grant.refreshToken === undefined ? nextLook(user, services) : user.followUp.dueAt;
+      return user.grant.refreshToken === undefined ? nextLook(user, context) : user.followUp.dueAt;
   }
 }
 

@@ -1,32 +1,23 @@
+import { openAccess } from "./access.ts";
+import type { GrantContext } from "./context.ts";
 import { attempt, type Failure } from "../domain/failure.ts";
-import { type Clock, later } from "../domain/clock.ts";
-import { type Log, ReceiverError } from "../platform/log.ts";
-import type { Access } from "../domain/access.ts";
+import { later } from "../domain/clock.ts";
+import { ReceiverError } from "../platform/log.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import { type User, type UserStore, sameGrant } from "../domain/user.ts";
-import { type AnnouncementServices, announce } from "./announcement.ts";
-import type { TokenSeal } from "../crypto/token-seal.ts";
+import { type User, sameGrant } from "../domain/user.ts";
+import { announce } from "./announcement.ts";
 import { disconnected, withoutTokens } from "../domain/transitions.ts";
-
-export interface DisconnectServices extends AnnouncementServices {
-  users: UserStore;
-  tokens: TokenSeal;
-  openAccess(user: User): Access;
-  /** `users.stop`. Throws `FailedCall`. */
-  stop(accessToken: string): Promise<void>;
-  /** Ends the grant at Google. Throws `FailedCall`. */
-  revoke(token: string): Promise<void>;
-  /** `DISCONNECT_REVOKES`. Without it the grant stays at Google, and the tokens are removed here. */
-  disconnectRevokes: boolean;
-  clock: Clock;
-  log: Log;
-}
 
 /** Between two tries to finish a disconnect that Google did not answer. */
 const RETRY_MS = 5 * 60_000;
 /** After so long the tokens are removed all the same: better unrevoked than kept. */
 const FINISH_AGE_MS_MAX = 24 * 3_600_000;
+
+/** What came of a disconnect. `superseded`: the person has connected again meanwhile. */
+export type Disconnected =
+  | { kind: "disconnected"; /** Google says that the grant has ended. */ isRevoked: boolean }
+  | { kind: "superseded" };
 
 /**
  * Ends a connection because the person wants it: first the status, so that nothing is done for them
@@ -37,9 +28,9 @@ const FINISH_AGE_MS_MAX = 24 * 3_600_000;
 export async function disconnect(
   connected: User,
   reason: string,
-  services: DisconnectServices,
-): Promise<"disconnected" | "superseded"> {
-  const { users, clock, log } = services;
+  context: GrantContext,
+): Promise<Disconnected> {
+  const { users, clock, log } = context;
   // Another generation: the person has connected again, and wanted to end the connection before.
   const isConnectedAgain = ({ grant }: User) => grant.generation !== connected.grant.generation;
   const ended = await modify(
@@ -59,36 +50,37 @@ export async function disconnect(
   if (user === undefined && (await users.exists(connected.id))) {
     throw new ReceiverError("a connection could not be ended: its document cannot be read");
   }
-  if (user !== undefined && isConnectedAgain(user)) return "superseded";
-  if (user?.status === "disconnected") await finishDisconnect(user, services);
-  return "disconnected";
+  if (user !== undefined && isConnectedAgain(user)) return { kind: "superseded" };
+  const atGoogle = user?.status === "disconnected" && (await finishDisconnect(user, context));
+  return { kind: "disconnected", isRevoked: atGoogle === "revoked" };
 }
 
 /**
  * Stops the watch, revokes the grant (unless `DISCONNECT_REVOKES=false`), removes the tokens and
  * announces; each as far as it is due.
  */
-export async function finishDisconnect(user: User, services: DisconnectServices): Promise<void> {
-  const { users, clock, log } = services;
-  const isEnded = await endAtGoogle(user, services);
+export async function finishDisconnect(user: User, context: GrantContext): Promise<AtGoogle> {
+  const { users, clock, log } = context;
+  const atGoogle = await endAtGoogle(user, context);
+  const isEnded = atGoogle !== "unfinished";
   const isOld = user.statusAt <= later(clock.now(), -FINISH_AGE_MS_MAX);
   if (!isEnded && !isOld) {
-    await announce(user, services);
+    await announce(user, context);
     const current = await users.find(user.id);
-    if (current?.status !== "disconnected") return;
+    if (current?.status !== "disconnected") return atGoogle;
     const { failures } = current.followUp;
     const dueAt = later(clock.now(), RETRY_MS);
     await users.update(current, {
       followUp: { ...current.followUp, dueAt, failures: failures + 1 },
     });
-    return;
+    return atGoogle;
   }
-  if (!isEnded && services.disconnectRevokes) {
+  if (!isEnded && context.config.disconnectRevokes) {
     log.error("grant_not_revoked", "could not revoke a disconnected grant at Google", {
       userId: user.id,
     });
   }
-  if (!isEnded && !services.disconnectRevokes) {
+  if (!isEnded && !context.config.disconnectRevokes) {
     log.warn(
       "watch_not_stopped",
       "could not stop the watch of a disconnected user; it ends when it expires",
@@ -113,29 +105,33 @@ export async function finishDisconnect(user: User, services: DisconnectServices)
       { userId: user.id },
     );
   } else if (removed.kind === "written") {
-    await announce(removed.user, services);
+    await announce(removed.user, context);
   }
+  return atGoogle;
 }
 
-/** True once there is nothing left to end at Google. */
-async function endAtGoogle(user: User, services: DisconnectServices): Promise<boolean> {
+/** What is left of a connection at Google. `revoked`: this call, or an earlier one, ended the grant. */
+type AtGoogle = "revoked" | "ended" | "unfinished";
+
+async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle> {
   const sealed = user.grant.refreshToken;
-  if (sealed === undefined) return true;
-  const refreshToken = services.tokens.open(user.id, "refresh_token", sealed);
+  if (sealed === undefined) return "ended";
+  const refreshToken = context.tokens.open(user.id, "refresh_token", sealed);
   // Another instance may have the key that it needs, or this one tomorrow.
-  if (refreshToken === undefined) return false;
-  const stopped = await services
-    .openAccess(user)
-    .call("users.stop", (token) => services.stop(token));
-  if (!services.disconnectRevokes) {
-    return stopped.kind !== "failed" || !isWorthRetrying(stopped.failure);
+  if (refreshToken === undefined) return "unfinished";
+  const stopped = await openAccess(user, context).call("users.stop", (token) =>
+    context.gmail.stop(token),
+  );
+  if (!context.config.disconnectRevokes) {
+    return stopped.kind === "failed" && isWorthRetrying(stopped.failure) ? "unfinished" : "ended";
   }
   // A watch that could not be stopped does no harm: Gmail ends it with the grant.
   // Revoking ends all that the person allows our project: never once they have connected anew.
-  const current = await services.users.find(user.id);
-  if (current?.grant.generation !== user.grant.generation) return true;
-  const revoked = await attempt(() => services.revoke(refreshToken));
-  return revoked.kind === "answered" || !isWorthRetrying(revoked.failure);
+  const current = await context.users.find(user.id);
+  if (current?.grant.generation !== user.grant.generation) return "ended";
+  const revoked = await attempt(() => context.oauth.revoke(refreshToken));
+  if (revoked.kind === "answered" || revoked.failure.kind === "gone") return "revoked";
+  return isWorthRetrying(revoked.failure) ? "unfinished" : "ended";
 }
 
 function isWorthRetrying({ kind }: Failure): boolean {

@@ -1,21 +1,10 @@
-import type { Clock } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
+import type { GrantContext } from "./context.ts";
 import type { Flagging, GrantFailure } from "../domain/access.ts";
 import { modify } from "../store/modify.ts";
-import type { Telemetry } from "../platform/telemetry/telemetry.ts";
-import { type User, type UserStore, sameGrant } from "../domain/user.ts";
-import { type AnnouncementServices, announce } from "./announcement.ts";
-import type { FleetGuard } from "./fleet-guard.ts";
+import { type User, sameGrant } from "../domain/user.ts";
+import { announce } from "./announcement.ts";
 import { flagged } from "../domain/transitions.ts";
 import { isWeekly } from "./weekly-grant.ts";
-
-export interface FlaggingServices extends AnnouncementServices {
-  users: UserStore;
-  fleetGuard: FleetGuard;
-  clock: Clock;
-  log: Log;
-  telemetry: Telemetry;
-}
 
 /**
  * Ends all background work for a user whose grant failed: one conditional write that removes what
@@ -26,34 +15,30 @@ export interface FlaggingServices extends AnnouncementServices {
 export async function flag(
   failed: User,
   failure: GrantFailure,
-  services: FlaggingServices,
+  context: GrantContext,
 ): Promise<Flagging> {
-  const { users, fleetGuard } = services;
+  const { users, fleetGuard } = context;
   const user = await users.find(failed.id);
   if (user === undefined || isPast(failed, failure, user)) return { kind: "superseded" };
   if (!(await fleetGuard.admits(user))) return { kind: "guarded" };
-  return suspend(failed, failure, services, user);
+  return suspend(failed, failure, context, user);
 }
 
 /**
  * The same because an operator says so, for a `reason` of theirs. Nothing has failed: the guard
  * against our own mistakes neither counts it nor stops it.
  */
-export function flagByHand(
-  user: User,
-  reason: string,
-  services: FlaggingServices,
-): Promise<Flagging> {
-  return suspend(user, { kind: "reauthorize", reason }, services);
+export function flagByHand(user: User, reason: string, context: GrantContext): Promise<Flagging> {
+  return suspend(user, { kind: "reauthorize", reason }, context);
 }
 
 async function suspend(
   failed: User,
   failure: GrantFailure,
-  services: FlaggingServices,
+  context: GrantContext,
   from?: User,
 ): Promise<Flagging> {
-  const { users, clock, log, telemetry } = services;
+  const { users, clock, log, telemetry } = context;
   const { reason } = failure;
   const modified = await modify(
     users,
@@ -78,7 +63,7 @@ async function suspend(
       { userId: user.id },
     );
   }
-  await announce(user, services);
+  await announce(user, context);
   return { kind: "flagged", status, reason };
 }
 

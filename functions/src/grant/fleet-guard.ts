@@ -1,26 +1,10 @@
+import { redirectUriOf } from "../config/config.ts";
+import { tryRefresh } from "./access.ts";
+import { type FleetGuard, type GrantContext } from "./context.ts";
 import { attempt } from "../domain/failure.ts";
-import { type Clock, type Random, later } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
+import { later } from "../domain/clock.ts";
 import { sampleOthers } from "../store/other-users.ts";
-import type { FleetGuardState, Grant, User, UserId, UserStore } from "../domain/user.ts";
-
-export interface FleetGuardServices {
-  users: UserStore;
-  clock: Clock;
-  random: Random;
-  log: Log;
-  /** Refreshes one user's grant, stores a rotated token, and says whether Google took it. */
-  tryRefresh(user: User): Promise<boolean>;
-  /** `token.code` with a code that was never issued. Throws `FailedCall`. */
-  exchangeMadeUpCode(): Promise<unknown>;
-}
-
-/** Decides whether one more user may be flagged, or whether it may all be our own mistake. */
-export interface FleetGuard {
-  /** Google took this user's refresh token, so it takes our client. */
-  noteRefreshed(user: User): void;
-  admits(user: User): Promise<boolean>;
-}
+import type { FleetGuardState, Grant, User, UserId } from "../domain/user.ts";
 
 /** Users flagged within this time are counted. */
 const WINDOW_MS = 10 * 60_000;
@@ -49,13 +33,13 @@ const LATCH_MS_MAX = 24 * 3_600_000;
  * works and grants that fail have really ended. While none succeeds, nobody more is flagged: the
  * guard latches, alerts, and asks Google about the client itself after an hour.
  */
-export function createFleetGuard(services: FleetGuardServices): FleetGuard {
-  const { users, clock, log } = services;
+export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): FleetGuard {
+  const { users, oauth, clock, log, randomToken } = context;
   const refreshed = new Map<UserId, Date>();
   let sampledAt: Date | undefined;
   let judging: Promise<boolean> | undefined;
 
-  return {
+  const guard: FleetGuard = {
     noteRefreshed({ id, grant }) {
       // After a change of the client, whoever connects again proves nothing of the older grants.
       if (isYoung(grant, clock.now())) return;
@@ -81,6 +65,8 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
       return judging;
     },
   };
+  const own: GrantContext = { ...context, fleetGuard: guard };
+  return guard;
 
   async function isOrdinary(now: Date): Promise<boolean> {
     const flagged = await users.countFlaggings(later(now, -WINDOW_MS));
@@ -94,10 +80,10 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
     if (isKnown) return true;
     if (sampledAt !== undefined && sampledAt > later(now, -SAMPLE_EVERY_MS)) return false;
     sampledAt = now;
-    const others = await sampleOthers(user.id, services);
+    const others = await sampleOthers(user.id, context);
     const established = others.filter(({ grant }) => !isYoung(grant, now));
     for (const other of established.slice(0, SAMPLE_MAX)) {
-      if (await services.tryRefresh(other)) return true;
+      if (await tryRefresh(other, own)) return true;
     }
     return false;
   }
@@ -131,7 +117,10 @@ export function createFleetGuard(services: FleetGuardServices): FleetGuard {
   }
 
   async function probe(): Promise<"sound" | "unsound" | "unknown"> {
-    const exchanged = await attempt(() => services.exchangeMadeUpCode());
+    const exchanged = await attempt(() =>
+      // A code that was never issued: the answer is about our client alone.
+      oauth.exchangeCode(`4/${randomToken()}`, randomToken(), redirectUriOf(context.config)),
+    );
     if (exchanged.kind === "answered") return "unknown";
     const { failure } = exchanged;
     if (failure.kind === "misconfigured") return "unsound";

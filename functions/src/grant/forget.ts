@@ -1,6 +1,6 @@
-import { FailedCall } from "../domain/failure.ts";
+import type { GrantContext } from "./context.ts";
 import { isAnnounced } from "./announcement.ts";
-import { type DisconnectServices, disconnect } from "./disconnect.ts";
+import { disconnect } from "./disconnect.ts";
 import { ERASED } from "../domain/retention.ts";
 import { eraseIf } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
@@ -31,27 +31,15 @@ export type Forgetting =
  * at, the document says what is left to do, so that the same command finishes it: deleted first,
  * nobody could revoke the grant any more, or find the changes.
  */
-export async function forget(asked: User, services: DisconnectServices): Promise<Forgetting> {
-  const { users } = services;
-  let isRevoked = false;
-  await remember(asked, services);
-  const ending = await disconnect(asked, ERASED, {
-    ...services,
-    async revoke(token) {
-      try {
-        await services.revoke(token);
-      } catch (error) {
-        isRevoked = error instanceof FailedCall && error.failure.kind === "gone";
-        throw error;
-      }
-      isRevoked = true;
-    },
-  });
-  if (ending === "superseded") return { kind: "connected_again" };
+export async function forget(asked: User, context: GrantContext): Promise<Forgetting> {
+  const { users } = context;
+  await remember(asked, context);
+  const ending = await disconnect(asked, ERASED, context);
+  if (ending.kind === "superseded") return { kind: "connected_again" };
 
   const isHeld = asked.grant.refreshToken !== undefined;
-  const unrevoked = services.disconnectRevokes ? "not_revoked" : "left";
-  const grant = isRevoked ? "revoked" : isHeld ? unrevoked : "none_held";
+  const unrevoked = context.config.disconnectRevokes ? "not_revoked" : "left";
+  const grant = ending.isRevoked ? "revoked" : isHeld ? unrevoked : "none_held";
   const erased = await unlessContended(
     eraseIf(users, asked.id, (user) => {
       if (!sameGrant({ status: "disconnected", grant: asked.grant }, user)) {
@@ -73,7 +61,7 @@ export async function forget(asked: User, services: DisconnectServices): Promise
   }
 }
 
-async function remember(asked: User, { users, clock }: DisconnectServices): Promise<void> {
+async function remember(asked: User, { users, clock }: GrantContext): Promise<void> {
   if (asked.status !== "disconnected" || asked.statusReason === ERASED) return;
   // Refused: the document is read again before it is erased.
   await users.update(asked, erasing(asked, clock.now()));

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import type { Clock } from "../domain/clock.ts";
-import { later } from "../domain/clock.ts";
+import { type Clock, later } from "../domain/clock.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { Envelope } from "../crypto/envelope.ts";
 

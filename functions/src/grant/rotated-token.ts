@@ -1,17 +1,8 @@
-import { type Clock, type Random, jittered } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
+import type { GrantContext } from "./context.ts";
+import { jittered } from "../domain/clock.ts";
 import { modify } from "../store/modify.ts";
 import { StoreContended } from "../platform/store-error.ts";
-import type { User, UserStore } from "../domain/user.ts";
-import type { TokenSeal } from "../crypto/token-seal.ts";
-
-export interface RotatedTokenServices {
-  users: UserStore;
-  tokens: TokenSeal;
-  clock: Clock;
-  random: Random;
-  log: Log;
-}
+import type { User } from "../domain/user.ts";
 
 /** The wait after a lost race: another writer needs this long to finish at most. */
 const RETRY_MS = 100;
@@ -24,7 +15,7 @@ const RETRY_MS = 100;
 export async function storeRotated(
   { id, grant }: Pick<User, "id" | "grant">,
   refreshToken: string,
-  { users, tokens, clock, random, log }: RotatedTokenServices,
+  { users, tokens, clock, random, log }: GrantContext,
 ): Promise<void> {
   const rotated = {
     refreshToken: tokens.seal(id, "refresh_token", refreshToken),

@@ -1,17 +1,10 @@
+import type { MailboxContext } from "./context.ts";
 import pLimit from "p-limit";
 import { later } from "../domain/clock.ts";
 import { describeUnknown } from "../platform/log.ts";
-import type { Telemetry } from "../platform/telemetry/telemetry.ts";
-import { type User, type UserStore, storeNow } from "../domain/user.ts";
-import { type DelayServices, tellDelay } from "./delay.ts";
+import { type User, storeNow } from "../domain/user.ts";
+import { tellDelay } from "./delay.ts";
 import type { Budget } from "./each-due.ts";
-import type { SyncLimits } from "./sync-run.ts";
-
-export interface BehindServices extends Omit<DelayServices, "limits"> {
-  limits: SyncLimits;
-  users: UserStore;
-  telemetry: Telemetry;
-}
 
 /** Delays that became due since are looked for first: however many are older, these are told. */
 const NEW_MS = 15 * 60_000;
@@ -25,24 +18,21 @@ const BATCHES_MAX = 20;
  * recoveries pause, and also what could not be published when it became due. Starts no publication
  * after `timeMsMax`.
  */
-export async function watchBehind(budget: Budget, services: BehindServices): Promise<void> {
-  const { users, telemetry, clock, limits } = services;
+export async function watchBehind(budget: Budget, context: MailboxContext): Promise<void> {
+  const { users, telemetry, clock, config } = context;
   const [oldest] = await users.listBehind({ upTo: clock.now() }, 1);
   const now = oldest === undefined ? clock.now() : storeNow(oldest, clock);
   const ageMs = oldest?.sync.behindSince ? now.getTime() - oldest.sync.behindSince.getTime() : 0;
   telemetry.record("gmail_receiver.behind", Math.max(0, ageMs) / 1_000);
-  if (ageMs < limits.delayedAfterMs) return;
+  if (ageMs < config.sync.delayedAfterMs) return;
 
-  const upTo = later(now, -limits.delayedAfterMs);
+  const upTo = later(now, -config.sync.delayedAfterMs);
   const newFrom = later(upTo, -NEW_MS);
   const { concurrency, timeMsMax } = budget;
   const deadline = later(clock.now(), timeMsMax);
-  await tellAll({ from: newFrom, upTo, deadline, concurrency }, services);
+  await tellAll({ from: newFrom, upTo, deadline, concurrency }, context);
   if (oldest?.sync.behindSince !== undefined && oldest.sync.behindSince < newFrom) {
-    await tellAll(
-      { from: oldest.sync.behindSince, upTo: newFrom, deadline, concurrency },
-      services,
-    );
+    await tellAll({ from: oldest.sync.behindSince, upTo: newFrom, deadline, concurrency }, context);
   }
 }
 
@@ -54,12 +44,12 @@ async function tellAll(
     concurrency,
     ...range
   }: { from: Date; upTo: Date; deadline: Date; concurrency: number },
-  services: BehindServices,
+  context: MailboxContext,
 ): Promise<void> {
-  const { users, clock } = services;
+  const { users, clock } = context;
   const limit = pLimit(concurrency);
   const tellInTime = async (user: User) => {
-    if (clock.now() < deadline) await tell(user, services);
+    if (clock.now() < deadline) await tell(user, context);
   };
   let { from } = range;
   for (let batches = 0; batches < BATCHES_MAX; batches++) {
@@ -72,14 +62,14 @@ async function tellAll(
   }
 }
 
-async function tell(user: User, services: BehindServices): Promise<void> {
+async function tell(user: User, context: MailboxContext): Promise<void> {
   try {
-    const told = await tellDelay(user, services);
+    const told = await tellDelay(user, context);
     if (told === undefined) return;
     // Refused: another writer is at work on this mailbox, and the next look tells it once more.
-    await services.users.update(user, { sync: { ...user.sync, delayedAt: told.at } });
+    await context.users.update(user, { sync: { ...user.sync, delayedAt: told.at } });
   } catch (error) {
-    services.log.error("due_user_failed", "could not publish a delay; the next run retries", {
+    context.log.error("due_user_failed", "could not publish a delay; the next run retries", {
       userId: user.id,
       list: "sync.behindSince",
       error: describeUnknown(error),

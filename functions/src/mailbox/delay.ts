@@ -1,16 +1,7 @@
-import type { Clock } from "../domain/clock.ts";
-import type { Log } from "../platform/log.ts";
-import { type Sync, type User, type UserStore, isOutdated, storeNow } from "../domain/user.ts";
-import { type Publish, PublishFailure } from "../domain/events.ts";
+import type { MailboxContext } from "./context.ts";
+import { type Sync, type User, isOutdated, storeNow } from "../domain/user.ts";
+import { PublishFailure } from "../domain/events.ts";
 import { delayEvent, isBehind, isDelayDue, isDelayTold } from "../domain/incomplete.ts";
-
-export interface DelayServices {
-  users: Pick<UserStore, "find">;
-  publish: Publish;
-  limits: { delayedAfterMs: number };
-  clock: Clock;
-  log: Log;
-}
 
 /** A delay that was published, and is to be noted. */
 export interface ToldDelay {
@@ -25,15 +16,16 @@ export interface ToldDelay {
  */
 export async function tellDelay(
   read: User,
-  { users, publish, limits, clock, log }: DelayServices,
+  { users, publish, config, clock, log }: MailboxContext,
 ): Promise<ToldDelay | undefined> {
-  if (!isDelayDue(read, limits.delayedAfterMs, storeNow(read, clock))) return undefined;
+  if (!isDelayDue(read, config.sync.delayedAfterMs, storeNow(read, clock))) return undefined;
   // Another run may have ended the delay since, and nothing would end it once more.
   const user = isOutdated(read, clock) ? await users.find(read.id) : read;
   if (user?.status !== "active") return undefined;
   const now = storeNow(user, clock);
   const { behindSince } = user.sync;
-  if (behindSince === undefined || !isDelayDue(user, limits.delayedAfterMs, now)) return undefined;
+  if (behindSince === undefined || !isDelayDue(user, config.sync.delayedAfterMs, now))
+    return undefined;
   const event = delayEvent("delayed", user, behindSince, now);
   try {
     await publish(user, [event]);
@@ -67,19 +59,19 @@ export type ToldCaughtUp =
  * time.
  */
 export async function tellCaughtUp(
-  { user, services }: { user: User; services: Omit<DelayServices, "log"> },
+  { user, context }: { user: User; context: MailboxContext },
   next: Pick<Sync, "dueReason" | "retries">,
 ): Promise<ToldCaughtUp> {
-  const { limits, clock } = services;
+  const { config, clock } = context;
   const { failure: _, ...sync } = user.sync;
   if (isBehind(user.sync, { ...sync, ...next })) return { kind: "behind" };
   const now = storeNow(user, clock);
   const { behindSince } = user.sync;
-  if (behindSince === undefined || !isDelayTold(user, limits.delayedAfterMs, now)) {
+  if (behindSince === undefined || !isDelayTold(user, config.sync.delayedAfterMs, now)) {
     return { kind: "told" };
   }
   try {
-    await services.publish(user, [delayEvent("caught_up", user, behindSince, now)]);
+    await context.publish(user, [delayEvent("caught_up", user, behindSince, now)]);
   } catch (error) {
     if (!(error instanceof PublishFailure)) throw error;
     return { kind: "failed", failure: { kind: error.kind, reason: error.reason } };
@@ -91,9 +83,9 @@ export async function tellCaughtUp(
 export function isUntold(
   user: User,
   told: ToldCaughtUp,
-  { limits, clock }: Pick<DelayServices, "limits" | "clock">,
+  { config, clock }: Pick<MailboxContext, "config" | "clock">,
 ): boolean {
   if (told.kind !== "told") return false;
-  const isTold = isDelayTold(user, limits.delayedAfterMs, storeNow(user, clock));
+  const isTold = isDelayTold(user, config.sync.delayedAfterMs, storeNow(user, clock));
   return isTold && user.sync.behindSince?.getTime() !== told.since?.getTime();
 }

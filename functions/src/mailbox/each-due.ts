@@ -14,19 +14,19 @@ import {
   storeNow,
 } from "../domain/user.ts";
 
-/** How much of a due list one run may take on. */
-export interface Budget {
-  concurrency: number;
-  timeMsMax: number;
-}
-
-interface DueServices {
+interface DueContext {
   users: UserStore;
-  limits: { quietMs: number };
+  config: { sync: { reconcileAfterMs: number } };
   clock: Clock;
   random: Random;
   log: Log;
   telemetry: Telemetry;
+}
+
+/** How much of a due list one run may take on. */
+export interface Budget {
+  concurrency: number;
+  timeMsMax: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -60,11 +60,11 @@ const SYNC_AHEAD_MS_MIN = 25 * HOUR_MS;
 export async function eachDue(
   list: DueList,
   budget: Budget,
-  services: DueServices,
+  context: DueContext,
   act: (user: User) => Promise<"done" | "stop">,
 ): Promise<boolean> {
-  const { users, clock, log, telemetry } = services;
-  const aheadMs = aheadMax(list, services);
+  const { users, clock, log, telemetry } = context;
+  const aheadMs = aheadMax(list, context);
   const startedAt = clock.now();
   const deadline = later(startedAt, budget.timeMsMax);
   // Fixed, so that a user who becomes due during the run waits for the next one.
@@ -89,7 +89,7 @@ export async function eachDue(
         list,
         error: describeUnknown(error),
       });
-      await moveBack(list, user, services);
+      await moveBack(list, user, context);
     }
   }
 
@@ -156,8 +156,10 @@ export async function eachDue(
 }
 
 /** How far ahead a date of this list can lie that a correct clock wrote. */
-function aheadMax(list: DueList, { limits }: Pick<DueServices, "limits">): number {
-  return list === "sync.dueAt" ? Math.max(SYNC_AHEAD_MS_MIN, limits.quietMs) : AHEAD_MS_MAX;
+function aheadMax(list: DueList, { config }: Pick<DueContext, "config">): number {
+  return list === "sync.dueAt"
+    ? Math.max(SYNC_AHEAD_MS_MIN, config.sync.reconcileAfterMs)
+    : AHEAD_MS_MAX;
 }
 
 /** In seconds; the longest overdue comes first. */
@@ -178,7 +180,7 @@ function mayBeDue(list: DueList, { status }: User): boolean {
 async function moveBack(
   list: DueList,
   failed: User,
-  { users, clock, random }: DueServices,
+  { users, clock, random }: DueContext,
 ): Promise<void> {
   try {
     const user = await users.find(failed.id);

@@ -1,7 +1,9 @@
+import { type SyncOutcome } from "./sync-outcome.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../domain/user.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
-import { type Run, type SyncOutcome, giveUp, reread } from "./sync-run.ts";
+import { giveUp } from "./ending.ts";
+import { type Run, reread } from "./run.ts";
 
 /** A cursor that Gmail seems not to know any more. */
 export interface ExpiredCursor {
@@ -35,8 +37,8 @@ export function isOfCursor(failure: Failure): boolean {
 
 /** A cursor that is refused as malformed has expired when that lasts for some minutes. */
 export async function confirmRefusal(run: Run, failure: Failure): Promise<Confirmation> {
-  const { services, user } = run;
-  const now = storeNow(user, services.clock);
+  const { context, user } = run;
+  const now = storeNow(user, context.clock);
   const { count, since } = user.sync.cursorRefusals ?? { count: 0, since: now };
   const isLasting = now.getTime() - since.getTime() >= CURSOR_REFUSED_MS;
   if (count + 1 >= CURSOR_REFUSALS_MIN && isLasting) {
@@ -44,7 +46,7 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
   }
   const cursorRefusals = { count: count + 1, since };
   // Refused: the next run counts it.
-  await services.users.update(user, { sync: { ...user.sync, cursorRefusals } });
+  await context.users.update(user, { sync: { ...user.sync, cursorRefusals } });
   if (!(await reread(run))) return ended({ kind: "superseded", changes: run.changes });
   return ended(await giveUp(run, failure, "history.list"));
 }
@@ -54,12 +56,12 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
  * deletions, so one stray 404 or one answer of a server that is behind must not start it.
  */
 export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
-  const { services, access } = run;
-  await services.clock.sleep(CONFIRM_MS);
+  const { context, access } = run;
+  await context.clock.sleep(CONFIRM_MS);
   if (expired.reason === "history_rewound") return confirmRewind(run, expired);
 
   const listed = await access.call("history.list", (token) =>
-    services.listHistory(token, expired.from),
+    context.gmail.listHistory(token, expired.from),
   );
   if (listed.kind === "answered") {
     if (!isAfter(expired.from, listed.value.head)) return { kind: "unconfirmed" };
@@ -70,15 +72,16 @@ export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<C
   return ended(await giveUp(run, listed.failure, listed.call));
 }
 
-async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
-  const { services, access } = run;
+/** One server may be behind: that the head went back is believed when it stays so low. */
+export async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+  const { context, access } = run;
   const { from, highestHead = from } = expired;
   for (let looks = 0; looks < LOW_HEADS; looks++) {
-    if (looks > 0) await services.clock.sleep(CONFIRM_MS);
-    const head = await access.call("users.getProfile", (token) => services.getHead(token));
+    if (looks > 0) await context.clock.sleep(CONFIRM_MS);
+    const head = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
     if (head.kind === "superseded") return ended({ ...head, changes: run.changes });
     if (head.kind === "failed") return ended(await giveUp(run, head.failure, head.call));
-    if (!isAfter(highestHead, head.value)) return { kind: "unconfirmed" };
+    if (!isAfter(highestHead, head.value.historyId)) return { kind: "unconfirmed" };
   }
   return { kind: "confirmed", ...expired };
 }

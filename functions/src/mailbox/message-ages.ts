@@ -2,7 +2,7 @@ import type { Failure } from "../domain/failure.ts";
 import { later } from "../domain/clock.ts";
 import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage } from "../domain/history.ts";
-import type { Run } from "./sync-run.ts";
+import type { Run } from "./run.ts";
 
 /** Messages of one page that are asked for their date. */
 const DATED_MESSAGES_MAX = 10;
@@ -94,11 +94,11 @@ async function ageOf(
   message: HistoryMessage | undefined,
   { earliest, isFailureUnknown }: AgeLimit,
 ): Promise<Answer<Age>> {
-  const { services, access, user } = run;
+  const { context, access, user } = run;
   if (message === undefined) return { kind: "answered", value: "unknown" };
   const { id: messageId } = message;
   const dated = await access.call("messages.get", (bearer) =>
-    services.getInternalDate(bearer, messageId),
+    context.gmail.getInternalDate(bearer, messageId),
   );
   if (dated.kind === "answered") {
     return { kind: "answered", value: dated.value < earliest ? "old" : "young" };
@@ -109,7 +109,7 @@ async function ageOf(
   const isLasting = failure.kind === "transient" || failure.kind === "refused";
   if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
   // Asked about for ever, one message would hold up the whole mailbox.
-  services.log.error("message_date_unreadable", "Gmail returned a message without a valid date", {
+  context.log.error("message_date_unreadable", "Gmail returned a message without a valid date", {
     userId: user.id,
     messageId,
   });

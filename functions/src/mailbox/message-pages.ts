@@ -1,7 +1,7 @@
 import type { WalkedPage } from "../domain/user.ts";
 import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage, MessagePage } from "../domain/history.ts";
-import type { Run } from "./sync-run.ts";
+import type { Run } from "./run.ts";
 
 /** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
 const SHIFTED_PAGES_MAX = 20;
@@ -16,9 +16,9 @@ export function listPage(
   labelId: string | undefined,
   token: string | undefined,
 ): Promise<Answer<MessagePage>> {
-  const { services, access } = run;
+  const { context, access } = run;
   return access.call("messages.list", (bearer) =>
-    services.listMessages(bearer, { token, labelId }),
+    context.gmail.listMessages(bearer, { token, labelId }),
   );
 }
 
@@ -44,7 +44,7 @@ export async function withoutDrafts(
 ): Promise<Answer<Sorted>> {
   const before = await read();
   if (before.kind !== "answered") return before;
-  if (before.value.length === 0 || run.services.changeFilter.publishDrafts) {
+  if (before.value.length === 0 || run.context.config.changes.publishDrafts) {
     const decided = new Set(before.value.map(({ id }) => id));
     return { kind: "answered", value: { messages: before.value, decided } };
   }
@@ -80,9 +80,9 @@ async function isNoDraft(
   messageId: string,
   isFailureTold: boolean,
 ): Promise<Answer<boolean>> {
-  const { services, access } = run;
+  const { context, access } = run;
   const labels = await access.call("messages.get", (bearer) =>
-    services.getLabelIds(bearer, messageId),
+    context.gmail.getLabelIds(bearer, messageId),
   );
   if (labels.kind === "answered") return { ...labels, value: !labels.value.includes("DRAFT") };
   if (labels.kind === "superseded") return labels;

@@ -1,3 +1,5 @@
+import { type SyncOutcome } from "./sync-outcome.ts";
+import { storedChanges } from "../pubsub/cloud-event.ts";
 import { later } from "../domain/clock.ts";
 import {
   type Recovery,
@@ -5,29 +7,20 @@ import {
   type UserPatch,
   storeNow,
   storeNowAtLeast,
+  type WalkedPage,
 } from "../domain/user.ts";
-import type { WalkedPage } from "../domain/user.ts";
 import type { Answer } from "../domain/access.ts";
 import { completeSince } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
-import type { ExpiredCursor } from "./expiry.ts";
+import { type ExpiredCursor, confirmRewind } from "./expiry.ts";
+import { type HistoryId, isAfter } from "../domain/history-id.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import { type AgeLimit, earliestOf, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import { accounted } from "../domain/incomplete.ts";
 import { notifiedAfter } from "./settling.ts";
-import {
-  type Run,
-  type SyncOutcome,
-  dueBy,
-  giveUp,
-  isCurrent,
-  isOver,
-  keptToken,
-  reread,
-  unfinished,
-  waitUntil,
-} from "./sync-run.ts";
+import { type Run, isCurrent, isOver, keptToken, reread } from "./run.ts";
+import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
 
 /**
  * Listed again from before the last sync: clocks differ, mail is dated before it arrives, and
@@ -62,23 +55,23 @@ const PAUSES_MS = [15 * 60_000, 3_600_000, 2 * 3_600_000, 6 * 3_600_000];
  * stays where it is until {@link recover} is through.
  */
 export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
-  const { services, access, user } = run;
+  const { context, access, user } = run;
   const { recoveries } = user.sync;
-  const now = storeNow(user, services.clock);
+  const now = storeNow(user, context.clock);
   const until = recoveries && later(recoveries.at, pauseMs(recoveries.count));
   // Not past the pause itself, wherever the clock was that wrote the time.
   if (until !== undefined && until > now) {
     return waitUntil(run, earlier(until, later(now, pauseMs(recoveries?.count ?? 0))));
   }
 
-  const answer = await access.call("users.getProfile", (token) => services.getHead(token));
+  const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
   if (answer.kind !== "answered") return endOf(run, answer);
-  const to = answer.value;
+  const to = answer.value.historyId;
   const begun = { count: (recoveries?.count ?? 0) + 1, at: now };
   // After a rewind to the very cursor, the ids above it begin anew.
   if (to === from && reason === "history_expired") {
     // Gmail refuses its own head. Nothing has happened since the cursor, so there is no gap.
-    services.log.error(
+    context.log.error(
       "history_head_refused",
       "Gmail answers 404 for the current head of a history; retrying after a pause",
       {
@@ -90,32 +83,49 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
     const refused = await write(run, { sync: { ...user.sync, recoveries: begun } });
     return refused ?? waitUntil(run, later(now, pauseMs(begun.count)));
   }
+  const pinnedAt = storeNow(user, context.clock);
+  const cause = await causeOf(run, { from, reason }, to);
+  if (typeof cause !== "string") return cause;
   const recovery: Recovery = {
     fromHistoryId: from,
     toHistoryId: to,
-    reason,
+    reason: cause,
     since: completeSince(user),
-    pinnedAt: storeNow(user, services.clock),
+    pinnedAt,
     listing: 0,
     pages: [],
     isWalked: false,
   };
-  services.log.error(
+  context.log.error(
     "history_gap",
     "Gmail no longer has the history after the cursor; published a gap and recovering",
     {
       userId: user.id,
       fromHistoryId: from,
       toHistoryId: recovery.toHistoryId,
-      reason,
+      reason: cause,
     },
   );
   // Due, so that another run goes on should this one die.
-  const dueAt = later(services.clock.now(), services.limits.timeMsMax);
+  const dueAt = later(context.clock.now(), context.config.sync.timeMsMax);
   const { cursorRefusals: _, ...sync } = user.sync;
   return write(run, {
     sync: { ...sync, recovery, recoveries: begun, dueAt, dueReason: "unfinished" },
   });
+}
+
+/** A history that has expired may have been rewound too: then what is above the head is lost. */
+async function causeOf(
+  run: Run,
+  { from, reason }: ExpiredCursor,
+  head: HistoryId,
+): Promise<Recovery["reason"] | SyncOutcome> {
+  const { highestHead } = run.user.sync;
+  if (reason !== "history_expired" || highestHead === undefined) return reason;
+  if (!isAfter(highestHead, head)) return reason;
+  const rewind = await confirmRewind(run, { from, reason: "history_rewound", highestHead });
+  if (rewind.kind === "ended") return rewind.outcome;
+  return rewind.kind === "confirmed" ? rewind.reason : reason;
 }
 
 function pauseMs(recoveries: number): number {
@@ -133,7 +143,7 @@ function earlier(a: Date, b: Date): Date {
  * pages and time; what is left is due.
  */
 export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
-  const { services, user } = run;
+  const { context, user } = run;
   if (isUntold(recovery)) {
     const { fromHistoryId, toHistoryId, since, reason } = recovery;
     const incomplete = ["deletions", "labels", "imports"] as const;
@@ -149,7 +159,7 @@ export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
     if (failed !== undefined) return failed;
     current = run.user.sync.recovery;
   }
-  services.log.info("history_recovered", "recovered an expired history", {
+  context.log.info("history_recovered", "recovered an expired history", {
     userId: user.id,
     toHistoryId: recovery.toHistoryId,
   });
@@ -236,11 +246,11 @@ function newestDropped(pages: readonly WalkedPage[]): WalkedPage[] {
 
 /** The ids that each listing's walk began with, up to as many as a page of Gmail's holds. */
 function withNewest(
-  { services }: Run,
+  { context }: Run,
   { newest = [], listing }: Recovery,
   messages: readonly HistoryMessage[],
 ): string[] {
-  const listings = Math.max(services.changeFilter.labelIds.length, 1);
+  const listings = Math.max(context.config.gmail.watchLabelIds.length, 1);
   const each = Math.min(NEWEST_MAX, Math.floor(NEWEST_MAX_ALL / listings));
   const room = Math.max(each * (listing + 1) - newest.length, 0);
   const known = new Set(newest);
@@ -330,7 +340,7 @@ function endRound(run: Run, { unnoted = 0, ...recovery }: Recovery): Promise<End
 function endListing(run: Run, { toldUpTo: _, ...recovery }: Recovery): Promise<Ended> {
   run.walkToken = undefined;
   const listing = recovery.listing + 1;
-  const isLast = listing >= run.services.changeFilter.labelIds.length;
+  const isLast = listing >= run.context.config.gmail.watchLabelIds.length;
   return isLast
     ? keep(run, { ...recovery, listing: 0, isTold: true })
     : keep(run, { ...recovery, listing, pages: [], isWalked: false });
@@ -341,13 +351,13 @@ function endListing(run: Run, { toldUpTo: _, ...recovery }: Recovery): Promise<E
  * that came before the pinned head, and showed after the walk had begun, is in no other place.
  */
 async function tellLate(run: Run, stored: Recovery): Promise<Ended> {
-  const { services } = run;
+  const { context } = run;
   const { refusals: _, ...recovery } = stored;
   const { pinnedAt = recovery.since, newest = [], untold = [] } = recovery;
   const waitMs =
-    later(pinnedAt, services.limits.settleMs).getTime() -
-    storeNowAtLeast(run.user, services.clock).getTime();
-  if (waitMs > 0) return dueBy(run, later(services.clock.now(), waitMs));
+    later(pinnedAt, context.config.sync.settleMs).getTime() -
+    storeNowAtLeast(run.user, context.clock).getTime();
+  if (waitMs > 0) return dueBy(run, later(context.clock.now(), waitMs));
 
   const labelId = labelOf(run, recovery);
   const limit = ageLimit(run, stored);
@@ -368,9 +378,10 @@ async function tellLate(run: Run, stored: Recovery): Promise<Ended> {
 
 /** The next listing's second pass, or the cursor on the pinned head. */
 function endLate(run: Run, recovery: Recovery): Promise<Ended> {
-  const { services, user } = run;
+  const { context, user } = run;
   const listing = recovery.listing + 1;
-  if (listing < services.changeFilter.labelIds.length) return keep(run, { ...recovery, listing });
+  if (listing < context.config.gmail.watchLabelIds.length)
+    return keep(run, { ...recovery, listing });
   // After a rewind the ids begin anew: one notified before would make the mailbox deaf.
   const { recovery: _, notifiedHistoryId: __, highestHead: ___, ...sync } = user.sync;
   const { pinnedAt: syncedAt, toHistoryId: historyId } = recovery;
@@ -385,7 +396,7 @@ type Refused = Exclude<Answer<unknown>, { kind: "answered" }>;
 
 /** The first page of a listing is refused: a label that the mailbox does not have is left out. */
 async function refusedListing(run: Run, recovery: Recovery, refused: Refused): Promise<Ended> {
-  const { services, user } = run;
+  const { context, user } = run;
   const labelId = labelOf(run, recovery);
   const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
   if (!isBad || labelId === undefined) return endOf(run, refused);
@@ -394,7 +405,7 @@ async function refusedListing(run: Run, recovery: Recovery, refused: Refused): P
   if (!isUnknown && (recovery.refusals ?? 0) < REFUSALS_MAX) {
     return refusedStep(run, recovery, refused);
   }
-  services.log.error(
+  context.log.error(
     "label_left_out",
     "Gmail rejects the list of a watched label; the recovery leaves it out",
     {
@@ -437,8 +448,8 @@ function isOfOneItem({ failure, call }: Extract<Refused, { kind: "failed" }>): b
   return kind === "transient" || kind === "bad_request" || isForbidden;
 }
 
-function labelOf({ services }: Run, { listing }: Recovery): string | undefined {
-  return services.changeFilter.labelIds[listing];
+function labelOf({ context }: Run, { listing }: Recovery): string | undefined {
+  return context.config.gmail.watchLabelIds[listing];
 }
 
 async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
@@ -447,7 +458,7 @@ async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<End
   const isMine = (await isCurrent(run)) && !isMoved(user, run.user);
   if (!isMine) return { kind: "superseded", changes: run.changes };
   try {
-    await run.services.publish(run.user, events);
+    await run.context.publish(run.user, events);
   } catch (error) {
     if (!(error instanceof PublishFailure)) throw error;
     return giveUp(run, { kind: error.kind, reason: error.reason }, "publish");
@@ -463,13 +474,13 @@ function keep(run: Run, recovery: Recovery): Promise<Ended> {
 
 /** Refused: somebody else is at it, or at work on the document. What they stored says how far. */
 async function write(run: Run, patch: UserPatch): Promise<Ended> {
-  const { services, user, changes } = run;
-  const kept = services.toStoredChanges(user, run.unkept);
-  const sync = accounted(user.sync, patch.sync ?? user.sync, storeNow(user, services.clock));
+  const { context, user, changes } = run;
+  const kept = storedChanges(user, run.unkept, context);
+  const sync = accounted(user.sync, patch.sync ?? user.sync, storeNow(user, context.clock));
   // Kept before: history may have kept more of the same message, with its labels.
-  const isKept = kept.length === 0 || (await services.users.keepMissing(user, kept)) === "written";
+  const isKept = kept.length === 0 || (await context.users.keepMissing(user, kept)) === "written";
   const written = isKept
-    ? await services.users.update(user, { ...patch, sync, ...keptToken(run) })
+    ? await context.users.update(user, { ...patch, sync, ...keptToken(run) })
     : "refused";
   if (written === "written") run.unkept = [];
   // A page that was not noted is walked over again.

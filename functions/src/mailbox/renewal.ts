@@ -1,26 +1,18 @@
+import { openAccess } from "../grant/access.ts";
+import { flag } from "../grant/flagging.ts";
+import { settleHolders } from "../grant/address-holders.ts";
+import type { MailboxContext } from "./context.ts";
 import type { Call, Failure } from "../domain/failure.ts";
 import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { modify } from "../store/modify.ts";
 import { type User, type Watch, notificationAddress, sameGrant } from "../domain/user.ts";
-import type { Access } from "../domain/access.ts";
 import { type FoundAddress, findAddress } from "../grant/address.ts";
-import { type Budget, eachDue } from "./each-due.ts";
+import { eachDue } from "./each-due.ts";
 import { endingOf } from "../domain/failure-streak.ts";
-import type { InTurn } from "./in-turn.ts";
 import { isAfter } from "../domain/history-id.ts";
-import { highestRead } from "./settling.ts";
+import { highestRead, progressOf } from "./settling.ts";
 import { sync } from "./sync.ts";
-import { type SyncOutcome, type SyncServices, progressOf } from "./sync-run.ts";
-import { type WatchServices, afterWatch, watchAgain } from "./watch.ts";
-
-export interface RenewalServices extends SyncServices, WatchServices {
-  /** `triesMax` bounds the tries of a call whose failure is transient. */
-  openAccess(user: User, triesMax?: number): Access;
-  mailboxes: InTurn<SyncOutcome>;
-  renewal: Budget;
-  /** The project's Gmail quota. */
-  unitsPerMinute: number;
-}
+import { afterWatch, watchAgain } from "./watch.ts";
 
 export type RenewalOutcome =
   | { kind: "renewed"; expiresAt: Date }
@@ -53,18 +45,18 @@ const EXPIRY_MARGIN_MS = 10 * 60_000;
  * for all of them, and said once in a run.
  */
 export async function renewWatches(
-  services: RenewalServices,
+  context: MailboxContext,
   report: (user: User, failure: Failure) => void,
 ): Promise<RenewalRun> {
-  const { renewal, log, telemetry } = services;
+  const { config, log, telemetry } = context;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
-  const pace = paced(services);
+  const pace = paced(context);
   const reported = new Set<string>();
   let misconfigured = 0;
 
-  run.isCutShort = await eachDue("watch.renewAt", renewal, services, async (user) => {
+  run.isCutShort = await eachDue("watch.renewAt", config.renewal, context, async (user) => {
     await pace();
-    const outcome = await renew(user, services);
+    const outcome = await renew(user, context);
     telemetry.count("gmail_receiver.renewals", 1, { outcome: outcome.kind });
     const isOurs = outcome.kind === "failed" && outcome.failure.kind === "misconfigured";
     misconfigured = isOurs ? misconfigured + 1 : 0;
@@ -86,8 +78,8 @@ export async function renewWatches(
 }
 
 /** Resolves when the next watch may be made, one after the other at an even pace. */
-function paced({ clock, unitsPerMinute }: RenewalServices): () => Promise<void> {
-  const intervalMs = (60_000 * WATCH_UNITS) / (unitsPerMinute * QUOTA_SHARE);
+function paced({ clock, config }: MailboxContext): () => Promise<void> {
+  const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * QUOTA_SHARE);
   let nextAt = clock.now();
   return async () => {
     const now = clock.now();
@@ -101,8 +93,8 @@ function paced({ clock, unitsPerMinute }: RenewalServices): () => Promise<void> 
  * Renews one watch, and looks under which address Gmail knows the mailbox: two calls, one write. The
  * history id in the answer is a hint like any notification's.
  */
-export async function renew(user: User, services: RenewalServices): Promise<RenewalOutcome> {
-  const { clock, log } = services;
+export async function renew(user: User, context: MailboxContext): Promise<RenewalOutcome> {
+  const { clock, log } = context;
   if (user.status !== "active") return { kind: "superseded" };
   const { expiresAt } = user.watch;
   if (expiresAt !== undefined && expiresAt <= clock.now()) {
@@ -115,22 +107,22 @@ export async function renew(user: User, services: RenewalServices): Promise<Rene
   // A watch costs 100 units. What failed before seldom passes within seconds, so the next turn is soon
   // enough.
   const hasFailed = user.watch.failures > 0 || user.sync.failure !== undefined;
-  const access = hasFailed ? services.openAccess(user, 1) : services.openAccess(user);
-  const answer = await access.call("users.watch", (token) => watchAgain(token, services));
+  const access = hasFailed ? openAccess(user, context, 1) : openAccess(user, context);
+  const answer = await access.call("users.watch", (token) => watchAgain(token, context));
   if (answer.kind === "superseded") return answer;
-  if (answer.kind === "failed") return failed(user, answer, access.obtained(), services);
+  if (answer.kind === "failed") return failed(user, answer, access.obtained(), context);
 
-  const watch = afterWatch(answer.value, services);
-  const found = await findAddress(user, access, services);
-  const stored = await writeWatch(user, watch, access.obtained(), services, found);
+  const watch = afterWatch(answer.value, context);
+  const found = await findAddress(user, access, context);
+  const stored = await writeWatch(user, watch, access.obtained(), context, found);
   if (stored === "superseded") return { kind: "superseded" };
-  if (found !== undefined) await services.settleHolders(found.named, user.id);
+  if (found !== undefined) await settleHolders(found.named, user.id, context);
   if (isAfter(answer.value.historyId, highestRead(progressOf(user)))) {
-    await services.mailboxes.run(notificationAddress(user), async () => {
-      const current = await services.users.find(user.id);
+    await context.mailboxes.run(notificationAddress(user), async () => {
+      const current = await context.users.find(user.id);
       return current === undefined
         ? { kind: "unknown_mailbox" }
-        : sync(current, { kind: "renewed" }, services);
+        : sync(current, { kind: "renewed" }, context);
     });
   }
   return { kind: "renewed", expiresAt: answer.value.expiresAt };
@@ -140,16 +132,16 @@ async function failed(
   user: User,
   { failure, call }: { failure: Failure; call: Call },
   obtained: Partial<User["grant"]> | undefined,
-  services: RenewalServices,
+  context: MailboxContext,
 ): Promise<RenewalOutcome> {
-  const ending = endingOf(user.sync.failure, failure, call, services.clock.now());
+  const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
   if (ending?.kind === "flag") {
-    const flagging = await services.flag(user, ending.failure);
+    const flagging = await flag(user, ending.failure, context);
     if (flagging.kind === "flagged") return { kind: "flagged", reason: flagging.reason };
     if (flagging.kind === "superseded") return flagging;
   }
-  const watch = afterFailedRenewal(user.watch, failure, services);
-  const stored = await writeWatch(user, watch, obtained, services);
+  const watch = afterFailedRenewal(user.watch, failure, context);
+  const stored = await writeWatch(user, watch, obtained, context);
   return stored === "superseded" ? { kind: "superseded" } : { kind: "failed", failure };
 }
 
@@ -157,7 +149,7 @@ async function failed(
 function afterFailedRenewal(
   { failures, ...watch }: Watch,
   failure: Failure,
-  { clock, random }: Pick<WatchServices, "clock" | "random">,
+  { clock, random }: Pick<MailboxContext, "clock" | "random">,
 ): Watch {
   const now = clock.now();
   const wanted =
@@ -176,7 +168,7 @@ async function writeWatch(
   user: User,
   watch: Watch,
   obtained: Partial<User["grant"]> | undefined,
-  { users }: RenewalServices,
+  { users }: MailboxContext,
   found?: FoundAddress,
 ): Promise<"written" | "superseded"> {
   const { kind } = await modify(

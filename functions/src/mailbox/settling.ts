@@ -1,5 +1,5 @@
 import { later } from "../domain/clock.ts";
-import type { ReadPosition } from "../domain/user.ts";
+import type { ReadPosition, User } from "../domain/user.ts";
 import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "../domain/history-id.ts";
 
 /**
@@ -23,6 +23,12 @@ export interface Progress {
   recent: readonly ReadPosition[];
   /** A notified id never showed, and none has shown exactly since: an id proves no record here. */
   isNotifiedAhead?: true;
+}
+
+/** What is stored of it. */
+export function progressOf({ historyId, sync }: User): Progress {
+  const { recent, isNotifiedAhead } = sync;
+  return { historyId, recent, ...(isNotifiedAhead === true && { isNotifiedAhead }) };
 }
 
 /** A range in which a notified record never became readable. */

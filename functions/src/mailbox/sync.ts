@@ -1,81 +1,61 @@
-import {
-  type Trigger,
-  notifiedIds,
-  afterListing,
-  atOnce,
-  isNeglected,
-} from "../domain/schedule.ts";
+import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { Failure } from "../domain/failure.ts";
-import { type Clock, later } from "../domain/clock.ts";
-import { type Sync, type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import { isWaiting } from "../domain/failure-streak.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import { later } from "../domain/clock.ts";
+import { type Trigger, atOnce } from "../domain/schedule.ts";
+import { type User, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import { findAddress } from "../grant/address.ts";
+import { settleHolders } from "../grant/address-holders.ts";
 import { describeUnknown } from "../platform/log.ts";
 import { mayPass } from "../platform/store-error.ts";
-import { completeSince } from "../domain/completeness.ts";
-import { findAddress } from "../grant/address.ts";
-import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
-import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
-import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
-import { type HistoryRecord, countWatched, toChanges } from "../domain/history.ts";
-import { beginRecovery, recover } from "./recovery.ts";
+import { writeProgress } from "./checkpoint.ts";
+import { type MailboxContext, changeFilterOf } from "./context.ts";
 import {
-  type Read,
-  UNSEEN_HOLD_MS,
-  type UnseenRange,
-  covers,
-  findUnseen,
-  heldUntil,
-  highestRead,
-  isOldHead,
-  isTracked,
-  readRecords,
-  settle,
-} from "./settling.ts";
+  type Listed,
+  type PagePlan,
+  type PageState,
+  isLagging,
+  isStale,
+  planEnd,
+  planPage,
+  planRead,
+  unannounced,
+  unknownTo,
+  wasMissed,
+} from "./cursor.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
-import { isWaiting } from "../domain/failure-streak.ts";
-import {
-  type Run,
-  type SyncOutcome,
-  type SyncServices,
-  giveUp,
-  highestHeadOf,
-  holdNotified,
-  isCurrent,
-  isOver,
-  progressOf,
-  reread,
-  startRun,
-  unfinished,
-  writeProgress,
-} from "./sync-run.ts";
+import { giveUp, holdNotified, unfinished } from "./ending.ts";
+import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
+import { beginRecovery, recover } from "./recovery.ts";
+import { type Run, highestHeadOf, isCurrent, isOver, reread, startRun } from "./run.ts";
+import { type Read, covers, highestRead, progressOf } from "./settling.ts";
+import type { SyncOutcome } from "./sync-outcome.ts";
 
-/** Gmail can tell of a change seconds before it can be read; after these waits a due time follows. */
+/*
+ * The driver of a sync: it makes the calls and the writes that `cursor.ts` plans. Publish, then
+ * advance: a crash between the two repeats changes under the same ids; the other order would lose
+ * them.
+ */
+
+/** Gmail can announce a change seconds before it can be read; after these waits a due time follows. */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
-/** Of a page, so much is published before the next checkpoint; a record is never divided by one. */
-const PART_EVENTS = 2_000;
-const PART_BYTES = 4_000_000;
 /** Events handed to the topic at once. */
 const PUBLISHED_MAX = 1_000;
-/** Between the clocks of two of Google's services. */
-const CLOCKS_MS_MAX = 60_000;
-/** The first connection becomes active within this time after its cursor was taken. */
-const FIRST_CONNECT_MS = 60_000;
-/** Longer than anything is remembered. */
-const NEVER_MS = 365 * 24 * 3_600_000;
 /** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
 /**
  * Brings one mailbox from its cursor up to the present. Each page is published, then the
- * checkpoint is written: a crash in between repeats changes under the same ids; the other order
- * would lose them. `user` is what was just read from the store. Rejects only when the store does
- * not answer.
+ * checkpoint is written. `user` is what was just read from the store. Rejects only when the store
+ * does not answer.
  */
-export function sync(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
-  const { telemetry } = services;
+export function sync(user: User, trigger: Trigger, context: MailboxContext): Promise<SyncOutcome> {
+  const { telemetry } = context;
   const attributes = { "user.id": user.id, "gmail_receiver.trigger": trigger.kind };
   return telemetry.span("sync", { attributes }, async (span) => {
-    const outcome = await syncNow(user, trigger, services).catch((error: unknown) =>
-      failedForGood(error, user, trigger, services),
+    const outcome = await syncNow(user, trigger, context).catch((error: unknown) =>
+      failedForGood(error, user, trigger, context),
     );
     span.set({
       "gmail_receiver.outcome": outcome.kind,
@@ -94,10 +74,10 @@ async function failedForGood(
   error: unknown,
   user: User,
   trigger: Trigger,
-  services: SyncServices,
+  context: MailboxContext,
 ): Promise<SyncOutcome> {
   if (mayPass(error)) throw error;
-  services.log.alert(
+  context.log.alert(
     "sync_crashed",
     "a sync failed because of an error in our own code; retrying later",
     {
@@ -106,7 +86,7 @@ async function failedForGood(
     },
   );
   const failure = { kind: "transient", reason: "internal_error" } as const;
-  const run = startRun(user, trigger, services);
+  const run = startRun(user, trigger, context);
   try {
     const outcome: SyncOutcome = (await reread(run))
       ? await giveUp(run, failure, "sync")
@@ -120,40 +100,36 @@ async function failedForGood(
   }
 }
 
-async function syncNow(user: User, trigger: Trigger, services: SyncServices): Promise<SyncOutcome> {
+async function syncNow(
+  user: User,
+  trigger: Trigger,
+  context: MailboxContext,
+): Promise<SyncOutcome> {
   if (user.status !== "active") return { kind: "inactive", status: user.status };
-  const isStale =
-    notifiedIds(trigger).every((id) => isKnown(user, id)) && !isNeglected(user, services.clock);
-  if (trigger.kind === "notified" && isStale && !isLow(user, trigger, services.clock))
-    return { kind: "stale" };
+  if (isStale(user, trigger, context.clock)) return { kind: "stale" };
 
   const { dueAt, dueReason, failure } = user.sync;
-  const isThrottled = dueReason === "throttled" && dueAt !== undefined;
-  if (isThrottled && dueAt > services.clock.now()) {
-    await holdNotified(user, trigger, services);
+  const isAhead = dueAt !== undefined && dueAt > context.clock.now();
+  if (isAhead && dueReason === "throttled") {
+    await holdNotified(user, trigger, context);
     return { kind: "throttled", until: dueAt };
   }
-  if (
-    isHint(trigger) &&
-    isWaiting(failure) &&
-    dueAt !== undefined &&
-    dueAt > services.clock.now()
-  ) {
-    await holdNotified(user, trigger, services);
+  if (isAhead && isHint(trigger) && isWaiting(failure)) {
+    await holdNotified(user, trigger, context);
     return { kind: "waiting", until: dueAt };
   }
 
-  const run = startRun(user, trigger, services);
+  const run = startRun(user, trigger, context);
   const outcome = await catchUp(run);
   // The run that was ahead does not know these ids.
   if (outcome.kind === "superseded") await holdAnew(run);
   return outcome;
 }
 
-async function holdAnew({ user, trigger, services }: Run): Promise<void> {
+async function holdAnew({ user, trigger, context }: Run): Promise<void> {
   if (trigger.kind !== "notified") return;
-  const stored = await services.users.find(user.id);
-  if (stored !== undefined) await holdNotified(stored, trigger, services);
+  const stored = await context.users.find(user.id);
+  if (stored !== undefined) await holdNotified(stored, trigger, context);
 }
 
 /** What only says that there may be something new. */
@@ -162,39 +138,12 @@ function isHint({ kind }: Trigger): boolean {
 }
 
 /**
- * Whether a notification of this id tells nothing new. One that comes after a later one was served
- * does when its record has not been read: that record may still be hidden.
- */
-function isKnown(user: User, notified: HistoryId): boolean {
-  const { notifiedHistoryId } = user.sync;
-  if (!isAfter(notified, user.historyId)) return true;
-  const isServed = notifiedHistoryId !== undefined && !isAfter(notified, notifiedHistoryId);
-  return isServed && isTracked(progressOf(user), notified);
-}
-
-/**
- * Whether Gmail's history seems to have been rewound: the notification is of after the last complete
- * listing, and names an id from before it. All times are Google's.
- */
-function isLow(
-  user: User,
-  { historyId, publishedAt }: Extract<Trigger, { kind: "notified" }>,
-  clock: Clock,
-): boolean {
-  const { historyId: cursor } = user;
-  const { syncedAt, highestHead } = user.sync;
-  if (syncedAt === undefined || publishedAt === undefined || publishedAt <= syncedAt) return false;
-  if (publishedAt > later(storeNow(user, clock), CLOCKS_MS_MAX)) return false;
-  if (highestHead === undefined || isAfter(historyId, cursor)) return false;
-  return isAfter(highestHead, historyId);
-}
-
-/**
  * Listings until one comes to its end, and again after short waits when Gmail is known to lag. A
  * recovery that is under way comes first: before it is through there is nothing to list from.
  */
 async function catchUp(run: Run): Promise<SyncOutcome> {
-  const { trigger, services } = run;
+  const { trigger, context } = run;
+  const { settleMs } = context.config.sync;
   for (let restarts = 0, waits = 0; ;) {
     const { recovery } = run.user.sync;
     const unrecovered = recovery && (await recover(run, recovery));
@@ -208,57 +157,46 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
       if (restarts > RESTARTS_MAX) {
         return giveUp(run, { kind: "transient", reason: "history_contradictory" }, "history.list");
       }
-      if (listed.kind === "restart") continue;
-      // Between two pages another run may have made it good, or begun to.
-      const isPast = run.user.historyId !== listed.from || run.user.sync.recovery !== undefined;
-      if (isPast) continue;
-      const confirmation =
-        listed.kind === "refused"
-          ? await confirmRefusal(run, listed.failure)
-          : await confirmExpiry(run, listed);
-      if (confirmation.kind === "ended") return confirmation.outcome;
-      if (confirmation.kind === "unconfirmed") continue;
-      run.highestHead = undefined;
-      const stopped = await beginRecovery(run, confirmation);
+      const stopped = listed.kind === "restart" ? undefined : await lose(run, listed);
       if (stopped !== undefined) return stopped;
       continue;
     }
-    const isLagging =
-      trigger.kind === "notified" &&
-      listed.freshCount === 0 &&
-      isAfter(trigger.historyId, knownBefore) &&
-      !isOldHead(
-        progressOf(run.user),
-        trigger.historyId,
-        listed.last.startedAt,
-        services.limits.settleMs,
-      );
+    const lags = isLagging(run.user, trigger, listed, knownBefore, settleMs);
     const waitMs = LAG_WAITS_MS[waits];
-    if (!isLagging || waitMs === undefined) return finish(run, listed, isLagging);
-    if (later(services.clock.now(), waitMs) >= run.deadline) return finish(run, listed, isLagging);
+    if (!lags || waitMs === undefined) return finish(run, listed, lags);
+    if (later(context.clock.now(), waitMs) >= run.deadline) return finish(run, listed, lags);
     waits += 1;
-    await services.clock.sleep(waitMs);
+    await context.clock.sleep(waitMs);
   }
 }
 
-/** A listing that came to its end. The checkpoint of its last page is still to be written. */
-interface Listed {
-  kind: "listed";
-  /** What the last page brought, or its last part: that is still to be kept. */
-  last: Read & Required<Pick<Read, "head">>;
-  /** How many new records all pages held. */
-  freshCount: number;
-  /** The highest record that is known to have been read. */
-  newest: HistoryId;
-  /** As the last page named it. */
-  head: HistoryId;
+/** Begins a recovery once the loss of the cursor is confirmed; an outcome when the run ends with it. */
+async function lose(run: Run, lost: Expired | Refused): Promise<SyncOutcome | undefined> {
+  // Between two pages another run may have made it good, or begun to.
+  const isPast = run.user.historyId !== lost.from || run.user.sync.recovery !== undefined;
+  if (isPast) return undefined;
+  const confirmation =
+    lost.kind === "refused"
+      ? await confirmRefusal(run, lost.failure)
+      : await confirmExpiry(run, lost);
+  if (confirmation.kind === "ended") return confirmation.outcome;
+  if (confirmation.kind === "unconfirmed") return undefined;
+  run.highestHead = undefined;
+  return beginRecovery(run, confirmation);
+}
+
+type Expired = { kind: "expired" } & ExpiredCursor;
+/** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
+interface Refused {
+  kind: "refused";
+  from: HistoryId;
+  failure: Failure;
 }
 
 type Listing =
   | Listed
-  | ({ kind: "expired" } & ExpiredCursor)
-  /** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
-  | { kind: "refused"; from: HistoryId; failure: Failure }
+  | Expired
+  | Refused
   /** A page token was refused, which says nothing about the cursor: the first page decides. */
   | { kind: "restart" }
   | { kind: "ended"; outcome: SyncOutcome };
@@ -269,8 +207,9 @@ type Listing =
  * last page.
  */
 async function listOnce(run: Run): Promise<Listing> {
-  const { services, access } = run;
-  const startedAt = storeNowAtLeast(run.user, services.clock);
+  const { context, access } = run;
+  const changeFilter = changeFilterOf(context);
+  const startedAt = storeNowAtLeast(run.user, context.clock);
   const start = run.user.historyId;
   let first: Read["head"];
   let freshCount = 0;
@@ -278,7 +217,7 @@ async function listOnce(run: Run): Promise<Listing> {
   let pageToken: string | undefined;
   for (;;) {
     const answer = await access.call("history.list", (token) =>
-      services.listHistory(token, start, pageToken),
+      context.gmail.listHistory(token, start, pageToken),
     );
     if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
     if (answer.kind === "failed") {
@@ -289,7 +228,7 @@ async function listOnce(run: Run): Promise<Listing> {
       if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, answer.call));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
-    const readAt = storeNow(run.user, services.clock);
+    const readAt = storeNow(run.user, context.clock);
     const { records, nextPageToken, head } = answer.value;
     // The servers that answer later pages may be a moment behind.
     const highestHead =
@@ -304,7 +243,7 @@ async function listOnce(run: Run): Promise<Listing> {
     const isPassedOver = records.length > 0 && unknownTo(run.user, records).size === 0;
     if (!isPassedOver) {
       // A run that woke up long after its time has nothing of its own to save: the next one goes on.
-      const isTooLate = run.pages > 0 && services.clock.now() >= run.deadline;
+      const isTooLate = run.pages > 0 && context.clock.now() >= run.deadline;
       if (isTooLate) return ended(await unfinished(run));
       if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
       if (isAfter(start, run.user.historyId)) {
@@ -312,13 +251,16 @@ async function listOnce(run: Run): Promise<Listing> {
       }
       run.pages += 1;
     }
-    for (const part of partsOf(run, records, upTo)) {
-      const failed = await publishEvents(run, part.events);
+    let page: PageState = { records, index: 0, upTo };
+    for (let isLast = false; !isLast;) {
+      const part = planPage(run.user, page, changeFilter);
+      const failed = await publishPage(run, part);
       if (failed !== undefined) return ended(failed);
       freshCount += part.records.length;
-      upTo = part.upTo;
+      ({ isLast, rest: page } = part);
+      upTo = page.upTo;
       const read = { startedAt, readAt, records: part.records, head: first };
-      if (part.isLast && nextPageToken === undefined) {
+      if (isLast && nextPageToken === undefined) {
         const newest = maxHistoryId(upTo, highestRead(progressOf(run.user)));
         return { kind: "listed", last: read, freshCount, newest, head };
       }
@@ -333,64 +275,29 @@ function ended(outcome: SyncOutcome): Listing {
   return { kind: "ended", outcome };
 }
 
-/** Records that have not been published: after the cursor, and not among the recent ones. */
-function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId> {
-  const known = readRecords(progressOf(user));
-  const ids = records.map(({ historyId }) => historyId);
-  return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
-}
-
-/** Whole records of a page, as many as are published before the next checkpoint. */
-interface Part {
-  records: readonly HistoryId[];
-  events: readonly (Change | Gap)[];
-  /** The last record in it, new or not, or what lies before the page. */
-  upTo: HistoryId;
-  isLast: boolean;
-}
-
-/** A page in parts, at least one; each is made of what is unknown by then. */
-function* partsOf(
-  run: Run,
-  records: readonly HistoryRecord[],
-  after: HistoryId,
-): Generator<Part, void> {
-  const { changeFilter } = run.services;
-  let upTo = after;
-  let index = 0;
-  do {
-    const unknown = unknownTo(run.user, records.slice(index));
-    const since = completeSince(run.user);
-    const read = new Set<HistoryId>();
-    const events: (Change | Gap)[] = [];
-    let bytes = 0;
-    for (; index < records.length && events.length < PART_EVENTS; index++) {
-      const record = records[index];
-      if (record === undefined || bytes >= PART_BYTES) break;
-      if (unknown.has(record.historyId)) {
-        for (const event of toChanges(record, upTo, since, changeFilter)) {
-          events.push(event);
-          bytes += sizeOf(event);
-        }
-        run.watchedChanges += countWatched(record, changeFilter);
-        logUnreadable(run, record);
-        read.add(record.historyId);
-      }
-      upTo = maxHistoryId(upTo, record.historyId);
-    }
-    yield { records: [...read], events, upTo, isLast: index >= records.length };
-  } while (index < records.length);
+/** Publishes a part of a page; an outcome when the run ends with it. */
+async function publishPage(run: Run, { publish, unreadable, watchedChanges }: PagePlan) {
+  const { context, user } = run;
+  run.watchedChanges += watchedChanges;
+  for (const historyId of unreadable) {
+    context.log.error(
+      "history_record_unreadable",
+      "could not read a history record; published it as a gap",
+      { userId: user.id, historyId },
+    );
+  }
+  return publishEvents(run, publish);
 }
 
 async function publishEvents(
   run: Run,
   events: readonly (Change | Gap)[],
 ): Promise<SyncOutcome | undefined> {
-  const { services, user } = run;
+  const { context, user } = run;
   for (let first = 0; first < events.length; first += PUBLISHED_MAX) {
     const batch = events.slice(first, first + PUBLISHED_MAX);
     try {
-      await services.publish(user, batch);
+      await context.publish(user, batch);
     } catch (error) {
       if (!(error instanceof PublishFailure)) throw error;
       return giveUp(run, { kind: error.kind, reason: error.reason }, "publish");
@@ -403,63 +310,23 @@ async function publishEvents(
 }
 
 /** Ids that notifications named and that never showed become a gap, before the cursor passes them. */
-async function tellUnseen(
-  run: Run,
-  read: Read,
-): Promise<{ unseen?: UnseenRange; failed?: SyncOutcome }> {
-  const { services, user } = run;
-  const unseen = findUnseen(progressOf(user), read, services.limits.settleMs);
-  if (unseen === undefined) return {};
-  const { from: fromHistoryId, to: toHistoryId, since } = unseen;
-  const reason = "notified_unseen";
-  services.log.error(
+async function publishGap(run: Run, gap: Gap | undefined): Promise<SyncOutcome | undefined> {
+  if (gap === undefined) return undefined;
+  const { fromHistoryId, toHistoryId, reason } = gap;
+  run.context.log.error(
     "history_gap",
     "Gmail announced a change and never listed it; published a gap",
-    {
-      userId: user.id,
-      fromHistoryId,
-      toHistoryId,
-      reason,
-    },
+    { userId: run.user.id, fromHistoryId, toHistoryId, reason },
   );
-  const gap: Gap = { kind: "gap", fromHistoryId, toHistoryId, since, reason };
-  const failed = await publishEvents(run, [gap]);
-  return failed === undefined ? { unseen } : { failed };
+  return publishEvents(run, [gap]);
 }
 
 /** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
-function recordDelay({ trigger, services }: Run): void {
+function recordDelay({ trigger, context }: Run): void {
   if (trigger.kind !== "notified" || trigger.publishedAt === undefined) return;
-  const delayMs = services.clock.now().getTime() - trigger.publishedAt.getTime();
+  const delayMs = context.clock.now().getTime() - trigger.publishedAt.getTime();
   // Pub/Sub's clock may be ahead of ours.
-  services.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
-}
-
-function logUnreadable({ services, user }: Run, { historyId, unreadable }: HistoryRecord): void {
-  if (!unreadable) return;
-  services.log.error(
-    "history_record_unreadable",
-    "could not read a history record; published it as a gap",
-    {
-      userId: user.id,
-      historyId,
-    },
-  );
-}
-
-/**
- * A flagged user's notifications are not written down, and their records may show minutes late. So
- * after the mailbox has become active again nothing settles for as long as the cursor waits for any
- * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile.
- */
-function settleMsOf(
-  { statusAt, connectedAt }: User,
-  startedAt: Date,
-  { settleMs }: SyncServices["limits"],
-): number {
-  const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
-  const isPast = startedAt >= later(statusAt, UNSEEN_HOLD_MS);
-  return isFirst || isPast ? settleMs : NEVER_MS;
+  context.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
 }
 
 /** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
@@ -467,24 +334,22 @@ async function checkpointPage(
   run: Run,
   page: Read & { upTo: HistoryId },
 ): Promise<SyncOutcome | undefined> {
-  const { services, changes } = run;
-  const { limits, clock } = services;
-  const listed = { ...page, notified: notifiedIds(run.trigger) };
-  const { unseen, failed } = await tellUnseen(run, listed);
+  const { context, changes } = run;
+  const { config, clock } = context;
+  const { gap, progressFrom } = planRead(run.user, page, run.trigger, config.sync.settleMs);
+  const failed = await publishGap(run, gap);
   if (failed !== undefined) return failed;
-  const read = { ...listed, unseen };
-  const settled = settle(progressOf(run.user), read, settleMsOf(run.user, page.startedAt, limits));
+  const progress = progressFrom(run.user);
   // More than is remembered: what follows would be published again and again before this settles.
-  const isFull = !covers(settled, page.records);
+  const isFull = !covers(progress, page.records);
   const isLast = isFull || isOver(run);
   // Nothing on this page is new, and nothing has settled: the stored checkpoint says it all.
-  const isMoved = settled.historyId !== run.user.historyId || unseen !== undefined;
+  const isMoved = progress.historyId !== run.user.historyId || gap !== undefined;
   if (!isLast && !isMoved && page.records.length === 0) return undefined;
   const written = await writeProgress(run, page.records, (user) => {
-    const progress = settle(progressOf(user), read, settleMsOf(user, page.startedAt, limits));
-    if (!isLast) return { ...progress, sync: {} };
-    const stopped = { ...atOnce(clock), ...unannounced(run, read.startedAt) };
-    return { ...progress, sync: stopped, isThrough: true };
+    if (!isLast) return { ...progressFrom(user), sync: {} };
+    const stopped = { ...atOnce(clock), ...unannounced(run, page.startedAt) };
+    return { ...progressFrom(user), sync: stopped, isThrough: true };
   });
   if (written === "superseded") return { kind: "superseded", changes };
   // The winner may have stopped there, or have been this run itself: the next pages are still due.
@@ -495,63 +360,31 @@ async function checkpointPage(
 }
 
 /** The end of the last listing: its checkpoint, and when to look again. */
-async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<SyncOutcome> {
-  const { services, trigger } = run;
-  const { freshCount, newest, head, last } = listed;
-  const { startedAt, records } = last;
-  const notified = notifiedIds(trigger);
-  const isNews = notified.some((id) => !isTracked(progressOf(run.user), id));
-  const { unseen, failed } = await tellUnseen(run, { ...last, notified });
+async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutcome> {
+  const { context } = run;
+  const read = planRead(run.user, listed.last, run.trigger, context.config.sync.settleMs);
+  const failed = await publishGap(run, read.gap);
   if (failed !== undefined) return failed;
-  const read: Read = { ...last, notified, unseen };
-  const progress = settle(
-    progressOf(run.user),
-    read,
-    settleMsOf(run.user, startedAt, services.limits),
-  );
-  const due = afterListing(run, {
-    hasNew: freshCount > 0,
-    isLagging,
-    newest,
-    heldUntil: heldUntil(progress, head),
-  });
-
-  const isServed = trigger.kind === "notified" && freshCount > 0;
-  const served = {
-    ...due,
-    ...unannounced(run, startedAt),
-    syncedAt: startedAt,
-    // Capped: an absurd id must not make the mailbox deaf to those that follow.
-    ...(isServed && {
-      notifiedHistoryId: isAfter(trigger.historyId, head) ? head : trigger.historyId,
-      notifiedAt: startedAt,
-    }),
-  };
-  const isMoved = trigger.kind !== "notified" && !covers(progressOf(run.user), [head]);
-  const isAsked = trigger.kind === "requested";
-  const { recoveries, cursorRefusals, behindSince } = run.user.sync;
-  const isOwed = [recoveries, cursorRefusals, behindSince].some((it) => it !== undefined);
-  const isFound = freshCount > 0 || isNews || unseen !== undefined;
-  const isWorthWriting = due !== undefined || isFound || isMoved || isAsked || isOwed;
+  const { due, sync: served, isWorthWriting } = planEnd(run, listed, read, lags);
   const caughtUp = await tellCaughtUp(run, due ?? run.user.sync);
   if (caughtUp.kind === "failed") return giveUp(run, caughtUp.failure, "publish");
   if (isWorthWriting || run.access.obtained() !== undefined) {
-    const isMissed = wasMissed(run, freshCount);
+    const isMissed = wasMissed(run, listed.freshCount, changeFilterOf(context));
     // The notifications may name an address that nobody is stored under.
-    const found = isMissed ? await findAddress(run.user, run.access, services) : undefined;
+    const found = isMissed ? await findAddress(run.user, run.access, context) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
-    const written = await writeProgress(run, records, (user) => ({
-      ...settle(progressOf(user), read, settleMsOf(user, startedAt, services.limits)),
+    const written = await writeProgress(run, listed.last.records, (user) => ({
+      ...read.progressFrom(user),
       sync: served,
       // A delay that another run told meanwhile is ended by the next listing.
-      ...(isUntold(user, caughtUp, services) && { sync: { ...served, ...atOnce(services.clock) } }),
+      ...(isUntold(user, caughtUp, context) && { sync: { ...served, ...atOnce(context.clock) } }),
       isThrough: true,
-      ...(isSilent && { watch: { ...user.watch, renewAt: services.clock.now() } }),
+      ...(isSilent && { watch: { ...user.watch, renewAt: context.clock.now() } }),
       ...found?.patchOf(user),
     }));
     if (written !== "written") return { kind: "superseded", changes: run.changes };
-    if (found !== undefined) await services.settleHolders(found.named, run.user.id);
+    if (found !== undefined) await settleHolders(found.named, run.user.id, context);
   }
   return { kind: due?.dueReason === "lag" ? "lagging" : "caught_up", changes: run.changes };
 }
@@ -561,30 +394,12 @@ async function finish(run: Run, listed: Listed, isLagging: boolean): Promise<Syn
  * not expired, so it is made again. What happened in this very minute may just be on its way, and
  * then the watch is made again for nothing.
  */
-function logSilent({ user, services }: Run): void {
-  services.log.error(
+function logSilent({ user, context }: Run): void {
+  context.log.error(
     "push_missed",
     "a mailbox changed and no notification arrived; renewing its watch",
     {
       userId: user.id,
     },
   );
-}
-
-/** Whether Gmail should have notified of what a look has found, and did not. */
-function wasMissed({ services, isLook, watchedChanges }: Run, freshCount: number): boolean {
-  // Where only some labels are watched, Gmail tells of nothing else.
-  const isFiltered = services.changeFilter.labelIds.length > 0;
-  return isLook && (isFiltered ? watchedChanges : freshCount) > 0;
-}
-
-/** What a look has found that nobody had told of. For a write that is made anyway. */
-function unannounced({ isLook, watchedChanges }: Run, at: Date): Pick<Sync, "unannounced"> {
-  return isLook ? { unannounced: { at, changes: watchedChanges } } : {};
-}
-
-/** About as many bytes as the event takes on its way. */
-function sizeOf(event: Change | Gap): number {
-  const labelIds = "labelIds" in event ? event.labelIds : [];
-  return labelIds.reduce((sum, label) => sum + label.length + 3, 500);
 }

@@ -1,19 +1,8 @@
+import type { MailboxContext } from "./context.ts";
 import { FailedCall } from "../domain/failure.ts";
-import { type Clock, type Random, later } from "../domain/clock.ts";
+import { later } from "../domain/clock.ts";
 import type { WatchAnswer } from "../google/gmail.ts";
 import type { Watch } from "../domain/user.ts";
-import type { ChangeFilter } from "../domain/history.ts";
-
-export interface WatchServices {
-  /** `users.watch` on the configured topic, of these labels or of all. Throws `FailedCall`. */
-  watch(accessToken: string, labelIds: readonly string[]): Promise<WatchAnswer>;
-  /** `users.stop`. Throws `FailedCall`. */
-  stop(accessToken: string): Promise<void>;
-  clock: Clock;
-  random: Random;
-  renewAfterMs: number;
-  changeFilter: ChangeFilter;
-}
 
 /** Renewals are spread over this part of the interval before its end. */
 const RENEWAL_SPREAD = 0.2;
@@ -24,15 +13,15 @@ const RENEWAL_SPREAD = 0.2;
  */
 export async function watchAgain(
   accessToken: string,
-  services: WatchServices,
+  context: MailboxContext,
 ): Promise<WatchAnswer> {
-  const { labelIds } = services.changeFilter;
+  const labelIds = context.config.gmail.watchLabelIds;
   try {
-    return await watchLabels(accessToken, labelIds, services);
+    return await watchLabels(accessToken, labelIds, context);
   } catch (error) {
     const isRefused = error instanceof FailedCall && error.failure.kind === "bad_request";
     if (!isRefused || labelIds.length === 0) throw error;
-    return watchLabels(accessToken, [], services);
+    return watchLabels(accessToken, [], context);
   }
 }
 
@@ -43,24 +32,24 @@ export async function watchAgain(
 async function watchLabels(
   accessToken: string,
   labelIds: readonly string[],
-  { watch, stop }: WatchServices,
+  { gmail, config }: MailboxContext,
 ): Promise<WatchAnswer> {
   try {
-    return await watch(accessToken, labelIds);
+    return await gmail.watch(accessToken, config.gmail.topic, labelIds);
   } catch (error) {
     if (!(error instanceof FailedCall) || error.failure.kind !== "conflict") throw error;
-    await stop(accessToken);
-    return watch(accessToken, labelIds);
+    await gmail.stop(accessToken);
+    return gmail.watch(accessToken, config.gmail.topic, labelIds);
   }
 }
 
 /** A fresh watch, and when to renew it: once a day, spread, and never after it expires. */
 export function afterWatch(
   { expiresAt }: WatchAnswer,
-  { clock, random, renewAfterMs }: Pick<WatchServices, "clock" | "random" | "renewAfterMs">,
+  { clock, random, config }: Pick<MailboxContext, "clock" | "random" | "config">,
 ): Watch {
   const now = clock.now();
-  const afterMs = renewAfterMs * (1 - RENEWAL_SPREAD * random());
+  const afterMs = config.renewal.afterMs * (1 - RENEWAL_SPREAD * random());
   const untilExpiryMs = Math.max(0, expiresAt.getTime() - now.getTime());
   const renewAt = later(now, Math.min(afterMs, untilExpiryMs / 2));
   return { expiresAt, renewAt, failures: 0 };

@@ -1,7 +1,7 @@
+import type { Notice } from "../domain/notice.ts";
 import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { type Html, html } from "../platform/html.ts";
-import type { Notice } from "./series.ts";
 import { NOTICE_TEXTS as TEXTS } from "../texts/notices.ts";
 
 /** A mail as plain text and as HTML, with the id by which mail systems recognize a duplicate. */

@@ -1,69 +1,10 @@
-import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
-import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
+import { type NoticeOutcome } from "../domain/notice.ts";
+import type { NoticeContext } from "./context.ts";
+import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { settled } from "../domain/retention.ts";
-import type { Log } from "../platform/log.ts";
-import type { EmailAddress } from "../domain/email-address.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
-import {
-  type FollowUp,
-  type User,
-  type UserId,
-  type UserStore,
-  sameGrant,
-  storeNow,
-} from "../domain/user.ts";
-
-/** One mail to a person whose grant has ended. */
-export interface Notice {
-  userId: UserId;
-  /** Of the grant that has ended. */
-  generation: number;
-  /** How many mails about it went before. */
-  number: number;
-  /** Nothing more is sent after this one. */
-  isLast: boolean;
-  emailAddress: EmailAddress;
-  /** `statusReason`: for what to do about it, never for why it happened. */
-  reason: string;
-  reauthorizeUrl: string;
-}
-
-/** What became of a mail. `reason` is of codes and digits: it may be logged. */
-export type NoticeOutcome =
-  | { kind: "sent" }
-  /** The mail server wants nothing for this address, ever. */
-  | { kind: "refused"; reason: string }
-  /** It may work later. Not known either whether the mail was taken, if the answer got lost. */
-  | {
-      kind: "failed";
-      reason: string;
-      /** The server refused the connection, the greeting or the login: no mail goes out at all. */
-      isOfServer?: boolean;
-    }
-  /** The mail server does not accept our set-up: only the operator can mend it. */
-  | { kind: "misconfigured"; reason: string };
-
-/** Sends a mail, or says why not, within {@link SEND_MS_MAX}. Never throws. */
-export type SendNotice = (notice: Notice) => Promise<NoticeOutcome>;
-
-/** What this instance has logged of the mail server, so that it says everything once. */
-export interface MailServerTrouble {
-  reason?: string;
-  isAlerted?: boolean;
-}
-
-export interface NoticeServices {
-  users: UserStore;
-  links: ReauthorizationLinks;
-  sendNotice: SendNotice;
-  mailServer: MailServerTrouble;
-  /** Days that what is kept outlives a grant (`domain/retention.ts`). */
-  forgetAfterDays: number;
-  clock: Clock;
-  random: Random;
-  log: Log;
-}
+import { type FollowUp, type User, sameGrant, storeNow } from "../domain/user.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** Each mail so long after the one before: at once, on day 3, on day 7. Then nothing more. */
@@ -90,12 +31,13 @@ const TRIES_IN_AN_HOUR = 8;
  * sent twice only if its sender died, or the mail server's answer got lost, after it was taken.
  * Whatever ends the lapse (a new grant, a disconnect) refuses the claim, and with it the mail.
  */
-export async function notify(user: User, services: NoticeServices): Promise<void> {
-  const { users, links, clock } = services;
+export async function notify(user: User, context: NoticeContext): Promise<void> {
+  const { users, links, clock, sendNotice } = context;
+  if (sendNotice === undefined) return;
   const { generation } = user.grant;
   const number = sentTo(user);
   if (number >= NOTICE_AFTER_MS.length || user.followUp.notices?.isOver === true) {
-    await users.update(user, { followUp: settled(user, user.followUp, services) });
+    await users.update(user, { followUp: settled(user, user.followUp, context) });
     return;
   }
   const now = () => storeNow(user, clock);
@@ -112,7 +54,7 @@ export async function notify(user: User, services: NoticeServices): Promise<void
   // An instance that slept on the answer must not send what may be somebody else's by now.
   if (later(now(), SEND_MS_MAX) >= claimedUntil) return;
 
-  const outcome = await services.sendNotice({
+  const outcome = await sendNotice({
     userId: user.id,
     generation,
     number,
@@ -121,8 +63,8 @@ export async function notify(user: User, services: NoticeServices): Promise<void
     reason: user.statusReason,
     reauthorizeUrl: links.to(user),
   });
-  report(user, outcome, number, services);
-  await note(user, claimedUntil, outcome, services);
+  report(user, outcome, number, context);
+  await note(user, claimedUntil, outcome, context);
 }
 
 /** Mails that the person has had about the end of the present grant. */
@@ -134,9 +76,9 @@ async function note(
   claimed: User,
   claimedUntil: Date,
   outcome: NoticeOutcome,
-  services: NoticeServices,
+  context: NoticeContext,
 ): Promise<void> {
-  const { users, log } = services;
+  const { users, log } = context;
   const noted = modify(
     users,
     claimed.id,
@@ -145,7 +87,7 @@ async function note(
       // What was sent is sent, whoever has it in hand by now; a failure is the claimer's to note.
       const isOurs = user.followUp.dueAt?.getTime() === claimedUntil.getTime();
       if (outcome.kind !== "sent" && !isOurs) return "skip";
-      return { followUp: afterwards(user, outcome, services) };
+      return { followUp: afterwards(user, outcome, context) };
     },
     { what: "a mail that was sent" },
   );
@@ -171,8 +113,8 @@ function isSeriesOver({ grant, followUp: { notices } }: User): boolean {
   return notices?.generation === grant.generation && notices.isOver === true;
 }
 
-function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices): FollowUp {
-  const { clock, random } = services;
+function afterwards(user: User, outcome: NoticeOutcome, context: NoticeContext): FollowUp {
+  const { clock, random } = context;
   const { failures } = user.followUp;
   const now = storeNow(user, clock);
   switch (outcome.kind) {
@@ -182,14 +124,14 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
       const followUp = { ...user.followUp, notices, failures: 0 };
       const waitMs = NOTICE_AFTER_MS[sent];
       return waitMs === undefined
-        ? settled(user, followUp, services)
+        ? settled(user, followUp, context)
         : { ...followUp, dueAt: later(now, waitMs) };
     }
     case "refused":
-      return ended(user, services);
+      return ended(user, context);
     case "failed":
     case "misconfigured": {
-      if (failures + 1 >= TRIES_MAX) return ended(user, services);
+      if (failures + 1 >= TRIES_MAX) return ended(user, context);
       const waitMs = backoffMs(failures, RETRY_MS, RETRY_MS_MAX);
       const dueAt = later(now, jittered(waitMs, random));
       return { ...user.followUp, dueAt, failures: failures + 1 };
@@ -198,17 +140,17 @@ function afterwards(user: User, outcome: NoticeOutcome, services: NoticeServices
 }
 
 /** No more is sent about this end of a grant. */
-function ended(user: User, services: NoticeServices): FollowUp {
+function ended(user: User, context: NoticeContext): FollowUp {
   const { generation } = user.grant;
   const notices = { generation, sent: sentTo(user), isOver: true } as const;
-  return settled(user, { ...user.followUp, notices }, services);
+  return settled(user, { ...user.followUp, notices }, context);
 }
 
 function report(
   user: User,
   outcome: NoticeOutcome,
   number: number,
-  { log, mailServer }: NoticeServices,
+  { log, mailServer }: NoticeContext,
 ): void {
   const fields = { userId: user.id, generation: user.grant.generation, number };
   switch (outcome.kind) {

@@ -1,10 +1,11 @@
+import { type NoticeOutcome, type SendNotice } from "../domain/notice.ts";
 import assert from "node:assert/strict";
 import type { Transporter } from "nodemailer";
 import { type Clock, later } from "../domain/clock.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../config/formats.ts";
 import { noticeMail } from "./mail.ts";
-import { type NoticeOutcome, SEND_MS_MAX, type SendNotice } from "./series.ts";
+import { SEND_MS_MAX } from "./series.ts";
 
 const CONNECT_MS_MAX = 10_000;
 /** How long a mail server is left alone that cannot be reached or does not accept our set-up. */

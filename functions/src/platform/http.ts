@@ -11,6 +11,8 @@ export interface ExpressRequest extends IncomingMessage {
   body?: unknown;
   /** The body was not read: what an HTTP function answers instead. */
   bodyRefusal?: BodyRefusal;
+  /** The body is left to the function, which reads it from the request itself. */
+  unreadBody?: { bytes?: number };
 }
 
 /** Too long, or encoded: nothing that we accept is either. */

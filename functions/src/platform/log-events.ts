@@ -373,6 +373,11 @@ export const LOG_EVENTS = {
     meaning: "How a sync of one mailbox ended. DEBUG: there was nothing to do.",
     chart: "sync",
   },
+  gmail_api_called: {
+    severities: ["INFO"],
+    meaning:
+      "A subscriber called `gmailApi`: the audit record. `caller` is the service account, `method` Gmail's method, with `userId`, `messageId`, `status` and `bytes` of the response. `isComplete: false`: the response broke off.",
+  },
   watches_renewed: {
     severities: ["INFO", "DEBUG"],
     meaning: "How a renewal run ended. DEBUG: no watch was due.",

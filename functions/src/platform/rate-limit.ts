@@ -4,14 +4,16 @@ import type { Clock } from "../domain/clock.ts";
 /** How often something may happen. */
 export interface Rate {
   perMinute: number;
+  /** What a full bucket holds, in minutes of the rate: {@link BURST_MINUTES} unless given. */
+  burstMinutes?: number;
 }
 
-/** Token buckets, one for each key: a full one holds what two minutes allow. */
+/** Token buckets, one for each key. */
 export interface RateLimit {
-  /** Takes one from the key's bucket; false when it is empty. */
-  take(key?: string): boolean;
-  /** Gives one back that was taken for nothing. */
-  giveBack(key?: string): void;
+  /** Takes that many, or one, from the key's bucket; false when it holds fewer. */
+  take(key?: string, count?: number): boolean;
+  /** Gives back what was taken for nothing. */
+  giveBack(key?: string, count?: number): void;
 }
 
 /**
@@ -23,8 +25,11 @@ const MINUTE_MS = 60_000;
 /** An office behind one address comes at once, after a mail to all. */
 const BURST_MINUTES = 2;
 
-export function rateLimit({ perMinute }: Rate, clock: Clock): RateLimit {
-  const full = perMinute * BURST_MINUTES;
+export function rateLimit(
+  { perMinute, burstMinutes = BURST_MINUTES }: Rate,
+  clock: Pick<Clock, "now">,
+): RateLimit {
+  const full = perMinute * burstMinutes;
   const buckets = new Map<string, { left: number; at: number }>();
 
   function bucketOf(key: string): { left: number; at: number } {
@@ -40,15 +45,15 @@ export function rateLimit({ perMinute }: Rate, clock: Clock): RateLimit {
   }
 
   return {
-    take(key = "") {
+    take(key = "", count = 1) {
       const bucket = bucketOf(key);
-      if (bucket.left < 1) return false;
-      bucket.left -= 1;
+      if (bucket.left < count) return false;
+      bucket.left -= count;
       return true;
     },
-    giveBack(key = "") {
+    giveBack(key = "", count = 1) {
       const bucket = bucketOf(key);
-      bucket.left = Math.min(full, bucket.left + 1);
+      bucket.left = Math.min(full, bucket.left + count);
     },
   };
 }

@@ -1,5 +1,8 @@
-import { type MailboxEvent, eventId } from "../domain/events.ts";
-import type { StoredChange, User } from "../domain/user.ts";
+import type { Config } from "../config/config.ts";
+import type { Clock } from "../domain/clock.ts";
+import { EVENT_DEFINITIONS, eventData, schemaId } from "../domain/event-definitions.ts";
+import { type EventUser, type MailboxEvent, eventId } from "../domain/events.ts";
+import type { StoredChange } from "../domain/user.ts";
 
 /** A CloudEvent 1.0 in binary mode, as the Pub/Sub protocol binding carries it. */
 export interface PubsubCloudEvent {
@@ -8,67 +11,69 @@ export interface PubsubCloudEvent {
   orderingKey: string;
 }
 
+/** Pub/Sub takes 100 attributes, and a message of Gmail has about five labels. */
+const LABEL_ATTRIBUTES_MAX = 20;
+/** Gmail's own labels. The id of a person's label is `Label_` and a number. */
+const SYSTEM_LABEL = /^[A-Z]+(_[A-Z]+)*$/;
+
 /**
  * The event that subscribers receive. Its id depends on what changed and on nothing else, so that a
  * repeated publication is recognised; `ce-time` is when it was published. With a `traceparent` it
- * carries the trace that it was published in (CloudEvents distributed tracing extension).
+ * carries the trace that it was published in (CloudEvents distributed tracing extension). The
+ * attributes `label-{id}` and `tag-{name}` are for the filters of subscriptions, which see no data.
  */
 export function toCloudEvent(
-  user: Pick<User, "id" | "emailAddress">,
+  user: EventUser,
   event: MailboxEvent,
   now: Date,
   traceparent?: string,
 ): PubsubCloudEvent {
+  const { type } = EVENT_DEFINITIONS[event.kind];
   return {
     attributes: {
       "ce-specversion": "1.0",
       "ce-id": eventId(user.id, event),
-      "ce-type": eventType(event),
+      "ce-type": type,
       "ce-source": `//gmail.googleapis.com/users/${user.id}`,
       "ce-subject": "messageId" in event ? `messages/${event.messageId}` : "mailbox",
       "ce-time": now.toISOString(),
+      "ce-dataschema": schemaId(type),
       ...(traceparent !== undefined && { "ce-traceparent": traceparent }),
       "content-type": "application/json",
+      ...labelAttributes(event),
+      ...tagAttributes(user.tags),
     },
-    json: { userId: user.id, emailAddress: user.emailAddress, ...eventData(event) },
+    json: eventData(user, event),
     orderingKey: user.id,
   };
 }
 
-/** What the Firestore sink keeps: the same id, type and data. */
-export function toStoredChange(
-  user: Pick<User, "id" | "emailAddress">,
-  event: MailboxEvent,
-  now: Date,
-): StoredChange {
-  const { attributes, json } = toCloudEvent(user, event, now);
-  return { id: eventId(user.id, event), type: attributes["ce-type"] ?? "", time: now, data: json };
+/** The changes that are stored with a checkpoint: all of them with the Firestore sink, else none. */
+export function storedChanges(
+  user: EventUser,
+  changes: readonly MailboxEvent[],
+  { config, clock }: { config: Pick<Config, "changes">; clock: Pick<Clock, "now"> },
+): StoredChange[] {
+  if (config.changes.sink !== "firestore") return [];
+  return changes.map((change) => toStoredChange(user, change, clock.now()));
 }
 
-function eventType({ kind }: MailboxEvent): string {
-  switch (kind) {
-    case "added":
-    case "deleted":
-      return `mailbox.message.${kind}`;
-    case "labels.added":
-    case "labels.removed":
-    case "gap":
-    case "connected":
-    case "reauthorization_required":
-    case "unavailable":
-    case "disconnected":
-    case "address_changed":
-    case "delayed":
-    case "caught_up":
-      return `mailbox.${kind}`;
-  }
+/** The same id, type and data as the published event. */
+function toStoredChange(user: EventUser, event: MailboxEvent, now: Date): StoredChange {
+  const { type } = EVENT_DEFINITIONS[event.kind];
+  return { id: eventId(user.id, event), type, time: now, data: eventData(user, event) };
 }
 
-function eventData({ kind: _, ...data }: MailboxEvent): Record<string, unknown> {
-  if ("since" in data) return { ...data, since: data.since.toISOString() };
-  if ("changeId" in data) return { previousEmailAddress: data.previousEmailAddress };
-  if (!("episode" in data)) return data;
-  // Only the id tells episodes apart.
-  const { episode: __, ...rest } = data;
-  return rest;
+/** One attribute for each system label in the event's `labelIds`. */
+function labelAttributes(event: MailboxEvent): Record<string, string> {
+  if (!("labelIds" in event)) return {};
+  const labels = event.labelIds.filter((label) => SYSTEM_LABEL.test(label));
+  return Object.fromEntries(
+    labels.slice(0, LABEL_ATTRIBUTES_MAX).map((label) => [`label-${label}`, "1"]),
+  );
+}
+
+/** One attribute for each tag of the connection: 10 at most, as the start ticket had them. */
+function tagAttributes(tags: EventUser["tags"] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tag-${name}`, value]));
 }

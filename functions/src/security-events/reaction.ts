@@ -1,17 +1,11 @@
-import { type Clock, later } from "../domain/clock.ts";
-import type { TokenSeal } from "../crypto/token-seal.ts";
-import type { Flagging, GrantFailure } from "../domain/access.ts";
+import { flag } from "../grant/flagging.ts";
+import type { SecurityEventContext } from "./context.ts";
+import { later } from "../domain/clock.ts";
+import type { GrantFailure } from "../domain/access.ts";
 import { atOnce } from "../domain/schedule.ts";
 import { modify } from "../store/modify.ts";
-import type { User, UserId, UserStore } from "../domain/user.ts";
+import type { User, UserId } from "../domain/user.ts";
 import type { AccountEvent, AccountEventKind, Subject } from "./event.ts";
-
-export interface ReactionServices {
-  users: UserStore;
-  tokens: Pick<TokenSeal, "digestsOfName">;
-  flag(user: User, failure: GrantFailure): Promise<Flagging>;
-  clock: Clock;
-}
 
 /** What an event led to. Without a user it is about nobody whom we know. */
 export interface Reaction {
@@ -70,22 +64,22 @@ const IAT_UNIT_MS = 1_000;
 export async function react(
   event: AccountEvent,
   { issuedAt, happenedAt }: { issuedAt: Date; happenedAt: Date },
-  services: ReactionServices,
+  context: SecurityEventContext,
 ): Promise<Reaction> {
-  const user = await findUser(event.subject, services);
+  const user = await findUser(event.subject, context);
   if (user === undefined) return { did: [] };
   const { endsSessions = false, failure, probes = false } = RESPONSES[event.kind];
   const did = [
-    endsSessions ? await endSessions(user.id, issuedAt, services) : undefined,
-    failure === undefined ? undefined : await suspend(user, failure, event, happenedAt, services),
-    probes && user.status === "mailbox_unavailable" ? await look(user, services) : undefined,
+    endsSessions ? await endSessions(user.id, issuedAt, context) : undefined,
+    failure === undefined ? undefined : await suspend(user, failure, event, happenedAt, context),
+    probes && user.status === "mailbox_unavailable" ? await look(user, context) : undefined,
   ];
   return { userId: user.id, did: did.filter((deed) => deed !== undefined) };
 }
 
 async function findUser(
   subject: Subject,
-  { users, tokens }: ReactionServices,
+  { users, tokens }: SecurityEventContext,
 ): Promise<User | undefined> {
   switch (subject.kind) {
     case "account":
@@ -107,11 +101,11 @@ async function findUser(
 async function endSessions(
   id: UserId,
   issuedAt: Date,
-  services: ReactionServices,
+  context: SecurityEventContext,
 ): Promise<Deed | undefined> {
   const end = later(issuedAt, IAT_UNIT_MS);
   const { kind } = await modify(
-    services.users,
+    context.users,
     id,
     ({ signedOutAt }) =>
       signedOutAt !== undefined && signedOutAt >= end ? "skip" : { signedOutAt: end },
@@ -132,7 +126,7 @@ async function suspend(
   failure: GrantFailure,
   { kind, subject }: AccountEvent,
   happenedAt: Date,
-  services: ReactionServices,
+  context: SecurityEventContext,
 ): Promise<Deed | undefined> {
   const { status, grant } = user;
   const isUnavailable = status === "mailbox_unavailable";
@@ -142,31 +136,34 @@ async function suspend(
   const isOfEarlierGrant = happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS);
   // Repeated until it got here, it can come after the `account-enabled` that ended it.
   const mayBeOver =
-    kind === "account_disabled" && happenedAt < later(services.clock.now(), -STATE_AGE_MS_MAX);
-  if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, services);
-  const flagging = await services.flag(user, failure);
+    kind === "account_disabled" && happenedAt < later(context.clock.now(), -STATE_AGE_MS_MAX);
+  if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, context);
+  const flagging = await flag(user, failure, context);
   switch (flagging.kind) {
     case "flagged":
       return "flagged";
     case "guarded":
-      return look(user, services);
+      return look(user, context);
     case "superseded":
       return undefined;
   }
 }
 
 /** Makes the mailbox due at once: to be synced, or to be probed where it is unavailable. */
-async function look({ id, status }: User, services: ReactionServices): Promise<Deed | undefined> {
-  const now = services.clock.now();
+async function look(
+  { id, status }: User,
+  context: SecurityEventContext,
+): Promise<Deed | undefined> {
+  const now = context.clock.now();
   const { kind } = await modify(
-    services.users,
+    context.users,
     id,
     (user) => {
       const { sync, followUp } = user;
       if (user.status !== status) return "skip";
       return status === "mailbox_unavailable"
         ? { followUp: { ...followUp, dueAt: now, failures: 0 } }
-        : { sync: { ...sync, ...atOnce(services.clock) } };
+        : { sync: { ...sync, ...atOnce(context.clock) } };
     },
     { what: "a due time" },
   );

@@ -1,14 +1,8 @@
-import { type SeenEvents } from "../domain/seen-events.ts";
-import { type Clock, later } from "../domain/clock.ts";
+import type { SecurityEventContext } from "./context.ts";
+import { later } from "../domain/clock.ts";
 import type { SecurityEventToken } from "./event.ts";
-import { type Reaction, type ReactionServices, react } from "./reaction.ts";
+import { type Reaction, react } from "./reaction.ts";
 import type { Verification } from "./verification.ts";
-
-export interface ReceptionServices extends ReactionServices {
-  verifySecurityEvent(body: string): Promise<Verification>;
-  seenEvents: SeenEvents;
-  clock: Clock;
-}
 
 /** Every way in which a delivery can end. */
 export type Reception =
@@ -24,16 +18,16 @@ const SEEN_MS = 30 * 24 * 3_600_000;
  * in between, or two deliveries at once, do it again, which changes nothing more; noted first, a
  * crash would lose it. Nothing is written for what is not verified. Throws what the store throws.
  */
-export async function receive(body: string, services: ReceptionServices): Promise<Reception> {
-  const verification = await services.verifySecurityEvent(body);
+export async function receive(body: string, context: SecurityEventContext): Promise<Reception> {
+  const verification = await context.verifySecurityEvent(body);
   if (verification.kind !== "verified") return verification;
   const { token } = verification;
-  const { seenEvents, clock } = services;
+  const { seenEvents, clock } = context;
   if (await seenEvents.has(token.id)) return { kind: "repeated", token };
   const reactions: Reaction[] = [];
   for (const event of token.events) {
     if (event.kind === "verification" || event.kind === "unknown") continue;
-    reactions.push(await react(event, token, services));
+    reactions.push(await react(event, token, context));
   }
   await seenEvents.add(token.id, later(clock.now(), SEEN_MS));
   return { kind: "accepted", token, reactions };

@@ -1,12 +1,11 @@
-import type { Clock, Random } from "../domain/clock.ts";
-import { later } from "../domain/clock.ts";
+import { type Clock, type Random, later } from "../domain/clock.ts";
 import { type User, type UserId, type UserStore, parseUserId } from "../domain/user.ts";
 
-interface OthersServices {
+interface OthersContext {
   users: UserStore;
   clock: Clock;
   random: Random;
-  limits: { quietMs: number };
+  config: { sync: { reconcileAfterMs: number } };
 }
 
 /** Users read in one sample, and those of them who are judged by. */
@@ -23,12 +22,12 @@ const ID_DIGITS = 21;
  */
 export async function othersSucceed(
   { id }: Pick<User, "id">,
-  services: OthersServices,
+  context: OthersContext,
 ): Promise<"succeed" | "fail" | "none"> {
-  const { clock, limits } = services;
-  const others = await sampleOthers(id, services);
+  const { clock, config } = context;
+  const others = await sampleOthers(id, context);
   if (others.length === 0) return "none";
-  const recent = later(clock.now(), -limits.quietMs * RECENT_SHARE);
+  const recent = later(clock.now(), -config.sync.reconcileAfterMs * RECENT_SHARE);
   const healthy = others.filter(
     ({ sync }) =>
       sync.failure === undefined && sync.syncedAt !== undefined && sync.syncedAt >= recent,
@@ -39,7 +38,7 @@ export async function othersSucceed(
 /** Some other active users, from a random place of the store on. */
 export async function sampleOthers(
   id: UserId,
-  { users, random }: Pick<OthersServices, "users" | "random">,
+  { users, random }: Pick<OthersContext, "users" | "random">,
 ): Promise<User[]> {
   const { users: found } = await users.listAll(randomId(random), READ_MAX);
   // The end of the store came first: the rest is from its beginning.

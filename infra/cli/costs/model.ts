@@ -11,26 +11,27 @@ import {
   PUBSUB_BYTES_MIN,
 } from "./prices.ts";
 
-/** What nobody but the operator can know; each has a default and an option. */
+/** Assumptions that only the operator can know; each has a default and an option. */
 export interface Assumptions {
   /** Per mailbox. Gmail sends at most one a second. */
   notificationsPerDay: number;
   changesPerNotification: number;
-  /** The part of the notifications that is looked at again a minute later. */
+  /** The part of the notifications that causes a re-check a minute later. */
   rechecks: number;
-  /** From taking a notification to answering it; mostly waiting for Google. */
+  /** From receiving a notification to answering it, in milliseconds; mostly waiting for Google. */
   functionMs: number;
   subscribers: number;
-  /** A change as a message: its JSON, attributes and key. */
+  /** The bytes of a change as a message: its JSON, attributes and key. */
   changeBytes: number;
-  /** Our line and Cloud Run's own, for one request. */
+  /** The bytes of the receiver's log line and Cloud Run's own, for one request. */
   logBytes: number;
   documentBytes: number;
   instanceStartsPerDay: number;
-  /** The busiest minutes of a day against its mean. */
+  /** The ratio of the busiest minutes of a day to the mean. */
   peak: number;
 }
 
+/** The assumptions of `gmail-push costs` without options. */
 export const DEFAULTS: Assumptions = {
   notificationsPerDay: 20,
   changesPerNotification: 1.5,
@@ -44,16 +45,16 @@ export const DEFAULTS: Assumptions = {
   peak: 3,
 };
 
-/** Read by every instance that starts. */
+/** Secrets that every starting instance reads. */
 const SECRET_COUNT = SECRETS.length;
-/** A key that is rotated every 90 days has this many versions after a year. */
+/** The number of versions after a year of a key that is rotated every 90 days. */
 const KMS_KEY_VERSIONS = 5;
 const RETENTION_DAYS = 7;
 
 const DAYS = 30;
 const DAY_SECONDS = 86_400;
 const MINUTES = 1_440;
-/** Renewals come after 80 to 100 % of the interval, looks after 50 to 100 %: in the mean, these. */
+/** Renewals come after 80 to 100 % of the interval, polls after 50 to 100 %: the means of these. */
 const RENEWAL_SPREAD_MEAN = 0.9;
 const LOOK_SPREAD_MEAN = 0.75;
 const RENEWAL_RUNS_PER_DAY = MINUTES / 10;
@@ -70,28 +71,30 @@ function timesPerDay(given: Assumptions): Record<Situation, number> {
     notification: given.notificationsPerDay,
     recheck: given.notificationsPerDay * given.rechecks,
     renewal: renewals,
-    // Gmail notifies at once when it is asked to watch.
+    // Gmail notifies at once after users.watch.
     staleNotification: renewals,
     quietLook: day / (sync.reconcileAfterMs * LOOK_SPREAD_MEAN),
-    // A mailbox that has been read meanwhile is put off in place of being looked at: no dearer.
+    // A mailbox that has been read in the meantime is postponed instead of polled, which costs no
+    // more.
     postponedLook: 0,
-    // An access token lives for an hour.
+    // An access token lasts an hour.
     tokenRefresh: Math.min(24, given.notificationsPerDay + 4),
     emptyReconciliation: 0,
     emptyRenewal: 0,
   };
 }
 
+/** A billed item: a key of {@link PRICES}. */
 export type Item = keyof typeof PRICES;
 
-/** What is billed in a month, by item, in the units of {@link PRICES}. */
+/** Returns what is billed in a month, by item, in the units of {@link PRICES}. */
 export function billedPerMonth(mailboxes: number, given: Assumptions): Record<Item, number> {
   const times = timesPerDay(given);
   const total = (field: "reads" | "writes" | "logLines") =>
     Object.entries(times).reduce((sum, [name, n]) => sum + n * counts[name as Situation][field], 0);
   const all = (perMailboxAndDay: number) => mailboxes * DAYS * perMailboxAndDay;
 
-  // What runs without a single mailbox.
+  // These run even without a single mailbox.
   const runs = { emptyReconciliation: MINUTES, emptyRenewal: RENEWAL_RUNS_PER_DAY };
   const idle = (field: "reads" | "logLines") =>
     Object.entries(runs).reduce((sum, [name, n]) => sum + n * counts[name as Situation][field], 0);
@@ -99,7 +102,8 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
 
   const { notification, staleNotification, recheck, renewal, quietLook } = times;
   const notified = notification + staleNotification;
-  // A notification has an instance to itself here, which is the dearest; a run shares its own.
+  // Each notification has an instance to itself here, the most expensive case; a run shares its
+  // own.
   const { concurrency } = defaultConfig().reconciliation;
   const seconds =
     all(notification * given.functionMs + staleNotification * BILLED_MS_MIN) / 1_000 +
@@ -117,7 +121,7 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
     documentReads: all(total("reads")) + DAYS * idle("reads"),
     documentWrites: all(total("writes")),
     storedGib: (mailboxes * given.documentBytes) / GIB,
-    // Billed by the size of the database, whatever has changed in it.
+    // Billed by the size of the database, regardless of changes.
     recoverableGib: (mailboxes * given.documentBytes) / GIB,
     pubsubBytes: all(
       2 * notified * PUBSUB_BYTES_MIN + changes * changeBytes * (1 + given.subscribers),
@@ -132,6 +136,7 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
   };
 }
 
+/** The bill of a month. */
 export interface Bill {
   mailboxes: number;
   /** US dollars a month, by item. */
@@ -139,6 +144,7 @@ export interface Bill {
   total: number;
 }
 
+/** Returns the bill of a month for this many mailboxes, in US dollars. */
 export function bill(mailboxes: number, given: Assumptions): Bill {
   const billed = billedPerMonth(mailboxes, given);
   const priced = Object.entries(PRICES).map(([item, { usd, free }]) => [
@@ -149,13 +155,13 @@ export function bill(mailboxes: number, given: Assumptions): Bill {
   return { mailboxes, items, total: Object.values(items).reduce((sum, usd) => sum + usd, 0) };
 }
 
-/** Something that ends, and with how many mailboxes. */
+/** A free quota or a limit that is used up, and at how many mailboxes. */
 export interface End {
   what: string;
   mailboxes: number;
 }
 
-/** With how many mailboxes each thing that is free is used up. */
+/** Returns at how many mailboxes each free quota is used up. */
 export function freeEnds(given: Assumptions): End[] {
   const none = billedPerMonth(0, given);
   const some = billedPerMonth(1_000_000, given);
@@ -168,7 +174,7 @@ export function freeEnds(given: Assumptions): End[] {
     .sort((a, b) => a.mailboxes - b.mailboxes);
 }
 
-/** With how many mailboxes each limit is reached, the first one first. */
+/** Returns at how many mailboxes each limit is reached, the lowest first. */
 export function limits(given: Assumptions): End[] {
   const times = timesPerDay(given);
   const unitsPerDay = Object.entries(times).reduce((sum, [name, n]) => {
@@ -189,7 +195,7 @@ export function limits(given: Assumptions): End[] {
   const ends: [what: string, of: number, each: number][] = [
     ["Gmail, 1.2 M units a minute", GMAIL_UNITS_PER_MINUTE / 60, perSecond(unitsPerDay)],
     ["Gmail, 80 M units a day free", GMAIL_UNITS_FREE_PER_DAY, unitsPerDay],
-    // A re-check is set by a notification and cleared by the look: two moves of the date.
+    // A notification sets a re-check and the poll clears it: the date moves twice.
     [
       "Firestore, 500 writes/s of sync.dueAt",
       INDEXED_WRITES_PER_SECOND,

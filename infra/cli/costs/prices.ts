@@ -1,10 +1,10 @@
 /**
- * List prices in US dollars, and what is free each month. Read in September 2026 for a Tier 1
- * region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler) and in March 2025 (Cloud KMS);
- * `isVerified: false` is from memory. Look at the price pages before a decision hangs on one.
+ * The list price of one item in US dollars, and what is free each month. Read in September 2026 for
+ * a Tier 1 region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler) and in March 2025 (Cloud
+ * KMS); `isVerified: false` is from memory. Check the price pages before an important decision.
  */
 export interface Price {
-  /** For one unit. */
+  /** US dollars for one unit. */
   usd: number;
   /** Units that are free in a month. */
   free: number;
@@ -12,22 +12,24 @@ export interface Price {
 }
 
 const DAYS = 30;
+/** Bytes in a GiB. */
 export const GIB = 1024 ** 3;
 const TIB = 1024 ** 4;
 
 const verified = (usd: number, free = 0): Price => ({ usd, free, isVerified: true });
 const fromMemory = (usd: number, free = 0): Price => ({ usd, free, isVerified: false });
 
+/** The price of each item, by its unit. */
 export const PRICES = {
   /** Cloud Run, request-based billing. */
   cpuSeconds: verified(0.000024, 180_000),
   memoryGibSeconds: verified(0.0000025, 360_000),
   requests: verified(0.4 / 1e6, 2e6),
-  /** Firestore, us multi-region; what is free is free each day. A single region costs about half. */
+  /** Firestore, US multi-region; its free quota is per day. A single region costs about half. */
   documentReads: fromMemory(0.06 / 1e5, 50_000 * DAYS),
   documentWrites: fromMemory(0.18 / 1e5, 20_000 * DAYS),
   storedGib: fromMemory(0.18, 1),
-  /** Point-in-time recovery; nothing of it is free. */
+  /** Point-in-time recovery has no free quota. */
   recoverableGib: fromMemory(0.18),
   /** Pub/Sub: publishing and delivering both count. */
   pubsubBytes: verified(40 / TIB, 10 * GIB),
@@ -40,7 +42,9 @@ export const PRICES = {
   schedules: verified(0.1, 3),
 } as const satisfies Record<string, Price>;
 
-/** Gmail API quota units since May 2026. Free up to {@link GMAIL_UNITS_FREE_PER_DAY}. */
+/**
+ * Gmail API quota units of each method since May 2026. Free up to {@link GMAIL_UNITS_FREE_PER_DAY}.
+ */
 export const GMAIL_UNITS: Readonly<Record<string, number>> = {
   "history.list": 2,
   "users.watch": 100,
@@ -48,10 +52,13 @@ export const GMAIL_UNITS: Readonly<Record<string, number>> = {
   // Not a call of the Gmail API.
   "token.refresh": 0,
 };
+/** The Gmail API quota of a project, in units a minute. */
 export const GMAIL_UNITS_PER_MINUTE = 1_200_000;
-/** Above it Google means to charge, at a price that is not known yet. */
+/** The units a day above which Google plans to charge, at an unknown price. */
 export const GMAIL_UNITS_FREE_PER_DAY = 80_000_000;
-/** Of a collection with an index on a date that only grows (Firestore best practices). */
+/**
+ * Firestore's limit for a collection with an index on a growing date (Firestore best practices).
+ */
 export const INDEXED_WRITES_PER_SECOND = 500;
-/** What Pub/Sub counts for a request at least; from memory. */
+/** The minimum that Pub/Sub counts for a request; from memory. */
 export const PUBSUB_BYTES_MIN = 1_000;

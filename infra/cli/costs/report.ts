@@ -1,7 +1,7 @@
 import { type Assumptions, type Item, bill, freeEnds, limits } from "./model.ts";
 import { PRICES } from "./prices.ts";
 
-/** The items of a bill as people know them. */
+/** The items of a bill under the names that people know. */
 const LINES: readonly [name: string, items: readonly Item[]][] = [
   ["functions: CPU", ["cpuSeconds"]],
   ["functions: memory", ["memoryGibSeconds"]],
@@ -21,7 +21,7 @@ const LINES: readonly [name: string, items: readonly Item[]][] = [
 const NAME_WIDTH = 40;
 const VALUE_WIDTH = 14;
 
-/** What it costs a month for each of the fleets, where what is free ends, and where limits are. */
+/** Returns the report as text: the monthly cost of each fleet, the free quotas and the limits. */
 export function report(fleets: readonly number[], given: Assumptions): string {
   const bills = fleets.map((mailboxes) => bill(mailboxes, given));
   const assumed = Object.entries(given).map(([name, value]) => `${name} ${value}`);
@@ -63,5 +63,5 @@ function row(name: string, values: readonly string[]): string {
 const whole = (value: number) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 const dollars = (usd: number) =>
   usd.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-/** To two digits: the assumptions are no better than that. */
+/** Rounds to two digits: the assumptions are no more precise. */
 const rounded = (value: number) => whole(Number(value.toPrecision(2)));

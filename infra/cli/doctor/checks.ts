@@ -21,12 +21,12 @@ import { type Result, Unchecked } from "./result.ts";
 /** One question about a deployment. It changes nothing. */
 export interface Check {
   name: string;
-  /** Whether the local stack has what is asked about. */
+  /** Whether the local stack has what this check looks at. */
   isLocal: boolean;
   run(it: Deployment): Promise<Result>;
 }
 
-/** All of them, in the order of a deployment. */
+/** Returns every check, in the order of a deployment. */
 export function allChecks(endpoints: Endpoints, watching: Watching | undefined): Check[] {
   return [
     cloudOnly("credentials", credentials(endpoints)),
@@ -61,10 +61,13 @@ export function allChecks(endpoints: Endpoints, watching: Watching | undefined):
   ];
 }
 
-/** What was found, by the name of its check. */
+/** The result of one check, with the check's name. */
 export type Finding = { check: string } & Result;
 
-/** The checks of this name and those below it (`functions` is all five); all when there is none. */
+/**
+ * Returns the checks of these names and those below them (`functions` has one for each function);
+ * all checks if no name is given.
+ */
 export function pickChecks(checks: readonly Check[], only: readonly string[]): Check[] {
   if (only.length === 0) return [...checks];
   return checks.filter(({ name }) =>
@@ -72,7 +75,9 @@ export function pickChecks(checks: readonly Check[], only: readonly string[]): C
   );
 }
 
-/** Runs the checks side by side. What one cannot have, it could not check; a bug is thrown. */
+/**
+ * Runs the checks in parallel. An {@link Unchecked} becomes a result; any other error is thrown.
+ */
 export function runChecks(checks: readonly Check[], it: Deployment): Promise<Finding[]> {
   return Promise.all(
     checks.map(async ({ name, isLocal, run }): Promise<Finding> => {

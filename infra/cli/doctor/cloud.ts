@@ -8,37 +8,38 @@ import { Unchecked, gcloud } from "./result.ts";
 /** A request that changes nothing. */
 export interface Question<T> {
   api: Api | "documents";
-  /** After the version of the API. */
+  /** The path after the version of the API. */
   path: string;
   shape: z.ZodType<T>;
-  /** A role that allows to ask it: for whoever may not. */
+  /** A role that allows this request, for people who may not make it. */
   role: string;
-  /** When there is one, the question is a `POST`. */
+  /** With a body, the request is a `POST`. */
   body?: unknown;
 }
 
 /**
- * Google's APIs, asked as whoever runs the doctor. Throws {@link Unchecked} for every answer that
- * leaves open how things are: no right to know, no network, an API that is not enabled, an answer
- * that is not understood.
+ * Google's APIs, called with the operator's own credentials. Throws {@link Unchecked} for every
+ * response that leaves the question open: missing permission, no network, a disabled API, an
+ * unexpected response.
  */
 export interface Cloud {
-  /** `undefined`: there is no such thing (404). */
+  /** Returns the response; `undefined` for 404. */
   ask<T>(question: Question<T>): Promise<T | undefined>;
-  /** All pages of a list; `undefined` when there is nothing that could have one. */
+  /** Returns all pages of a list; `undefined` for 404. */
   askAll<T>(
     question: Omit<Question<never>, "shape">,
     field: string,
     item: z.ZodType<T>,
   ): Promise<T[] | undefined>;
-  /** The header that names us; throws when there are no credentials. */
+  /** Returns the `authorization` header; throws without credentials. */
   authorize(): Promise<string>;
 }
 
 const CALL_TIMEOUT_MS = 15_000;
-/** A project with more of anything is not one that `deploy.sh` or Terraform made. */
+/** A project with more pages was not created by `deploy.sh` or Terraform. */
 const PAGES_MAX = 20;
 const ACCESS = "https://www.googleapis.com/auth/cloud-platform";
+/** The command that signs the operator in. */
 export const SIGN_IN = "gcloud auth application-default login";
 
 const ErrorResponse = z.object({
@@ -48,7 +49,7 @@ const ErrorResponse = z.object({
   }),
 });
 
-/** The APIs of a project, whose quota pays for the questions. */
+/** Returns the APIs of a project, whose quota pays for the requests. */
 export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
   const credentials = googleCredentials({ scopes: [ACCESS], fix: SIGN_IN });
   const authorize = () =>
@@ -56,14 +57,14 @@ export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
       throw error instanceof CommandError ? new Unchecked(error.message, error) : error;
     });
 
-  /** A doctor looks once: what several checks read is asked for once. Queries are asked anew. */
+  /** Each resource is read once, although several checks use it. Queries are sent each time. */
   const known = new Map<string, Promise<{ status: number; text: string }>>();
 
   async function send(url: string, body: unknown): Promise<{ status: number; text: string }> {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       headers: {
-        // An emulator takes anybody's word, and is never sent a real token.
+        // An emulator accepts any token, and never receives a real one.
         authorization: url.startsWith("https:") ? await authorize() : "Bearer owner",
         "x-goog-user-project": projectId,
         ...(body !== undefined && { "content-type": "application/json" }),
@@ -134,6 +135,6 @@ function refused(status: number, text: string, base: string, role: string, proje
       fix: `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=${role} --condition=None`,
     });
   }
-  // Google's words name resources; they are cut, since nothing else is known of them.
+  // Google's messages name resources; they are cut, because their content is unknown.
   return new Unchecked(`${host} answered ${status} ${message.slice(0, 120)}`.trim(), { status });
 }

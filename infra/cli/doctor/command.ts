@@ -27,7 +27,9 @@ interface Options {
   local?: true | string;
 }
 
-/** `gmail-push doctor`: says what is wrong with a deployment, or with the local stack. */
+/**
+ * Defines `gmail-push doctor`, which says what is wrong with a deployment or with the local stack.
+ */
 export function defineDoctor(doctor: Command, session: Session): void {
   doctor
     .option("--project <project>", "the Google Cloud project (GOOGLE_CLOUD_PROJECT unless given)")

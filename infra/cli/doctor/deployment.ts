@@ -13,7 +13,7 @@ import {
   readDeployedSettings,
 } from "./settings.ts";
 
-/** Cloud Functions v2, `projects.locations.functions`. Google leaves out what is zero or empty. */
+/** Cloud Functions v2, `projects.locations.functions`. Google omits what is zero or empty. */
 const CloudFunction = z.object({
   name: z.string(),
   state: z.string().default("STATE_UNSPECIFIED"),
@@ -47,19 +47,20 @@ const CloudFunction = z.object({
     .object({ retryPolicy: z.string().optional(), pubsubTopic: z.string().optional() })
     .optional(),
 });
+/** One function of Cloud Functions v2. */
 export type CloudFunction = z.infer<typeof CloudFunction>;
 
-/** What every way of deploying creates for the receiver alone. */
+/** The database that every way of deploying creates for the receiver. */
 const OWN_DATABASE = "gmail-push";
-/** Where a deployment without `FIRESTORE_DATABASE` keeps its users. */
+/** The database of a deployment without `FIRESTORE_DATABASE`. */
 export const DEFAULT_DATABASE = "(default)";
 
 const Project = z.object({ name: z.string(), projectId: z.string(), state: z.string() });
 
-/** By which of the three ways of the README the functions came there. */
+/** The three ways to deploy. */
 export type Way = "gcloud" | "terraform" | "firebase";
 
-/** What is looked at. Each reading is made once, when a check first asks for it. */
+/** The deployment that the doctor checks. Each part is read once, when a check first needs it. */
 export interface Deployment {
   kind: "cloud" | "local";
   projectId: string;
@@ -67,19 +68,23 @@ export interface Deployment {
   cloud: Cloud;
   project(): Promise<{ number: string; state: string }>;
   projectPolicy(): Promise<Policy>;
-  /** The Firestore database of the functions; the one that a deployment creates when there are none. */
+  /**
+   * The Firestore database of the functions; the one that a deployment would create if there are
+   * none.
+   */
   databaseId(): Promise<string>;
-  /** Ours, by entry point: what they are called depends on the way of deploying. */
+  /** The receiver's functions by entry point, since their names depend on the way of deploying. */
   functions(): Promise<Partial<Record<FunctionName, CloudFunction>>>;
   settings(): Promise<Settings>;
-  /** Throws {@link Unchecked} while the settings cannot be used. */
+  /** Throws {@link Unchecked} if the settings are invalid. */
   config(): Promise<Config>;
-  /** The configuration, if this secret of it could be read; else throws {@link Unchecked}. */
+  /** Returns the configuration if this secret could be read; otherwise throws {@link Unchecked}. */
   configWith(secret: SecretName): Promise<Config>;
   /** The command that brings the functions up to date. */
   redeploy(): Promise<string>;
 }
 
+/** Returns the deployment in a project of Google Cloud. */
 export function cloudDeployment(projectId: string, region: string, cloud: Cloud): Deployment {
   const location = `projects/${projectId}/locations/${region}`;
   const project = once(async () => {
@@ -120,7 +125,7 @@ export function cloudDeployment(projectId: string, region: string, cloud: Cloud)
         path,
         shape: Policy,
         role,
-        // An older version of the policy hides the conditions of its bindings.
+        // Older policy versions omit the conditions of bindings.
         body: { options: { requestedPolicyVersion: 3 } },
       } as const;
       return (await cloud.ask(question)) ?? { bindings: [] };
@@ -146,7 +151,7 @@ export function cloudDeployment(projectId: string, region: string, cloud: Cloud)
   };
 }
 
-/** The local stack: what an environment names, where there is no cloud around. */
+/** Returns the local stack, as the environment describes it. */
 export function localDeployment(
   env: Environment,
   makeCloud: (projectId: string) => Cloud,
@@ -171,27 +176,31 @@ export function localDeployment(
   };
 }
 
-/** A function of ours, or nothing to say: that it is missing is told by its own check. */
+/**
+ * Returns a deployed function, or throws {@link Unchecked}: its own check reports that it is
+ * missing.
+ */
 export async function deployed(it: Deployment, name: FunctionName): Promise<CloudFunction> {
   const found = (await it.functions())[name];
   if (found === undefined) throw new Unchecked(`there is no function ${name} (see functions)`);
   return found;
 }
 
-/** The accounts that the functions run as; throws when there are none. */
+/** Returns the accounts that the functions run as; throws when there are none. */
 export async function accountsOf(it: Deployment): Promise<string[]> {
   const functions = Object.values(await it.functions());
   if (functions.length === 0) throw new Unchecked("no function is deployed (see functions)");
   return [...new Set(functions.map(({ serviceConfig }) => serviceConfig.serviceAccountEmail))];
 }
 
-/** The addresses under which Cloud Run serves a function; tokens for any of them are taken. */
+/** Returns the URLs under which Cloud Run serves a function; it accepts tokens for any of them. */
 export function addressesOf(its: CloudFunction, projectNumber: string, region: string): string[] {
   const service = lastPart(its.serviceConfig.service);
   const fixed = `https://${service}-${projectNumber}.${region}.run.app`;
   return [its.serviceConfig.uri, its.url, fixed].filter((url) => url !== undefined);
 }
 
+/** Returns the last segment of a resource name. */
 export function lastPart(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }
@@ -208,7 +217,7 @@ function isFunctionName(entryPoint: string): boolean {
   return Object.hasOwn(FUNCTIONS, entryPoint);
 }
 
-/** The same answer, or the same failure, for everybody who asks. */
+/** Returns the same result, or the same failure, to every caller. */
 function once<T>(read: () => Promise<T>): () => Promise<T> {
   let reading: Promise<T> | undefined;
   return () => (reading ??= read());

@@ -4,7 +4,7 @@ import type { Deployment } from "./deployment.ts";
 /** Firestore's documents over REST (`projects.databases.documents`, v1), read and never written. */
 const ROLE = "roles/datastore.viewer";
 
-/** A value as Firestore's REST API writes it, as far as users are made of it. */
+/** A value in Firestore's REST format, as far as user documents need it. */
 const Value = z.looseObject({
   stringValue: z.string().optional(),
   timestampValue: z.string().optional(),
@@ -24,7 +24,7 @@ const Count = z.object({
   }),
 });
 
-/** A user document, by field paths with dots; what is not there is `undefined`. */
+/** Reads a field of a user document by its path with dots; returns `undefined` if it is absent. */
 export type ReadField = (path: string) => string | undefined;
 
 interface Condition {
@@ -33,7 +33,7 @@ interface Condition {
   value: string | Date;
 }
 
-/** How many users have this. */
+/** Returns how many users match. */
 export async function countUsers(it: Deployment, where: Condition): Promise<number> {
   const answer = await it.cloud.ask({
     api: "documents",
@@ -50,7 +50,7 @@ export async function countUsers(it: Deployment, where: Condition): Promise<numb
   return Number(answer?.[0]?.result.aggregateFields.count.integerValue ?? 0);
 }
 
-/** Some users, with these fields alone. */
+/** Returns some of the users that match, with only these fields. */
 export async function readUsers(
   it: Deployment,
   { where, fields, limit }: { where?: Condition; fields: readonly string[]; limit: number },

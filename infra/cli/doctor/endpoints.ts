@@ -16,24 +16,25 @@ const APIS = {
   logging: "v2",
 } as const;
 
+/** One of Google's APIs. */
 export type Api = keyof typeof APIS;
 
-/** Where the doctor looks: every URL that it asks follows from the environment, here alone. */
+/** The URLs that the doctor calls; all of them are derived from the environment, only here. */
 export interface Endpoints {
-  /** With the version of the API; without a slash at its end. */
+  /** With the version of the API, without a trailing slash. */
   apis: Readonly<Record<Api, string>>;
   /** Firestore's documents, which have an emulator of their own. */
   documents: string;
   risc: string;
   google: GoogleEndpoints;
-  /** False where an emulator stands for the cloud. */
+  /** False if an emulator replaces the cloud. */
   needsCredentials: boolean;
 }
 
 /**
- * Google's own addresses, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of the
- * cloud, and by their usual variables Pub/Sub, Firestore's documents, and Gmail with OAuth. Throws
- * a usage error when one is named that is not on this machine.
+ * Returns Google's own URLs, or those of emulators: `GOOGLE_CLOUD_EMULATOR_HOST` for all APIs of
+ * the cloud, and the usual variables for Pub/Sub, Firestore's documents, Gmail and OAuth. Throws a
+ * usage error for an emulator that is not on this machine.
  */
 export function endpointsOf(env: Environment): Endpoints {
   const host = (name: string) => readLoopbackHost(env, name);

@@ -14,20 +14,25 @@ export const Policy = z.object({
     )
     .default([]),
 });
+/** The policy of one resource. */
 export type Policy = z.infer<typeof Policy>;
 
-/** What somebody has to be allowed to do: the role that we give, and others that hold it too. */
+/**
+ * What an account has to be allowed to do: the role that a deployment grants, and other roles that
+ * include it.
+ */
 const RIGHTS = {
   publish: roles("pubsub.publisher", "pubsub.editor", "pubsub.admin", "editor"),
   subscribe: roles("pubsub.subscriber", "pubsub.editor", "pubsub.admin", "editor"),
-  invoke: roles("run.invoker", "run.admin", "editor"),
+  invoke: roles("run.invoker", "run.servicesInvoker", "run.admin", "editor"),
   readSecret: roles("secretmanager.secretAccessor", "secretmanager.admin"),
   decrypt: roles("cloudkms.cryptoKeyDecrypter", "cloudkms.cryptoKeyEncrypterDecrypter"),
   useDatabase: roles("datastore.user", "datastore.owner", "editor"),
 } as const;
+/** A permission that the doctor checks. */
 export type Right = keyof typeof RIGHTS;
 
-/** The role that gives a right and nothing more. */
+/** Returns the role that grants a right and nothing more. */
 function roleFor(right: Right): string {
   return RIGHTS[right][0];
 }
@@ -36,17 +41,17 @@ function roles(given: string, ...wider: string[]): readonly [string, ...string[]
   return [`roles/${given}`, ...[...wider, "owner"].map((role) => `roles/${role}`)];
 }
 
-/** Everybody, whether signed in at Google or not. */
+/** The members that mean everyone, signed in at Google or not. */
 export const EVERYBODY = ["allUsers", "allAuthenticatedUsers"];
 
-/** The condition that grants a right on the resource of this full name alone. */
+/** Returns the condition that grants a right only on the resource of this full name. */
 export function onlyOn(name: string): string {
   return `resource.name=="${name}"`;
 }
 
 /**
- * Whether the policies give the right to this member, by its own name: without a condition, or with
- * this one.
+ * Returns whether the policies grant the right to this member by name, without a condition or with
+ * the given one.
  */
 export function isAllowed(
   right: Right,
@@ -60,7 +65,7 @@ export function isAllowed(
   });
 }
 
-/** Whether one of the policies gives the right with this very condition. */
+/** Returns whether one of the policies grants the right with exactly this condition. */
 export function isAllowedIf(
   right: Right,
   member: string,
@@ -77,8 +82,8 @@ function isMet({ expression }: { expression: string }, met: string | undefined):
 }
 
 /**
- * The accounts that have a right neither by the resource's own policy nor by the project's. A role
- * that somebody made, or one with a condition, may give it: then nobody can tell, and it throws
+ * Returns the accounts that have a right neither by the resource's own policy nor by the project's.
+ * A custom role, or one with a condition, may grant it: then the answer is unknown, and it throws
  * {@link Unchecked}. The project's policy is read only if it matters.
  */
 export async function withoutRight(
@@ -115,7 +120,9 @@ function bindingsOf(member: string, policies: readonly Policy[]) {
     .filter(({ members }) => members.includes(member));
 }
 
-/** The policy of a resource; empty when it has none, `undefined` when there is no such resource. */
+/**
+ * Returns the policy of a resource; empty if it has none, `undefined` if there is no such resource.
+ */
 export function readPolicy(
   cloud: Cloud,
   api: "pubsub" | "run" | "secretmanager" | "cloudkms",

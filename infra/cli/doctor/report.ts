@@ -10,13 +10,16 @@ const WORDS: Record<Finding["kind"], string> = {
 };
 const WORD_CHARACTERS = 15;
 
-/** The exit code that these findings come to. */
+/** Returns the exit code for these findings. */
 export function exitCodeOf(findings: readonly Finding[]): ExitCode {
   if (findings.some(({ kind }) => kind === "failed")) return EXIT.failed;
   return findings.some(({ kind }) => kind === "unchecked") ? EXIT.unclear : EXIT.done;
 }
 
-/** A line for each thing that was found, and one below it for what mends it. What is absent is only counted. */
+/**
+ * Returns a line for each finding, followed by a line that fixes it. Absent things are only
+ * counted.
+ */
 export function linesOf(findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const indent = " ".repeat(WORD_CHARACTERS + width + 4);
@@ -39,7 +42,7 @@ export function linesOf(findings: readonly Finding[]): string[] {
   });
 }
 
-/** The sum of all, in one line. */
+/** Returns the totals in one line. */
 export function summaryOf(findings: readonly Finding[]): string {
   const kinds = ["ok", "warning", "failed", "unchecked", "absent"] as const;
   return kinds

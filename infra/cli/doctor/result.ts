@@ -1,26 +1,26 @@
 import { CommandError, EXIT } from "../errors.ts";
 import { shellWord } from "../shell.ts";
 
-/** One thing that is wrong, and the command or the place that mends it. */
+/** One problem, and the command or the place that fixes it. */
 export interface Problem {
   what: string;
   fix: string;
 }
 
-/** What became of one check. */
+/** The result of one check. */
 export type Result =
   | { kind: "ok"; said: string }
-  /** It works, but not as it was meant to, or not for long. */
+  /** It works, but not as intended, or not for long. */
   | { kind: "warning"; problems: readonly Problem[] }
   | { kind: "failed"; problems: readonly Problem[] }
-  /** Nobody can tell from here; it may be right or wrong. */
+  /** Unknown from here: it may be right or wrong. */
   | { kind: "unchecked"; said: string; fix?: string }
-  /** There is no such thing where we look. */
+  /** The thing does not exist in this deployment. */
   | { kind: "absent"; said: string };
 
 /**
- * A check throws it when it cannot see what it needs: what it asks about is then neither right nor
- * wrong. `status` is the HTTP status of an error that Google answered with.
+ * Thrown by a check that cannot see what it needs: the thing is then neither right nor wrong.
+ * `status` is the HTTP status of Google's error response.
  */
 export class Unchecked extends CommandError {
   override name = "Unchecked";
@@ -30,24 +30,27 @@ export class Unchecked extends CommandError {
   }
 }
 
+/** Returns the result of a check that found nothing wrong. */
 export function ok(said: string): Result {
   return { kind: "ok", said };
 }
 
+/** Returns a failed result with one problem and its fix. */
 export function failed(what: string, fix: string): Result {
   return { kind: "failed", problems: [{ what, fix }] };
 }
 
+/** Returns a warning with one problem and its fix. */
 export function warning(what: string, fix: string): Result {
   return { kind: "warning", problems: [{ what, fix }] };
 }
 
-/** `ok` when nothing is wrong. */
+/** Returns a failed result if there are problems, else `ok`. */
 export function unlessAny(problems: readonly Problem[], said: string): Result {
   return problems.length > 0 ? { kind: "failed", problems } : ok(said);
 }
 
-/** A gcloud command for a project, quoted for a shell. */
+/** Returns a gcloud command for a project, quoted for a shell. */
 export function gcloud(project: string, ...words: readonly string[]): string {
   return ["gcloud", ...words, `--project=${project}`].map(shellWord).join(" ");
 }

@@ -8,21 +8,24 @@ import { Unchecked } from "./result.ts";
 
 /** The settings that the functions were deployed with. */
 export interface Settings {
-  /** Every problem, as the functions themselves would name it. */
+  /** Every problem, in the words of the functions. */
   problems: readonly string[];
   /** `undefined` when there are problems. */
   config: Config | undefined;
-  /** Secrets that we may not read: a stand-in was taken, so nothing is known of them. */
+  /**
+   * Secrets that the operator may not read; stand-ins replace them, so their values are unknown.
+   */
   unread: readonly { name: string; why: string }[];
 }
 
+/** A secret that a check needs the value of. */
 export type SecretName = "OAUTH_CLIENT_SECRET" | "TOKEN_KEYS" | "NOTICE_SMTP_URL";
 
 const SecretPayload = z.object({ payload: z.object({ data: z.string() }) });
 
 /**
- * The settings as `connect` was given them, which has all, else as another function was. Throws
- * {@link Unchecked} when there is none.
+ * Returns the settings of `connect`, which has all of them, or else of another function. Throws
+ * {@link Unchecked} when no function is deployed.
  */
 export async function readDeployedSettings(
   cloud: Cloud,
@@ -55,7 +58,7 @@ export async function readDeployedSettings(
       }
     }),
   );
-  // Left in the environment of the cloud it would send people's codes to nobody.
+  // In the cloud, this variable would send people's codes to an unknown host.
   const stray = env["GMAIL_EMULATOR_HOST"]
     ? ["GMAIL_EMULATOR_HOST is set, and this is the cloud"]
     : [];
@@ -64,7 +67,7 @@ export async function readDeployedSettings(
   return { problems: all, config: all.length > 0 ? undefined : config, unread };
 }
 
-/** As the functions would read them. */
+/** Parses the settings as the functions would. */
 export function parseSettings(env: Environment) {
   try {
     return { problems: [], config: readConfig(env) };
@@ -74,7 +77,7 @@ export function parseSettings(env: Environment) {
   }
 }
 
-/** The configuration out of the settings, for checks that cannot do without it. */
+/** Returns a reader of the configuration, for checks that need it. */
 export function configOf(settingsOf: () => Promise<Settings>) {
   async function config(): Promise<Config> {
     const read = await settingsOf();

@@ -39,7 +39,7 @@ to start again.
 
 reseal and verify read the configuration of the functions from the environment.`;
 
-/** `gmail-push keys`: the key ring that seals tokens, from its creation to its rotation. */
+/** Defines `gmail-push keys`: the key ring that seals tokens, from its creation to its rotation. */
 export function defineKeys(keys: Command, session: Session): void {
   const { terminal, env, endWith } = session;
   keys.addHelpText("after", HELP);
@@ -153,7 +153,7 @@ export function defineKeys(keys: Command, session: Session): void {
     return cloudKeyManagement(readLoopbackHost(env, "KMS_EMULATOR_HOST"));
   }
 
-  /** Works on the users of the functions, with the functions' own keys. */
+  /** Runs `work` with the users and the keys of the functions. */
   function withKeys<T>(work: (services: ResealServices & { ring: KeyRing }) => Promise<T>) {
     return withOperator(session, async ({ users, log, getKeyRing }) => {
       const ring = await getKeyRing();

@@ -10,30 +10,33 @@ import { type Progress, eachUser } from "../all-users.ts";
 export interface ResealServices {
   users: UserStore;
   tokens: TokenSeal;
-  /** The id of the key that everything is to be sealed with. */
+  /** The id of the key that seals everything in the end. */
   primary: string;
 }
 
-/** Users, by what became of them. */
+/** The numbers of users, by result. */
 export interface ResealReport {
   resealed: number;
-  /** Nothing of theirs needed it, or nothing of theirs is sealed. */
+  /** Nothing of theirs needed a change, or nothing is sealed. */
   already: number;
-  /** Something does not open with the ring; it was left as it is, and alerted. */
+  /** Something cannot be decrypted with the ring; it was left unchanged, and alerted. */
   unreadable: number;
-  /** Written by somebody else each time we tried: to be run again. */
+  /** Another writer changed the document at each attempt: run the command again. */
   unfinished: number;
-  /** Of all these, the ones that somebody else wrote meanwhile: read again, nothing overwritten. */
+  /**
+   * Of all these, the users that another writer changed in the meantime: read again, nothing
+   * overwritten.
+   */
   changedMeanwhile: number;
   /** Documents that cannot be read as users; the log names them and their fields. */
   unreadableDocuments: number;
 }
 
 /**
- * Re-seals with the primary key what is sealed with another or in an older format, and renews the digests that go
- * with a refresh token. Each write goes through only on the document that was read, so that no
- * sync, rotation or authorization under way is overwritten. It may be killed anywhere and run
- * again: what is done is found done.
+ * Re-seals with the primary key what is sealed with another key or in an older format, and renews
+ * the digests of the refresh tokens. Each write succeeds only if the document is still the one that
+ * was read, so no concurrent sync, rotation or authorization is overwritten. It may be killed
+ * anywhere and run again.
  */
 export async function reseal(
   services: ResealServices,
@@ -85,7 +88,7 @@ async function resealUser(listed: User, services: ResealServices): Promise<Resea
     ),
   );
   if (modified === undefined) return { kind: "unfinished", isChangedMeanwhile };
-  // Skipped: gone meanwhile, of this key already, or done by a write of ours that seemed to fail.
+  // Skipped: deleted in the meantime, of this key already, or done by a write that seemed to fail.
   const kind = modified.kind === "written" ? "resealed" : "already";
   if (modified.user !== undefined) {
     return { kind: isUnreadable ? "unreadable" : kind, isChangedMeanwhile };
@@ -94,7 +97,7 @@ async function resealUser(listed: User, services: ResealServices): Promise<Resea
   return { kind: isThere ? "unreadableDocuments" : kind, isChangedMeanwhile };
 }
 
-/** The user's grant, re-sealed; `undefined` when nothing of it changes. */
+/** Returns the user's grant, re-sealed; `undefined` when nothing changes. */
 function withPrimaryKey(
   { id, grant }: User,
   { tokens, primary }: ResealServices,

@@ -4,26 +4,26 @@ import { usageError } from "../errors.ts";
 
 const KEY_BYTES = 32;
 
-/** A ring with one key that has just been made. */
+/** Returns a ring with one new key. */
 export function newRing(id: string): string {
   return stringify({ primary: id, keys: { [id]: newKey() } });
 }
 
-/** The ring and a key that has just been made beside the others. Throws a usage error. */
+/** Returns the ring with a new key in addition. Throws a usage error. */
 export function withNewKey(json: string, id: string, isPrimary: boolean): string {
   const { primary, keys } = readRing(json);
   if (Object.hasOwn(keys, id)) throw usageError(`the ring has a key "${id}" already`);
   return stringify({ primary: isPrimary ? id : primary, keys: { ...keys, [id]: newKey() } });
 }
 
-/** The ring with another of its keys as the primary one. Throws a usage error. */
+/** Returns the ring with another of its keys as the primary one. Throws a usage error. */
 export function withPrimary(json: string, id: string): string {
   const { keys } = readRing(json);
   if (!Object.hasOwn(keys, id)) throw usageError(`the ring has no key "${id}"`);
   return stringify({ primary: id, keys });
 }
 
-/** The ring without one of its older keys. Throws a usage error. */
+/** Returns the ring without one of its older keys. Throws a usage error. */
 export function withoutKey(json: string, id: string): string {
   const { primary, keys } = readRing(json);
   if (!Object.hasOwn(keys, id)) throw usageError(`the ring has no key "${id}"`);
@@ -33,7 +33,9 @@ export function withoutKey(json: string, id: string): string {
   return stringify({ primary, keys: others });
 }
 
-/** Throws a usage error with what is wrong with the ring, which quotes nothing of it. */
+/**
+ * Parses a ring. Throws a usage error that says what is wrong with it, and quotes nothing of it.
+ */
 export function checkRing(json: string): KeyRing {
   const parsed = parseKeyRing(json);
   if (parsed.kind === "key_ring") return parsed.ring;

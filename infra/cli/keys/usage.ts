@@ -6,17 +6,17 @@ import type { ResealServices } from "./reseal.ts";
 
 /** What the stored users need of the key ring. */
 export interface KeyUsage {
-  /** Sealed tokens that open, by the id of their key. */
+  /** Sealed tokens that can be decrypted, by the id of their key. */
   keys: Map<string, number>;
-  /** Sealed tokens that do not open with this ring. */
+  /** Sealed tokens that cannot be decrypted with this ring. */
   unreadable: number;
-  /** Users whose refresh token is not found by its digests: re-sealing renews them. */
+  /** Users whose refresh token does not match its digests: re-sealing renews them. */
   outdatedDigests: number;
   /** Documents that cannot be read as users; the log names them and their fields. */
   unreadableDocuments: number;
 }
 
-/** Opens everything that is stored, and says which keys that took. Changes nothing. */
+/** Decrypts everything that is stored, and returns which keys that took. Changes nothing. */
 export async function findKeyUsage(
   { users, tokens }: ResealServices,
   onProgress: (progress: Progress) => void,

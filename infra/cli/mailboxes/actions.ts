@@ -1,43 +1,46 @@
+import type { SyncOutcome } from "../../../functions/src/mailbox/sync-outcome.ts";
 import type { Failure } from "../../../functions/src/domain/failure.ts";
 import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
 import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
-import type { SyncOutcome } from "../../../functions/src/mailbox/sync-run.ts";
-import type { Services } from "../../../functions/src/receiver.ts";
+import type { Context } from "../../../functions/src/context.ts";
 import type { User } from "../../../functions/src/domain/user.ts";
 import { inWords, shown } from "./user-view.ts";
 import { type Forgetting, forget } from "../../../functions/src/grant/forget.ts";
 
 /** The result of a command that acts on one mailbox. */
 export interface ActionResult {
-  /** Whether it is done. */
+  /** Whether the action succeeded. */
   isDone: boolean;
   /** A stable code, for the log and for programs. */
   outcome: string;
-  /** The same for people. */
+  /** The outcome for people. */
   text: string;
 }
 
-/** Runs that a function overtakes; it does the same work, so that one more finds it done. */
+/**
+ * Attempts while functions take the work over; they do the same work, so one more attempt finds it
+ * done.
+ */
 const SYNC_TRIES_MAX = 3;
 
-/** Brings the mailbox up to the present, by the code that the functions run. */
-export async function syncNow(asked: User, services: Services): Promise<ActionResult> {
+/** Syncs the mailbox to the present with the functions' own code. */
+export async function syncNow(asked: User, context: Context): Promise<ActionResult> {
   let outcome: SyncOutcome = { kind: "superseded", changes: 0 };
   for (let tries = 0; tries < SYNC_TRIES_MAX && outcome.kind === "superseded"; tries++) {
-    const user = (await services.users.find(asked.id)) ?? asked;
-    outcome = await sync(user, { kind: "requested" }, services);
+    const user = (await context.users.find(asked.id)) ?? asked;
+    outcome = await sync(user, { kind: "requested" }, context);
   }
   const isDone = outcome.kind === "caught_up";
-  const text = await describeSync(outcome, asked, services);
+  const text = await describeSync(outcome, asked, context);
   return { isDone, outcome: outcome.kind, text };
 }
 
 async function describeSync(
   outcome: SyncOutcome,
   { id }: User,
-  { users, clock }: Services,
+  { users, clock }: Context,
 ): Promise<string> {
   switch (outcome.kind) {
     case "caught_up": {
@@ -67,13 +70,13 @@ async function describeSync(
   }
 }
 
-/** Makes the watch again, now. */
-export async function renewNow(user: User, services: Services): Promise<ActionResult> {
+/** Renews the watch now. */
+export async function renewNow(user: User, context: Context): Promise<ActionResult> {
   if (user.status !== "active") {
     const text = `nothing is done for a user who is ${user.status}`;
     return { isDone: false, outcome: "inactive", text };
   }
-  const outcome = await renew(user, services);
+  const outcome = await renew(user, context);
   const { kind } = outcome;
   switch (kind) {
     case "renewed":
@@ -93,12 +96,8 @@ export async function renewNow(user: User, services: Services): Promise<ActionRe
   }
 }
 
-/** Ends all work for a user until they authorize again, for a reason of the operator's. */
-export async function flagNow(
-  user: User,
-  reason: string,
-  services: Services,
-): Promise<ActionResult> {
+/** Flags a user until they authorize again, for a reason of the operator. */
+export async function flagNow(user: User, reason: string, context: Context): Promise<ActionResult> {
   if (user.status === "reauthorization_required") {
     const text = `they have been asked to authorize again already (${user.statusReason})`;
     return { isDone: true, outcome: "flagged_before", text };
@@ -106,12 +105,12 @@ export async function flagNow(
   if (user.status === "disconnected") {
     return { isDone: false, outcome: "disconnected", text: "they are not connected any more" };
   }
-  const outcome = await flagByHand(user, reason, services);
+  const outcome = await flagByHand(user, reason, context);
   if (outcome.kind !== "flagged") {
     const text = "their status or grant has just changed: look at it again";
     return { isDone: false, outcome: outcome.kind, text };
   }
-  const stored = await services.users.find(user.id);
+  const stored = await context.users.find(user.id);
   const isTold = stored !== undefined && isAnnounced(stored);
   const told = isTold ? "subscribers were told" : "subscribers will be told by the reconciliation";
   return {
@@ -121,9 +120,9 @@ export async function flagNow(
   };
 }
 
-/** Erases what is kept of a person. */
-export async function forgetNow(user: User, services: Services): Promise<ActionResult> {
-  const outcome = await forget(user, services);
+/** Erases everything that is stored about a person. */
+export async function forgetNow(user: User, context: Context): Promise<ActionResult> {
+  const outcome = await forget(user, context);
   const isDone = outcome.kind === "forgotten";
   return { isDone, outcome: outcome.kind, text: describeForgetting(outcome) };
 }

@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Services } from "../../../functions/src/receiver.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Context } from "../../../functions/src/context.ts";
+import { type Operator, withOperator } from "../operator.ts";
 import type { User } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
-import { withOperator } from "../operator.ts";
 import type { Session } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ActionResult, flagNow, forgetNow, renewNow, syncNow } from "./actions.ts";
@@ -20,7 +19,7 @@ const HELP = `
 The variables of the functions configure it, and it works on the emulators that
 FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and GMAIL_EMULATOR_HOST name.`;
 
-/** `gmail-push mailboxes`: shows the mailboxes of a deployment, and acts on them. */
+/** Defines `gmail-push mailboxes`, which shows the mailboxes of a deployment and acts on them. */
 export function defineMailboxes(mailboxes: Command, session: Session): void {
   const { terminal, log, isJson, operatorName } = session;
   mailboxes.option("--project <id>", "in place of GOOGLE_CLOUD_PROJECT").addHelpText("after", HELP);
@@ -29,11 +28,13 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     return withOperator(session, work, mailboxes.opts<{ project?: string }>().project);
   }
 
-  /** A command that acts: it asks for a confirmation, and logs an audit line before and after. */
+  /**
+   * Defines a command that acts: it asks for confirmation, and logs an audit line before and after.
+   */
   function act(
     command: string,
     name: string,
-    run: (user: User, services: Services) => Promise<ActionResult>,
+    run: (user: User, context: Context) => Promise<ActionResult>,
     confirmation?: { question(user: User): string; yes?: true },
   ): Promise<void> {
     return open(async (operator) => {
@@ -42,9 +43,9 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
         await confirm(confirmation.question(user), terminal);
       }
       const audit = log.with({ command, userId: user.id, operator: operatorName() });
-      const services = await operator.getServices();
+      const context = await operator.getContext();
       audit.info("operator_command", "an operator acts on a mailbox");
-      const { isDone, outcome, text } = await run(user, services);
+      const { isDone, outcome, text } = await run(user, context);
       audit.info("operator_command_ended", "an operator has acted on a mailbox", { outcome });
       const result = JSON.stringify({ command, userId: user.id, isDone, outcome });
       await terminal.print(isJson() ? result : text);
@@ -58,6 +59,7 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .addOption(new Option("--status <status>").choices(STATUSES))
     .option("--reason <code>", "the stable code of the status, as in statusReason")
     .option("--address <part>", "a part of the address")
+    .option("--tag <name=value>", "a tag of the connection; give several to need all", addTag)
     .option("--overdue", "work for them is overdue")
     .option("--behind", "more may have happened than is published: since when, and why")
     .option(
@@ -91,7 +93,7 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .requiredOption("--reason <code>", "why, as a stable code that subscribers read", reasonCode)
     .option("--yes", "do not ask for confirmation")
     .action((name: string, { reason, yes }: { reason: string; yes?: true }) =>
-      act("flag", name, (user, services) => flagNow(user, reason, services), {
+      act("flag", name, (user, context) => flagNow(user, reason, context), {
         ...(yes !== undefined && { yes }),
         question: (user) => `Suspend ${user.emailAddress} (${user.id}) until they authorize again?`,
       }),
@@ -121,6 +123,13 @@ function wholeNumber(min: number, max: number): (text: string) => number {
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`);
   };
+}
+
+/** Adds a tag to the earlier ones. */
+function addTag(text: string, earlier: Readonly<Record<string, string>> = {}) {
+  const [, name, value] = /^([a-z0-9-]{1,32})=(.*)$/s.exec(text) ?? [];
+  if (name !== undefined && value !== undefined) return { ...earlier, [name]: value };
+  throw new InvalidArgumentError("It is not name=value with a name of a-z, 0-9 and -.");
 }
 
 function reasonCode(text: string): string {

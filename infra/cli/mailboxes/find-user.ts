@@ -3,9 +3,9 @@ import { type User, type UserStore, parseUserId } from "../../../functions/src/d
 import { CommandError, usageError } from "../errors.ts";
 
 /**
- * The user with this id or address. Disconnected users are found, too: an operator has to find by
- * its address what was begun with that address. Throws when several users have had the address, and
- * names their ids.
+ * Returns the user with this id or address. Disconnected users are found, too, so that an operator
+ * finds by its address what was started with that address. Throws when several users have had the
+ * address, and names their ids.
  */
 export async function findUser(name: string, users: UserStore): Promise<User> {
   if (!name.includes("@")) {

@@ -1,24 +1,27 @@
 import type { Completeness } from "../../../functions/src/domain/completeness.ts";
 import { later } from "../../../functions/src/domain/clock.ts";
 import type { Status, User } from "../../../functions/src/domain/user.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Operator } from "../operator.ts";
 import { overdue } from "../overdue.ts";
 import { shown } from "./user-view.ts";
 import { type Terminal, duration, progress } from "../terminal.ts";
 import { pagesOfUsers } from "../all-users.ts";
 
+/** Which users `mailboxes list` shows. */
 export interface ListOptions {
   status?: Status;
   reason?: string;
   address?: string;
   overdue?: true;
   behind?: true;
-  /** Days from now; a watch that has lapsed expires within any. */
+  /** The user must have every one of these tags, with its value. */
+  tag?: Readonly<Record<string, string>>;
+  /** Days from now; a lapsed watch expires within any number. */
   watchExpires?: number;
   limit: number;
 }
 
-/** Lists the users that fit, as they are read: nothing is held but one page. */
+/** Lists the users that match, as they are read: it holds only one page. */
 export async function list(
   { users, clock }: Operator,
   terminal: Terminal,
@@ -46,7 +49,7 @@ export async function list(
 }
 
 function fits(user: User, options: ListOptions, now: Date): boolean {
-  const { status, reason, address = "", watchExpires } = options;
+  const { status, reason, address = "", tag = {}, watchExpires } = options;
   const { expiresAt } = user.watch;
   const isExpiring =
     watchExpires === undefined ||
@@ -56,6 +59,7 @@ function fits(user: User, options: ListOptions, now: Date): boolean {
     (status === undefined || user.status === status) &&
     (reason === undefined || user.statusReason === reason) &&
     [user.emailAddress, user.notifiedAs].some((own) => own?.includes(address.toLowerCase())) &&
+    Object.entries(tag).every(([name, value]) => user.tags?.[name] === value) &&
     (options.overdue === undefined || overdue(user, now).length > 0) &&
     (options.behind === undefined || user.sync.behindSince !== undefined)
   );
@@ -81,7 +85,7 @@ function cells(user: User, options: ListOptions, now: Date): string[] {
   ];
 }
 
-/** For how long a mailbox has been incomplete, why, and whether subscribers know. */
+/** Returns since when a mailbox has been incomplete, why, and whether subscribers know. */
 function behindFor(behind: Completeness["behind"], now: Date): string {
   if (behind === undefined) return "-";
   const told = behind.isTold ? ", subscribers told" : "";

@@ -1,4 +1,4 @@
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Operator } from "../operator.ts";
 import { inWords, shown } from "./user-view.ts";
 import type { Terminal } from "../terminal.ts";
 import { findUser } from "./find-user.ts";

@@ -1,6 +1,6 @@
 import { type RecordableHistogram, createHistogram } from "node:perf_hooks";
 import { completeness } from "../../../functions/src/domain/completeness.ts";
-import type { Operator } from "../../../functions/src/services.ts";
+import type { Operator } from "../operator.ts";
 import type { DueList, Status, User } from "../../../functions/src/domain/user.ts";
 import { overdue } from "../overdue.ts";
 import { inWords } from "./user-view.ts";
@@ -9,7 +9,9 @@ import { pagesOfUsers } from "../all-users.ts";
 
 /** Active mailboxes shown by name, the furthest behind first. */
 const WORST = 10;
-/** Reasons are our own codes; a store full of others costs no more than this. */
+/**
+ * Reasons are the receiver's own codes; a store with other reasons costs no more memory than this.
+ */
 const REASONS_MAX = 100;
 const OTHER_REASONS = "(others)";
 const WATCH_DAYS_MAX = 7;
@@ -22,24 +24,26 @@ interface Percentiles {
   max: number;
 }
 
-/** What one pass over all users comes to. Watches, lags and notifications: of active users only. */
+/**
+ * The result of one pass over all users. Watches, lags and notifications are of active users only.
+ */
 interface Stats {
   at: Date;
   users: number;
   statuses: { status: Status; reason: string; users: number }[];
-  /** Watches by the whole days left. */
+  /** Watches, by the whole days left. */
   watches: Record<string, number>;
   overdue: Record<DueList, number>;
-  /** Active users whose mailbox is incomplete; for how long the oldest has been, if there is one. */
+  /** Active users with an incomplete mailbox, and for how long the oldest has been incomplete. */
   behind: { users: number; oldestMs?: number };
-  /** Since each mailbox was last read to its end; absent without an active user. */
+  /** Milliseconds since each mailbox was last read completely; absent without an active user. */
   lagMs?: Percentiles;
-  /** Since each mailbox was last told of something new; absent when none was. */
+  /** Milliseconds since each mailbox was last notified of something new; absent when none was. */
   notifiedAgoMs?: Percentiles & { min: number };
   worst: { id: string; emailAddress: string; completeness: ReturnType<typeof completeness> }[];
 }
 
-/** One pass over all users, in memory that does not grow with them. */
+/** Makes one pass over all users, in memory that does not grow with them. */
 export async function stats(
   { users, clock }: Operator,
   terminal: Terminal,
@@ -118,7 +122,7 @@ function createTally(now: Date): { add(user: User): void; result(): Stats } {
   };
 }
 
-/** To a thousandth; a histogram begins at 1. */
+/** Records milliseconds to a thousandth; a histogram begins at 1. */
 function record(histogram: RecordableHistogram, ms: number): void {
   histogram.record(Math.max(1, Math.round(ms)));
 }

@@ -4,7 +4,7 @@ import { keyIdOf } from "../../../functions/src/crypto/sealing.ts";
 import { overdue } from "../overdue.ts";
 import { duration } from "../terminal.ts";
 
-/** A user as an operator sees them: everything but the tokens, not even sealed. */
+/** Returns a user as an operator sees it: everything but the tokens, not even sealed. */
 export function shown(user: User, now: Date) {
   const { id, emailAddress, status, statusReason, statusAt, historyId, watch, followUp } = user;
   const { recent, recovery, ...sync } = user.sync;
@@ -33,6 +33,7 @@ export function shown(user: User, now: Date) {
       }),
     },
     followUp,
+    ...(user.tags !== undefined && { tags: user.tags }),
     ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
     overdue: overdue(user, now),
     completeness: completeness(user, now),
@@ -47,7 +48,7 @@ function shownToken(sealed: Sealed | undefined, expiresAt?: Date): ShownToken {
   return { kind: "present", keyId, ...(expiresAt !== undefined && { expiresAt }) };
 }
 
-/** The proof in one sentence. */
+/** Returns the completeness of a stream in one sentence. */
 export function inWords(proof: Completeness): string {
   const { historyId, completeAt, lagMs, pending, behind, unannounced } = proof;
   const read =

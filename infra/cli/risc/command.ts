@@ -3,7 +3,10 @@ import { usageError } from "../errors.ts";
 import { type Session, printResult, readLoopbackHost } from "../session.ts";
 import { EVENTS, type RiscStream, riscCredentials, riscStream } from "./stream.ts";
 
-/** `gmail-push risc`: registers `securityEvent` for Cross-Account Protection, and tries it. */
+/**
+ * Defines `gmail-push risc`, which registers `securityEvent` for Cross-Account Protection, and
+ * tests it.
+ */
 export function defineRisc(risc: Command, session: Session): void {
   const { env } = session;
   risc.option(

@@ -2,20 +2,20 @@ import { CommandError } from "../errors.ts";
 import { networkReason, parseJson } from "../http.ts";
 import { googleCredentials } from "../credentials.ts";
 
-/** The stream of security events that Google keeps for a project (RISC API v1beta). */
+/** The stream of security events that Google has for a project (RISC API v1beta). */
 export interface RiscStream {
-  /** `stream:update`: from now on these events are posted to this address. */
+  /** `stream:update`: Google posts these events to this URL from now on. */
   register(url: string, events: readonly string[]): Promise<void>;
   /** `stream` and `stream/status`. */
   read(): Promise<{ status: string; url: string; events: string[] }>;
-  /** `stream:verify`: Google posts an event with this text to the registered address. */
+  /** `stream:verify`: Google posts an event with this text to the registered URL. */
   verify(state: string): Promise<void>;
-  /** `stream/status:update`. What happens while it is disabled is never sent. */
+  /** `stream/status:update`. Events that occur while it is disabled are never sent. */
   setStatus(status: "enabled" | "disabled"): Promise<void>;
 }
 
 const SCHEMA = "https://schemas.openid.net/secevent/";
-/** Every event that Google offers; the receiver logs those that it does not act on. */
+/** Every event that Google offers; the receiver logs those that have no effect. */
 export const EVENTS = [
   "oauth/event-type/tokens-revoked",
   "oauth/event-type/token-revoked",
@@ -26,7 +26,7 @@ export const EVENTS = [
   "risc/event-type/verification",
 ].map((type) => `${SCHEMA}${type}`);
 
-/** The audience of the tokens that a service account signs itself; the API takes one for an hour. */
+/** The audience of tokens that a service account signs itself; the API accepts one for an hour. */
 const AUDIENCE = "https://risc.googleapis.com/google.identity.risc.v1beta.RiscManagementService";
 const DELIVERY_METHOD = "https://schemas.openid.net/secevent/risc/delivery-method/push";
 const SCOPES = ["risc.configuration.readwrite", "risc.status.readwrite", "risc.verify"].map(
@@ -35,8 +35,9 @@ const SCOPES = ["risc.configuration.readwrite", "risc.status.readwrite", "risc.v
 const CALL_TIMEOUT_MS = 15_000;
 
 /**
- * The stream at this origin, Google's or an emulator's; `authorize` makes the header of one call.
- * Every method throws {@link CommandError} with Google's message and, where there is one, the fix.
+ * Returns the stream at this origin, Google's or an emulator's; `authorize` makes the header of one
+ * call. Every method throws {@link CommandError} with Google's message and, if there is one, the
+ * fix.
  */
 export function riscStream(origin: string, authorize: () => Promise<string>): RiscStream {
   async function call(path: string, body?: unknown): Promise<Record<string, unknown>> {
@@ -93,7 +94,7 @@ export function riscCredentials(keyFile?: string): () => Promise<string> {
 
 const CREDENTIALS_FIX = "Give --key-file with the key of a service account.";
 
-/** How to fix Google's errors, by their messages (the guide's error code reference). */
+/** Fixes for Google's errors, by their messages (the guide's error code reference). */
 const ADVICE: readonly [message: RegExp, advice: string][] = [
   [
     /does not belong to any of your project's domains/,

@@ -129,8 +129,8 @@ export interface Telemetry {
   record(name: Exclude<MetricName, CounterName>, value: number, attributes?: Attributes): void;
 }
 
-/** Telemetry that goes somewhere. */
-export interface ExportedTelemetry extends Telemetry {
+/** Telemetry of a deployed function's calls. */
+export interface InvocationTelemetry extends Telemetry {
   /**
    * A span for one call of a deployed function, which goes on from the caller's `traceparent`.
    * Everything so far is exported, or given up after a bounded time, before this returns: an
@@ -142,6 +142,10 @@ export interface ExportedTelemetry extends Telemetry {
     traceparent: string | undefined,
     run: (span: Span) => Promise<T>,
   ): Promise<T>;
+}
+
+/** Telemetry that goes somewhere. */
+export interface ExportedTelemetry extends InvocationTelemetry {
   /** By which Cloud Logging shows a record with the span that is under way. */
   logFields(): LogFields;
 }
@@ -149,7 +153,7 @@ export interface ExportedTelemetry extends Telemetry {
 const NO_SPAN: Span = { set: () => {} };
 
 /** Without a collector nothing is measured; what is run gets on as if it were called directly. */
-export const NO_TELEMETRY: Telemetry & Pick<ExportedTelemetry, "invocation"> = {
+export const NO_TELEMETRY: InvocationTelemetry = {
   span: (_name, _options, run) => run(NO_SPAN),
   count: () => {},
   record: () => {},

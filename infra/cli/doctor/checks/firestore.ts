@@ -35,8 +35,8 @@ const Ruleset = z.object({
 const VIEWER = "roles/datastore.viewer";
 
 /**
- * The database of `FIRESTORE_DATABASE`: native and standard, and the functions may use it. A warning
- * when they may use every other database of the project too.
+ * Checks the database of `FIRESTORE_DATABASE`: native and standard, and the functions may use it.
+ * Warns when they may use every other database of the project, too.
  */
 export async function database(it: Deployment): Promise<Result> {
   const id = await it.databaseId();
@@ -86,7 +86,7 @@ export async function database(it: Deployment): Promise<Result> {
     isAllowed("useDatabase", `serviceAccount:${account}`, [policy]),
   );
   if (wide.length > 0) {
-    // The narrow right first, so that the function is never without one.
+    // Grant the narrow right first, so that the function is never without one.
     const problems = wide.map((account) => {
       const isNarrowed = isAllowedIf(
         "useDatabase",
@@ -104,7 +104,7 @@ export async function database(it: Deployment): Promise<Result> {
   return ok(`${id}: native, standard, and the functions may use no other`);
 }
 
-/** Each field of `firestore.indexes.json` has the indexes it needs, ready, and no other. */
+/** Checks that each field of `firestore.indexes.json` has exactly the indexes it needs, ready. */
 export async function indexes(it: Deployment): Promise<Result> {
   const ofDatabase = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, (override, field) => {
@@ -126,7 +126,7 @@ export async function indexes(it: Deployment): Promise<Result> {
       ...words,
       ...(flags.length > 0 ? flags : ["--disable-indexes"]),
     );
-    // Google would index everything, and every timestamp that is indexed slows all writes.
+    // By default Google indexes every field, and every indexed timestamp slows all writes.
     if (meant.length === 0) {
       const isExempt = !usesAncestorConfig && has.length === 0;
       return isExempt ? undefined : { what: `${name} is indexed`, fix };
@@ -146,7 +146,7 @@ export async function indexes(it: Deployment): Promise<Result> {
   return unlessAny(problems, `${wanted.fieldOverrides.length} fields as in firestore.indexes.json`);
 }
 
-/** Notes that nobody needs any more are deleted by Firestore itself. */
+/** Checks that Firestore's TTL policies delete expired documents. */
 export async function ttl(it: Deployment): Promise<Result> {
   const ofDatabase = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, ({ collectionGroup, fieldPath, ...rest }, { ttlConfig }) => {
@@ -169,7 +169,10 @@ export async function ttl(it: Deployment): Promise<Result> {
   return unlessAny(problems, "old notes of security events are deleted");
 }
 
-/** The published rules are ours, which let no client in (Firebase Rules v1, `projects.releases`). */
+/**
+ * Checks that the published rules are the receiver's, which let no client in (Firebase Rules v1,
+ * `projects.releases`).
+ */
 export async function rules(it: Deployment): Promise<Result> {
   const id = await it.databaseId();
   const fix = `gcloud auth print-access-token | npx tsx infra/firestore-rules.ts ${it.projectId} '${id}'`;
@@ -190,12 +193,12 @@ export async function rules(it: Deployment): Promise<Result> {
     : failed("the published rules are not firestore.rules", fix);
 }
 
-/** The release of a database's rules: that of the default one is not named after it. */
+/** The name of the release of a database's rules; the default database has its own pattern. */
 function releaseOf(id: string): string {
   return id === DEFAULT_DATABASE ? "cloud.firestore" : `cloud.firestore/${id}`;
 }
 
-/** Without its comments and the way it is laid out. */
+/** Rules without comments and white space. */
 function rulesOf(text: string): string {
   return text
     .replaceAll(/\/\/.*$/gm, "")

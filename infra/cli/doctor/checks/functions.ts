@@ -9,8 +9,8 @@ import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
 const Runtime = z.object({ name: z.string(), stage: z.string().optional() });
 
 /**
- * Cloud Functions v2: deployed, running, as `functions.json` has it, and open to nobody but whom it
- * is meant for.
+ * Checks a function (Cloud Functions v2): deployed, running, configured as `functions.json` says,
+ * and callable only by those that should call it.
  */
 export function deployedFunction(name: FunctionName): (it: Deployment) => Promise<Result> {
   return async (it) => {
@@ -55,7 +55,7 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
   const { serviceConfig: has, eventTrigger } = its;
   const isRetried = eventTrigger === undefined || eventTrigger.retryPolicy === "RETRY_POLICY_RETRY";
   const ingress = ingressOf(name, has.environmentVariables["LOAD_BALANCERS"]);
-  // The Firebase CLI does not close a function to the outside by itself; its callers are checked.
+  // The Firebase CLI does not restrict ingress by itself; the check of callers covers that.
   const isIngressRight =
     has.ingressSettings === ingress ||
     (!wanted.public && its.labels["deployment-tool"] === "cli-firebase");
@@ -77,14 +77,14 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
     }));
 }
 
-/** A client that reaches `connect` without its load balancer could name any address as its own. */
+/** A client that reaches `connect` without its load balancer could claim any IP address. */
 function ingressOf(name: FunctionName, loadBalancers: string | undefined): string {
-  if (!FUNCTIONS[name].public) return "ALLOW_INTERNAL_ONLY";
+  if (FUNCTIONS[name].trigger !== "http") return "ALLOW_INTERNAL_ONLY";
   const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
   return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
 }
 
-/** A Kubernetes quantity, as far as memory goes. */
+/** Returns the mebibytes of a Kubernetes quantity. */
 function mebibytes(quantity: string): number {
   const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)(Mi?|Gi?)B?$/.exec(quantity) ?? [];
   const size: Record<string, number> = { Mi: 1, M: 1e6 / 2 ** 20, Gi: 1024, G: 1e9 / 2 ** 20 };
@@ -92,8 +92,8 @@ function mebibytes(quantity: string): number {
 }
 
 /**
- * Two functions with two settings seal, sign or publish for different worlds. Variables that the tools
- * set by themselves may differ.
+ * Compares the settings of two functions: with different settings they would seal, sign or publish
+ * differently. Variables that the tools set by themselves may differ.
  */
 function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: string): Problem[] {
   const [mine, theirs] = [its, other].map(({ serviceConfig }) => {
@@ -114,7 +114,7 @@ function describeSettings(its: CloudFunction, other: CloudFunction, redeploy: st
   }));
 }
 
-/** A secret that only other functions need. */
+/** Whether a function does not receive this secret, because only others need it. */
 function isWithheld(name: string, entryPoint: string): boolean {
   const own = Object.entries(settings).find(([each]) => each === entryPoint)?.[1].secrets ?? [];
   const all = Object.values(settings).flatMap(({ secrets }) => secrets);
@@ -128,8 +128,12 @@ async function describeCallers(
 ): Promise<Problem[]> {
   const policy = await readPolicy(it.cloud, "run", service, "roles/run.viewer");
   if (policy === undefined) return [];
-  const open = EVERYBODY.filter((member) => isAllowed("invoke", member, [policy]));
-  const change = (verb: string, member: string) =>
+  const open = EVERYBODY.flatMap((member) =>
+    policy.bindings
+      .filter((binding) => isAllowed("invoke", member, [{ bindings: [binding] }]))
+      .map(({ role }) => ({ member, role })),
+  );
+  const change = (verb: string, member: string, role: string) =>
     gcloud(
       it.projectId,
       "run",
@@ -138,12 +142,15 @@ async function describeCallers(
       lastPart(service),
       `--region=${it.region}`,
       `--member=${member}`,
-      "--role=roles/run.invoker",
+      `--role=${role}`,
     );
   if (FUNCTIONS[name].public) {
-    return open.includes("allUsers")
-      ? []
-      : [{ what: "it is not public, and has to be", fix: change("add", "allUsers") }];
+    if (open.some(({ member }) => member === "allUsers")) return [];
+    const fix = change("add", "allUsers", "roles/run.invoker");
+    return [{ what: "it is not public, and has to be", fix }];
   }
-  return open.map((member) => ({ what: `${member} may call it`, fix: change("remove", member) }));
+  return open.map(({ member, role }) => ({
+    what: `${member} may call it`,
+    fix: change("remove", member, role),
+  }));
 }

@@ -11,10 +11,15 @@ const CryptoKey = z.object({
 });
 const Decrypted = z.object({ plaintext: z.string() });
 const VIEWER = "roles/cloudkms.viewer";
-/** Enough to meet a key that was taken off too early; `npm run keys -- verify` reads everybody. */
+/**
+ * Enough users to find a key that was removed too early; `npm run keys -- verify` reads every user.
+ */
 const SAMPLE_USERS = 200;
 
-/** The key that wraps `TOKEN_KEYS` is enabled, and every function may open with it. */
+/**
+ * Checks that the key that encrypts `TOKEN_KEYS` is enabled, and that every function may decrypt
+ * with it.
+ */
 export async function kmsKey(it: Deployment): Promise<Result> {
   const { sealing } = await it.config();
   const name = sealing.kmsKey;
@@ -63,8 +68,8 @@ export async function kmsKey(it: Deployment): Promise<Result> {
 }
 
 /**
- * `TOKEN_KEYS` opens, and its keys are those that stored tokens are sealed with. No token is opened:
- * a sealed value names its key.
+ * Checks that `TOKEN_KEYS` can be decrypted, and that its keys are those of the stored tokens. No
+ * token is decrypted: a sealed value names its key.
  */
 export async function tokenKeys(it: Deployment): Promise<Result> {
   const { sealing } = await it.configWith("TOKEN_KEYS");
@@ -98,7 +103,7 @@ export async function tokenKeys(it: Deployment): Promise<Result> {
   );
 }
 
-/** `cryptoKeys.decrypt`; `undefined` when the key did not make this. */
+/** Calls `cryptoKeys.decrypt`; returns `undefined` when this key did not encrypt the value. */
 async function unwrap(it: Deployment, key: string, wrapped: string): Promise<string | undefined> {
   const question = {
     api: "cloudkms",

@@ -2,7 +2,7 @@ import { verifyMailServer } from "../../../../functions/src/notices/smtp.ts";
 import type { Deployment } from "../deployment.ts";
 import { type Result, Unchecked, failed, ok } from "../result.ts";
 
-/** The mail server takes our login. No mail is sent. */
+/** Checks that the mail server accepts the login. Sends no mail. */
 export async function mailServer(it: Deployment): Promise<Result> {
   const { notices } = await it.configWith("NOTICE_SMTP_URL");
   if (notices === undefined) return ok("nobody is written to: NOTICE_SMTP_URL is not set");
@@ -18,7 +18,7 @@ export async function mailServer(it: Deployment): Promise<Result> {
         `add a version of the secret NOTICE_SMTP_URL, then: ${await it.redeploy()}`,
       );
     case "failed":
-      // Many networks let no mail out; the functions' own may.
+      // Many networks block outgoing mail; the functions' own may not.
       throw new Unchecked(`${host} cannot be reached from here (${outcome.reason})`);
   }
 }

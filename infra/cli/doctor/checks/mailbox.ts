@@ -4,23 +4,22 @@ import type { Deployment } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
 import { type Result, Unchecked, failed, ok } from "../result.ts";
 
-/** A mailbox to watch until a change of it comes through. */
+/** A mailbox to watch until one of its changes arrives. */
 export interface Watching {
   emailAddress: string;
   waitMs: number;
-  /** One line for the person who is to send a mail. */
+  /** Prints one line for the person who has to send a mail. */
   say(line: string): void;
 }
 
 const POLL_MS = 1_000;
-/** An address changes hands: its former owners are kept, disconnected. */
+/** An email address can change hands: its former owners stay stored, disconnected. */
 const SAME_ADDRESS_MAX = 20;
 const FIELDS = ["status", "statusReason", "sync.notifiedHistoryId", "sync.syncedAt"];
 
 /**
- * From a person's hand to the stored user: somebody sends a mail to the mailbox, and the user document
- * tells when Gmail's notification of it was served. Nothing is sent, published or written from here,
- * and no token is opened.
+ * Waits for a mail that a person sends to the mailbox, until the user document shows that Gmail's
+ * notification of it was served. Sends, publishes and writes nothing, and decrypts no token.
  */
 export function mailbox({
   emailAddress,
@@ -56,7 +55,7 @@ export function mailbox({
 }
 
 async function read(it: Deployment, address: string) {
-  // Gmail can know a mailbox under another address than the person signs in with.
+  // Gmail can use another address for a mailbox than the one that the person signs in with.
   const found = await Promise.all(
     ["emailAddress", "notifiedAs"].map((field) =>
       readUsers(it, {

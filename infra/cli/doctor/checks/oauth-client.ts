@@ -8,8 +8,8 @@ const TIMEOUT_MS = 15_000;
 const Refusal = z.object({ error: z.string() });
 
 /**
- * Google's token endpoint (RFC 6749 §5.2), asked with a refresh token that nobody has: it names what
- * is wrong with the client first, and only then with the token. Nobody's grant is touched.
+ * Checks the OAuth client at Google's token endpoint (RFC 6749 §5.2) with a made-up refresh token:
+ * Google reports problems of the client before those of the token. No grant is affected.
  */
 export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
@@ -56,7 +56,9 @@ export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<R
   };
 }
 
-/** Gmail publishes only to a topic of the project that owns the client. */
+/**
+ * Checks that the client belongs to the project of the Gmail topic: Gmail publishes to no other.
+ */
 export async function oauthProject(it: Deployment): Promise<Result> {
   const { oauth, gmail } = await it.config();
   const { number } = await it.project();

@@ -6,17 +6,20 @@ import type { Endpoints } from "../endpoints.ts";
 import { type Problem, type Result, Unchecked, failed, ok, unlessAny, warning } from "../result.ts";
 
 const TIMEOUT_MS = 20_000;
-/** All functions of a project in a region are paths of one host there. */
+/** All functions of a project in a region are paths of this host. */
 const SHARED_HOST = /\.cloudfunctions\.net$/;
-/** The pages say more in their own policy; a proxy in front may add to what is allowed to be kept. */
+/** Pages extend this header, and a proxy may extend what may be cached. */
 const OWN_ON_PAGES = new Set(["content-security-policy"]);
-/** What a certificate is refused with. */
+/** Error codes of an untrusted certificate. */
 const UNTRUSTED = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
-/** Google's, of which the address bar of its error page holds one in base64. */
+/** Google's error page, whose URL contains the error in base64. */
 const OAUTH_ERROR =
   /redirect_uri_mismatch|invalid_client|deleted_client|disabled_client|unauthorized_client|invalid_request|org_internal|invalid_scope/;
 
-/** `PUBLIC_URL/` is our page, with the headers that we send, at an origin that nothing else serves. */
+/**
+ * Checks that `PUBLIC_URL/` is the receiver's page, with its headers, at an origin that serves
+ * nothing else.
+ */
 export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
     const { publicUrl: url } = await it.config();
@@ -72,12 +75,12 @@ export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Res
 }
 
 /**
- * Begins an authorization and returns at once, as a person would who declines: the answer tells
- * whether the cookie of the flow arrived. Google is never asked, and nothing is stored.
+ * Starts an authorization and returns at once, like a person who declines: the response tells
+ * whether the flow's cookie arrived. It never calls Google, and stores nothing.
  */
 async function losesCookies(url: string): Promise<boolean> {
   const start = await read(`${url}/start`);
-  // Where a start needs more than that, or is refused for now, nothing can be said.
+  // Where a start needs more than that, or is limited for now, the check cannot tell.
   if (start instanceof Error || start.status !== 303) return false;
   const location = start.headers.get("location") ?? "";
   const state = URL.canParse(location) ? new URL(location).searchParams.get("state") : null;
@@ -94,7 +97,7 @@ function hasPath(url: string): boolean {
   return pathname !== "/" && !isLoopback(hostname);
 }
 
-/** In this order: Google refuses a redirect URI that it does not know. */
+/** In this order, because Google rejects an unknown redirect URI. */
 async function moveTo(it: Deployment, redeploy: string): Promise<string> {
   const { serviceConfig } = await deployed(it, "connect");
   const { number } = await it.project();
@@ -107,9 +110,10 @@ async function moveTo(it: Deployment, redeploy: string): Promise<string> {
 }
 
 /**
- * Google's authorization endpoint, asked as a browser would be that nobody is signed in with: it
- * refuses a redirect URI that is not registered before it asks who is there. What it then shows has
- * no contract, so everything that is neither the refusal nor a question for the account stays open.
+ * Checks that the redirect URI is registered. Calls Google's authorization endpoint like a browser
+ * that is not signed in: it rejects an unregistered redirect URI before it asks for an account. The
+ * page that it shows has no contract, so everything else than the rejection or the question for the
+ * account counts as unchecked.
  */
 export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
@@ -145,7 +149,7 @@ export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<R
   };
 }
 
-/** Where Google leads a browser to find out who is there. */
+/** Where Google redirects a browser for the sign-in. */
 const SIGN_IN =
   /^https:\/\/accounts\.google\.com\/(v3\/signin\/identifier|ServiceLogin|InteractiveLogin|signin\/(v2\/)?(identifier|oauth\/id))/;
 

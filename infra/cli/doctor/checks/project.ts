@@ -17,7 +17,7 @@ const Services = z.object({
     .default([]),
 });
 
-/** Whether there is anybody to ask Google as. */
+/** Checks that there are credentials to call Google with. */
 export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async ({ cloud }) => {
     if (!endpoints.needsCredentials) return ok("the emulator asks for none");
@@ -31,7 +31,7 @@ export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<R
   };
 }
 
-/** Every setting that the functions would refuse to start with. */
+/** Checks every setting as the functions do when they start. */
 export async function configuration(it: Deployment): Promise<Result> {
   const { problems, unread } = await it.settings();
   const redeploy = await it.redeploy();
@@ -49,7 +49,7 @@ export async function configuration(it: Deployment): Promise<Result> {
   return ok("every setting is usable");
 }
 
-/** `projects.get` (Resource Manager v3). */
+/** Checks the project by `projects.get` (Resource Manager v3). */
 export async function project(it: Deployment): Promise<Result> {
   const { projectId, cloud } = it;
   const found = await cloud.ask({
@@ -65,7 +65,7 @@ export async function project(it: Deployment): Promise<Result> {
     : failed(`the project is ${found.state}`, `gcloud projects undelete ${projectId}`);
 }
 
-/** `services.batchGet` (Service Usage v1) for each API that a deployment enables. */
+/** Checks by `services.batchGet` (Service Usage v1) that each API of a deployment is enabled. */
 export async function apis({ projectId, cloud }: Deployment): Promise<Result> {
   const names = SERVICES.map((name) => `names=projects/${projectId}/services/${name}`).join("&");
   const answer = await cloud.ask({

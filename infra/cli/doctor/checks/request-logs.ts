@@ -19,8 +19,8 @@ const Sink = z.object({
 });
 
 /**
- * Cloud Run logs the URL of each request. Those of `connect` that hold authorization codes or
- * re-authorization links are left out of the project's log.
+ * Checks that the project's request log excludes URLs of `connect` that contain authorization codes
+ * or re-authorization links.
  */
 export async function requestLogs(it: Deployment): Promise<Result> {
   const { serviceConfig } = await deployed(it, "connect");

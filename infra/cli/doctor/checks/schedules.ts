@@ -22,7 +22,7 @@ const Job = z.object({
     .optional(),
 });
 
-/** The job that runs a function on its schedule, found by where it calls. */
+/** Checks the job that runs a function on its schedule, found by the URL that it calls. */
 export function schedule(
   name: "watchRenewal" | "mailboxReconciliation",
 ): (it: Deployment) => Promise<Result> {

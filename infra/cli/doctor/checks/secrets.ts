@@ -8,7 +8,9 @@ import { readPolicy, withoutRight } from "../iam.ts";
 const Version = z.object({ name: z.string(), state: z.string() });
 const VIEWER = "roles/secretmanager.viewer";
 
-/** Each version that a function holds is there, and the function may read it. */
+/**
+ * Checks that each secret version that a function uses exists, and that the function may read it.
+ */
 export async function secrets(it: Deployment): Promise<Result> {
   const used = usedSecrets(await it.functions());
   if (used.length === 0) throw new Unchecked("no function is deployed (see functions)");
@@ -18,7 +20,9 @@ export async function secrets(it: Deployment): Promise<Result> {
   return ok([...new Set(used.map(({ secret, version }) => `${secret} ${version}`))].join(", "));
 }
 
-/** A newer version that no function holds yet: somebody added one and did not deploy. */
+/**
+ * Warns of a newer secret version that no function uses, because it was added without a deployment.
+ */
 export async function newestSecrets(it: Deployment): Promise<Result> {
   const problems: Problem[] = [];
   for (const { secret, version, owner } of usedSecrets(await it.functions())) {

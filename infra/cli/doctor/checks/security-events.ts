@@ -8,8 +8,8 @@ import { type Problem, type Result, Unchecked, ok, warning } from "../result.ts"
 const TIMEOUT_MS = 20_000;
 
 /**
- * Cross-Account Protection (RISC API v1beta): Google posts to `securityEvent`, whatever name it has
- * on a domain of ours, and everything that it can tell of. Not to have it is allowed.
+ * Checks Cross-Account Protection (RISC API v1beta): Google posts every kind of event to
+ * `securityEvent`, under any URL of a domain of its own. Having no stream is allowed.
  */
 export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
   return async (it) => {
@@ -54,13 +54,13 @@ async function readStream(endpoints: Endpoints) {
   }
 }
 
-/** As Google says that no stream is registered, or that the API was never enabled. */
+/** Google's messages for a project without a registered stream, or without the API. */
 const NOT_REGISTERED = /no (existing )?RISC configuration|has not been used in project|is disabled/;
 
-/** Google answers a service account alone. */
+/** The API answers only a service account. */
 const STATUS = "npm run risc -- --key-file KEY.json status";
 
-/** What it answers to everybody: that it takes a `POST` and nothing else. */
+/** Whether the URL answers like `securityEvent`, which accepts only `POST`. */
 async function isSecurityEvent(url: string): Promise<boolean> {
   const response = await fetch(url, {
     redirect: "manual",

@@ -33,10 +33,13 @@ const Subscription = z.object({
 type Subscription = z.infer<typeof Subscription>;
 
 const VIEWER = "roles/pubsub.viewer";
-/** What Pub/Sub leaves a topic with whose own is deleted. */
+/** The name of the topic in a subscription whose topic was deleted. */
 const DELETED_TOPIC = "_deleted-topic_";
 
-/** What calls `gmailNotification`: made by Eventarc or by Terraform, found by where it pushes to. */
+/**
+ * Checks the subscription that calls `gmailNotification`, created by Eventarc or Terraform and
+ * found by its push URL.
+ */
 export async function notifications(it: Deployment): Promise<Result> {
   const { subscription, addresses } = await findSubscription(it);
   const redeploy = await it.redeploy();
@@ -91,7 +94,7 @@ export async function notifications(it: Deployment): Promise<Result> {
   return unlessAny(problems, name);
 }
 
-/** What cannot be delivered is kept, and somebody could read it. */
+/** Checks that undeliverable messages are kept where an operator can read them. */
 export async function deadLetters(it: Deployment): Promise<Result> {
   const { subscription } = await findSubscription(it);
   if (subscription === undefined) throw new Unchecked("no subscription (see notifications)");
@@ -99,7 +102,7 @@ export async function deadLetters(it: Deployment): Promise<Result> {
   const redeploy = await it.redeploy();
   const topic = subscription.deadLetterPolicy?.deadLetterTopic ?? "";
   if (topic === "") {
-    // The reconciliation makes good what is dropped.
+    // The reconciliation finds what dropped notifications announced.
     return warning(`${name} drops what cannot be delivered`, redeploy);
   }
   const { number } = await it.project();
@@ -150,7 +153,7 @@ export async function deadLetters(it: Deployment): Promise<Result> {
   return problems.length > 0 ? { kind: "failed", problems } : ok(lastPart(topic));
 }
 
-/** Whether this account may call one of the functions that are not public. */
+/** Returns whether this account may call one of the private functions. */
 export async function mayCall(
   it: Deployment,
   name: "gmailNotification" | "watchRenewal" | "mailboxReconciliation",
@@ -192,7 +195,7 @@ async function findSubscription(
   return { subscription, addresses };
 }
 
-/** Whether an address is this one or below it. */
+/** Whether a URL is the given one or below it. */
 export function isAt(url: string, address: string): boolean {
   return url.startsWith(address) && /^([/?]|$)/.test(url.slice(address.length));
 }

@@ -3,17 +3,19 @@ import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
 import { type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 import { isAllowed, readPolicy, withoutRight } from "../iam.ts";
 
-/** By which Gmail publishes (Gmail push guide, "Grant publish rights on your topic"). */
+/**
+ * The account with which Gmail publishes (Gmail push guide, "Grant publish rights on your topic").
+ */
 const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
 const VIEWER = "roles/pubsub.viewer";
 
-/** `GMAIL_TOPIC` is there, in the project that owns the OAuth client. */
+/** Checks that `GMAIL_TOPIC` exists, in the project that owns the OAuth client. */
 export async function gmailTopic(it: Deployment): Promise<Result> {
   const { gmail } = await it.config();
   return describeTopic(it, gmail.topic);
 }
 
-/** Only Gmail's own account has to publish there. */
+/** Checks that Gmail's own account may publish there, and no other. */
 export async function gmailPublishes(it: Deployment): Promise<Result> {
   const { gmail } = await it.config();
   const policy = await readPolicy(it.cloud, "pubsub", gmail.topic, "roles/pubsub.admin");
@@ -25,7 +27,7 @@ export async function gmailPublishes(it: Deployment): Promise<Result> {
   );
 }
 
-/** `CHANGES_TOPIC` is there, and every function may publish on it. */
+/** Checks that `CHANGES_TOPIC` exists, and that every function may publish to it. */
 export async function changesTopic(it: Deployment): Promise<Result> {
   const { changes } = await it.config();
   const described = await describeTopic(it, changes.topic);

@@ -12,7 +12,9 @@ const WHAT = {
 };
 const LAPSED_READ_MAX = 100;
 
-/** Nobody waits for long, no mailbox is incomplete for long, and no watch has ended. */
+/**
+ * Checks that no user waits for long, no mailbox is incomplete for long, and no watch has expired.
+ */
 export async function users(it: Deployment): Promise<Result> {
   const now = Date.now();
   const log = it.kind === "local" ? "see the log of npm run emulators" : readLog(it.projectId);
@@ -45,7 +47,7 @@ export async function users(it: Deployment): Promise<Result> {
     const what = `${behind} mailboxes have been incomplete for ${delayedAfterMs / MINUTE_MS} minutes and more`;
     problems.push({ what, fix: "npm run -s mailboxes -- list --behind" });
   }
-  // Whose watch has ended is overdue for long: the due time alone is indexed.
+  // A user whose watch has expired has been overdue for long; only the due time is indexed.
   const overdue = await readUsers(it, {
     where: { field: "watch.renewAt", op: "LESS_THAN", value: new Date(now) },
     fields: ["watch.expiresAt"],
@@ -59,7 +61,7 @@ export async function users(it: Deployment): Promise<Result> {
   return problems.length > 0 ? { kind: "warning", problems } : ok("nobody is overdue");
 }
 
-/** After how long the receiver itself tells subscribers and the operator of an incomplete mailbox. */
+/** After how many milliseconds the receiver itself reports an incomplete mailbox. */
 async function readDelayedAfterMs(it: Deployment): Promise<number> {
   try {
     return (await it.config()).sync.delayedAfterMs;

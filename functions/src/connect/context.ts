@@ -1,0 +1,28 @@
+import type { Envelope } from "../crypto/envelope.ts";
+import type { CallbackClaims } from "../domain/callback-claims.ts";
+import type { GoogleEndpoints } from "../google/endpoints.ts";
+import type { IdentityCheck } from "../google/id-token.ts";
+import type { MailboxContext } from "../mailbox/context.ts";
+import type { PublicLimits } from "../platform/rate-limit.ts";
+import type { OnceEach } from "./once-each.ts";
+import type { PageLinks } from "./pages/page.ts";
+
+/** What the pages and the authorization of a person use. */
+export interface ConnectContext extends MailboxContext {
+  endpoints: GoogleEndpoints;
+  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  /** Seals what a browser keeps. */
+  envelope: Envelope;
+  /** The answers to callbacks of this instance, by `state`. */
+  callbacks: OnceEach<RedirectAnswer>;
+  /** The same across instances. */
+  callbackClaims: CallbackClaims;
+  publicLimits: PublicLimits;
+  pageLinks: PageLinks;
+}
+
+/** Where a browser is sent, and what it keeps. */
+export interface RedirectAnswer {
+  to: string;
+  cookies: readonly string[];
+}

@@ -1,0 +1,119 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import type { Readable } from "node:stream";
+import type { Clock } from "../domain/clock.ts";
+import { FailedCall, type Failure } from "../domain/failure.ts";
+import { classify } from "./classify.ts";
+
+/** A request of a subscriber, without anything that says who sends it. */
+export interface PassedRequest {
+  method: string;
+  /** Below `/gmail/v1/users/me/`, with the query. */
+  path: string;
+  contentType?: string;
+  body?: Buffer | { stream: Readable; bytes?: number };
+  /** Ends the call, and the stream of its response. */
+  signal: AbortSignal;
+}
+
+/** What Gmail responded. A success is a stream that has to be read or destroyed. */
+export type PassedResponse =
+  | { kind: "success"; status: number; contentType?: string; body: Readable }
+  | {
+      kind: "failure";
+      failure: Failure;
+      status: number;
+      contentType?: string;
+      retryAfter?: string;
+      body: Buffer;
+    };
+
+/**
+ * Calls Gmail as it was called itself. Throws {@link FailedCall} if no complete response came. Neither
+ * redirects are followed nor are failures retried.
+ */
+export type PassThrough = (accessToken: string, request: PassedRequest) => Promise<PassedResponse>;
+
+/** Without any byte in either direction for so long, the call has failed. */
+const IDLE_MS_MAX = 30_000;
+/** An error of Gmail has some hundred bytes; what is longer is no error of Gmail. */
+const ERROR_BYTES_MAX = 256 * 1024;
+const SOCKETS_MAX = 100;
+
+/** Gmail over Node's own client, which hands on a response as a stream. */
+export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): PassThrough {
+  const { request } = rootUrl.startsWith("https:") ? https : http;
+  const { Agent } = rootUrl.startsWith("https:") ? https : http;
+  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  const base = new URL("gmail/v1/users/me/", rootUrl);
+
+  return async (accessToken, { method, path, contentType, body, signal }) => {
+    const headers: http.OutgoingHttpHeaders = {
+      authorization: `Bearer ${accessToken}`,
+      accept: "application/json",
+      // The bytes are counted and handed on as they are.
+      "accept-encoding": "identity",
+      ...(contentType !== undefined && { "content-type": contentType }),
+      ...(lengthOf(body) !== undefined && { "content-length": lengthOf(body) }),
+    };
+    try {
+      const options = { method, headers, agent, signal, timeout: IDLE_MS_MAX };
+      const sent = request(new URL(`${base.href}${path}`), options);
+      sent.on("timeout", () => sent.destroy(timedOut()));
+      const response = await send(sent, body);
+      return await toResponse(response, clock.now());
+    } catch (error) {
+      throw new FailedCall("gmail.api", classify("gmail.api", error, clock.now()));
+    }
+  };
+}
+
+function lengthOf(body: PassedRequest["body"]): number | undefined {
+  if (body === undefined) return 0;
+  return Buffer.isBuffer(body) ? body.length : body.bytes;
+}
+
+function timedOut(): Error {
+  return new DOMException("Gmail sent nothing in time", "TimeoutError");
+}
+
+function send(
+  sent: http.ClientRequest,
+  body: PassedRequest["body"],
+): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sent.once("response", resolve);
+    // Errors can follow one another; without a listener the second would be uncaught.
+    sent.on("error", reject);
+    if (body === undefined || Buffer.isBuffer(body)) {
+      sent.end(body);
+      return;
+    }
+    body.stream.once("error", (error) => sent.destroy(error));
+    body.stream.pipe(sent);
+  });
+}
+
+async function toResponse(response: http.IncomingMessage, now: Date): Promise<PassedResponse> {
+  const { statusCode: status = 502, headers } = response;
+  const contentType = headers["content-type"];
+  const type = contentType === undefined ? {} : { contentType };
+  if (status >= 200 && status < 300) return { kind: "success", status, ...type, body: response };
+  const body = await readError(response);
+  const failure = classify("gmail.api", { status, headers, data: body.toString() }, now);
+  const retryAfter = headers["retry-after"];
+  const again = retryAfter === undefined ? {} : { retryAfter };
+  return { kind: "failure", failure, status, ...type, ...again, body };
+}
+
+/** At most {@link ERROR_BYTES_MAX} of a body. The rest ends with its connection. */
+async function readError(response: http.IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > ERROR_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks).subarray(0, ERROR_BYTES_MAX);
+}

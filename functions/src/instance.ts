@@ -1,0 +1,132 @@
+import { type Context, createContext } from "./context.ts";
+import { randomBytes, randomUUID } from "node:crypto";
+import { Firestore } from "@google-cloud/firestore";
+import { PubSub } from "@google-cloud/pubsub";
+import { firestoreCallbackClaims } from "./store/callback-claims.ts";
+import { pubsubPublisher } from "./pubsub/publisher.ts";
+import type { After, Clock } from "./domain/clock.ts";
+import { type Config, readConfig } from "./config/config.ts";
+import { googleEndpoints } from "./google/endpoints.ts";
+import { cloudKeyManagement, unwrapKeyRing } from "./google/key-management.ts";
+import { googleClients } from "./google-clients.ts";
+import type { KeyRing } from "./crypto/sealing.ts";
+import { type Log, createLog } from "./platform/log.ts";
+import { sampleRepeats } from "./platform/log-sampling.ts";
+import { smtpNotices } from "./notices/smtp.ts";
+import { type Receiver, createReceiver } from "./receiver.ts";
+import { firestoreSeenEvents } from "./store/seen-events.ts";
+import { startOnce } from "./platform/start-once.ts";
+import type { ExportedTelemetry } from "./platform/telemetry/telemetry.ts";
+import { openTelemetry } from "./platform/telemetry/open.ts";
+import { firestoreUsers } from "./store/users.ts";
+
+/** By the time of this machine. */
+export const clock: Clock = {
+  now: () => new Date(),
+  sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
+};
+
+/** How this instance's function has its bodies read: `gmailApi` streams them. */
+export function getBodyReading(): "held" | "left" {
+  return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
+}
+
+/** By the time of this machine. */
+export const after: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
+const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** The log of this instance: its standard output, which Cloud Logging reads. */
+export const instanceLog = createLog(writeLine);
+
+/** Where what libraries print is logged: strangers can have them print. */
+export const libraryLog = sampleRepeats(instanceLog, clock);
+
+/** The receiver of this instance, put together on first use: configuration, keys and clients. */
+export const getReceiver: () => Promise<Receiver> = startOnce(buildReceiver, clock);
+
+async function buildReceiver(): Promise<Receiver> {
+  const config = readConfigAloud();
+  const { K_SERVICE: service, K_REVISION: revision } = process.env;
+  const instance = {
+    ...(service !== undefined && { "faas.name": service }),
+    ...(revision !== undefined && { "faas.version": revision }),
+    "service.instance.id": randomUUID(),
+  };
+  const telemetry = await openTelemetry(config, { instance, clock, log: instanceLog });
+  const log = telemetry === undefined ? instanceLog : createLog(writeLine, {}, telemetry.logFields);
+  return createReceiver(await openContext(config, log, { telemetry }));
+}
+
+/** The clients of this project's store and topics. */
+export interface Clients {
+  database: Firestore;
+  pubsub: PubSub;
+}
+
+/** Makes no call. */
+export function openClients({ projectId, firestore: { databaseId } }: Config): Clients {
+  return {
+    database: new Firestore({ projectId, databaseId }),
+    pubsub: new PubSub({ projectId }),
+  };
+}
+
+/** Unwraps the key ring of `TOKEN_KEYS`, with Cloud KMS where it is wrapped. Throws `KeysUnusable`. */
+export function unwrapKeys({ sealing }: Config, log: Log): Promise<KeyRing> {
+  return unwrapKeyRing(sealing, cloudKeyManagement(sealing.kmsEmulatorHost), log);
+}
+
+/** The context of this machine: its clock and its randomness, the project's store and topics, Google. */
+export async function openContext(
+  config: Config,
+  log: Log,
+  {
+    clients = openClients(config),
+    telemetry,
+  }: { clients?: Clients; telemetry?: ExportedTelemetry | undefined } = {},
+): Promise<Context> {
+  const endpoints = googleEndpoints(config.gmail.emulatorHost);
+  const ring = await unwrapKeys(config, log);
+  const { database, pubsub } = clients;
+  const { notices, app } = config;
+  return createContext(config, ring, endpoints, {
+    users: firestoreUsers(database, log, clock),
+    seenEvents: firestoreSeenEvents(database),
+    callbackClaims: firestoreCallbackClaims(database, after),
+    publish: pubsubPublisher(pubsub, config.changes.topic, clock),
+    ...googleClients(config, endpoints, clock),
+    ...(notices !== undefined && { sendNotice: smtpNotices(notices, app, clock) }),
+    ...(telemetry !== undefined && { telemetry }),
+    clock,
+    random: Math.random,
+    randomBytes,
+    log,
+  });
+}
+
+/** The environment that the configuration is read from, for another project if one is named. */
+export function readEnvironment(projectId?: string): Record<string, string | undefined> {
+  // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
+  const GOOGLE_CLOUD_PROJECT =
+    projectId || process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
+  return { ...process.env, GOOGLE_CLOUD_PROJECT };
+}
+
+function readConfigAloud(): Config {
+  try {
+    return readConfig(readEnvironment());
+  } catch (error) {
+    instanceLog.alert(
+      "config_invalid",
+      "invalid configuration; this function does nothing until it is fixed",
+      {
+        problems: error instanceof Error && "problems" in error ? (error.problems as string[]) : [],
+      },
+    );
+    throw error;
+  }
+}

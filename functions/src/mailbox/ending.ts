@@ -1,0 +1,142 @@
+import type { GrantFailure } from "../domain/access.ts";
+import type { Failure } from "../domain/failure.ts";
+import { type FailedStep, endingOf } from "../domain/failure-streak.ts";
+import { accounted } from "../domain/incomplete.ts";
+import { type Trigger, afterFailure, atOnce, notifiedIds, recheck } from "../domain/schedule.ts";
+import { type Sync, type User, type UserPatch, sameGrant, storeNow } from "../domain/user.ts";
+import { flag } from "../grant/flagging.ts";
+import { modify } from "../store/modify.ts";
+import { othersSucceed } from "../store/other-users.ts";
+import type { MailboxContext } from "./context.ts";
+import { tellDelay } from "./delay.ts";
+import { type Run, keptToken, rowBefore } from "./run.ts";
+import { progressOf, withNotified } from "./settling.ts";
+import type { SyncOutcome } from "./sync-outcome.ts";
+
+/**
+ * Ends a run that failed: flags the user when the failure is theirs or has lasted too long for one
+ * mailbox, and is due again otherwise. `step` is what failed.
+ */
+export async function giveUp(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
+  const { context, changes } = run;
+  const ended = await endedBy(run, failure, step);
+  if (ended === undefined) return postpone(run, failure, step);
+  const flagging = await flag(run.user, ended, context);
+  if (flagging.kind === "flagged") return flagging;
+  if (flagging.kind === "superseded") return { kind: "superseded", changes };
+  return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
+}
+
+/** A run that stops where it stands: its mailbox is due at once. */
+export async function unfinished(run: Run): Promise<SyncOutcome> {
+  const { context, changes } = run;
+  const isWritten = await writeDue(run, ({ sync: { failure: _, ...sync } }) => ({
+    ...sync,
+    ...atOnce(context.clock),
+  }));
+  return { kind: isWritten ? "unfinished" : "superseded", changes };
+}
+
+async function endedBy(
+  run: Run,
+  failure: Failure,
+  step: FailedStep,
+): Promise<GrantFailure | undefined> {
+  const { user, context } = run;
+  const ending = endingOf(rowBefore(run), failure, step, context.clock.now());
+  if (ending === undefined) return undefined;
+  if (ending.kind === "flag") return ending.failure;
+  const others = await othersSucceed(user, context);
+  const isEnded = others === "succeed" || (others === "none" && ending.isLongEnoughAlone);
+  return isEnded ? ending.failure : undefined;
+}
+
+/** The mailbox is due again after a failure that is not the user's. */
+async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
+  const { context, changes } = run;
+  const isWritten = await writeDue(run, (user) => {
+    const due = afterFailure(user.sync, rowBefore({ ...run, user }), failure, step, context);
+    return due && { ...user.sync, ...due };
+  });
+  return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
+}
+
+/** Ends a run that goes on at this time. Writes nothing where the mailbox is due by then. */
+export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
+  const isWritten = await writeDue(run, ({ sync }) => {
+    const isDue = sync.dueAt !== undefined && sync.dueAt <= dueAt;
+    const isAhead = sync.dueAt !== undefined && sync.dueAt > run.context.clock.now();
+    if (isDue && isAhead && sync.dueReason === "unfinished") return undefined;
+    return { ...sync, dueAt, dueReason: "unfinished" };
+  });
+  return { kind: isWritten ? "unfinished" : "superseded", changes: run.changes };
+}
+
+/** Ends a run that has nothing to do before this time; `throttled` holds notifications off too. */
+export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
+  const isWritten = await writeDue(run, ({ sync }) => ({
+    ...sync,
+    dueAt: until,
+    dueReason: "throttled",
+  }));
+  return isWritten ? { kind: "throttled", until } : { kind: "superseded", changes: run.changes };
+}
+
+/**
+ * Writes the `sync` that `make` says of the stored user, with the ids that this run was notified of,
+ * and tells a delay that is due before it is noted. False when this run's grant is no longer the
+ * user's.
+ */
+async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
+  const { user: read, context } = run;
+  const told = await tellDelay(read, context);
+  const due = (user: User): UserPatch | "skip" => {
+    if (!sameGrant(read, user)) return "skip";
+    const isNoted = told !== undefined && user.sync.behindSince?.getTime() === told.since.getTime();
+    const held = withHeld(user, run.trigger, context);
+    const next = make(user) ?? (isNoted || held !== undefined ? user.sync : undefined);
+    if (next === undefined) return "skip";
+    const now = storeNow(user, context.clock);
+    const sync = accounted(user.sync, { ...next, ...held }, now);
+    return {
+      sync: isNoted ? { ...sync, delayedAt: told.at } : sync,
+      ...keptToken({ ...run, user }),
+    };
+  };
+  const { user } = await modify(context.users, read.id, due, { what: "a due time", from: read });
+  return sameGrant(read, user);
+}
+
+/** Notified ids that the stored user does not know yet; `undefined` where there are none. */
+function withHeld(
+  user: User,
+  trigger: Trigger,
+  { clock, config }: Pick<MailboxContext, "clock" | "config">,
+): Pick<Sync, "recent"> | undefined {
+  const progress = progressOf(user);
+  const now = storeNow(user, clock);
+  const held = withNotified(progress, notifiedIds(trigger), now, config.sync.settleMs);
+  return held === progress ? undefined : { recent: held.recent };
+}
+
+/**
+ * Notes the ids of notifications that are acknowledged without a write of this run: of a mailbox
+ * that has to wait, or of a run that another has overtaken. The record of such an id may show
+ * minutes after the next listing, and the cursor must not have passed it. Every id needs its note:
+ * the one that is left out may be the one that shows late. So this costs one write for each
+ * notification of something new, as many as when all is well, and none for a repeated one.
+ */
+export async function holdNotified(
+  read: User,
+  trigger: Trigger,
+  context: Pick<MailboxContext, "users" | "clock" | "config">,
+): Promise<void> {
+  const { users, clock } = context;
+  const held = (user: User): UserPatch | "skip" => {
+    const noted = user.status === "active" ? withHeld(user, trigger, context) : undefined;
+    if (noted === undefined) return "skip";
+    const next = { ...user.sync, ...noted, ...recheck(user.sync, clock) };
+    return { sync: accounted(user.sync, next, storeNow(user, clock)) };
+  };
+  await modify(users, read.id, held, { what: "a notified id", from: read });
+}

@@ -1,0 +1,88 @@
+import type { SyncOutcome } from "./sync-outcome.ts";
+import type { Failure } from "../domain/failure.ts";
+import type { Log, LogFields } from "../platform/log.ts";
+import { familyOf } from "../domain/failure-streak.ts";
+
+/** One line for each sync, whoever asked for it; louder where somebody has to look at it. */
+export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): void {
+  const own = { ...fields, outcome: outcome.kind };
+  switch (outcome.kind) {
+    case "caught_up":
+    case "lagging":
+    case "unfinished":
+    case "superseded":
+      return log.info("mailbox_synced", "synced a mailbox", {
+        ...own,
+        changes: outcome.changes,
+      });
+    case "stale":
+      return log.debug("mailbox_synced", "a notification contained nothing new", own);
+    case "unknown_mailbox":
+      return log.debug(
+        "mailbox_synced",
+        "a notification is for a mailbox that is not connected",
+        own,
+      );
+    case "inactive":
+      return log.debug("mailbox_synced", "did not sync: the user is not active", {
+        ...own,
+        status: outcome.status,
+      });
+    case "throttled":
+      return log.info("mailbox_synced", "a mailbox waits until Google accepts calls again", {
+        ...own,
+        until: outcome.until.toISOString(),
+      });
+    case "waiting":
+      return log.debug("mailbox_synced", "a failing mailbox waits for its next retry", {
+        ...own,
+        until: outcome.until.toISOString(),
+      });
+    case "flagged":
+      return log.info("mailbox_synced", "did not sync: the grant has ended", {
+        ...own,
+        reason: outcome.reason,
+      });
+    case "failed":
+      return reportFailure(log, outcome.failure, { ...own, changes: outcome.changes });
+    default:
+      outcome satisfies never;
+  }
+}
+
+/** Each of these has had its alert where it was found. */
+const ALERTED = new Set(["circuit_open", "fleet_guard", "grant_of_another_client"]);
+
+/** A classified failure: an alert when only the operator can mend it. */
+export function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
+  const reason = "reason" in failure ? failure.reason : failure.kind;
+  const own = { ...fields, failure: failure.kind, reason };
+  switch (failure.kind) {
+    case "misconfigured":
+      if (ALERTED.has(reason)) {
+        return log.warn(
+          "call_suppressed",
+          "suppressed a call until our configuration is fixed; the mailbox waits",
+          own,
+        );
+      }
+      if (familyOf(failure, "token.refresh") === "mailbox") {
+        return log.warn(
+          "call_failed",
+          "Google rejected our OAuth client for one user; retrying later",
+          own,
+        );
+      }
+      return log.alert(
+        "misconfigured",
+        "Google rejected our OAuth client, project or topic; no user is flagged",
+        own,
+      );
+    case "bad_request":
+      return log.error("bad_request", "Google rejected a request as invalid; retrying later", own);
+    case "rate_limited":
+      return log.warn("rate_limited", "Google asked us to slow down; retrying later", own);
+    default:
+      return log.warn("call_failed", "a call to Google failed; retrying later", own);
+  }
+}

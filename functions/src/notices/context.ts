@@ -1,0 +1,12 @@
+import type { GrantContext } from "../grant/context.ts";
+
+/** What sending mail to people uses. */
+export interface NoticeContext extends GrantContext {
+  mailServer: MailServerTrouble;
+}
+
+/** What this instance has logged of the mail server, so that it says everything once. */
+export interface MailServerTrouble {
+  reason?: string;
+  isAlerted?: boolean;
+}

@@ -1,0 +1,373 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Parsed, parse } from "../../functions/subscriber/parse.ts";
+import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { giveConsent } from "../gmail-emulator/consent.ts";
+import { mailboxStory } from "./demo-story.ts";
+import { type Playground, startPlayground } from "./playground.ts";
+import { tellStory } from "./tell-story.ts";
+import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { freePort } from "../support/program.ts";
+import { startMailSink } from "../support/mail-sink.ts";
+import { startSite } from "../browser/site.ts";
+import { startScenario } from "../support/scenario.ts";
+
+const ADA = "ada@example.com";
+const HELP_DESK = "test/examples/subscriber/main.ts";
+
+describe("the local page", () => {
+  let playground: Playground;
+  let live: Live;
+  const post = (path: string, body: object = {}, headers: Record<string, string> = {}) =>
+    fetch(`${playground.url}/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    });
+
+  beforeEach(async () => {
+    playground = await startPlayground({ pagePort: 0, connectPort: 0 });
+    live = await listen(`${playground.url}/live`);
+  });
+  afterEach(async () => {
+    live.close();
+    await playground.close();
+  });
+
+  /** What a person does in the two tabs that the page opens. */
+  async function allowAccess(from: Response, browser = openBrowser()): Promise<string> {
+    const { emulator } = playground.stack;
+    return (await throughGoogle(emulator, browser, from, { account: ADA })).text();
+  }
+
+  async function connect(): Promise<void> {
+    const browser = openBrowser();
+    const { start } = (await live.seen("addresses")) as { start: string };
+    await allowAccess(await browser.get(start), browser);
+    await live.seen("published", isOfType("mailbox.connected"));
+  }
+
+  it("is served completely, with everything that it loads", async () => {
+    const page = await fetch(playground.url);
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
+    const pending = [...(await page.text()).matchAll(/(?:src|href)="([\w./-]+)"/g)];
+    const files = new Set(pending.map(([, file]) => file));
+    for (const file of files) {
+      const response = await fetch(`${playground.url}/${file}`);
+      expect(`${file} ${response.status}`).toBe(`${file} 200`);
+      const text = await response.text();
+      for (const [, imported = ""] of text.matchAll(/from "\.\/([\w-]+\.js)"/g))
+        files.add(imported);
+    }
+    expect(files).toContain("element.js");
+  });
+
+  it("shows the change that follows an action, and the document without its tokens", async () => {
+    await connect();
+    const delivered = await post("emulator/deliver", { account: ADA, subject: "Lunch?" });
+    const { messageId } = (await delivered.json()) as { messageId: string };
+    const event = await live.seen("published", isOfType("mailbox.message.added"));
+    expect(event).toMatchObject({
+      id: expect.stringContaining(messageId),
+      data: { emailAddress: ADA, messageId, labelIds: ["UNREAD", "INBOX"] },
+    });
+
+    const state = await live.seen("state", ({ users, calls, accounts }) => {
+      const shown = JSON.stringify([users, calls, accounts]);
+      return ["sealed: ", "history.list", "Lunch?"].every((text) => shown.includes(text));
+    });
+    expect(state).toMatchObject({
+      users: [{ document: { emailAddress: ADA, status: "active" } }],
+    });
+    await live.seen(
+      "log",
+      ({ record }) => (record as { event: string }).event === "user_connected",
+    );
+    const secrets = playground.stack.emulator.secretsIssued();
+    expect(secrets.length).toBeGreaterThan(2);
+    expect(secrets.filter((secret) => live.text().includes(secret))).toEqual([]);
+    expect(live.text()).not.toMatch(/v2\.local\./);
+  });
+
+  it("leads from a changed password back to access through the link that it shows", async () => {
+    await connect();
+    await post("emulator/change-password", { account: ADA });
+    await post("emulator/deliver", { account: ADA, subject: "You changed your password" });
+    const lost = await live.seen("published", isOfType("mailbox.reauthorization_required"));
+    const { reauthorizeUrl } = lost["data"] as { reauthorizeUrl: string };
+
+    const browser = openBrowser();
+    expect((await browser.get(reauthorizeUrl)).status).toBe(200);
+    const page = await allowAccess(await browser.post(reauthorizeUrl, {}), browser);
+    expect(page).toContain("connected");
+    await live.seen("published", ({ id }) => String(id).endsWith("/connected/2"));
+  });
+
+  it("shows the mail to a person who is flagged, with a link that restores access", async () => {
+    await connect();
+    await post("emulator/change-password", { account: ADA });
+    await post("emulator/deliver", { account: ADA });
+    await live.seen("published", isOfType("mailbox.reauthorization_required"));
+    const reconcile = async () => {
+      await post("schedules/mailboxReconciliation");
+      return live.text();
+    };
+    await expect.poll(reconcile, { timeout: 10_000 }).toContain("event: mail\n");
+    const { to, subject, text, link } = await live.seen("mail");
+    expect({ to, subject }).toEqual({ to: [ADA], subject: expect.stringContaining("again") });
+    expect(text).toContain(link);
+    const browser = openBrowser();
+    await allowAccess(await browser.post(String(link), {}), browser);
+    await live.seen("published", ({ id }) => String(id).endsWith("/connected/2"));
+  });
+
+  it("finds unannounced mail when the reconciliation runs", async () => {
+    await connect();
+    await post("emulator/lose-notifications");
+    await post("emulator/deliver", { account: ADA, subject: "In silence" });
+    // A mailbox is due a second after it was last looked at.
+    const reconcile = async () => {
+      await post("schedules/mailboxReconciliation");
+      return live.text();
+    };
+    expect(live.text()).not.toContain("mailbox.message.added");
+    await expect.poll(reconcile, { timeout: 10_000 }).toContain("mailbox.message.added");
+  });
+
+  it("sends a page that reconnects only what it has not seen", async () => {
+    await connect();
+    const again = await listen(`${playground.url}/live`, live.lastId());
+    await again.seen("state");
+    expect(again.text()).not.toContain("mailbox.connected");
+    await post("emulator/deliver", { account: ADA });
+    await again.seen("published", isOfType("mailbox.message.added"));
+    again.close();
+  });
+
+  it("accepts commands from no page of the web, and answers only under this machine's name", async () => {
+    const stranger = { origin: "https://evil.example" };
+    expect((await post("schedules/watchRenewal", {}, stranger)).status).toBe(403);
+    expect((await post("emulator/deliver", { account: ADA }, stranger)).status).toBe(403);
+    expect(playground.stack.emulator.account(ADA).messages).toEqual([]);
+    // `fetch` lets nobody choose the host.
+    const asked = request(`${playground.url}/live`, { headers: { host: "evil.example" } }).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    expect(answer.resume().statusCode).toBe(403);
+  });
+
+  it("uses another port when the usual one is taken", async () => {
+    const taken = Number(new URL(playground.url).port);
+    const second = await startPlayground({ pagePort: taken, connectPort: taken });
+    expect((await fetch(second.url)).status).toBe(200);
+    expect(second.url).not.toBe(playground.url);
+    await second.close();
+  });
+});
+
+describe("npm start", () => {
+  it("says where the page is within seconds, and ends cleanly while a page is open", async () => {
+    const child = run("test/local/start.ts");
+    const url = await new Promise<string>((resolve) => {
+      child.stdout?.on("data", () => {
+        const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(child.output());
+        if (found !== null) resolve(found[0]);
+      });
+    });
+    expect((await fetch(url)).status).toBe(200);
+    const live = await listen(`${url}live`);
+    await live.seen("state");
+    child.kill("SIGINT");
+    expect(await child.ended).toBe(0);
+    live.close();
+  });
+});
+
+describe("npm start -- --push", () => {
+  it("delivers every change to the URL, and says what a subscriber has to know", async () => {
+    const received: Parsed[] = [];
+    const endpoint = await startSite();
+    endpoint.answer = async (posted) => {
+      received.push(parse(await posted.json()));
+      return new Response(null, { status: received.length === 1 ? 503 : 204 });
+    };
+    const push = `${endpoint.origin}/changes`;
+    const child = run("test/local/start.ts", "--push", push);
+    const output = () => child.output();
+    await expect.poll(output, { timeout: 20_000 }).toContain("Ctrl-C ends it.");
+    expect(output()).toContain(`PUSH_AUDIENCE=${push}`);
+    const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? "";
+    const live = await listen(`${url}live`);
+    const { start } = (await live.seen("addresses")) as { start: string };
+    const browser = openBrowser();
+    await throughGoogle({ consent: giveConsent }, browser, await browser.get(start), {
+      account: ADA,
+    });
+    await expect.poll(() => received.length, { timeout: 10_000 }).toBe(2);
+    for (const parsed of received) {
+      expect(parsed).toMatchObject({ kind: "event", event: { type: "mailbox.connected" } });
+    }
+    expect(output()).toMatch(/^503 {2}mailbox\.connected {2}\S+\/connected\/1, again in 0\.1 s$/m);
+    expect(output()).toMatch(/^204 {2}mailbox\.connected {2}\S+\/connected\/1$/m);
+    child.kill("SIGINT");
+    expect(await child.ended).toBe(0);
+    live.close();
+    endpoint.close();
+  });
+
+  it("lets the help desk file a ticket for a mail that is delivered on the page", async () => {
+    const desk = `http://127.0.0.1:${await freePort()}`;
+    const start = run("test/local/start.ts", "--push", `${desk}/changes`);
+    await expect.poll(start.output, { timeout: 20_000 }).toContain("Ctrl-C ends it.");
+    const settings = start.output().matchAll(/^ {2}([A-Z_]+)=(\S+)$/gm);
+    const env = Object.fromEntries([...settings].map(([, name, value]) => [name, value]));
+    const helpDesk = runWith({ ...env, PORT: new URL(desk).port }, HELP_DESK);
+    await expect.poll(helpDesk.output, { timeout: 20_000 }).toContain("tickets: ");
+
+    const page = /http:\/\/127\.0\.0\.1:\d+\//.exec(start.output())?.[0] ?? "";
+    const live = await listen(`${page}live`);
+    const addresses = (await live.seen("addresses")) as { start: string };
+    const browser = openBrowser();
+    const toGoogle = await browser.get(addresses.start);
+    await throughGoogle({ consent: giveConsent }, browser, toGoogle, { account: ADA });
+    await fetch(`${page}emulator/deliver`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ account: ADA, subject: "Help", text: "It broke.", from: "eve@x.y" }),
+    });
+    const tickets = async () => (await fetch(`${desk}/tickets`)).json();
+    await expect.poll(tickets, { timeout: 10_000 }).toMatchObject({
+      tickets: [{ mailbox: ADA, subject: "Help", text: "It broke.", from: "eve@x.y" }],
+    });
+    for (const child of [helpDesk, start]) {
+      child.kill("SIGINT");
+      await child.ended;
+    }
+    live.close();
+  });
+
+  it.each(["https://app.example/changes", "http://192.0.2.1/", "4000"])(
+    "delivers nothing to %s, which is not this machine",
+    async (url) => {
+      const child = run("test/local/start.ts", "--push", url);
+      expect(await child.ended).toBe(2);
+      expect(child.output()).toContain("Usage: npm start");
+    },
+  );
+});
+
+describe("npm run demo", () => {
+  it("runs the whole story and exits with 0", async () => {
+    const child = run("test/local/demo.ts");
+    const code = await child.ended;
+    expect(child.output()).toContain("All 9 steps held.");
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ["the topic takes nothing", 1],
+    ["the change of a password ends no token", 5],
+    ["Gmail has forgotten what was not read", 8],
+  ] as const)("exits with 1 and names the step when %s", async (what, step) => {
+    const sink = await startMailSink();
+    const env = { NOTICE_SMTP_URL: sink.url, NOTICE_FROM: "mail@localhost" };
+    const scenario = await startScenario({ env });
+    const { emulator, topic } = scenario;
+    const lines: string[] = [];
+    const steps = mailboxStory(sink);
+    switch (what) {
+      case "the topic takes nothing":
+        topic.failure = new PublishFailure("transient", "publish_failed");
+        break;
+      case "the change of a password ends no token":
+        emulator.changePassword = () => {};
+        break;
+      case "Gmail has forgotten what was not read":
+        steps.splice(6, 0, {
+          does: "Gmail forgets what was not read.",
+          run: async () => {
+            emulator.expireHistory(ADA);
+            return [];
+          },
+        });
+        break;
+    }
+    expect(await tellStory(steps, scenario, (line) => lines.push(line))).toBe(1);
+    expect(lines.join("\n")).toContain(`Step ${step} did not hold`);
+    await scenario.close();
+    await sink.close();
+  });
+});
+
+interface Child extends ChildProcess {
+  output(): string;
+  ended: Promise<number | null>;
+}
+
+function run(script: string, ...args: string[]): Child {
+  return runWith({}, script, ...args);
+}
+
+function runWith(own: Record<string, string>, script: string, ...args: string[]): Child {
+  const env = { ...process.env, ...own };
+  const node = ["--import", "tsx", script, ...args];
+  const child = spawn(process.execPath, node, { env, stdio: "pipe" });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const ended = once(child, "exit").then(([code]) => code as number | null);
+  return Object.assign(child, { output: () => output, ended });
+}
+
+type Told = Record<string, unknown>;
+
+/** The page's stream of server-sent events, as a browser's `EventSource` reads it. */
+interface Live {
+  /** The first message of this kind, told already or to come, that is as wanted. */
+  seen(kind: string, isWanted?: (data: Told) => boolean): Promise<Told>;
+  lastId(): string;
+  /** All of it, as it came. */
+  text(): string;
+  close(): void;
+}
+
+async function listen(url: string, lastEventId?: string): Promise<Live> {
+  const abort = new AbortController();
+  const headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
+  const response = await fetch(url, { headers, signal: abort.signal });
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  let text = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true });
+  })();
+  // It ends when the test or the server closes it.
+  reading.catch(() => {});
+
+  const find = (kind: string, isWanted: (data: Told) => boolean) =>
+    text
+      .split("\n\n")
+      .slice(0, -1)
+      .filter((message) => message.startsWith(`event: ${kind}\n`))
+      .map((message) => JSON.parse(/^data: (.*)$/m.exec(message)?.[1] ?? "") as Told)
+      .find(isWanted);
+
+  return {
+    async seen(kind, isWanted = () => true) {
+      await expect.poll(() => find(kind, isWanted), { timeout: 10_000 }).toBeDefined();
+      return find(kind, isWanted) ?? {};
+    },
+    lastId: () => [...text.matchAll(/^id: (.+)$/gm)].at(-1)?.[1] ?? "",
+    text: () => text,
+    close: () => abort.abort(),
+  };
+}
+
+function isOfType(type: string): (event: Told) => boolean {
+  return (event) => event["type"] === type;
+}

@@ -1,0 +1,158 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Lockfile } from "../../functions/lockfile.ts";
+import { buildSubscriber } from "../../functions/subscriber-package.ts";
+import { EVENT_TYPES } from "../../functions/subscriber/events.ts";
+
+/** Goal: the package works for somebody who has nothing but its archive. */
+
+const ROOT = path.resolve(import.meta.dirname, "../..");
+const BYTES_MAX = 250_000;
+const TIMEOUT_MS = 120_000;
+
+const BODY = {
+  message: {
+    attributes: {
+      "ce-specversion": "1.0",
+      "ce-id": "108/deleted",
+      "ce-type": "mailbox.message.deleted",
+      "ce-source": "//gmail.googleapis.com/users/108",
+    },
+    data: Buffer.from(
+      JSON.stringify({ userId: "108", emailAddress: "a@b.c", historyId: "1", messageId: "18b" }),
+    ).toString("base64"),
+  },
+};
+
+/** Reads an event, handles it twice, and refuses a push without a token. */
+const USE = `
+const parsed = parse(${JSON.stringify(BODY)});
+const handleOnce = once(memoryStore());
+const outcomes = [];
+for (let time = 0; time < 2; time += 1) outcomes.push(handleOnce(parsed.event, async () => {}));
+Promise.all([
+  Promise.all(outcomes),
+  verifyPush({ headers: {} }, { audience: "a", serviceAccount: "b" }),
+]).then(([outcomes, verified]) => {
+  console.log(JSON.stringify({ kind: parsed.kind, id: parsed.event.data.messageId, outcomes, verified: verified.kind }));
+});
+`;
+
+const TYPED = `
+import { type MailboxEvent, firestoreStore, memoryStore, once, parse } from "gmail-push-subscriber";
+import type { MessageAdded } from "gmail-push-subscriber";
+
+export function subjectOf(event: MailboxEvent): string {
+  switch (event.type) {
+    case "mailbox.message.added": {
+      const data: MessageAdded = event.data;
+      return data.messageId;
+    }
+    case "mailbox.gap":
+      return event.data.since;
+    default:
+      // @ts-expect-error: not every other event is about a message.
+      return event.data.messageId;
+  }
+}
+
+export async function handle(body: unknown): Promise<string> {
+  const parsed = parse(body);
+  if (parsed.kind !== "event") return parsed.kind;
+  return once(memoryStore())(parsed.event, () => Promise.resolve());
+}
+
+export const stores = [memoryStore, firestoreStore];
+`;
+
+let folder: string;
+let archive: string;
+
+function run(command: string, args: readonly string[], cwd: string) {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "subscriber-package-"));
+  const lockfile = JSON.parse(readFileSync(path.join(ROOT, "package-lock.json"), "utf8"));
+  const built = path.join(folder, "built");
+  await buildSubscriber(built, "1.2.3", lockfile as Lockfile);
+  archive = run("npm", ["pack", "--silent", "--pack-destination", folder], built).trim();
+  const user = path.join(folder, "user");
+  mkdirSync(user);
+  writeFileSync(path.join(user, "package.json"), JSON.stringify({ name: "user", private: true }));
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", `../${archive}`], user);
+}, TIMEOUT_MS);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const inUser = (file: string) => path.join(folder, "user", file);
+
+describe("the subscriber's package", () => {
+  it("is installed without a network, and brings no other package", () => {
+    const installed = readdirSync(inUser("node_modules")).filter((name) => !name.startsWith("."));
+    expect(installed).toEqual(["gmail-push-subscriber"]);
+    const manifest = JSON.parse(
+      readFileSync(inUser("node_modules/gmail-push-subscriber/package.json"), "utf8"),
+    );
+    expect(manifest).toMatchObject({ name: "gmail-push-subscriber", version: "1.2.3" });
+    expect(manifest).not.toHaveProperty("dependencies");
+  });
+
+  it.each([
+    [
+      "import",
+      "use.mjs",
+      `import { memoryStore, once, parse, verifyPush } from "gmail-push-subscriber";`,
+    ],
+    [
+      "require",
+      "use.cjs",
+      `const { memoryStore, once, parse, verifyPush } = require("gmail-push-subscriber");`,
+    ],
+  ])("works by %s", (_, file, load) => {
+    writeFileSync(inUser(file), `${load}\n${USE}`);
+    expect(JSON.parse(run(process.execPath, [file], inUser(".")))).toEqual({
+      kind: "event",
+      id: "18b",
+      outcomes: ["handled", "busy"],
+      verified: "refused",
+    });
+  });
+
+  it.each(["typed.mts", "typed.cts"])("has types that TypeScript takes from %s", (file) => {
+    writeFileSync(inUser(file), TYPED);
+    const options = ["--strict", "--noEmit", "--module", "nodenext", "--lib", "es2023,dom"];
+    const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc");
+    expect(run(process.execPath, [tsc, ...options, "--types", "", file], inUser("."))).toBe("");
+  });
+
+  it("has a schema for every type of event, and the licences of what is bundled", () => {
+    const own = (file: string) => inUser(`node_modules/gmail-push-subscriber/${file}`);
+    const schemas = readdirSync(own("schemas"));
+    expect(schemas.toSorted()).toEqual(EVENT_TYPES.map((type) => `${type}.json`).toSorted());
+    const notices = readFileSync(own("THIRD-PARTY-NOTICES.txt"), "utf8");
+    for (const name of ["jose", "zod"]) expect(notices).toMatch(new RegExp(`^${name} \\d`, "m"));
+  });
+
+  it("is small enough to be loaded by a function that starts", () => {
+    const built = path.join(folder, "built");
+    for (const file of ["index.js", "index.cjs"]) {
+      expect(readFileSync(path.join(built, file)).length).toBeLessThan(BYTES_MAX);
+    }
+  });
+
+  it("says that googleapis is missing when Gmail is wanted without it", () => {
+    writeFileSync(inUser("gmail.mjs"), `import "gmail-push-subscriber/gmail";`);
+    const { status, stderr } = spawnSync(process.execPath, ["gmail.mjs"], {
+      cwd: inUser("."),
+      encoding: "utf8",
+    });
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/Cannot find package 'googleapis'/);
+  });
+});
