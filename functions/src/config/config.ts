@@ -14,25 +14,27 @@ type Read = Values<typeof VARIABLES>;
  * - `risc.clientIds` includes the client of `oauth`.
  */
 export interface Config extends Omit<Read, "oauth" | "notices" | "telemetry"> {
-  /** The secret is empty in a function that refreshes no tokens. */
+  /** The client secret is empty in a function that refreshes no tokens. */
   readonly oauth: { readonly clientId: string; readonly clientSecret: string };
-  /** Without it, no mail is sent. */
+  /** Absent: no mail is sent. */
   readonly notices?: {
     readonly smtpUrl: string;
     readonly from: string;
-    /** How we greet the mail server (RFC 5321 §4.1.1.1): the host of `PUBLIC_URL`. */
+    /**
+     * The name in the greeting of the mail server (RFC 5321 §4.1.1.1): the host of `PUBLIC_URL`.
+     */
     readonly ehloName?: string;
   };
-  /** Without it, nothing is traced or measured. */
+  /** Absent: nothing is traced or measured. */
   readonly telemetry?: TelemetryConfig;
 }
 
-/** Where Google sends the browser back to (RFC 6749 §3.1.2): it has to be registered for the client. */
+/** Returns the redirect URI (RFC 6749 §3.1.2), which has to be registered for the client. */
 export function redirectUriOf({ publicUrl }: Pick<Config, "publicUrl">): string {
   return `${publicUrl}/callback`;
 }
 
-/** Names every problem of the environment by its variable, and never a value. */
+/** Names every problem of the environment by its variable, never with a value. */
 export class ConfigError extends Error implements Loggable {
   override name = "ConfigError";
   readonly isLoggable = true;
@@ -110,18 +112,18 @@ function crossFieldErrors(env: Environment, functionName: string | undefined): s
   }
   if (NOTICE_SMTP_URL && !NOTICE_FROM) problems.push("NOTICE_FROM is not set, NOTICE_SMTP_URL is");
   if (NOTICE_FROM && !NOTICE_SMTP_URL) problems.push("NOTICE_SMTP_URL is not set, NOTICE_FROM is");
-  // The issuer of a ticket is an origin of these URLs.
+  // The issuer of a ticket is the origin of one of these URLs.
   if (env["CONNECT_TICKET"] === "required" && !env["RETURN_TO_URLS"]) {
     problems.push("RETURN_TO_URLS is not set, CONNECT_TICKET is required");
   }
-  // Only `connect` gets the secret that verifies tickets.
+  // Only `connect` receives the secret that verifies tickets.
   const isConnect = functionName === "connect";
   if (env["CONNECT_TICKET"] === "required" && isConnect && !env["RETURN_TO_SECRET"]) {
     problems.push("RETURN_TO_SECRET is not set, CONNECT_TICKET is required");
   }
   const { GMAIL_TOPIC, CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT } = env;
   if (GMAIL_TOPIC && CHANGES_TOPIC) {
-    // Each change would come back as a notification.
+    // Otherwise each change would return as a notification.
     const isSame = fullTopic(CHANGES_TOPIC, GOOGLE_CLOUD_PROJECT ?? "") === GMAIL_TOPIC;
     if (isSame) problems.push("CHANGES_TOPIC must be another topic than GMAIL_TOPIC");
   }

@@ -3,7 +3,7 @@ import { SIGN_IN_SCOPES, canonicalScope } from "../domain/scope.ts";
 
 /** How the text of a variable is checked and read. */
 export interface Format<T> {
-  /** What the text has to be, for the error and the documentation: "a project id". */
+  /** What the text has to be, for errors and documentation: "a project id". */
   readonly what: string;
   /** Returns the value, or `undefined` if the text does not have this format. */
   parse(text: string): T | undefined;
@@ -39,7 +39,7 @@ export function either(yes: string, no: string): Format<boolean> {
   };
 }
 
-/** Where changes are written to. */
+/** The sinks that changes can be written to. */
 export const sink: Format<"pubsub" | "firestore"> = {
   what: "pubsub or firestore",
   parse: (value) => (value === "pubsub" || value === "firestore" ? value : undefined),
@@ -138,7 +138,7 @@ export const publicUrl = text(
   },
 );
 
-/** As {@link publicUrl}, normalized and without a slash at its end: paths are appended to it. */
+/** As {@link publicUrl}, normalized and without a trailing slash: paths are appended to it. */
 export const baseUrl: Format<string> = {
   what: publicUrl.what,
   parse(value) {
@@ -147,7 +147,7 @@ export const baseUrl: Format<string> = {
   },
 };
 
-/** A pending authorization keeps this URL in a cookie, which has little room. */
+/** A pending authorization stores this URL in a cookie, which has little room. */
 const RETURN_TO_URL_CHARS_MAX = 200;
 
 /** The exact URLs that `return_to` may name. */
@@ -170,19 +170,24 @@ function isHttpsOrLoopback({ protocol, hostname }: URL): boolean {
   return protocol === "https:" && !hostname.includes("*");
 }
 
-/** Whether the host of a URL is this machine, where nobody else can read unencrypted traffic. */
+/**
+ * Returns whether the host of a URL is this machine, so that unencrypted traffic never leaves it.
+ */
 export function isLoopback(hostname: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
 }
 
-/** Whether `value` is a host and port of this machine: an emulator gets real tokens and codes. */
+/**
+ * Returns whether `value` is a host and port of this machine: an emulator receives real tokens and
+ * codes.
+ */
 export function isLoopbackHostAndPort(value: string): boolean {
   const [, host = "", port = ""] = /^(.+):(\d{1,5})$/.exec(value) ?? [];
   // The URL parser rejects a port or a part of an IP address that is too large.
   return isLoopback(host) && Number(port) > 0 && parseUrl(`http://${value}`) !== undefined;
 }
 
-/** Where an emulator listens. */
+/** The host and port of an emulator. */
 export const emulatorHost = text("host:port on loopback", isLoopbackHostAndPort);
 
 /** The URL of a mail server, with its login. */

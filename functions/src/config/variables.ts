@@ -8,7 +8,7 @@ export interface Variable<T> {
   /** What it means, as sentences for the documentation and for the Firebase CLI. */
   readonly meaning: string;
   readonly isRequired: boolean;
-  /** The text that counts when the variable is not set. */
+  /** The text that is used when the variable is not set. */
   readonly default?: string;
 }
 
@@ -20,7 +20,7 @@ function optional<T>(name: string, it: Format<T>, meaning: string): Variable<T |
   return { name, format: it, meaning, isRequired: false };
 }
 
-/** A variable with a default, which is read like any other text. */
+/** Returns a variable with a default, which is parsed like any other text. */
 function preset<T>(name: string, text: string, it: Format<T>, meaning: string): Variable<T> {
   return { name, format: it, meaning, isRequired: false, default: text };
 }
@@ -71,7 +71,7 @@ export const VARIABLES = {
     unitsPerMinute: preset(
       "GMAIL_UNITS_PER_MINUTE",
       "1200000",
-      // One watch costs 100 units.
+      // One users.watch costs 100 units.
       format.number(100, 1_000_000_000),
       "The project's Gmail quota. Renewals use at most half of it.",
     ),
@@ -226,7 +226,7 @@ export const VARIABLES = {
       format.number(1, 1_000),
       "How many pages of history one sync reads.",
     ),
-    // 540 s is the longest that a function with an event trigger may run, 1800 s a scheduled one.
+    // A function with an event trigger may run for 540 s, a scheduled one for 1800 s.
     timeMsMax: preset(
       "SYNC_TIME_MS_MAX",
       "50000",
@@ -323,7 +323,7 @@ export const VARIABLES = {
   },
 } as const;
 
-/** What the variables of a part of {@link VARIABLES} are read as. */
+/** The values of a part of {@link VARIABLES}. */
 export type Values<T> =
   T extends Variable<infer V>
     ? V
@@ -344,7 +344,7 @@ function variablesIn(part: object): Variable<unknown>[] {
   return isVariable(part) ? [part] : Object.values(part).flatMap(variablesIn);
 }
 
-/** Whether a part of {@link VARIABLES} is one variable, not a group of them. */
+/** Returns whether a part of {@link VARIABLES} is one variable, not a group of them. */
 export function isVariable(part: object): part is Variable<unknown> {
   return "format" in part;
 }

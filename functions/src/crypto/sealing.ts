@@ -9,33 +9,34 @@ import {
 } from "node:crypto";
 
 /**
- * What is sealed with, and what older values still open with. A `KeyObject` prints no key.
- *
- * A new key takes over without downtime in five steps, each deployed everywhere before the next
- * (`npm run keys -- --help`): put it on the ring beside the primary; make it the primary; re-seal
- * what is stored; verify that nothing needs the old key; take the old key off. Made the primary at
- * once, it would seal what instances with the ring of before cannot open: until they are gone they
- * alert, flag nobody, and leave those mailboxes due. A re-authorization link lives for 7 days, so
- * the old key stays that long after the second step, or the links sealed with it die early.
+ * The keys that seal and open values. A `KeyObject` prints no key. A new key takes over without
+ * downtime in five steps, each deployed everywhere before the next (`npm run keys -- --help`): add
+ * it to the ring; make it the primary; re-seal what is stored; verify that nothing needs the old
+ * key; remove the old key. If it became the primary at once, instances with the previous ring could
+ * not open what it seals: until they are replaced, they alert, flag no user, and leave those
+ * mailboxes due. A re-authorization link lives for 7 days, so the old key stays that long after the
+ * second step; otherwise links sealed with it end early.
  */
 export interface KeyRing {
   readonly primary: string;
   readonly keys: ReadonlyMap<string, KeyObject>;
 }
 
-/** Whose the text is and what it is for: it opens for no other user and no other purpose. */
+/** The user and the purpose of a text: it opens for no other user and no other purpose. */
 export interface SealingContext {
   userId: string;
   purpose: string;
 }
 
+/** The result of {@link parseKeyRing}. */
 export type ParsedKeyRing =
   | { kind: "key_ring"; ring: KeyRing }
   | { kind: "unusable"; problems: readonly string[] };
 
+/** The result of {@link open}. */
 export type Opened =
   | { kind: "opened"; plaintext: string }
-  /** Never the user's fault: a key that was removed, or a value that was moved or damaged. */
+  /** Never the user's fault: the key was removed, or the value was moved or damaged. */
   | { kind: "unreadable"; why: "unknown_key" | "malformed" | "not_authentic" };
 
 const ALGORITHM = "aes-256-gcm";
@@ -45,7 +46,7 @@ const KEY_BYTES = 32;
 /** NIST SP 800-38D §8.2.2: with random IVs of this length, 2^32 sealings per key are safe. */
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-/** Well above a cookie or a token. */
+/** Well above the length of a cookie or a token. */
 const SEALED_CHARACTERS_MAX = 65_536;
 const KEYS_MAX = 100;
 
@@ -54,7 +55,7 @@ const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=$/;
 
 /**
  * Parses `{"primary":"2026-11","keys":{"2026-11":"<32 bytes, base64>"}}`. The problems name what is
- * wrong by its place and quote nothing of the text: a key may stand where an id belongs.
+ * wrong by its place and quote nothing of the text, because a key may be where an id belongs.
  */
 export function parseKeyRing(json: string): ParsedKeyRing {
   const parsed = parseObject(json);
@@ -87,7 +88,7 @@ export function parseKeyRing(json: string): ParsedKeyRing {
     : { kind: "unusable", problems };
 }
 
-/** Seals with the primary key. Every sealing of the same text differs. For short texts only. */
+/** Seals a short text with the primary key. The result differs each time. */
 export function seal(
   ring: KeyRing,
   plaintext: string,
@@ -128,12 +129,12 @@ export function open(ring: KeyRing, sealed: string, context: SealingContext): Op
   }
 }
 
-/** The key that something was sealed with; `undefined` when it is not of our making. */
+/** Returns the id of the key that sealed a value; `undefined` when it is not a sealed value. */
 export function keyIdOf(sealed: string): string | undefined {
   return parseSealed(sealed)?.keyId;
 }
 
-/** Whether sealing it again would change no more than its IV. */
+/** Returns whether sealing it again would change no more than its IV. */
 export function isSealedWith(primary: string, sealed: string): boolean {
   const parts = parseSealed(sealed);
   return parts?.version === VERSION && parts.keyId === primary;
@@ -154,7 +155,7 @@ function deriveKey(key: KeyObject, { purpose }: SealingContext): KeyObject {
   return made;
 }
 
-/** Each part behind its length, so that no two contexts have the same bytes. */
+/** Puts the length before each part, so that no two contexts have the same bytes. */
 function additionalData({ userId, purpose }: SealingContext, keyId: string): Buffer {
   return Buffer.concat(
     [userId, purpose, keyId].flatMap((part) => {
@@ -185,7 +186,7 @@ function parseSealed(sealed: string): SealedParts | undefined {
   return { version, keyId, iv, ciphertext, tag };
 }
 
-/** Only the one spelling that `seal` gives; `Buffer.from` alone would take many. */
+/** Accepts only the encoding that `seal` produces; `Buffer.from` alone would accept many. */
 function decode(encoded: string): Buffer | undefined {
   const bytes = Buffer.from(encoded, "base64url");
   return bytes.toString("base64url") === encoded ? bytes : undefined;

@@ -3,20 +3,22 @@ import { ReceiverError } from "../platform/log.ts";
 import type { Grant } from "../domain/user.ts";
 import type { KeyRing } from "./sealing.ts";
 
+/** The digests of one refresh token, as they are stored. */
 export type TokenDigests = NonNullable<Grant["refreshTokenDigests"]>;
 
 /**
- * A refresh token as a security event names it (Google's Cross-Account Protection, OAuth token
- * identifiers): its first 16 characters, or its SHA-512 taken twice.
+ * How a security event names a refresh token (Google's Cross-Account Protection, OAuth token
+ * identifiers): by its first 16 characters, or by its SHA-512 computed twice.
  */
 export type TokenName = { by: "prefix"; prefix: string } | { by: "doubleHash"; hash: Uint8Array };
 
-/** What `prefix` stands for; the last characters of a token stay unknown to whoever reads it. */
+/** The length of `prefix`; the rest of a token stays unknown to its reader. */
 const PREFIX_CHARACTERS = 16;
+/** The length of `doubleHash`. */
 export const DOUBLE_HASH_BYTES = 64;
 const DIGEST_KEY_BYTES = 32;
 
-/** Both names of a token, each under the primary key. */
+/** Returns the digests of both names of a token, under the primary key. */
 export function digestsOf(ring: KeyRing, refreshToken: string): TokenDigests {
   const once = createHash("sha512").update(refreshToken).digest();
   const hash = createHash("sha512").update(once).digest();
@@ -27,14 +29,14 @@ export function digestsOf(ring: KeyRing, refreshToken: string): TokenDigests {
   };
 }
 
-/** Everything that may be stored for a name: a digest for each key of the ring, newest or not. */
+/** Returns the digests that may be stored for a name: one for each key of the ring. */
 export function digestsOfName(ring: KeyRing, name: TokenName): string[] {
   return [...ring.keys.keys()].map((keyId) => digest(ring, keyId, name));
 }
 
 /**
- * `{key id}.{HMAC-SHA-256, base64url}`. Keyed, since the bare prefix of a token, or its plain hash,
- * would let whoever reads the database recognize a token that they hold.
+ * Returns `{key id}.{HMAC-SHA-256, base64url}`. Keyed, because a plain prefix or hash would let a
+ * reader of the database recognize a token.
  */
 function digest(ring: KeyRing, keyId: string, name: TokenName): string {
   const key = ring.keys.get(keyId);
@@ -44,7 +46,7 @@ function digest(ring: KeyRing, keyId: string, name: TokenName): string {
   return `${keyId}.${hmac.digest("base64url")}`;
 }
 
-/** HKDF (RFC 5869): one key seals and the other digests, and neither tells anything of the other. */
+/** HKDF (RFC 5869): one key seals and another makes digests, and neither reveals the other. */
 function digestKey(key: KeyObject): Buffer {
   return Buffer.from(hkdfSync("sha256", key, "", "refresh-token-digest", DIGEST_KEY_BYTES));
 }

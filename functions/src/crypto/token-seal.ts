@@ -3,20 +3,24 @@ import type { Log } from "../platform/log.ts";
 import { type KeyRing, open, seal } from "./sealing.ts";
 import { type TokenDigests, type TokenName, digestsOf, digestsOfName } from "./token-digest.ts";
 
-/** What a sealed token is for; part of what it is bound to, so that one cannot pass for another. */
+/** The purpose of a sealed token, which it is bound to: one cannot replace the other. */
 export type TokenPurpose = "refresh_token" | "access_token";
 
-/** Tokens in and out of the user document. */
+/** Seals and opens the tokens in user documents. */
 export interface TokenSeal {
   seal(userId: UserId, purpose: TokenPurpose, token: string): Sealed;
-  /** `undefined` when it does not open: our fault, alerted here, never the user's. */
+  /**
+   * Returns `undefined` when the token cannot be opened: a fault of the operator's, alerted here,
+   * never the user's.
+   */
   open(userId: UserId, purpose: TokenPurpose, sealed: Sealed): string | undefined;
-  /** By what a security event can name this refresh token, under the primary key. */
+  /** Returns how a security event can name this refresh token, under the primary key. */
   digests(refreshToken: string): TokenDigests;
-  /** What `digests` may have made of the token that is named so, under any key of the ring. */
+  /** Returns what `digests` may have returned for the named token, under any key of the ring. */
   digestsOfName(name: TokenName): string[];
 }
 
+/** Returns the sealer of tokens for a key ring. */
 export function tokenSeal(
   ring: KeyRing,
   randomBytes: (size: number) => Uint8Array,

@@ -1,13 +1,16 @@
 import type { Attempt, Call, Failure } from "./failure.ts";
 import type { Grant, Status } from "./user.ts";
 
-/** What a call came to. The one that failed is the refresh of the token, or the call itself. */
+/**
+ * The result of a call. `call` is the one that failed: the refresh of the token, or the call
+ * itself.
+ */
 export type Answer<T> =
   | Attempt<T>
-  /** The grant this run was opened with is no longer the user's: whatever failed says nothing. */
+  /** The user no longer has the grant of this run, so the failure means nothing. */
   | { kind: "superseded" };
 
-/** What a refresh adds to the stored grant; also the client that it proved to be the grant's. */
+/** What a refresh adds to the stored grant, including the client that the grant belongs to. */
 export type ObtainedToken = Pick<Grant, "accessToken" | "accessTokenExpiresAt" | "clientId">;
 
 /** One run's way to call Gmail as one user. */
@@ -20,19 +23,31 @@ export interface Access {
    */
   call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
 
-  /** A valid access token, refreshed if necessary; repeats and confirms a failure as `call` does. */
+  /**
+   * Returns a valid access token, refreshed if necessary; repeats and confirms a failure as `call`
+   * does.
+   */
   token(): Promise<Answer<string>>;
 
-  /** What the next write should keep of the access token that this run obtained, if any. */
+  /**
+   * Returns what the next write should store of the access token that this run obtained, if any.
+   */
   obtained(): ObtainedToken | undefined;
 }
 
-/** A failure that is the user's own: nothing but the person, or their administrator, can mend it. */
+/**
+ * A failure of the user's own grant or mailbox: only the person, or an administrator, can fix it.
+ */
 export type GrantFailure = Extract<Failure, { kind: "reauthorize" | "mailbox_unavailable" }>;
 
+/** The result of flagging a user. */
 export type Flagging =
   | { kind: "flagged"; status: Status; reason: string }
-  /** What failed is past: another grant, another episode, or somebody else flagged it first. */
+  /**
+   * The failure is outdated: of another grant or an earlier outage, or the user is flagged already.
+   */
   | { kind: "superseded" }
-  /** So many users failed at once that it is taken for our own mistake: nobody more is flagged. */
+  /**
+   * So many users failed at once that it is probably our own mistake: no more users are flagged.
+   */
   | { kind: "guarded" };

@@ -1,10 +1,10 @@
 import type { EmailAddress } from "./email-address.ts";
 import type { User } from "./user.ts";
 
-/** The addresses of one user: what subscribers see, and what notifications name if that differs. */
+/** The addresses of one user: the published one, and the one in notifications if it differs. */
 export type Addresses = Pick<User, "emailAddress" | "notifiedAs">;
 
-/** What the addresses of a user are once Gmail's profile names this one. */
+/** Returns the addresses of a user after Gmail's profile named this address. */
 export function afterProfile({ emailAddress, notifiedAs }: Addresses, named: EmailAddress) {
   if (named === notifiedAs && named !== emailAddress) return addresses(emailAddress, named);
   const known = [emailAddress, notifiedAs].filter((address) => address !== undefined);
@@ -13,9 +13,9 @@ export function afterProfile({ emailAddress, notifiedAs }: Addresses, named: Ema
 }
 
 /**
- * What the addresses of a user are after a sign-in: `signedIn` is what the ID token names, `named`
- * what Gmail's profile names, if it answered. Where the two differ for good, the stored address
- * stays as long as one of them confirms it.
+ * Returns the addresses of a user after a sign-in: `signedIn` is the ID token's, `named` the one of
+ * Gmail's profile, if it answered. If the two differ permanently, the stored address stays as long
+ * as one of them confirms it.
  */
 export function afterSignIn(
   stored: Addresses | undefined,
@@ -36,7 +36,10 @@ function addresses(emailAddress: EmailAddress, named: EmailAddress): Addresses {
   return named === emailAddress ? { emailAddress } : { emailAddress, notifiedAs: named };
 }
 
-/** True for two spellings of one Gmail mailbox: `googlemail.com` is `gmail.com`, and dots are ignored. */
+/**
+ * Returns whether two addresses are spellings of one Gmail mailbox: `googlemail.com` is
+ * `gmail.com`, and dots are ignored.
+ */
 function isSameMailbox(one: EmailAddress, other: EmailAddress): boolean {
   return withoutSpelling(one) === withoutSpelling(other);
 }
@@ -47,7 +50,7 @@ function withoutSpelling(address: EmailAddress): string {
   return isGmail ? `${local.replaceAll(".", "")}@gmail.com` : address;
 }
 
-/** True when both sets of addresses are the same. */
+/** Returns whether both sets of addresses are the same. */
 export function isSameAddresses(one: Addresses, other: Addresses): boolean {
   return one.emailAddress === other.emailAddress && one.notifiedAs === other.notifiedAs;
 }

@@ -2,28 +2,31 @@ import type { DueReason, Status, User } from "./user.ts";
 import type { HistoryId } from "./history-id.ts";
 import { behindReason } from "./incomplete.ts";
 
-/** Why more may have happened than is published: what is under way, or that nothing is done now. */
+/** Why more may have happened than is published: the work in progress, or a status without work. */
 export type Pending = "recovery" | Exclude<DueReason, "quiet"> | Exclude<Status, "active">;
 
-/** What can be said of how complete the published stream of a mailbox is. */
+/** How complete the published stream of a mailbox is. */
 export interface Completeness {
   /** The cursor: everything up to it is published, or lies within a published gap, for good. */
   historyId: HistoryId;
-  /** Everything that Gmail listed at this time is published too. Absent: never read to its end. */
+  /** Everything that Gmail listed at this time is published, too. Absent: never read completely. */
   completeAt?: Date;
-  /** How long that is ago; how long the mailbox has been connected when it was never read. */
+  /** Milliseconds since then; since the connection if the mailbox was never read completely. */
   lagMs: number;
   pending?: Pending;
-  /** Since when the mailbox has been incomplete, why, and whether subscribers were told. */
+  /** Since when the mailbox has been incomplete, why, and whether subscribers know. */
   behind?: { since: Date; reason: string; isTold: boolean };
-  /** The last look at the quiet mailbox: the changes it found that no notification had told of. */
+  /**
+   * The last poll of the quiet mailbox, and the number of changes that no notification had
+   * announced.
+   */
   unannounced?: { at: Date; changes: number };
 }
 
 /**
- * Up to when everything is published. A mailbox that was never read to its end is complete up to
- * when it was connected, and no later authorization changes that; only documents of an older
- * version may not say when that was.
+ * Returns the time up to which everything is published. For a mailbox that was never read
+ * completely, that is the time of its connection, which no later authorization changes; only
+ * documents of an older version may lack it.
  */
 export function completeSince({ sync, connectedAt, grant }: CompletenessTimes): Date {
   return sync.syncedAt ?? connectedAt ?? grant.grantedAt;
@@ -31,7 +34,7 @@ export function completeSince({ sync, connectedAt, grant }: CompletenessTimes): 
 
 type CompletenessTimes = Pick<User, "sync" | "grant"> & Partial<Pick<User, "connectedAt">>;
 
-/** Reads it off the stored user: no call, and nothing that is not proven by a checkpoint. */
+/** Returns the completeness of a stored user, without a call: only what a checkpoint proves. */
 export function completeness(user: User, now: Date): Completeness {
   const { status, historyId, sync } = user;
   const { syncedAt, unannounced, behindSince, delayedAt } = sync;
@@ -40,7 +43,7 @@ export function completeness(user: User, now: Date): Completeness {
   return {
     historyId,
     ...(syncedAt !== undefined && { completeAt: syncedAt }),
-    // Another instance's clock may be ahead of ours.
+    // Another instance's clock may be ahead.
     lagMs: Math.max(0, now.getTime() - since.getTime()),
     ...(pending !== undefined && { pending }),
     ...(behindSince !== undefined && {

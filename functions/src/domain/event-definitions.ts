@@ -8,7 +8,7 @@ export interface EventDefinition {
   type: string;
   /** What happened, for the documents. */
   meaning: string;
-  /** The form of `ce-id`: `{userId}` and the rest stand for values. */
+  /** The format of `ce-id`; names in braces are placeholders. */
   id: string;
   /** The JSON data. Later versions may add fields, and never remove or change one. */
   data: z.ZodObject<z.ZodRawShape>;
@@ -50,8 +50,8 @@ const DELAY = {
 };
 
 /**
- * Every event that is published, by its kind: what encodes the events, and what their JSON Schemas,
- * the subscriber's types and the tables of the documents are made of.
+ * The definition of every published event, by kind. They encode the events; their JSON Schemas, the
+ * subscriber's types and the tables of the documents are generated from them.
  */
 export const EVENT_DEFINITIONS = {
   added: {
@@ -159,12 +159,12 @@ export const EVENT_DEFINITIONS = {
 /** The version of all schemas: a change that could break a subscriber raises it. */
 const SCHEMA_VERSION = 1;
 
-/** The schema of a type of event, as `ce-dataschema` names it: a name, which leads to no page. */
+/** Returns the name of a schema for `ce-dataschema`: an identifier, which is not a page. */
 export function schemaId(type: string): string {
   return `urn:gmail-push-receiver:event:${type}:${SCHEMA_VERSION}`;
 }
 
-/** The data of an event: the fields of its definition, and no others. */
+/** Returns the data of an event: the fields of its definition, and no others. */
 export function eventData(
   { id, emailAddress }: Pick<User, "id" | "emailAddress">,
   event: MailboxEvent,

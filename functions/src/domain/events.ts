@@ -8,7 +8,7 @@ export type Change =
       kind: "added";
       historyId: HistoryId;
       messageId: string;
-      /** Absent where Gmail did not name it. */
+      /** Absent if Gmail did not name it. */
       threadId?: string;
       labelIds: readonly string[];
       recovered?: true;
@@ -23,18 +23,18 @@ export type Change =
       labelIds: readonly string[];
     };
 
-/** History that cannot be told change by change. */
+/** A part of the history that cannot be published change by change. */
 export interface Gap {
   kind: "gap";
   fromHistoryId: HistoryId;
   toHistoryId: HistoryId;
   since: Date;
   reason: "history_expired" | "history_rewound" | "unreadable_record" | "notified_unseen";
-  /** What a recovery cannot find: Gmail lists the messages that there are, by their dates. */
+  /** What the recovery cannot find: Gmail lists only existing messages, by date. */
   incomplete?: readonly ("deletions" | "labels" | "imports")[];
 }
 
-/** What happened to the connection itself. */
+/** A change of the connection itself. */
 export type LifecycleEvent =
   | { kind: "connected"; generation: number; episode?: number; recoveredChanges?: number }
   | { kind: "reauthorization_required"; generation: number; reason: string; reauthorizeUrl: string }
@@ -49,7 +49,7 @@ export type LifecycleEvent =
   | {
       kind: "address_changed";
       previousEmailAddress: EmailAddress;
-      /** Names this change, and no other one of the user. */
+      /** A unique name of this change among the user's changes. */
       changeId: string;
     };
 
@@ -59,15 +59,16 @@ export interface DelayEvent {
   /** Since when the mailbox has been, or had been, incomplete: part of the id. */
   since: Date;
   reason: string;
-  /** How long ago the stream was complete last. */
+  /** Seconds since the stream was last complete. */
   lagSeconds: number;
 }
 
+/** Every published event. */
 export type MailboxEvent = Change | Gap | LifecycleEvent | DelayEvent;
 
 /**
- * The id of an event: the same change has the same id however often it is published. A message is
- * added once in its life, so that id is the same whether history or a recovery told of it.
+ * Returns the id of an event: the same change always has the same id. A message is added once in
+ * its life, so that id is the same from the history and from a recovery.
  */
 export function eventId(userId: UserId, event: MailboxEvent): string {
   switch (event.kind) {
@@ -78,7 +79,8 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
     case "labels.removed":
       return `${userId}/${event.historyId}/${event.kind}/${event.messageId}`;
     case "gap":
-      // An expiry can begin where an unreadable record was told before: another gap, another id.
+      // An expiry can begin where an unreadable record was published before: another gap, another
+      // id.
       if (event.reason === "unreadable_record") return `${userId}/${event.toHistoryId}/gap`;
       if (event.reason === "notified_unseen") return `${userId}/${event.toHistoryId}/unseen`;
       // After a rewind the cursor can come to the same id for a second time.
@@ -88,7 +90,8 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       return `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
     case "unavailable": {
-      // A mailbox can come back and be gone again under one grant: another fact, another id.
+      // A mailbox can come back and become unavailable again under one grant: another fact, another
+      // id.
       const episode = event.episode === undefined ? "" : `/${event.episode}`;
       return `${userId}/${event.kind}/${event.generation}${episode}`;
     }
@@ -103,13 +106,13 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
   }
 }
 
-/** What every event says of its user. */
+/** The parts of a user that every event contains. */
 export type EventUser = Pick<User, "id" | "emailAddress" | "tags">;
 
 /**
- * Publishes in the given order on the user's ordering key and resolves once every event is
- * accepted. Rejects with a {@link PublishFailure} otherwise; some may have been accepted by then.
- * `traceparent` is the span that publishes, for subscribers to go on from.
+ * Publishes events in the given order on the user's ordering key and resolves once every event is
+ * accepted. Otherwise it rejects with a {@link PublishFailure}; some may have been accepted by
+ * then. `traceparent` is the span that publishes, which subscribers can continue.
  */
 export type Publish = (
   user: EventUser,
@@ -117,7 +120,7 @@ export type Publish = (
   traceparent?: string,
 ) => Promise<void>;
 
-/** The topic did not take the events. */
+/** Thrown when the topic did not accept the events. */
 export class PublishFailure extends Error {
   override name = "PublishFailure";
   readonly kind: "misconfigured" | "transient";

@@ -5,25 +5,25 @@ import type { GrantFailure } from "./access.ts";
 /** What failed: a call to Google, the publication of changes, or our own code between them. */
 export type FailedStep = Call | "publish" | "sync";
 
-/** How long one mailbox may fail before its status says so. */
+/** How long one mailbox may fail before its status changes. */
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Where no other mailbox shows whether Google works for anybody. */
+/** For a mailbox without others that show whether Google works. */
 const ALONE_MS = 3 * DAY_MS;
-/** Throttling ends by itself, also a limit of the day. */
+/** Throttling ends by itself, even at a daily limit. */
 const THROTTLED_MS = 3 * DAY_MS;
-/** Failures in a row that a verdict needs at least: a paused schedule adds none. */
+/** The minimum of consecutive failures for a verdict: a paused schedule adds none. */
 const FAILURES_MIN = 3;
-/** Failures in a row from which on only a due time calls Google again. */
+/** The number of consecutive failures after which only a due time calls Google. */
 const WAITING_FAILURES_MIN = 5;
 const REASON_CHARACTERS_MAX = 100;
 
-/** Refused for one user they concern that user's account; for several, they are ours. */
+/** For one user, they concern that user's account; for several users, our configuration. */
 const PERSONAL_UNTIL_SEVERAL = new Set(["unauthorized_client", "org_internal"]);
-/** No call was made, so nothing more is known than before. */
+/** No call was made, so the failure says nothing new. */
 const SKIPPED = new Set(["circuit_open", "fleet_guard"]);
 
-/** Whose failure it is, as long as only this mailbox has it. */
+/** Returns whose failure it is, as long as only this mailbox has it. */
 export function familyOf(failure: Failure, step: FailedStep): SyncFailure["family"] {
   if (step === "publish" || step === "sync") return "ours";
   switch (failure.kind) {
@@ -47,14 +47,14 @@ export function familyOf(failure: Failure, step: FailedStep): SyncFailure["famil
   }
 }
 
-/** A short stable code for what failed. */
+/** Returns a short stable code for the failure. */
 export function reasonOf(failure: Failure): string {
   return ("reason" in failure ? failure.reason : failure.kind).slice(0, REASON_CHARACTERS_MAX);
 }
 
 /**
- * The row of failures with one more. `since` stays while the failures are of one family; a failure
- * of ours starts over each time, so that no outage of ours counts against a mailbox.
+ * Returns the consecutive failures with one more. `since` stays while the failures are of one
+ * family; each failure of our own starts over, so no outage of ours counts against a mailbox.
  */
 export function noteFailure(
   before: SyncFailure | undefined,
@@ -65,7 +65,7 @@ export function noteFailure(
   const reason = reasonOf(failure);
   const count = (before?.count ?? 0) + 1;
   const family = familyOf(failure, step);
-  // A response that only asks to wait says nothing about a refusal that has lasted for hours.
+  // A response that only asks to wait says nothing about a rejection that has lasted for hours.
   const isPassing = before?.family === "mailbox" && family === "throttled";
   if (before !== undefined && (isPassing || SKIPPED.has(reason))) {
     return { ...before, at: now, count };
@@ -74,16 +74,17 @@ export function noteFailure(
   return { since: isSame ? before.since : now, at: now, family, reason, count, call: step };
 }
 
-/** What a failure ends, if anything. */
+/** The consequence of a failure, if any. */
 export type Ending =
   | { kind: "flag"; failure: GrantFailure }
-  /** Only while other mailboxes succeed, or after `aloneAfter` where there are none. */
+  /** Only if other mailboxes succeed, or after `aloneAfter` if there are none. */
   | { kind: "judge"; failure: GrantFailure; isLongEnoughAlone: boolean };
 
 /**
- * Whether a failure ends the background work for this user. The token endpoint's word ends a grant
- * at once. Everything else has to last: refused access tokens and account states for an hour, any
- * other refusal of one mailbox for a day. `row` is what is stored of the failures before this one.
+ * Returns whether a failure ends the background work for this user. The token endpoint can end a
+ * grant at once. Everything else has to last: rejected access tokens and account states for an
+ * hour, any other rejection of one mailbox for a day. `row` is the stored state of the failures
+ * before this one.
  */
 export function endingOf(
   row: SyncFailure | undefined,
@@ -125,7 +126,9 @@ export function endingOf(
   }
 }
 
-/** Whether notifications wait for the due time, since this mailbox fails again and again. */
+/**
+ * Returns whether notifications wait for the due time, because this mailbox fails again and again.
+ */
 export function isWaiting(row: SyncFailure | undefined): boolean {
   return row !== undefined && row.count >= WAITING_FAILURES_MIN;
 }

@@ -1,34 +1,33 @@
 /**
- * What a failed call to Google means to us. Whatever shape it had stops here, and so does what
- * that carried: tokens and codes in clear.
- *
- * `reason` is a short stable code, Google's own where there is one: never prose, never a value.
+ * The meaning of a failed call to Google. The original error, which may carry tokens and codes,
+ * goes no further. `reason` is a short stable code, Google's own if there is one: never prose,
+ * never a value.
  */
 export type Failure =
-  /** The person has to allow us again: nothing else helps. */
+  /** The person has to authorize again: nothing else helps. */
   | { kind: "reauthorize"; reason: string }
-  /** Gmail refused the access token. Says nothing about the grant: a new token decides. */
+  /** Gmail rejected the access token. This says nothing about the grant: a new token decides. */
   | { kind: "unauthenticated" }
-  /** The grant is sound, but Google gives nobody this mailbox. */
+  /** The grant is valid, but Google does not open this mailbox. */
   | { kind: "mailbox_unavailable"; reason: string }
-  /** Our project, client or topic is wrong, for every user alike. */
+  /** The project, client or topic is wrong, for every user alike. */
   | { kind: "misconfigured"; reason: string }
-  /** Gmail refuses this mailbox without saying why. Only other mailboxes tell whose fault it is. */
+  /** Gmail rejects this mailbox without a reason. Only other mailboxes show whose fault it is. */
   | { kind: "refused"; reason: string }
-  /** `retryAt` is what Google said, however far off; `daily` when the limit is one of the day. */
+  /** `retryAt` is Google's time, however far off; `daily` is true for a daily limit. */
   | { kind: "rate_limited"; reason: string; retryAt?: Date; daily: boolean }
-  /** It may work in a moment, or nothing could be read that says otherwise. */
+  /** A retry may succeed, or the response says nothing else. */
   | { kind: "transient"; reason: string }
   /** `users.history.list`: Gmail no longer keeps the history after the cursor. */
   | { kind: "history_expired" }
-  /** What was asked for, or was to be ended, no longer exists. */
+  /** The requested object no longer exists. */
   | { kind: "gone" }
-  /** `users.watch`: another watch of this mailbox, with another topic, is in the way. */
+  /** `users.watch`: another watch of this mailbox uses another topic. */
   | { kind: "conflict" }
-  /** We asked for something that cannot be: our bug. */
+  /** The request is invalid: a bug of the receiver. */
   | { kind: "bad_request"; reason: string };
 
-/** The request that failed: the same answer means another thing to another call. */
+/** The failed request: the same response means different things for different calls. */
 export type Call =
   | "token.refresh"
   | "token.code"
@@ -45,8 +44,8 @@ export type Call =
   | "risc.configuration";
 
 /**
- * A call to Google that failed, classified. It carries nothing of the error that the Google
- * libraries threw, since that holds tokens and codes in clear.
+ * A classified failure of a call to Google. Contains nothing of the library's error, which may
+ * carry tokens and codes.
  */
 export class FailedCall extends Error {
   override name = "FailedCall";
@@ -60,12 +59,12 @@ export class FailedCall extends Error {
   }
 }
 
-/** What a call to Google came to. `call` is the one that failed. */
+/** The result of a call to Google. `call` is the one that failed. */
 export type Attempt<T> =
   | { kind: "answered"; value: T }
   | { kind: "failed"; failure: Failure; call: Call };
 
-/** Makes a call; a {@link FailedCall} becomes a value. Everything else that is thrown stays thrown. */
+/** Makes a call and returns a {@link FailedCall} as a value. Rethrows everything else. */
 export async function attempt<T>(request: () => Promise<T>): Promise<Attempt<T>> {
   try {
     return { kind: "answered", value: await request() };

@@ -1,13 +1,14 @@
 import type { Change, Gap } from "./events.ts";
 import type { HistoryId } from "./history-id.ts";
 
-/** A message as a history record names it; Gmail leaves labels out of some. */
+/** A message in a history record; Gmail omits the labels of some. */
 export interface HistoryMessage {
   id: string;
   threadId?: string;
   labelIds?: readonly string[];
 }
 
+/** One change in a history record. */
 export type HistoryItem = { kind: "added" | "deleted"; message: HistoryMessage } | LabelItem;
 
 interface LabelItem {
@@ -20,7 +21,10 @@ interface LabelItem {
 export interface HistoryRecord {
   historyId: HistoryId;
   items: readonly HistoryItem[];
-  /** Something in it could not be read: told as a gap, since skipping it would be silence. */
+  /**
+   * A part of it could not be read. It is published as a gap, because skipping it would hide a
+   * loss.
+   */
   unreadable: boolean;
 }
 
@@ -28,7 +32,7 @@ export interface HistoryRecord {
 export interface HistoryPage {
   records: readonly HistoryRecord[];
   nextPageToken?: string;
-  /** The mailbox's present head, which can be ahead of what is readable. */
+  /** The mailbox's current head, which can be ahead of the readable records. */
   head: HistoryId;
 }
 
@@ -38,16 +42,18 @@ export interface MessagePage {
   nextPageToken?: string;
 }
 
-/** Which changes are published. Filtering is ours, so that an empty answer means an empty one. */
+/**
+ * Which changes are published. The receiver filters itself, so an empty response means no changes.
+ */
 export interface ChangeFilter {
   publishDrafts: boolean;
-  /** Empty: every label. */
+  /** Empty: all labels. */
   labelIds: readonly string[];
 }
 
 /**
- * The changes of one record in a stable order, one for each (kind, message). A part that could not
- * be read becomes a gap from `after`, the position before this record, up to it.
+ * Returns the changes of one record in a stable order, one for each (kind, message). A part that
+ * could not be read becomes a gap from `after`, the position before this record, up to it.
  */
 export function toChanges(
   record: HistoryRecord,
@@ -73,8 +79,8 @@ export function toChanges(
 }
 
 /**
- * How many changes of a record Gmail should have notified of. Where only some labels are watched,
- * those of messages that are known to carry one of them.
+ * Returns how many changes of a record Gmail should have announced. If only some labels are
+ * watched, those of messages that are known to have one of them.
  */
 export function countWatched({ items }: HistoryRecord, filter: ChangeFilter): number {
   const { labelIds } = filter;
@@ -84,8 +90,8 @@ export function countWatched({ items }: HistoryRecord, filter: ChangeFilter): nu
 }
 
 /**
- * A message that was left out as a draft is told as added once it is none, before what changed of
- * its labels: subscribers have not heard of it.
+ * Adds a message that was left out as a draft once it is no draft any more, before its label
+ * changes: subscribers do not know it yet.
  */
 function withSentDrafts(items: readonly HistoryItem[]): readonly HistoryItem[] {
   const isSent = (item: HistoryItem): item is LabelItem =>
@@ -96,7 +102,7 @@ function withSentDrafts(items: readonly HistoryItem[]): readonly HistoryItem[] {
   return [...added, ...items.filter((item) => !isSent(item)), ...sent];
 }
 
-/** The labels that Gmail names beside a change can be those of before it. */
+/** The labels that Gmail lists with a change can be those from before it. */
 function withoutDraft({ message }: LabelItem): HistoryMessage {
   const { labelIds } = message;
   if (labelIds === undefined) return message;
@@ -130,7 +136,7 @@ function isPublished(item: HistoryItem, { publishDrafts, labelIds }: ChangeFilte
   if (!publishDrafts && carried?.includes("DRAFT") === true) return false;
   if (labelIds.length === 0) return true;
   const changed = "labelIds" in item ? item.labelIds : [];
-  // Without labels it could be of a watched message: better told than lost.
+  // Without labels it could belong to a watched message: better published than lost.
   if (carried === undefined && changed.length === 0) return true;
   return labelIds.some((label) => carried?.includes(label) === true || changed.includes(label));
 }

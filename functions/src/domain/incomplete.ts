@@ -3,8 +3,8 @@ import { LAG_RETRIES_MAX } from "./schedule.ts";
 import type { DelayEvent } from "./events.ts";
 
 /**
- * Keeps `behindSince` in step with a write of `sync`: set by the first write that leaves the mailbox
- * incomplete, removed together with `delayedAt` by the one that does not.
+ * Returns `sync` with an updated `behindSince`: set by the first write that leaves the mailbox
+ * incomplete, removed together with `delayedAt` by the write that completes it.
  */
 export function accounted(before: Sync, after: Sync, now: Date): Sync {
   const { behindSince: _, delayedAt: __, ...rest } = after;
@@ -13,7 +13,7 @@ export function accounted(before: Sync, after: Sync, now: Date): Sync {
   return { ...rest, behindSince, ...(delayedAt !== undefined && { delayedAt }) };
 }
 
-/** Whether a write leaves more to be read than is published. */
+/** Returns whether more is left to read than is published after a write. */
 export function isBehind(before: Sync, after: Sync): boolean {
   const { dueReason = "quiet", retries, recovery, failure } = after;
   if (recovery !== undefined || failure !== undefined) return true;
@@ -22,8 +22,8 @@ export function isBehind(before: Sync, after: Sync): boolean {
     case "unfinished":
       return true;
     case "lag":
-      // The last look after a productive run finds nothing as a rule, and waits a minute. A mailbox
-      // that only waits for a notified record has published all that Gmail lists.
+      // The last poll after a productive run usually finds nothing, and may take a minute. A
+      // mailbox that only waits for a notified record has published everything that Gmail lists.
       if (before.behindSince !== undefined) return retries <= LAG_RETRIES_MAX;
       return retries < LAG_RETRIES_MAX;
     case "quiet":
@@ -31,19 +31,19 @@ export function isBehind(before: Sync, after: Sync): boolean {
   }
 }
 
-/** Whether subscribers and the operator are still to be told that the mailbox is late. */
+/** Returns whether `mailbox.delayed` is still to be published. */
 export function isDelayDue({ sync }: User, delayedAfterMs: number, now: Date): boolean {
   const { behindSince, delayedAt } = sync;
   if (behindSince === undefined || delayedAt !== undefined) return false;
   return now.getTime() - behindSince.getTime() >= delayedAfterMs;
 }
 
-/** Before a delay is due it may have been published: by an instance whose look at the time differs. */
+/** A delay may be published before it is due, by an instance whose clock differs. */
 const TOLD_MARGIN_MS = 60_000;
 
 /**
- * Whether subscribers may believe that the mailbox is late. A delay is published before it is noted,
- * and the note can be lost: where it is old enough, it counts as published.
+ * Returns whether subscribers may believe that the mailbox is late. A delay is published before
+ * that is recorded, and the record can be lost: a delay that is old enough counts as published.
  */
 export function isDelayTold(
   { sync }: Pick<User, "sync">,
@@ -58,8 +58,9 @@ export function isDelayTold(
 }
 
 /**
- * Why a mailbox is incomplete: a short stable code, of its failure where it fails. `history_refused`:
- * Gmail refuses even the present position of the history, and the next recovery waits.
+ * Returns why a mailbox is incomplete: a short stable code, that of its failure if it fails.
+ * `history_refused`: Gmail rejects even the current head of the history, and the next recovery
+ * waits.
  */
 export function behindReason({
   failure,
@@ -73,7 +74,7 @@ export function behindReason({
   return isPaused ? "history_refused" : dueReason;
 }
 
-/** What subscribers hear of a mailbox that is late, or is complete again. */
+/** Returns the event for a mailbox that is late, or complete again. */
 export function delayEvent(
   kind: DelayEvent["kind"],
   { sync }: User,

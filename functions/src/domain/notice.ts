@@ -4,32 +4,34 @@ import type { UserId } from "./user.ts";
 /** One mail to a person whose grant has ended. */
 export interface Notice {
   userId: UserId;
-  /** Of the grant that has ended. */
+  /** The generation of the grant that has ended. */
   generation: number;
-  /** How many mails about it went before. */
+  /** The number of mails about it before this one. */
   number: number;
-  /** Nothing more is sent after this one. */
+  /** No more mails follow this one. */
   isLast: boolean;
   emailAddress: EmailAddress;
-  /** `statusReason`: for what to do about it, never for why it happened. */
+  /** `statusReason`, for advice on what to do, never for why it happened. */
   reason: string;
   reauthorizeUrl: string;
 }
 
-/** What became of a mail. `reason` is of codes and digits: it may be logged. */
+/** The result of a mail. `reason` consists of codes and digits, so it may be logged. */
 export type NoticeOutcome =
   | { kind: "sent" }
-  /** The mail server wants nothing for this address, ever. */
+  /** The mail server permanently rejects this address. */
   | { kind: "refused"; reason: string }
-  /** It may work later. Not known either whether the mail was taken, if the answer got lost. */
+  /** A retry may succeed. If the response was lost, the mail may have been accepted. */
   | {
       kind: "failed";
       reason: string;
-      /** The server refused the connection, the greeting or the login: no mail goes out at all. */
+      /**
+       * The server rejected the connection, the greeting or the login: no mail can be sent at all.
+       */
       isOfServer?: boolean;
     }
-  /** The mail server does not accept our set-up: only the operator can mend it. */
+  /** The mail server rejects the configuration: only the operator can fix it. */
   | { kind: "misconfigured"; reason: string };
 
-/** Sends a mail, or says why not, within {@link SEND_MS_MAX}. Never throws. */
+/** Sends a mail, or returns why not, within {@link SEND_MS_MAX}. Never throws. */
 export type SendNotice = (notice: Notice) => Promise<NoticeOutcome>;

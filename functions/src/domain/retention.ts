@@ -1,24 +1,24 @@
 import { type Clock, later } from "./clock.ts";
 import { type FollowUp, type User, storeNow } from "./user.ts";
 
-/** How long what is kept of a person outlives their grant. */
+/** How long a person's data outlives their grant. */
 export interface Retention {
   /** `forgetAfterDays`: 0 for ever. */
   config: { forgetAfterDays: number };
   clock: Clock;
 }
 
-/** The reason of a person who is to be erased at once. */
+/** The `statusReason` of a person whose data is being erased. */
 export const ERASED = "erased";
 
 const DAY_MS = 24 * 3_600_000;
-/** A due date more than eight days ahead counts as that of a wrong clock (`each-due.ts`). */
+/** A due date more than eight days ahead counts as written by a wrong clock (`each-due.ts`). */
 const LOOK_AFTER_MS = 7 * DAY_MS;
 
 /**
- * When a user is to be forgotten: at once if they are being erased, else some time after their grant
- * has ended, whether they ended it themselves or never allowed access again. `undefined`: never. A
- * mailbox that is unavailable still has its grant.
+ * Returns when to erase a user: at once if they asked for it, otherwise some time after their grant
+ * has ended, because they disconnected or never allowed access again. `undefined`: never. An
+ * unavailable mailbox still has its grant.
  */
 export function forgetAt(
   { status, statusReason, statusAt }: Pick<User, "status" | "statusReason" | "statusAt">,
@@ -29,7 +29,7 @@ export function forgetAt(
   return isEnded && forgetAfterDays > 0 ? later(statusAt, forgetAfterDays * DAY_MS) : undefined;
 }
 
-/** When to look next whether a user is to be forgotten: within a week, or never. */
+/** Returns when to check next whether to erase a user: within a week, or never. */
 export function nextLook(user: User, retention: Retention): Date | undefined {
   const at = forgetAt(user, retention);
   if (at === undefined) return undefined;
@@ -37,7 +37,7 @@ export function nextLook(user: User, retention: Retention): Date | undefined {
   return at < look ? at : look;
 }
 
-/** Nothing is owed any more, but to forget the user in time. */
+/** Returns the work of a user for whom only the erasure is left, in time. */
 export function settled(
   user: User,
   { dueAt: _, ...followUp }: FollowUp,

@@ -4,75 +4,76 @@ import type { Sync, SyncFailure, User, Watch } from "./user.ts";
 import { type FailedStep, noteFailure } from "./failure-streak.ts";
 import { type HistoryId, isAfter } from "./history-id.ts";
 
-/** Why a sync is run, and what is known from that about the history that it should find. */
+/** Why a sync runs, and what that says about the history it should find. */
 export type Trigger =
-  /** `publishedAt`: when Pub/Sub took the first of the notifications that this run serves. */
+  /** `publishedAt`: when Pub/Sub received the first of the notifications that this run serves. */
   | {
       kind: "notified";
       /** The highest of the ids. */
       historyId: HistoryId;
-      /** Every id, where one run serves several notifications. */
+      /** Every id, if one run serves several notifications. */
       historyIds?: readonly HistoryId[];
       publishedAt?: Date | undefined;
     }
   | { kind: "due" }
   | { kind: "renewed" }
   | { kind: "authorized" }
-  /** An operator wants to see it done. */
+  /** An operator requested it. */
   | { kind: "requested" };
 
-/** The ids that the notifications of a run named; none for another trigger. */
+/** Returns the ids in the notifications of a run; none for another trigger. */
 export function notifiedIds(trigger: Trigger): readonly HistoryId[] {
   if (trigger.kind !== "notified") return [];
   return trigger.historyIds ?? [trigger.historyId];
 }
 
-/** When a mailbox is looked at again, and why. */
+/** When a mailbox is read again, and why. */
 export type Due = Required<Pick<Sync, "dueAt" | "dueReason" | "retries">>;
 
-/** The first later look when nothing of what was told could be read; each following waits twice. */
+/** The first poll when nothing announced could be read; each following one waits twice as long. */
 const LAG_DUE_MS = 30_000;
-/** Due runs in a row that find nothing of what was told; then the mailbox counts as quiet. */
+/** Consecutive due runs that find nothing announced; then the mailbox counts as quiet. */
 export const LAG_RETRIES_MAX = 4;
-/** Where nothing but the wait for a notified record is left, which ends with one more look. */
+/** For a mailbox that only waits for a notified record; the wait ends with one more poll. */
 const HOLD_RETRIES = LAG_RETRIES_MAX + 1;
-/** The one later look when the notification's id lay above the last record. */
+/** The one later poll when the notification's id was above the last record. */
 const RECHECK_MS = 60_000;
-/** First wait after a failure that is not the user's; doubles up to the maximum. */
+/** The first wait after a failure that is not the user's; doubles up to the maximum. */
 const FAILURE_DUE_MS = 15_000;
 const FAILURE_DUE_MS_MAX = 15 * 60_000;
-/** A mailbox that has failed for hours waits longer: this part of the time, up to the maximum. */
+/** A mailbox that has failed for hours waits longer: this share of that time, up to the maximum. */
 const FAILING_SHARE = 1 / 8;
 const FAILING_DUE_MS_MAX = 3_600_000;
-/** Between two looks at a mailbox whose watch has lapsed. */
+/** Between two polls of a mailbox whose watch has lapsed. */
 const LAPSED_DUE_MS = 5 * 60_000;
-/** Longer overdue than the reconciliation leaves a mailbox, which runs each minute. */
+/** Longer overdue than the reconciliation, which runs each minute, ever leaves a mailbox. */
 const NEGLECTED_MS = 3_600_000;
-/** Without a time from Google. */
+/** The wait if Google gives no time. */
 const THROTTLE_MS = 60_000;
-/** What Google's `Retry after` is believed within; clocks differ. */
+/** The bounds of Google's `Retry after`; clocks differ. */
 const THROTTLE_MS_MIN = 1_000;
 const THROTTLE_MS_MAX = 3_600_000;
 const THROTTLE_DAILY_MS_MAX = 24 * 3_600_000;
 
+/** The result of a complete listing. */
 export interface Listing {
   hasNew: boolean;
-  /** Nothing of what the notification told is readable. */
+  /** Nothing that the notification announced can be read. */
   isLagging: boolean;
   /** The highest record that is known to have been read. */
   newest: HistoryId;
-  /** Until then the cursor waits for a notified record; then a last look decides. */
+  /** Until then the cursor waits for a notified record; then a last poll decides. */
   heldUntil: Date | undefined;
 }
 
-/** What a due time is reckoned from. */
+/** What a due time is calculated from. */
 export interface DueContext {
   clock: Clock;
   random: Random;
   config: { sync: { reconcileAfterMs: number } };
 }
 
-/** What a complete listing makes of the due time; `undefined` leaves it as it is. */
+/** Returns the due time after a complete listing; `undefined` leaves it unchanged. */
 export function afterListing(
   run: { user: User; trigger: Trigger; context: DueContext },
   listing: Listing,
@@ -86,18 +87,18 @@ export function afterListing(
   return { dueAt: heldUntil, dueReason: "lag", retries: HOLD_RETRIES };
 }
 
-/** What a complete listing came to, as far as the next look depends on it. */
+/** The result of a complete listing, as far as the next poll depends on it. */
 type Result =
-  /** Nothing of what the notification announced can be read. */
+  /** Nothing that the notification announced can be read. */
   | "lagging"
-  /** It brought something, and the notification announced more. */
+  /** It found something, and the notification announced more. */
   | "announced_more"
-  /** A look for what lags found nothing again. */
+  /** A poll for a lagging record found nothing again. */
   | "still_lagging"
-  /** What an earlier run left is through; a notified record of before is waited for. */
+  /** The work of an earlier run is complete; a notified record from before is still missing. */
   | "resumed_with_news"
   | "resumed_without_news"
-  /** What the mailbox was due for is done. */
+  /** The mailbox was due for this, and it is done. */
   | "served"
   /** The mailbox is due for something else. */
   | "not_served";
@@ -127,45 +128,45 @@ function resultOf(
   if (isResumed && heldUntil !== undefined) {
     return hasNew ? "resumed_with_news" : "resumed_without_news";
   }
-  // A complete catch-up, whoever asked for it, is what these were due for.
+  // A complete catch-up is what these were due for, for any trigger.
   const isServed = trigger.kind === "due" || isResumed || isNeglected(user, context.clock);
   return isServed ? "served" : "not_served";
 }
 
-/** The next look at what lags: each waits twice as long as the one before. */
+/** Returns the next poll for a lagging record: each waits twice as long as the one before. */
 function lagDue(clock: Clock, retries: number): Due {
   const dueAt = later(clock.now(), LAG_DUE_MS * 2 ** retries);
   return { dueAt, dueReason: "lag", retries };
 }
 
-/** One look, and no further one if it finds nothing. */
+/** Returns one poll, with no further one if it finds nothing. */
 function recheckDue(clock: Clock): Due {
   return { dueAt: later(clock.now(), RECHECK_MS), dueReason: "lag", retries: LAG_RETRIES_MAX };
 }
 
 /**
- * True of a mailbox that no due list brings, as an edited document may make it: only a notification
- * can set it right.
+ * Returns whether no due list contains the mailbox, as after an edit by hand: only a notification
+ * can then correct it.
  */
 export function isNeglected({ sync: { dueAt } }: User, clock: Clock): boolean {
   return dueAt === undefined || later(dueAt, NEGLECTED_MS) <= clock.now();
 }
 
-/** One look a minute later at a mailbox that nothing else would bring so soon. */
+/** Returns a poll a minute later of a mailbox that nothing else would read so soon. */
 export function recheck({ dueAt, dueReason }: Sync, clock: Clock): Due | undefined {
   const look = recheckDue(clock);
   const isFar = dueAt === undefined || (dueReason === "quiet" && dueAt > look.dueAt);
   return isFar ? look : undefined;
 }
 
-/** The next reconciliation goes on. */
+/** Due at once: the next reconciliation continues. */
 export function atOnce(clock: Pick<Clock, "now">): Due {
   return { dueAt: clock.now(), dueReason: "unfinished", retries: 0 };
 }
 
 /**
- * When to look again at a mailbox that nothing is heard of; soon when Gmail no longer notifies.
- * Spread, so that a fleet connected in one hour is not due in one minute.
+ * Returns when to poll a mailbox without notifications; soon if Gmail no longer notifies. Spread,
+ * so that a fleet connected in one hour is not due in one minute.
  */
 function quiet({ clock, random, config }: DueContext, watch: Watch): Due {
   const now = clock.now();
@@ -175,9 +176,9 @@ function quiet({ clock, random, config }: DueContext, watch: Watch): Due {
 }
 
 /**
- * When to try again after a failure that is not the user's, and the row of failures that it belongs
- * to. `undefined` when the mailbox is already due early enough: a storm of notifications during an
- * outage writes once. The waits grow until a listing succeeds.
+ * Returns when to retry after a failure that is not the user's, with the consecutive failures.
+ * `undefined` if the mailbox is already due early enough: many notifications during an outage write
+ * once. The waits grow until a listing succeeds.
  */
 export function afterFailure(
   sync: Sync,
@@ -213,8 +214,8 @@ function failureWaitMs({ since, at, count }: SyncFailure): number {
 const WATCH_MS_MAX = 8 * 24 * 3_600_000;
 
 /**
- * Whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail ever
- * promises is not believed.
+ * Returns whether Gmail notifies of the mailbox at this time. An expiry further ahead than Gmail
+ * ever promises is ignored.
  */
 export function isWatching({ expiresAt }: Watch, now: Date): boolean {
   return expiresAt !== undefined && expiresAt > now && expiresAt <= later(now, WATCH_MS_MAX);

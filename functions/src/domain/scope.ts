@@ -8,12 +8,12 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The name under which Google grants a scope. Every scope is brought to this form where it comes in
+ * Returns the name under which Google grants a scope. Every scope is converted at the entry
  * (configuration, token responses, stored grants), so that scopes are compared as text.
  */
 export function canonicalScope(scope: string): string {
   return Object.hasOwn(LONG_NAMES, scope) ? (LONG_NAMES[scope] ?? scope) : scope;
 }
 
-/** What signing in takes, as Google grants it. */
+/** The scopes of a sign-in, as Google grants them. */
 export const SIGN_IN_SCOPES: readonly string[] = ["openid", canonicalScope("email")];

@@ -3,7 +3,10 @@ import { z } from "zod";
 const TAGS_MAX = 10;
 const TAG_VALUE_CHARS_MAX = 128;
 
-/** A text of printable characters, `max` at most: it can be stored, returned and published as it is. */
+/**
+ * Returns the schema of a text of printable characters, at most `max`, that can be stored, returned
+ * and published unchanged.
+ */
 export const printable = (max: number) =>
   z
     .string()
@@ -15,7 +18,7 @@ export const TAGS = z
   .record(z.string().regex(/^[a-z0-9-]{1,32}$/), printable(TAG_VALUE_CHARS_MAX))
   .refine((tags) => Object.keys(tags).length <= TAGS_MAX);
 
-/** Tags as they were stored; `undefined` for anything else. */
+/** Returns stored tags; `undefined` for anything else. */
 export function parseTags(value: unknown): Readonly<Record<string, string>> | undefined {
   return TAGS.safeParse(value).data;
 }

@@ -14,17 +14,19 @@ import { ERASED } from "./retention.ts";
  */
 
 /**
- * How long the run that changes a status has to announce it itself before the reconciliation does.
- * Longer than any run, so that subscribers are not told twice.
+ * How long the run that changes a status has to publish it before the reconciliation does. Longer
+ * than any run, so that it is not published twice.
  */
 const ANNOUNCE_GRACE_MS = 2 * 60_000;
 
-/** The `statusReason` of a user whose grant had ended and whose address belongs to another account. */
+/**
+ * The `statusReason` of a user whose grant had ended and whose address belongs to another account.
+ */
 const ADDRESS_MOVED = "address_moved";
 
 type Transition = UserPatch & { status: Status };
 
-/** Of a user for whom nothing is done: no date that a due list is built on can be left over. */
+/** The change of a user without further work: no date of a due list can be left. */
 interface Ending extends Transition {
   status: Exclude<Status, "active">;
   watch: Watch & { renewAt?: never };
@@ -34,31 +36,31 @@ interface Ending extends Transition {
 /** The addresses of a user, and since when the first of them is stored. */
 export type StoredAddresses = Addresses & Pick<User, "addressSince">;
 
-/** What an authorization brings to a user. */
+/** What an authorization adds to a user. */
 export interface NewConnection {
   addresses: StoredAddresses;
   grant: Grant;
   watch: Watch;
-  /** Where a history begins that does not go on from a kept cursor. */
+  /** Where a history begins that does not continue from a stored cursor. */
   historyId: HistoryId;
   /** When that history begins: read before `historyId`, so that nothing lies between them. */
   connectedAt: Date;
-  /** What the start ticket said, if there was one. */
+  /** The content of the start ticket, if there was one. */
   ticket?: { tags?: User["tags"] | undefined };
   at: Date;
 }
 
 /**
- * The person allows access. The mailbox is due at once, so that the reconciliation delivers what was
- * missed if the run that authorizes dies before it does. A ticket replaces the tags; without one
- * they stay for as long as the history goes on.
+ * Returns the change when a person allows access. The mailbox is due at once, so that the
+ * reconciliation delivers what was missed if the authorizing run dies first. A ticket replaces the
+ * tags; without one they stay for as long as the history continues.
  */
 export function authorized(
   previous: User | undefined,
   { addresses, grant, watch, historyId, connectedAt, ticket, at }: NewConnection,
 ): UserContent {
   const resumed = isResumed(previous) ? previous : undefined;
-  // Documents of an older version do not say when they were connected.
+  // Documents of an older version lack the time of the connection.
   const since = resumed === undefined ? connectedAt : resumed.connectedAt;
   const { tags } = ticket ?? resumed ?? {};
   return {
@@ -82,9 +84,8 @@ export function authorized(
 }
 
 /**
- * Whether the history of an authorized user goes on from the kept cursor. It starts again only after
- * a disconnect that the person wanted: a user whose address went to another account had not asked
- * for that.
+ * Returns whether the history of an authorized user continues from the stored cursor. It restarts
+ * only after a disconnect that the person wanted, not when their address moved to another account.
  */
 export function isResumed(stored: User | undefined): stored is User {
   if (stored === undefined) return false;
@@ -92,8 +93,8 @@ export function isResumed(stored: User | undefined): stored is User {
 }
 
 /**
- * Google takes the grant, or its account, no longer. An unavailable mailbox keeps its refresh token:
- * the grant may be sound, and is probed.
+ * Returns the change when Google no longer accepts the grant or its account. An unavailable mailbox
+ * keeps its refresh token: the grant may be valid, and is probed.
  */
 export function flagged(
   { grant, watch, sync, followUp }: User,
@@ -113,8 +114,8 @@ export function flagged(
 }
 
 /**
- * The person ends the connection. The tokens stay until Google has heard of it: they are removed
- * with {@link withoutTokens}.
+ * Returns the change when the person ends the connection. The tokens stay until Google has revoked
+ * the grant; {@link withoutTokens} removes them.
  */
 export function disconnected({ watch, sync, followUp }: User, reason: string, now: Date): Ending {
   return {
@@ -128,8 +129,8 @@ export function disconnected({ watch, sync, followUp }: User, reason: string, no
 }
 
 /**
- * The address belongs to another account, and the grant has ended at Google, so nothing is left to
- * revoke. It is announced at once by the reconciliation: no run does so.
+ * Returns the change when the address belongs to another account and the grant has ended at Google:
+ * there is nothing to revoke. The reconciliation publishes it at once, since no run does.
  */
 export function displaced(user: User, now: Date): Ending {
   return {
@@ -139,7 +140,10 @@ export function displaced(user: User, now: Date): Ending {
   };
 }
 
-/** A disconnected person is to be erased: the reconciliation finishes it after a crash. */
+/**
+ * Returns the change that starts the erasure of a disconnected person: the reconciliation finishes
+ * it after a crash.
+ */
 export function erasing({ followUp }: User, now: Date): UserPatch {
   return {
     statusReason: ERASED,
@@ -148,8 +152,8 @@ export function erasing({ followUp }: User, now: Date): UserPatch {
 }
 
 /**
- * An unavailable mailbox is there again. Everything is due at once: the watch, what was missed, and
- * the announcement of a new episode.
+ * Returns the change when an unavailable mailbox is back. Everything is due at once: the watch,
+ * what was missed, and publishing the new status.
  */
 export function restored(
   { watch, sync, followUp: { episode = 1 } }: User,
@@ -166,7 +170,7 @@ export function restored(
   };
 }
 
-/** What is left of a grant that is over. */
+/** Returns what is left of a grant that has ended. */
 export function withoutTokens(grant: Grant): Grant {
   const { refreshToken: _, refreshTokenDigests: __, ...rest } = withoutAccessToken(grant);
   return rest;
@@ -177,12 +181,12 @@ function withoutAccessToken(grant: Grant): Grant {
   return rest;
 }
 
-/** A watch that is not renewed. */
+/** Returns a watch that is not renewed. */
 function withoutRenewal({ renewAt: _, ...watch }: Watch): Ending["watch"] {
   return watch;
 }
 
-/** A mailbox that is not due: its status says more than that it is late. */
+/** Returns the state of a mailbox that is not due: its status says more than that it is late. */
 function withoutDue(sync: Sync): Ending["sync"] {
   const {
     dueAt: _,

@@ -2,39 +2,44 @@ import { type Clock, later } from "./clock.ts";
 import type { EmailAddress } from "./email-address.ts";
 import type { HistoryId } from "./history-id.ts";
 
-/** Google's `sub`: stable for the life of the account, while addresses change and are reassigned. */
+/**
+ * Google's `sub`: stable for the life of the account, although addresses change and are reassigned.
+ */
 export type UserId = string & { readonly __brand: "UserId" };
 
-/** Which version of the stored document was read: the precondition of the next write. */
+/** The version of the document that was read: the precondition of the next write. */
 export type Revision = string & { readonly __brand: "Revision" };
 
-/** When a document was read: by the store's clock, and by this instance's before and after. */
+/**
+ * When a document was read, by the store's clock, and by this instance's before and after the read.
+ */
 export interface ReadTimes {
-  /** The store's own time, one for all instances. */
+  /** The store's time, the same for all instances. */
   at: Date;
-  /** This instance's time just before it asked. */
+  /** This instance's time just before the read. */
   localAt: Date;
-  /** This instance's time when the answer was there. */
+  /** This instance's time when the response arrived. */
   receivedAt: Date;
 }
 
+/** The state of a user's connection. */
 export type Status = "active" | "reauthorization_required" | "mailbox_unavailable" | "disconnected";
 
-/** What one authorization allows us. The tokens are gone once the user is flagged. */
+/** One authorization. The tokens are removed when the user is flagged. */
 export interface Grant {
   /**
-   * +1 at every authorization, so that a late failure of an old grant never ends a newer one. Never
-   * repeats for one user, not even when the user was erased in between.
+   * One higher at every authorization, so that a late failure of an old grant never ends a newer
+   * one. Never repeats for one user, even if the user was erased in between.
    */
   generation: number;
-  /** The scopes that were granted, not the ones that were asked for. */
+  /** The granted scopes, not the requested ones. */
   scopes: readonly string[];
-  /** The OAuth client that the grant was given to. Absent in older documents until a refresh. */
+  /** The OAuth client of the grant. Absent in older documents until a refresh. */
   clientId?: string;
   refreshToken?: Sealed;
   accessToken?: Sealed;
   accessTokenExpiresAt?: Date;
-  /** How a security event can name our refresh token: keyed digests (`crypto/token-digest.ts`). */
+  /** How a security event can name the refresh token: keyed digests (`crypto/token-digest.ts`). */
   refreshTokenDigests?: { prefix: string; doubleHash: string };
   grantedAt: Date;
 }
@@ -43,110 +48,113 @@ export interface Grant {
 export interface Watch {
   expiresAt?: Date;
   renewAt?: Date;
-  /** Renewals that failed in a row. */
+  /** Consecutive failed renewals. */
   failures: number;
 }
 
-/** Why a mailbox is due. Only a quiet one may be put off. */
+/** Why a mailbox is due. Only a quiet one may be postponed. */
 export type DueReason = "quiet" | "lag" | "throttled" | "unfinished";
 
 /** A position of the history that was read, and when. */
 export interface ReadPosition {
   historyId: HistoryId;
   at: Date;
-  /** A head that Gmail named: nothing of that id has been read or published. */
+  /** A head that Gmail named: no record of that id has been read or published. */
   isHead?: true;
   /**
-   * A notification named it, and no record of that id has shown: the cursor waits below it. Once the
-   * wait ends it is a head, if it is marked as one too.
+   * A notification announced this id, and no record of it has appeared: the cursor waits below it.
+   * Once the wait ends, it is a head if it is marked as one, too.
    */
   isNotified?: true;
 }
 
-/** A page of `messages.list`, as it was when it was walked over. */
+/** A page of `messages.list`, as it was when it was scanned. */
 export interface WalkedPage {
   /** Absent: the first page. */
   token?: string;
-  /** Its newest message: pages shift while mail arrives, and this tells how far. */
+  /** The newest message of the page: pages shift while mail arrives, and this shows how far. */
   firstMessageId: string;
 }
 
-/** How far an expired history has been made good. */
+/** The progress of recovering an expired history. */
 export interface Recovery {
   fromHistoryId: HistoryId;
-  /** The head pinned before anything was listed: the cursor once the recovery is complete. */
+  /**
+   * The head that was pinned before anything was listed: the cursor once the recovery is complete.
+   */
   toHistoryId: HistoryId;
   reason: "history_expired" | "history_rewound";
-  /** The last sync before: what is older has been told. */
+  /** The time of the last sync: older messages have been published. */
   since: Date;
-  /** When the head was pinned; absent in what an older version has stored. */
+  /** When the head was pinned; absent in documents of an older version. */
   pinnedAt?: Date;
-  /** Which listing is under way, where there is one for each watched label. */
+  /** The current listing, if there is one for each watched label. */
   listing: number;
-  /** Newest first. Walked over from the newest, published from the oldest; the oldest that fit. */
+  /** Newest first. Scanned from the newest, published from the oldest; only the oldest that fit. */
   pages: readonly WalkedPage[];
-  /** Newer pages that were walked over and did not fit: another round comes back for them. */
+  /** The number of newer scanned pages that did not fit: another round scans them. */
   unnoted?: number;
-  /** Pages in a row, the last ones walked over, that hold nothing but old messages. */
+  /** The number of consecutive pages, up to the last scanned one, with only old messages. */
   oldPages?: number;
-  /** The walk has reached what is old, what has been told, or the end. */
+  /** The scan has reached old messages, published messages, or the end. */
   isWalked: boolean;
-  /** The oldest page is where the walk came upon old messages, or the end; not upon told ones. */
+  /** The oldest page is where the scan reached old messages or the end, not published ones. */
   isAtEdge?: boolean;
-  /** Messages where the told ones begin: a walk that starts again ends there. */
+  /** The messages where the published ones begin: a repeated scan ends there. */
   toldUpTo?: readonly string[];
-  /** The newest messages of when the walk began: the second pass looks for others among them. */
+  /** The newest messages at the start of the scan: the second pass looks for others among them. */
   newest?: readonly string[];
-  /** Those among them that were not found again when they were to be told. */
+  /** Those among them that were missing when they should have been published. */
   untold?: readonly string[];
-  /** Refusals of the same step in a row. */
+  /** Consecutive rejections of the same step. */
   refusals?: number;
-  /** Everything walked over is told; what showed late is still looked for. */
+  /** Everything scanned is published; late messages are still searched for. */
   isTold?: boolean;
 }
 
-/** Failures of this mailbox in a row. Absent after a success. */
+/** The consecutive failures of this mailbox. Absent after a success. */
 export interface SyncFailure {
-  /** When the first failure of this family in the row happened. */
+  /** When the first of the consecutive failures of this family happened. */
   since: Date;
-  /** When the last one happened. */
+  /** When the last failure happened. */
   at: Date;
   /** Whose failure it is: `ours` counts against no mailbox. */
   family: "ours" | "mailbox" | "credentials" | "account" | "throttled";
-  /** A short stable code for the last one. */
+  /** A short stable code for the last failure. */
   reason: string;
-  /** Failures in the row, of all families: spaces out the next try. */
+  /** The number of consecutive failures of all families; the waits grow with it. */
   count: number;
-  /** What failed last. */
+  /** The call of the last failure. */
   call: string;
 }
 
+/** The state of a mailbox's stream. */
 export interface Sync {
   dueAt?: Date;
   dueReason?: DueReason;
-  /** Due runs in a row that did not get where they should; spaces out the next one. */
+  /** Consecutive due runs that did not finish their work; the waits grow with it. */
   retries: number;
-  /** The highest notification that has been served to its end. */
+  /** The highest notification that has been served completely. */
   notifiedHistoryId?: HistoryId;
   /** When the last notification that brought something new was served. */
   notifiedAt?: Date;
   /** Positions read too recently to be settled, ascending. */
   recent: readonly ReadPosition[];
-  /** A notified id never showed as a record, and none has shown exactly since. */
+  /** A notified id never appeared as a record, and none has appeared exactly since. */
   isNotifiedAhead?: true;
-  /** The highest head that Gmail ever named: a lower one means that its history was rewound. */
+  /** The highest head that Gmail ever named: a lower one means that the history was rewound. */
   highestHead?: HistoryId;
-  /** When the last listing that reached the end began. */
+  /** When the last complete listing began. */
   syncedAt?: Date;
   /**
-   * The last look at the quiet mailbox, and how many changes it found that no notification had told
-   * of. A look that ran out of pages counts what it had found by then.
+   * The last poll of the quiet mailbox, and the number of changes that no notification had
+   * announced. A poll that ran out of pages counts what it had found.
    */
   unannounced?: { at: Date; changes: number };
   recovery?: Recovery;
-  /** Recoveries since history was last listed, and when the latest began: they are spaced out. */
+  /** Recoveries since history was last listed, and when the latest began: the pauses grow. */
   recoveries?: { count: number; at: Date };
-  /** Refusals of the cursor as malformed since history was last listed, and the first of them. */
+  /** Rejections of the cursor as malformed since history was last listed, and the first of them. */
   cursorRefusals?: { count: number; since: Date };
   failure?: SyncFailure;
   /** Since when more may have happened than is published. Absent while the mailbox is complete. */
@@ -155,33 +163,33 @@ export interface Sync {
   delayedAt?: Date;
 }
 
-/** What is owed outside the stream. Without `dueAt` nothing is. */
+/** Work outside the stream. None is due without `dueAt`. */
 export interface FollowUp {
   dueAt?: Date;
-  /** The status last told to subscribers. A new episode begins without it. */
+  /** The last published status. A new outage starts without it. */
   announced?: { status: Status; generation: number };
   /**
    * From 2 on: the mailbox was unavailable and came back under one grant, so `active` and
-   * `mailbox_unavailable` are told again. Absent until then, and with every new grant.
+   * `mailbox_unavailable` are published again. Absent until then, and with every new grant.
    */
   episode?: number;
-  /** Mails that told the person of the end of this generation's grant; whether no more is sent. */
+  /** Mails about the end of this generation's grant, and whether no more is sent. */
   notices?: { generation: number; sent: number; isOver?: true };
-  /** Tries in a row that failed. */
+  /** Consecutive failed attempts. */
   failures: number;
 }
 
-/** `users/{userId}`: everything the receiver knows about one connected Gmail account. */
+/** `users/{userId}`: everything that the receiver stores about one connected Gmail account. */
 export interface User {
   id: UserId;
   revision: Revision;
   read: ReadTimes;
   /**
-   * Lower case; what subscribers and people see. Where two users hold one address for a while, the
-   * notifications that name it are of the one that got it last (see {@link latestHolder}).
+   * Lower case; the address that subscribers and people see. If two users have one address for a
+   * while, notifications with it belong to the one that got it last (see {@link latestHolder}).
    */
   emailAddress: EmailAddress;
-  /** What Gmail's profile and notifications name, where it differs from `emailAddress`. */
+  /** The address in Gmail's profile and notifications, if it differs from `emailAddress`. */
   notifiedAs?: EmailAddress;
   /** When `emailAddress` was stored. Absent in documents of older versions. */
   addressSince?: Date;
@@ -195,31 +203,34 @@ export interface User {
   sync: Sync;
   followUp: FollowUp;
   /**
-   * When the history that is told began. A re-authorization keeps it; a connection after a
-   * disconnect starts a new history. Absent in documents of an older version.
+   * When the published history begins. A re-authorization keeps it; a connection after a disconnect
+   * starts a new history. Absent in documents of an older version.
    */
   connectedAt?: Date;
   /** What the application said about this connection in a start ticket: at most 10 short texts. */
   tags?: Readonly<Record<string, string>>;
-  /** Browser sessions that began until then have ended: Google said that the account is at risk. */
+  /**
+   * Browser sessions that began before this time have ended: Google said that the account is at
+   * risk.
+   */
   signedOutAt?: Date;
 }
 
-/** What is written of a user; the rest says which document was read, and when. */
+/** The content of a user document; the rest says which document was read, and when. */
 export type UserContent = Omit<User, "id" | "revision" | "read">;
 
 /**
- * Whole top-level fields to replace. A map that leaves a member out removes that member;
- * `undefined` removes the field.
+ * Whole top-level fields to replace. A map that omits a member removes that member; `undefined`
+ * removes the field.
  */
 export type UserPatch = Partial<Omit<UserContent, "notifiedAs">> & {
   notifiedAs?: EmailAddress | undefined;
 };
 
-/** Which version of a document a write is made on the condition of. */
+/** The version of a document that a write requires. */
 export type UserVersion = Pick<User, "id" | "revision">;
 
-/** A change as the Firestore sink keeps it: `users/{userId}/changes/{id}`. */
+/** A change in the Firestore sink: `users/{userId}/changes/{id}`. */
 export interface StoredChange {
   id: string;
   type: string;
@@ -230,16 +241,16 @@ export interface StoredChange {
 /** The three lists of due work, each one indexed timestamp. */
 export type DueList = "watch.renewAt" | "sync.dueAt" | "followUp.dueAt";
 
-/** Which dates count as due: those that have come, and those too far ahead to be real. */
+/** Which dates count as due: past ones, and those too far ahead to be real. */
 export interface DueRange {
   upTo: Date;
   beyond: Date;
 }
 
-/** A place in a due list. It means something only to the store that returned it. */
+/** A place in a due list. Only the store that returned it can interpret it. */
 export type DueCursor = string & { readonly __brand: "DueCursor" };
 
-/** A due document that cannot be decoded. Its id may be no user id. */
+/** A due document that cannot be decoded. Its id may not be a user id. */
 export interface DueDocument {
   id: string;
   revision: Revision;
@@ -252,44 +263,44 @@ export interface DuePage {
   unreadable: readonly DueDocument[];
   /** Where the next page starts; absent at the end of the list. */
   next?: DueCursor;
-  /** The store's time, also when nobody is due. */
+  /** The store's time, even if no user is due. */
   readAt: Date;
 }
 
-/** Why users of failed grants are held rather than flagged: `fleet/guard`. */
+/** Why users of failed grants are held instead of flagged: `fleet/guard`. */
 export interface FleetGuardState {
   /** When the guard latched, or last learned something about the OAuth client. */
   latchedAt: Date;
   /** When the client is probed next. */
   probeAt: Date;
-  /** `sound`: Google takes our client, so grants that fail have really ended. */
+  /** `sound`: Google accepts the client, so failing grants have really ended. */
   verdict?: "sound" | "unsound";
 }
 
 /** Some users, in the order of their ids. */
 export interface UserPage {
   users: User[];
-  /** The ids of the documents before the last of them, or to the end, that cannot be decoded. */
+  /** The ids of invalid documents up to the last of them, or to the end. */
   unreadable: string[];
 }
 
-/** Every user that it returns carries the time of that read. */
+/** Stores the users. Every returned user carries the time of the read. */
 export interface UserStore {
-  /** `undefined` for nobody, and for a document that cannot be read. */
+  /** Returns `undefined` for an unknown user, and for a document that cannot be read. */
   find(id: UserId): Promise<User | undefined>;
 
-  /** Whether there is a document of this user, also one that cannot be read. */
+  /** Returns whether there is a document of this user, even one that cannot be read. */
   exists(id: UserId): Promise<boolean>;
 
   /**
-   * The user who is not `disconnected` and whose notifications name this address: the
+   * Returns the user who is not `disconnected` and whose notifications name this address: the
    * {@link latestHolder} of those who have it as `emailAddress` or as `notifiedAs`. One query.
    */
   findByEmailAddress(address: EmailAddress): Promise<User | undefined>;
 
   /**
-   * Users whose refresh token has one of these digests; two at most, since a name that fits more
-   * than one token says nothing of any.
+   * Returns users whose refresh token has one of these digests; two at most, since a name that fits
+   * several tokens is ambiguous.
    */
   findByTokenDigest(
     by: keyof NonNullable<Grant["refreshTokenDigests"]>,
@@ -297,20 +308,21 @@ export interface UserStore {
   ): Promise<User[]>;
 
   /**
-   * Every user who has or had this address, under either field, the disconnected ones too; one
+   * Returns every user who has or had this address in either field, disconnected ones, too. One
    * query.
    */
   listByEmailAddress(address: EmailAddress): Promise<User[]>;
 
   /**
-   * Users whose date in the list is within the range, the earliest first: at most `limit` documents
-   * after the given place, or from the start; one query.
+   * Returns users whose date in the list is within the range, the earliest first: at most `limit`
+   * documents after the given place, or from the start. One query.
    */
   listDue(list: DueList, range: DueRange, limit: number, after?: DueCursor): Promise<DuePage>;
 
   /**
-   * Users whose mailbox is incomplete (`sync.behindSince`), the oldest first: those since `from`, or
-   * all without it, up to `upTo`. One query; what cannot be decoded is left out.
+   * Returns users whose mailbox is incomplete (`sync.behindSince`), the oldest first: those since
+   * `from`, or all without it, up to `upTo`. One query; documents that cannot be decoded are left
+   * out.
    */
   listBehind(range: { from?: Date; upTo: Date }, limit: number): Promise<User[]>;
 
@@ -318,14 +330,14 @@ export interface UserStore {
   postpone(list: DueList, document: DueDocument, dueAt: Date): Promise<"written" | "refused">;
 
   /**
-   * All users, whatever their status, in the order of their ids: the first `limit` after the given
+   * Returns all users of any status in the order of their ids: the first `limit` after the given
    * id, or from the start. Fewer than `limit` only at the end.
    */
   listAll(after: UserId | undefined, limit: number): Promise<UserPage>;
 
   /**
    * Writes the patch (and the changes, in the same commit) if the document is still the one that
-   * was read. `refused` means that somebody else wrote, or that this very write was applied
+   * was read. `refused` means that another writer changed it, or that this write was applied
    * although it seemed to fail: read again.
    */
   update(
@@ -335,18 +347,18 @@ export interface UserStore {
   ): Promise<"written" | "refused">;
 
   /**
-   * Keeps changes that may have been kept before: each is written only where there is none of its
-   * id yet, in as many commits as it takes. `refused`: the document is not the one that was read.
+   * Stores changes that may have been stored before: each is written only if its id does not exist
+   * yet, in as many commits as necessary. `refused`: the document is not the one that was read.
    */
   keepMissing(user: User, changes: readonly StoredChange[]): Promise<"written" | "refused">;
 
-  /** Notes that this user's grant has failed: one small document per user, kept for a day. */
+  /** Records that this user's grant has failed: one small document per user, kept for a day. */
   noteFlagging(id: UserId, at: Date): Promise<void>;
 
-  /** Distinct users whose grants were noted to have failed after this time; one count query. */
+  /** Returns the number of distinct users whose grants failed after this time. One count query. */
   countFlaggings(after: Date): Promise<number>;
 
-  /** How many users are active; one count query. */
+  /** Returns the number of active users. One count query. */
   countActive(): Promise<number>;
 
   readFleetGuard(): Promise<FleetGuardState | undefined>;
@@ -354,9 +366,9 @@ export interface UserStore {
   writeFleetGuard(state: FleetGuardState): Promise<void>;
 
   /**
-   * Stores a new authorization in one transaction: `make` gets the stored user, if any, and the
-   * generation of the new grant, and returns what to store. `make` may run several times and has
-   * no effects.
+   * Stores a new authorization in one transaction: `make` receives the stored user, if any, and the
+   * generation of the new grant, and returns what to store. `make` may run several times and has no
+   * effects.
    */
   authorize(
     id: UserId,
@@ -364,17 +376,17 @@ export interface UserStore {
   ): Promise<User>;
 
   /**
-   * Deletes the kept changes, however many, and then the document if it is still the one that was
-   * read: a crash in between leaves a document to come back to. `refused`: somebody else wrote it,
-   * or it is gone. Before anything is deleted, the generation of the user is stored for the whole
-   * fleet, so that a later user with the same id starts above it.
+   * Deletes the stored changes, however many, and then the document if it is still the one that was
+   * read: a crash in between leaves a document to continue from. `refused`: another writer changed
+   * it, or it is gone. Before anything is deleted, the generation of the user is stored for the
+   * whole fleet, so that a later user with the same id starts above it.
    */
   erase(user: UserVersion & Pick<User, "grant">): Promise<"erased" | "refused">;
 }
 
 /**
- * Of several users that hold one address, the one that got it last: Google named it for that user
- * then. `undefined` when all of them are `disconnected`.
+ * Returns the user that got an address last, of several that have it: Google named it for that user
+ * then. `undefined` if all of them are `disconnected`.
  */
 export function latestHolder<T extends Pick<User, "status" | "grant" | "addressSince">>(
   users: readonly T[],
@@ -386,9 +398,9 @@ export function latestHolder<T extends Pick<User, "status" | "grant" | "addressS
 }
 
 /**
- * Whether a stored user is still what was read, as far as a failure or a notification concerns it:
- * of the same grant, in the same status. False once the person connected again, or the user was
- * flagged, disconnected or erased.
+ * Returns whether two states of a user have the same grant and status, so that a failure or a
+ * notification still concerns it. False once the person connected again, or the user was flagged,
+ * disconnected or erased.
  */
 export function sameGrant<T extends Pick<User, "status" | "grant">>(
   { status, grant }: { status: Status; grant: Pick<Grant, "generation"> },
@@ -397,7 +409,7 @@ export function sameGrant<T extends Pick<User, "status" | "grant">>(
   return stored?.status === status && stored.grant.generation === grant.generation;
 }
 
-/** What a document is once the patch is written. */
+/** Returns the document after the patch is written. */
 export function patched<T extends Pick<User, "notifiedAs">>(user: T, patch: UserPatch): T {
   const { notifiedAs, ...rest } = patch;
   const next = { ...user, ...rest, ...(notifiedAs !== undefined && { notifiedAs }) };
@@ -405,12 +417,12 @@ export function patched<T extends Pick<User, "notifiedAs">>(user: T, patch: User
   return next;
 }
 
-/** The address that notifications of this user name. Runs over one mailbox queue under it. */
+/** Returns the address in notifications of this user. The runs of one mailbox queue under it. */
 export function notificationAddress({ emailAddress, notifiedAs }: User): EmailAddress {
   return notifiedAs ?? emailAddress;
 }
 
-/** Google's `sub`: 1 to 255 ASCII characters; ours also has to be a document id. */
+/** Parses Google's `sub`: 1 to 255 ASCII characters that are also a valid document id. */
 export function parseUserId(value: unknown): UserId | undefined {
   return typeof value === "string" && /^[A-Za-z0-9_-]{1,255}$/.test(value)
     ? (value as UserId)
@@ -418,27 +430,27 @@ export function parseUserId(value: unknown): UserId | undefined {
 }
 
 /**
- * The store's time now, or a little later: the instances' clocks can be minutes apart, the store has
- * one. Only what passed since the read is taken from this instance's clock.
+ * Returns the store's time now, or a little later. The clocks of instances can be minutes apart,
+ * and there is only one store: only the time since the read is measured by this instance's clock.
  */
 export function storeNow({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): Date {
   return later(read.at, elapsedMs(read.localAt, clock));
 }
 
-/** The store's time now, or a little earlier: for what must not be taken for later than it was. */
+/** Returns the store's time now, or a little earlier: for times that must not be too late. */
 export function storeNowAtLeast({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): Date {
   return later(read.at, elapsedMs(read.receivedAt, clock));
 }
 
-/** Never negative: a clock can be set back. */
+/** Never negative, although a clock can be set back. */
 function elapsedMs(since: Date, clock: Pick<Clock, "now">): number {
   return Math.max(0, clock.now().getTime() - since.getTime());
 }
 
-/** For so long what was read of a user is good enough to act on. */
+/** For this long, a user that was read is current enough to act on. */
 const FRESH_MS = 5_000;
 
-/** True of a user who was read so long ago that somebody may well have written since. */
+/** Returns whether a user was read so long ago that another writer may have changed it. */
 export function isOutdated({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): boolean {
   const ageMs = clock.now().getTime() - read.localAt.getTime();
   return ageMs > FRESH_MS || ageMs < 0;
@@ -446,8 +458,8 @@ export function isOutdated({ read }: Pick<User, "read">, clock: Pick<Clock, "now
 
 /**
  * An encrypted text that describes itself: `v2.{key id}.{iv}.{ciphertext}.{tag}`, the last three in
- * base64url. Safe in a cookie, in a URL and in Firestore. `v2` is encrypted with a key derived for its
- * purpose, so that what strangers have us seal is never sealed with the key of tokens. `v1`, with the
- * key of the ring itself, still opens; `npm run keys -- reseal` replaces it.
+ * base64url. Safe in a cookie, in a URL and in Firestore. `v2` uses a key derived for the purpose,
+ * so that values which strangers cause are never sealed with the key of tokens. `v1`, with the key
+ * of the ring itself, still opens; `npm run keys -- reseal` replaces it.
  */
 export type Sealed = string & { readonly __brand: "Sealed" };

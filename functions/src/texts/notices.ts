@@ -1,8 +1,8 @@
 import { TEXTS } from "./pages.ts";
 
 /**
- * Every sentence of our mails, in one place so that they can be translated. None says why access
- * ended, because Google does not say. Where Google does give a reason, `advice` says what to do.
+ * Every sentence of the mails, in one place so that they can be translated. None says why access
+ * ended, because Google does not say. If Google gives a reason, `advice` says what to do.
  */
 export const NOTICE_TEXTS = {
   subject: {
@@ -15,7 +15,7 @@ export const NOTICE_TEXTS = {
     `Google no longer lets ${app} read changes in ${address}. Once you allow access again, we'll pick up where we left off and deliver what you missed.`,
   advice: TEXTS.reauthorize.advice,
   button: "Allow access again",
-  // How long a link lives: `grant/reauthorization-link.ts`.
+  // A link lives as long as `grant/reauthorization-link.ts` says.
   link: (host: string) =>
     `The link takes you to ${host}, and from there to Google, where you decide. It works once, for this account only, and expires in seven days. Only Google will ask for your password.`,
   orNothing: (app: string) =>

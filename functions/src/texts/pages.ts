@@ -1,9 +1,9 @@
 const DATE_TIME = { dateStyle: "long", timeStyle: "short", timeZone: "UTC" } as const;
 
 /**
- * Every sentence that a person reads on our pages, in one place so that they can be translated.
- * None of them claims to know why access ended, because Google does not say. Where Google does give
- * a reason, `reauthorize.advice` says what the person can do.
+ * Every sentence that a person reads on the pages, in one place so that they can be translated.
+ * None of them claims to know why access ended, because Google does not say. If Google gives a
+ * reason, `reauthorize.advice` says what the person can do.
  */
 export const TEXTS = {
   /** BCP 47. */
@@ -51,7 +51,7 @@ export const TEXTS = {
     title: "Allow access to your Gmail account again",
     account: "Account",
     body: "Google no longer lets us read changes in this account. Once you allow access again, we'll pick up where we left off and deliver what you missed.",
-    // By the reason that Google gave. There is none for most grants that end.
+    // By Google's reason. Most grants end without one.
     advice: {
       invalid_rapt:
         "Your organization asks people to sign in again from time to time, so you may have to do this again. An administrator of your organization can change how often.",
