@@ -168,12 +168,12 @@ export const MUTATIONS: readonly Mutation[] = [
 
   // Recovery.
   mutation("an expired history is passed over in silence", [
-    "recover",
-    "const failed = await publish(run, [gap]);",
+    "tellGap",
+    "const failed = await publish(run, [gapOf(recovery)]);",
     "const failed = undefined;",
   ]),
   mutation("what was read is kept over a recovery", [
-    "endLate",
+    "afterRecovery",
     "notifiedAfter(sync, historyId, rewoundAt)",
     "sync.recent",
   ]),
@@ -184,14 +184,14 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a recovery ends at the head of its end, not at the pinned one", [
     "endLate",
-    "return write(run, { historyId, sync: { ...told, highestHead: historyId } });",
+    "return write(run, afterRecovery(run.user, recovery));",
     `return run.access.call("users.getProfile", (token) => run.context.gmail.getProfile(token)).then((late) => {
-    const head = late.kind === "answered" ? late.value : historyId;
-    return write(run, { historyId: head, sync: { ...told, highestHead: head } });
+    const toHistoryId = late.kind === "answered" ? late.value.historyId : recovery.toHistoryId;
+    return write(run, afterRecovery(run.user, { ...recovery, toHistoryId }));
   });`,
   ]),
   mutation("a recovery walks over one page", [
-    "walkOn",
+    "afterWalkedPage",
     "told >= 0 || walked.oldPages >= OLD_PAGES",
     "true",
   ]),
@@ -212,7 +212,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   mutation("after a rewind the notified id stays", [
-    "endLate",
+    "afterRecovery",
     "notifiedHistoryId: __",
     "neverStored: __",
   ]),
