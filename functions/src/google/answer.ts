@@ -1,34 +1,37 @@
-/** What can be read of a failed call. Of all this only the codes and `reason` may be passed on. */
+/** What can be read from a failed call. Only the codes and `reason` may leave this folder. */
 export interface Answer {
   status: number | undefined;
-  /** `error` of an OAuth body (RFC 6749 §5.2). */
+  /** The `error` of an OAuth body (RFC 6749 §5.2). */
   oauthError: string | undefined;
-  /** Every code in the body, the most telling one first. */
+  /** Every code in the body, the most specific first. */
   codes: readonly string[];
   reason: string;
-  /** Prose, to be matched and never to be passed on. */
+  /** Prose, for matching only. */
   text: string;
   format: Format;
   retryAfter: string;
   authenticate: string;
 }
 
-/** What came as the body: `none` when the error does not carry the answer. */
+/** The format of the body; `none` when the error does not contain the response. */
 export type Format = "json" | "html" | "text" | "empty" | "none";
 
-/** True of a body that no API of Google wrote, since those speak JSON: a front end's, a proxy's. */
+/**
+ * Returns whether a body was not written by a Google API, which uses JSON, but by a front end or a
+ * proxy.
+ */
 export function isPage(format: Format): boolean {
   return format === "html" || format === "text" || format === "empty";
 }
 
-/** Longer prose than Google writes, so that what is searched stays small. */
+/** Longer than Google's messages, so that searches stay small. */
 const TEXT_CHARACTERS_MAX = 4_000;
 const BODY_CHARACTERS_MAX = 100_000;
 const CODES_MAX = 20;
-/** Of causes; they can go round in circles. */
+/** The depth of causes, which can be circular. */
 const CAUSES_MAX = 5;
 
-/** What is looked at in a thrown thing. All of it may be missing, or of any other type. */
+/** The members of a thrown value that are read. Any may be missing or of another type. */
 interface Thrown {
   name?: unknown;
   message?: unknown;
@@ -43,7 +46,7 @@ interface Thrown {
   response?: Thrown | null;
 }
 
-/** Google's API error body, new (AIP-193) and old, and OAuth's, laid over each other. */
+/** Google's API error body, new (AIP-193) and old, and OAuth's, combined. */
 interface Body {
   error?:
     | string
@@ -55,10 +58,10 @@ interface Body {
 }
 
 /**
- * Reads whatever was thrown: an OAuth error body (RFC 6749 §5.2), Google's API error body, new
- * (AIP-193) or old, an HTML page, any version of `GaxiosError`, a system error of Node or undici,
- * or an answer itself (`{ status, headers, data }`). Never by `instanceof`, since several versions
- * of one client live side by side. Throws only what the error's own getters throw.
+ * Parses anything that was thrown: an OAuth error body (RFC 6749 §5.2), Google's API error body,
+ * new (AIP-193) or old, an HTML page, any version of `GaxiosError`, a system error of Node or
+ * undici, or a response (`{ status, headers, data }`). Never by `instanceof`, since several
+ * versions of one client can be loaded. Throws only what the error's own getters throw.
  */
 export function readAnswer(error: unknown): Answer {
   const thrown = error as Thrown | string | null | undefined;
@@ -80,7 +83,7 @@ export function readAnswer(error: unknown): Answer {
 
   const sent = asStatus(response.status) ?? asStatus(shell.status) ?? asStatus(shell.code);
   const written = asStatus(api?.code);
-  // A part of a batch, or a body handed over by itself, brings its status along.
+  // A part of a batch, or a body passed by itself, contains its own status.
   const status = sent === undefined || sent < 300 ? (written ?? sent) : sent;
   const texts = [
     prose,
@@ -104,7 +107,7 @@ export function readAnswer(error: unknown): Answer {
   };
 }
 
-/** A body as it was understood; `prose` only when it is no JSON. */
+/** A parsed body; `prose` only if it is not JSON. */
 interface ReadBody {
   body: Body;
   format: Format;
@@ -114,11 +117,11 @@ interface ReadBody {
 function readBody(data: unknown, message: string, shell: Thrown): ReadBody {
   if (typeof data === "string") return parseBody(data);
   if (typeof data === "object" && data !== null) return { body: firstOf(data), format: "json" };
-  // Without the answer, its body may still be the message (google-auth-library does that to what
-  // mentions "reauth") or, from older clients, part of the error itself.
+  // Without the response, its body may be the message (google-auth-library does that for messages
+  // with "reauth") or, in older clients, a part of the error itself.
   const spoken = parseBody(message);
   if (spoken.format === "json" || spoken.format === "html") return spoken;
-  // Or "code" or "code: description", which is how the token endpoint's body is made a message.
+  // Or "code" or "code: description", the message that the token endpoint's body is turned into.
   const [, error, description] = /^([a-z]+(?:_[a-z]+)+)(?:: (.*))?$/s.exec(message) ?? [];
   if (error !== undefined) {
     return { body: { error, error_description: description }, format: "none" };
@@ -136,12 +139,12 @@ function parseBody(text: string): ReadBody {
       return { body: firstOf(parsed), format: "json" };
     }
   } catch {
-    // Prose.
+    // Not JSON: prose.
   }
   return { body: {}, format: "text", prose: trimmed };
 }
 
-/** Some front ends of Google wrap the one error in an array. */
+/** Some front ends of Google wrap the error in an array. */
 function firstOf(parsed: object): Body {
   const first: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
   return typeof first === "object" && first !== null ? first : {};
@@ -159,7 +162,7 @@ function ownReason(status: number | undefined, format: Format, thrown: Thrown): 
   return format === "html" && status < 500 ? "html" : `http_${status}`;
 }
 
-/** Tells a timeout from another fault of the network, wherever in the chain it says so. */
+/** Tells a timeout from another network failure, anywhere in the chain of causes. */
 function faultOf(thrown: Thrown): "timeout" | "network" | "unreadable" {
   let isNetwork = false;
   let link: Thrown | undefined = thrown;
@@ -174,7 +177,7 @@ function faultOf(thrown: Thrown): "timeout" | "network" | "unreadable" {
   return isNetwork ? "network" : "unreadable";
 }
 
-/** A code as Google writes them: words, without the digits that tokens and secrets have. */
+/** Returns a code in Google's format: words without the digits that tokens and secrets have. */
 function asCode(value: unknown): string | undefined {
   return typeof value === "string" &&
     value.length <= 64 &&
@@ -194,7 +197,7 @@ function asText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-/** Of a `Headers`, or of a plain object in whatever case its client chose. */
+/** Reads a header of a `Headers` or of a plain object in any case. */
 function header(headers: unknown, name: string): string {
   if (typeof headers !== "object" || headers === null) return "";
   if ("get" in headers && typeof headers.get === "function") return asText(headers.get(name));

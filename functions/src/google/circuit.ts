@@ -3,35 +3,41 @@ import { type Clock, later } from "../domain/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { UserId } from "../domain/user.ts";
 
-/** Distinct users refused for a reason of our own configuration, with no success in between. */
+/** Distinct users that are rejected because of our configuration, with no success in between. */
 const REFUSED_USERS_MIN = 3;
-/** Within this time. Mailboxes that Google refuses for ever, hours apart, say nothing of the others. */
+/**
+ * The time span of these rejections. Mailboxes that Google always rejects, hours apart, say nothing
+ * about others.
+ */
 const REFUSED_WITHIN_MS = 10 * 60_000;
-/** Refused users remembered per method while it is open: enough to prefer another for the probe. */
+/**
+ * Rejected users that are remembered per method while it is open: enough to prefer another as the
+ * probe.
+ */
 const REFUSED_USERS_MAX = 100;
-/** How long an open method rests before a probe. */
+/** How long an open method pauses before a probe. */
 const OPEN_MS = 60_000;
 
 /**
- * Calls of Google's methods in the background. While our own configuration is refused for several
- * users, a method rests: calls to it fail at once as `misconfigured` (`circuit_open`).
+ * Calls of Google's methods. While Google rejects our configuration for several users, calls to a
+ * method fail at once as `misconfigured` (`circuit_open`).
  */
 export interface Circuit {
   call<T>(call: Call, userId: UserId, request: () => Promise<T>): Promise<T>;
 }
 
 interface MethodState {
-  /** When each was last refused, the latest last. */
+  /** When each user was last rejected, the latest last. */
   refused: Map<UserId, Date>;
   openUntil?: Date;
-  /** The call that is finding out whether the method works again. */
+  /** The call that tests whether the method works again. */
   probe?: Promise<void>;
 }
 
 /**
- * One circuit per method, within this instance. It counts distinct users: one mailbox that Google
- * refuses for ever opens nothing for the others. Any answer that is not about our configuration
- * closes it.
+ * Returns one circuit per method, within this instance. It counts distinct users: a mailbox that
+ * Google always rejects opens nothing for the others. Any response that does not reject our
+ * configuration closes it.
  */
 export function createCircuit(clock: Clock, log: Log): Circuit {
   const methods = new Map<Call, MethodState>();
@@ -40,7 +46,7 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
     async call(call, userId, request) {
       let state = stateOf(call);
       if (state.probe !== undefined) {
-        // One call probes an open method; the others wait for its answer.
+        // One call probes an open method; the others wait for its result.
         await state.probe;
         state = stateOf(call);
       }
@@ -99,9 +105,8 @@ export function createCircuit(clock: Clock, log: Log): Circuit {
 }
 
 /**
- * Whether this call may find out if an open method works again. For the first minute after the
- * rest that is a user who has not been refused, so that a few bad mailboxes cannot keep the method
- * closed to the rest.
+ * Returns whether this call may test an open method. For the first minute after the pause, that is
+ * a user who was not rejected, so that a few bad mailboxes cannot keep the method closed.
  */
 function isProbe({ refused }: MethodState, openUntil: Date, userId: UserId, now: Date): boolean {
   return now >= (refused.has(userId) ? later(openUntil, OPEN_MS) : openUntil);

@@ -2,10 +2,9 @@ import { type Failure, type Call } from "../domain/failure.ts";
 import { type Answer, isPage, readAnswer } from "./answer.ts";
 
 /**
- * Classifies anything that a Google client, `fetch` or a parser can throw, or an answer itself
- * (`{ status, headers, data }`). Total: it never throws, and what it cannot read is `transient`.
- * It looks at the HTTP status, the codes in the body and the call; at prose only where Google says
- * a thing nowhere else.
+ * Classifies anything that a Google client, `fetch` or a parser can throw, or a response (`{
+ * status, headers, data }`). Never throws; what it cannot parse is `transient`. It uses the HTTP
+ * status, the codes in the body and the call; prose only where Google gives no code.
  */
 export function classify(call: Call, error: unknown, now: Date): Failure {
   try {
@@ -40,19 +39,19 @@ function classifyAnswer(call: Call, answer: Answer, now: Date): Failure {
   }
 }
 
-/** Redirects, stray successes, timeouts (408, 499), faults of a server: no answer that stands. */
+/** Redirects, unexpected successes, timeouts (408, 499) and server errors: temporary responses. */
 function isPassing(status: number): boolean {
   return status < 400 || status >= 500 || status === 408 || status === 499;
 }
 
-/** Nothing came back from Google: the network, a timeout, or the client library itself. */
+/** No response from Google: the network, a timeout, or the client library itself. */
 function classifyLocal({ text, reason }: Answer): Failure {
   return /^No (access, )?refresh token\b/i.test(text)
     ? { kind: "bad_request", reason: "no_refresh_token" }
     : { kind: "transient", reason };
 }
 
-/** The codes of RFC 6749 §5.2 and Google's additions to them; without one nothing is proven. */
+/** Handles the codes of RFC 6749 §5.2 and Google's additions; without a code nothing is proven. */
 function classifyTokenAnswer(
   call: "token.refresh" | "token.code" | "token.revoke",
   { status, oauthError, codes, text, reason }: Answer,
@@ -62,14 +61,15 @@ function classifyTokenAnswer(
       return { kind: "transient", reason };
 
     case "invalid_grant":
-      // A code that is used up or damaged says nothing about the grant that may be stored.
+      // A used or damaged code says nothing about the stored grant.
       if (call === "token.code") return { kind: "bad_request", reason };
       if (call === "token.revoke") return { kind: "gone" };
-      // Of an assertion (RFC 7523) only the text tells: a service account's, so ours.
+      // Only the text shows an assertion (RFC 7523): a service account's, so it is our
+      // configuration.
       if (/\bJWT\b|\bRobot is\b|account not found|invalid signature/i.test(text)) {
         return { kind: "misconfigured", reason };
       }
-      // An administrator's limit on how long a session lasts; `error_subtype` may be missing.
+      // An administrator's limit of the session length; `error_subtype` may be missing.
       return [...codes, text].some((it) => /\b(invalid_rapt|rapt_required)\b/.test(it))
         ? { kind: "reauthorize", reason: "invalid_rapt" }
         : { kind: "reauthorize", reason };
@@ -81,14 +81,15 @@ function classifyTokenAnswer(
       if (/Account restricted/i.test(text)) {
         return { kind: "mailbox_unavailable", reason: "account_disabled" };
       }
-      // Said of a client, it is ours; otherwise the person or their administrator denies access.
+      // About a client, it is our configuration; otherwise the person or the administrator denies
+      // access.
       if (call !== "token.refresh" || /\bclient\b/i.test(text)) {
         return { kind: "misconfigured", reason };
       }
       return { kind: "reauthorize", reason };
 
     case "invalid_request":
-      // Sent without client id or secret, which is configuration; the rest is a bug.
+      // A missing client id or secret is a configuration error; anything else is a bug.
       return /client.?(id|secret)/i.test(text)
         ? { kind: "misconfigured", reason }
         : { kind: "bad_request", reason };
@@ -102,17 +103,18 @@ function classifyTokenAnswer(
       if (CLIENT_ERRORS.has(oauthError)) return { kind: "misconfigured", reason };
       if (status === undefined) return { kind: "transient", reason };
       if (call === "token.revoke" && oauthError === "invalid_token") return { kind: "gone" };
-      // Codes that Google adds later speak of the person or their administrator: ours are known.
+      // Codes that Google adds later concern the person or the administrator: those about the
+      // client are known.
       return call === "token.refresh" && !REQUEST_ERRORS.has(oauthError)
         ? { kind: "reauthorize", reason: oauthError }
         : { kind: "bad_request", reason };
   }
 }
 
-/** RFC 6749 §5.2: the request itself is wrong, and we wrote it. */
+/** RFC 6749 §5.2: the request itself is wrong, which is a bug. */
 const REQUEST_ERRORS = new Set(["unsupported_grant_type", "invalid_scope"]);
 
-/** Our OAuth client is wrong, deleted, disabled, or closed to the user: true of every user. */
+/** The OAuth client is wrong, deleted, disabled, or closed to the user: the same for every user. */
 const CLIENT_ERRORS = new Set([
   "invalid_client",
   "unauthorized_client",
@@ -135,8 +137,8 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
   if (codes.some((code) => ACCOUNT_ERRORS.has(code))) {
     return { kind: "mailbox_unavailable", reason: "account_disabled" };
   }
-  // Both come under codes that mean other things elsewhere; the second is a 401 that no new token
-  // cures, because the service is off for this account.
+  // Both use codes that mean something else elsewhere; the second is a 401 that no new token fixes,
+  // because the service is off for this account.
   if (/Mail service not enabled|Active session is invalid/i.test(text)) {
     return { kind: "mailbox_unavailable", reason: "mail_service_not_enabled" };
   }
@@ -148,14 +150,14 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
       }
       if (/\binvalid label\b/i.test(text)) return { kind: "bad_request", reason: "invalid_label" };
       if (call === "users.watch" && /\btopic/i.test(text)) return { kind: "misconfigured", reason };
-      // Seen to pass; a mailbox that is off says so in words (above).
+      // Known to be temporary; a disabled mailbox has a message of its own (above).
       if (has("failedPrecondition") || has("FAILED_PRECONDITION")) {
         return { kind: "transient", reason };
       }
       return isPage(format) ? { kind: "transient", reason } : { kind: "bad_request", reason };
 
     case 401:
-      // We sent no credentials, which says nothing about the ones we have.
+      // The request had no credentials, which says nothing about the stored ones.
       if (has("required") || has("CREDENTIALS_MISSING") || /Login Required/i.test(text)) {
         return { kind: "bad_request", reason };
       }
@@ -170,7 +172,7 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
       ) {
         return { kind: "reauthorize", reason: "insufficient_scope" };
       }
-      // "Unreg" is a request without credentials; the other, one for somebody else's mailbox.
+      // "Unreg" is a request without credentials; the other is one for another person's mailbox.
       if (codes.some((code) => code.endsWith("Unreg")) || /^Delegation denied/i.test(text)) {
         return { kind: "bad_request", reason };
       }
@@ -179,11 +181,11 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
         : { kind: "refused", reason };
 
     case 404:
-      // A page is the front end's: a wrong host or path, not Gmail speaking of a mailbox.
+      // A page comes from a front end: a wrong host or path, not Gmail's response about a mailbox.
       if (isPage(format)) return { kind: "bad_request", reason };
       if (call === "history.list") return { kind: "history_expired" };
       if (call === "messages.get") return { kind: "gone" };
-      // A watch is of the topic, and Gmail looks whether it exists.
+      // A watch names the topic, and Gmail checks whether it exists.
       return { kind: call === "users.watch" ? "misconfigured" : "bad_request", reason };
 
     case undefined:
@@ -195,8 +197,9 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
 }
 
 /**
- * A call that a subscriber made. Its request can be wrong in every way, and ask for more than the
- * person granted: that says nothing about the grant, the mailbox or our configuration.
+ * Classifies the failure of a subscriber's own call. Its request can be wrong in every way, and ask
+ * for more than the person granted: that says nothing about the grant, the mailbox or our
+ * configuration.
  */
 function classifyPassedOn(answer: Answer): Failure {
   const failure = classifyGmailAnswer("gmail.api", answer);
@@ -213,14 +216,17 @@ function classifyPassedOn(answer: Answer): Failure {
   }
 }
 
-/** A 403 that names the project, the topic or the configured scope: true of every mailbox. */
+/**
+ * Returns whether a 403 names the project, the topic or the configured scope: the same for every
+ * mailbox.
+ */
 function isOfProject(call: Call, { codes, text }: Answer): boolean {
   if (codes.some((code) => PROJECT_ERRORS.has(code))) return true;
   if (call === "users.watch" && /\btopic|Pub\/?Sub/i.test(text)) return true;
   return /\bquota project\b|^Metadata scope\b/im.test(text);
 }
 
-/** Google's reasons for refusing a project (`google.api.ErrorReason`, and the older names). */
+/** Google's reasons for rejecting a project (`google.api.ErrorReason`, and the older names). */
 const PROJECT_ERRORS = new Set([
   "accessNotConfigured",
   "SERVICE_DISABLED",
@@ -238,7 +244,7 @@ const PROJECT_ERRORS = new Set([
   "ORG_RESTRICTION_VIOLATION",
 ]);
 
-/** Of Google's global errors, old and new, those that speak of the person's account. */
+/** Google's global errors, old and new, that concern the person's account. */
 const ACCOUNT_ERRORS = new Set([
   "accountDeleted",
   "accountDisabled",
@@ -246,12 +252,12 @@ const ACCOUNT_ERRORS = new Set([
   "ACCOUNT_STATE_INVALID",
 ]);
 
-/** `userRateLimitExceeded`, `RATE_LIMIT_EXCEEDED`, `quotaExceeded`...: the family is large. */
+/** `userRateLimitExceeded`, `RATE_LIMIT_EXCEEDED`, `quotaExceeded` and many more. */
 const RATE_LIMIT = /(limit|quota)_?exceeded$|^RESOURCE_EXHAUSTED$/i;
 
 function isRateLimit({ status, codes, text, format }: Answer): boolean {
   if (status === 429 || codes.some((code) => RATE_LIMIT.test(code))) return true;
-  // Google's abuse filter sends a throttled address of ours to a page of its own.
+  // Google's abuse filter redirects a throttled IP address to a page of its own.
   if (status === 302) return /google\.com\/sorry\//.test(text);
   if (status !== 403 && status !== 503) return false;
   return (
@@ -259,13 +265,13 @@ function isRateLimit({ status, codes, text, format }: Answer): boolean {
   );
 }
 
-/** Gmail says when to come back in prose; a header, where there is one, may say something else. */
+/** Reads Gmail's retry time from prose; a header may name another time. */
 function rateLimited({ codes, text, reason, retryAfter }: Answer, now: Date): Failure {
   const written = /Retry after (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)/i.exec(text)?.[1];
   const times = [written === undefined ? Number.NaN : Date.parse(written)];
   if (/^\d{1,10}$/.test(retryAfter)) times.push(now.getTime() + Number(retryAfter) * 1000);
   else if (HTTP_DATE.test(retryAfter)) times.push(Date.parse(retryAfter));
-  // Earlier than either would only be refused again.
+  // An earlier retry would only be rejected again.
   const latest = Math.max(...times.filter((time) => !Number.isNaN(time)));
   const daily = codes.includes("dailyLimitExceeded") || /\bper day\b|daily limit/i.test(text);
   return Number.isFinite(latest)
@@ -273,5 +279,5 @@ function rateLimited({ codes, text, reason, retryAfter }: Answer, now: Date): Fa
     : { kind: "rate_limited", reason, daily };
 }
 
-/** RFC 9110 §5.6.7, the one form that may be sent. */
+/** RFC 9110 §5.6.7: the one format that may be sent. */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;

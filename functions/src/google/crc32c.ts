@@ -7,7 +7,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** CRC-32C (Castagnoli) of the bytes, unsigned: what Cloud KMS checks and lets us check. */
+/** Returns the CRC-32C (Castagnoli) of the bytes, unsigned: the checksum of Cloud KMS. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) crc = (TABLE[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);

@@ -1,4 +1,4 @@
-/** Where Google is: one set of addresses for the real one and one for an emulator. */
+/** The URLs of Google's services, or of an emulator. */
 export interface GoogleEndpoints {
   authorize: string;
   token: string;
@@ -9,10 +9,10 @@ export interface GoogleEndpoints {
   gmail: string;
 }
 
-/** The issuer in ID tokens and in the `iss` of callbacks; an emulator signs with it too. */
+/** The issuer of ID tokens, also in the `iss` of callbacks; an emulator uses it, too. */
 export const GOOGLE_ISSUER = "https://accounts.google.com";
 
-/** Google's own addresses, or those of an emulator on loopback that serves the same paths. */
+/** Returns Google's own URLs, or those of an emulator on loopback with the same paths. */
 export function googleEndpoints(emulatorHost: string | undefined): GoogleEndpoints {
   if (emulatorHost !== undefined) {
     const origin = `http://${emulatorHost}`;

@@ -12,48 +12,48 @@ import type {
 } from "../domain/history.ts";
 import { classify } from "./classify.ts";
 
-/** What `users.watch` answers. `expiresAt` is at most 7 days ahead. */
+/** The response of `users.watch`. `expiresAt` is at most 7 days ahead. */
 export interface WatchAnswer {
   historyId: HistoryId;
   expiresAt: Date;
 }
 
-/** What `users.getProfile` answers, as far as it is used. */
+/** The response of `users.getProfile`, as far as it is used. */
 export interface Profile {
-  /** The address that notifications of this mailbox name. Absent when it cannot be read. */
+  /** The address in notifications of this mailbox. Absent when it cannot be read. */
   emailAddress?: EmailAddress;
-  /** The mailbox's present head. */
+  /** The mailbox's current head. */
   historyId: HistoryId;
 }
 
 /** The Gmail methods that the receiver uses. Each throws {@link FailedCall} and nothing else. */
 export interface Gmail {
-  /** `users.history.list`, one page of 500 at most, records strictly after `after`, unfiltered. */
+  /** `users.history.list`: one page of at most 500 records strictly after `after`, unfiltered. */
   listHistory(accessToken: string, after: HistoryId, pageToken?: string): Promise<HistoryPage>;
   /** `users.getProfile`. */
   getProfile(accessToken: string): Promise<Profile>;
   /**
-   * `users.messages.list`, one page of 500 at most, newest first, spam and trash among them.
-   * Without `q`, which Gmail refuses to whoever has allowed `gmail.metadata`.
+   * `users.messages.list`: one page of at most 500, newest first, with spam and trash. Without `q`,
+   * which Gmail rejects under `gmail.metadata`.
    */
   listMessages(
     accessToken: string,
     page: { token?: string | undefined; labelId?: string | undefined },
   ): Promise<MessagePage>;
-  /** `users.messages.get` with `format=minimal`, of which only `internalDate` is used. */
+  /** `users.messages.get` with `format=minimal`; returns only `internalDate`. */
   getInternalDate(accessToken: string, messageId: string): Promise<Date>;
-  /** `users.messages.get` with `format=minimal`, of which only the labels are used. */
+  /** `users.messages.get` with `format=minimal`; returns only the labels. */
   getLabelIds(accessToken: string, messageId: string): Promise<readonly string[]>;
-  /** `users.watch`; makes Gmail notify once at once. */
+  /** `users.watch`; Gmail then notifies once, immediately. */
   watch(accessToken: string, topicName: string, labelIds: readonly string[]): Promise<WatchAnswer>;
-  /** `users.stop`; notifications may still come for some minutes. */
+  /** `users.stop`; notifications may still arrive for some minutes. */
   stop(accessToken: string): Promise<void>;
 }
 
 /** Gmail's own maxima. */
 const HISTORY_PAGE_SIZE = 500;
 const MESSAGES_PAGE_SIZE = 500;
-/** One call; the whole run has its own limit. */
+/** The limit of one call; a run has its own limit. */
 const CALL_TIMEOUT_MS = 20_000;
 const ME = "me";
 
@@ -63,20 +63,23 @@ export type GmailUsers = Pick<
   "getProfile" | "history" | "messages" | "stop" | "watch"
 >;
 
-/** Gmail through the googleapis client, which neither retries, refreshes nor follows: all is decided here. */
+/**
+ * Returns Gmail through the googleapis client, which neither retries, refreshes nor follows
+ * redirects.
+ */
 export function gmailClient(rootUrl: string, clock: Clock): Gmail {
   const { users } = gmail({
     version: "v1",
     rootUrl,
     retry: false,
     timeout: CALL_TIMEOUT_MS,
-    // Followed, it would take the access token along to any port and subdomain of the same host.
+    // A followed redirect would send the access token to any port and subdomain of the same host.
     redirect: "manual",
   });
   return gmailOf(users, clock);
 }
 
-/** Reads the client's answers, and classifies whatever it throws. */
+/** Parses the client's responses, and classifies everything that it throws. */
 export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
   const as = (accessToken: string) => ({ headers: { authorization: `Bearer ${accessToken}` } });
 
@@ -142,7 +145,8 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
           { userId: ME, id: messageId, format: "minimal" },
           as(accessToken),
         );
-        // Taken for a message without labels, a broken answer would let a draft be told.
+        // Otherwise a broken response would look like a message without labels, and publish a
+        // draft.
         if (!isPlainObject(data) || data.id !== messageId) throw malformed("messages.get");
         return toStrings(data?.labelIds) ?? [];
       }),
@@ -166,7 +170,7 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
   };
 }
 
-/** Google's answers are input like any other: what cannot be read is as good as no answer. */
+/** Google's responses are checked like any input: an invalid one counts as no response. */
 function malformed(call: Call): FailedCall {
   return new FailedCall(call, { kind: "transient", reason: "malformed_answer" });
 }
@@ -178,8 +182,8 @@ function readHistoryId(call: Call, value: unknown): HistoryId {
 }
 
 /**
- * Epoch milliseconds: an int64 in decimal, of which 14 digits are a date that can be stored. Nothing
- * is no date: taken for 1970, it would end a recovery before it has begun.
+ * Epoch milliseconds: an int64 in decimal, of which 14 digits are a date that can be stored. A
+ * missing date is an error: as 1970 it would end a recovery at once.
  */
 function readDate(call: Call, value: unknown): Date {
   const isDecimal = typeof value === "string" || typeof value === "number";
@@ -188,8 +192,8 @@ function readDate(call: Call, value: unknown): Date {
 }
 
 function toMessagePage(data: gmail_v1.Schema$ListMessagesResponse): MessagePage {
-  // Taken for an empty mailbox, a broken answer would end a recovery before it has begun. What has
-  // another type than JSON comes as a `Blob`.
+  // Otherwise a broken response would look like an empty mailbox, and end a recovery at once. A
+  // response of another type than JSON is a `Blob`.
   if (!isPlainObject(data)) throw malformed("messages.list");
   const { messages = [], nextPageToken } = data;
   if (!Array.isArray(messages)) throw malformed("messages.list");
@@ -218,7 +222,10 @@ function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {
   };
 }
 
-/** A record without a readable id stands where the next one does: its content is told as a gap. */
+/**
+ * A record without a valid id takes the position of the next one: its content is published as a
+ * gap.
+ */
 function toRecords(history: gmail_v1.Schema$History[], head: HistoryId): HistoryRecord[] {
   const records: HistoryRecord[] = [];
   let next = head;
@@ -232,8 +239,8 @@ function toRecords(history: gmail_v1.Schema$History[], head: HistoryId): History
 }
 
 /**
- * The typed arrays of a record. `messages`, which repeats what they hold, is not read; and a record
- * in which only that is present has nothing to tell.
+ * Returns the typed arrays of a record. `messages`, which repeats them, is ignored: a record with
+ * only that has no changes.
  */
 function toItems(record: gmail_v1.Schema$History | null | undefined): {
   items: HistoryItem[];
@@ -275,7 +282,7 @@ function toMessage(
   message: gmail_v1.Schema$Message | null | undefined,
 ): HistoryMessage | undefined {
   const { id, threadId, labelIds } = message ?? {};
-  // Without its id nothing can be told of a message; everything else can be missing.
+  // Nothing can be published about a message without its id; everything else can be missing.
   if (!isId(id)) return undefined;
   const labels = toStrings(labelIds);
   return {
@@ -285,7 +292,7 @@ function toMessage(
   };
 }
 
-/** Message and thread ids are hexadecimal; ours only have to be safe inside an event's id. */
+/** Message and thread ids are hexadecimal; here they only have to be safe inside an event's id. */
 function isId(value: unknown): value is string {
   return typeof value === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(value);
 }

@@ -5,23 +5,24 @@ import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts
 import { type UserId, parseUserId } from "../domain/user.ts";
 import { type GoogleEndpoints, GOOGLE_ISSUER } from "./endpoints.ts";
 
-/** Who a verified ID token speaks of. */
+/** The person whom a verified ID token identifies. */
 export interface Identity {
   userId: UserId;
   emailAddress: EmailAddress;
-  /** `hd`: the Workspace or Cloud organization's domain. Consumer accounts have none. */
+  /** `hd`: the domain of the Workspace or Cloud organization. Consumer accounts have none. */
   hostedDomain?: string;
 }
 
+/** The result of verifying an ID token. */
 export type IdentityCheck =
   | { kind: "verified"; identity: Identity }
-  /** A verified token about an address that Google has not confirmed. */
+  /** A valid token with an address that Google has not verified. */
   | { kind: "address_unverified"; userId: UserId }
   | { kind: "refused"; reason: string }
   /** Google's keys could not be fetched. */
   | { kind: "unavailable" };
 
-/** Google's clock and ours. */
+/** The allowed difference between Google's clock and this instance's. */
 const CLOCK_TOLERANCE_SECONDS = 60;
 const KEYS_TIMEOUT_MS = 5_000;
 
@@ -33,8 +34,8 @@ const CLAIMS = z.object({
 });
 
 /**
- * Verifies an ID token (OpenID Connect Core §3.1.3.7): signature by a key of Google's, RS256,
- * `iss`, `aud`, `exp` and `nonce`. The token itself never leaves this function.
+ * Returns a verifier of ID tokens (OpenID Connect Core §3.1.3.7): signature by one of Google's
+ * keys, RS256, `iss`, `aud`, `exp` and `nonce`. The token itself never leaves it.
  */
 export function idTokenVerifier(
   clientId: string,
@@ -75,9 +76,9 @@ function toIdentity(payload: unknown): IdentityCheck {
   return { kind: "verified", identity: { userId, emailAddress, ...hostedDomain } };
 }
 
-/** Only jose's stable codes are kept: its messages can quote the token. */
+/** Keeps only jose's stable codes: its messages can quote the token. */
 function refusal(error: unknown): IdentityCheck {
-  // Not fetched in time, or no key set: neither says anything about the token.
+  // Not fetched in time, or not a key set: this says nothing about the token.
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) {
     return { kind: "unavailable" };
   }
@@ -85,7 +86,7 @@ function refusal(error: unknown): IdentityCheck {
     return { kind: "refused", reason: error.claim };
   }
   if (error instanceof errors.JOSEError) {
-    // A plain JOSEError is a key set that could not be fetched.
+    // A plain JOSEError means that the key set could not be fetched.
     return error.code === errors.JOSEError.code
       ? { kind: "unavailable" }
       : { kind: "refused", reason: error.code };

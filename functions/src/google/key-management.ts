@@ -3,8 +3,8 @@ import { type Log, type Loggable, describeUnknown } from "../platform/log.ts";
 import { crc32c } from "./crc32c.ts";
 
 /**
- * Cloud KMS, as far as a key ring needs it. What goes out and what comes back is checked by its
- * CRC32C on both sides. Each method throws {@link KeyManagementFailure} and nothing else.
+ * Cloud KMS, as far as a key ring needs it. CRC32C checksums protect requests and responses. Each
+ * method throws {@link KeyManagementFailure} and nothing else.
  */
 export interface KeyManagement {
   /** `Encrypt`, with the primary version of the key, bound to `context`. At most 64 KiB. */
@@ -13,11 +13,11 @@ export interface KeyManagement {
   decrypt(keyName: string, ciphertext: Uint8Array, context: string): Promise<Buffer>;
 }
 
-/** Cloud KMS did not do it. Says nothing of what it was asked. */
+/** Thrown when Cloud KMS did not do it. Contains nothing of the request. */
 export class KeyManagementFailure extends Error implements Loggable {
   override name = "KeyManagementFailure";
   readonly isLoggable = true;
-  /** A gRPC status by its name, or what was wrong with an answer. */
+  /** The name of a gRPC status, or what was wrong with a response. */
   readonly reason: string;
   readonly kind: "misconfigured" | "transient";
 
@@ -28,23 +28,25 @@ export class KeyManagementFailure extends Error implements Loggable {
   }
 }
 
-/** The keys cannot be used. The reason is in the log; nothing of the keys is here. */
+/**
+ * Thrown when the keys cannot be used. The log has the reason; this contains nothing of the keys.
+ */
 export class KeysUnusable extends Error implements Loggable {
   override name = "KeysUnusable";
   readonly isLoggable = true;
 }
 
 /**
- * What a wrapped ring is bound to (additional authenticated data): what else is encrypted with the same
- * key of Cloud KMS is no ring. Rings that were wrapped before this were bound to nothing.
+ * The additional authenticated data of an encrypted ring: other content that the same Cloud KMS key
+ * encrypted is not a ring. Rings that were encrypted before this existed have none.
  */
 export const RING_CONTEXT = "gmail-push-receiver/token-keys";
 const NO_CONTEXT = "";
 
 /**
- * The key ring of `TOKEN_KEYS`, decrypted by Cloud KMS first when a key is named. Once for each
- * instance: sealing and opening make no remote call. Whatever goes wrong is one alert and throws
- * {@link KeysUnusable}, which is no user's failure: what was asked for is asked for again.
+ * Returns the key ring of `TOKEN_KEYS`, decrypted by Cloud KMS if a key is named. Once per
+ * instance: sealing and opening make no remote call. Any failure raises one alert and throws {@link
+ * KeysUnusable}, which is never the user's fault: the caller retries.
  */
 export async function unwrapKeyRing(
   { tokenKeys, kmsKey }: { tokenKeys: string; kmsKey?: string },
@@ -73,7 +75,7 @@ export async function unwrapKeyRing(
   }
 }
 
-/** A ring that was wrapped for {@link RING_CONTEXT}, or before rings had a context. */
+/** Decrypts a ring that was encrypted for {@link RING_CONTEXT}, or before rings had a context. */
 export async function decryptRing(
   keyName: string,
   wrapped: string,
@@ -85,21 +87,22 @@ export async function decryptRing(
   try {
     return await decrypt(RING_CONTEXT);
   } catch (error) {
-    // As Cloud KMS answers for another context.
+    // The response of Cloud KMS for another context.
     const isRefused = error instanceof KeyManagementFailure && error.reason === "INVALID_ARGUMENT";
     if (!isRefused) throw error;
     return decrypt(NO_CONTEXT);
   }
 }
 
-/** One try, and all tries together: a cold start waits for it, and its request comes again. */
+/**
+ * One attempt, and all attempts together: a cold start waits for them, and its request is retried.
+ */
 const TRY_TIMEOUT_MS = 3_000;
 const TIMEOUT_MS = 6_000;
 
 /**
- * Google's Cloud KMS, or an emulator of it on loopback (`host:port`), spoken to without TLS and
- * without credentials. The client is loaded on the first call and closed after each: there is one
- * for each instance.
+ * Returns Google's Cloud KMS, or an emulator on loopback (`host:port`) without TLS and credentials.
+ * The client is loaded for a call and closed after it: there is one call per instance.
  */
 export function cloudKeyManagement(emulatorHost?: string, timeoutMs = TIMEOUT_MS): KeyManagement {
   const options = {
@@ -173,7 +176,7 @@ async function call<T>(
   }
 }
 
-/** Loaded only where it is used: it costs more than a hundred milliseconds of a cold start. */
+/** Loaded only when needed: it costs more than a hundred milliseconds of a cold start. */
 async function openClient(emulatorHost: string | undefined) {
   const { KeyManagementServiceClient } = await import("@google-cloud/kms");
   if (emulatorHost === undefined) return new KeyManagementServiceClient();
@@ -186,12 +189,12 @@ async function openClient(emulatorHost: string | undefined) {
   });
 }
 
-/** gRPC statuses that mean our own set-up: nothing changes until an operator mends it. */
+/** gRPC statuses of a configuration error: nothing changes until an operator fixes it. */
 const MISCONFIGURED: Readonly<Record<number, string>> = {
   3: "INVALID_ARGUMENT",
   5: "NOT_FOUND",
   7: "PERMISSION_DENIED",
-  // The version that encrypted is disabled or destroyed.
+  // The key version that encrypted is disabled or destroyed.
   9: "FAILED_PRECONDITION",
   16: "UNAUTHENTICATED",
 };
@@ -214,13 +217,15 @@ function damaged(reason: string): KeyManagementFailure {
   return new KeyManagementFailure(reason, "transient");
 }
 
-/** What an answer carries, if it is what was sent: without its checksum it is not taken. */
+/**
+ * Returns the content of a response if its checksum matches; a response without one is rejected.
+ */
 function intact(
   content: Uint8Array | string | null | undefined,
   checksum: { value?: unknown } | null | undefined,
 ): Buffer {
   if (!(content instanceof Uint8Array)) throw damaged("answer_empty");
-  // An int64, which the client gives as text.
+  // An int64, which the client returns as text.
   if (String(checksum?.value) !== String(crc32c(content))) throw damaged("answer_damaged");
   return Buffer.from(content);
 }

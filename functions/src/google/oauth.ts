@@ -7,7 +7,7 @@ import type { GoogleEndpoints } from "./endpoints.ts";
 import { canonicalScope } from "../domain/scope.ts";
 import { classify } from "./classify.ts";
 
-/** Our own identity towards Google. */
+/** The OAuth client of the receiver. */
 export interface OAuthClient {
   clientId: string;
   clientSecret: string;
@@ -17,34 +17,37 @@ export interface OAuthClient {
 export interface TokenAnswer {
   accessToken: string;
   expiresAt: Date;
-  /** Absent in an answer to a refresh, unless Google rotates it. */
+  /** Absent in the response to a refresh, unless Google rotates the token. */
   refreshToken?: string;
-  /** The scopes granted, which can be fewer than those asked for. */
+  /** The granted scopes, which can be fewer than the requested ones. */
   scopes: string[];
   idToken?: string;
 }
 
 /** Google's token and revocation endpoints. Each method throws {@link FailedCall} and nothing else. */
 export interface OAuth {
-  /** RFC 6749 §4.1.3 with RFC 7636 §4.5. Asked once: a second try would burn what the first got. */
+  /**
+   * RFC 6749 §4.1.3 with RFC 7636 §4.5. Called once: a second exchange would revoke the result of
+   * the first.
+   */
   exchangeCode(code: string, codeVerifier: string, redirectUri: string): Promise<TokenAnswer>;
   /** RFC 6749 §6. */
   refresh(refreshToken: string): Promise<TokenAnswer>;
-  /** RFC 7009 §2.1, in the body. Ends the whole grant of this person for our project. */
+  /** RFC 7009 §2.1, in the body. Ends the person's whole grant for the project. */
   revoke(token: string): Promise<void>;
 }
 
-/** One call; runs and pages have their own limits. */
+/** The limit of one call; runs and pages have their own limits. */
 const CALL_TIMEOUT_MS = 15_000;
-/** What an answer without `expires_in` is good for: the one call it was made for, and little more. */
+/** The assumed lifetime without `expires_in`: enough for the one call that needed it. */
 const EXPIRES_IN_SECONDS_UNKNOWN = 120;
-/** Google says an hour. Whatever else is said, a day is a date that can be stored. */
+/** Google says an hour. Any longer lifetime counts as a day, a date that can be stored. */
 const EXPIRES_IN_SECONDS_MAX = 86_400;
 
-/** RFC 6749, appendix A: what a header can carry. Google's tokens have 2048 bytes at most. */
+/** RFC 6749, appendix A: the characters of a header. Google's tokens have at most 2048 bytes. */
 const TOKEN = z.string().regex(/^[\x20-\x7e]{1,4096}$/);
 
-/** Bounded, because all of it but the ID token is stored. */
+/** Bounded, because everything except the ID token is stored. */
 const TOKEN_ANSWER = z.object({
   access_token: TOKEN,
   expires_in: z.number().positive().optional(),
@@ -53,7 +56,7 @@ const TOKEN_ANSWER = z.object({
   id_token: z.string().min(1).max(16_384).optional(),
 });
 
-/** Sends a form and resolves to the body of the answer. Throws whatever the client throws. */
+/** Sends a form and resolves to the response body. Throws whatever the client throws. */
 export type PostForm = (url: string, form: URLSearchParams) => Promise<unknown>;
 
 function gaxiosPost(): PostForm {
@@ -61,12 +64,13 @@ function gaxiosPost(): PostForm {
     retry: false,
     timeout: CALL_TIMEOUT_MS,
     responseType: "json",
-    // Followed, a 307 would take the form to wherever it says: our secret and the person's token.
+    // A followed 307 would send the form elsewhere: the client secret and the person's token.
     redirect: "manual",
   });
   return async (url, form) => (await http.request({ url, method: "POST", data: form })).data;
 }
 
+/** Returns Google's OAuth endpoints for one client. */
 export function googleOAuth(
   client: OAuthClient,
   endpoints: GoogleEndpoints,

@@ -6,35 +6,38 @@ import { type Clock, later } from "../domain/clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
 import { classify } from "./classify.ts";
 
+/** The result of looking for a key. */
 export type KeySearch =
   | { kind: "found"; key: CryptoKey }
-  /** Google's key set, fetched a minute ago at most, has no such key. */
+  /** Google's key set, fetched at most a minute ago, has no such key. */
   | { kind: "unknown" }
   | Unavailable;
 
-/** Google's documents could not be fetched just now. `reason` is a stable code. */
+/** Google's documents could not be fetched. `reason` is a stable code. */
 export interface Unavailable {
   kind: "unavailable";
   reason: string;
 }
 
-/** Who signs security events, and with what. Neither method throws. */
+/** The issuer and the keys of security events. Neither method throws. */
 export interface RiscKeys {
-  /** The `iss` of genuine tokens. */
+  /** Returns the `iss` of genuine tokens. */
   findIssuer(): Promise<{ kind: "found"; issuer: string } | Unavailable>;
-  /** The RS256 key of this id. */
+  /** Returns the RS256 key of this id. */
   findKey(keyId: string): Promise<KeySearch>;
 }
 
 const FETCH_TIMEOUT_MS = 5_000;
-/** What Google withdraws is believed no longer than this. */
+/**
+ * The maximum age of the documents: a key that Google withdraws is accepted no longer than this.
+ */
 const AGE_MS_MAX = 3_600_000;
 /**
- * Between two fetches for keys that are not in the set: whoever makes key ids up costs one fetch a
- * minute. Google publishes a key long before it signs with it.
+ * Between two fetches for unknown key ids: made-up ids cost one fetch a minute. Google publishes a
+ * key long before it signs with it.
  */
 const KEYS_COOL_DOWN_MS = 60_000;
-/** Between two tries while Google does not answer. */
+/** Between two attempts while Google does not answer. */
 const RETRY_MS = 5_000;
 
 const WEB_ADDRESS = z.url({ protocol: /^https?$/ });
@@ -42,9 +45,9 @@ const CONFIGURATION = z.object({ issuer: WEB_ADDRESS, jwks_uri: WEB_ADDRESS });
 const KEY_SET = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(100) });
 
 /**
- * Issuer and keys from Google's Cross-Account Protection configuration
- * (`/.well-known/risc-configuration`: `issuer`, `jwks_uri`). Both documents are kept in memory; at
- * most one fetch of each is under way, and a failed one rests before the next.
+ * Returns issuer and keys from Google's Cross-Account Protection configuration
+ * (`/.well-known/risc-configuration`: `issuer`, `jwks_uri`). Both documents are cached in memory;
+ * at most one fetch of each runs at a time, and there is a pause after a failed one.
  */
 export function googleRiscKeys(endpoints: GoogleEndpoints, clock: Clock): RiscKeys {
   const http = new Gaxios({ retry: false, timeout: FETCH_TIMEOUT_MS, responseType: "json" });
@@ -83,7 +86,10 @@ export function googleRiscKeys(endpoints: GoogleEndpoints, clock: Clock): RiscKe
 }
 
 interface Kept<T> {
-  /** What is kept if it was fetched so lately, else fetched anew. Throws what fetching throws. */
+  /**
+   * Returns the cached value if it is recent enough, otherwise fetches it. Throws what fetching
+   * throws.
+   */
   notOlderThan(ageMs: number): Promise<T>;
 }
 
@@ -120,7 +126,7 @@ async function select(keys: LocalJWKSet, kid: string): Promise<KeySearch> {
   try {
     return { kind: "found", key: await keys({ alg: "RS256", kid }) };
   } catch (error) {
-    // No key, several of one id, or one that is no RSA key of a sufficient size.
+    // No key, several of one id, or not an RSA key of sufficient size.
     if (error instanceof errors.JOSEError || error instanceof TypeError) return { kind: "unknown" };
     throw error;
   }

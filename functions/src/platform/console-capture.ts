@@ -1,14 +1,14 @@
 import { type Log, describeUnknown } from "./log.ts";
 
-/** The part of a console that libraries print with when something is wrong. */
+/** The console methods that libraries use for problems. */
 export type Printing = Pick<Console, "error" | "warn">;
 
 /**
- * Has what libraries print come through the log, as one record each. Express, which the
- * functions-framework serves with, prints the error of a body that it cannot read, and with it the
- * whole body; the framework prints the stack of whatever a function throws, and with it the
- * message. Of an error this keeps what may be logged of it ({@link describeUnknown}), of the text
- * of one its class and its frames, of any other object nothing.
+ * Sends the console output of libraries through the log, as one record each. Express, which the
+ * functions-framework uses, prints the error of a body that it cannot parse, with the whole body;
+ * the framework prints the stack of everything that a function throws, with its message. Errors are
+ * reduced to what may be logged ({@link describeUnknown}), stack text to class and frames; other
+ * objects are dropped.
  */
 export function logPrinting(console: Printing, log: Log): void {
   const describe = (printed: unknown[]) => ({ printed: printed.map(describePrinted) });
@@ -24,13 +24,13 @@ function describePrinted(printed: unknown): string {
 }
 
 const FRAME = /^ +at .+$/gm;
-/** Of an error as text: whatever stands before its message. */
+/** The part of an error's text before its message. */
 const BEFORE_MESSAGE = /^.*?\b[A-Za-z]*(?:Error|Exception)\b(?=:)/s;
 
 function withoutMessage(text: string): string {
   const frames = text.match(FRAME) ?? [];
   const beforeMessage = BEFORE_MESSAGE.exec(text)?.[0];
-  // Not every class of errors has the word in its name.
+  // Not every error class has the word in its name.
   const head = beforeMessage ?? (frames.length > 0 ? /^[\w$]*/.exec(text)?.[0] : text);
   return [head, ...frames].join("\n");
 }

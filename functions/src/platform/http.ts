@@ -3,30 +3,30 @@ import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./lo
 import { clientOf } from "./rate-limit.ts";
 import { isStoreError } from "./store-error.ts";
 
-/** An Express request, as far as the functions-framework and firebase-functions agree on it. */
+/** An Express request, as functions-framework and firebase-functions both provide it. */
 export interface ExpressRequest extends IncomingMessage {
-  /** The path and query after the function's own base. */
+  /** The path and query after the function's base path. */
   url: string;
   rawBody?: Buffer;
   body?: unknown;
-  /** The body was not read: what an HTTP function answers instead. */
+  /** The body was not read: the status that an HTTP function answers instead. */
   bodyRefusal?: BodyRefusal;
   /** The body is left to the function, which reads it from the request itself. */
   unreadBody?: { bytes?: number };
 }
 
-/** Too long, or encoded: nothing that we accept is either. */
+/** Too long, or encoded: the receiver accepts neither. */
 export type BodyRefusal = 413 | 415;
 
-/** `client` tells clients apart ({@link clientOf}). */
+/** `client` identifies a client for rate limits ({@link clientOf}). */
 export type HttpHandler = (request: Request, log: Log, client: string) => Promise<Response>;
 
-/** No form, token or notification that we accept comes near this. */
+/** Far more than any form, token or notification that the receiver accepts. */
 export const BODY_BYTES_MAX = 64 * 1024;
 
 const BODYLESS = new Set(["GET", "HEAD"]);
 
-/** One fixed body for each status: a stranger learns nothing from the way something was refused. */
+/** One fixed body for each status: a stranger learns nothing from a rejection. */
 const BODIES = {
   400: "bad request",
   403: "forbidden",
@@ -39,7 +39,7 @@ const BODIES = {
   503: "try again later",
 } as const;
 
-/** A refusal without any detail. */
+/** Returns an error response without any detail. */
 export function refusal(
   status: keyof typeof BODIES,
   headers: Record<string, string> = {},
@@ -50,8 +50,8 @@ export function refusal(
 }
 
 /**
- * On everything that we answer, unless the answer itself says otherwise: nothing is cached, framed,
- * sniffed or referred, nothing is loaded, and the browser never comes back without TLS.
+ * The headers of every response, unless the response sets them: nothing is cached, framed, sniffed
+ * or referred, nothing is loaded, and the browser always returns with TLS.
  */
 export const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
@@ -67,19 +67,19 @@ export const HEADERS: Readonly<Record<string, string>> = {
   "x-frame-options": "DENY",
 };
 
-/** Where a handler is reached and what it writes to. */
+/** How a handler is reached, and its log. */
 export interface ServeOptions {
-  /** The address that requests are taken to be for, whatever they claim themselves. */
+  /** The URL that requests are assumed to be for, regardless of their headers. */
   publicUrl: string;
   projectId: string;
-  /** In front of Google's front end. */
+  /** The number of load balancers in front of Google's front end. */
   loadBalancers: number;
   log: Log;
 }
 
 /**
- * Serves a handler that takes a web request and returns a response. Whatever a body parser made of
- * the body is ignored: only the bytes as they came are passed on.
+ * Serves a handler that takes a web request and returns a response. Ignores what a body parser made
+ * of the body: the handler gets only the original bytes.
  */
 export async function serve<T extends { http: ServeOptions }>(
   request: ExpressRequest,
@@ -90,7 +90,7 @@ export async function serve<T extends { http: ServeOptions }>(
   await send(await answer(request, getServer, pick), response);
 }
 
-/** Serves `POST /` of a schedule: 204 when the run went through, 500 when it did not. */
+/** Serves `POST /` of a schedule: 204 when the run succeeded, 500 when it failed. */
 export function serveScheduled<T extends { http: ServeOptions }>(
   request: ExpressRequest,
   response: ServerResponse,
@@ -105,15 +105,17 @@ export function serveScheduled<T extends { http: ServeOptions }>(
   });
 }
 
-/** Thrown where a schedule's run has failed and been logged. Carries nothing of the cause. */
+/**
+ * Thrown when a scheduled run has failed and the failure is logged. Contains nothing of the cause.
+ */
 export class RunFailed extends Error implements Loggable {
   override name = "RunFailed";
   readonly isLoggable = true;
 }
 
 /**
- * The same for a tool that answers HTTP itself, and that logs the message of what is thrown here:
- * so it is {@link RunFailed} and nothing else.
+ * Runs a schedule for a tool that answers HTTP itself, and that logs the message of anything thrown
+ * here: so it throws only {@link RunFailed}.
  */
 export async function runScheduled<T extends { http: ServeOptions }>(
   getServer: () => Promise<T>,
@@ -130,7 +132,7 @@ export async function runScheduled<T extends { http: ServeOptions }>(
   }
 }
 
-/** True of a function's own address, which is taken to be `publicUrl`, and of nothing below it. */
+/** Returns whether a URL is the function's own, which is `publicUrl`, and not one below it. */
 export function isRootOf(publicUrl: string, url: string): boolean {
   return new URL(url).pathname === new URL(`${publicUrl}/`).pathname;
 }
@@ -140,7 +142,7 @@ async function answer<T extends { http: ServeOptions }>(
   getServer: () => Promise<T>,
   pick: (server: T) => HttpHandler,
 ): Promise<Response> {
-  // The rest of the body may still be on its way: without the end of the connection it would be read.
+  // The rest of the body may still arrive: it would be read unless the connection ends.
   if (request.bodyRefusal !== undefined)
     return refusal(request.bodyRefusal, { connection: "close" });
   let log: Log | undefined;
@@ -188,7 +190,7 @@ function toWebRequest(request: ExpressRequest, publicUrl: string): Request | Res
   const hasBody = !BODYLESS.has(method) && rawBody !== undefined && rawBody.length > 0;
   try {
     const url = new URL(`${publicUrl}${path}`);
-    // Dots that lead out of where we are: what is there is not ours, whatever it is called.
+    // Dots that lead out of the base path: no page of the receiver is there.
     if (!url.href.startsWith(`${publicUrl}/`)) return refusal(404);
     return new Request(url, {
       method,
@@ -204,13 +206,13 @@ async function send(from: Response, response: ServerResponse): Promise<void> {
   const cookies = from.headers.getSetCookie();
   from.headers.delete("set-cookie");
   const body = Buffer.from(await from.arrayBuffer());
-  // What Express says of itself, where whoever serves us lets it.
+  // Express names itself, if the tool that serves the function allows it.
   response.removeHeader("x-powered-by");
   response.writeHead(from.status, {
     ...HEADERS,
     ...Object.fromEntries(from.headers),
     ...(cookies.length > 0 && { "set-cookie": cookies }),
-    // RFC 9110 §8.6: never beside a 204.
+    // RFC 9110 §8.6: never with a 204.
     ...(from.status !== 204 && { "content-length": String(body.length) }),
   });
   response.end(body);

@@ -397,7 +397,7 @@ export const LOG_EVENTS = {
   },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 
-/** The name of an event that is logged. */
+/** The name of a log event. */
 export type EventName = keyof typeof LOG_EVENTS;
 
 /** The names of the events that may be logged with the severity `S`. */

@@ -17,14 +17,15 @@ export interface RateLimit {
 }
 
 /**
- * Buckets kept at a time. The one that was used least recently is dropped, and is full when its key
- * comes again: whoever has more addresses than this is stopped by the limits without a key.
+ * The maximum number of buckets. The least recently used one is dropped, and is full when its key
+ * returns: the limits without a key stop clients with more addresses than this.
  */
 const KEYS_MAX = 10_000;
 const MINUTE_MS = 60_000;
-/** An office behind one address comes at once, after a mail to all. */
+/** An office with one IP address may arrive at once, after a mail to everyone. */
 const BURST_MINUTES = 2;
 
+/** Returns buckets of this rate, full at first. */
 export function rateLimit(
   { perMinute, burstMinutes = BURST_MINUTES }: Rate,
   clock: Pick<Clock, "now">,
@@ -58,18 +59,21 @@ export function rateLimit(
   };
 }
 
-/** What one client may ask of the public functions, and all clients together of one instance. */
+/**
+ * The limits of one client at the public functions, and of all clients of one instance together.
+ */
 export interface PublicLimits {
   /** Requests to the pages, by client. */
   pages: RateLimit;
   /** Exchanges of a code, by client. */
   exchanges: RateLimit;
-  /** Exchanges of a code that Google refused, of all clients together. */
+  /** Failed exchanges of a code, of all clients together. */
   failedExchanges: RateLimit;
-  /** Security events that were refused, by client. Google's own are not, however many come. */
+  /** Rejected security events, by client. Google's own are not limited. */
   refusedEvents: RateLimit;
 }
 
+/** Returns the limits of one instance from the configuration. */
 export function publicLimits(
   rates: Readonly<Record<keyof PublicLimits, Rate>>,
   clock: Clock,
@@ -83,10 +87,10 @@ export function publicLimits(
 }
 
 /**
- * By what a client is told from others: an IPv4 address, or the network of an IPv6 address, since
+ * Returns what distinguishes a client: an IPv4 address, or the network of an IPv6 address, since
  * each subscriber has 2^64 addresses. The last entries of `X-Forwarded-For` come from the proxies
- * in front of us, the others from the client itself: the one that Google's front end added is the
- * last, and each load balancer in front of it adds one behind.
+ * in front of the function, the others from the client itself: Google's front end adds the last
+ * one, and each load balancer in front of it adds one more.
  */
 export function clientOf(
   forwardedFor: string | undefined,
@@ -100,7 +104,7 @@ export function clientOf(
 function networkOf(address: string): string {
   if (isIP(address) === 4) return address;
   if (isIP(address) !== 6) return "";
-  // A URL writes the address in its one short form; "::" stands for the groups that are left out.
+  // A URL contains the address in its one short form; "::" replaces the omitted groups.
   const short = new URL(`http://[${address.split("%")[0]}]`).hostname.slice(1, -1);
   const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short) ?? [];
   if (high !== undefined && low !== undefined) return fromMapped(high, low);
@@ -111,7 +115,7 @@ function networkOf(address: string): string {
   return groups.slice(0, 4).join(":");
 }
 
-/** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2), from its two last groups. */
+/** Returns the IPv4 address in an IPv6 one (RFC 4291 §2.5.5.2), from its last two groups. */
 function fromMapped(high: string, low: string): string {
   const groups = [high, low].map((group) => Number.parseInt(group, 16));
   return groups.flatMap((group) => [group >> 8, group & 255]).join(".");

@@ -1,11 +1,11 @@
 import { type Clock, later } from "../domain/clock.ts";
 
-/** Between two tries of a start that fails: each costs a call of Cloud KMS and an alert. */
+/** Between two attempts of a failing start: each costs a call of Cloud KMS and an alert. */
 const REST_MS = 10_000;
 
 /**
- * Starts on first use, and once. When that fails, every call until {@link REST_MS} later rejects
- * with the same error, and the next one starts again.
+ * Returns a function that starts on first use, and only once. After a failure, every call within
+ * {@link REST_MS} rejects with the same error, and the next one starts again.
  */
 export function startOnce<T>(start: () => Promise<T>, clock: Clock): () => Promise<T> {
   let started: Promise<T> | undefined;

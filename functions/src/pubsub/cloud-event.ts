@@ -11,14 +11,14 @@ export interface PubsubCloudEvent {
   orderingKey: string;
 }
 
-/** Pub/Sub takes 100 attributes, and a message of Gmail has about five labels. */
+/** Pub/Sub accepts 100 attributes, and a message of Gmail has about five labels. */
 const LABEL_ATTRIBUTES_MAX = 20;
 /** Gmail's own labels. The id of a person's label is `Label_` and a number. */
 const SYSTEM_LABEL = /^[A-Z]+(_[A-Z]+)*$/;
 
 /**
- * The event that subscribers receive. Its id depends on what changed and on nothing else, so that a
- * repeated publication is recognised; `ce-time` is when it was published. With a `traceparent` it
+ * Returns the event that subscribers receive. Its id depends only on what changed, so that a
+ * repeated publication is recognized; `ce-time` is the time of publication. With a `traceparent` it
  * carries the trace that it was published in (CloudEvents distributed tracing extension). The
  * attributes `label-{id}` and `tag-{name}` are for the filters of subscriptions, which see no data.
  */
@@ -48,7 +48,10 @@ export function toCloudEvent(
   };
 }
 
-/** The changes that are stored with a checkpoint: all of them with the Firestore sink, else none. */
+/**
+ * Returns the changes that are stored with a checkpoint: all of them with the Firestore sink, else
+ * none.
+ */
 export function storedChanges(
   user: EventUser,
   changes: readonly MailboxEvent[],

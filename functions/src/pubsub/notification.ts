@@ -1,17 +1,19 @@
 import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../domain/history-id.ts";
 
-/** Gmail's hint that a mailbox changed (Gmail push guide, "Receive notifications"). */
+/** Gmail's notification that a mailbox changed (Gmail push guide, "Receive notifications"). */
 export interface Notification {
   kind: "notification";
   emailAddress: EmailAddress;
   historyId: HistoryId;
-  /** When Pub/Sub took the message, and under which id; for the log and the delay, never for a decision. */
+  /**
+   * When Pub/Sub received the message, and its id; for the log and the delay, never for a decision.
+   */
   publishedAt?: Date;
   messageId?: string;
 }
 
-/** What a malformed message lacks: a fixed code, with nothing of the message in it. */
+/** What is wrong with a malformed message: a fixed code without content of the message. */
 export type Malformed =
   | "no_message"
   | "no_data"
@@ -23,14 +25,15 @@ export type Malformed =
   | "no_history_id"
   | "bad_history_id";
 
+/** The result of {@link parseNotification}. */
 export type ParsedNotification = Notification | { kind: "malformed"; why: Malformed };
 
-/** Gmail's are about 100 bytes. The bound keeps a stranger's 10 MB from costing anything. */
+/** Gmail's messages have about 100 bytes. The bound makes a stranger's 10 MB cheap. */
 const DATA_CHARACTERS_MAX = 16_384;
 const MESSAGE_ID_CHARACTERS_MAX = 255;
-/** Gmail documents base64url and Pub/Sub sends base64; either, padded or not. */
+/** Gmail documents base64url and Pub/Sub sends base64; both are accepted, padded or not. */
 const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
-/** RFC 3339, as Pub/Sub writes `publishTime`: `Date.parse` alone would take much more. */
+/** RFC 3339, as Pub/Sub writes `publishTime`: `Date.parse` alone would accept much more. */
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
 /** The parts of Pub/Sub's envelope that are read; any of them may be missing or of another type. */
@@ -41,9 +44,9 @@ interface Envelope {
 }
 
 /**
- * Parses Pub/Sub's envelope, `{ message: { data, messageId, publishTime } }`, as it stands in a
- * CloudEvent's data, whether functions-framework or firebase-functions handed it over. Never
- * throws: what cannot be read now cannot be read on redelivery either.
+ * Parses Pub/Sub's envelope, `{ message: { data, messageId, publishTime } }`, from the data of a
+ * CloudEvent, of functions-framework or firebase-functions. Never throws: what is malformed now is
+ * malformed on redelivery, too.
  */
 export function parseNotification(data: unknown): ParsedNotification {
   const message = (data as Envelope | null | undefined)?.message;
@@ -61,7 +64,7 @@ export function parseNotification(data: unknown): ParsedNotification {
   const emailAddress = parseEmailAddress(content.emailAddress);
   if (emailAddress === undefined) return malformed("bad_email_address");
   if (content.historyId === undefined) return malformed("no_history_id");
-  // A number that still is one was not written as plain digits.
+  // A number at this point was not written as plain digits.
   const historyId =
     typeof content.historyId === "string" ? parseHistoryId(content.historyId) : undefined;
   if (historyId === undefined) return malformed("bad_history_id");
@@ -84,17 +87,17 @@ function malformed(why: Malformed): ParsedNotification {
 function decode(encoded: string): Buffer | undefined {
   if (!BASE64.test(encoded)) return undefined;
   const digits = encoded.replace(/=+$/, "");
-  // Four characters make three bytes; one left over makes none.
+  // Four characters make three bytes; a single remaining one makes none.
   return digits.length % 4 === 1 ? undefined : Buffer.from(digits, "base64");
 }
 
-/** Strings are matched whole, so that digits inside of one are left alone. */
+/** Strings are matched whole, so that digits inside them stay unchanged. */
 const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /**
- * The two members that matter, digits intact: Gmail's documentation shows `historyId` as a string
- * and its messages carry a number, which `JSON.parse` rounds above 2^53. So every plain integer is
- * put in quotes first, once the text is known to be JSON.
+ * Parses the two members that matter without losing digits: Gmail's documentation shows `historyId`
+ * as a string, and its messages carry a number, which `JSON.parse` rounds above 2^53. So every
+ * plain integer is quoted first, once the text is known to be JSON.
  */
 function parseContent(bytes: Buffer): { emailAddress?: unknown; historyId?: unknown } | undefined {
   try {

@@ -3,13 +3,13 @@ import type { Clock } from "../domain/clock.ts";
 import { type Publish, PublishFailure } from "../domain/events.ts";
 import { toCloudEvent } from "./cloud-event.ts";
 
-/** One RPC, and all its repetitions: the sync has its own limit, and comes back by itself. */
+/** The limit of one RPC with its retries: the sync has its own limit, and retries by itself. */
 const RPC_TIMEOUT_MS = 10_000;
 const PUBLISH_TIMEOUT_MS = 20_000;
-/** The most that one Pub/Sub request takes. */
+/** The maximum number of messages in one Pub/Sub request. */
 const BATCH_MESSAGES_MAX = 1_000;
 
-/** gRPC codes that no repetition mends: our topic's name, its permissions, our request. */
+/** gRPC codes that a retry does not fix: the topic's name, its permissions, the request. */
 const MISCONFIGURED = new Map<unknown, string>([
   [3, "invalid_argument"],
   [5, "topic_not_found"],
@@ -18,11 +18,11 @@ const MISCONFIGURED = new Map<unknown, string>([
   [16, "unauthenticated"],
 ]);
 
-/** Publishes on `CHANGES_TOPIC`, one ordering key for each user. */
+/** Returns a publisher to `CHANGES_TOPIC`, with one ordering key for each user. */
 export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock): Publish {
   const topic = pubsub.topic(topicName, {
     messageOrdering: true,
-    // A batch is of one user, and all of its events are handed over at once: none is waited for.
+    // A batch belongs to one user and is complete when it is passed on, so it needs no delay.
     batching: { maxMessages: BATCH_MESSAGES_MAX, maxMilliseconds: 0 },
     gaxOpts: {
       timeout: RPC_TIMEOUT_MS,
@@ -48,7 +48,7 @@ export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock)
     );
     const failed = published.find(({ status }) => status === "rejected");
     if (failed?.status !== "rejected") return;
-    // The client refuses everything more on a key that failed once, until it is told to go on.
+    // After a failure, the client rejects everything with the same key until publishing is resumed.
     topic.resumePublishing(user.id);
     const reason = MISCONFIGURED.get((failed.reason as { code?: unknown } | null)?.code);
     throw reason === undefined

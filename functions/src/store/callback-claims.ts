@@ -8,7 +8,7 @@ import { parseUserId } from "../domain/user.ts";
 /** The gRPC status of a create whose document exists already. */
 const ALREADY_EXISTS = 6;
 const DEADLINE_EXCEEDED = 4;
-/** The client repeats a write for ten minutes, but the request of a person ends after two. */
+/** The client retries a write for ten minutes, but a person's request ends after two. */
 const CLAIM_MS_MAX = 30_000;
 
 const OUTCOME = z.discriminatedUnion("kind", [
@@ -23,13 +23,13 @@ const OUTCOME = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * Authorization responses that were taken, in Firestore: `callbacks/{id}`, each with the `expireAt`
- * by which the database's TTL policy removes it (`infra/firestore.indexes.json`).
+ * Returns the claims of authorization responses in Firestore: `callbacks/{id}`, each with the
+ * `expireAt` by which the database's TTL policy removes it (`infra/firestore.indexes.json`).
  */
 export function firestoreCallbackClaims(db: Firestore, after: After): CallbackClaims {
   const callbacks = db.collection("callbacks");
 
-  /** Rejects as a store that does not answer, also when it still may. */
+  /** Rejects like a store that does not answer, even if it still may. */
   function inTime<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop = after(CLAIM_MS_MAX, () => {
@@ -47,7 +47,7 @@ export function firestoreCallbackClaims(db: Firestore, after: After): CallbackCl
         return true;
       } catch (error) {
         if ((error as { code?: unknown }).code !== ALREADY_EXISTS) throw error;
-        // The client repeats a create whose response got lost: then the document is our own.
+        // The client retries a create whose response was lost: then the document is this claim's.
         return (await callbacks.doc(id).get()).get("claimant") === claimant;
       }
     },

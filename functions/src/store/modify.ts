@@ -8,39 +8,43 @@ import {
   patched,
 } from "../domain/user.ts";
 
-/** Refused writes in a row; each one means that another writer changed the document. */
+/** Consecutive refused writes; each one means that another writer changed the document. */
 const TRIES_MAX = 10;
 
-/** Changes in the commit of a patch. Of more, the earlier ones are kept before it. */
+/**
+ * The maximum number of changes in the commit of a patch. If there are more, the earlier ones are
+ * stored before it.
+ */
 const COMMIT_CHANGES_MAX = 300;
 
-/** What a read-modify-write came to. */
+/** The result of a read-modify-write. */
 export type Modified =
-  /** `user` is what is stored now, with the revision of before: a further write needs a new read. */
+  /**
+   * `user` is what is stored now, with the revision from before: a further write needs a new read.
+   */
   | { kind: "written"; user: User }
-  /** `user` is the one that `change` skipped; absent: there is none that can be read. */
+  /** `user` is the one that `change` skipped; absent if none can be read. */
   | { kind: "skipped"; user: User | undefined };
 
 /** How a user is modified. */
 export interface ModifyOptions {
   /** What is written, for the error's message: "a watch". */
   what: string;
-  /** The user as read before, which saves the first read. */
+  /** The user that was read before, which saves the first read. */
   from?: User;
-  /** Changes to keep beside the patch, in its commit as far as they fit. */
+  /** Changes to store with the patch, in its commit as far as they fit. */
   changes?: (user: User) => readonly StoredChange[];
   /** Awaited after each refused write. */
   pause?: () => Promise<void>;
 }
 
 /**
- * Reads a user, writes what `change` makes of it on the condition that it is still stored, and
- * begins again while another writer gets in between: the one loop around `users.update`. `change`
- * may run several times, has no effects, and must recognize its own result: a write can have been
- * applied although it was refused. Throws {@link StoreContended} after too many refusals.
- *
- * A function over `find` and `update`, not a method of the store: whatever wraps a store (spans, the
- * simulation, a test's faults) sees every read and every write.
+ * Reads a user, writes what `change` returns on the condition that the user is unchanged, and
+ * starts again if another writer gets in between: the only loop around `users.update`. `change` may
+ * run several times, has no effects, and must recognize its own result, because a write can have
+ * been applied although it was refused. Throws {@link StoreContended} after too many refusals. It
+ * is a function over `find` and `update`, not a method of the store, so that wrappers of a store
+ * (spans, the simulation, a test's faults) see every read and write.
  */
 export async function modify(
   users: Pick<UserStore, "find" | "update" | "keepMissing">,
@@ -66,9 +70,9 @@ export async function modify(
 }
 
 /**
- * Erases a user whom `judge` allows to be erased, and begins again while another writer gets in
- * between. Resolves to `erased`, to `not_found`, or to what `judge` says instead; `judge` has no
- * effects. Throws {@link StoreContended} after too many refusals.
+ * Erases a user if `judge` allows it, and starts again if another writer gets in between. Resolves
+ * to `erased`, to `not_found`, or to what `judge` returns instead; `judge` has no effects. Throws
+ * {@link StoreContended} after too many refusals.
  */
 export async function eraseIf<T>(
   users: Pick<UserStore, "find" | "erase">,

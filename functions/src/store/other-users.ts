@@ -8,17 +8,17 @@ interface OthersContext {
   config: { sync: { reconcileAfterMs: number } };
 }
 
-/** Users read in one sample, and those of them who are judged by. */
+/** The users in one sample, and those of them that are judged. */
 const READ_MAX = 30;
 const JUDGED_MAX = 10;
-/** A healthy mailbox is read to its end once in the quiet interval, spread, and a little more. */
+/** A healthy mailbox is read completely once per quiet interval, spread, and a little more. */
 const RECENT_SHARE = 1.25;
 /** Google's ids have 21 digits. */
 const ID_DIGITS = 21;
 
 /**
- * Whether other mailboxes work while this one fails, judged from what is stored of a random few:
- * `succeed` when at least half of them were read to the end recently and do not fail.
+ * Returns whether other mailboxes work while this one fails, judged by the stored state of a random
+ * few: `succeed` if at least half of them were read completely recently and do not fail.
  */
 export async function othersSucceed(
   { id }: Pick<User, "id">,
@@ -35,13 +35,13 @@ export async function othersSucceed(
   return healthy.length * 2 >= others.length ? "succeed" : "fail";
 }
 
-/** Some other active users, from a random place of the store on. */
+/** Returns some other active users, starting at a random place in the store. */
 export async function sampleOthers(
   id: UserId,
   { users, random }: Pick<OthersContext, "users" | "random">,
 ): Promise<User[]> {
   const { users: found } = await users.listAll(randomId(random), READ_MAX);
-  // The end of the store came first: the rest is from its beginning.
+  // The end of the store came first: continue at its beginning.
   if (found.length < READ_MAX) {
     const known = new Set(found.map((user) => user.id));
     const { users: rest } = await users.listAll(undefined, READ_MAX);

@@ -6,21 +6,29 @@ import {
   parseHistoryId,
 } from "../domain/history-id.ts";
 
-/** Positions that are stored one by one; of more, the records are packed into one string. */
+/**
+ * The number of positions that are stored one by one; if there are more, records are packed into
+ * one string.
+ */
 const LISTED_MAX = 500;
-/** Far below the 1 MiB of a document, beside everything else in it. What is left out comes again. */
+/**
+ * Far below the 1 MiB of a document, together with everything else in it. Omitted records are read
+ * again.
+ */
 const PACKED_CHARACTERS_MAX = 500_000;
 const RADIX = 36;
 const GROUP = /^([0-9a-z]{1,11}):([0-9a-z,]+)$/;
 const DIGITS = /^[0-9a-z]{1,13}$/;
 
-/** Unsettled positions as they are stored: `sync.recent` and, only where that is full, `sync.more`. */
+/**
+ * Unsettled positions in their stored form: `sync.recent`, and `sync.more` only if that is full.
+ */
 export interface StoredPositions {
   recent: readonly ReadPosition[];
   more?: string;
 }
 
-/** Ascending positions, as they are stored. Heads and notified ids are never packed. */
+/** Returns ascending positions in their stored form. Heads and notified ids are never packed. */
 export function packPositions(positions: readonly ReadPosition[]): StoredPositions {
   if (positions.length <= LISTED_MAX) return { recent: positions };
   const special = positions.filter((position) => !isRecord(position));
@@ -31,8 +39,8 @@ export function packPositions(positions: readonly ReadPosition[]): StoredPositio
 }
 
 /**
- * The positions after the cursor, ascending, each id once, whatever stands in the document. What
- * cannot be read is left out: its record is published again under the same ids.
+ * Returns the positions after the cursor, ascending, each id once, from any document. Invalid ones
+ * are left out: their records are published again under the same ids.
  */
 export function unpackPositions(
   { recent, more = "" }: StoredPositions,
@@ -42,7 +50,7 @@ export function unpackPositions(
   for (const position of [...recent, ...unpack(more)]) {
     const { historyId } = position;
     const stored = positions.get(historyId);
-    // A record says the most of an id; of two, the one that was read later settles later.
+    // A record is the most precise about an id; of two, the later one settles later.
     const isBetter =
       stored === undefined ||
       (isRecord(position) && !isRecord(stored)) ||
@@ -52,7 +60,7 @@ export function unpackPositions(
   return [...positions.values()].sort(byId);
 }
 
-/** Groups of one time: `time:first,difference,difference...`, joined by semicolons. */
+/** Groups of one time: `time:first,difference,difference...`, separated by semicolons. */
 function pack(records: readonly ReadPosition[]): string {
   const groups = new Map<number, { text: string[]; last: bigint }>();
   let characters = 0;

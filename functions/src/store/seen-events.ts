@@ -2,8 +2,8 @@ import type { SeenEvents } from "../domain/seen-events.ts";
 import type { Firestore } from "@google-cloud/firestore";
 
 /**
- * Security events that have been dealt with, in Firestore: `securityEvents/{id}`, each with the
- * `expireAt` by which the database's TTL policy removes it (`infra/firestore.indexes.json`).
+ * Returns the handled security events in Firestore: `securityEvents/{id}`, each with the `expireAt`
+ * by which the database's TTL policy removes it (`infra/firestore.indexes.json`).
  */
 export function firestoreSeenEvents(db: Firestore): SeenEvents {
   const seen = db.collection("securityEvents");

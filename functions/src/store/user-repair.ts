@@ -1,10 +1,10 @@
 import { type DocumentData, Timestamp } from "@google-cloud/firestore";
 import type { core } from "zod";
 
-/** Due now: what an edited date was meant to be is not known, and nothing may be due never. */
+/** Due now: the meaning of an edited date is unknown, and no work may be due never. */
 const NOW_DUE = new Timestamp(0, 0);
 
-/** What stands in for a map or a member that is missing or of another type. */
+/** The replacement of a map or a member that is missing or of another type. */
 const DEFAULTS: Readonly<Record<string, unknown>> = {
   sync: { retries: 0, recent: [], dueAt: NOW_DUE, dueReason: "unfinished" },
   "sync.retries": 0,
@@ -19,15 +19,15 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   "followUp.dueAt": NOW_DUE,
 };
 
-/** Maps that hold how far the work is: without a member of them it is done again, and not lost. */
+/** Maps that contain the progress of work: without a member, the work is repeated and not lost. */
 const WORK = new Set(["sync", "watch", "followUp"]);
-/** Members of the grant that are made again by themselves. */
+/** Members of the grant that the next refresh restores. */
 const MADE_AGAIN = new Set(["accessToken", "accessTokenExpiresAt"]);
 
 /**
- * A document as an operator edited or restored it, with what does not have our shape replaced by what
- * makes the receiver do its work again. `undefined` when that would guess at who the user is, what
- * they allowed, or where the stream stands.
+ * Returns a document that an operator edited or restored, with invalid parts replaced so that the
+ * receiver repeats its work. `undefined` if that would mean guessing who the user is, what they
+ * allowed, or where the stream is.
  */
 export function repairDocument(
   document: DocumentData,

@@ -30,25 +30,26 @@ import { packPositions, unpackPositions } from "./position-codec.ts";
 import { type Log, ReceiverError } from "../platform/log.ts";
 import { repairDocument } from "./user-repair.ts";
 
-/** gRPC status codes with which Firestore refuses a conditional write that was not applied. */
+/** gRPC status codes of a conditional write that Firestore did not apply. */
 const REFUSED = new Set<unknown>([
   5 /* NOT_FOUND */, 9 /* FAILED_PRECONDITION */, 10 /* ABORTED */,
 ]);
 
-/** Users of one address, the disconnected ones among them. */
+/** Users of one address, including disconnected ones. */
 const SAME_ADDRESS_MAX = 20;
 
-/** A name that fits two tokens is known to be of no use. */
+/** Two matches are enough to know that a name is ambiguous. */
 const SAME_TOKEN_MAX = 2;
-/** Values that one `in` query takes. */
+/** The maximum number of values of an `in` query. */
 const IN_VALUES_MAX = 30;
 
-/** Changes that are looked for, and kept where they are missing, in one transaction. */
+/** Changes that are looked up, and stored if missing, in one transaction. */
 const KEPT_AT_ONCE_MAX = 200;
 
 /**
- * Users in Firestore: `users/{userId}`, and with the Firestore sink `users/{userId}/changes/{id}`.
- * The condition of a write is the update time of the document that was read.
+ * Returns the users in Firestore: `users/{userId}`, and with the Firestore sink
+ * `users/{userId}/changes/{id}`. The precondition of a write is the update time of the document
+ * that was read.
  */
 export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now">): UserStore {
   const users = db.collection("users");
@@ -171,12 +172,12 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       let query = after === undefined ? ordered : ordered.startAfter(after);
       const all: { id: string; user: User | undefined }[] = [];
       let count = 0;
-      // Ends with the collection: each reading begins after the last document of the one before.
+      // Ends with the collection: each query starts after the last document of the previous one.
       for (;;) {
         const localAt = clock.now();
         const { docs } = await query.get();
         for (const document of docs) {
-          // Those after the last user are read again with the next page.
+          // Documents after the last user are read again with the next page.
           if (count === limit) break;
           const user = decode(document, localAt);
           if (user !== undefined) count += 1;
@@ -257,7 +258,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         const localAt = clock.now();
         const found = await transaction.get(document);
         const stored = found.exists ? decode(found, localAt) : undefined;
-        // Taken for a new user, its cursor would be lost without a word.
+        // Treating it as a new user would silently reset the cursor.
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
         const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
@@ -287,7 +288,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
   return store;
 }
 
-/** What a conditional write came to. Rejects when the store failed. */
+/** Returns the result of a conditional write. Rejects when the store failed. */
 async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
   try {
     return await written;
@@ -297,7 +298,7 @@ async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
   }
 }
 
-/** Dates become timestamps by themselves; everything else is stored as it is. */
+/** Dates become timestamps by themselves; everything else is stored unchanged. */
 function encode(patch: UserPatch): DocumentData {
   const { sync } = patch;
   const isRemoved = "notifiedAs" in patch && patch.notifiedAs === undefined;
@@ -308,14 +309,14 @@ function encode(patch: UserPatch): DocumentData {
   };
 }
 
-/** However many positions are remembered, the document stays within Firestore's size limit. */
+/** With any number of positions, the document stays within Firestore's size limit. */
 function packed(sync: User["sync"]): DocumentData {
   return { ...sync, ...packPositions(sync.recent) };
 }
 
 /**
- * Positions in order, each id once, none at or below the cursor: what we write, but not what a
- * restored or edited document may hold.
+ * Returns positions in order, each id once, none at or below the cursor: as the receiver writes
+ * them, but not always as in a restored or edited document.
  */
 function normalize({
   sync: { more, ...sync },
@@ -332,8 +333,8 @@ function normalize({
 }
 
 /**
- * `fleet/generations`: the highest generation of all erased users. A value that cannot be read is
- * not taken for 0: generations would repeat.
+ * `fleet/generations`: the highest generation of all erased users. An invalid value does not count
+ * as 0, because generations would repeat.
  */
 function floorOf(document: DocumentSnapshot): number {
   if (!document.exists) return 0;
@@ -342,7 +343,7 @@ function floorOf(document: DocumentSnapshot): number {
   return data;
 }
 
-/** Longer than any window in which they are counted; a TTL policy removes them. */
+/** Longer than any period in which they are counted; a TTL policy removes them. */
 const FLAGGING_KEPT_MS = 24 * 3_600_000;
 
 function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
@@ -354,7 +355,7 @@ function toTimestamp(revision: Revision): Timestamp {
   return new Timestamp(seconds ?? 0, nanoseconds ?? 0);
 }
 
-/** To the nanosecond: a date that a person wrote may be finer than ours. */
+/** To the nanosecond: a date that a person wrote may be more precise than ours. */
 function toCursor(date: Timestamp, id: string): DueCursor {
   return `${toRevision(date)}/${id}` as DueCursor;
 }
@@ -364,7 +365,10 @@ function toPlace(cursor: DueCursor): [date: Timestamp, id: string] {
   return [toTimestamp(cursor.slice(0, end) as Revision), cursor.slice(end + 1)];
 }
 
-/** To the millisecond before: `toDate` rounds, and the last instant of all to one that is none. */
+/**
+ * To the earlier millisecond: `toDate` rounds, and rounds the last possible instant to an invalid
+ * one.
+ */
 function toDate({ seconds, nanoseconds }: Timestamp): Date {
   return new Date(seconds * 1_000 + Math.floor(nanoseconds / 1_000_000));
 }
@@ -386,7 +390,7 @@ const FLEET_GUARD = z.object({
   verdict: z.enum(["sound", "unsound"]).exactOptional(),
 });
 
-/** What was written by an older deploy is checked like any other input. */
+/** Documents of an older version are checked like any other input. */
 const DOCUMENT = z.object({
   id: parsed(parseUserId),
   emailAddress: parsed(parseEmailAddress),
@@ -475,7 +479,7 @@ const DOCUMENT = z.object({
     failures: COUNT,
   }),
   connectedAt: DATE.exactOptional(),
-  // Checked in normalize: a connection does not end because its tags cannot be read.
+  // Checked in normalize: invalid tags do not end a connection.
   tags: z.unknown().optional(),
   signedOutAt: DATE.exactOptional(),
 });

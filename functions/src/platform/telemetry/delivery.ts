@@ -1,25 +1,28 @@
 import { type Clock, later } from "../../domain/clock.ts";
 import type { Log } from "../log.ts";
 
-/** What a call may wait for the collector before it answers. */
+/** The maximum time that a call waits for the collector before it answers. */
 const WAIT_MS_MAX = 2_000;
-/** One export with its repetitions: less, so that it is known what was wrong. */
+/** The limit of one export with its retries: shorter, so that the reason of a failure is known. */
 export const EXPORT_MS_MAX = 1_500;
-/** A collector that failed is left alone so long; doubles up to the maximum. */
+/** The pause after a failed export; doubles up to the maximum. */
 const REST_MS = 30_000;
 const REST_MS_MAX = 10 * 60_000;
 
-/** How it goes with the collector: one that is down, or slow, is told of once and left alone. */
+/**
+ * The health of the collector: a failing or slow one is logged once, then left alone for a while.
+ */
 export interface Delivery {
-  /** Nothing is to be sent now. */
+  /** Returns whether exports are paused. */
   isResting(): boolean;
   exported(): void;
-  /** `reason` is for the log: the class of an error, never its message. */
+  /** Records a failed export. `reason` is for the log: the class of an error, never its message. */
   failed(reason: string): void;
-  /** Resolves when `send` does, however that ends, and after two seconds at the latest. */
+  /** Resolves when `send` settles, and after two seconds at the latest. */
   bounded(send: () => Promise<unknown>): Promise<void>;
 }
 
+/** Returns the health of one collector, healthy at first. */
 export function createDelivery(clock: Clock, log: Log): Delivery {
   let exports = 0;
   let failures = 0;
@@ -32,7 +35,7 @@ export function createDelivery(clock: Clock, log: Log): Delivery {
 
   function failed(reason: string): void {
     failures += 1;
-    // What was under way together fails together.
+    // Exports that ran at the same time fail together.
     if (isResting()) return;
     if (restUntil === undefined) {
       log.warn(
@@ -61,7 +64,7 @@ export function createDelivery(clock: Clock, log: Log): Delivery {
       );
       const isLate = await Promise.race([sent, clock.sleep(WAIT_MS_MAX).then(() => true)]);
       if (isLate) failed("timeout");
-      // An answer that comes too late, or one of two, does not make it well again.
+      // A late response, or one of two, does not make the collector healthy again.
       const isWell = exports > before.exports && failures === before.failures;
       if (!isWell || isResting()) return;
       restUntil = undefined;

@@ -8,11 +8,16 @@ import { type Delivery, EXPORT_MS_MAX } from "./delivery.ts";
 
 type Send<T> = (items: T, done: Parameters<SpanExporter["export"]>[1]) => void;
 
-/** `ExportResultCode` of `@opentelemetry/core`, which hands it only to implementers of exporters. */
+/**
+ * `ExportResultCode` of `@opentelemetry/core`, which is only meant for implementers of exporters.
+ */
 const SUCCEEDED = 0;
 const FAILED = 1;
 
-/** OTLP over HTTP in JSON (OTLP 1.x, "OTLP/HTTP"), to the paths below the endpoint. */
+/**
+ * Returns exporters of OTLP over HTTP in JSON (OTLP 1.x, "OTLP/HTTP"), to the paths below the
+ * endpoint.
+ */
 export function otlpExporters(
   { endpoint, headers }: TelemetryConfig,
   delivery: Delivery,
@@ -33,13 +38,13 @@ export function otlpExporters(
       export: noting((metrics, done) => metricExporter.export(metrics, done), delivery),
       forceFlush: () => metricExporter.forceFlush(),
       shutdown: () => metricExporter.shutdown(),
-      // An instance that ends would take its totals along.
+      // An instance that ends would lose its totals.
       selectAggregationTemporality: () => AggregationTemporality.DELTA,
     },
   };
 }
 
-/** Notes how each export ends. While the collector rests, what would be sent is dropped. */
+/** Records how each export ends. Drops exports while they are paused. */
 function noting<T>(send: Send<T>, delivery: Delivery): Send<T> {
   return (items, done) => {
     if (delivery.isResting()) return done({ code: FAILED });
@@ -51,7 +56,7 @@ function noting<T>(send: Send<T>, delivery: Delivery): Send<T> {
   };
 }
 
-/** The exporter's own errors are plain ones: it gave up waiting. */
+/** The exporter's own errors are plain ones: it stopped waiting. */
 function reasonOf(error: unknown): string {
   const described = describeUnknown(error);
   return described === "Error" ? "no_answer" : described;

@@ -2,8 +2,8 @@ import type { ExportedTelemetry, TelemetryConfig } from "./telemetry.ts";
 import type { OtlpSurroundings } from "./otlp.ts";
 
 /**
- * Telemetry to where the configuration says; `undefined` without a collector. Only here, and only
- * then, is the OpenTelemetry SDK loaded: whoever does without it pays nothing for it.
+ * Returns telemetry to the configured collector; `undefined` without one. Only then is the
+ * OpenTelemetry SDK loaded.
  */
 export async function openTelemetry(
   { telemetry, projectId }: { telemetry?: TelemetryConfig; projectId: string },

@@ -14,30 +14,31 @@ import { createDelivery } from "./delivery.ts";
 import { otlpExporters } from "./exporters.ts";
 import { openSpans } from "./spans.ts";
 
+/** What telemetry needs of the instance. */
 export interface OtlpSurroundings {
   projectId: string;
-  /** What tells this instance from others: OpenTelemetry's `faas.*` and `service.instance.id`. */
+  /** What identifies this instance: OpenTelemetry's `faas.*` and `service.instance.id`. */
   instance: Attributes;
-  /** A real one: the exporters run by real time. */
+  /** A real clock: the exporters use real time. */
   clock: Clock;
   log: Log;
 }
 
 const SCOPE = "gmail-push-receiver";
-/** Long runs export beside their end, too: spans when a batch is full, metrics so often. */
+/** Long runs also export before their end: spans when a batch is full, metrics at this interval. */
 const METRICS_INTERVAL_MS = 60_000;
 const SPANS_QUEUED_MAX = 2_048;
 const SPANS_BATCH_MAX = 512;
 const SPANS_DELAY_MS = 5_000;
-/** By the SDK: later than by the exporters and by ourselves, who note it. */
+/** The SDK's own limit: longer than the exporters' and ours, which record the failure. */
 const GIVEN_UP_MS = 5_000;
-/** Nothing of ours is longer; whatever else got in is cut. */
+/** Longer than any of our values; others are cut. */
 const ATTRIBUTE_CHARACTERS_MAX = 256;
 
 /**
- * Spans and metrics in the SDK of OpenTelemetry, exported by OTLP over HTTP in JSON. Nothing is
- * registered globally: the libraries we use have spans of their own, which would tell more.
- * Metrics are deltas, since an instance that ends would take its totals along.
+ * Returns spans and metrics in OpenTelemetry's SDK, exported by OTLP over HTTP in JSON. Nothing is
+ * registered globally, because the spans of libraries would reveal more. Metrics are deltas, since
+ * an instance that ends would lose its totals.
  */
 export function otlpTelemetry(
   config: TelemetryConfig,
@@ -53,7 +54,7 @@ export function otlpTelemetry(
     }),
   );
   const { spans, metrics } = otlpExporters(config, delivery);
-  // The sampler is not given: the SDK takes it from OTEL_TRACES_SAMPLER.
+  // No sampler is passed: the SDK reads OTEL_TRACES_SAMPLER.
   const tracers = new BasicTracerProvider({
     resource,
     spanLimits: { attributeValueLengthLimit: ATTRIBUTE_CHARACTERS_MAX },

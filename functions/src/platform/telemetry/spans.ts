@@ -21,14 +21,15 @@ const KINDS: Record<SpanKind, Kind> = {
   consumer: Kind.CONSUMER,
 };
 
-/** Spans within spans, each run knowing the one that it is part of. */
+/** Nested spans: each run knows the span that it belongs to. */
 export interface Spans {
   span: ExportedTelemetry["span"];
   rootSpan: ExportedTelemetry["invocation"];
-  /** The span that is under way, if any. */
+  /** Returns the current span, if any. */
   current(): TraceContext | undefined;
 }
 
+/** Returns spans of this tracer. */
 export function openSpans(tracer: Tracer): Spans {
   const active = new AsyncLocalStorage<Context>();
 
@@ -42,7 +43,7 @@ export function openSpans(tracer: Tracer): Spans {
     try {
       return await active.run(trace.setSpan(parent, span), () => run(toSpan(span)));
     } catch (error) {
-      // Not `recordException`: messages and stacks of the libraries hold tokens.
+      // Not `recordException`: messages and stacks of libraries can contain tokens.
       span.setStatus({ code: SpanStatusCode.ERROR, message: describeUnknown(error) });
       throw error;
     } finally {
@@ -70,7 +71,7 @@ function toSpan(span: OtelSpan): Span {
   };
 }
 
-/** The caller's span, where there is one. */
+/** Returns the caller's span, if there is one. */
 function remote(traceparent: string | undefined): Context {
   const { traceId, spanId = "", isSampled } = parseTrace(traceparent) ?? {};
   if (traceId === undefined) return ROOT_CONTEXT;

@@ -1,11 +1,14 @@
 import type { LogFields } from "../log.ts";
 
-/** What a span or a measurement may say: names and numbers, never a token, a code or an address. */
+/**
+ * The attributes of a span or a measurement: names and numbers, never a token, a code or an
+ * address.
+ */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Part of a trace that is under way. */
+/** A part of a current trace. */
 export interface Span {
-  /** The span as whoever goes on from it has to be told (W3C Trace Context §3.2). */
+  /** The span in the form that a successor needs (W3C Trace Context §3.2). */
   readonly traceparent?: string;
   set(attributes: Attributes): void;
 }
@@ -13,6 +16,7 @@ export interface Span {
 /** OpenTelemetry's span kinds. */
 export type SpanKind = "internal" | "client" | "server" | "producer" | "consumer";
 
+/** How a span is started. */
 export interface SpanOptions {
   kind?: SpanKind;
   attributes?: Attributes;
@@ -115,15 +119,17 @@ interface Metric {
   bounds?: readonly number[];
 }
 
+/** The name of a metric. */
 export type MetricName = keyof typeof METRICS;
 
+/** The name of a metric that counts. */
 export type CounterName = {
   [N in MetricName]: (typeof METRICS)[N]["kind"] extends "counter" ? N : never;
 }[MetricName];
 
-/** Spans and measurements of what is done. Nothing here fails, and nothing depends on it. */
+/** Records spans and measurements. It never fails, and nothing depends on it. */
 export interface Telemetry {
-  /** Runs as a part of whatever span is under way, and ends with it, however it ends. */
+  /** Runs a function as a part of the current span, and ends that part with it. */
   span<T>(name: string, options: SpanOptions, run: (span: Span) => Promise<T>): Promise<T>;
   count(name: CounterName, n: number, attributes?: Attributes): void;
   record(name: Exclude<MetricName, CounterName>, value: number, attributes?: Attributes): void;
@@ -144,15 +150,15 @@ export interface InvocationTelemetry extends Telemetry {
   ): Promise<T>;
 }
 
-/** Telemetry that goes somewhere. */
+/** Telemetry with a collector. */
 export interface ExportedTelemetry extends InvocationTelemetry {
-  /** By which Cloud Logging shows a record with the span that is under way. */
+  /** Returns the fields by which Cloud Logging shows a record with the current span. */
   logFields(): LogFields;
 }
 
 const NO_SPAN: Span = { set: () => {} };
 
-/** Without a collector nothing is measured; what is run gets on as if it were called directly. */
+/** Telemetry without a collector: every call passes straight through. */
 export const NO_TELEMETRY: InvocationTelemetry = {
   span: (_name, _options, run) => run(NO_SPAN),
   count: () => {},
@@ -162,7 +168,7 @@ export const NO_TELEMETRY: InvocationTelemetry = {
 
 /** The collector of traces and metrics: OpenTelemetry's OTLP over HTTP. */
 export interface TelemetryConfig {
-  /** Without a slash at its end. `/v1/traces` and `/v1/metrics` are appended to it. */
+  /** Without a trailing slash. `/v1/traces` and `/v1/metrics` are appended to it. */
   readonly endpoint: string;
   /** Often secret, such as the key of an account at the collector. */
   readonly headers: Readonly<Record<string, string>>;
