@@ -1,12 +1,4 @@
-import {
-  type Actors,
-  APPLICATION,
-  FORM,
-  FOR_APPLICATION,
-  beginFlow,
-  declined,
-  valid,
-} from "./connect-requests.ts";
+import { type Actors, FORM, beginFlow, valid } from "./connect-requests.ts";
 import type { PlainRequest } from "./request.ts";
 
 /** A request that changes nothing, reaches nobody, and is answered in one way. */
@@ -14,7 +6,7 @@ export interface ConnectCase {
   name: string;
   /** Of what the person sees in the end. */
   status: number;
-  /** The page of ours that a 303 sends them to first, with `{link}` for Bob's link. */
+  /** The page of ours that a 303 sends them to first. */
   leadsTo?: string;
   make(actors: Actors): Promise<PlainRequest>;
 }
@@ -26,10 +18,8 @@ const FLOW = "__Host-authorization-";
 /** The refusals that a callback can lead to without Google being asked, and their pages' statuses. */
 const REFUSALS = {
   session_lost: 400,
-  declined: 400,
   google_refused: 403,
   already_done: 409,
-  try_later: 503,
 } as const;
 type Refusal = keyof typeof REFUSALS;
 
@@ -72,6 +62,7 @@ const STATES: readonly [string, (state: string) => string, Refusal?][] = [
   ["an empty state", () => `state=&${CODE}`],
   ["an unknown state", () => `state=${"A".repeat(43)}&${CODE}`],
   ["a state in capitals", (state) => `state=${swapCase(state)}&${CODE}`],
+  ["a state of its flow alone", (state) => `state=${state.slice(0, 12)}&${CODE}`],
   ["a state that is cut", (state) => `state=${state.slice(0, 42)}&${CODE}`],
   ["a state with more behind it", (state) => `state=${state}A&${CODE}`],
   ["a state with another end", (state) => `state=${otherEnd(state)}&${CODE}`],
@@ -89,19 +80,8 @@ const STATES: readonly [string, (state: string) => string, Refusal?][] = [
   ["a list of codes", (state) => `state=${state}&code[]=x`],
   ["a code and an error", (state) => `state=${state}&${CODE}&error=access_denied`],
   ["a code and an empty error", (state) => `state=${state}&${CODE}&error=`],
-  ["an error", (state) => `state=${state}&error=server_error`, "try_later"],
   ["an empty error", (state) => `state=${state}&error=`, "google_refused"],
   ["two errors", (state) => `state=${state}&error=a&error=b`],
-  [
-    "an error that is markup",
-    (state) => `state=${state}&error=<script>alert(1)</script>`,
-    "google_refused",
-  ],
-  [
-    "a description that is markup",
-    (state) => `state=${state}&error=access_denied&error_description=<script>alert(1)</script>`,
-    "declined",
-  ],
   [
     "an error with a line break",
     (state) => `state=${state}&error=a%0d%0aSet-Cookie:%20b=c`,
@@ -126,6 +106,8 @@ const COOKIES: readonly [string, (own: string) => string, Refusal?][] = [
   ["a cookie of the other prefix", (own) => own.replace("__Host-", "__Secure-")],
   ["a cookie in capitals", (own) => own.toUpperCase()],
   ["its cookie twice", (own) => `${own}; ${own}`],
+  ["its cookie behind another of its name", (own) => `${own.split("=")[0]}=x; ${own}`],
+  ["its cookie under another flow's name", (own) => own.replace(/-[\w-]+=/, "-AAAAAAAAAAAA=")],
   ["its cookie and another of its name", (own) => `${own}; ${own.split("=")[0]}=v1.a.b.c.d`],
   ["a cookie that is cut", (own) => own.slice(0, -1)],
   ["a cookie with padding", (own) => `${own}==`],
@@ -136,45 +118,6 @@ const COOKIES: readonly [string, (own: string) => string, Refusal?][] = [
   ["a cookie of an unknown key", (own) => own.replace(".canary.", ".other.")],
   ["a cookie of 100 kB", (own) => `${own}${"A".repeat(100_000)}`],
   ["ten thousand cookies", (own) => `${"a=b; ".repeat(10_000)}${own.slice(0, -1)}`],
-];
-
-/** Where nobody is sent back to. */
-const ELSEWHERE = [
-  "//evil.example.com",
-  "///evil.example.com",
-  "/\\evil.example.com",
-  "\\\\evil.example.com",
-  "/relative",
-  "https:evil.example.com",
-  "https://evil.example.com",
-  "https://evil.example.com/https://app.example.com",
-  "https://evil.example.com#https://app.example.com",
-  "https://evil.example.com?https://app.example.com",
-  "https://app.example.com.evil.example.com",
-  "https://app.example.com@evil.example.com",
-  "https://user@app.example.com",
-  "https://user:password@app.example.com",
-  "https://app.example.com:8443/",
-  "http://app.example.com",
-  "https://evil.example.com\\@app.example.com",
-  "https://app.example.com\\@evil.example.com",
-  "https://app.example.co",
-  "https://app-example.com",
-  "https://sub.app.example.com",
-  "https://app.example.com.",
-  "https://аpp.example.com",
-  "javascript:alert(1)",
-  "javascript://app.example.com/%0aalert(1)",
-  "data:text/html,<script>alert(1)</script>",
-  "blob:https://app.example.com/1",
-  "ftp://app.example.com",
-  "file:///etc/passwd",
-  "",
-  " ",
-  "https://",
-  "https://[",
-  `https://app.example.com/${"a".repeat(3_000)}`,
-  `https://app.example.com/${"é".repeat(900)}`,
 ];
 
 const READING: readonly ConnectCase[] = [
@@ -191,13 +134,10 @@ const READING: readonly ConnectCase[] = [
   plain("an address that is relative to the scheme", 404, { url: "//evil.example.com/start" }),
   plain("an address of 1 MB", 200, { url: `/?${"a".repeat(1_048_576)}` }),
   plain("a HEAD of the landing page", 200, { method: "HEAD" }),
-  plain("a HEAD of the callback", 405, { method: "HEAD", url: "/callback?state=a&code=b" }),
-  plain("a POST of the callback", 405, { method: "POST", url: "/callback" }),
   plain("a POST of the start that is no form", 415, { method: "POST", url: "/start" }),
   plain("a DELETE", 405, { method: "DELETE" }),
   plain("an OPTIONS", 405, { method: "OPTIONS", url: "/disconnect" }),
   plain("a TRACE", 400, { method: "TRACE" }),
-  plain("a GET of the disconnect", 405, { url: "/disconnect?csrf=a" }),
   plain("a method in a header", 405, {
     url: "/disconnect",
     headers: { "x-http-method-override": "POST" },
@@ -207,19 +147,6 @@ const READING: readonly ConnectCase[] = [
     url: "/disconnect",
     body: Buffer.alloc(65_537),
   }),
-  plain("a forged host", 303, {
-    url: "/start",
-    headers: { host: "evil.example.com", "x-forwarded-host": "evil.example.com" },
-  }),
-  plain("an application's state that is too long", 400, {
-    url: `/start?app_state=${"a".repeat(513)}`,
-  }),
-  plain("a session that is nobody's", 200, {
-    headers: { cookie: "__Host-session=v1.canary.a.b.c" },
-  }),
-  plain("a refusal that there is not", 404, { url: "/refused/constructor" }),
-  plain("a refusal with markup", 404, { url: "/refused/%3Cscript%3E" }),
-  plain("a refusal for markup", 400, { url: "/refused/declined?return_to=%22%3E%3Cscript%3E" }),
   plain("a start of somebody who has begun a hundred times", 303, {
     url: "/start",
     headers: { cookie: Array.from({ length: 100 }, (_, n) => `${FLOW}${n}=v1.a`).join("; ") },
@@ -229,7 +156,6 @@ const READING: readonly ConnectCase[] = [
     headers: { cookie: `${FLOW}<script>=a; `.repeat(9) },
   }),
   plain("a link that is none", 410, { url: "/reauthorize/abc" }),
-  plain("a link with markup", 410, { url: "/reauthorize/%3Cscript%3E" }),
   plain("a link of 100 kB", 410, { url: `/reauthorize/${"A".repeat(100_000)}` }),
 ];
 
@@ -239,10 +165,6 @@ const BORROWED: readonly ConnectCase[] = [
   changed("a link in capitals", 410, "link", (it, { link }) => ({
     ...it,
     url: `/reauthorize/${swapCase(link)}`,
-  })),
-  changed("a link as a session", 200, "landing", (it, { link }) => ({
-    ...it,
-    headers: { cookie: `__Host-session=${link}` },
   })),
   changed("a session as a link", 410, "landing", (it, { session }) => ({
     ...it,
@@ -255,49 +177,30 @@ const BORROWED: readonly ConnectCase[] = [
     })),
     leadsTo: "/refused/session_lost",
   },
-  ...["https://evil.example.com", "https://connect.example.com.evil.example.com"].map((origin) =>
-    changed(`a link pressed on a page of ${origin}`, 403, "link pressed", (it) => ({
-      ...it,
-      headers: { ...FORM, origin },
-    })),
-  ),
+  changed("a link pressed on a page whose host begins alike", 403, "link pressed", (it) => ({
+    ...it,
+    headers: { ...FORM, origin: "https://connect.example.com.evil.example.com" },
+  })),
   ...["", "text/plain", "application/json", "multipart/form-data; boundary=a"].map((type) =>
     changed(`a link pressed with ${type || "no type"}`, 415, "link pressed", (it) => ({
       ...it,
       headers: { ...it.headers, "content-type": type },
     })),
   ),
-  ...["cross-site", "same-site", "Same-Origin", ""].map((site) =>
+  ...["Same-Origin", ""].map((site) =>
     changed(`a disconnect from ${site || "nowhere"}`, 403, "disconnect", (it) => ({
       ...it,
       headers: { ...it.headers, "sec-fetch-site": site },
     })),
   ),
-  changed("a disconnect from another origin", 403, "disconnect", (it) => ({
-    ...it,
-    headers: { ...it.headers, origin: "https://evil.example.com" },
-  })),
-  changed("a disconnect without its proof", 403, "disconnect", (it) => ({
-    ...it,
-    body: Buffer.from("csrf="),
-  })),
   changed("a disconnect with the proof in its address", 403, "disconnect", (it, { csrf }) => ({
     ...it,
     url: `/disconnect?csrf=${csrf}`,
     body: Buffer.alloc(0),
   })),
-  changed("a disconnect with the proof as JSON", 415, "disconnect", (it, { csrf }) => ({
-    ...it,
-    headers: { ...it.headers, "content-type": "application/json" },
-    body: Buffer.from(JSON.stringify({ csrf })),
-  })),
   changed("a disconnect with the proof as JSON in a form", 403, "disconnect", (it, { csrf }) => ({
     ...it,
     body: Buffer.from(JSON.stringify({ csrf })),
-  })),
-  changed("a disconnect without a session", 400, "disconnect", ({ headers, ...it }) => ({
-    ...it,
-    headers: { ...headers, cookie: "" },
   })),
   changed("a disconnect with two sessions", 400, "disconnect", ({ headers, ...it }) => ({
     ...it,
@@ -310,53 +213,8 @@ export const CONNECT_CASES: readonly ConnectCase[] = [
   ...COOKIES.map(([name, cookie, refusal]) =>
     callback(`with ${name}`, (s) => `state=${s}&${CODE}`, cookie, refusal),
   ),
-  ...ELSEWHERE.map((to) =>
-    plain(`a start that is to end at ${JSON.stringify(to.slice(0, 60))}`, 400, {
-      url: `/start?return_to=${encodeURIComponent(to)}`,
-    }),
-  ),
-  plain("a start that is to end at the application and elsewhere", 400, {
-    url: `/start?return_to=${APPLICATION}/a?b=c&return_to=https://evil.example.com`,
-  }),
   ...READING,
   ...BORROWED,
-  {
-    name: "a callback of a flow that another browser has begun",
-    status: 400,
-    leadsTo: "/refused/session_lost",
-    make: async () => {
-      const [own, other] = [await beginFlow(), await beginFlow()];
-      const url = `/callback?state=${own.state}&${CODE}`;
-      return { method: "GET", url, headers: { cookie: other.cookie } };
-    },
-  },
-  {
-    name: "a callback after ten minutes",
-    status: 400,
-    leadsTo: "/refused/session_lost",
-    make: async (actors) => {
-      const request = await valid("callback", actors, false);
-      actors.subject.clock.advance(10 * 60_000);
-      return request;
-    },
-  },
-  changed("a callback that is only a guess of the browser's", 503, "callback", (it) => ({
-    ...it,
-    headers: { ...it.headers, "sec-purpose": "prefetch;prerender" },
-  })),
-  {
-    name: "a callback of somebody declining what an application asked for",
-    status: 400,
-    leadsTo: `/refused/declined?${FOR_APPLICATION}`,
-    make: async () =>
-      declined(await beginFlow({ method: "GET", url: `/start?${FOR_APPLICATION}`, headers: {} })),
-  },
-  {
-    name: "a callback of somebody declining what a link asked for",
-    status: 400,
-    leadsTo: "/reauthorize/{link}?refused=declined",
-    make: async (actors) => declined(await beginFlow(await valid("link pressed", actors, false))),
-  },
 ];
 
 function swapCase(text: string): string {

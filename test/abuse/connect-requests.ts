@@ -44,7 +44,7 @@ export interface Actors {
 }
 
 /** What an application has its link to `/start` say. */
-export const FOR_APPLICATION = new URLSearchParams({
+const FOR_APPLICATION = new URLSearchParams({
   return_to: `${APPLICATION}/a?b=c`,
   app_state: "s1",
 }).toString();
@@ -85,7 +85,7 @@ export async function callbackOf(
 }
 
 /** Google's answer to a flow in which somebody allows nothing. */
-export function declined({ state, cookie }: Flow): PlainRequest {
+function declined({ state, cookie }: Flow): PlainRequest {
   const url = `/callback?error=access_denied&state=${state}`;
   return { method: "GET", url, headers: { cookie } };
 }

@@ -4,7 +4,7 @@ import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
-import { begin, linkOf } from "../support/flow.ts";
+import { begin, endGrant, linkOf } from "../support/flow.ts";
 
 const ADA = "ada@example.com";
 const MINUTE_MS = 60_000;
@@ -16,13 +16,6 @@ beforeEach(async () => {
 });
 afterEach(() => scenario.close());
 
-/** Ends the grant at Google, and lets the receiver find out. */
-async function endGrant(email: string): Promise<void> {
-  scenario.emulator.changePassword(email);
-  scenario.emulator.deliver(email);
-  await scenario.settled();
-}
-
 /** One page of each kind, as somebody gets it. */
 async function everyPage(): Promise<Map<string, Response>> {
   const { publicUrl } = scenario;
@@ -33,7 +26,7 @@ async function everyPage(): Promise<Map<string, Response>> {
   for (const error of Object.keys(TEXTS.errors)) {
     pages.set(error, await openBrowser().get(`${publicUrl}/refused/${error}`));
   }
-  await endGrant(ADA);
+  await endGrant(scenario, ADA);
   pages.set("reauthorize", await openBrowser().get(linkOf(scenario, ADA)));
   pages.set(
     "wrong account",
@@ -138,7 +131,7 @@ describe("what pages load and show", () => {
     const { publicUrl } = scenario;
     const email = "o'brien&b@example.com";
     const { browser } = await scenario.connect(email);
-    await endGrant(email);
+    await endGrant(scenario, email);
     const link = linkOf(scenario, email);
     const payload = `"><img src=x onerror=alert(1)>`;
     const encoded = encodeURIComponent(payload);
@@ -164,7 +157,7 @@ describe("what pages load and show", () => {
   it("a link shows its address only to its owner: it is masked until they sign in", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     const link = linkOf(scenario, ADA);
     const stranger = openBrowser();
     for (const url of [link, `${link}?refused=wrong_account`]) {
@@ -248,7 +241,7 @@ describe("what a person reads", () => {
     expect(page).toContain(`<time datetime="${syncedAt?.toISOString()}">`);
     expect(page).not.toContain("you missed");
 
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     const toGoogle = await browser.post(linkOf(scenario, ADA), {});
     const back = await throughGoogle(scenario.emulator, browser, toGoogle, { account: ADA });
     const welcome = await back.text();
@@ -261,7 +254,7 @@ describe("what a person reads", () => {
 
   it("that more will follow, when not everything that was missed could be read", async () => {
     await scenario.connect(ADA);
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     const browser = openBrowser();
     scenario.emulator.faults.failNext({ method: "history.list", status: 503, count: "all" });
     const toGoogle = await browser.post(linkOf(scenario, ADA), {});

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
+import { csrfOf, endGrant } from "../support/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -27,13 +28,6 @@ async function pass(days: number): Promise<void> {
   }
 }
 
-async function endGrant(email: string): Promise<void> {
-  scenario.emulator.changePassword(email);
-  scenario.emulator.deliver(email);
-  await scenario.settled();
-}
-
-const csrfIn = (page: string) => /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
 const pageAt = async (browser: Browser, path: string) =>
   (await browser.get(`${scenario.publicUrl}${path}`)).text();
 const isKept = (id: string) => scenario.users.dump().users.some((user) => user.id === id);
@@ -43,7 +37,7 @@ const lastEvent = (email: string) => {
 };
 
 async function disconnect(browser: Browser): Promise<void> {
-  const csrf = csrfIn(await pageAt(browser, "/"));
+  const csrf = csrfOf(await pageAt(browser, "/"));
   expect((await browser.post(`${scenario.publicUrl}/disconnect`, { csrf })).status).toBe(200);
 }
 
@@ -66,7 +60,7 @@ describe("stored data after a grant has ended", () => {
 
   it("is erased 90 days after a grant ended without renewal, and subscribers are notified", async () => {
     await scenario.connect(ADA);
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     const { id } = scenario.stored(ADA);
     await pass(89);
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
@@ -78,7 +72,7 @@ describe("stored data after a grant has ended", () => {
 
   it("causes no call to Google until then, and is never erased once the person is back", async () => {
     await scenario.connect(ADA);
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     await pass(1);
     scenario.emulator.resetCalls();
     await pass(80);
@@ -102,7 +96,7 @@ describe("stored data after a grant has ended", () => {
 
   it("is erased only once the topic has accepted the event", async () => {
     await scenario.connect(ADA);
-    await endGrant(ADA);
+    await endGrant(scenario, ADA);
     const { id } = scenario.stored(ADA);
     await pass(89);
     scenario.topic.failure = new PublishFailure("transient", "unavailable");
@@ -126,7 +120,7 @@ describe("a person who wants to be erased", () => {
     expect(asked).toContain(TEXTS.erase.title);
     expect(isKept(id)).toBe(true);
 
-    const csrf = csrfIn(asked);
+    const csrf = csrfOf(asked);
     const erased = await browser.post(`${scenario.publicUrl}/erase`, { csrf });
     expect(erased.status).toBe(200);
     expect(await erased.text()).toContain(TEXTS.erase.done.title);
@@ -147,7 +141,7 @@ describe("a person who wants to be erased", () => {
     const page = await pageAt(elsewhere, "/");
     expect(page).toContain(TEXTS.disconnected.title);
     expect(page).toContain(`href="${scenario.publicUrl}/erase"`);
-    const csrf = csrfIn(await pageAt(elsewhere, "/erase"));
+    const csrf = csrfOf(await pageAt(elsewhere, "/erase"));
     const stranger = openBrowser();
     expect((await stranger.post(`${scenario.publicUrl}/erase`, { csrf })).status).toBe(400);
     expect(isKept(id)).toBe(true);
@@ -161,7 +155,7 @@ describe("a person who wants to be erased", () => {
     ["from another site", (csrf: string) => ({ csrf }), "https://evil.example"],
   ] as const)("is not erased by a request %s", async (_, formOf, from) => {
     const { browser } = await scenario.connect(ADA);
-    const csrf = csrfIn(await pageAt(browser, "/erase"));
+    const csrf = csrfOf(await pageAt(browser, "/erase"));
     const refused = await browser.post(`${scenario.publicUrl}/erase`, formOf(csrf), from);
     expect(refused.status).toBe(403);
     expect(scenario.stored(ADA).status).toBe("active");
@@ -170,7 +164,7 @@ describe("a person who wants to be erased", () => {
   it("reads that the rest follows when Google does not answer, and it does", async () => {
     const { browser } = await scenario.connect(ADA);
     const { id } = scenario.stored(ADA);
-    const csrf = csrfIn(await pageAt(browser, "/erase"));
+    const csrf = csrfOf(await pageAt(browser, "/erase"));
     scenario.emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
     const erasing = await browser.post(`${scenario.publicUrl}/erase`, { csrf });
     expect(await erasing.text()).toContain(TEXTS.erase.underWay.title);

@@ -62,3 +62,22 @@ export function linkOf(scenario: Scenario, email: string): string {
   const event = scenario.events(email).findLast(({ json }) => "reauthorizeUrl" in json);
   return String(event?.json["reauthorizeUrl"]);
 }
+
+/** The proof that a form of the receiver carries; empty where the page has no such form. */
+export function csrfOf(page: string): string {
+  return /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+}
+
+/** Ends the grant at Google, and lets the receiver find out. */
+export async function endGrant({ emulator, settled }: Scenario, email: string): Promise<void> {
+  emulator.changePassword(email);
+  emulator.deliver(email);
+  await settled();
+}
+
+/** Another browser with the same cookies. */
+export function copyOf({ cookies }: Browser): Browser {
+  const copy = openBrowser();
+  for (const [name, value] of cookies) copy.cookies.set(name, value);
+  return copy;
+}
