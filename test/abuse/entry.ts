@@ -12,7 +12,10 @@ export interface Generators<Input> {
   rawBytes: fc.Arbitrary<Input>;
 }
 
-/** More than the usual number of inputs, as in `FUZZ_RUNS=100 npx vitest run test/abuse`. */
+/**
+ * More than the usual number of inputs, as in
+ * `FUZZ_RUNS=100 npx vitest run test/abuse test/security-events`.
+ */
 export const RUNS_FACTOR = Number(process.env["FUZZ_RUNS"] || 1);
 const INPUTS_PER_GENERATOR = 2_500;
 /** Whatever the inputs are, this much is not kept of them after a collection. */

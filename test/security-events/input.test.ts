@@ -71,6 +71,10 @@ const REFUSED: Record<string, readonly Case[]> = {
     ["five parts, as encrypted ones have", () => "a.b.c.d.e"],
     ["an empty header", ({ google, claims }) => google.sign(claims()).replace(/^[^.]+/, "")],
     ["an empty signature", ({ google, claims }) => google.sign(claims()).replace(/[^.]+$/, "")],
+    [
+      "alg none and no signature",
+      ({ claims }) => `${encoded({ alg: "none" })}.${encoded(claims())}.`,
+    ],
     ["a quoted token", ({ google, claims }) => `"${google.sign(claims())}"`],
     ["two tokens", ({ google, claims }) => `${google.sign(claims())}\n${google.sign(claims())}`],
     ["padding", ({ google, claims }) => `${google.sign(claims())}=`],
@@ -176,6 +180,7 @@ const REFUSED: Record<string, readonly Case[]> = {
     ["an object", claim({ aud: { client: CLIENT } })],
     ["null", claim({ aud: null })],
     ["our client in capitals", claim({ aud: CLIENT.toUpperCase() })],
+    ["a longer client that ends like ours", claim({ aud: `x${CLIENT}` })],
     ["two clients in one string", claim({ aud: `${CLIENT} another` })],
   ],
   invalid_key: [
