@@ -14,7 +14,7 @@ export async function withBundles<T>(use: (folder: string) => Promise<T>): Promi
   try {
     return await use(folder);
   } finally {
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -46,6 +46,11 @@ export function createCursorChecks(
       if (cursor < BigInt(before.historyId) && !isRewindTold(ledger, BigInt(before.historyId))) {
         violate("P4", `the cursor goes back from ${before.historyId} to ${cursor}`);
       }
+      const begun = before.sync.recovery === undefined ? after.sync.recovery : undefined;
+      if (begun !== undefined && begun.fromHistoryId !== before.historyId) {
+        const where = `at ${begun.fromHistoryId}, not at the cursor ${before.historyId}`;
+        violate("P1", `a recovery of ${after.id} begins ${where}`);
+      }
       if (after.historyId === before.historyId) return;
       checkTold(ledger, cursor);
       checkRecovered(ledger, cursor);

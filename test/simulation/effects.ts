@@ -43,7 +43,7 @@ export function createEffect(world: World, instance: Instance, crash: () => void
   }
 
   function latency(): number {
-    if (random.chance(world.rates.slow)) return random.between(SECOND, 2 * MINUTE);
+    if (random.chance(world.rates.slow)) return random.between(SECOND, world.parameters.slowMsMax);
     return random.chance(0.1) ? random.between(40, SECOND) : random.between(1, 40);
   }
 

@@ -1,7 +1,8 @@
 import { NO_INCIDENTS, NO_RATES, type Parameters, impolite } from "./parameters.ts";
 import type { Rude } from "./rudeness.ts";
 
-const MINUTE = 60_000;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /**
@@ -9,20 +10,73 @@ const HOUR = 60 * MINUTE;
  * what it makes of a run of the family `reconciled`.
  */
 export const FOCUS = {
-  /** Answers that come long after they were asked for, about records that show late. */
+  /** Answers that take as long as a record may stay hidden, and as long as positions settle. */
   slow: (parameters) => ({
-    ...parameters,
+    ...impolite(parameters, new Set()),
     instances: 2,
-    settleMs: 2 * MINUTE,
+    settleMs: 20 * SECOND,
     quietMs: 10 * MINUTE,
-    chaosMs: 8 * HOUR,
-    acts: 60,
+    chaosMs: 4 * HOUR,
+    acts: 150,
     pagesMax: 40,
     pageMax: 500,
     skewMsMax: 0,
-    lagMsMax: 2 * MINUTE,
-    rates: { ...parameters.rates, slow: 0.25, freeze: 0.02, notificationLost: 0.3, crash: 0 },
-    incidents: { ...parameters.incidents, historyExpires: 0, googleDown: 0, storeDown: 0 },
+    lagMsMax: 20 * SECOND,
+    slowMsMax: 15 * SECOND,
+    rates: { ...NO_RATES, slow: 0.4 },
+    incidents: NO_INCIDENTS,
+  }),
+  /** Records that show minutes after their notifications, in mailboxes that fail now and then. */
+  late: (parameters) => ({
+    ...rudely(parameters, ["records late by minutes"]),
+    settleMs: 20 * SECOND,
+    quietMs: 10 * MINUTE,
+    chaosMs: 8 * HOUR,
+    acts: 100,
+    skewMsMax: 0,
+    lagMsMax: 10 * SECOND,
+    notificationIdAhead: "no",
+    rates: {
+      ...NO_RATES,
+      googleRefusesBefore: 0.1,
+      googleThrottles: 0.1,
+      notificationLate: 0.1,
+      storeRefuses: 0.1,
+    },
+    incidents: NO_INCIDENTS,
+  }),
+  /** Failures that pass, in mailboxes that are not looked at for days. */
+  prompt: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    family: "prompt",
+    quietMs: 48 * HOUR,
+    renewAfterMs: 144 * HOUR,
+    chaosMs: 10 * HOUR,
+    acts: 40,
+    emptyPages: 0,
+    startAboveHead: "empty",
+    skewMsMax: 0,
+    lagMsMax: 0,
+    rates: { ...NO_RATES, googleRefusesBefore: 0.15, googleThrottles: 0.1 },
+    incidents: NO_INCIDENTS,
+  }),
+  /** Nothing goes wrong, so nothing may be done twice. */
+  calm: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    family: "calm",
+    instances: 1,
+    quietMs: 10 * MINUTE,
+    chaosMs: 8 * HOUR,
+    acts: 150,
+    pagesMax: 40,
+    pageMax: 500,
+    emptyPages: 0,
+    notificationIdAhead: "past_head",
+    startAboveHead: "empty",
+    skewMsMax: 0,
+    lagMsMax: 0,
+    rates: NO_RATES,
+    incidents: NO_INCIDENTS,
   }),
   /** Histories that expire again and again, over mailboxes of many pages. */
   recovery: (parameters) => ({
@@ -34,6 +88,75 @@ export const FOCUS = {
     lagMsMax: 0,
     rates: { ...parameters.rates, storeRefuses: 0.2, notificationLost: 0.5 },
     incidents: { ...parameters.incidents, historyExpires: 15, headRewinds: 0 },
+  }),
+  /** Histories that expire while a run sleeps between two pages, and others go on. */
+  races: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    instances: 3,
+    quietMs: 20 * MINUTE,
+    chaosMs: 6 * HOUR,
+    acts: 120,
+    pagesMax: 40,
+    pageMax: 1,
+    emptyPages: 0,
+    skewMsMax: 0,
+    lagMsMax: 0,
+    limitsCosts: false,
+    rates: { ...NO_RATES, freeze: 0.05, notificationRepeated: 0.5, notificationLost: 0.5 },
+    incidents: { ...NO_INCIDENTS, historyExpires: 40 },
+  }),
+  /** Histories that expire, and answers to recoveries of which half are damaged. */
+  damaged: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    quietMs: 20 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 60,
+    lagMsMax: 0,
+    limitsCosts: false,
+    rates: { ...NO_RATES, googleFailsAfter: 0.4 },
+    incidents: { ...NO_INCIDENTS, historyExpires: 15 },
+  }),
+  /** Records that cannot be read, next to hidden ones and where histories expire. */
+  gaps: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    quietMs: 20 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 80,
+    unreadable: 0.07,
+    settleMs: 2 * MINUTE,
+    skewMsMax: 0,
+    lagMsMax: 2 * MINUTE,
+    rates: NO_RATES,
+    incidents: { ...NO_INCIDENTS, historyExpires: 10 },
+  }),
+  /** Every refresh brings another refresh token, to several runs at a time. */
+  rotation: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    instances: 3,
+    quietMs: 10 * MINUTE,
+    renewAfterMs: HOUR,
+    chaosMs: 6 * HOUR,
+    acts: 80,
+    rates: { ...NO_RATES, tokenRotates: 1, notificationRepeated: 0.5 },
+    incidents: { ...NO_INCIDENTS, accessTokensEnd: 60 },
+  }),
+  /** People who get mail, one after the other, and do not come back. */
+  mails: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    instances: 3,
+    mailboxes: 8,
+    quietMs: HOUR,
+    chaosMs: 20 * HOUR,
+    acts: 5,
+    comeBack: false,
+    rates: {
+      ...NO_RATES,
+      storeRefuses: 0.2,
+      publishFailsBefore: 0.2,
+      scheduleDoubled: 0.5,
+      freeze: 0.05,
+    },
+    incidents: { ...NO_INCIDENTS, grantEnds: 30 },
   }),
   /** Grants that end and are renewed while runs of the old one are still under way. */
   grants: (parameters) => ({
@@ -96,7 +219,13 @@ export const FOCUS = {
   }),
   /** Histories that are lost, lists that are out of order, answers that are wrong once. */
   histories: (parameters) => ({
-    ...rudely(parameters, ["lost histories", "unsorted lists", "stray answers", "watched labels"]),
+    ...rudely(parameters, [
+      "lost histories",
+      "unsorted lists",
+      "old imports",
+      "stray answers",
+      "watched labels",
+    ]),
     quietMs: 20 * MINUTE,
     chaosMs: 14 * HOUR,
     acts: 60,

@@ -29,6 +29,7 @@ export function startMail(
   const { rude } = parameters;
   const ids: string[] = [];
   const drafts: string[] = [];
+  let hasImportedPage = false;
 
   for (let left = parameters.acts; left > 0;) {
     const size = Math.min(left, random.pick([1, 1, 2, 3, 8]));
@@ -110,12 +111,23 @@ export function startMail(
     if (rude.has("old imports") && rudely.chance(0.1)) {
       world.count("mail imported with an old date");
       const internalDate = Math.round(now - rudely.between(2, 6_000) * DAY);
-      return keep(model.deliver(sub, { internalDate, ...place(internalDate) }));
+      return importOld(internalDate, place(internalDate));
     }
     if (rude.has("unsorted lists") && rudely.chance(0.4)) {
       return keep(model.deliver(sub, place(now)));
     }
     return undefined;
+  }
+
+  /** One message, or once a page of them. Two would be more than a recovery looks behind. */
+  function importOld(internalDate: number, { listedAt }: { listedAt?: number }) {
+    const isPage = !hasImportedPage && listedAt !== undefined && rudely.chance(0.3);
+    hasImportedPage ||= isPage;
+    for (let left = isPage ? rudely.int(7, 10) : 0; left > 0; left--) {
+      const earlier = { internalDate: internalDate - left * SECOND };
+      keep(model.deliver(sub, { ...earlier, listedAt: (listedAt ?? 0) - left * SECOND }));
+    }
+    return keep(model.deliver(sub, { internalDate, ...(listedAt !== undefined && { listedAt }) }));
   }
 
   /** Where a message stands in Gmail's list: not always where its date would put it. */
@@ -141,7 +153,7 @@ export function startMail(
     if (choice < 0.78) return model.trash(sub, id);
     if (choice < 0.83) return model.archive(sub, several());
     if (choice < 0.93) return forget(several());
-    if (choice < 0.95) {
+    if (choice < 0.93 + parameters.unreadable) {
       return model.appendRawRecord(sub, { messagesAdded: [{ message: { id: 7 } }] });
     }
     return saveDraft();

@@ -123,7 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
       "positions.slice(Math.max(settledCount, positions.length - 3))",
     ],
   ),
-  mutation("the cursor passes a notified id that has not shown", [
+  focused("late", "the cursor passes a notified id that has not shown", [
     "settle",
     "isNotified === true",
     "false",
@@ -206,19 +206,31 @@ export const MUTATIONS: readonly Mutation[] = [
     "run.walkToken = undefined;",
     "{}",
   ]),
-  mutation("a broken list of messages is an empty one", [
+  focused("damaged", "a broken list of messages is an empty one", [
     "toMessagePage",
     'if (!isPlainObject(data)) throw malformed("messages.list");',
     "",
   ]),
-  mutation("after a rewind the notified id stays", [
-    "afterRecovery",
-    "notifiedHistoryId: __",
-    "neverStored: __",
+  focused(
+    "races",
+    "a recovery of the past is begun again",
+    ["listOnce", 'if (isOfToken && pageToken !== undefined) return { kind: "restart" };', ""],
+    ["lose", "if (isPast) return undefined;", ""],
+  ),
+
+  focused("late", "a run that fails does not wait for what it was notified of", [
+    "writeDue",
+    "withHeld(user, run.trigger, context)",
+    "undefined",
   ]),
-  focused("recovery", "a recovery of the past is begun again", [
-    "lose",
-    "if (isPast) return undefined;",
+  focused("late", "a notification below one that was served tells nothing", [
+    "isKnown",
+    "isServed && isTracked(progressOf(user), notified)",
+    "isServed",
+  ]),
+  focused("rotation", "a token that another run stored is not used", [
+    "repeated",
+    "user = stored;",
     "",
   ]),
 
@@ -228,12 +240,12 @@ export const MUTATIONS: readonly Mutation[] = [
     'throw new Redeliver("the store did not answer");',
     "",
   ]),
-  mutation("a throttled mailbox has no due time", [
+  focused("prompt", "a throttled mailbox has no due time", [
     "afterFailure",
     'return { dueAt: later(now, waitMs), dueReason: "throttled", ...common };',
     "return undefined;",
   ]),
-  mutation("a failed mailbox has no due time", [
+  focused("prompt", "a failed mailbox has no due time", [
     "afterFailure",
     'return { dueAt, dueReason: "unfinished", ...common };',
     "return undefined;",
@@ -248,7 +260,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (written === "covered") return isLast ? unfinished(run) : undefined;',
     'if (written === "covered") return { kind: "superseded", changes };',
   ]),
-  mutation("a run that waited goes on with what it read before", [
+  focused("calm", "a run that waited goes on with what it read before", [
     "syncDue",
     "hasWaited ? await users.find(user.id) : user",
     "user",
@@ -281,12 +293,12 @@ export const MUTATIONS: readonly Mutation[] = [
     "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
     "false",
   ]),
-  mutation("a rotated refresh token is not kept", [
+  focused("rotation", "a rotated refresh token is not kept", [
     "refreshGrant",
     "await storeRotated(user, answer.refreshToken, context);",
     "",
   ]),
-  mutation("a rotated refresh token that another run stored is not looked for", [
+  focused("rotation", "a rotated refresh token that another run stored is not looked for", [
     "repeated",
     "stored.grant.refreshToken !== user.grant.refreshToken",
     "false",
@@ -322,7 +334,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if ((await users.update(user, claim)) === "refused") return;',
     "",
   ]),
-  mutation("a mail is sent although its claim was refused", [
+  focused("mails", "a mail is sent although its claim was refused", [
     "notify",
     'if ((await users.update(user, claim)) === "refused") return;',
     "await users.update(user, claim);",
@@ -333,7 +345,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   mutation("a mail that was sent is not noted", ["afterwards", "sentTo(user) + 1", "sentTo(user)"]),
-  mutation("a mail that was not taken is never sent again", [
+  focused("mails", "a mail that was not taken is never sent again", [
     "afterwards",
     "return { ...user.followUp, dueAt, failures: failures + 1 };",
     "return { ...ended(user, context), failures: failures + 1 };",
@@ -343,7 +355,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "return sendNotice === undefined ? nextLook(user, context) : clock.now();",
     "return undefined;",
   ]),
-  focused("grants", "a second announcement brings the next mail forward", [
+  focused("mails", "a second announcement brings the next mail forward", [
     "nextDue",
     "if (isAnnounced(user)) return user.followUp.dueAt;",
     "",
@@ -355,7 +367,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
 
   // Events.
-  mutation("an unreadable record and an expiry share an id", [
+  focused("gaps", "an unreadable record and an expiry share an id", [
     "eventId",
     "return `${userId}/${event.toHistoryId}/gap`;",
     "return `${userId}/gap/${event.fromHistoryId}`;",

@@ -1,63 +1,80 @@
+import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import type { Plugin } from "esbuild";
-import pLimit from "p-limit";
 import { type Place, applyEdits, resolveEdits } from "./anchors.ts";
 import { bundle, withBundles } from "./bundle.ts";
-import type { Focus } from "./focus.ts";
 import { type Mutation, MUTATIONS } from "./mutation-list.ts";
-import type { Caught } from "./mutant.ts";
+import type { Trial, Tried } from "./mutant-trial.ts";
 import { PRODUCT, readProduct } from "./product.ts";
 
 /*
  * Proves the simulation on changes that are known to be wrong: each is made to the text of the
- * product, and the simulation has to find a seed that shows it. One that survives is a hole.
+ * product, and the simulation has to find a seed that shows it, and that breaks no promise without
+ * the change. One that survives is a hole.
  */
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: "string", default: "3000" },
-    only: { type: "string", default: "" },
+    seeds: { type: "string", default: "1000" },
+    only: { type: "string", multiple: true, default: [""] },
   },
 });
 
 type Result =
-  | { kind: "caught"; caught: Caught }
-  | { kind: "survived" }
+  | ({ kind: "tried" } & Tried)
   /** The product no longer reads as the mutation expects. */
   | { kind: "not_tried"; why: string };
 
+const NAME_CHARACTERS = 76;
+const LINE_CHARACTERS = 230;
+
+const startedAt = performance.now();
 const product = readProduct();
-const chosen = MUTATIONS.filter(({ name }) => name.includes(values.only));
+const chosen = MUTATIONS.filter(({ name }) => values.only.some((part) => name.includes(part)));
 const edits = chosen.flatMap((mutation) => mutation.edits);
 const resolved = new Map(resolveEdits(product, edits).map((it, index) => [edits[index], it]));
-const limit = pLimit(availableParallelism());
-const results = await withBundles((folder) =>
-  Promise.all(
-    chosen.map((mutation, index) =>
-      limit(() => report(mutation, path.join(folder, `${index}.mjs`))),
-    ),
-  ),
-);
-const caught = results.filter(({ kind }) => kind === "caught").length;
-console.log(`${caught} of ${results.length} mutations caught`);
-process.exitCode = caught === results.length ? 0 : 1;
+const all = await withBundles(tryAll);
+const caught = all.filter((it) => it.kind === "tried" && it.caught !== undefined).length;
+const broken = all.flatMap((it) => (it.kind === "tried" ? it.broken : []));
+if (broken.length > 0) {
+  console.log(`${broken.length} runs broke a promise without any change, and were not counted`);
+}
+const seconds = (performance.now() - startedAt) / 1_000;
+console.log(`${caught} of ${all.length} mutations caught in ${seconds.toFixed(0)} s`);
+process.exitCode = caught === all.length && all.length > 0 ? 0 : 1;
 
-async function report(mutation: Mutation, outfile: string): Promise<Result> {
-  const result = await tryOut(mutation, outfile);
-  const found =
-    result.kind === "caught"
-      ? `seed ${result.caught.seed}${result.caught.focus === undefined ? "" : ` (${result.caught.focus})`}, ${result.caught.property}: ${result.caught.what}`
-      : result.kind === "survived"
-        ? "SURVIVED"
-        : `NOT TRIED: ${result.why}`;
-  console.log(`${mutation.name.padEnd(76)} ${found.slice(0, 150)}`);
-  return result;
+/** Tries the mutations on every core, each as soon as a worker is free. */
+async function tryAll(folder: string): Promise<Result[]> {
+  const inFolder = (name: string) => path.join(folder, `${name}.mjs`);
+  await bundle("mutant.ts", inFolder("product"));
+  await bundle("mutant-trial.ts", inFolder("trial"));
+  const waiting = chosen.entries();
+  const results: Result[] = [];
+  const work = async () => {
+    const worker = new Worker(inFolder("trial"));
+    try {
+      for (const [index, mutation] of waiting) {
+        const files = { mutant: inFolder(String(index)), product: inFolder("product") };
+        const result = await tryOut(mutation, files, worker);
+        results.push(result);
+        print(mutation, result);
+      }
+    } finally {
+      await worker.terminate();
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return results;
 }
 
-async function tryOut({ edits: own, focus }: Mutation, outfile: string): Promise<Result> {
+async function tryOut(
+  { edits: own, focus }: Mutation,
+  files: Pick<Trial, "mutant" | "product">,
+  worker: Worker,
+): Promise<Result> {
   const places: Place[] = [];
   for (const edit of own) {
     const place = resolved.get(edit);
@@ -65,13 +82,16 @@ async function tryOut({ edits: own, focus }: Mutation, outfile: string): Promise
     places.push(place);
   }
   const applied = new Set<string>();
-  await bundle("mutant.ts", outfile, [mutating(places, applied)]);
+  await bundle("mutant.ts", files.mutant, [mutating(places, applied)]);
   const missed = places.find(({ file }) => !applied.has(file));
   if (missed !== undefined) {
     return { kind: "not_tried", why: `${missed.file} is not in the bundle` };
   }
-  const first = await runMutant(outfile, focus);
-  return first === undefined ? { kind: "survived" } : { kind: "caught", caught: first };
+  const trial: Trial = { ...files, seeds: Number(values.seeds), focus };
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
+  worker.postMessage(trial);
+  const [tried] = (await once(worker, "message")) as [Tried];
+  return { kind: "tried", ...tried };
 }
 
 /** Reads the product's files as the mutation would have them. */
@@ -91,10 +111,15 @@ function mutating(places: readonly Place[], applied: Set<string>): Plugin {
   };
 }
 
-function runMutant(file: string, focus: Focus | undefined): Promise<Caught | undefined> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(file, { workerData: { seeds: Number(values.seeds), focus } });
-    worker.on("message", resolve);
-    worker.on("error", reject);
-  });
+function print({ name, focus }: Mutation, result: Result): void {
+  const line = `${name.padEnd(NAME_CHARACTERS)} ${describe(result, focus)}`;
+  console.log(line.slice(0, LINE_CHARACTERS));
+}
+
+function describe(result: Result, focus: Mutation["focus"]): string {
+  if (result.kind === "not_tried") return `NOT TRIED: ${result.why}`;
+  const runs = `${result.seeds} runs${focus === undefined ? "" : ` of ${focus}`}`;
+  if (result.caught === undefined) return `SURVIVED ${runs}`;
+  const { seed, property, what } = result.caught;
+  return `seed ${seed}, ${runs}, ${property}: ${what}`;
 }

@@ -18,6 +18,8 @@ const HOUR = 3_600 * SECOND;
 /** Beyond what the clocks of instances differ by. */
 const SKEW_MARGIN_MS = 30 * SECOND;
 const STALE_MS = 90 * SECOND;
+/** A mail is noted so long after the time from which the next one counts. */
+const EARLY_MS = HOUR;
 const AFTER_MS = [0, 72 * HOUR, 96 * HOUR];
 /** The longest wait after a failure, and what it takes to be noticed. */
 const LATE_MS = 3 * HOUR;
@@ -81,6 +83,9 @@ export function createNoticeChecks(world: World, server: SimulatedMailServer): N
       if (step.asked > step.claims) violate("P7", `a mail to ${userId} is sent unclaimed`);
       const endedAt = ended.get(`${userId}/${generation}`) ?? Infinity;
       if (now > endedAt + STALE_MS) violate("P7", `a mail to ${userId}, who needs none any more`);
+      const before = number === 0 ? undefined : stepOf(userId, generation, number - 1).notedAt;
+      const earliest = (before ?? -Infinity) + (AFTER_MS[number] ?? 0) - EARLY_MS;
+      if (now < earliest) violate("P7", `mail ${number} to ${userId} comes too early`);
       const notedAt = step.notedAt ?? Infinity;
       if (now > notedAt + STALE_MS) violate("P7", `a mail to ${userId} that is noted as sent`);
     },

@@ -64,6 +64,12 @@ export interface Parameters {
   tellsDelays: boolean;
   /** Whether what a mailbox costs in an hour is limited, whatever goes wrong: P12. */
   limitsCosts: boolean;
+  /** The longest of the long latencies. */
+  slowMsMax: number;
+  /** Of all records, those that cannot be read. */
+  unreadable: number;
+  /** Whether people whose grants have ended ever allow the receiver again. */
+  comeBack: boolean;
   /** Every grant ends in one instant. */
   allGrantsEnd?: boolean;
   /** Google tells of what happens to accounts and tokens. */
@@ -163,6 +169,9 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
     // Whatever a renewal would sync must not hide what a notification has left undone.
     renewAfterMs: isSparse ? 144 * HOUR : random.pick([HOUR, 6 * HOUR, 24 * HOUR]),
     idStepMax: random.pick([1, 40]),
+    slowMsMax: 2 * MINUTE,
+    unreadable: 0.02,
+    comeBack: true,
     rude: POLITE,
     tellsDelays: true,
     limitsCosts: true,
@@ -238,6 +247,9 @@ type Rest = Omit<
   | "quietMs"
   | "renewAfterMs"
   | "idStepMax"
+  | "slowMsMax"
+  | "unreadable"
+  | "comeBack"
   | "rude"
   | "tellsDelays"
   | "limitsCosts"

@@ -11,6 +11,8 @@ export interface Scheduler {
   quietly(time: number, act: () => void): void;
   /** Time stands still until this has settled: work that is done outside of the simulation. */
   hold(work: Promise<unknown>): void;
+  /** From now on nothing happens any more. */
+  stop(): void;
   /** Lets time pass up to an instant. */
   runUntil(time: number): Promise<void>;
 }
@@ -32,9 +34,10 @@ export function createScheduler(start: number, ties: Stream): Scheduler {
   let now = start;
   let events = 0;
   let held: Promise<unknown> | undefined;
+  let isStopped = false;
 
   function add(time: number, isQuiet: boolean, act: () => void): void {
-    push(heap, { time: Math.max(time, now), tie: ties.next(), isQuiet, act });
+    if (!isStopped) push(heap, { time: Math.max(time, now), tie: ties.next(), isQuiet, act });
   }
 
   return {
@@ -45,6 +48,11 @@ export function createScheduler(start: number, ties: Stream): Scheduler {
 
     hold(work) {
       held = Promise.allSettled([held, work]);
+    },
+
+    stop() {
+      heap.length = 0;
+      isStopped = true;
     },
 
     async runUntil(time) {

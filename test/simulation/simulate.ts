@@ -67,6 +67,8 @@ export interface Stage {
 export interface Options {
   /** Keeps the trace; it costs time. */
   isTraced?: boolean;
+  /** Nothing is run, or looked at, after the first broken promise. */
+  endsAtViolation?: boolean;
   /** Changes what the seed has decided. */
   adjust?: (parameters: Parameters) => Parameters;
   /** Strikes where it says, beside whatever chance does. */
@@ -125,6 +127,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     violate(property, what) {
       violations.push({ property, what, at: scheduler.now() });
       world.trace(() => `VIOLATION ${property} ${what}`);
+      if (options.endsAtViolation === true) scheduler.stop();
     },
   };
 
@@ -248,7 +251,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   incidents.end();
   google.model.revealAll();
   for (const person of persons.all) {
-    if (person.wants !== "connected" || !random("healing").chance(0.85)) continue;
+    if (!parameters.comeBack || person.wants !== "connected") continue;
+    if (!random("healing").chance(0.85)) continue;
     for (let minute = 20; minute < 120; minute += 25) {
       persons.connect(person, chaos[1] + minute * MINUTE);
     }

@@ -21,6 +21,7 @@ export function watchSituations(
   { fleet, store, persons }: { fleet: Fleet; store: SimulatedStore; persons: Persons },
 ): Situations {
   const { scheduler, count } = world;
+  const { comeBack } = world.parameters;
   const random = world.random("reactions");
   const readers = world.random("readers");
   /** Who began the recovery of a mailbox. */
@@ -57,7 +58,7 @@ export function watchSituations(
 
     onMail({ userId, reauthorizeUrl }) {
       const person = persons.all.find(({ sub }) => sub === userId);
-      if (person === undefined || !readers.chance(0.5)) return;
+      if (person === undefined || !comeBack || !readers.chance(0.5)) return;
       const waitMs = readers.between(MINUTE / 4, 5 * 60 * MINUTE);
       persons.connect(person, scheduler.now() + waitMs, reauthorizeUrl);
     },
@@ -71,7 +72,8 @@ export function watchSituations(
       announced.add(id);
       const link = json["reauthorizeUrl"];
       const person = persons.all.find(({ sub }) => sub === json["userId"]);
-      if (typeof link !== "string" || person === undefined || !random.chance(0.7)) return;
+      if (typeof link !== "string" || person === undefined || !comeBack) return;
+      if (!random.chance(0.7)) return;
       const waitMs = random.chance(0.5)
         ? random.between(MINUTE / 4, 10 * MINUTE)
         : random.between(10 * MINUTE, 8 * 60 * MINUTE);

@@ -1,0 +1,55 @@
+import { parentPort } from "node:worker_threads";
+import { seedsFrom } from "./batch.ts";
+import type { Focus } from "./focus.ts";
+import type { firstViolation } from "./mutant.ts";
+import { familyOf } from "./parameters.ts";
+import { REGRESSIONS } from "./regressions.ts";
+
+/** Bundles of `mutant.ts`, and which seeds to try on them. */
+export interface Trial {
+  mutant: string;
+  /** Without any change. */
+  product: string;
+  seeds: number;
+  focus: Focus | undefined;
+}
+
+/** What a trial came to. */
+export interface Tried {
+  caught?: { seed: number; property: string; what: string };
+  /** Seeds that break a promise without the change, so they prove nothing about it. */
+  broken: number[];
+  seeds: number;
+}
+
+interface Bundle {
+  firstViolation: typeof firstViolation;
+}
+
+/*
+ * A worker that runs one trial after the other. It loads the packages, and the product as it is,
+ * only once.
+ */
+parentPort?.on("message", async (trial: Trial) => {
+  const tried = await run(trial);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
+  parentPort?.postMessage(tried);
+});
+
+async function run({ mutant, product, seeds, focus }: Trial): Promise<Tried> {
+  const changed = (await import(mutant)) as Bundle;
+  const unchanged = (await import(product)) as Bundle;
+  const every = [...seedsFrom(0, seeds), ...REGRESSIONS.map(({ seed }) => seed)];
+  const chosen = focus === undefined ? every : every.filter((it) => familyOf(it) === "reconciled");
+  const broken: number[] = [];
+  for (const [index, seed] of chosen.entries()) {
+    const violation = await changed.firstViolation(seed, focus);
+    if (violation === undefined) continue;
+    if ((await unchanged.firstViolation(seed, focus)) === undefined) {
+      const { property, what } = violation;
+      return { caught: { seed, property, what }, broken, seeds: index + 1 };
+    }
+    broken.push(seed);
+  }
+  return { broken, seeds: chosen.length };
+}
