@@ -23,10 +23,7 @@ export function parseFilter(text: string): Filter {
 
   function name(): string {
     const token = take();
-    if (token.startsWith('"')) return JSON.parse(token) as string;
-    // A key with another character has to be in quotes.
-    if (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(token)) return token;
-    throw new SyntaxError(`${token} has to be in quotes: ${text}`);
+    return token.startsWith('"') ? (JSON.parse(token) as string) : token;
   }
 
   function string(): string {
