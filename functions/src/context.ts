@@ -34,14 +34,17 @@ import {
 import type { SecurityEventContext } from "./security-events/context.ts";
 import type { Verification } from "./security-events/verification.ts";
 
-/** The ports: what the receiver acts on, and what is not the same twice. A test or a simulation brings its own. */
+/**
+ * The ports: everything outside the receiver, and everything that varies. A test or a simulation
+ * passes its own.
+ */
 export interface Ports {
   users: UserStore;
   seenEvents: SeenEvents;
   callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
-  /** Gmail for the calls of subscribers. */
+  /** Gmail, for the calls of subscribers. */
   passThrough: PassThrough;
   oauth: OAuth;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
@@ -62,10 +65,10 @@ export interface Context
   telemetry: InvocationTelemetry;
 }
 
-/** Answers of Google that one instance remembers, so that each of them is used once. */
+/** Callbacks of Google that one instance remembers, so that each of them is used once. */
 const CALLBACKS_MAX = 1_000;
 
-/** Puts the parts together. Nothing happens before one of them is used. */
+/** Creates the context. Makes no call before one of its parts is used. */
 export function createContext(
   config: Config,
   ring: KeyRing,

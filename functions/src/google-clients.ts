@@ -9,7 +9,7 @@ import { googleOAuth } from "./google/oauth.ts";
 import { googleRiscKeys } from "./google/risc-keys.ts";
 import { securityEventVerifier } from "./security-events/verification.ts";
 
-/** What of the ports is Google's, as the configuration says. Makes no call. */
+/** Returns the ports of Google's services, as configured. Makes no call. */
 export function googleClients(
   { oauth, risc }: Config,
   endpoints: GoogleEndpoints,

@@ -20,18 +20,18 @@ import type { ExportedTelemetry } from "./platform/telemetry/telemetry.ts";
 import { openTelemetry } from "./platform/telemetry/open.ts";
 import { firestoreUsers } from "./store/users.ts";
 
-/** By the time of this machine. */
+/** The clock of this machine. */
 export const clock: Clock = {
   now: () => new Date(),
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
-/** How this instance's function has its bodies read: `gmailApi` streams them. */
+/** Returns how this instance's function reads bodies: `gmailApi` streams them. */
 export function getBodyReading(): "held" | "left" {
   return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
 }
 
-/** By the time of this machine. */
+/** Timers of this machine. */
 export const after: After = (ms, run) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
@@ -42,10 +42,10 @@ const writeLine = (line: string) => void process.stdout.write(`${line}\n`);
 /** The log of this instance: its standard output, which Cloud Logging reads. */
 export const instanceLog = createLog(writeLine);
 
-/** Where what libraries print is logged: strangers can have them print. */
+/** The log of what libraries print, which strangers can cause. */
 export const libraryLog = sampleRepeats(instanceLog, clock);
 
-/** The receiver of this instance, put together on first use: configuration, keys and clients. */
+/** Returns the receiver of this instance, created on first use: configuration, keys and clients. */
 export const getReceiver: () => Promise<Receiver> = startOnce(buildReceiver, clock);
 
 async function buildReceiver(): Promise<Receiver> {
@@ -67,7 +67,7 @@ export interface Clients {
   pubsub: PubSub;
 }
 
-/** Makes no call. */
+/** Opens the clients. Makes no call. */
 export function openClients({ projectId, firestore: { databaseId } }: Config): Clients {
   return {
     database: new Firestore({ projectId, databaseId }),
@@ -75,12 +75,18 @@ export function openClients({ projectId, firestore: { databaseId } }: Config): C
   };
 }
 
-/** Unwraps the key ring of `TOKEN_KEYS`, with Cloud KMS where it is wrapped. Throws `KeysUnusable`. */
+/**
+ * Returns the key ring of `TOKEN_KEYS`, decrypted by Cloud KMS if it is encrypted. Throws
+ * `KeysUnusable`.
+ */
 export function unwrapKeys({ sealing }: Config, log: Log): Promise<KeyRing> {
   return unwrapKeyRing(sealing, cloudKeyManagement(sealing.kmsEmulatorHost), log);
 }
 
-/** The context of this machine: its clock and its randomness, the project's store and topics, Google. */
+/**
+ * Returns the context of this machine: its clock and its randomness, the project's store and
+ * topics, Google.
+ */
 export async function openContext(
   config: Config,
   log: Log,
@@ -108,9 +114,9 @@ export async function openContext(
   });
 }
 
-/** The environment that the configuration is read from, for another project if one is named. */
+/** Returns the environment for the configuration, for another project if one is named. */
 export function readEnvironment(projectId?: string): Record<string, string | undefined> {
-  // The Firebase CLI sets only the other name of the project, and lets nobody set this one.
+  // The Firebase CLI sets only the other name of the project, and does not allow this one.
   const GOOGLE_CLOUD_PROJECT =
     projectId || process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
   return { ...process.env, GOOGLE_CLOUD_PROJECT };

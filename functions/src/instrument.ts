@@ -22,8 +22,8 @@ interface Instrumented {
 }
 
 /**
- * The same parts, each call to them a span, what is published and what fails counted. Spans
- * are named by Google's methods and by ours of the store, and say nothing of what is passed.
+ * Returns the parts with a span for each call; publications and failures are counted. Spans are
+ * named by Google's methods and by the store's, and contain no arguments.
  */
 export function instrument<Parts extends Instrumented>(parts: Parts, telemetry: Telemetry): Parts {
   const { callbackClaims, gmail, oauth, passThrough, publish, seenEvents, sendNotice, users } =
@@ -99,7 +99,7 @@ function callsOf(telemetry: Telemetry) {
     });
 }
 
-/** The events are told of the span that published them, so that subscribers go on from it. */
+/** Events contain the span that published them, so that subscribers can continue the trace. */
 function publishing(publish: Publish, telemetry: Telemetry): Publish {
   return (user, events) => {
     const attributes = {

@@ -13,7 +13,7 @@ import { rateLimit } from "./platform/rate-limit.ts";
 import { type Span } from "./platform/telemetry/telemetry.ts";
 import type { Context } from "./context.ts";
 
-/** A Pub/Sub message as a CloudEvent brings it. */
+/** A Pub/Sub message, as a CloudEvent delivers it. */
 export interface NotificationEvent {
   data: unknown;
   traceparent?: string | undefined;
@@ -21,7 +21,7 @@ export interface NotificationEvent {
 
 /** The six deployed functions, without the tools that serve them. */
 export interface Receiver {
-  /** Resolves to acknowledge, rejects to be delivered again. */
+  /** Resolves to acknowledge the message, rejects to redeliver it. */
   gmailNotification(event: NotificationEvent): Promise<void>;
   watchRenewal(traceparent?: string): Promise<void>;
   mailboxReconciliation(traceparent?: string): Promise<void>;
@@ -33,10 +33,10 @@ export interface Receiver {
   http: ServeOptions;
 }
 
-/** Each trace costs a request to the collector, and strangers can ask for as many pages as they like. */
+/** Each trace costs a request to the collector, and strangers can cause any number of requests. */
 const TRACED_PER_MINUTE_MAX = 150;
 
-/** Puts the receiver together. Nothing happens before one of its functions is called. */
+/** Creates the receiver. Makes no call before one of its functions is called. */
 export function createReceiver(context: Context): Receiver {
   const { log, clock, config } = context;
   const { projectId, publicUrl, loadBalancers } = config;
@@ -46,7 +46,7 @@ export function createReceiver(context: Context): Receiver {
   const scheduled = (name: string, run: (own: Log) => Promise<void>) => (traceparent?: string) =>
     invocation(name, "server", traceparent, () => run(traced(traceparent)));
   const tracedRequests = rateLimit({ perMinute: TRACED_PER_MINUTE_MAX }, clock);
-  // A stranger's `traceparent` says nothing about what we trace: else it could have all of it kept.
+  // A stranger's `traceparent` must not decide what is traced, or all of it could be.
   const served =
     (name: string, handle: HttpHandler): HttpHandler =>
     (...args) =>

@@ -19,7 +19,7 @@ import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
 import { readTraceparent } from "../platform/trace-context.ts";
 
-/** The topic of `GMAIL_TOPIC`: the CLI needs its short name before any configuration is read. */
+/** The id of `GMAIL_TOPIC`: the CLI needs it before any configuration is read. */
 const GMAIL_TOPIC_ID = "gmail-notifications";
 
 const region = defineString("REGION", {
@@ -77,7 +77,7 @@ const SECRETS = {
 requiresRole("roles/pubsub.publisher");
 requiresRole("roles/run.invoker");
 
-/** What `functions.json` says of a function, in the words of the CLI. */
+/** Returns the settings of a function in `functions.json`, in the CLI's format. */
 function optionsOf(name: keyof typeof settings) {
   const { memoryMiB, cpu, concurrency, minInstances, maxInstances, timeoutSeconds } =
     settings[name];
@@ -104,6 +104,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
 logPrinting(console, libraryLog);
 limitBodies(after, getBodyReading());
 
+/** Syncs a mailbox after Gmail's notification. */
 export const gmailNotification = onMessagePublished(
   {
     ...optionsOf("gmailNotification"),
@@ -116,19 +117,23 @@ export const gmailNotification = onMessagePublished(
   },
 );
 
+/** Renews the watches that are due. */
 export const watchRenewal = onSchedule(scheduleOf("watchRenewal"), () =>
   runScheduled(getReceiver, (receiver) => receiver.watchRenewal()),
 );
 
+/** Does what is due. */
 export const mailboxReconciliation = onSchedule(scheduleOf("mailboxReconciliation"), () =>
   runScheduled(getReceiver, (receiver) => receiver.mailboxReconciliation()),
 );
 
+/** Serves the pages. */
 export const connect = onRequest(
   { ...optionsOf("connect"), invoker: "public" },
   (request, response) => serve(request, response, getReceiver, (receiver) => receiver.connect),
 );
 
+/** Receives Google's security events. */
 export const securityEvent = onRequest(
   { ...optionsOf("securityEvent"), invoker: "public" },
   (request, response) =>

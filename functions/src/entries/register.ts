@@ -5,7 +5,7 @@ import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
 import { readTraceparent } from "../platform/trace-context.ts";
 
-/** Registers the six functions with the functions-framework under the names they deploy by. */
+/** Registers the six functions with the functions-framework under their deployed names. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
   // One declared parameter: with two the framework waits for a callback.
   cloudEvent("gmailNotification", async ({ data, ...event }: CloudEvent<unknown>) => {

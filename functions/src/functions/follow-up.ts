@@ -17,17 +17,17 @@ import { forgetAt, settled } from "../domain/retention.ts";
 /** What the follow-up of users uses. */
 export type FollowUpContext = MailboxContext & NoticeContext;
 
-/** Daily probes of an unavailable mailbox; from then on one a week. */
+/** The number of daily probes of an unavailable mailbox; later ones are weekly. */
 const DAILY_PROBES_MAX = 7;
-/** A probe that could not be made says nothing. */
+/** The wait after a probe that could not be made, which says nothing. */
 const PROBE_RETRY_MS = 3_600_000;
-/** A first mail is sent so long after the grant has ended, at the latest. */
+/** A first mail is sent at most this long after the grant has ended. */
 const FIRST_MAIL_MS_MAX = 14 * 24 * 3_600_000;
-/** First wait when an announcement is not taken; doubles up to the maximum. */
+/** The first wait when an event was not accepted; doubles up to the maximum. */
 const ANNOUNCE_RETRY_MS = 60_000;
 const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
 
-/** Does what a user is owed outside the stream, whose `followUp.dueAt` has come. */
+/** Does the work of a user outside the stream, whose `followUp.dueAt` has come. */
 export async function followUp(user: User, context: FollowUpContext): Promise<void> {
   if (user.status === "disconnected" && user.grant.refreshToken !== undefined) {
     await finishDisconnect(user, context);
@@ -46,14 +46,14 @@ export async function followUp(user: User, context: FollowUpContext): Promise<vo
   await context.users.update(user, { followUp: settled(user, user.followUp, context) });
 }
 
-/** Mail to people is about what has just happened: none about what ended before mail was set up. */
+/** Returns whether a mail is due: not about a grant that ended before mail was configured. */
 function isMailOwed({ status, statusAt, grant, followUp: { notices } }: User, now: Date): boolean {
   if (status !== "reauthorization_required") return false;
   if (notices?.generation === grant.generation) return notices.isOver !== true;
   return later(statusAt, FIRST_MAIL_MS_MAX) > now;
 }
 
-/** Forgets a user whose time has come, or who was being erased. What is left undone stays due. */
+/** Erases a user whose time has come, or whose erasure has begun. Unfinished work stays due. */
 async function erase(user: User, context: FollowUpContext): Promise<void> {
   const { statusReason: reason, id: userId } = user;
   const { kind: outcome } = await forget(user, context);
@@ -74,7 +74,9 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpContext)
   await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
 }
 
-/** Looks whether an unavailable mailbox is there again: a few cheap calls, once a day, then a week. */
+/**
+ * Tests whether an unavailable mailbox is back: a few cheap calls, once a day, later once a week.
+ */
 async function probe(user: User, context: FollowUpContext): Promise<void> {
   const { users, clock, log } = context;
   const access = openAccess(user, context);
@@ -102,7 +104,7 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
     log.info("mailbox_restored", "an unavailable mailbox can be read again", { userId: user.id });
     return;
   }
-  // Refused as it was when its status was written: that is an answer, however it is classified.
+  // Rejected as it was when its status was written: that is a result, in any class.
   const isStillGone =
     answer.failure.kind === "mailbox_unavailable" || reasonOf(answer.failure) === user.statusReason;
   const failures = user.followUp.failures + (isStillGone ? 1 : 0);
@@ -116,9 +118,9 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
 }
 
 /**
- * The profile alone does not prove that the mailbox can be read: its history is asked for too. An
- * expired history is an answer of a mailbox that is there, if the messages that a recovery walks
- * over can be listed.
+ * The profile alone does not prove that the mailbox can be read, so its history is listed, too. An
+ * expired history belongs to an existing mailbox if the messages that a recovery scans can be
+ * listed.
  */
 async function look(
   { historyId, sync }: User,

@@ -7,17 +7,17 @@ import { sync } from "../mailbox/sync.ts";
 import { mayPass } from "../platform/store-error.ts";
 import { reportSync } from "../mailbox/report.ts";
 
-/** Thrown to make Pub/Sub deliver the same message again, later. Carries nothing of the cause. */
+/** Thrown to make Pub/Sub redeliver the message later. Contains nothing of the cause. */
 export class Redeliver extends Error {
   override name = "Redeliver";
   readonly isLoggable = true;
 }
 
 /**
- * Gmail has told Pub/Sub of something new in a mailbox: syncs it. Returning acknowledges the
- * message, throwing asks for it again; only here it is decided which. What is malformed or of
- * nobody will be so next time too, and so will what our own code throws. What Google refuses now is
- * noted as due and acknowledged. Only a store that does not answer leaves nothing but redelivery.
+ * Syncs a mailbox after Gmail's notification. Returning acknowledges the message, throwing
+ * redelivers it; only this function decides which. Malformed and unknown-mailbox messages are
+ * acknowledged, because retrying cannot help, and so are errors of our own code. A failure of
+ * Google is scheduled and acknowledged. Only a store that does not answer causes a redelivery.
  */
 export async function gmailNotification(
   data: unknown,
@@ -33,7 +33,7 @@ export async function gmailNotification(
   const { emailAddress, historyId, messageId, publishedAt } = notification;
   const fields = { pubsubMessageId: messageId, notifiedHistoryId: historyId };
   try {
-    // One run for all notifications of a mailbox that arrive while another run is under way.
+    // One run serves all notifications of a mailbox that arrive during another run.
     const outcome = await context.mailboxes.runNotified(
       emailAddress,
       historyId,
@@ -49,7 +49,7 @@ export async function gmailNotification(
   } catch (error) {
     const own = { ...fields, error: describeUnknown(error) };
     if (!mayPass(error)) {
-      // Thrown again at each delivery, it would be a storm for as long as the message lives.
+      // Thrown again at each delivery, it would cause retries for as long as the message lives.
       return log.alert(
         "notification_crashed",
         "a notification failed because of an error in our own code; acknowledged it",

@@ -2,7 +2,7 @@ import type { FollowUpContext } from "./follow-up.ts";
 import type { Log } from "../platform/log.ts";
 import { reconcile } from "./reconciliation.ts";
 
-/** The schedule has come: does what is due. What is left is due next time. */
+/** Runs on schedule: does what is due. Unfinished work stays due. */
 export async function mailboxReconciliation(log: Log, context: FollowUpContext): Promise<void> {
   const { synced, postponed, followedUp, isCutShort } = await reconcile(context);
   const isIdle = synced + postponed + followedUp === 0;

@@ -7,10 +7,13 @@ import { watchBehind } from "../mailbox/behind.ts";
 import { type Budget, eachDue } from "../mailbox/each-due.ts";
 import { sync } from "../mailbox/sync.ts";
 
-/** By which part of a run's time each step stops, so that none takes the time of those after it. */
+/**
+ * The share of a run's time by which each step stops, so that none takes the time of later ones.
+ */
 const TELL_UNTIL = 0.2;
 const SYNC_UNTIL = 0.8;
 
+/** How a reconciliation run ended. */
 export interface ReconciliationRun {
   synced: number;
   postponed: number;
@@ -20,9 +23,9 @@ export interface ReconciliationRun {
 }
 
 /**
- * Does what is due: mailboxes that have been quiet for long, whose history was not readable yet,
- * that were throttled or left unfinished; then what is owed outside the stream. The longest overdue
- * first, until the time is up. Losing every notification delays changes no longer than this.
+ * Does what is due: mailboxes that were quiet for long, whose history was not readable yet, that
+ * were throttled or left unfinished; then the work outside the stream. The longest overdue first,
+ * until the time is up. Without any notification, changes are delayed no longer than this.
  */
 export async function reconcile(context: FollowUpContext): Promise<ReconciliationRun> {
   const { config, clock } = context;
@@ -52,12 +55,12 @@ async function syncDue(user: User, context: FollowUpContext): Promise<"synced" |
   const { clock, random, config, users } = context;
   const { dueReason, syncedAt } = user.sync;
   const now = storeNow(user, clock);
-  // A sync in the future was noted by a wrong clock, and says nothing.
+  // A wrong clock recorded a sync in the future, which says nothing.
   const isKnown = syncedAt !== undefined && syncedAt <= now;
   if (dueReason === "quiet" && isWatching(user.watch, now) && isKnown) {
     const dueAt = later(syncedAt, jittered(config.sync.reconcileAfterMs, random));
     if (dueAt > now) {
-      // Refused: somebody else is at work on it. The next run finds what they left.
+      // Refused: another instance is working on it. The next run finds what is left.
       await users.update(user, { sync: { ...user.sync, dueAt } });
       return "postponed";
     }

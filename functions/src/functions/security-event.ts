@@ -5,7 +5,7 @@ import type { SecurityEventToken } from "../security-events/event.ts";
 import { type Reception, receive } from "../security-events/reception.ts";
 import { type Refusal, type SetErrorCode, errorCodeOf } from "../security-events/refusal.ts";
 
-/** RFC 8935 §2.3: a text beside the code. Fixed, so that it tells a stranger nothing more. */
+/** RFC 8935 §2.3: a text with the code. Fixed, so that it reveals nothing to a stranger. */
 const DESCRIPTIONS: Record<SetErrorCode, string> = {
   invalid_request: "the request is not a security event token that this receiver understands",
   invalid_key: "the token is not signed with a key of the issuer",
@@ -15,13 +15,13 @@ const DESCRIPTIONS: Record<SetErrorCode, string> = {
 };
 
 const CONTENT_TYPE = "application/secevent+jwt";
-/** Of what a stranger may have written. */
+/** The maximum length of a stranger's text in the log. */
 const EVIDENCE_CHARACTERS_MAX = 100;
 
 /**
- * Cross-Account Protection: Google posts a signed token (RFC 8935 §2) when something happens to an
- * account that it shares with us. 202 once what it asks for is stored; 400 for what will never be
- * accepted; 503, so that Google tries again, for what may be.
+ * Handles Cross-Account Protection: Google posts a signed token (RFC 8935 §2) when something
+ * happens to a connected account. 202 once its effect is stored; 400 for what will never be
+ * accepted; 503, so that Google retries, for what may be.
  */
 export async function securityEvent(
   request: Request,

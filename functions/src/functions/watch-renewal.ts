@@ -3,7 +3,7 @@ import type { Log } from "../platform/log.ts";
 import { renewWatches } from "../mailbox/renewal.ts";
 import { reportFailure } from "../mailbox/report.ts";
 
-/** The schedule has come: renews the watches that are due. What is left is due next time. */
+/** Runs on schedule: renews the watches that are due. Unfinished work stays due. */
 export async function watchRenewal(log: Log, context: MailboxContext): Promise<void> {
   const { renewed, flagged, failed, isCutShort } = await renewWatches(context, (user, failure) =>
     reportFailure(log, failure, { userId: user.id }),

@@ -5,26 +5,29 @@ import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
 import { type User, sameGrant } from "../domain/user.ts";
 import { storeRotated } from "./rotated-token.ts";
 
-/** What the token endpoint answers to a refresh (RFC 6749 §6). */
+/** The token endpoint's response to a refresh (RFC 6749 §6). */
 export interface RefreshedToken {
   accessToken: string;
   expiresAt: Date;
-  /** Only when Google rotates it; the old one may be dead by then. */
+  /** Present only when Google rotates it; the old one may be dead by then. */
   refreshToken?: string;
 }
 
-/** A token about to expire could do so under way. */
+/** A token that is about to expire could do so during a call. */
 const EXPIRY_MARGIN_MS = 60_000;
-/** Tries of one call within a run; then a due time takes over. */
+/** Attempts of one call within a run; then a due time takes over. */
 const TRIES_MAX = 3;
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 8_000;
-/** Between the first refusal of a grant and the second: long enough for a hiccup to pass. */
+/** Between the first rejection of a grant and the second: long enough for a short disturbance. */
 const CONFIRM_MS = 2_000;
-/** 401, new token, 401, confirmation, and the transient tries in between. */
+/** 401, new token, 401, confirmation, and the transient attempts in between. */
 const STEPS_MAX = 8;
 
-/** `triesMax` bounds the tries of a call whose failure is transient. */
+/**
+ * Opens the way to call Gmail as one user. `triesMax` bounds the attempts of a call with a
+ * transient failure.
+ */
 export function openAccess(
   opened: User,
   context: GrantContext,
@@ -65,7 +68,8 @@ export function openAccess(
 
   function call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
     return repeated((token) => {
-      // What Google says of a mailbox that is known to be unavailable says nothing of our configuration.
+      // Google's responses about a mailbox that is known to be unavailable say nothing about our
+      // configuration.
       if (user.status === "mailbox_unavailable") return request(token);
       return context.circuit.call(method, user.id, () => request(token));
     });
@@ -89,13 +93,13 @@ export function openAccess(
         case "unauthenticated":
         case "reauthorize": {
           const isStored = user.status === "mailbox_unavailable";
-          // A probe only asks whether what is stored still holds.
+          // A probe only tests whether the stored status still holds.
           if (failure.kind === "mailbox_unavailable" && isStored) return answer;
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
             const stored = await context.users.find(user.id);
             if (!sameGrant(user, stored)) return { kind: "superseded" };
-            // Another run may have stored a rotated token: then the one refused is of the past.
+            // Another run may have stored a rotated token: then the rejected one is outdated.
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
             user = stored;
             if (!isRotated) {
@@ -104,7 +108,7 @@ export function openAccess(
               await clock.sleep(jittered(CONFIRM_MS, random));
             }
           }
-          // The token was good enough for Gmail to look at the mailbox.
+          // The token was good enough for Gmail to open the mailbox.
           if (failure.kind !== "mailbox_unavailable") forgetToken();
           break;
         }
@@ -122,7 +126,7 @@ export function openAccess(
   };
 }
 
-/** True if the stored access token is valid for another minute at least. */
+/** Returns whether the stored access token is valid for at least another minute. */
 export function hasLiveToken({ grant }: Pick<User, "grant">, clock: Pick<Clock, "now">): boolean {
   const { accessToken, accessTokenExpiresAt: expiresAt } = grant;
   if (accessToken === undefined || expiresAt === undefined) return false;
@@ -136,7 +140,7 @@ export function hasLiveToken({ grant }: Pick<User, "grant">, clock: Pick<Clock, 
 export async function refreshGrant(user: User, context: GrantContext): Promise<RefreshedToken> {
   const { clientId = context.config.oauth.clientId, refreshToken: sealed } = user.grant;
   if (clientId !== context.config.oauth.clientId) {
-    // Google would answer `invalid_grant` or `unauthorized_client`, as of a grant that has ended.
+    // Google would answer `invalid_grant` or `unauthorized_client`, as for a grant that has ended.
     context.alertOtherClient(user.id);
     throw new FailedCall("token.refresh", {
       kind: "misconfigured",
@@ -159,7 +163,7 @@ export async function refreshGrant(user: User, context: GrantContext): Promise<R
   return answer;
 }
 
-/** Whether Google takes the stored grant of a user whom nobody has asked about. */
+/** Returns whether Google accepts the stored grant of another user, as a sample. */
 export async function tryRefresh(user: User, context: GrantContext): Promise<boolean> {
   const answer = await attempt(() => refreshGrant(user, context));
   return answer.kind === "answered";

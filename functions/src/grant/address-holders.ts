@@ -9,11 +9,11 @@ import { type User, type UserId, type UserPatch, sameGrant } from "../domain/use
 import { displaced } from "../domain/transitions.ts";
 
 /**
- * Settles what happens to the other users who are stored under an address that now belongs to
- * `holder`. Gmail decides, asked with each user's own grant: a living grant keeps its stream and
- * gets its new address; a dead one becomes `disconnected` and keeps its cursor, so that a later
- * connection resumes from there. What Gmail does not answer now leaves the user as it is: where two
- * users hold one address, the one that was stored last is found by it.
+ * Updates the other users that are stored with an address that now belongs to `holder`. Gmail
+ * decides, called with each user's own grant: a living grant keeps its stream and gets its new
+ * address; a dead one becomes `disconnected` and keeps its cursor, so that a later connection
+ * resumes from there. A user for whom Gmail does not answer stays as it is: if two users have one
+ * address, the one that was stored last is found by it.
  */
 export async function settleHolders(
   address: EmailAddress,
@@ -26,7 +26,7 @@ export async function settleHolders(
   }
 }
 
-/** Each further look is needed only when the grant or the addresses changed during the one before. */
+/** Another round is needed only when the grant or the addresses changed during the previous one. */
 const LOOKS_MAX = 5;
 
 async function settle(id: UserId, address: EmailAddress, context: GrantContext): Promise<void> {
@@ -47,9 +47,9 @@ async function settle(id: UserId, address: EmailAddress, context: GrantContext):
   );
 }
 
-/** `changed`: the user is not what it was when Gmail was asked, so the answer is about the past. */
+/** `changed`: the user changed after Gmail was called, so the response is outdated. */
 async function settleOnce(user: User, context: GrantContext): Promise<"settled" | "changed"> {
-  // The grant is known to have ended, and there is no token to ask with.
+  // The grant is known to have ended, and there is no token to call with.
   if (user.status === "reauthorization_required") return displace(user, context);
   const access = openAccess(user, context);
   const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
@@ -66,7 +66,7 @@ async function settleOnce(user: User, context: GrantContext): Promise<"settled" 
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
   const { patchOf } = await announceAddresses(user, addresses, context);
-  // The topic did not take the new address: the next renewal or poll comes back to it.
+  // The topic did not accept the new address: the next renewal or poll tries again.
   if (isEmpty(patchOf(user))) return "settled";
   return write(user, patchOf, context);
 }
@@ -87,7 +87,7 @@ async function displace(user: User, context: GrantContext): Promise<"settled" | 
   return written;
 }
 
-/** Writes unless the grant or the addresses are not what Gmail was asked about. */
+/** Writes unless the grant or the addresses have changed since Gmail was called. */
 async function write(
   user: User,
   patchOf: (user: User) => UserPatch,

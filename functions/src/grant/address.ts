@@ -8,16 +8,16 @@ import { PublishFailure } from "../domain/events.ts";
 
 /** The addresses that a mailbox has at Google, as far as they differ from the stored ones. */
 export interface FoundAddress {
-  /** What Gmail's profile names, and so what notifications name. */
+  /** The address in Gmail's profile, and so in notifications. */
   named: EmailAddress;
-  /** What a write has to store, if `user` still has the addresses that were compared. */
+  /** Returns what a write has to store, if `user` still has the addresses that were compared. */
   patchOf(user: User): UserPatch;
 }
 
 /**
- * Asks Gmail's profile for the address of the mailbox; `undefined` when the user can be found by it
- * already, or when Gmail does not answer. A rename is published here, before the caller stores it:
- * a crash in between publishes it again under the same id.
+ * Reads the address of the mailbox from Gmail's profile; `undefined` when it already leads to the
+ * user, or when Gmail does not answer. A rename is published here, before the caller stores it: a
+ * crash in between publishes it again under the same id.
  */
 export async function findAddress(
   user: User,
@@ -32,8 +32,8 @@ export async function findAddress(
 }
 
 /**
- * Publishes `mailbox.address_changed` if the address itself has changed. A topic that does not take
- * the event leaves the stored address as it is, so that the next look finds the change again.
+ * Publishes `mailbox.address_changed` if the address itself has changed. If the topic does not
+ * accept the event, the stored address stays, so that the next check finds the change again.
  */
 export async function announceAddresses(
   user: User,

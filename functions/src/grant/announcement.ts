@@ -7,14 +7,14 @@ import { type FollowUp, type User, sameGrant } from "../domain/user.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
 import { nextLook } from "../domain/retention.ts";
 
-/** An unavailable mailbox is looked at once a day. */
+/** Between two probes of an unavailable mailbox. */
 export const PROBE_AFTER_MS = 24 * 3_600_000;
 
 /**
- * Tells subscribers the user's status, once for each status, generation and episode, and notes that
- * it was told. Published first: a crash in between repeats the event under the same id. A topic
- * that does not take it leaves `followUp.dueAt` as it is, and the reconciliation comes back to it.
- * How many changes an authorization recovered is known only to the run that did it.
+ * Publishes the user's status, once for each status, generation and outage, and records that. It
+ * publishes first: a crash in between repeats the event under the same id. If the topic does not
+ * accept it, `followUp.dueAt` stays and the reconciliation tries again. Only the run of an
+ * authorization knows how many changes it recovered.
  */
 export async function announce(
   user: User,
@@ -39,6 +39,7 @@ export async function announce(
   return true;
 }
 
+/** Returns whether the user's present status has been published. */
 export function isAnnounced({ status, grant, followUp }: User): boolean {
   const { announced } = followUp;
   return announced?.status === status && announced.generation === grant.generation;
@@ -72,25 +73,25 @@ async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
   );
 }
 
-/** What is still owed once the status is announced. */
+/** Returns when more work is due once the status is published. */
 function nextDue(user: User, context: GrantContext): Date | undefined {
   const { sendNotice, clock } = context;
   switch (user.status) {
     case "active":
       return undefined;
     case "reauthorization_required":
-      // Told twice all the same, it must not bring the next mail forward.
+      // Even if it is published twice, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;
       return sendNotice === undefined ? nextLook(user, context) : clock.now();
     case "mailbox_unavailable": {
-      // Due by now: Google has said meanwhile that the account is enabled, or nobody could be told
-      // for a while. Either way a look is worth its one call.
+      // Due by now: Google has said in the meantime that the account is enabled, or the topic was
+      // unavailable for a while. Either way a probe is worth its one call.
       const { dueAt } = user.followUp;
       const now = clock.now();
       return dueAt !== undefined && dueAt <= now ? dueAt : later(now, PROBE_AFTER_MS);
     }
     case "disconnected":
-      // The tokens go last: as long as one is there, the disconnect is unfinished.
+      // The tokens go last: while one is stored, the disconnect is unfinished.
       return user.grant.refreshToken === undefined ? nextLook(user, context) : user.followUp.dueAt;
   }
 }

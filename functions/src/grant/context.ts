@@ -25,19 +25,21 @@ export interface GrantContext {
   fleetGuard: FleetGuard;
   /** Alerts, at most once an hour, that a stored grant belongs to another OAuth client. */
   alertOtherClient(userId: UserId): void;
-  /** Absent: no mail is sent to people, and the event is all. */
+  /** Absent: no mail is sent to people, there is only the event. */
   sendNotice?: SendNotice;
   clock: Clock;
   random: Random;
-  /** 256 bits, base64url. */
+  /** Returns 256 random bits in base64url. */
   randomToken(): string;
   log: Log;
   telemetry: Telemetry;
 }
 
-/** Decides whether one more user may be flagged, or whether it may all be our own mistake. */
+/**
+ * Decides whether one more user may be flagged, or whether the failures may all be our own mistake.
+ */
 export interface FleetGuard {
-  /** Google took this user's refresh token, so it takes our client. */
+  /** Records that Google accepted this user's refresh token, and so the OAuth client. */
   noteRefreshed(user: User): void;
   admits(user: User): Promise<boolean>;
 }

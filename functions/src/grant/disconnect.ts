@@ -9,21 +9,20 @@ import { type User, sameGrant } from "../domain/user.ts";
 import { announce } from "./announcement.ts";
 import { disconnected, withoutTokens } from "../domain/transitions.ts";
 
-/** Between two tries to finish a disconnect that Google did not answer. */
+/** Between two attempts to finish a disconnect that Google did not answer. */
 const RETRY_MS = 5 * 60_000;
-/** After so long the tokens are removed all the same: better unrevoked than kept. */
+/** After this time the tokens are removed anyway: better unrevoked than stored. */
 const FINISH_AGE_MS_MAX = 24 * 3_600_000;
 
-/** What came of a disconnect. `superseded`: the person has connected again meanwhile. */
+/** The result of a disconnect. `superseded`: the person has connected again in the meantime. */
 export type Disconnected =
   | { kind: "disconnected"; /** Google says that the grant has ended. */ isRevoked: boolean }
   | { kind: "superseded" };
 
 /**
- * Ends a connection because the person wants it: first the status, so that nothing is done for them
- * any more; then at Google; the tokens last, since they are what Google needs to hear. What is left
- * half-done is finished by the reconciliation. Rejects when the status could not be written: then
- * the connection still exists.
+ * Ends a connection because the person wants it: first the status, so that no more work is done for
+ * them; then at Google; the tokens last, since Google needs them. The reconciliation finishes what
+ * is left. Rejects when the status could not be written: then the connection still exists.
  */
 export async function disconnect(
   connected: User,
@@ -31,7 +30,7 @@ export async function disconnect(
   context: GrantContext,
 ): Promise<Disconnected> {
   const { users, clock, log } = context;
-  // Another generation: the person has connected again, and wanted to end the connection before.
+  // Another generation: the person wanted to end the earlier connection, and has connected again.
   const isConnectedAgain = ({ grant }: User) => grant.generation !== connected.grant.generation;
   const ended = await modify(
     users,
@@ -46,7 +45,7 @@ export async function disconnect(
     log.info("user_disconnected", "a connection was ended", { userId: connected.id, reason });
   }
   const user = ended.kind === "written" ? await users.find(connected.id) : ended.user;
-  // A document that cannot be read may hold a connection that is still alive.
+  // A document that cannot be read may contain a living connection.
   if (user === undefined && (await users.exists(connected.id))) {
     throw new ReceiverError("a connection could not be ended: its document cannot be read");
   }
@@ -57,7 +56,7 @@ export async function disconnect(
 
 /**
  * Stops the watch, revokes the grant (unless `DISCONNECT_REVOKES=false`), removes the tokens and
- * announces; each as far as it is due.
+ * publishes the status; each as far as it is due.
  */
 export async function finishDisconnect(user: User, context: GrantContext): Promise<AtGoogle> {
   const { users, clock, log } = context;
@@ -98,7 +97,7 @@ export async function finishDisconnect(user: User, context: GrantContext): Promi
     ),
   );
   if (removed === undefined) {
-    // `followUp.dueAt` is kept, so the reconciliation tries again.
+    // `followUp.dueAt` stays, so the reconciliation retries.
     log.warn(
       "disconnect_unfinished",
       "could not delete the tokens of a disconnected user; retrying later",
@@ -110,14 +109,16 @@ export async function finishDisconnect(user: User, context: GrantContext): Promi
   return atGoogle;
 }
 
-/** What is left of a connection at Google. `revoked`: this call, or an earlier one, ended the grant. */
+/**
+ * What is left of a connection at Google. `revoked`: this call, or an earlier one, ended the grant.
+ */
 type AtGoogle = "revoked" | "ended" | "unfinished";
 
 async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle> {
   const sealed = user.grant.refreshToken;
   if (sealed === undefined) return "ended";
   const refreshToken = context.tokens.open(user.id, "refresh_token", sealed);
-  // Another instance may have the key that it needs, or this one tomorrow.
+  // Another instance may have the key that it needs, or this one may get it later.
   if (refreshToken === undefined) return "unfinished";
   const stopped = await openAccess(user, context).call("users.stop", (token) =>
     context.gmail.stop(token),
@@ -125,8 +126,8 @@ async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle>
   if (!context.config.disconnectRevokes) {
     return stopped.kind === "failed" && isWorthRetrying(stopped.failure) ? "unfinished" : "ended";
   }
-  // A watch that could not be stopped does no harm: Gmail ends it with the grant.
-  // Revoking ends all that the person allows our project: never once they have connected anew.
+  // A watch that could not be stopped does no harm: Gmail ends it with the grant. Revoking ends
+  // everything that the person allows the project: never after a new connection.
   const current = await context.users.find(user.id);
   if (current?.grant.generation !== user.grant.generation) return "ended";
   const revoked = await attempt(() => context.oauth.revoke(refreshToken));

@@ -7,10 +7,10 @@ import { flagged } from "../domain/transitions.ts";
 import { isWeekly } from "./weekly-grant.ts";
 
 /**
- * Ends all background work for a user whose grant failed: one conditional write that removes what
- * the due lists are built on, and only if the generation is the one that failed and, for a mailbox
- * that is unavailable, it has not come back since. Whoever wins that write announces it; if the
- * winner dies first, the reconciliation does.
+ * Ends all background work for a user whose grant failed, by one conditional write that removes the
+ * dates of the due lists. It writes only if the generation is the one that failed and, for an
+ * unavailable mailbox, it has not come back since. The run that wrote publishes the status; if it
+ * dies first, the reconciliation does.
  */
 export async function flag(
   failed: User,
@@ -25,8 +25,8 @@ export async function flag(
 }
 
 /**
- * The same because an operator says so, for a `reason` of theirs. Nothing has failed: the guard
- * against our own mistakes neither counts it nor stops it.
+ * Flags a user because an operator says so, for a `reason` of the operator. Nothing has failed, so
+ * the fleet guard neither counts nor stops it.
  */
 export function flagByHand(user: User, reason: string, context: GrantContext): Promise<Flagging> {
   return suspend(user, { kind: "reauthorize", reason }, context);
@@ -68,8 +68,8 @@ async function suspend(
 }
 
 /**
- * Whether the failure is no longer about this user's grant. A mailbox that was unavailable and came
- * back since has put what was said of it before in the past, but not what was said of the grant: the
+ * Returns whether the failure no longer concerns this user's grant. If an unavailable mailbox has
+ * come back since, earlier failures of the mailbox are outdated, but not failures of the grant: the
  * refresh token is still the same.
  */
 function isPast(failed: User, failure: GrantFailure, user: User): boolean {

@@ -8,30 +8,33 @@ import type { FleetGuardState, Grant, User, UserId } from "../domain/user.ts";
 
 /** Users flagged within this time are counted. */
 const WINDOW_MS = 10 * 60_000;
-/** Up to so many, or this part of the active users, nobody asks whose mistake it is. */
+/** Up to this number, or this share of the active users, no check is made. */
 const FLAGGED_MIN = 20;
 const FLAGGED_SHARE = 0.02;
 /** A grant as young as this comes from the configured client: it is neither counted nor held. */
 const YOUNG_MS = 3_600_000;
-/** How long a successful refresh of another user counts as evidence, and how many are kept. */
+/**
+ * How long a successful refresh of another user counts as evidence, and how many are remembered.
+ */
 const EVIDENCE_MS = 2 * 60_000;
 const EVIDENCE_MAX = 50;
-/** Other users whose grants are tried, and how often one instance tries. */
+/** Other users whose grants are tested, and how often one instance does so. */
 const SAMPLE_MAX = 3;
 const SAMPLE_EVERY_MS = 60_000;
-/** From the latch to the first look at the client, and between two looks. */
+/** From the latch to the first check of the client, and between two checks. */
 const PROBE_AFTER_MS = 3_600_000;
-/** After a probe without an answer. */
+/** The wait after a check without a result. */
 const PROBE_RETRY_MS = 5 * 60_000;
-/** How long a verdict holds: every held mailbox comes due within it. */
+/** How long a verdict holds: every held mailbox is due within it. */
 const SOUND_MS = 3 * 3_600_000;
-/** A latch that nobody has looked at for so long belongs to an incident that is over. */
+/** A latch that was not checked for this long belongs to an incident that is over. */
 const LATCH_MS_MAX = 24 * 3_600_000;
 
 /**
- * Judges by evidence, not by a rate. While other users' refreshes succeed, the configured client
- * works and grants that fail have really ended. While none succeeds, nobody more is flagged: the
- * guard latches, alerts, and asks Google about the client itself after an hour.
+ * Returns a guard that decides by evidence, not by a rate. While other users' refreshes succeed,
+ * the configured client works and failing grants have really ended. While none succeeds, no more
+ * users are flagged: the guard latches, alerts, and asks Google about the client itself after an
+ * hour.
  */
 export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): FleetGuard {
   const { users, oauth, clock, log, randomToken } = context;
@@ -41,7 +44,7 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
 
   const guard: FleetGuard = {
     noteRefreshed({ id, grant }) {
-      // After a change of the client, whoever connects again proves nothing of the older grants.
+      // After a change of the client, new connections prove nothing about the older grants.
       if (isYoung(grant, clock.now())) return;
       refreshed.delete(id);
       refreshed.set(id, clock.now());
@@ -52,13 +55,13 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
     async admits(user) {
       const now = clock.now();
       if (isYoung(user.grant, now)) return true;
-      // Noted first: of many who fail at once, each is in the others' count.
+      // Recorded first: of many simultaneous failures, each is in the others' count.
       await users.noteFlagging(user.id, now);
       const state = await users.readFleetGuard();
       const isLatched = state !== undefined && isInForce(state, now);
       if (!isLatched && (await isOrdinary(now))) return true;
       if (await othersRefresh(user, now)) return true;
-      // One judgement for all who fail at once: the first latches, or probes, and alerts.
+      // One decision for all that fail at once: the first latches, or probes, and alerts.
       judging ??= judge(user, now).finally(() => {
         judging = undefined;
       });
@@ -88,7 +91,7 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
     return false;
   }
 
-  /** No other user's refresh succeeds: only the client itself can still tell. */
+  /** No other user's refresh succeeds: only the client itself can still decide. */
   async function judge({ id }: User, now: Date): Promise<boolean> {
     const state = await users.readFleetGuard();
     if (state === undefined || !isInForce(state, now)) {
@@ -118,7 +121,7 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
 
   async function probe(): Promise<"sound" | "unsound" | "unknown"> {
     const exchanged = await attempt(() =>
-      // A code that was never issued: the answer is about our client alone.
+      // A code that was never issued: the response concerns only the client.
       oauth.exchangeCode(`4/${randomToken()}`, randomToken(), redirectUriOf(context.config)),
     );
     if (exchanged.kind === "answered") return "unknown";

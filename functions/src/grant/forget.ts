@@ -8,28 +8,28 @@ import { type User, sameGrant } from "../domain/user.ts";
 import { erasing } from "../domain/transitions.ts";
 
 /**
- * Every way in which erasing a person can end. Only `forgotten` is the end of it; a grant is `left` at
- * Google with `DISCONNECT_REVOKES=false`.
+ * The result of erasing a person. Only `forgotten` is complete; with `DISCONNECT_REVOKES=false` a
+ * grant is `left` at Google.
  */
 export type Forgetting =
   | { kind: "forgotten"; grant: "revoked" | "none_held" | "not_revoked" | "left" }
-  /** The person has connected anew: whoever asked to be forgotten has changed their mind. */
+  /** The person has connected again, and so no longer wants to be erased. */
   | { kind: "connected_again" }
-  /** Google did not answer, or the token does not open: it stays, as what Google needs to hear. */
+  /** Google did not answer, or the token cannot be decrypted: it stays, since Google needs it. */
   | { kind: "not_revoked" }
-  /** Subscribers have not heard of it, and nobody could tell them once the document is gone. */
+  /** The event is not published, which would be impossible once the document is gone. */
   | { kind: "not_announced" }
-  /** Somebody else wrote the document between each reading and erasing of it. */
+  /** Another writer changed the document between each read and erasure. */
   | { kind: "contended" }
-  /** The document is there and cannot be read, so that what it holds cannot be ended. */
+  /** The document exists and cannot be read, so the connection in it cannot be ended. */
   | { kind: "unreadable" };
 
 /**
- * Erases what is kept of a person. First their connection ends as it does when they want it
- * themselves: the status, so that no function works for them any more; watch and grant at Google;
- * the tokens; the event. Then the kept changes go, and the document last. Whatever this is stopped
- * at, the document says what is left to do, so that the same command finishes it: deleted first,
- * nobody could revoke the grant any more, or find the changes.
+ * Erases everything that is stored about a person. First their connection ends like a disconnect:
+ * the status, so that no function works for them any more; watch and grant at Google; the tokens;
+ * the event. Then the stored changes are deleted, and the document last. Wherever this stops, the
+ * document says what is left, so that the same command finishes it: without the document, the grant
+ * could not be revoked and the changes not be found.
  */
 export async function forget(asked: User, context: GrantContext): Promise<Forgetting> {
   const { users } = context;
@@ -63,6 +63,6 @@ export async function forget(asked: User, context: GrantContext): Promise<Forget
 
 async function remember(asked: User, { users, clock }: GrantContext): Promise<void> {
   if (asked.status !== "disconnected" || asked.statusReason === ERASED) return;
-  // Refused: the document is read again before it is erased.
+  // Refused writes do not matter: the document is read again before it is erased.
   await users.update(asked, erasing(asked, clock.now()));
 }

@@ -2,10 +2,13 @@ import { type Clock, later } from "../domain/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { UserId } from "../domain/user.ts";
 
-/** One wrong configuration concerns every user alike: each instance says it this seldom. */
+/** One wrong configuration concerns every user: each instance alerts only this often. */
 const ALERT_EVERY_MS = 3_600_000;
 
-/** Alerts that a stored grant belongs to another OAuth client than the configured one. */
+/**
+ * Returns a function that alerts that a stored grant belongs to another OAuth client than the
+ * configured one.
+ */
 export function otherClientAlert(clock: Clock, log: Log): (userId: UserId) => void {
   let silentUntil = new Date(0);
   return (userId) => {

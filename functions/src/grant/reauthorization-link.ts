@@ -3,7 +3,7 @@ import { type Clock, later } from "../domain/clock.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { Envelope } from "../crypto/envelope.ts";
 
-/** How long a person may take to follow the link in a mail. */
+/** How long the link in a mail is valid. */
 const LINK_AGE_MS_MAX = 7 * 24 * 3_600_000;
 
 const CONTENT = z.object({
@@ -12,17 +12,20 @@ const CONTENT = z.object({
   expiresAt: z.number(),
 });
 
-/** The links that let one person renew one grant. */
+/** The links with which one person renews one grant. */
 export interface ReauthorizationLinks {
-  /** An absolute URL, safe in a mail: nothing readable in it, and no secret of Google's. */
+  /**
+   * Returns an absolute URL that is safe in a mail: it contains nothing readable, and no Google
+   * secret.
+   */
   to(user: User): string;
-  /** Whom a link is for; `undefined` when it is not ours or has expired. */
+  /** Returns whom a link is for; `undefined` when it is invalid or has expired. */
   read(link: string): { userId: UserId; generation: number } | undefined;
 }
 
 /**
- * Sealed links, valid 7 days and bound to the user and the grant's generation: a link dies when it
- * is used, because using it makes a new generation.
+ * Returns sealed links, valid for 7 days and bound to the user and the grant's generation: using a
+ * link makes a new generation, which ends the link.
  */
 export function reauthorizationLinks(
   publicUrl: string,

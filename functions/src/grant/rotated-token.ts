@@ -4,13 +4,13 @@ import { modify } from "../store/modify.ts";
 import { StoreContended } from "../platform/store-error.ts";
 import type { User } from "../domain/user.ts";
 
-/** The wait after a lost race: another writer needs this long to finish at most. */
+/** The wait after a lost race: another writer needs at most this long to finish. */
 const RETRY_MS = 100;
 
 /**
- * Stores a refresh token that Google rotated, before anything else uses the response that it came
- * in: the token before it may be dead, and this copy is the only one. Does nothing when the grant
- * has been replaced or has ended in the meantime. Rejects when the token could not be stored.
+ * Stores a refresh token that Google rotated, before anything else uses the response with it: the
+ * previous token may be dead, and this copy is the only one. Does nothing when the grant has been
+ * replaced or has ended in the meantime. Rejects when the token could not be stored.
  */
 export async function storeRotated(
   { id, grant }: Pick<User, "id" | "grant">,

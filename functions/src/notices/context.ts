@@ -5,7 +5,7 @@ export interface NoticeContext extends GrantContext {
   mailServer: MailServerTrouble;
 }
 
-/** What this instance has logged of the mail server, so that it says everything once. */
+/** What this instance has logged about the mail server, so that it logs everything once. */
 export interface MailServerTrouble {
   reason?: string;
   isAlerted?: boolean;

@@ -7,29 +7,32 @@ import { unlessContended } from "../platform/store-error.ts";
 import { type FollowUp, type User, sameGrant, storeNow } from "../domain/user.ts";
 
 const DAY_MS = 24 * 3_600_000;
-/** Each mail so long after the one before: at once, on day 3, on day 7. Then nothing more. */
+/** The wait before each mail, after the previous one: at once, on day 3, on day 7. */
 const NOTICE_AFTER_MS: readonly number[] = [0, 3 * DAY_MS, 4 * DAY_MS];
-/** No date of a mail lies further ahead. */
+/** The furthest date of a mail. */
 const NOTICE_AFTER_MS_MAX = Math.max(...NOTICE_AFTER_MS) + DAY_MS;
-/** The longest that sending may take. */
+/** The maximum time that sending takes. */
 export const SEND_MS_MAX = 30_000;
-/** How long a mail belongs to the instance that is sending it. */
+/** How long a mail belongs to the instance that sends it. */
 const CLAIM_MS = 2 * 60_000;
-/** First wait after a mail that was not taken; doubles up to the maximum. */
+/** The first wait after a mail that was not accepted; doubles up to the maximum. */
 const RETRY_MS = 60_000;
 const RETRY_MS_MAX = 3_600_000;
-/** Four to five days of trying, as a mail server would (RFC 5321 §4.5.4.1). */
+/** Four to five days of attempts, like a mail server's (RFC 5321 §4.5.4.1). */
 const TRIES_MAX = 140;
-/** So many tries of one mail take an hour at least: whatever lasts as long does not pass by itself. */
+/**
+ * This number of attempts of one mail takes at least an hour: such a failure does not end by
+ * itself.
+ */
 const TRIES_IN_AN_HOUR = 8;
 
 /**
- * Sends the mail that is due to a person whose grant has ended. It is claimed first: one
- * conditional write moves `followUp.dueAt` past the time that sending takes, so that of all
- * instances that found it due one sends it. All times are the store's: a wrong clock of an instance
- * neither repeats a mail nor skips one. A claimer that dies leaves it due again, so a mail is
- * sent twice only if its sender died, or the mail server's answer got lost, after it was taken.
- * Whatever ends the lapse (a new grant, a disconnect) refuses the claim, and with it the mail.
+ * Sends the mail that is due to a person whose grant has ended. It claims the mail first: one
+ * conditional write moves `followUp.dueAt` past the time that sending takes, so that only one of
+ * the instances that found it due sends it. All times are the store's: a wrong clock of an instance
+ * neither repeats nor skips a mail. If the instance dies, the mail is due again; so a mail is sent
+ * twice only if its sender died, or the server's response was lost, after the server accepted it. A
+ * new grant or a disconnect refuses the claim, and with it the mail.
  */
 export async function notify(user: User, context: NoticeContext): Promise<void> {
   const { users, links, clock, sendNotice } = context;
@@ -44,14 +47,14 @@ export async function notify(user: User, context: NoticeContext): Promise<void> 
   const { dueAt } = user.followUp;
   const waitMs = NOTICE_AFTER_MS[number] ?? 0;
   if (dueAt !== undefined && dueAt > later(now(), NOTICE_AFTER_MS_MAX)) {
-    // A wrong clock wrote this date after the mail before. The next one keeps its distance.
+    // A wrong clock wrote this date after the previous mail. The next one keeps its distance.
     await users.update(user, { followUp: { ...user.followUp, dueAt: later(now(), waitMs) } });
     return;
   }
   const claimedUntil = later(now(), CLAIM_MS);
   const claim = { followUp: { ...user.followUp, dueAt: claimedUntil } };
   if ((await users.update(user, claim)) === "refused") return;
-  // An instance that slept on the answer must not send what may be somebody else's by now.
+  // A delayed instance must not send a mail that may belong to another one by now.
   if (later(now(), SEND_MS_MAX) >= claimedUntil) return;
 
   const outcome = await sendNotice({
@@ -67,7 +70,7 @@ export async function notify(user: User, context: NoticeContext): Promise<void> 
   await note(user, claimedUntil, outcome, context);
 }
 
-/** Mails that the person has had about the end of the present grant. */
+/** Returns how many mails the person has received about the end of the current grant. */
 function sentTo({ grant, followUp: { notices } }: User): number {
   return notices?.generation === grant.generation ? notices.sent : 0;
 }
@@ -84,7 +87,7 @@ async function note(
     claimed.id,
     (user) => {
       if (!sameGrant(claimed, user) || sentTo(user) !== sentTo(claimed)) return "skip";
-      // What was sent is sent, whoever has it in hand by now; a failure is the claimer's to note.
+      // A sent mail is always recorded; a failure only by the instance that still has the claim.
       const isOurs = user.followUp.dueAt?.getTime() === claimedUntil.getTime();
       if (outcome.kind !== "sent" && !isOurs) return "skip";
       return { followUp: afterwards(user, outcome, context) };
@@ -108,7 +111,7 @@ async function note(
   }
 }
 
-/** True once no more is sent about this end of the grant. */
+/** Returns whether no more mails are sent about this end of the grant. */
 function isSeriesOver({ grant, followUp: { notices } }: User): boolean {
   return notices?.generation === grant.generation && notices.isOver === true;
 }
@@ -139,7 +142,7 @@ function afterwards(user: User, outcome: NoticeOutcome, context: NoticeContext):
   }
 }
 
-/** No more is sent about this end of a grant. */
+/** Returns the state without further mails about this end of a grant. */
 function ended(user: User, context: NoticeContext): FollowUp {
   const { generation } = user.grant;
   const notices = { generation, sent: sentTo(user), isOver: true } as const;
@@ -184,7 +187,7 @@ function report(
           },
         );
       }
-      // Every mail fails the same way: one record says it.
+      // Every mail fails in the same way: one record is enough.
       if (isKnown) return undefined;
       return log.warn("notice_failed", "could not send a reminder; retrying later", {
         ...fields,

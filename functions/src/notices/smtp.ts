@@ -8,14 +8,14 @@ import { noticeMail } from "./mail.ts";
 import { SEND_MS_MAX } from "./series.ts";
 
 const CONNECT_MS_MAX = 10_000;
-/** How long a mail server is left alone that cannot be reached or does not accept our set-up. */
+/** The pause after a mail server could not be reached or rejected the configuration. */
 const REST_MS = 60_000;
 
 /**
- * Sends mail through the server of `NOTICE_SMTP_URL`, one connection each. Off loopback nothing is
- * said before TLS is established (RFC 3207, RFC 8314) with a certificate that this machine trusts.
- * After a failure that every mail would share, the server is left alone for a minute, within this
- * instance: what follows fails at once.
+ * Returns a sender of mails through the server of `NOTICE_SMTP_URL`, one connection each. Except on
+ * loopback, it sends nothing before TLS is established (RFC 3207, RFC 8314) with a certificate that
+ * this machine trusts. After a failure that concerns every mail, it does not call the server for a
+ * minute, within this instance: mails fail at once.
  */
 export function smtpNotices(
   { smtpUrl, from, ehloName }: NonNullable<Config["notices"]>,
@@ -40,7 +40,7 @@ export function smtpNotices(
         to: { name: "", address: notice.emailAddress },
         ...(app.supportEmail !== undefined && { replyTo: app.supportEmail }),
         date: clock.now(),
-        // RFC 3834 §5: nobody's absence is told to us.
+        // RFC 3834 §5: prevents automatic replies.
         headers: { "Auto-Submitted": "auto-generated" },
         xMailer: false,
         disableFileAccess: true,
@@ -56,7 +56,7 @@ export function smtpNotices(
   };
 }
 
-/** Why a mail server would not have us, or what kept us from it. Holds nothing of the login. */
+/** Why a mail server rejected the login, or could not be reached. Contains nothing of the login. */
 export type MailServerAnswer = { kind: "accepted" } | NotSent;
 
 type NotSent = Exclude<NoticeOutcome, { kind: "sent" }>;
@@ -91,7 +91,7 @@ async function open(smtpUrl: string, ehloName: string | undefined): Promise<Tran
     ...(username !== "" && {
       auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) },
     }),
-    // By default the machine's own name, which is `localhost` on Cloud Run: some relays refuse it.
+    // By default the machine's own name, which is `localhost` on Cloud Run: some relays reject it.
     ...(ehloName !== undefined && { name: ehloName }),
     connectionTimeout: CONNECT_MS_MAX,
     greetingTimeout: CONNECT_MS_MAX,
@@ -102,14 +102,14 @@ async function open(smtpUrl: string, ehloName: string | undefined): Promise<Tran
   });
 }
 
-/** `NOTICE_FROM`: read here, because a colon in the name would make a group of it. */
+/** Parses `NOTICE_FROM` here, because a colon in the name would make it a group. */
 function parseSender(from: string): { name: string; address: string } {
   const [, name = "", address = from] = /^([^<>]*)<([^<>]+)>$/.exec(from) ?? [];
   assert(address.includes("@"), "the configuration has an address to send from");
   return { name: name.trim().replace(/^"(.*)"$/, "$1"), address };
 }
 
-/** As nodemailer tells of a failure: its own code, the system's, and the server's reply. */
+/** A failure in nodemailer's format: its own code, the system's, and the server's reply. */
 interface SmtpFailure {
   code?: unknown;
   originalCode?: unknown;
@@ -119,11 +119,11 @@ interface SmtpFailure {
 }
 
 const MISCONFIGURED = new Set<unknown>(["ENOAUTH", "ECONFIG", "EREQUIRETLS"]);
-/** What Node says of a certificate that it does not trust, or of a peer that speaks no TLS. */
+/** Node's errors for an untrusted certificate, or for a peer without TLS. */
 const UNTRUSTED = /^(ERR_SSL_|ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ENOTFOUND$)/;
 /**
- * RFC 3463 §3: about the sender's address, about the message, or about policy (a relay that does
- * not know us). What is about the recipient begins with 5.1 or 5.2, or says nothing.
+ * RFC 3463 §3: about the sender's address, the message, or policy (a relay that does not know the
+ * receiver). Codes about the recipient begin with 5.1 or 5.2, or say nothing.
  */
 const OURS = /^5\.(1\.[78]|[67]\.)/;
 
@@ -134,7 +134,7 @@ function classify(error: unknown): NotSent & { isShared: boolean } {
     .filter((part) => typeof part === "number" || /^[\w.]{1,40}$/.test(String(part ?? "")))
     .join(" ");
   const isOfOne = command === "RCPT TO" || command === "DATA";
-  // Before the first word about a mail: at the connection, the greeting or the login.
+  // Before the first command about a mail: at the connection, the greeting or the login.
   const isOfServer = !isOfOne && command !== "MAIL FROM";
   if (typeof responseCode === "number") {
     const isPermanent = responseCode >= 500 && responseCode !== 503;

@@ -6,41 +6,44 @@ import { type UserId, parseUserId } from "../domain/user.ts";
 import type { Refusal } from "./refusal.ts";
 import { isIssuer } from "./token.ts";
 
-/** Whom or what an event speaks of. */
+/** The account or token that an event is about. */
 export type Subject =
   | { kind: "account"; userId: UserId }
   | { kind: "refresh_token"; name: TokenName }
-  /** Nobody whom we could know: another issuer's account, another sort of token. */
+  /** An unknown subject: another issuer's account, or another kind of token. */
   | { kind: "foreign" };
 
 /** Google's event types, with `_` for `-`. */
 export type AccountEventKind = (typeof ACCOUNT_EVENTS)[number];
 
+/** An event about an account. */
 export interface AccountEvent {
   kind: AccountEventKind;
   subject: Subject;
-  /** Why an account was disabled, as Google says it: `hijacking`, `bulk-account`. */
+  /** Why an account was disabled, in Google's words: `hijacking`, `bulk-account`. */
   reason?: string;
 }
 
+/** Every event of Google's, parsed. */
 export type SecurityEvent =
   | AccountEvent
-  /** Sent when we ask for it. `state` is what we gave along. */
+  /** A test event. `state` is the text that was requested. */
   | { kind: "verification"; state: string }
   | { kind: "unknown"; type: string };
 
 /** A token whose signature and claims have been verified. */
 export interface SecurityEventToken {
-  /** The same for every delivery of the same token, and fit for a document id. */
+  /** The same for every delivery of the same token, and valid as a document id. */
   id: SecurityEventId;
   jti: string;
   issuedAt: Date;
-  /** When it happened: `toe` (RFC 8417 §2.2) where it is said, else `iat`. */
+  /** When it happened: `toe` (RFC 8417 §2.2) if present, else `iat`. */
   happenedAt: Date;
   /** At least one. */
   events: readonly SecurityEvent[];
 }
 
+/** The result of {@link readClaims}. */
 export type ReadClaims =
   | { kind: "verified"; token: SecurityEventToken }
   | { kind: "refused"; refusal: Refusal };
@@ -55,7 +58,7 @@ const ACCOUNT_EVENTS = [
   "account_credential_change_required",
 ] as const;
 
-/** How far Google's clock may be ahead of ours. */
+/** How far Google's clock may be ahead of this instance's. */
 const AHEAD_MS_MAX = 5 * 60_000;
 /** A token states one occurrence; Google puts one event into each. */
 const EVENTS_MAX = 20;
@@ -63,7 +66,7 @@ const STATE_CHARACTERS_MAX = 200;
 
 /**
  * `token-revoked` and `tokens-revoked` are OAuth events and the rest RISC events, but senders and
- * libraries confuse the two prefixes: the name says enough.
+ * libraries confuse the two prefixes, so only the name counts.
  */
 const EVENT_TYPE =
   /^https:\/\/schemas\.openid\.net\/secevent\/(?:oauth|risc)\/event-type\/([a-z-]+)$/;
@@ -77,8 +80,8 @@ const CLAIMS = {
 const SUBJECT = z.record(z.string(), z.unknown());
 
 /**
- * Reads the claims of a token whose signature has been verified (RFC 8417 §2.2). There is no `exp`
- * to look at: what has happened does not expire, and Google says not to check it. Pure.
+ * Parses the claims of a token whose signature has been verified (RFC 8417 §2.2). There is no
+ * `exp`: an event does not expire, and Google says not to check it. Pure.
  */
 export function readClaims(
   claims: Readonly<Record<string, unknown>>,
@@ -113,7 +116,7 @@ function unusable(claim: (Refusal & { kind: "claim_unusable" })["claim"]): ReadC
   return { kind: "refused", refusal: { kind: "claim_unusable", claim } };
 }
 
-/** `undefined` when an event about an account or a token does not say about which. */
+/** Returns `undefined` if an event about an account or a token does not name it. */
 function readEvent(
   type: string,
   detail: Readonly<Record<string, unknown>>,
@@ -130,7 +133,7 @@ function readEvent(
   return { kind, subject, ...(isCode && { reason }) };
 }
 
-/** Of `verification` events: visible ASCII, whatever was put in. */
+/** Returns the state of a `verification` event as visible ASCII. */
 function readState(state: unknown): string {
   return typeof state === "string"
     ? state.slice(0, STATE_CHARACTERS_MAX).replace(/[^\x20-\x7e]/g, "?")
@@ -138,8 +141,9 @@ function readState(state: unknown): string {
 }
 
 /**
- * Google's subjects: `iss-sub` and `id_token_claims` name an account, by `sub` (an address beside
- * it changes hands and is not looked at); an OAuth token identifier names a refresh token.
+ * Parses Google's subjects: `iss-sub` and `id_token_claims` name an account by `sub` (an email
+ * address is ignored, because addresses are reassigned); an OAuth token identifier names a refresh
+ * token.
  */
 function readSubject(value: unknown, issuer: string): Subject | undefined {
   const subject = SUBJECT.safeParse(value).data;

@@ -7,31 +7,32 @@ import { modify } from "../store/modify.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { AccountEvent, AccountEventKind, Subject } from "./event.ts";
 
-/** What an event led to. Without a user it is about nobody whom we know. */
+/** The effect of an event. Without a user, the account is unknown. */
 export interface Reaction {
   userId?: UserId;
   did: readonly Deed[];
 }
 
+/** What an event did to a user, for the log. */
 export type Deed =
   | "sessions_ended"
   | "flagged"
-  /** Not flagged: the mailbox is due at once, and what Google answers to the refresh decides. */
+  /** Not flagged: the mailbox is due at once, and Google's response to the refresh decides. */
   | "left_to_refresh"
   | "probe_due";
 
 interface Response {
   endsSessions?: boolean;
-  /** What the grant has met with. */
+  /** How the event ends the grant, if it does. */
   failure?: GrantFailure;
-  /** An unavailable mailbox may be there again. */
+  /** An unavailable mailbox may be back. */
   probes?: boolean;
 }
 
 /**
- * Google's table of how to respond. Whatever flags keeps the cursor: a disabled account also keeps
- * its refresh token, which may work again once it is enabled, and a purged one that an
- * administrator restores goes on from where it was, since only a disconnect forgets that.
+ * Google's table of reactions. Flagging always keeps the cursor. A disabled account also keeps its
+ * refresh token, which may work again once it is enabled. A purged account that an administrator
+ * restores continues from its cursor, which only a disconnect forgets.
  */
 const RESPONSES: Record<AccountEventKind, Response> = {
   sessions_revoked: { endsSessions: true },
@@ -49,18 +50,25 @@ const RESPONSES: Record<AccountEventKind, Response> = {
     endsSessions: true,
     failure: { kind: "reauthorize", reason: "account_purged" },
   },
-  // For the log: whoever watches for abuse finds it there.
+  // Only logged, for operators who watch for abuse.
   account_credential_change_required: {},
 };
 
-/** Between Google's clock, which an event's time is of, and ours, which the grant's is of. */
+/**
+ * Between Google's clock, which an event's time comes from, and ours, which the grant's comes from.
+ */
 const CLOCK_SKEW_MS = 60_000;
-/** How long an account is taken to be as an event said that it was. */
+/** How long an event's statement about an account counts as current. */
 const STATE_AGE_MS_MAX = 10 * 60_000;
-/** A time in a token is cut to whole seconds: it can have been anywhere in that one. */
+/**
+ * A time in a token is cut to whole seconds, so the event can have happened anywhere in that
+ * second.
+ */
 const IAT_UNIT_MS = 1_000;
 
-/** Does what an event asks for. Done twice it changes nothing more. Throws what the store throws. */
+/**
+ * Performs the effect of an event; a repetition changes nothing more. Throws what the store throws.
+ */
 export async function react(
   event: AccountEvent,
   { issuedAt, happenedAt }: { issuedAt: Date; happenedAt: Date },
@@ -95,8 +103,8 @@ async function findUser(
 }
 
 /**
- * Ends the sessions that began before the event, and none that began after it: by the time in the
- * token and not by ours, so that a repetition or a late delivery ends no more.
+ * Ends the sessions that began before the event, by the time in the token, so that a repetition or
+ * a late delivery ends no later ones.
  */
 async function endSessions(
   id: UserId,
@@ -115,11 +123,11 @@ async function endSessions(
 }
 
 /**
- * Flags a user whose grant has ended: Google signed it, so no refresh has to confirm it. An event
- * that may be about an earlier grant, that does not say which token, or that tells of a state which
- * may have passed, flags nobody, and neither does one of so many that the fleet guard takes them
- * for a mistake: the mailbox is due at once and Google's answer decides. To ask Google for the event
- * again would only use up its few repetitions.
+ * Flags a user whose grant has ended. Google signed the event, so no refresh has to confirm it. An
+ * event that may concern an earlier grant, that does not name the token, or whose state may have
+ * passed flags no user, and neither does an event that the fleet guard stops: the mailbox is due at
+ * once and Google's response decides. Asking Google to repeat the event would only use up its few
+ * retries.
  */
 async function suspend(
   user: User,
@@ -134,7 +142,7 @@ async function suspend(
   if (!isFlaggable) return undefined;
   const isOfUnknownToken = kind === "token_revoked" && subject.kind === "account";
   const isOfEarlierGrant = happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS);
-  // Repeated until it got here, it can come after the `account-enabled` that ended it.
+  // After retries, it can arrive after the `account-enabled` that ended it.
   const mayBeOver =
     kind === "account_disabled" && happenedAt < later(context.clock.now(), -STATE_AGE_MS_MAX);
   if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, context);
@@ -149,7 +157,7 @@ async function suspend(
   }
 }
 
-/** Makes the mailbox due at once: to be synced, or to be probed where it is unavailable. */
+/** Makes the mailbox due at once, for a sync, or for a probe if it is unavailable. */
 async function look(
   { id, status }: User,
   context: SecurityEventContext,

@@ -4,19 +4,19 @@ import type { SecurityEventToken } from "./event.ts";
 import { type Reaction, react } from "./reaction.ts";
 import type { Verification } from "./verification.ts";
 
-/** Every way in which a delivery can end. */
+/** The result of a delivery. */
 export type Reception =
   | { kind: "accepted"; token: SecurityEventToken; reactions: readonly Reaction[] }
   | { kind: "repeated"; token: SecurityEventToken }
   | Exclude<Verification, { kind: "verified" }>;
 
-/** Google repeats a delivery for hours, not for weeks. */
+/** Google retries a delivery for hours, not for weeks. */
 const SEEN_MS = 30 * 24 * 3_600_000;
 
 /**
- * Takes a delivery in: verifies it, does what it asks for, and then notes that it was done. A crash
- * in between, or two deliveries at once, do it again, which changes nothing more; noted first, a
- * crash would lose it. Nothing is written for what is not verified. Throws what the store throws.
+ * Handles a delivery: verifies it, performs its effect, and then records it. A crash in between, or
+ * two simultaneous deliveries, repeat the effect, which changes nothing more; recorded first, a
+ * crash would lose it. Writes nothing for an unverified token. Throws what the store throws.
  */
 export async function receive(body: string, context: SecurityEventContext): Promise<Reception> {
   const verification = await context.verifySecurityEvent(body);

@@ -1,9 +1,9 @@
-/** Why a security event token is not accepted, with what shows it. For the log only. */
+/** Why a security event token is rejected, with the evidence. For the log only. */
 export type Refusal =
-  /** Not three parts of base64url that hold JSON objects, or too many events. */
+  /** Not three parts of base64url with JSON objects, or too many events. */
   | { kind: "malformed"; part: "token" | "header" | "claims" }
   | { kind: "type_unsupported"; typ: string }
-  /** RFC 7515 §4.1.11: a `crit` header that nobody here understands. */
+  /** RFC 7515 §4.1.11: a `crit` header with an unknown extension. */
   | { kind: "extension_unsupported" }
   | { kind: "issuer_wrong"; iss: string }
   | { kind: "audience_wrong"; aud: string }
@@ -14,7 +14,7 @@ export type Refusal =
   | { kind: "issued_in_future"; aheadMs: number }
   | { kind: "claim_unusable"; claim: "iat" | "jti" | "events" | "subject" };
 
-/** The part of RFC 8935 §2.4's error codes that a token can meet here. */
+/** The error codes of RFC 8935 §2.4 that can occur here. */
 export type SetErrorCode =
   | "invalid_request"
   | "invalid_key"
@@ -22,7 +22,7 @@ export type SetErrorCode =
   | "invalid_audience"
   | "authentication_failed";
 
-/** The error code that the sender is told; it learns nothing finer. */
+/** Returns the error code for the sender, who learns nothing more precise. */
 export function errorCodeOf({ kind }: Refusal): SetErrorCode {
   switch (kind) {
     case "malformed":
@@ -40,7 +40,7 @@ export function errorCodeOf({ kind }: Refusal): SetErrorCode {
     case "key_unknown":
       return "invalid_key";
     case "signature_wrong":
-      // The signature is the only way in which a sender shows who it is.
+      // The signature is the only proof of the sender.
       return "authentication_failed";
   }
 }

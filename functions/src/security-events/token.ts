@@ -2,19 +2,20 @@ import { decodeJwt, decodeProtectedHeader } from "jose";
 import { z } from "zod";
 import type { Refusal } from "./refusal.ts";
 
-/** A token taken apart. Nothing in it is true before its signature has been verified. */
+/** A parsed token. Nothing in it can be trusted before its signature is verified. */
 export interface ParsedToken {
   compact: string;
   header: { alg: string; kid?: string | undefined };
   claims: Readonly<Record<string, unknown>>;
 }
 
+/** The result of {@link parseToken}. */
 export type Parsed = { kind: "parsed"; token: ParsedToken } | { kind: "refused"; refusal: Refusal };
 
-/** What tokens that we know of are called, or else could only be meant for something else. */
+/** The `typ` of security event tokens; any other token is meant for something else. */
 const TYPES = new Set(["jwt", "secevent+jwt", "application/secevent+jwt"]);
 
-/** `jku`, `x5u`, `jwk` and the like are not even read: keys come from Google's key set alone. */
+/** `jku`, `x5u`, `jwk` and the like are ignored: keys come only from Google's key set. */
 const HEADER = z.object({
   alg: z.string(),
   kid: z.string().optional(),
@@ -22,7 +23,7 @@ const HEADER = z.object({
   crit: z.unknown().optional(),
 });
 
-/** Takes the body of a delivery apart (RFC 8935 §2: the token itself). Pure. */
+/** Parses the body of a delivery (RFC 8935 §2: the token itself). Pure. */
 export function parseToken(body: string): Parsed {
   const compact = body.trim();
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(compact)) return malformed("token");
@@ -40,8 +41,8 @@ export function parseToken(body: string): Parsed {
 }
 
 /**
- * Whether a token that says so would be one for us: from this issuer, and for one of our clients.
- * Asked first, so that a stranger's tokens do not even get a key looked up. Pure.
+ * Returns why a token is not from this issuer for one of our clients; `undefined` if it is. Checked
+ * first, so that a stranger's tokens cause no search for a key. Pure.
  */
 export function findDistrust(
   { claims }: ParsedToken,
@@ -55,13 +56,16 @@ export function findDistrust(
   return isOurs ? undefined : { kind: "audience_wrong", aud: audience.map(text).join(" ") };
 }
 
-/** Google writes its issuer both with and without the slash at the end; nothing else is the same. */
+/** Returns whether this is the issuer, which Google writes with and without a trailing slash. */
 export function isIssuer(given: unknown, issuer: string): boolean {
   const slash = /\/$/;
   return typeof given === "string" && given.replace(slash, "") === issuer.replace(slash, "");
 }
 
-/** The key that the token says it was signed with. RS256 is all that Google signs with. Pure. */
+/**
+ * Returns the id of the key that the token names. RS256 is the only algorithm that Google uses.
+ * Pure.
+ */
 export function keyIdOf({
   header: { alg, kid },
 }: ParsedToken): { kind: "key_id"; keyId: string } | { kind: "refused"; refusal: Refusal } {
@@ -74,7 +78,7 @@ function malformed(part: (Refusal & { kind: "malformed" })["part"]): Parsed {
   return { kind: "refused", refusal: { kind: "malformed", part } };
 }
 
-/** jose's own messages may quote what it was given. */
+/** jose's own messages may quote the token. */
 function decoded<T>(decode: () => T): T | undefined {
   try {
     return decode();

@@ -4,15 +4,15 @@ import type { RiscKeys } from "../google/risc-keys.ts";
 import { type ReadClaims, readClaims } from "./event.ts";
 import { findDistrust, keyIdOf, parseToken } from "./token.ts";
 
-/** What a delivery is worth. */
+/** The result of verifying a delivery. */
 export type Verification =
   | ReadClaims
-  /** Google's keys cannot be had just now: nothing is known about the token. */
+  /** Google's keys are not available: nothing is known about the token. */
   | { kind: "unavailable"; reason: string };
 
 /**
- * Verifies security event tokens (RFC 8417, Google's Cross-Account Protection): parse, trust, key,
- * signature, claims. Each step looks at what the one before has let through.
+ * Returns a verifier of security event tokens (RFC 8417, Google's Cross-Account Protection): parse,
+ * trust, key, signature, claims. Each step sees only what the previous one accepted.
  */
 export function securityEventVerifier(
   keys: RiscKeys,
@@ -46,7 +46,7 @@ export function securityEventVerifier(
   };
 }
 
-/** The algorithm is fixed here too: the header is the sender's. */
+/** The algorithm is fixed here, too, because the sender chose the header. */
 async function isSigned(compact: string, key: CryptoKey): Promise<boolean> {
   try {
     await compactVerify(compact, key, { algorithms: ["RS256"] });
