@@ -154,10 +154,10 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
 
 function failed(
   call: Call | "publish",
-  { kind, ...rest }: { kind: string; reason?: string },
+  { kind, reason }: { kind: string; reason: string },
   span: Span,
   telemetry: Telemetry,
 ): void {
-  span.set({ "error.type": kind, "gmail_receiver.reason": rest.reason });
+  span.set({ "error.type": kind, "gmail_receiver.reason": reason });
   telemetry.count("gmail_receiver.failures", 1, { call, kind });
 }

@@ -35,7 +35,7 @@ describe("the circuit", () => {
       return await circuit.call("history.list", userId(name), request);
     } catch (error) {
       if (!(error instanceof FailedCall)) throw error;
-      return "reason" in error.failure ? error.failure.reason : error.failure.kind;
+      return error.failure.reason;
     }
   }
 
@@ -58,7 +58,7 @@ describe("the circuit", () => {
 
   it.each<[string, Failure | undefined]>([
     ["a success", undefined],
-    ["an expired history", { kind: "history_expired" }],
+    ["an expired history", { kind: "history_expired", reason: "history_expired" }],
     ["a dead grant", { kind: "reauthorize", reason: "invalid_grant" }],
   ])("forgets the users refused before %s of another", async (_, failure) => {
     await ask("ada", OURS);

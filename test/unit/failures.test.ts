@@ -11,7 +11,7 @@ const ago = (ms: number) => new Date(NOW.getTime() - ms);
 
 const FORBIDDEN: Failure = { kind: "refused", reason: "forbidden" };
 const BACKEND: Failure = { kind: "transient", reason: "backendError" };
-const UNAUTHENTICATED: Failure = { kind: "unauthenticated" };
+const UNAUTHENTICATED: Failure = { kind: "unauthenticated", reason: "unauthenticated" };
 const DISABLED: Failure = { kind: "mailbox_unavailable", reason: "account_disabled" };
 const NO_MAIL: Failure = { kind: "mailbox_unavailable", reason: "mail_service_not_enabled" };
 const API_OFF: Failure = { kind: "misconfigured", reason: "accessNotConfigured" };

@@ -336,8 +336,11 @@ describe("the token endpoint", () => {
 
   it("has nothing left to revoke once a token is unknown", () => {
     const unknown = oauth(400, "invalid_token", "Token expired or revoked");
-    expect(classify("token.revoke", unknown, NOW)).toEqual({ kind: "gone" });
-    expect(classify("token.revoke", oauth(400, "invalid_grant"), NOW)).toEqual({ kind: "gone" });
+    expect(classify("token.revoke", unknown, NOW)).toEqual({ kind: "gone", reason: "gone" });
+    expect(classify("token.revoke", oauth(400, "invalid_grant"), NOW)).toEqual({
+      kind: "gone",
+      reason: "gone",
+    });
     expect(classify("token.revoke", answer(503, ""), NOW).kind).toBe("transient");
   });
 });
@@ -556,13 +559,13 @@ describe("Gmail", () => {
       "answers within an answer that says 200",
       "messages.get",
       answer(200, { error: { code: 404, errors: [{ reason: "notFound" }] } }),
-      { kind: "gone" },
+      { kind: "gone", reason: "gone" },
     ],
     [
       "answers within a batch, of which this is a part",
       "messages.get",
       { error: { code: 404, errors: [{ reason: "notFound" }] } },
-      { kind: "gone" },
+      { kind: "gone", reason: "gone" },
     ],
     [
       "sends another code in the body than in the status, which counts",
@@ -574,7 +577,7 @@ describe("Gmail", () => {
       "is reached through a client that has no use for headers",
       "history.list",
       { response: { status: 404, data: { error: { code: 404 } }, headers: { get: "x" } } },
-      { kind: "history_expired" },
+      { kind: "history_expired", reason: "history_expired" },
     ],
     [
       "has a precondition in its status alone",
@@ -723,7 +726,7 @@ describe("any input", () => {
   };
 
   function isSound(failure: Failure): boolean {
-    const { kind, reason, retryAt } = { reason: "none", retryAt: NOW, ...failure };
+    const { kind, reason, retryAt } = { retryAt: NOW, ...failure };
     return kind in KINDS && REASON.test(reason) && !Number.isNaN(retryAt.getTime());
   }
 

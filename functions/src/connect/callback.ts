@@ -279,7 +279,7 @@ function logAuthorization(log: Log, outcome: Authorization): void {
     }
     case "try_later": {
       const { failure } = outcome;
-      const reason = "reason" in failure ? failure.reason : failure.kind;
+      const { reason } = failure;
       const isOurs = failure.kind === "misconfigured";
       const write = isOurs ? log.alert : log.warn;
       write("authorization_failed", "could not complete an authorization", { reason });

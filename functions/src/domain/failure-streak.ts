@@ -49,7 +49,7 @@ export function familyOf(failure: Failure, step: FailedStep): SyncFailure["famil
 
 /** Returns a short stable code for the failure. */
 export function reasonOf(failure: Failure): string {
-  return ("reason" in failure ? failure.reason : failure.kind).slice(0, REASON_CHARACTERS_MAX);
+  return failure.reason.slice(0, REASON_CHARACTERS_MAX);
 }
 
 /**

@@ -7,7 +7,7 @@ export type Failure =
   /** The person has to authorize again: nothing else helps. */
   | { kind: "reauthorize"; reason: string }
   /** Gmail rejected the access token. This says nothing about the grant: a new token decides. */
-  | { kind: "unauthenticated" }
+  | { kind: "unauthenticated"; reason: string }
   /** The grant is valid, but Google does not open this mailbox. */
   | { kind: "mailbox_unavailable"; reason: string }
   /** The project, client or topic is wrong, for every user alike. */
@@ -19,11 +19,11 @@ export type Failure =
   /** A retry may succeed, or the response says nothing else. */
   | { kind: "transient"; reason: string }
   /** `users.history.list`: Gmail no longer keeps the history after the cursor. */
-  | { kind: "history_expired" }
+  | { kind: "history_expired"; reason: string }
   /** The requested object no longer exists. */
-  | { kind: "gone" }
+  | { kind: "gone"; reason: string }
   /** `users.watch`: another watch of this mailbox uses another topic. */
-  | { kind: "conflict" }
+  | { kind: "conflict"; reason: string }
   /** The request is invalid: a bug of the receiver. */
   | { kind: "bad_request"; reason: string };
 
@@ -53,7 +53,7 @@ export class FailedCall extends Error {
   readonly failure: Failure;
 
   constructor(call: Call, failure: Failure) {
-    super(`${call} failed: ${"reason" in failure ? failure.reason : failure.kind}`);
+    super(`${call} failed: ${failure.reason}`);
     this.call = call;
     this.failure = failure;
   }

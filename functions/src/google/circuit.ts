@@ -141,5 +141,5 @@ function verdictOf(error: unknown): "refused" | "closes" | "nothing" {
 
 function reasonOf(error: unknown): string | undefined {
   if (!(error instanceof FailedCall)) return undefined;
-  return "reason" in error.failure ? error.failure.reason : undefined;
+  return error.failure.reason;
 }

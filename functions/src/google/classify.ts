@@ -63,7 +63,7 @@ function classifyTokenAnswer(
     case "invalid_grant":
       // A used or damaged code says nothing about the stored grant.
       if (call === "token.code") return { kind: "bad_request", reason };
-      if (call === "token.revoke") return { kind: "gone" };
+      if (call === "token.revoke") return { kind: "gone", reason: "gone" };
       // Only the text shows an assertion (RFC 7523): a service account's, so it is our
       // configuration.
       if (/\bJWT\b|\bRobot is\b|account not found|invalid signature/i.test(text)) {
@@ -102,7 +102,8 @@ function classifyTokenAnswer(
     default:
       if (CLIENT_ERRORS.has(oauthError)) return { kind: "misconfigured", reason };
       if (status === undefined) return { kind: "transient", reason };
-      if (call === "token.revoke" && oauthError === "invalid_token") return { kind: "gone" };
+      if (call === "token.revoke" && oauthError === "invalid_token")
+        return { kind: "gone", reason: "gone" };
       // Codes that Google adds later concern the person or the administrator: those about the
       // client are known.
       return call === "token.refresh" && !REQUEST_ERRORS.has(oauthError)
@@ -146,7 +147,7 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
   switch (status) {
     case 400:
       if (call === "users.watch" && /only one user push notification client/i.test(text)) {
-        return { kind: "conflict" };
+        return { kind: "conflict", reason: "conflict" };
       }
       if (/\binvalid label\b/i.test(text)) return { kind: "bad_request", reason: "invalid_label" };
       if (call === "users.watch" && /\btopic/i.test(text)) return { kind: "misconfigured", reason };
@@ -161,7 +162,9 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
       if (has("required") || has("CREDENTIALS_MISSING") || /Login Required/i.test(text)) {
         return { kind: "bad_request", reason };
       }
-      return isPage(format) ? { kind: "transient", reason } : { kind: "unauthenticated" };
+      return isPage(format)
+        ? { kind: "transient", reason }
+        : { kind: "unauthenticated", reason: "unauthenticated" };
 
     case 403:
       if (
@@ -183,8 +186,8 @@ function classifyGmailAnswer(call: Call, answer: Answer): Failure {
     case 404:
       // A page comes from a front end: a wrong host or path, not Gmail's response about a mailbox.
       if (isPage(format)) return { kind: "bad_request", reason };
-      if (call === "history.list") return { kind: "history_expired" };
-      if (call === "messages.get") return { kind: "gone" };
+      if (call === "history.list") return { kind: "history_expired", reason: "history_expired" };
+      if (call === "messages.get") return { kind: "gone", reason: "gone" };
       // A watch names the topic, and Gmail checks whether it exists.
       return { kind: call === "users.watch" ? "misconfigured" : "bad_request", reason };
 

@@ -136,5 +136,5 @@ async function orUnavailable<T>(find: () => Promise<T>): Promise<T | Unavailable
   const found = await attempt(find);
   if (found.kind === "answered") return found.value;
   const { failure } = found;
-  return { kind: "unavailable", reason: "reason" in failure ? failure.reason : failure.kind };
+  return { kind: "unavailable", reason: failure.reason };
 }

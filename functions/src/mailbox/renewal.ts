@@ -63,7 +63,7 @@ export async function renewWatches(
     if (outcome.kind !== "superseded") run[outcome.kind] += 1;
     if (outcome.kind === "failed") {
       const { failure } = outcome;
-      const what = "reason" in failure ? `${failure.kind} ${failure.reason}` : failure.kind;
+      const what = `${failure.kind} ${failure.reason}`;
       if (!reported.has(what)) report(user, failure);
       reported.add(what);
     }

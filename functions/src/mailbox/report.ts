@@ -55,7 +55,7 @@ const ALERTED = new Set(["circuit_open", "fleet_guard", "grant_of_another_client
 
 /** A classified failure: an alert when only the operator can mend it. */
 export function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
-  const reason = "reason" in failure ? failure.reason : failure.kind;
+  const { reason } = failure;
   const own = { ...fields, failure: failure.kind, reason };
   switch (failure.kind) {
     case "misconfigured":

@@ -171,5 +171,5 @@ const GRANT = {
 } as const;
 
 function describeFailure(failure: Failure): string {
-  return "reason" in failure ? `failed: ${failure.kind} (${failure.reason})` : failure.kind;
+  return `failed: ${failure.kind} (${failure.reason})`;
 }
