@@ -37,7 +37,7 @@ export function createCallLog(): CallLog {
   };
 }
 
-const GMAIL_GROUPS = ["history", "users", "messages", "labels"];
+const GMAIL_GROUPS = ["history", "users", "messages", "labels", "threads", "drafts", "settings"];
 
 /** `token` means `token.code` and `token.refresh`; `gmail` every Gmail method; `*` everything. */
 export function isMethod(method: string, pattern: string): boolean {

@@ -171,6 +171,23 @@ export const metadataScopeForbids = (what: string): Answer =>
     status: "PERMISSION_DENIED",
   });
 
+export const labelExists = (): Answer =>
+  gmailError({
+    code: 409,
+    message: "Label name exists or conflicts",
+    reason: "aborted",
+    status: "ABORTED",
+  });
+
+/** Gmail lets no person's grant do this, whatever its scopes. */
+export const delegationRequired = (): Answer =>
+  gmailError({
+    code: 403,
+    message: "Access restricted to service accounts that have been delegated domain-wide authority",
+    reason: "forbidden",
+    status: "PERMISSION_DENIED",
+  });
+
 export const otherPushClientActive = (): Answer =>
   invalidArgument(
     "Only one user push notification client allowed per developer (call /stop then try again)",

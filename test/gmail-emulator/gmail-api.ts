@@ -1,4 +1,4 @@
-import { type Answer, ok } from "./answer.ts";
+import type { Answer } from "./answer.ts";
 import {
   apiDisabled,
   delegationDenied,
@@ -7,17 +7,11 @@ import {
   loginRequired,
   mailServiceNotEnabled,
 } from "./errors.ts";
-import type { Account, Google } from "./google.ts";
-import { listHistory } from "./history-list.ts";
-import { seenHead } from "./mailbox.ts";
-import { getMessage, listLabels, listMessages } from "./messages.ts";
+import type { Google } from "./google.ts";
+import { type GmailMethod, METHODS, type Method } from "./methods.ts";
 import { takeQuota } from "./quota.ts";
 import { refusalOf } from "./refusals.ts";
-import { SCOPES_OF_METHOD } from "./scopes.ts";
-import { type AccessToken, liveAccessToken } from "./tokens.ts";
-import { startWatch, stopWatch } from "./watch.ts";
-
-export type GmailMethod = keyof typeof SCOPES_OF_METHOD;
+import { liveAccessToken } from "./tokens.ts";
 
 /** One call of the Gmail API, whoever carried it here. */
 export interface GmailRequest {
@@ -26,21 +20,26 @@ export interface GmailRequest {
   /** `me` or an address. */
   readonly userId: string;
   readonly query?: URLSearchParams;
-  /** The request's JSON, for `users.watch`. */
+  /** The request's JSON. */
   readonly body?: unknown;
-  /** The message, for `messages.get`. */
+  /** What the path names, such as a message. */
   readonly id?: string;
+  /** The same, where it names more than one thing. */
+  readonly ids?: readonly string[];
 }
 
-const RPC_OF_METHOD: Record<GmailMethod, string> = {
-  "history.list": "ListHistory",
-  "users.watch": "Watch",
-  "users.stop": "Stop",
-  "users.getProfile": "GetProfile",
-  "messages.list": "ListMessages",
-  "messages.get": "GetMessage",
-  "labels.list": "ListLabels",
-};
+/** Gmail's own name of a method in what it says of a missing scope: `messages.get` is `GetMessage`. */
+function rpcOf(method: GmailMethod): string {
+  const [resource = "", act = ""] = [method.split(".").at(-2), method.split(".").at(-1)];
+  const subject = act === "list" ? resource : resource.replace(/s$/, "");
+  return /^(get|list|create|update|patch|delete|modify|import|insert|send|trash|untrash)$/.test(act)
+    ? `${capitalized(act)}${capitalized(subject)}`
+    : capitalized(act);
+}
+
+function capitalized(word: string): string {
+  return `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`;
+}
 
 /** Answers one call, after the checks that every Gmail method makes. */
 export function answerGmail(google: Google, request: GmailRequest): Answer {
@@ -52,9 +51,9 @@ export function answerGmail(google: Google, request: GmailRequest): Answer {
     return invalidCredentials();
   }
   if (!project.gmailApiEnabled) return apiDisabled(project.projectNumber);
-  const opening: readonly string[] = SCOPES_OF_METHOD[request.method];
-  if (!opening.some((scope) => token.scopes.has(scope))) {
-    return insufficientScope(`caribou.api.proto.MailboxService.${RPC_OF_METHOD[request.method]}`);
+  const method: Method = METHODS[request.method];
+  if (!method.scopes.some((scope) => token.scopes.has(scope))) {
+    return insufficientScope(`caribou.api.proto.MailboxService.${rpcOf(request.method)}`);
   }
   const { userId } = request;
   const { email, mailAddress = email } = account;
@@ -67,36 +66,9 @@ export function answerGmail(google: Google, request: GmailRequest): Answer {
   }
   const refusal = refusalOf(google, account, request.method);
   if (refusal !== undefined) return refusal;
-  const refused = takeQuota(google, project, account.sub, request.method);
-  return refused ?? answerMethod(google, account, token, request);
-}
-
-function answerMethod(
-  google: Google,
-  account: Account,
-  token: AccessToken,
-  { method, query = new URLSearchParams(), body, id = "" }: GmailRequest,
-): Answer {
-  const { mailbox } = account;
-  switch (method) {
-    case "history.list":
-      return listHistory(google, mailbox, query);
-    case "users.watch":
-      return startWatch(google, account, token.projectId, body);
-    case "users.stop":
-      return stopWatch(google, account, token.projectId);
-    case "users.getProfile":
-      return ok({
-        emailAddress: account.mailAddress ?? account.email,
-        messagesTotal: mailbox.messages.size,
-        threadsTotal: new Set([...mailbox.messages.values()].map(({ threadId }) => threadId)).size,
-        historyId: String(seenHead(google, mailbox)),
-      });
-    case "messages.list":
-      return listMessages(google, mailbox, token.scopes, query);
-    case "messages.get":
-      return getMessage(google, mailbox, token.scopes, id, query);
-    case "labels.list":
-      return listLabels(mailbox);
-  }
+  const refused = takeQuota(google, project, account.sub, method.units);
+  if (refused !== undefined) return refused;
+  const { query = new URLSearchParams(), body, id } = request;
+  const ids = request.ids ?? (id === undefined ? [] : [id]);
+  return method.run({ google, account, token, query, body, ids });
 }

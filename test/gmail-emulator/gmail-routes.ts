@@ -1,6 +1,6 @@
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
-import type { GmailMethod } from "./gmail-api.ts";
+import { type GmailMethod, METHODS } from "./methods.ts";
 import type { GmailModel } from "./model.ts";
 import { type CallServices, type EmulatorContext, serveCall } from "./serve-call.ts";
 
@@ -9,12 +9,9 @@ export function gmailRoutes(model: GmailModel, services: CallServices) {
   const answer = (method: GmailMethod) => async (context: EmulatorContext) => {
     const accessToken = bearerToken(context.req.header("authorization"));
     const account = accessToken === undefined ? undefined : model.ownerOf(accessToken);
-    const body = context.req.method === "POST" ? await readJson(context) : undefined;
-    const { query, userId, id } = {
-      query: new URL(context.req.url).searchParams,
-      userId: context.req.param("userId") ?? "",
-      id: context.req.param("id") ?? "",
-    };
+    const body = context.req.method !== "GET" ? await readJson(context) : undefined;
+    const query = new URL(context.req.url).searchParams;
+    const { userId = "", ...named }: Record<string, string> = context.req.param();
     return serveCall(context, services, { method, account }, () =>
       model.gmail({
         method,
@@ -22,20 +19,24 @@ export function gmailRoutes(model: GmailModel, services: CallServices) {
         userId,
         query,
         body,
-        id,
+        ids: Object.values(named),
       }),
     );
   };
 
-  const users = "/gmail/v1/users/:userId";
-  return new Hono<{ Bindings: HttpBindings }>()
-    .get(`${users}/profile`, answer("users.getProfile"))
-    .post(`${users}/watch`, answer("users.watch"))
-    .post(`${users}/stop`, answer("users.stop"))
-    .get(`${users}/history`, answer("history.list"))
-    .get(`${users}/messages`, answer("messages.list"))
-    .get(`${users}/messages/:id`, answer("messages.get"))
-    .get(`${users}/labels`, answer("labels.list"));
+  const routes = new Hono<{ Bindings: HttpBindings }>();
+  // A word of the path comes before an id in its place: `messages/send` is no message.
+  const methods = Object.entries(METHODS).toSorted(([, a], [, b]) => idsIn(a.path) - idsIn(b.path));
+  for (const [name, { http, path }] of methods) {
+    let number = 0;
+    const named = path.replaceAll(":id", () => `:id${number++}`);
+    routes.on(http, `/gmail/v1/users/:userId/${named}`, answer(name as GmailMethod));
+  }
+  return routes;
+}
+
+function idsIn(path: string): number {
+  return path.split(":").length - 1;
 }
 
 function bearerToken(authorization: string | undefined): string | undefined {

@@ -1,4 +1,5 @@
 import type { Random } from "./ids.ts";
+import type { MailSettings } from "./mail-settings.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Notification, NotificationFaults } from "./notifications.ts";
 import type { Substitute } from "./presets.ts";
@@ -54,6 +55,9 @@ export interface Account {
   /** What is refused to this account alone. */
   readonly refusals: Refusal[];
   readonly mailbox: Mailbox;
+  readonly settings: MailSettings;
+  /** The message of each draft, by the draft's id. */
+  readonly drafts: Map<string, string>;
   /** By project. */
   readonly consents: Map<string, Consent>;
   /** By project: Gmail keeps one watch for each mailbox and project. */

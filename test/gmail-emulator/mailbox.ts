@@ -48,10 +48,18 @@ export interface Message {
   readonly listedAt: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
+  readonly attachments: readonly Attachment[];
   /** The record that added it: both become readable together. */
   readonly added: HistoryRecord;
   labelIds: string[];
   historyId: bigint;
+}
+
+/** A file in a message. */
+export interface Attachment {
+  readonly filename: string;
+  readonly mimeType: string;
+  readonly data: Buffer;
 }
 
 /** How long a new record stays unreadable after push and head have moved. */
@@ -68,7 +76,8 @@ export interface Mailbox {
   epoch: number;
   readonly history: HistoryRecord[];
   readonly messages: Map<string, Message>;
-  readonly userLabels: Set<string>;
+  /** The labels that were made, by id, with what was said of each. */
+  readonly userLabels: Map<string, Record<string, unknown>>;
   lag: IndexLag;
   /** What records written from now on lack. */
   omits: readonly Omitted[];
@@ -92,7 +101,7 @@ export function createMailbox(google: Google, historyId?: bigint): Mailbox {
     epoch: 0,
     history: [],
     messages: new Map(),
-    userLabels: new Set(),
+    userLabels: new Map(),
     lag: { kind: "none" },
     omits: [],
     isHistoryLost: false,

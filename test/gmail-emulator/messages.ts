@@ -3,13 +3,14 @@ import { invalidArgument, metadataScopeForbids, notFound } from "./errors.ts";
 import type { Google } from "./google.ts";
 import { isOutlived, readMaxResults } from "./history-list.ts";
 import { isReadable, isSeen, type Mailbox, type Message } from "./mailbox.ts";
+import type { MethodCall } from "./methods.ts";
 import { isLimitedToMetadata } from "./scopes.ts";
 
 const RESULTS_DEFAULT = 100;
 const RESULTS_MAX = 500;
 const SNIPPET_MAX = 200;
 
-const SYSTEM_LABELS = [
+export const SYSTEM_LABELS = [
   "INBOX",
   "UNREAD",
   "STARRED",
@@ -164,24 +165,46 @@ function headersOnly(message: Message, query: URLSearchParams): Record<string, u
 }
 
 function wholePayload(message: Message): Record<string, unknown> {
+  const headers = headerList(message);
   const data = Buffer.from(message.text);
+  const body = { size: data.length, data: data.toString("base64url") };
+  const text = { mimeType: "text/plain", filename: "", body };
+  if (message.attachments.length === 0) return { ...text, partId: "", headers };
+  const files = message.attachments.map(({ filename, mimeType, data: file }, index) => ({
+    partId: String(index + 1),
+    mimeType,
+    filename,
+    headers: [],
+    body: { attachmentId: attachmentId(message.id, index), size: file.length },
+  }));
+  const parts = [{ ...text, partId: "0", headers: [] }, ...files];
   return {
     partId: "",
-    mimeType: "text/plain",
+    mimeType: "multipart/mixed",
     filename: "",
-    headers: headerList(message),
-    body: { size: data.length, data: data.toString("base64url") },
+    headers,
+    body: { size: 0 },
+    parts,
   };
+}
+
+function attachmentId(messageId: string, index: number): string {
+  return Buffer.from(`attachment ${index} of ${messageId}`).toString("base64url");
+}
+
+/** Gmail `users.messages.attachments.get`. */
+export function getAttachment({ google, account, token, ids }: MethodCall): Answer {
+  const [messageId = "", id = ""] = ids;
+  if (isLimitedToMetadata(token.scopes)) return metadataScopeForbids("doesn't allow attachments");
+  const message = account.mailbox.messages.get(messageId);
+  if (message === undefined || !isReadable(google, message.added)) return notFound();
+  const attachment = message.attachments.find((_, index) => attachmentId(messageId, index) === id);
+  if (attachment === undefined) return invalidArgument("Invalid attachment token");
+  const { data } = attachment;
+  return ok({ size: data.length, data: data.toString("base64url") });
 }
 
 function rawMail(message: Message): string {
   const head = headerList(message).map(({ name, value }) => `${name}: ${value}`);
   return [...head, "", message.text].join("\r\n");
-}
-
-/** Gmail `users.labels.list`. */
-export function listLabels(mailbox: Mailbox): Answer {
-  const system = SYSTEM_LABELS.map((id) => ({ id, name: id, type: "system" }));
-  const own = [...mailbox.userLabels].map((id) => ({ id, name: id, type: "user" }));
-  return ok({ labels: [...system, ...own] });
 }

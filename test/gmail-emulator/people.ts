@@ -1,6 +1,8 @@
 import { type Account, accountOf, findAccount, type Google } from "./google.ts";
 import { accountId, messageId } from "./ids.ts";
+import { createSettings } from "./mail-settings.ts";
 import {
+  type Attachment,
   appendRecord,
   createMailbox,
   type HistoryItem,
@@ -40,6 +42,8 @@ export function createAccount(google: Google, account: NewAccount): Account {
     adminPolicyEnforced: false,
     refusals: [],
     mailbox: createMailbox(google, historyId === undefined ? undefined : BigInt(historyId)),
+    settings: createSettings(email),
+    drafts: new Map(),
     consents: new Map(),
     watches: new Map(),
     refreshTokens: [],
@@ -55,6 +59,7 @@ export interface Mail {
   to?: string;
   subject?: string;
   text?: string;
+  attachments?: readonly Attachment[];
   /** Makes it a reply. */
   threadId?: string;
   /** `INBOX` and `UNREAD` unless said. */
@@ -123,7 +128,7 @@ export function sendDraft(google: Google, address: string, id: string): Act {
 
 /** Makes a label that no message has yet. */
 export function createLabel(google: Google, address: string, labelId: string): void {
-  accountOf(google, address).mailbox.userLabels.add(labelId);
+  accountOf(google, address).mailbox.userLabels.set(labelId, {});
 }
 
 function addMessage(
@@ -135,6 +140,7 @@ function addMessage(
   google.serial += 1;
   const { mailbox } = account;
   const { from = "sender@example.com", to = "", subject = "(no subject)", text = "" } = mail;
+  const { attachments = [] } = mail;
   const { internalDate = google.now(), listedAt = internalDate, labelIds = labels } = mail;
   const id = messageId(google.random, google.serial);
   const { threadId = id } = mail;
@@ -155,6 +161,7 @@ function addMessage(
       Subject: subject,
     },
     text,
+    attachments,
     added,
     labelIds: [...labelIds],
     historyId: added.id,
@@ -175,7 +182,10 @@ function messageOf({ email, mailbox }: Account, id: string): Message {
 }
 
 function rememberLabels({ mailbox }: Account, labelIds: readonly string[]): void {
-  for (const label of labelIds) if (!isSystemLabel(label)) mailbox.userLabels.add(label);
+  for (const label of labelIds) {
+    const isKnown = isSystemLabel(label) || mailbox.userLabels.has(label);
+    if (!isKnown) mailbox.userLabels.set(label, {});
+  }
 }
 
 /** Messages by id; several at a time change in one history record. */

@@ -4,17 +4,6 @@ import type { Google, Project } from "./google.ts";
 
 const MINUTE_MS = 60_000;
 
-/** Gmail's quota units since May 2026. */
-const UNITS_OF_METHOD: Record<string, number> = {
-  "history.list": 2,
-  "users.watch": 100,
-  "users.stop": 50,
-  "users.getProfile": 1,
-  "messages.list": 5,
-  "messages.get": 20,
-  "labels.list": 1,
-};
-
 /**
  * Takes the units of one call from the user's and the project's minute. Answers with Gmail's
  * refusal when either is used up, and then takes nothing.
@@ -23,11 +12,10 @@ export function takeQuota(
   google: Google,
   project: Project,
   sub: string,
-  method: string,
+  units: number,
 ): Answer | undefined {
   const { quota } = google.settings;
   if (quota === "off") return undefined;
-  const units = UNITS_OF_METHOD[method] ?? 0;
   const user = minuteOf(google, `${project.projectId}/${sub}`);
   const whole = minuteOf(google, project.projectId);
   if (user.units + units > quota.unitsPerUserMinute) return rateLimited(user.since + MINUTE_MS);

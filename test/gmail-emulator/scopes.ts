@@ -22,20 +22,6 @@ export const GMAIL_SCOPES = {
 
 const KNOWN_GMAIL_SCOPES: ReadonlySet<string> = new Set(Object.values(GMAIL_SCOPES));
 
-/** Any one of these opens history, watch, stop and the message list. */
-const READING = [METADATA, READONLY, MODIFY, FULL];
-
-/** Which scopes open which method: any one is enough (Gmail reference, per method). */
-export const SCOPES_OF_METHOD = {
-  "history.list": READING,
-  "users.watch": READING,
-  "users.stop": READING,
-  "users.getProfile": [...READING, COMPOSE],
-  "messages.list": READING,
-  "messages.get": READING,
-  "labels.list": [...READING, LABELS],
-} as const satisfies Record<string, readonly string[]>;
-
 const LONG_NAMES: Record<string, string> = {
   email: `${PREFIX}userinfo.email`,
   profile: `${PREFIX}userinfo.profile`,
