@@ -44,10 +44,9 @@ function bearerToken(authorization: string | undefined): string | undefined {
 }
 
 async function readJson(context: EmulatorContext): Promise<unknown> {
-  const text = await context.req.text();
-  if (text === "") return {};
   try {
-    return JSON.parse(text);
+    const text = await context.req.text();
+    return text === "" ? {} : JSON.parse(text);
   } catch {
     return undefined;
   }

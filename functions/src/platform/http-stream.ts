@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import type { After } from "../domain/clock.ts";
 import {
   type BodyRefusal,
@@ -120,7 +120,9 @@ async function send(
     });
     if (isWhole) {
       bytes = Buffer.byteLength(body);
-      await pipeline(Readable.from(bytes === 0 ? [] : [body]), response, { signal });
+      // Node takes the response for a client that has gone, and sends nothing.
+      if (response.destroyed) return;
+      await finished(response.end(body), { readable: false });
     } else {
       const counted = new Transform({
         transform(chunk: Buffer, _encoding, done) {
