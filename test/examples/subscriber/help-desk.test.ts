@@ -7,7 +7,7 @@ import {
   type PushSubscription,
   pushSubscription,
 } from "../../local/push-subscription.ts";
-import { idTokenOf } from "../../gmail-api/caller.ts";
+import { localIdToken } from "../../local/id-token.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
 import { type Site, startSite } from "../../browser/site.ts";
 import { helpDesk } from "./application.ts";
@@ -45,7 +45,7 @@ describe("the help desk", () => {
       gmailFor: (userId) =>
         gmail(userId, {
           url: scenario.urls.gmailApi,
-          idToken: () => Promise.resolve(idTokenOf(HELP_DESK)),
+          idToken: () => Promise.resolve(localIdToken(HELP_DESK)),
         }),
       store: memoryStore(),
       desk,
