@@ -51,6 +51,9 @@ export function createDelayChecks(
   const heard = new Map<string, string>();
   /** The delays that have ended. */
   const over = new Set<string>();
+  /** By mailbox: when subscribers heard that its stream ends, each time for the first time. */
+  const endedAt = new Map<string, number>();
+  const heardEnds = new Set<string>();
   const alerted = new Map<string, number>();
   const refusedSince = new Map<string, number>();
   /** By mailbox: the first record that may be untold. */
@@ -140,8 +143,9 @@ export function createDelayChecks(
       const since = String(json["since"]);
       if (attributes["ce-type"] === "mailbox.delayed") {
         count("mailbox delayed, and told so");
-        // A run that slept may tell again of what is over: its id says that it is the same.
-        if (!over.has(`${sub}/${since}`)) heard.set(sub, since);
+        // A run that slept may tell of what is over: its id, or its time, says so.
+        const isOver = Date.parse(since) < (endedAt.get(sub) ?? -Infinity);
+        if (!isOver && !over.has(`${sub}/${since}`)) heard.set(sub, since);
       }
       if (attributes["ce-type"] === "mailbox.caught_up") {
         count("mailbox caught up, and told so");
@@ -149,7 +153,11 @@ export function createDelayChecks(
         heard.delete(sub);
       }
       // What is told of a status says more, and ends the delay.
-      if (ENDS.has(attributes["ce-type"] ?? "")) heard.delete(sub);
+      const id = attributes["ce-id"] ?? "";
+      if (!ENDS.has(attributes["ce-type"] ?? "") || heardEnds.has(id)) return;
+      heardEnds.add(id);
+      endedAt.set(sub, scheduler.now());
+      heard.delete(sub);
     },
 
     onLogged({ severity, event, userId }) {

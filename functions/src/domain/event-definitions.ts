@@ -91,7 +91,7 @@ export const EVENT_DEFINITIONS = {
     type: "mailbox.gap",
     meaning:
       "Changes between two positions of the history cannot be published one by one. After an expired or rewound history, the messages since `since` follow as `mailbox.message.added` with `recovered`.",
-    id: "{userId}/gap/{fromHistoryId}, {userId}/gap/{fromHistoryId}/{since in epoch ms}, {userId}/{toHistoryId}/gap or {userId}/{toHistoryId}/unseen",
+    id: "{userId}/gap/{fromHistoryId}, {userId}/gap/{fromHistoryId}/{since in milliseconds}, {userId}/{toHistoryId}/gap or {userId}/{toHistoryId}/unseen",
     data: z.object({
       ...MAILBOX,
       fromHistoryId: historyId("The last position before the gap."),
