@@ -150,7 +150,9 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   function checkFlag({ before, after }: Commit): void {
     const { status, statusReason, id } = after;
     const isMoved = status === "disconnected" && statusReason === "address_moved";
-    if (isMoved && before?.status === "active" && !isGrantDead(before)) {
+    // A grant that an administrator blocks is as good as dead: there is nobody else to ask.
+    const isRefused = isTroubled(id, "admin") || (before !== undefined && isGrantDead(before));
+    if (isMoved && before?.status === "active" && !isRefused) {
       violate("P6", `${id} is disconnected for its address although the grant is alive`);
     }
     if (status === "disconnected") return;
@@ -161,7 +163,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       return;
     }
     count("user flagged for re-authorization");
-    if (isTroubled(id, "admin") || (before !== undefined && isGrantDead(before))) return;
+    if (isRefused) return;
     violate("P6", `${id} flagged ${statusReason} although the grant is alive`);
   }
 
