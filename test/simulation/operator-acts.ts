@@ -112,7 +112,8 @@ export function startOperatorActs(
   /** Positions at and below the cursor, which no run of ours would leave there. */
   function unsettledBelow({ historyId, sync }: User): { sync: User["sync"] } {
     const at = new Date(scheduler.now());
-    const below = [String(BigInt(historyId) - 3n), historyId] as User["historyId"][];
+    const below = [String(BigInt(historyId) - 3n)] as User["historyId"][];
+    if (random.chance(0.5)) below.push(historyId);
     return {
       sync: { ...sync, recent: [...below.map((it) => ({ historyId: it, at })), ...sync.recent] },
     };

@@ -130,6 +130,15 @@ describe("settle", () => {
     expect(second).toEqual({ historyId: id(105), recent: [] });
   });
 
+  it("drops positions that the cursor has passed, as an edited document may hold", () => {
+    const recent = ids(97, 100, 104).map((historyId) => ({ historyId, at: at(0) }));
+    const read = { startedAt: at(600), readAt: at(600), records: [] };
+    const below = settle({ historyId: id(100), recent: recent.slice(0, 1) }, read, SETTLE_MS);
+    expect(below).toEqual({ historyId: id(100), recent: [] });
+    const around = settle({ historyId: id(100), recent }, read, SETTLE_MS);
+    expect(around).toEqual({ historyId: id(104), recent: [] });
+  });
+
   it("keeps a head separate from records, and lets the record replace it", () => {
     const quiet = settle(
       start,

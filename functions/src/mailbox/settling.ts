@@ -224,7 +224,9 @@ function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[]
   // A record that has shown takes the place of the head or the notification that named it.
   const positions = new Map<HistoryId, ReadPosition>();
   for (const position of progress.recent) {
-    if (fresh.has(position.historyId)) continue;
+    // An edited document may hold positions that the cursor has passed: it would go back to them.
+    const isPast = !isAfter(position.historyId, progress.historyId);
+    if (isPast || fresh.has(position.historyId)) continue;
     // A time that has not come, as an edited document may hold, would never settle.
     const isFuture = position.at > at;
     positions.set(position.historyId, isFuture ? { ...position, at } : position);
