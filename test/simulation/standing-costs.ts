@@ -149,7 +149,8 @@ export function createStandingCosts(world: World): StandingCosts {
       const isPaced = incidents.historyExpires <= EXPIRIES_MAX;
       // Where a run reads no more than a few messages, a recovery takes a run for each few; and
       // where each record takes pages of its own, so does every listing.
-      const isShort = pageMax * pagesMax <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
+      const read = (pageMax * pagesMax) / (1 + emptyPages);
+      const isShort = read <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
       const shortness = isShort ? 2 : 1;
       for (const cost of costs.values()) {
         const { sub, hour } = cost;
