@@ -59,6 +59,11 @@ describe("a revoked grant", () => {
       `${user.id}/reauthorization_required/1`,
     ]);
 
+    const { reads, writes } = scenario.users.operations;
+    scenario.emulator.deliver(ADA);
+    await scenario.settled();
+    expect(scenario.users.operations).toEqual({ reads: reads + 1, writes });
+
     scenario.emulator.resetCalls();
     for (let day = 0; day < 9; day++) {
       scenario.emulator.deliver(ADA);
