@@ -9,64 +9,66 @@ import { parseUserId } from "../domain/user.ts";
 /** How long a person may take on Google's pages. */
 export const AUTHORIZATION_AGE_MS_MAX = 10 * 60_000;
 
-/** What the pending authorization has to know when the browser comes back. */
+/** The content of a pending authorization. */
 const PENDING = z.object({
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
   expiresAt: z.number(),
-  /** Consent was asked for, so an answer without a refresh token is final. */
+  /** Consent was requested, so a response without a refresh token is final. */
   isConsentAsked: z.boolean(),
-  /** Where the person goes afterwards, checked when the flow began. */
+  /** Where the person goes afterwards; checked when the flow began. */
   returnTo: z.string().optional(),
   appState: z.string().optional(),
   /** The application's own user, from a start ticket. */
   appSub: z.string().optional(),
   /** From a start ticket. */
   tags: z.record(z.string(), z.string()).optional(),
-  /** Whom a re-authorization is for; nobody else may answer it. */
+  /** The user of a re-authorization; no other account may complete it. */
   userId: z.string().optional(),
-  /** The link that a re-authorization began with: a refused one leads back to it. */
+  /** The link of a re-authorization: a refused one leads back to it. */
   link: z.string().optional(),
 });
 
+/** An authorization that a browser has begun and not completed. */
 export type PendingAuthorization = z.infer<typeof PENDING>;
 
+/** What an authorization should ask for, and for whom. */
 export interface AuthorizationWish {
   returnTo?: string | undefined;
   appState?: string | undefined;
   appSub?: string | undefined;
   tags?: Readonly<Record<string, string>> | undefined;
-  /** Sent to Google as `login_hint`, so that the right account is chosen. */
+  /** Sent to Google as `login_hint`, so that the right account is selected. */
   loginHint?: string | undefined;
   userId?: string | undefined;
   link?: string | undefined;
-  /** Scopes granted before: all of them are asked for again. */
+  /** Scopes that were granted before: all of them are requested again. */
   grantedScopes?: readonly string[] | undefined;
-  /** A live refresh token is held, so that Google need not ask for consent again. */
+  /** A live refresh token is stored, so Google need not ask for consent again. */
   isRefreshTokenHeld?: boolean;
 }
 
-/** What a cookie of 4,096 bytes has room for in addition to the flow's own values. */
+/** What a cookie of 4,096 bytes can hold in addition to the flow's own values. */
 const BROUGHT_BYTES_MAX = 2_690;
 
-/** True when what an application wants to have back fits into the cookie of the flow. */
+/** Returns whether what an application wants back fits into the cookie of the flow. */
 export function isKept({ returnTo, appState, appSub, tags }: AuthorizationWish): boolean {
   const brought = JSON.stringify({ returnTo, appState, appSub, tags });
   return Buffer.byteLength(brought) <= BROUGHT_BYTES_MAX;
 }
 
-/** Where to send the browser, and what it has to bring back. */
+/** Where to send the browser, and the cookie that it has to bring back. */
 export interface AuthorizationRequest {
   url: string;
-  /** Names the cookie, so that two flows in two tabs do not disturb each other. */
+  /** Names the cookie, so that two flows in two tabs do not interfere. */
   flowId: string;
   cookie: string;
 }
 
 const FLOW_ID_LENGTH = 12;
 
-/** The cookie of the flow that a `state` belongs to. */
+/** Returns the id of the flow that a `state` belongs to. */
 export function flowIdOf(state: string): string | undefined {
   return /^[A-Za-z0-9_-]{43}$/.test(state) ? state.slice(0, FLOW_ID_LENGTH) : undefined;
 }
@@ -115,15 +117,15 @@ export function requestAuthorization(
   return { url: url.href, flowId: pending.state.slice(0, FLOW_ID_LENGTH), cookie };
 }
 
-/** Google's page offers the accounts of one domain. The ID token decides. */
+/** Returns the hint for Google's page to offer the accounts of one domain. The ID token decides. */
 function hostedDomainHint(allowedDomains: readonly string[]): { hd?: string } {
   const [hd, ...others] = allowedDomains;
   return hd === undefined || others.length > 0 ? {} : { hd };
 }
 
 /**
- * The scopes that an authorization asks for in addition to `openid email`. A re-authorization asks
- * for every scope that the user granted before.
+ * Returns the scopes to request in addition to `openid email`. A re-authorization requests every
+ * scope that the user granted before.
  */
 export function askedScopes(
   grantedBefore: readonly string[] | undefined,
@@ -133,7 +135,10 @@ export function askedScopes(
   return [...config.gmail.scopes, ...before.map(canonicalScope)];
 }
 
-/** The pending authorization that this browser began with this `state`, while it is fresh. */
+/**
+ * Returns the pending authorization that this browser began with this `state`; `undefined` if there
+ * is none or it is too old.
+ */
 export function readPending(
   cookie: string | undefined,
   state: string,
@@ -151,7 +156,7 @@ export function isSame(expected: string, given: string): boolean {
   return timingSafeEqual(digest(expected), digest(given));
 }
 
-/** Whom a pending re-authorization is for. */
+/** Returns the user of a pending re-authorization. */
 export function expectedUserId({ userId }: PendingAuthorization) {
   return userId === undefined ? undefined : parseUserId(userId);
 }

@@ -25,39 +25,39 @@ import { type PendingAuthorization, askedScopes, expectedUserId } from "./author
 import { storeRotated } from "../grant/rotated-token.ts";
 import { type StoredAddresses, authorized, isResumed } from "../domain/transitions.ts";
 
-/** Every way in which the answer that Google sent the browser back with can end. */
+/** Every result of an authorization response. */
 export type Authorization =
   | {
       kind: "connected";
       user: User;
-      /** The grant was lost before: changes were missed, and these were made good. */
+      /** Access had ended before: changes were missed, and these were recovered. */
       isRestored: boolean;
       recoveredChanges: number;
-      /** Everything up to now has been delivered. */
+      /** Everything up to now has been published. */
       isCaughtUp: boolean;
       /** Gmail notifies from now on; otherwise it will soon. */
       isWatched: boolean;
     }
-  /** Google gave no refresh token, and none is held: consent has to be asked for. */
+  /** Google sent no refresh token, and none is stored: the person has to consent. */
   | { kind: "consent_needed"; emailAddress: string }
   | { kind: "code_refused" }
   | { kind: "identity_refused" }
   | { kind: "address_unverified" }
-  /** The account is in none of the allowed domains. */
+  /** The account belongs to none of the allowed domains. */
   | { kind: "domain_refused" }
-  /** A re-authorization was answered with another Google account. */
+  /** Another Google account completed a re-authorization. */
   | { kind: "wrong_account" }
-  /** A box was left unticked. */
+  /** The person unticked a box. */
   | { kind: "scopes_missing" }
   | { kind: "mailbox_unavailable"; reason: string }
-  /** Ours or passing: nothing was kept. */
+  /** A failure of ours, or a temporary one: nothing was stored. */
   | { kind: "try_later"; failure: Failure };
 
 /**
- * Completes an authorization: exchanges the code once, verifies who it is of and what was allowed,
- * makes the watch, stores the grant in one write, and delivers what was missed before it returns.
- * Whatever is refused leaves nothing stored. Rejects only when the store fails, or a document
- * cannot be read: then nothing is given back at Google, since the grant may be the one that is stored.
+ * Completes an authorization: exchanges the code once, verifies the person and the granted scopes,
+ * creates the watch, stores the grant in one write, and publishes what was missed before it
+ * returns. A refused authorization stores nothing. Rejects only if the store fails or a document
+ * cannot be read: then the grant is not revoked, because it may be the stored one.
  */
 export async function completeAuthorization(
   code: string,
@@ -118,8 +118,8 @@ export async function completeAuthorization(
 }
 
 /**
- * Judged by the verified `hd` claim alone (OpenID Connect; Google's `hd`): anyone can have a consumer
- * account under an address of any domain, and the `hd` of the request is only a hint.
+ * Decides only by the verified `hd` claim (OpenID Connect; Google's `hd`): anyone can have a
+ * consumer account with an address of any domain, and the `hd` of the request is only a hint.
  */
 function isAllowedDomain(
   { hostedDomain }: Identity,
@@ -150,10 +150,10 @@ async function giveBack(
   const grantedBefore = asker && (await context.users.find(asker))?.grant.scopes;
   const asked = new Set([...SIGN_IN_SCOPES, ...askedScopes(grantedBefore, context)]);
   if (!scopes.every((scope) => asked.has(scope))) return;
-  // Read as late as can be: the person may have connected in another tab meanwhile.
+  // Read as late as possible: the person may have connected in another tab in the meantime.
   const stored = await context.users.find(userId);
   if (stored?.grant.refreshToken !== undefined) return;
-  // What cannot be read may hold a grant that lives.
+  // A document that cannot be read may contain a living grant.
   if (stored === undefined && (await context.users.exists(userId))) return;
   const revoked = await attempt(() => context.oauth.revoke(refreshToken ?? accessToken));
   if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
@@ -163,8 +163,9 @@ async function giveBack(
 }
 
 /**
- * The refresh token that is held for this person, if Google still takes it. One that Google rotates
- * here is stored at once: the sign-in can still be refused, and the stored grant has to survive that.
+ * Returns the stored refresh token of this person, if Google still accepts it. One that Google
+ * rotates here is stored at once: the sign-in can still be refused, and the stored grant has to
+ * survive that.
  */
 async function liveRefreshToken(
   stored: User | undefined,
@@ -183,8 +184,9 @@ async function liveRefreshToken(
 }
 
 /**
- * Watch, one write, sync. The watch comes first because a new mailbox takes its cursor from it; a
- * crash before the write leaves a watch whose notifications are of nobody, which is harmless.
+ * Creates the watch, writes once, syncs. The watch comes first because a new mailbox takes its
+ * cursor from it; a crash before the write leaves a harmless watch whose notifications name no
+ * user.
  */
 async function establish(
   { userId, emailAddress: signedIn }: Identity,
@@ -194,7 +196,7 @@ async function establish(
   context: ConnectContext,
 ): Promise<Authorization> {
   const { users, tokens, clock } = context;
-  // Before the cursor is known: what comes after this is told, by history or by a recovery.
+  // Before the cursor is known: everything later is published, by the history or by a recovery.
   const connectedAt = clock.now();
   const watched = await attempt(() => watchAgain(token.accessToken, context));
   const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
@@ -208,7 +210,7 @@ async function establish(
     await settleHolders(address, userId, context);
   }
   const now = clock.now();
-  // An earlier watch may have ended with the grant that it was made by.
+  // An earlier watch may have ended with its grant.
   const watch: Watch =
     watched.kind === "answered"
       ? afterWatch(watched.value, context)
@@ -237,8 +239,8 @@ async function establish(
 }
 
 /**
- * What a document is to hold of the account's addresses. A rename is published before it is stored,
- * and stored only if the document still has the address that it was published for.
+ * Returns what a document has to store of the account's addresses. A rename is published before it
+ * is stored, and stored only if the document still has the address that it was published for.
  */
 async function addressesAfter(
   stored: User | undefined,
@@ -262,7 +264,9 @@ async function addressesAfter(
   };
 }
 
-/** What a failed watch says of the whole authorization; `undefined` when it can go on without. */
+/**
+ * Returns what a failed watch means for the whole authorization; `undefined` when it can continue.
+ */
 function refusalOf(failure: Failure): Authorization | undefined {
   switch (failure.kind) {
     case "mailbox_unavailable":
@@ -275,7 +279,10 @@ function refusalOf(failure: Failure): Authorization | undefined {
   }
 }
 
-/** Where a mailbox without a cursor starts: at the watch, or at the head if the watch failed. */
+/**
+ * Returns where a mailbox without a cursor starts: at the watch, or at the head if the watch
+ * failed.
+ */
 function startingPoint(
   watched: Attempt<{ historyId: HistoryId }>,
   stored: User | undefined,

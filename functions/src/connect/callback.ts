@@ -19,9 +19,9 @@ import { type ConnectRequest, USED_TICKET, redirect, toGoogle } from "./connect-
 import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
 
 /**
- * Where Google sends the browser back to (RFC 6749 §4.1.2). It is never a page: whatever comes of
- * it, the browser is sent on at once, so that code and state leave the address bar and the history.
- * One answer is one exchange: whoever asks again gets the same outcome, or is told that it is done.
+ * Handles Google's redirect back (RFC 6749 §4.1.2). It is never a page: it always redirects at
+ * once, so that code and state leave the address bar and the history. Each response is exchanged
+ * once: a repeated request gets the same result, or a page that says it is done.
  */
 export async function callback(
   { url, headers, log, client }: ConnectRequest,
@@ -53,7 +53,7 @@ export async function callback(
   );
   return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
 
-  /** Not an answer that this browser waits for; nothing of it is used. */
+  /** Not a response that this browser waits for; nothing of it is used. */
   function notPending(reason: PageError): Response {
     log.info(
       "authorization_refused",
@@ -66,7 +66,7 @@ export async function callback(
 
 type Callback = { state: string } & ({ code: string } | { error: string });
 
-/** RFC 6749 §4.1.2, RFC 9207 §2: each parameter once, and from the issuer that we sent to. */
+/** RFC 6749 §4.1.2, RFC 9207 §2: each parameter once, and from the issuer of the request. */
 function readCallback(params: URLSearchParams): Callback | undefined {
   const names = ["state", "code", "error", "iss"];
   if (names.some((name) => params.getAll(name).length > 1)) return undefined;
@@ -77,14 +77,14 @@ function readCallback(params: URLSearchParams): Callback | undefined {
   return typeof code === "string" && code !== "" ? { state, code } : undefined;
 }
 
-/** How long a request waits for the outcome of the one that took the same response. */
+/** Between two checks for the result of another request with the same response. */
 const POLL_MS = 1_000;
 const POLLS_MAX = 30;
 
 /**
- * Across all instances, one request exchanges the code; the others wait for its outcome and answer
- * like it, since their cookie proves the same flow. Google may end the grant of a code that comes
- * twice (RFC 6749 §4.1.2), so whatever fails here is an outcome, and is not tried again.
+ * Across all instances, one request exchanges the code; the others wait for its result and answer
+ * in the same way, since their cookie proves the same flow. Google may end the grant of a code that
+ * is exchanged twice (RFC 6749 §4.1.2), so every failure here is a result, and is not retried.
  */
 async function answerOnce(
   params: Callback,
@@ -114,7 +114,7 @@ async function answerOnce(
 
     const outcome = await complete(params.code, pending, log, context);
     const { emailAddress: _, user: __, ...stored } = outcome;
-    // Without it, a second request says to try again; this one has its outcome.
+    // Without it, a second request asks the person to try again; this one has its result.
     await callbackClaims.settle(id, stored).catch((error: unknown) => logFailed(log, error));
     return await redirectOf(outcome, pending, context);
   } catch (error) {
@@ -123,10 +123,12 @@ async function answerOnce(
   }
 }
 
-/** What became of a response, with what only the request that exchanged the code knows. */
+/** The result of a response, with what only the request that exchanged the code knows. */
 type Outcome = CallbackOutcome & { emailAddress?: string; user?: User };
 
-/** Waits until the request that took the response has an outcome; bounded, since it may have died. */
+/**
+ * Waits until the request that claimed the response has a result; bounded, since it may have died.
+ */
 async function outcomeOfFirst(
   id: CallbackId,
   { callbackClaims, clock }: ConnectContext,
@@ -194,7 +196,7 @@ async function redirectOf(
     case "connected": {
       const { userId, generation, recoveredChanges } = outcome;
       const user = outcome.user ?? (await context.users.find(userId));
-      // The connection that this response made has been replaced by now.
+      // Another connection has replaced the one of this response.
       if (user?.grant.generation !== generation) return refused("already_done", pending, context);
       return connected(user, recoveredChanges, pending, context);
     }
@@ -209,7 +211,7 @@ async function redirectOf(
   }
 }
 
-/** What Google's authorization endpoint refuses with (RFC 6749 §4.1.2.1, and codes of its own). */
+/** The errors of Google's authorization endpoint (RFC 6749 §4.1.2.1, and its own codes). */
 function pageOf(error: string): PageError {
   switch (error) {
     case "access_denied":
@@ -244,7 +246,7 @@ async function connected(
   return { to, cookies };
 }
 
-/** The page that says what was refused: of the link that it began with, else one of its own. */
+/** Returns the page about a refusal: that of the link, or a page of its own. */
 function refused(
   error: PageError,
   pending: PendingAuthorization | undefined,
@@ -253,7 +255,7 @@ function refused(
   if (pending?.link !== undefined) {
     return { to: `${publicUrl}/reauthorize/${pending.link}?refused=${error}`, cookies: [] };
   }
-  // The page offers to try again, and whoever sent the person here still has to hear of it.
+  // The page offers to try again, and the application still has to get the result.
   const again = new URLSearchParams({
     ...(pending?.returnTo !== undefined && { return_to: pending.returnTo }),
     ...(pending?.appState !== undefined && { app_state: pending.appState }),

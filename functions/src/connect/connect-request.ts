@@ -9,38 +9,40 @@ import type { Log } from "../platform/log.ts";
 import type { User } from "../domain/user.ts";
 import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
 
-/** In place of a ticket, at the page of a refusal: it cannot be used again. */
+/** Replaces a ticket on the page of a refusal, because the ticket is used up. */
 export const USED_TICKET = "used";
 
+/** A request to the pages. */
 export interface ConnectRequest {
   url: URL;
   headers: Headers;
-  /** What stands for itself in the path: a link, or the name of a refusal. */
+  /** The variable part of the path: a link, or the name of a refusal. */
   rest: string;
   form(): Promise<URLSearchParams>;
   log: Log;
-  /** By what this client is told from others. */
+  /** Identifies the client for rate limits. */
   client: string;
 }
 
-/** RFC 9110 §15.4.4: what follows is got with GET, whatever this was asked with. */
+/** RFC 9110 §15.4.4: the next request is a GET, after any method. */
 export function redirect({ to, cookies }: RedirectAnswer): Response {
   return withCookies(new Response(null, { status: 303, headers: { location: to } }), cookies);
 }
 
+/** Returns the response with these cookies. */
 export function withCookies(response: Response, cookies: readonly string[]): Response {
   for (const each of cookies) response.headers.append("set-cookie", each);
   return response;
 }
 
-/** Begins an authorization: the browser goes to Google, and keeps what is pending. */
+/** Begins an authorization: redirects to Google, with a cookie for what is pending. */
 export function toGoogle(wish: AuthorizationWish, context: ConnectContext): RedirectAnswer {
   const { url, flowId, cookie: sealed } = requestAuthorization(wish, context);
   const name = flowCookieName(flowId, context.config.publicUrl);
   return { to: url, cookies: [cookie(name, sealed, AUTHORIZATION_AGE_MS_MAX)] };
 }
 
-/** Whose browser this is, as long as the session of that person goes on. */
+/** Returns the signed-in user of this browser, while that session lasts. */
 export async function signedIn(
   { headers }: ConnectRequest,
   context: ConnectContext,
@@ -53,10 +55,10 @@ export async function signedIn(
 }
 
 /**
- * Browsers say where a form was sent from; without either header there is no browser. Our pages ask
- * for no referrer, so browsers send the origin `null` with our own forms. Browsers that do not send
- * `Sec-Fetch-Site` as well (Safari before 16.4) leave it at that: then the sealed link, or the form's
- * proof, has to tell that the form is ours.
+ * Returns whether a form was sent by a page of this origin. Browsers say where a form comes from;
+ * without either header the client is not a browser. The receiver's pages ask for no referrer, so
+ * browsers send the origin `null` with its own forms. Browsers without `Sec-Fetch-Site` (Safari
+ * before 16.4) send no more: then the sealed link, or the form's token, has to prove the form.
  */
 export function isSameOrigin({ headers }: ConnectRequest, { pageLinks }: ConnectContext): boolean {
   const site = headers.get("sec-fetch-site");

@@ -11,17 +11,17 @@ import type { PageLinks } from "./pages/page.ts";
 export interface ConnectContext extends MailboxContext {
   endpoints: GoogleEndpoints;
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
-  /** Seals what a browser keeps. */
+  /** Seals what a browser stores. */
   envelope: Envelope;
-  /** The answers to callbacks of this instance, by `state`. */
+  /** The responses to callbacks of this instance, by `state`. */
   callbacks: OnceEach<RedirectAnswer>;
-  /** The same across instances. */
+  /** The claims of callbacks across instances. */
   callbackClaims: CallbackClaims;
   publicLimits: PublicLimits;
   pageLinks: PageLinks;
 }
 
-/** Where a browser is sent, and what it keeps. */
+/** A redirect, and the cookies with it. */
 export interface RedirectAnswer {
   to: string;
   cookies: readonly string[];

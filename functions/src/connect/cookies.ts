@@ -2,24 +2,28 @@ import assert from "node:assert/strict";
 
 /** The cookies of `connect`. What they hold is sealed elsewhere; here is how they are named and set. */
 
-/** In place of what a flow had pending, once its answer has come: the back button meets it. */
+/** Replaces the pending content of a flow once it is complete, for the back button. */
 export const FLOW_DONE = "done";
-/** Flows that one browser can have pending; the oldest give way, so that headers stay small. */
+/**
+ * The maximum number of pending flows of one browser; the oldest are dropped, so that headers stay
+ * small.
+ */
 const FLOWS_MAX = 8;
-/** What these flows may take up together: Node refuses requests with 16 KiB of headers (431). */
+/** The maximum size of all flows: Node rejects requests with 16 KiB of headers (431). */
 const FLOWS_BYTES_MAX = 8 * 1024;
-/** RFC 6265 §6.1: what browsers keep of a cookie, its name and attributes included. */
+/** RFC 6265 §6.1: the maximum size of a cookie, with its name and attributes. */
 const COOKIE_BYTES_MAX = 4_096;
 
-/** The one cookie of this name; two of them could only be somebody's attempt to slip one in. */
+/** Returns the one cookie of this name; `undefined` if there are two, because one was injected. */
 export function readCookie(headers: Headers, name: string): string | undefined {
   const found = cookiesOf(headers).filter((each) => each.name === name);
   return found.length === 1 ? found[0]?.value : undefined;
 }
 
 /**
- * Only spaces and tabs are taken off (RFC 9110 §5.6.3). `trim()` also removes other white space, with
- * which a sibling could begin the name of a cookie that browsers do not let it set.
+ * Parses the cookies. Only spaces and tabs are removed (RFC 9110 §5.6.3): `trim()` also removes
+ * other white space, with which a sibling host could start the name of a cookie that browsers do
+ * not let it set.
  */
 function cookiesOf(headers: Headers): { name: string; value: string }[] {
   return (headers.get("cookie") ?? "").split(";").map((pair) => {
@@ -28,7 +32,7 @@ function cookiesOf(headers: Headers): { name: string; value: string }[] {
   });
 }
 
-/** A regular expression for the spaces at an end looks at spaces in the middle again and again. */
+/** A regular expression for trailing spaces would scan inner spaces repeatedly. */
 function withoutSpaces(text: string): string {
   const isSpace = (at: number) => text[at] === " " || text[at] === "\t";
   let start = 0;
@@ -39,42 +43,48 @@ function withoutSpaces(text: string): string {
 }
 
 /**
- * A `Set-Cookie` line (RFC 6265bis §4.1): for this host alone, not for scripts, and not sent along
- * when another site makes the browser ask, except when the person comes by a link, as from Google.
+ * Returns a `Set-Cookie` line (RFC 6265bis §4.1): for this host only, not for scripts, and not sent
+ * with requests from another site, except when the person follows a link, as from Google.
  */
 export function cookie(name: string, value: string, ageMs: number): string {
   const secure = name.startsWith(HOST_PREFIX) ? "; Secure" : "";
   const line = `${name}=${value}; Path=/; Max-Age=${Math.floor(ageMs / 1_000)}; HttpOnly; SameSite=Lax${secure}`;
-  // Browsers drop a longer one without a word. What goes in is bounded where it comes in.
+  // Browsers silently drop a longer one. The content is bounded where it enters.
   assert(line.length <= COOKIE_BYTES_MAX, "a cookie is longer than browsers keep");
   return line;
 }
 
-/** RFC 6265bis §4.1.3.2: ties a cookie to this host over TLS, so that no sibling can set it. */
+/**
+ * RFC 6265bis §4.1.3.2: ties a cookie to this host over TLS, so that no sibling host can set it.
+ */
 const HOST_PREFIX = "__Host-";
 
-/** Loopback, where there is no TLS, does without the prefix. */
+/** Loopback has no TLS, so it uses no prefix. */
 function cookieName(name: string, publicUrl: string): string {
   return publicUrl.startsWith("https:") ? `${HOST_PREFIX}${name}` : name;
 }
 
+/** Returns the name of the session cookie. */
 export function sessionCookieName(publicUrl: string): string {
   return cookieName("session", publicUrl);
 }
 
-/** One for each flow, so that two of them in two tabs do not disturb each other. */
+/** Returns the name of one flow's cookie, so that two flows in two tabs do not interfere. */
 export function flowCookieName(flowId: string, publicUrl: string): string {
   return cookieName(`authorization-${flowId}`, publicUrl);
 }
 
-/** Lines that end the oldest flows of a browser which begins another with these `Set-Cookie` lines. */
+/**
+ * Returns lines that end the oldest flows of a browser that begins another with these `Set-Cookie`
+ * lines.
+ */
 export function endOldestFlows(
   headers: Headers,
   publicUrl: string,
   begun: readonly string[],
 ): string[] {
   const prefix = flowCookieName("", publicUrl);
-  // A browser sends the oldest first (RFC 6265bis §5.8.3). A name it could not have from us is
+  // A browser sends the oldest first (RFC 6265bis §5.8.3). A name that the receiver never sets is
   // not repeated to it.
   const flows = cookiesOf(headers).filter(
     ({ name }) => name.startsWith(prefix) && /^[\w-]+$/.test(name),

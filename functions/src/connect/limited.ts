@@ -3,7 +3,7 @@ import { type HttpHandler, refusal } from "../platform/http.ts";
 import { type PageLinks } from "./pages/page.ts";
 import { errorPage } from "./pages/pages.ts";
 
-/** When a client that was refused may come again, in seconds: some of its bucket is there by then. */
+/** When a limited client may retry, in seconds: a part of its bucket is full by then. */
 const RETRY_AFTER = "30";
 
 /** Puts the limit of one client in front of the pages, before anything is traced or read. */
@@ -22,7 +22,7 @@ export function limitedPages(
   };
 }
 
-/** What tells a person to wait (RFC 6585 §4). `retry` is where they try again. */
+/** Returns the page that asks a person to wait (RFC 6585 §4). `retry` is where they try again. */
 export function busyPage(pageLinks: PageLinks, retry?: string): Response {
   const response = errorPage("busy", pageLinks, retry);
   response.headers.set("retry-after", RETRY_AFTER);
@@ -30,8 +30,8 @@ export function busyPage(pageLinks: PageLinks, retry?: string): Response {
 }
 
 /**
- * Answers 429 to a client whose security events were refused too often. An event that Google signed is
- * taken from every client: what stands in front can make Google and a stranger look like one client.
+ * Answers 429 to a client with too many rejected security events. An event that Google signed is
+ * accepted from every client, because a proxy can make Google and a stranger look like one client.
  */
 export function limitedEvents(
   handle: HttpHandler,

@@ -1,10 +1,10 @@
-/** Work that is done once for each key, however often it is asked for. */
+/** Work that is done once for each key. */
 export interface OnceEach<T> {
-  /** Everybody who asks with the same key gets the outcome of the first, begun or ended. */
+  /** Returns the result of the first call with this key, running or finished. */
   run(key: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** Keeps the outcomes of the last `keysMax` keys, within this instance. */
+/** Returns a memory of the results of the last `keysMax` keys, within this instance. */
 export function onceEach<T>(keysMax: number): OnceEach<T> {
   const outcomes = new Map<string, Promise<T>>();
   return {

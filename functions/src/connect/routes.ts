@@ -47,9 +47,9 @@ const ROUTES: readonly [path: RegExp, methods: Readonly<Record<string, Route>>][
 ];
 
 /**
- * The pages: what this is, connect, Google's callback, re-authorize, disconnect. Nothing in an
- * address says on whose behalf: that is what Google says of the person in front of the browser.
- * Whatever fails unexpectedly, as the store can, is a page that says to try again.
+ * Serves the pages: start page, connect, Google's callback, re-authorize, disconnect. No URL says
+ * on whose behalf: only Google says who is in front of the browser. An unexpected failure, such as
+ * one of the store, is a page that asks the person to try again.
  */
 export async function connect(
   request: Request,
@@ -64,10 +64,10 @@ export async function connect(
   for (const [pattern, methods] of ROUTES) {
     const match = pattern.exec(path);
     if (match === null) continue;
-    // A HEAD is not answered like a GET: at the callback it would use up the code.
+    // A HEAD must not be handled like a GET: at the callback it would use up the code.
     const route = methods[request.method];
     if (route === undefined) return refusal(405, { allow: Object.keys(methods).join(", ") });
-    // It comes again when the person does.
+    // The browser sends it again when the person opens the page.
     if (isPrefetch(headers)) return refusal(503);
     if (request.method === "POST" && !isForm(headers)) return refusal(415);
     const form = async () => new URLSearchParams(await request.text());
@@ -75,7 +75,7 @@ export async function connect(
       return await route({ url, headers, rest: match[1] ?? "", form, log, client }, context);
     } catch (error) {
       logFailed(log, error);
-      // What is only posted to cannot be opened again.
+      // A URL that only accepts POST cannot be opened again.
       const again = methods["GET"] === undefined ? "/" : `${path}${wishOf(url)}`;
       return errorPage("try_later", context.pageLinks, `${context.config.publicUrl}${again}`);
     }
@@ -83,7 +83,7 @@ export async function connect(
   return errorPage("not_found", context.pageLinks);
 }
 
-/** A browser that only guesses where the person goes next must use nothing up. */
+/** A browser that guesses the next page must use nothing up. */
 function isPrefetch(headers: Headers): boolean {
   const purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"].map((it) => headers.get(it));
   return purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose ?? ""));
@@ -122,8 +122,9 @@ async function showStatus(request: ConnectRequest, context: ConnectContext): Pro
 }
 
 /**
- * A person who comes from our own page goes straight to Google. An application that wants to be told
- * is named first, on a page with one button: whoever sends a link decides what it asks for.
+ * Handles a start. A person from the receiver's own page goes straight to Google. An application
+ * that wants the result is named first, on a page with one button, because anyone can write such a
+ * link.
  */
 async function start(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { url, headers, log } = request;
@@ -134,15 +135,15 @@ async function start(request: ConnectRequest, context: ConnectContext): Promise<
   if (application !== undefined) {
     return handoverPage(new URL(application).origin, wishOf(url), context.pageLinks);
   }
-  // Google asks nothing of a person whose grant lives. A link elsewhere must not get that far, and a
-  // browser that does not say where the person comes from may come from anywhere.
+  // Google asks nothing of a person with a living grant. A link on another site must not get that
+  // far, and a browser that does not say where the person comes from may come from anywhere.
   const isOwnLink = headers.get("sec-fetch-site") === "same-origin";
   const signed = isOwnLink ? await signedIn(request, context) : undefined;
   const isRefreshTokenHeld = signed?.user.status === "active";
   return beginAt({ ...wish, isRefreshTokenHeld }, request, context);
 }
 
-/** The button of {@link handoverPage}. Google asks for consent, and names the account. */
+/** Handles the button of {@link handoverPage}. Google asks for consent, and names the account. */
 async function startForApplication(
   request: ConnectRequest,
   context: ConnectContext,
@@ -189,7 +190,7 @@ type Start =
   | { kind: "wish"; wish: AuthorizationWish; ticket?: StartTicket }
   | { kind: "refused"; error: PageError; reason: string };
 
-/** What the application that sent the person wants: all of it in a ticket, or each thing once. */
+/** Reads what the application wants: everything in a ticket, or each parameter once. */
 async function readStart(params: URLSearchParams, context: ConnectContext): Promise<Start> {
   const { urls, isTicketRequired } = context.config.returnTo;
   const [wanted, appStates, tickets] = WISHES.map((name) => params.getAll(name));
@@ -204,7 +205,7 @@ async function readStart(params: URLSearchParams, context: ConnectContext): Prom
     if (plain === undefined) return { kind: "refused", error: "return_refused", reason: "query" };
     return isTicketRequired ? refusedTicket("missing") : { kind: "wish", wish: plain };
   }
-  // Whoever changes the link of another person must not add to what the application signed.
+  // Changing another person's link must not add to what the application signed.
   if (more.length > 0 || wanted?.length !== 0 || appStates?.length !== 0) {
     return refusedTicket("query");
   }
@@ -227,16 +228,16 @@ function readPlainStart(
   return { returnTo, appState: appStates[0] };
 }
 
-/** What `/start` takes. */
+/** The parameters of `/start`. */
 const WISHES = ["return_to", "app_state", "ticket"] as const;
 
-/** Of a query only what we put there: nothing else is shown again, whatever it is. */
+/** Returns only our own parameters of a query: nothing else is shown again. */
 function wishOf({ searchParams }: URL): string {
   const wish = [...searchParams].filter(([name]) => (WISHES as readonly string[]).includes(name));
   return wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
 }
 
-/** Nothing can be tried again: it has been done, or was never ours to do. */
+/** A retry cannot help: it has been done, or the request was not the receiver's. */
 const FINAL: ReadonlySet<PageError> = new Set([
   "already_done",
   "link_expired",
@@ -246,7 +247,7 @@ const FINAL: ReadonlySet<PageError> = new Set([
   "forbidden",
 ]);
 
-/** Where a callback leads that was refused. Says nothing but what its address says. */
+/** Shows the page of a refused callback. It says nothing but what its URL says. */
 function showRefused({ url, rest }: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { pageLinks } = context;
   const error = parsePageError(rest) ?? "not_found";
@@ -280,14 +281,14 @@ async function reauthorize(request: ConnectRequest, context: ConnectContext): Pr
   const wish = {
     userId: user.id,
     link: request.rest,
-    // Google takes its `sub` too. The address would tell whoever presses the button whose link it is.
+    // Google accepts its `sub`, too. The email address would tell anyone with the link whose it is.
     loginHint: user.id,
     grantedScopes: user.grant.scopes,
   };
   return beginAt(wish, request, context);
 }
 
-/** The user a link is for, as long as the grant that it renews is the one that failed. */
+/** Returns the user of a link, as long as the grant that it renews is the one that failed. */
 async function linkedUser(link: string, context: ConnectContext): Promise<User | undefined> {
   const linked = context.links.read(link);
   const user = linked && (await context.users.find(linked.userId));
@@ -308,7 +309,10 @@ async function endConnection(request: ConnectRequest, context: ConnectContext): 
   return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
 }
 
-/** The signed-in person who sent one of our own forms, or the page that refuses the form. */
+/**
+ * Returns the signed-in person who sent one of the receiver's own forms, or the page that refuses
+ * the form.
+ */
 async function readSender(
   request: ConnectRequest,
   context: ConnectContext,
@@ -328,7 +332,7 @@ async function askToErase(request: ConnectRequest, context: ConnectContext): Pro
   return erasePage(signed.user, signed.session.csrf, context.pageLinks);
 }
 
-/** Erases what is kept of the person; what waits for Google or the topic follows by itself. */
+/** Erases the person's data; what waits for Google or the topic follows by itself. */
 async function erase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { pageLinks } = context;
   const sender = await readSender(request, context);

@@ -6,7 +6,7 @@ import { isSame } from "./authorization-request.ts";
 
 /** How long a browser stays signed in after it has connected an account. */
 export const SESSION_AGE_MS_MAX = 24 * 3_600_000;
-/** How long the first page tells what the authorization brought. */
+/** How long the first page shows what the authorization recovered. */
 const NEWS_AGE_MS_MAX = 10 * 60_000;
 
 const SESSION = z.object({
@@ -17,18 +17,19 @@ const SESSION = z.object({
   recoveredChanges: z.int().optional(),
 });
 
+/** The session of a browser that has connected an account. */
 export interface Session {
   userId: UserId;
-  /** The grant that the person gave when it began; with a newer one it is over. */
+  /** The grant of this session, which ends with a newer one. */
   generation: number;
   startedAt: Date;
-  /** Has to come back in every form of this session. */
+  /** Has to return with every form of this session. */
   csrf: string;
-  /** What has just been made good, for as long as that is news. */
+  /** The number of changes that were just recovered, while that is news. */
   recoveredChanges?: number;
 }
 
-/** A new session, sealed, for whoever has just shown at Google that they are this user. */
+/** Returns a new sealed session for a person who has just signed in at Google as this user. */
 export function startSession(
   { id, grant }: User,
   recoveredChanges: number | undefined,
@@ -43,7 +44,7 @@ export function startSession(
   });
 }
 
-/** The session that a cookie of ours holds, while it lasts. Whether it has ended, the user tells. */
+/** Returns the session in a cookie while it lasts. The user document says whether it has ended. */
 export function readSession(
   cookie: string | undefined,
   { envelope, clock }: Pick<ConnectContext, "envelope" | "clock">,
@@ -66,15 +67,15 @@ export function readSession(
 }
 
 /**
- * True when the session goes on: the grant that it began with is still the one that is stored, and
- * the user has not been signed out since, because Google said that the account is at risk.
+ * Returns whether the session is still valid: its grant is still the stored one, and no security
+ * event has ended the user's sessions since.
  */
 export function isSessionOf({ id, grant, signedOutAt }: User, session: Session): boolean {
   if (session.userId !== id || session.generation !== grant.generation) return false;
   return signedOutAt === undefined || session.startedAt > signedOutAt;
 }
 
-/** True when the form was made by a page of this session. */
+/** Returns whether a page of this session made the form. */
 export function isOwnForm({ csrf }: Session, given: unknown): boolean {
   return typeof given === "string" && isSame(csrf, given);
 }

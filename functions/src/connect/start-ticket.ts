@@ -10,7 +10,7 @@ import { isAppState, parseReturnTo } from "./return-to.ts";
 export interface StartTicket {
   /** Names the ticket, so that it is used once. */
   id: CallbackId;
-  /** From then on the ticket is refused because of its age. */
+  /** From then on the ticket is rejected because of its age. */
   expireAt: Date;
   /** The origin of the application that signed it. */
   issuer: string;
@@ -21,14 +21,15 @@ export interface StartTicket {
   tags?: Readonly<Record<string, string>>;
 }
 
+/** The result of verifying a start ticket. */
 export type TicketCheck =
   | { kind: "valid"; ticket: StartTicket }
   | { kind: "refused"; reason: string };
 
 const AGE_SECONDS_MAX = 10 * 60;
-/** The application's clock and ours. */
+/** The allowed difference between the application's clock and this instance's. */
 const CLOCK_TOLERANCE_SECONDS = 30;
-/** More than the longest fields make together; bounds the work on what strangers send. */
+/** More than the longest fields together; bounds the work for what strangers send. */
 const TICKET_CHARS_MAX = 6_000;
 const APP_SUB_CHARS_MAX = 255;
 
@@ -47,7 +48,7 @@ const CLAIMS = z.object({
 /**
  * Verifies a start ticket: a JWT (RFC 7519) that the application signs with `RETURN_TO_SECRET`
  * (HS256), with `typ: connect-ticket+jwt`, `iss` an origin of `RETURN_TO_URLS`, `aud` `PUBLIC_URL`,
- * and at most ten minutes between `iat` and `exp`. Whether it was used before is not checked here.
+ * and at most ten minutes between `iat` and `exp`. The caller checks whether it was used before.
  */
 export async function readTicket(
   compact: string,
@@ -86,7 +87,7 @@ export async function readTicket(
     }
     const ticket: StartTicket = {
       id: callbackIdOf(JSON.stringify(["connect-ticket", iss, jti])),
-      // It is remembered for as long as it could be accepted.
+      // It is remembered for as long as it is valid.
       expireAt: later(new Date(exp * 1_000), 2 * CLOCK_TOLERANCE_SECONDS * 1_000),
       issuer: iss,
       appSub: sub,
