@@ -17,7 +17,7 @@ import { after, getBodyReading, getReceiver, libraryLog } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
-import { readTraceparent } from "../platform/trace-context.ts";
+import { readTraceparent } from "../platform/log.ts";
 
 /** The id of `GMAIL_TOPIC`: the CLI needs it before any configuration is read. */
 const GMAIL_TOPIC_ID = "gmail-notifications";

@@ -3,7 +3,7 @@ import type { After } from "../domain/clock.ts";
 import { serve, serveScheduled } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
-import { readTraceparent } from "../platform/trace-context.ts";
+import { readTraceparent } from "../platform/log.ts";
 
 /** Registers the six functions with the functions-framework under their deployed names. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {

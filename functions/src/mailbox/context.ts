@@ -1,5 +1,4 @@
 import type { SyncOutcome } from "./sync-outcome.ts";
-import type { ChangeFilter } from "../domain/history.ts";
 import type { GrantContext } from "../grant/context.ts";
 import type { InTurn } from "./in-turn.ts";
 
@@ -7,9 +6,4 @@ import type { InTurn } from "./in-turn.ts";
 export interface MailboxContext extends GrantContext {
   /** Runs of this instance over one mailbox, one after the other. */
   mailboxes: InTurn<SyncOutcome>;
-}
-
-/** Which changes are published, as the configuration says. */
-export function changeFilterOf({ config }: Pick<MailboxContext, "config">): ChangeFilter {
-  return { publishDrafts: config.changes.publishDrafts, labelIds: config.gmail.watchLabelIds };
 }

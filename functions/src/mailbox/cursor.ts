@@ -1,3 +1,4 @@
+import type { MailboxContext } from "./context.ts";
 import { type Clock, later } from "../domain/clock.ts";
 import { completeSince } from "../domain/completeness.ts";
 import type { Change, Gap } from "../domain/events.ts";
@@ -79,6 +80,11 @@ function isLow(
   if (publishedAt > later(storeNow(user, clock), CLOCKS_MS_MAX)) return false;
   if (highestHead === undefined || isAfter(historyId, cursor)) return false;
   return isAfter(highestHead, historyId);
+}
+
+/** Which changes are published, as the configuration says. */
+export function changeFilterOf({ config }: Pick<MailboxContext, "config">): ChangeFilter {
+  return { publishDrafts: config.changes.publishDrafts, labelIds: config.gmail.watchLabelIds };
 }
 
 /** A page of `users.history.list`, and how much of it has been planned. */

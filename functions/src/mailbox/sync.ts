@@ -9,12 +9,12 @@ import { findAddress } from "../grant/address.ts";
 import { settleHolders } from "../grant/address-holders.ts";
 import { describeUnknown } from "../platform/log.ts";
 import { mayPass } from "../platform/store-error.ts";
-import { writeProgress } from "./checkpoint.ts";
-import { type MailboxContext, changeFilterOf } from "./context.ts";
+import type { MailboxContext } from "./context.ts";
 import {
   type Listed,
   type PagePlan,
   type PageState,
+  changeFilterOf,
   isLagging,
   isStale,
   planEnd,
@@ -28,7 +28,15 @@ import { isUntold, tellCaughtUp } from "./delay.ts";
 import { giveUp, holdNotified, unfinished } from "./ending.ts";
 import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
 import { beginRecovery, recover } from "./recovery.ts";
-import { type Run, highestHeadOf, isCurrent, isOver, reread, startRun } from "./run.ts";
+import {
+  type Run,
+  highestHeadOf,
+  isCurrent,
+  isOver,
+  reread,
+  startRun,
+  writeProgress,
+} from "./run.ts";
 import { type Read, covers, highestRead, progressOf } from "./settling.ts";
 import type { SyncOutcome } from "./sync-outcome.ts";
 

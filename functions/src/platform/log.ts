@@ -172,3 +172,12 @@ function parseSpanId(decimal: string | undefined): string | undefined {
   const digits = decimal === undefined ? "" : BigInt(decimal).toString(16);
   return digits === "" || digits.length > 16 ? undefined : digits.padStart(16, "0");
 }
+
+/**
+ * Returns the trace that an event belongs to (CloudEvents distributed tracing extension), if it has
+ * one.
+ */
+export function readTraceparent(event: object): string | undefined {
+  const { traceparent } = event as { traceparent?: unknown };
+  return typeof traceparent === "string" ? traceparent : undefined;
+}
