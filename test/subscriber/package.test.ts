@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -146,13 +154,28 @@ describe("the subscriber's package", () => {
     }
   });
 
-  it("says that googleapis is missing when Gmail is wanted without it", () => {
-    writeFileSync(inUser("gmail.mjs"), `import "gmail-push-subscriber/gmail";`);
-    const { status, stderr } = spawnSync(process.execPath, ["gmail.mjs"], {
+  it("needs googleapis for Gmail, says so without it, and works with it", () => {
+    const load = `import("gmail-push-subscriber/gmail")`;
+    const required = `Promise.resolve(require("gmail-push-subscriber/gmail"))`;
+    const use = (how: string) => `
+      ${how}
+        .then(({ gmail }) => gmail("108", { url: "https://gmailapi.example", idToken: async () => "token" }))
+        .then(({ context, users }) => console.log(context._options.rootUrl, typeof users.messages.get));
+    `;
+    writeFileSync(inUser("gmail.cjs"), use(required));
+    writeFileSync(inUser("gmail.mjs"), use(load));
+    const missing = spawnSync(process.execPath, ["gmail.mjs"], {
       cwd: inUser("."),
       encoding: "utf8",
     });
-    expect(status).not.toBe(0);
-    expect(stderr).toMatch(/Cannot find package 'googleapis'/);
+    expect(missing.status).not.toBe(0);
+    expect(missing.stderr).toMatch(/Cannot find package 'googleapis'/);
+
+    symlinkSync(path.join(ROOT, "node_modules/googleapis"), inUser("node_modules/googleapis"));
+    for (const file of ["gmail.mjs", "gmail.cjs"]) {
+      expect(run(process.execPath, [file], inUser("."))).toBe(
+        "https://gmailapi.example/ function\n",
+      );
+    }
   });
 });
