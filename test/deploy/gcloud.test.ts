@@ -209,6 +209,19 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 12
     expect(verdicts(shown).filter(({ end }) => end !== "ok")).toEqual([]);
   });
 
+  it("are accepted from the documents for subscribers, too", () => {
+    const documents = ["functions/docs/events.md", "test/examples/subscriber/README.md"];
+    const shown = documents.flatMap((file) => {
+      const text = readFileSync(file, "utf8").replaceAll("\\\n", " ");
+      return (text.match(/^gcloud .*$/gm) ?? []).map(
+        (command) => `${command} --project=${PROJECT}`,
+      );
+    });
+    expect(shown).toHaveLength(4);
+    expect(shown.join("\n")).toContain("--message-filter=");
+    expect(verdicts(shown).filter(({ end }) => end !== "ok")).toEqual([]);
+  });
+
   const BROKEN: [from: RegExp, to: string, complaint: RegExp][] = [
     [/(functions deploy .*) --gen2/, "$1 --generation=2", /unrecognized arguments/],
     [/--concurrency=20/, "--concurrency=many", /argument --concurrency/],
