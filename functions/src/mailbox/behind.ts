@@ -6,16 +6,19 @@ import { type User, storeNow } from "../domain/user.ts";
 import { tellDelay } from "./delay.ts";
 import type { Budget } from "./each-due.ts";
 
-/** Delays that became due since are looked for first: however many are older, these are told. */
+/**
+ * Delays that became due within this time are looked for first: they are published even if many are
+ * older.
+ */
 const NEW_MS = 15 * 60_000;
 /** Users read at a time; and in all by one run, of the new delays and of the older ones. */
 const BATCH = 100;
 const BATCHES_MAX = 20;
 
 /**
- * Measures how long the oldest incomplete mailbox has been so, by one query, and tells the delays
- * that have become due: also of mailboxes that wait for hours, because Google asked for it or their
- * recoveries pause, and also what could not be published when it became due. Starts no publication
+ * Measures how long the oldest incomplete mailbox has been incomplete, by one query, and publishes
+ * the delays that have become due: also of mailboxes that wait for hours, because Google asked for
+ * it or their recoveries pause, and those that could not be published before. Starts no publication
  * after `timeMsMax`.
  */
 export async function watchBehind(budget: Budget, context: MailboxContext): Promise<void> {
@@ -36,7 +39,7 @@ export async function watchBehind(budget: Budget, context: MailboxContext): Prom
   }
 }
 
-/** The oldest first. What is beyond the bound is told by the mailbox's own next run. */
+/** The oldest first. The next run of a mailbox publishes what is beyond the bound. */
 async function tellAll(
   {
     upTo,
@@ -66,7 +69,8 @@ async function tell(user: User, context: MailboxContext): Promise<void> {
   try {
     const told = await tellDelay(user, context);
     if (told === undefined) return;
-    // Refused: another writer is at work on this mailbox, and the next look tells it once more.
+    // Refused: another writer is working on this mailbox, and the next poll publishes the delay
+    // again.
     await context.users.update(user, { sync: { ...user.sync, delayedAt: told.at } });
   } catch (error) {
     context.log.error("due_user_failed", "could not publish a delay; the next run retries", {

@@ -4,6 +4,6 @@ import type { InTurn } from "./in-turn.ts";
 
 /** What the work on one mailbox uses. */
 export interface MailboxContext extends GrantContext {
-  /** Runs of this instance over one mailbox, one after the other. */
+  /** The runs of this instance for one mailbox, one after the other. */
   mailboxes: InTurn<SyncOutcome>;
 }

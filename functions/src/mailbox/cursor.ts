@@ -38,7 +38,9 @@ import {
  * answered, they say what is published, what is written, and when the mailbox is looked at again.
  */
 
-/** Of a page, so much is published before the next checkpoint; a record is never divided by one. */
+/**
+ * The number of events of a page to publish before the next checkpoint; a record is never divided.
+ */
 const PART_EVENTS = 2_000;
 const PART_BYTES = 4_000_000;
 /** Between the clocks of two of Google's services. */
@@ -48,15 +50,18 @@ const FIRST_CONNECT_MS = 60_000;
 /** Longer than anything is remembered. */
 const NEVER_MS = 365 * 24 * 3_600_000;
 
-/** Whether a notification is no reason to list: everything that it can announce has been read. */
+/**
+ * Returns whether a notification is no reason to list: everything that it can announce has been
+ * read.
+ */
 export function isStale(user: User, trigger: Trigger, clock: Clock): boolean {
   if (trigger.kind !== "notified" || isNeglected(user, clock)) return false;
   return notifiedIds(trigger).every((id) => isKnown(user, id)) && !isLow(user, trigger, clock);
 }
 
 /**
- * Whether a notification of this id tells nothing new. One that comes after a later one was served
- * does when its record has not been read: that record may still be hidden.
+ * Returns whether a notification with this id announces nothing new. One that arrives after a later
+ * one does, if its record has not been read: that record may still be hidden.
  */
 function isKnown(user: User, notified: HistoryId): boolean {
   const { notifiedHistoryId } = user.sync;
@@ -66,8 +71,8 @@ function isKnown(user: User, notified: HistoryId): boolean {
 }
 
 /**
- * Whether Gmail's history seems to have been rewound: the notification is of after the last complete
- * listing, and names an id from before it. All times are Google's.
+ * Returns whether Gmail's history seems to have been rewound: the notification is from after the
+ * last complete listing, and names an id from before it. All times are Google's.
  */
 function isLow(
   user: User,
@@ -90,13 +95,13 @@ export function changeFilterOf({ config }: Pick<MailboxContext, "config">): Chan
 /** A page of `users.history.list`, and how much of it has been planned. */
 export interface PageState {
   records: readonly HistoryRecord[];
-  /** The first record that is still to be planned. */
+  /** The first record that is not planned yet. */
   index: number;
-  /** The last record before it, of this page or of those before. */
+  /** The last record before it, of this page or of earlier ones. */
   upTo: HistoryId;
 }
 
-/** Whole records of a page: what is published of them before the next checkpoint. */
+/** Whole records of a page: what to publish of them before the next checkpoint. */
 export interface PagePlan {
   publish: readonly (Change | Gap)[];
   /** The records in it that had not been published. */
@@ -107,11 +112,11 @@ export interface PagePlan {
   watchedChanges: number;
   /** The page without these records. */
   rest: PageState;
-  /** Nothing of the page is left. */
+  /** Whether nothing of the page is left. */
   isLast: boolean;
 }
 
-/** Plans the next part of a page, from what is stored of the mailbox by now. */
+/** Plans the next part of a page from the stored state of the mailbox. */
 export function planPage(
   user: User,
   { records, index, upTo }: PageState,
@@ -148,24 +153,30 @@ export function planPage(
   };
 }
 
-/** Records that have not been published: after the cursor, and not among the recent ones. */
+/**
+ * Returns the records that have not been published: after the cursor, and not among the recent
+ * ones.
+ */
 export function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId> {
   const known = readRecords(progressOf(user));
   const ids = records.map(({ historyId }) => historyId);
   return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
 }
 
-/** About as many bytes as the event takes on its way. */
+/** Returns about as many bytes as the event has in transit. */
 function sizeOf(event: Change | Gap): number {
   const labelIds = "labelIds" in event ? event.labelIds : [];
   return labelIds.reduce((sum, label) => sum + label.length + 3, 500);
 }
 
-/** What was read, as the cursor sees it. */
+/** What was read, as far as the cursor depends on it. */
 export interface ReadPlan {
-  /** What notifications named and no listing has shown. Published before the cursor passes it. */
+  /**
+   * Ids that notifications announced and no listing has shown. Published before the cursor passes
+   * it.
+   */
   gap: Gap | undefined;
-  /** Where this takes the stored user. */
+  /** Returns the progress of the stored user with this read. */
   progressFrom(stored: User): Progress;
 }
 
@@ -186,9 +197,10 @@ function gapOf({ from: fromHistoryId, to: toHistoryId, since }: UnseenRange): Ga
 }
 
 /**
- * A flagged user's notifications are not written down, and their records may show minutes late. So
- * after the mailbox has become active again nothing settles for as long as the cursor waits for any
- * notified id: each listing starts where the mailbox stood, and finds what shows meanwhile.
+ * A flagged user's notifications are not recorded, and their records may appear minutes late. So
+ * after the mailbox has become active again, nothing settles for as long as the cursor waits for
+ * any notified id: each listing starts where the mailbox was, and finds what appears in the
+ * meantime.
  */
 function settleMsOf({ statusAt, connectedAt }: User, startedAt: Date, settleMs: number): number {
   const isFirst = connectedAt !== undefined && statusAt <= later(connectedAt, FIRST_CONNECT_MS);
@@ -196,20 +208,20 @@ function settleMsOf({ statusAt, connectedAt }: User, startedAt: Date, settleMs: 
   return isFirst || isPast ? settleMs : NEVER_MS;
 }
 
-/** A listing that came to its end. The checkpoint of its last page is still to be written. */
+/** A complete listing. The checkpoint of its last page is still to be written. */
 export interface Listed {
   kind: "listed";
-  /** What the last page brought, or its last part: that is still to be kept. */
+  /** What the last page, or its last part, contained: it is still to be stored. */
   last: Read & Required<Pick<Read, "head">>;
-  /** How many new records all pages held. */
+  /** The number of new records on all pages. */
   freshCount: number;
   /** The highest record that is known to have been read. */
   newest: HistoryId;
-  /** As the last page named it. */
+  /** The head that the last page named. */
   head: HistoryId;
 }
 
-/** Whether Gmail has announced something that this listing does not show. */
+/** Returns whether Gmail has announced something that this listing does not show. */
 export function isLagging(
   user: User,
   trigger: Trigger,
@@ -226,7 +238,7 @@ export function isLagging(
 export interface Seen {
   user: User;
   trigger: Trigger;
-  /** A due time has come for a mailbox of which nothing was known to be missing. */
+  /** The run is a poll: it was due although nothing was known to be missing. */
   isLook: boolean;
   watchedChanges: number;
   context: DueContext;
@@ -234,11 +246,11 @@ export interface Seen {
 
 /** The end of a complete listing. */
 export interface EndPlan {
-  /** When the mailbox is looked at next; `undefined` leaves the due time as it is. */
+  /** When the mailbox is read next; `undefined` leaves the due time unchanged. */
   due: Due | undefined;
-  /** What the checkpoint writes, in addition to where the cursor stands. */
+  /** What the checkpoint writes in addition to the cursor. */
   sync: Partial<Sync>;
-  /** The checkpoint tells more than what is stored. */
+  /** Whether the checkpoint says more than what is stored. */
   isWorthWriting: boolean;
 }
 
@@ -268,7 +280,7 @@ export function planEnd(
       ...due,
       ...unannounced(seen, last.startedAt),
       syncedAt: last.startedAt,
-      // Capped: an absurd id must not make the mailbox deaf to those that follow.
+      // Cap at the head, or a bogus huge id would make every later notification look stale.
       ...(isServed && {
         notifiedHistoryId: isAfter(trigger.historyId, head) ? head : trigger.historyId,
         notifiedAt: last.startedAt,
@@ -279,18 +291,20 @@ export function planEnd(
   };
 }
 
-/** Whether Gmail should have notified of what a look has found, and did not. */
+/** Returns whether Gmail should have announced what a poll has found, and did not. */
 export function wasMissed(
   { isLook, watchedChanges }: Seen,
   freshCount: number,
   { labelIds }: ChangeFilter,
 ): boolean {
-  // Where only some labels are watched, Gmail tells of nothing else.
+  // If only some labels are watched, Gmail announces nothing else.
   const isFiltered = labelIds.length > 0;
   return isLook && (isFiltered ? watchedChanges : freshCount) > 0;
 }
 
-/** What a look has found that nobody had told of. For a write that is made anyway. */
+/**
+ * Returns what a poll has found that no notification announced, for a write that is made anyway.
+ */
 export function unannounced({ isLook, watchedChanges }: Seen, at: Date): Pick<Sync, "unannounced"> {
   return isLook ? { unannounced: { at, changes: watchedChanges } } : {};
 }

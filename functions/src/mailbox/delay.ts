@@ -3,16 +3,16 @@ import { type Sync, type User, isOutdated, storeNow } from "../domain/user.ts";
 import { PublishFailure } from "../domain/events.ts";
 import { delayEvent, isBehind, isDelayDue, isDelayTold } from "../domain/incomplete.ts";
 
-/** A delay that was published, and is to be noted. */
+/** A delay that was published, and is to be recorded. */
 export interface ToldDelay {
   since: Date;
   at: Date;
 }
 
 /**
- * Tells subscribers and the operator, once, that a mailbox is late. Published before it is noted: a
+ * Publishes and alerts once that a mailbox is late. It publishes before the delay is recorded: a
  * crash in between repeats the event under the same id. `undefined` when nothing is due, or the
- * topic does not take it: the next look at the mailbox tries again.
+ * topic does not accept it: the next poll of the mailbox tries again.
  */
 export async function tellDelay(
   read: User,
@@ -46,17 +46,19 @@ export async function tellDelay(
   return { since: behindSince, at: now };
 }
 
-/** What came of telling that a mailbox is complete again; `since` when a told delay has ended. */
+/**
+ * The result of publishing that a mailbox is complete again; `since` if a published delay has
+ * ended.
+ */
 export type ToldCaughtUp =
-  /** The listing leaves the mailbox incomplete: its delay goes on. */
+  /** The listing leaves the mailbox incomplete: its delay continues. */
   | { kind: "behind" }
   | { kind: "told"; since?: Date }
   | { kind: "failed"; failure: { kind: PublishFailure["kind"]; reason: string } };
 
 /**
- * Tells subscribers that a delay they may have been told is over, before the write that clears it: a
- * crash in between repeats the event under the same id. `next` is what the listing makes of the due
- * time.
+ * Publishes that a delay is over, before the write that clears it: a crash in between repeats the
+ * event under the same id. `next` is the due time after the listing.
  */
 export async function tellCaughtUp(
   { user, context }: { user: User; context: MailboxContext },
@@ -79,7 +81,7 @@ export async function tellCaughtUp(
   return { kind: "told", since: behindSince };
 }
 
-/** Whether a write would clear another delay than the one that was told to be over. */
+/** Returns whether a write would clear another delay than the one whose end was published. */
 export function isUntold(
   user: User,
   told: ToldCaughtUp,

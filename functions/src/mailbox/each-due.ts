@@ -23,7 +23,7 @@ interface DueContext {
   telemetry: Telemetry;
 }
 
-/** How much of a due list one run may take on. */
+/** The bounds of one run over a due list. */
 export interface Budget {
   concurrency: number;
   timeMsMax: number;
@@ -32,30 +32,28 @@ export interface Budget {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Users read at a time: what a run holds in memory does not grow with the fleet. */
+/** Users read at a time, so the memory of a run does not grow with the fleet. */
 const BATCH = 100;
-/** First wait after a turn that threw; doubles up to the maximum. */
+/** The first wait after a turn that threw; doubles up to the maximum. */
 const RETRY_MS = 60_000;
 const RETRY_MS_MAX = HOUR_MS;
 /** How long a document that cannot be decoded stays off the list. */
 const UNREADABLE_RETRY_MS = HOUR_MS;
-/** Behind the store by more, an instance asks for the list again by the store's clock. */
+/** If an instance is behind the store by more, it reads the list again by the store's clock. */
 const BEHIND_MS_MAX = 10_000;
-/** Longer than a watch lives, and than any reminder or probe waits. */
+/** Longer than the life of a watch, and than the wait for any reminder or probe. */
 const AHEAD_MS_MAX = 8 * DAY_MS;
-/** A daily limit of Google rests a mailbox for 24 hours. */
+/** A daily limit of Google pauses a mailbox for 24 hours. */
 const SYNC_AHEAD_MS_MIN = 25 * HOUR_MS;
 
 /**
- * Acts on each user whose date in the list has come, the longest overdue first, until the list is
- * walked to its end, the time is up, or `act` says `stop`. Resolves to true when users may be left.
- *
- * A cursor walks the list once, so users whose turn changes nothing hold back only themselves. Users
- * who cannot be served move back: after a turn that threw by a growing wait, after a document that
- * cannot be decoded by an hour. Users who are not active lose a date that only active ones have. A
- * date further ahead than any that we write comes from a wrong clock and counts as due now.
- *
- * The store's clock decides what is due. A wrong clock of this instance costs a query, no more.
+ * Calls `act` for each user whose date in the list has come, the longest overdue first, until the
+ * list ends, the time is up, or `act` returns `stop`. Resolves to true if users may be left. A
+ * cursor moves through the list once, so users whose turn changes nothing delay only themselves.
+ * Users who cannot be served move back: after a turn that threw by a growing wait, after a document
+ * that cannot be decoded by an hour. Inactive users lose a date that only active ones have. A date
+ * further ahead than any that the receiver writes comes from a wrong clock and counts as due now.
+ * The store's clock decides what is due: a wrong clock of this instance costs a query, no more.
  */
 export async function eachDue(
   list: DueList,
@@ -93,7 +91,7 @@ export async function eachDue(
     }
   }
 
-  /** Undefined of a user who was served by somebody else since the list was read. */
+  /** Returns undefined for a user whom another run has served since the list was read. */
   async function readAgain(user: User): Promise<User | undefined> {
     const current = await users.find(user.id);
     if (current === undefined) return undefined;
@@ -106,7 +104,7 @@ export async function eachDue(
     isStopped ||= clock.now() >= deadline;
     if (isStopped) return;
     const dueAt = later(clock.now(), UNREADABLE_RETRY_MS);
-    // The store has logged the document. If this write fails, the next run tries it again.
+    // The store has logged the document. If this write fails, the next run tries again.
     await users.postpone(list, document, dueAt).catch(() => "refused");
   }
 
@@ -155,14 +153,14 @@ export async function eachDue(
   }
 }
 
-/** How far ahead a date of this list can lie that a correct clock wrote. */
+/** Returns how far ahead a date of this list can be if a correct clock wrote it. */
 function aheadMax(list: DueList, { config }: Pick<DueContext, "config">): number {
   return list === "sync.dueAt"
     ? Math.max(SYNC_AHEAD_MS_MIN, config.sync.reconcileAfterMs)
     : AHEAD_MS_MAX;
 }
 
-/** In seconds; the longest overdue comes first. */
+/** Returns how many seconds the first user, the longest overdue, has been due. */
 function overdue(list: DueList, first: User | undefined, clock: Clock): number {
   const dueAt = first && dueAtOf(list, first);
   return dueAt === undefined ? 0 : Math.max(0, (clock.now().getTime() - dueAt.getTime()) / 1_000);
@@ -175,7 +173,7 @@ function mayBeDue(list: DueList, { status }: User): boolean {
 
 /**
  * Moves the date of a user whose turn threw, unless the turn, or another instance, has changed it.
- * One conditional write: when that fails too, the date stays.
+ * One conditional write: if that fails, too, the date stays.
  */
 async function moveBack(
   list: DueList,
@@ -190,7 +188,7 @@ async function moveBack(
     const dueAt = later(storeNow(user, clock), jittered(waitMs, random));
     await users.update(user, withDate(list, user, dueAt));
   } catch {
-    // The same trouble that made the turn fail, most likely: the next run comes back to it.
+    // Most likely the same problem that made the turn fail: the next run tries again.
   }
 }
 
@@ -221,7 +219,7 @@ function withDate(list: DueList, { watch, sync, followUp }: User, dueAt: Date): 
     case "watch.renewAt":
       return { watch: { ...watch, renewAt: dueAt, failures: watch.failures + 1 } };
     case "sync.dueAt":
-      // Whatever it was due for, it has not been done.
+      // The work that it was due for has not been done.
       return {
         sync: { ...sync, dueAt, dueReason: "unfinished", retries: sync.retries + 1 },
       };

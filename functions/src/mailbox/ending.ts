@@ -14,8 +14,8 @@ import { progressOf, withNotified } from "./settling.ts";
 import type { SyncOutcome } from "./sync-outcome.ts";
 
 /**
- * Ends a run that failed: flags the user when the failure is theirs or has lasted too long for one
- * mailbox, and is due again otherwise. `step` is what failed.
+ * Ends a run that failed: flags the user if the failure is theirs or has lasted too long for one
+ * mailbox, otherwise schedules the next attempt. `step` is what failed.
  */
 export async function giveUp(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
   const { context, changes } = run;
@@ -27,7 +27,7 @@ export async function giveUp(run: Run, failure: Failure, step: FailedStep): Prom
   return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
 }
 
-/** A run that stops where it stands: its mailbox is due at once. */
+/** Ends a run where it is: its mailbox is due at once. */
 export async function unfinished(run: Run): Promise<SyncOutcome> {
   const { context, changes } = run;
   const isWritten = await writeDue(run, ({ sync: { failure: _, ...sync } }) => ({
@@ -51,7 +51,7 @@ async function endedBy(
   return isEnded ? ending.failure : undefined;
 }
 
-/** The mailbox is due again after a failure that is not the user's. */
+/** Schedules the mailbox after a failure that is not the user's. */
 async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<SyncOutcome> {
   const { context, changes } = run;
   const isWritten = await writeDue(run, (user) => {
@@ -61,7 +61,7 @@ async function postpone(run: Run, failure: Failure, step: FailedStep): Promise<S
   return isWritten ? { kind: "failed", failure, changes } : { kind: "superseded", changes };
 }
 
-/** Ends a run that goes on at this time. Writes nothing where the mailbox is due by then. */
+/** Ends a run that continues at this time. Writes nothing if the mailbox is due by then. */
 export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
   const isWritten = await writeDue(run, ({ sync }) => {
     const isDue = sync.dueAt !== undefined && sync.dueAt <= dueAt;
@@ -72,7 +72,9 @@ export async function dueBy(run: Run, dueAt: Date): Promise<SyncOutcome> {
   return { kind: isWritten ? "unfinished" : "superseded", changes: run.changes };
 }
 
-/** Ends a run that has nothing to do before this time; `throttled` holds notifications off too. */
+/**
+ * Ends a run that has nothing to do before this time; `throttled` also holds notifications back.
+ */
 export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
   const isWritten = await writeDue(run, ({ sync }) => ({
     ...sync,
@@ -83,8 +85,8 @@ export async function waitUntil(run: Run, until: Date): Promise<SyncOutcome> {
 }
 
 /**
- * Writes the `sync` that `make` says of the stored user, with the ids that this run was notified of,
- * and tells a delay that is due before it is noted. False when this run's grant is no longer the
+ * Writes the `sync` that `make` returns for the stored user, with the notified ids of this run, and
+ * publishes a due delay before recording it. Returns false when this run's grant is no longer the
  * user's.
  */
 async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promise<boolean> {
@@ -107,7 +109,7 @@ async function writeDue(run: Run, make: (user: User) => Sync | undefined): Promi
   return sameGrant(read, user);
 }
 
-/** Notified ids that the stored user does not know yet; `undefined` where there are none. */
+/** Returns notified ids that the stored user does not have yet; `undefined` if there are none. */
 function withHeld(
   user: User,
   trigger: Trigger,
@@ -120,11 +122,11 @@ function withHeld(
 }
 
 /**
- * Notes the ids of notifications that are acknowledged without a write of this run: of a mailbox
- * that has to wait, or of a run that another has overtaken. The record of such an id may show
- * minutes after the next listing, and the cursor must not have passed it. Every id needs its note:
- * the one that is left out may be the one that shows late. So this costs one write for each
- * notification of something new, as many as when all is well, and none for a repeated one.
+ * Records the ids of notifications that are acknowledged without a write of this run: of a mailbox
+ * that has to wait, or of a run that another has overtaken. The record of such an id may appear
+ * minutes after the next listing, and the cursor must not have passed it. Every id has to be
+ * recorded, because any of them may be the one that appears late. This costs one write for each
+ * notification of something new, as many as in normal operation, and none for a repeated one.
  */
 export async function holdNotified(
   read: User,

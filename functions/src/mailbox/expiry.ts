@@ -9,33 +9,38 @@ import { type Run, reread } from "./run.ts";
 export interface ExpiredCursor {
   from: HistoryId;
   reason: Recovery["reason"];
-  /** A head that was seen before and is no longer reached; the cursor where it is absent. */
+  /** A head that was seen before and is no longer reached; the cursor if it is absent. */
   highestHead?: HistoryId;
 }
 
 type Confirmation =
   | ({ kind: "confirmed" } & ExpiredCursor)
-  /** One server was behind, or one answer was wrong: the history is still there. */
+  /** One server was behind, or one response was wrong: the history still exists. */
   | { kind: "unconfirmed" }
   | { kind: "ended"; outcome: SyncOutcome };
 
-/** Between two looks, so that they meet different servers, or the same one recovered. */
+/** Between two requests, so that they reach different servers, or the same one recovered. */
 const CONFIRM_MS = 2_000;
-/** Heads in a row that have to lie below what was seen. */
+/** Consecutive heads that have to be below what was seen. */
 const LOW_HEADS = 2;
 
-/** Refusals of one cursor as malformed, in runs of their own, and how long they have to last. */
+/** Rejections of one cursor as malformed, in runs of their own, and how long they have to last. */
 const CURSOR_REFUSALS_MIN = 3;
 const CURSOR_REFUSED_MS = 5 * 60_000;
-/** How Gmail says that a parameter is wrong: the start id is the only one that varies. */
+/** Gmail's reasons for a wrong parameter: the start id is the only one that varies. */
 const CURSOR_REASONS = new Set(["invalidArgument", "INVALID_ARGUMENT", "http_400"]);
 
-/** True of a 400 to the first page of a listing: it has been seen in place of the 404. */
+/**
+ * Returns whether a failure is a 400 for the first page of a listing, which Gmail sometimes sends
+ * instead of 404.
+ */
 export function isOfCursor(failure: Failure): boolean {
   return failure.kind === "bad_request" && CURSOR_REASONS.has(failure.reason);
 }
 
-/** A cursor that is refused as malformed has expired when that lasts for some minutes. */
+/**
+ * Counts a rejection of the cursor as malformed: it has expired when that lasts for some minutes.
+ */
 export async function confirmRefusal(run: Run, failure: Failure): Promise<Confirmation> {
   const { context, user } = run;
   const now = storeNow(user, context.clock);
@@ -52,8 +57,9 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
 }
 
 /**
- * Asks again before a cursor is given up. A recovery tells messages but no label changes and no
- * deletions, so one stray 404 or one answer of a server that is behind must not start it.
+ * Asks Gmail again before a cursor is given up. A recovery publishes messages but no label changes
+ * and no deletions, so one stray 404, or one response of a server that is behind, must not start
+ * it.
  */
 export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
   const { context, access } = run;
@@ -72,7 +78,7 @@ export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<C
   return ended(await giveUp(run, listed.failure, listed.call));
 }
 
-/** One server may be behind: that the head went back is believed when it stays so low. */
+/** Asks Gmail again, because one server may be behind: a lower head is accepted if it stays low. */
 export async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
   const { context, access } = run;
   const { from, highestHead = from } = expired;

@@ -1,19 +1,19 @@
 import { type HistoryId, compareHistoryIds } from "../domain/history-id.ts";
 
-/** Ids that one run serves; of more, the highest are kept. */
+/** Ids that one run serves; if there are more, the highest are kept. */
 const NOTIFIED_MAX = 100;
 
-/** Runs over one mailbox, one after the other within this instance. */
+/** Runs for one mailbox, one after the other within this instance. */
 export interface InTurn<T> {
   /**
-   * Runs once everything before it on this key has ended, however it ended. When it had to wait,
-   * whatever was read of the mailbox before is out of date.
+   * Runs once every earlier run with this key has ended. If it had to wait, everything that was
+   * read of the mailbox before is outdated.
    */
   run(key: string, run: (hasWaited: boolean) => Promise<T>): Promise<T>;
 
   /**
-   * The same for a notification. Notifications that arrive while another run is under way share
-   * one run after it, with all of their ids, ascending, and its outcome.
+   * Runs a notification. Notifications that arrive during another run share one run after it, with
+   * all of their ids, ascending, and its outcome.
    */
   runNotified(
     key: string,
@@ -22,7 +22,9 @@ export interface InTurn<T> {
   ): Promise<T>;
 }
 
-/** Across instances nothing locks: there the checkpoint's condition decides. */
+/**
+ * Creates the queues. Across instances nothing locks: there, the checkpoint's condition decides.
+ */
 export function inTurn<T>(): InTurn<T> {
   const tails = new Map<string, Promise<void>>();
   const waiting = new Map<string, { historyIds: Set<HistoryId>; outcome: Promise<T> }>();

@@ -4,29 +4,33 @@ import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
-/** Messages of one page that are asked for their date. */
+/** Messages of one page whose date is requested. */
 const DATED_MESSAGES_MAX = 10;
 /**
- * On a page of so few messages every one is dated: there the margin that covers the disorder of
- * Gmail's lists may be missing, since a mailbox was connected only minutes before.
+ * On a page with so few messages every date is requested: in a mailbox that was connected only
+ * minutes before, there may be no margin for the disorder of Gmail's lists.
  */
 const SMALL_PAGE_MAX = 40;
-/** Dates asked for one by one on one page: below what Gmail lets one user read in a minute. */
+/** Dates requested one by one on one page: below what one user may request in a minute. */
 const DATED_ONE_BY_ONE_MAX = 200;
 
-/** `unknown`: the message is gone, or Gmail names no date for it. */
+/** `unknown`: the message is gone, or Gmail has no date for it. */
 type Age = "young" | "old" | "unknown";
 
+/** Which messages are old. */
 export interface AgeLimit {
   /** Older messages are old. */
   earliest: Date;
-  /** A message whose date cannot be had counts as undated, after this step has failed too often. */
+  /**
+   * A message whose date cannot be read counts as undated, after this step has failed too often.
+   */
   isFailureUnknown: boolean;
 }
 
 /**
- * Whether a page holds nothing but old messages. `messages.list` is not sorted by date, so one old
- * message says nothing: several are dated, spread over the page, until the first young one.
+ * Returns whether a page contains only old messages. `messages.list` is not sorted by date, so one
+ * old message says nothing: several dates are requested, spread over the page, until the first
+ * young message.
  */
 export async function isOldPage(
   run: Run,
@@ -44,8 +48,8 @@ export async function isOldPage(
 }
 
 /**
- * Leaves the old messages out. Around every place of a page where young and old meet, each message
- * is dated; elsewhere the dated messages stand for their neighbours. What has no date is kept.
+ * Removes the old messages. Around every place of a page where young and old meet, each date is
+ * requested; elsewhere the dated messages represent their neighbours. Undated messages are kept.
  */
 export async function withoutOld(
   run: Run,
@@ -82,7 +86,7 @@ export async function withoutOld(
   return { kind: "answered", value: kept };
 }
 
-/** Indexes of a list, ascending, from the first to the last: all of a short one. */
+/** Returns indexes of a list, ascending, from the first to the last: all of a short one. */
 function spread(length: number): number[] {
   const count = length <= SMALL_PAGE_MAX ? length : DATED_MESSAGES_MAX;
   const step = count > 1 ? (length - 1) / (count - 1) : 0;
@@ -108,7 +112,7 @@ async function ageOf(
   if (failure.kind === "gone") return { kind: "answered", value: "unknown" };
   const isLasting = failure.kind === "transient" || failure.kind === "refused";
   if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
-  // Asked about for ever, one message would hold up the whole mailbox.
+  // Requested for ever, one message would block the whole mailbox.
   context.log.error("message_date_unreadable", "Gmail returned a message without a valid date", {
     userId: user.id,
     messageId,
@@ -116,13 +120,16 @@ async function ageOf(
   return { kind: "answered", value: "unknown" };
 }
 
-/** Google has answered, and says nothing of a date: that is not a matter of time. */
+/** Google has answered, without a date: a retry would not change that. */
 function isOfMessage(failure: Failure): boolean {
   const isMalformed = failure.kind === "transient" && failure.reason === "malformed_answer";
   return isMalformed || failure.kind === "bad_request";
 }
 
-/** The date that `since` and a margin lead to, and never one from before the mailbox was connected. */
+/**
+ * Returns the date that is a margin before `since`, and never one from before the mailbox was
+ * connected.
+ */
 export function earliestOf(since: Date, marginMs: number, connectedAt: Date | undefined): Date {
   const wanted = later(since, -marginMs);
   return connectedAt !== undefined && connectedAt > wanted ? connectedAt : wanted;

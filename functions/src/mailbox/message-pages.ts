@@ -3,9 +3,12 @@ import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage, MessagePage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
-/** How far a page is looked for when mail has arrived since the walk: ten thousand messages. */
+/**
+ * How many pages to search for a page that new mail has moved since the scan: ten thousand
+ * messages.
+ */
 const SHIFTED_PAGES_MAX = 20;
-/** Messages of one page asked for their labels; of more, each is told. */
+/** Messages of one page whose labels are requested; if there are more, each is published. */
 const ASKED_MESSAGES_MAX = 50;
 /** Pages of drafts to leave out. */
 const DRAFT_PAGES_MAX = 10;
@@ -22,24 +25,24 @@ export function listPage(
   );
 }
 
+/** Messages of a page, sorted into those to publish and the rest. */
 export interface Sorted {
-  /** What is to be told, newest first. */
+  /** The messages to publish, newest first. */
   messages: HistoryMessage[];
-  /** Everything that was decided on: these, the drafts, and what is gone. */
+  /** Every message that was decided on: these, the drafts, and deleted ones. */
   decided: ReadonlySet<string>;
 }
 
 /**
- * Reads messages without the drafts among them. A list of messages does not say what labels they
- * carry, and every autosave puts a new message in the place of the old one. So the drafts are listed
- * between two readings: what is on both readings was there in between, among the drafts if it was
- * one. What is on one of them only has come or gone, or one reading was of a server that is behind:
- * each of these is asked for its labels.
+ * Reads messages and leaves the drafts out. A list of messages does not contain their labels, and
+ * every autosave replaces a draft by a new message. So the drafts are listed between two reads: a
+ * message in both reads existed in between, among the drafts if it was one. A message in only one
+ * of them has appeared or gone, or one server was behind: its labels are requested.
  */
 export async function withoutDrafts(
   run: Run,
   read: () => Promise<Answer<HistoryMessage[]>>,
-  /** A message that cannot be read is told, after this step has failed too often. */
+  /** A message that cannot be read is published, after this step has failed too often. */
   isFailureTold: boolean,
 ): Promise<Answer<Sorted>> {
   const before = await read();
@@ -74,7 +77,7 @@ export async function withoutDrafts(
   return { kind: "answered", value: { messages, decided } };
 }
 
-/** False for a draft, and for a message that is gone. */
+/** Returns false for a draft, and for a deleted message. */
 async function isNoDraft(
   run: Run,
   messageId: string,
@@ -100,10 +103,10 @@ async function isNoDraft(
 }
 
 /**
- * The messages that a page held when it was walked over. Mail that arrived since has pushed them
- * down, so the message that the page began with is looked for, and the page after it is read too.
- * What is newer is on another page of the walk, or history tells of it after the pinned head. When
- * that message is gone, everything that was read is told: some too many do no harm.
+ * Returns the messages that a page contained when it was scanned. New mail has moved them, so the
+ * first message of the page is searched for, and the page after it is read, too. Newer messages are
+ * on another page of the scan, or the history contains them after the pinned head. If the first
+ * message is gone, everything that was read is published: some too many do no harm.
  */
 export async function readPage(
   run: Run,
@@ -129,18 +132,18 @@ export async function readPage(
 
 /** What the second pass knows of the first pages. */
 export interface FirstPages {
-  /** What they held when the walk began. */
+  /** Their content when the scan began. */
   newest: ReadonlySet<string>;
-  /** The part of it that was not found again when it was to be told. */
+  /** The messages of it that were missing when they should have been published. */
   untold: ReadonlySet<string>;
-  /** True of a page that need not be looked at, where none of `newest` has been met. */
+  /** Returns whether the search can end at a page that contains none of `newest`. */
   isEnd: (messages: readonly HistoryMessage[]) => Promise<Answer<boolean>>;
 }
 
 /**
- * The messages of the first pages that are still to be told: those that were not there when the
- * walk began, down to the last one of `newest` on the page that leads back to it and on the one
- * after it, and those of `untold`.
+ * Returns the messages of the first pages that are still to be published: those that were missing
+ * when the scan began, down to the last one of `newest` on the page that leads back to it and on
+ * the one after it, and those of `untold`.
  */
 export async function readNew(
   run: Run,

@@ -13,38 +13,41 @@ import { notifiedAfter } from "./settling.ts";
  */
 
 /**
- * Listed again from before the last sync: clocks differ, mail is dated before it arrives, and
- * Gmail's lists have been seen seven hours out of order.
+ * How far before the last sync messages are listed: clocks differ, mail is dated before it arrives,
+ * and Gmail's lists have been seen seven hours out of order.
  */
 const MARGIN_MS = 24 * 3_600_000;
-/** Pages in a row with nothing but old messages on them, after which the walk ends. */
+/** Consecutive pages with only old messages, after which the scan ends. */
 const OLD_PAGES = 2;
 /** Half a million messages; a gap names what is older. */
 const WALKED_PAGES_MAX = 1_000;
-/** What is stored of the pages of a walk, at most: a document takes a million bytes in all. */
+/** The maximum size of the stored pages of a scan: a document has a million bytes in all. */
 const NOTED_BYTES_MAX = 200_000;
-/** Of one noted page beside its token and its message's id. */
+/** The size of one stored page besides its token and its message's id. */
 const NOTED_PAGE_BYTES = 50;
 /** Newest messages remembered for the second pass: one page of Gmail's, or less of each label. */
 const NEWEST_MAX = 500;
 const NEWEST_MAX_ALL = 2_000;
-/** Messages remembered where the told ones begin: any of them may be deleted. */
+/** Messages remembered where the published ones begin: any of them may be deleted. */
 const TOLD_MAX = 5;
-/** Refusals of one step in a row, each in a run of its own, before it is passed over. */
+/** Consecutive rejections of one step, each in a run of its own, before it is skipped. */
 const REFUSALS_MAX = 3;
 
-/** What a recovery does next. */
+/** The next step of a recovery. */
 export type Phase =
-  /** Publishes the gap, and notes that it did. */
+  /** Publishes the gap, and records that. */
   | "gap"
-  /** Walks over the pages of a listing, from the newest to what was published before. */
+  /** Scans the pages of a listing, from the newest to what was published before. */
   | "walk"
-  /** Publishes the pages that were walked over, from the oldest. */
+  /** Publishes the scanned pages, from the oldest. */
   | "publish"
-  /** Looks once more at the first pages, for what Gmail's index has shown late. */
+  /** Scans the first pages once more, for what Gmail's index has shown late. */
   | "late";
 
-/** The phase of a stored recovery. The gap is published before the first page: once, or after a crash again. */
+/**
+ * Returns the phase of a stored recovery. The gap is published before the first page: once, or
+ * again after a crash.
+ */
 export function phaseOf({ listing, pages, newest, isWalked, isTold }: Recovery): Phase {
   if (isTold === true) return "late";
   if (isWalked) return "publish";
@@ -52,13 +55,13 @@ export function phaseOf({ listing, pages, newest, isWalked, isTold }: Recovery):
   return isStarted ? "walk" : "gap";
 }
 
-/** The gap of a recovery: what it makes good of it is published as recovered changes. */
+/** Returns the gap of a recovery; the recovered changes follow it. */
 export function gapOf({ fromHistoryId, toHistoryId, since, reason }: Recovery): Gap {
   const incomplete = ["deletions", "labels", "imports"] as const;
   return { kind: "gap", fromHistoryId, toHistoryId, since, reason, incomplete };
 }
 
-/** Which messages a recovery leaves out for their age. */
+/** Returns which messages a recovery leaves out because of their age. */
 export function ageLimitOf({ since, refusals = 0 }: Recovery, { connectedAt }: User): AgeLimit {
   return {
     earliest: earliestOf(since, MARGIN_MS, connectedAt),
@@ -66,24 +69,26 @@ export function ageLimitOf({ since, refusals = 0 }: Recovery, { connectedAt }: U
   };
 }
 
-/** A page that was walked over, as Gmail answered it. */
+/** A scanned page, as Gmail returned it. */
 export interface WalkedAnswer {
   messages: readonly HistoryMessage[];
-  /** With which it was asked for; absent for the first page. */
+  /** The token of the request; absent for the first page. */
   token: string | undefined;
   nextPageToken: string | undefined;
-  /** The index of the first message that was published before; -1 where there is none. */
+  /** The index of the first message that was published before; -1 if there is none. */
   told: number;
-  /** Nothing but old messages are on it. */
+  /** The page contains only old messages. */
   isOld: boolean;
 }
 
-/** The index of the first message that was published before this walk; -1 where there is none. */
+/**
+ * Returns the index of the first message that was published before this scan; -1 if there is none.
+ */
 export function indexOfTold({ toldUpTo = [] }: Recovery, messages: readonly HistoryMessage[]) {
   return messages.findIndex(({ id }) => toldUpTo.includes(id));
 }
 
-/** Notes a page of the walk, and whether the walk ends with it. `labels`: how many are watched. */
+/** Records a scanned page, and whether the scan ends with it. `labels`: how many are watched. */
 export function afterWalkedPage(
   { refusals: _, ...recovery }: Recovery,
   { messages, token, nextPageToken, told, isOld }: WalkedAnswer,
@@ -91,7 +96,7 @@ export function afterWalkedPage(
 ): Recovery {
   const { pages, unnoted = 0, oldPages = 0, untold = [] } = recovery;
   const [first] = messages;
-  // A page that begins with what has been told holds nothing else.
+  // A page that begins with published messages contains nothing else.
   const page: WalkedPage[] =
     first === undefined || told === 0
       ? []
@@ -103,9 +108,9 @@ export function afterWalkedPage(
     pages: noted,
     unnoted: unnoted + pages.length + page.length - noted.length,
     newest,
-    // A page of old messages has been told before.
+    // A page of old messages was published before.
     untold: [...untold, ...(isOld ? [] : newest.slice(recovery.newest?.length ?? 0))],
-    // An empty page says nothing of either kind.
+    // An empty page says neither.
     oldPages: isOld ? oldPages + 1 : first === undefined ? oldPages : 0,
   };
   const isEnd =
@@ -116,24 +121,24 @@ export function afterWalkedPage(
   return isEnd ? walkedOver(walked, told < 0) : walked;
 }
 
-/** The end of a walk. The pages of nothing but old messages that it ended with were told before. */
+/** Ends a scan. Its last pages, with only old messages, were published before. */
 export function walkedOver({ oldPages = 0, ...recovery }: Recovery, isAtEdge: boolean): Recovery {
   const { pages } = recovery;
   return { ...recovery, pages: pages.slice(0, pages.length - oldPages), isWalked: true, isAtEdge };
 }
 
-/** As many of the oldest pages as may be stored. Another round comes back for the newer ones. */
+/** Keeps as many of the oldest pages as can be stored. Another round scans the newer ones. */
 function newestDropped(pages: readonly WalkedPage[]): WalkedPage[] {
   let bytes = 0;
   const first = pages.findLastIndex(({ token = "", firstMessageId }) => {
     bytes += token.length + firstMessageId.length + NOTED_PAGE_BYTES;
     return bytes > NOTED_BYTES_MAX;
   });
-  // What is dropped of the end, for being old, must leave something to tell.
+  // Dropping old pages at the end must leave something to publish.
   return pages.slice(Math.min(first + 1, Math.max(pages.length - OLD_PAGES - 1, 0)));
 }
 
-/** The ids that each listing's walk began with, up to as many as a page of Gmail's holds. */
+/** Returns the ids at the start of each listing's scan, up to one page of Gmail's. */
 function withNewest(
   { newest = [], listing }: Recovery,
   messages: readonly HistoryMessage[],
@@ -146,7 +151,10 @@ function withNewest(
   return [...newest, ...more.slice(0, room)];
 }
 
-/** The oldest page is published: `messages` of it, after everything in `decided` was decided on. */
+/**
+ * Records that the oldest page is published: `messages` of it, after everything in `decided` was
+ * decided on.
+ */
 export function afterPublishedPage(
   { refusals: _, isAtEdge: __, ...recovery }: Recovery,
   page: WalkedPage,
@@ -162,7 +170,10 @@ export function afterPublishedPage(
   };
 }
 
-/** Nothing noted is left to publish: the next round, the next watched label, or the last phase. */
+/**
+ * Continues when no stored page is left to publish: the next round, the next watched label, or the
+ * last phase.
+ */
 export function afterLastPage(
   { refusals: _, isAtEdge: __, ...recovery }: Recovery,
   labels: number,
@@ -171,7 +182,7 @@ export function afterLastPage(
   return unnoted > 0 ? { ...rest, isWalked: false } : afterListing(rest, labels);
 }
 
-/** One listing is through. */
+/** Ends one listing. */
 function afterListing({ toldUpTo: _, ...recovery }: Recovery, labels: number): Recovery {
   const listing = recovery.listing + 1;
   return listing >= labels
@@ -179,7 +190,7 @@ function afterListing({ toldUpTo: _, ...recovery }: Recovery, labels: number): R
     : { ...recovery, listing, pages: [], isWalked: false };
 }
 
-/** The next listing's last phase; `undefined` when the recovery is complete. */
+/** Continues with the next listing's last phase; `undefined` when the recovery is complete. */
 export function afterLate(
   { refusals: _, ...recovery }: Recovery,
   labels: number,
@@ -188,19 +199,23 @@ export function afterLate(
   return listing < labels ? { ...recovery, listing } : undefined;
 }
 
-/** A recovery is complete: the cursor stands on the head that was pinned before its gap. */
+/**
+ * Returns the change that completes a recovery: the cursor is the head that was pinned before its
+ * gap.
+ */
 export function afterRecovery({ sync: stored }: User, recovery: Recovery): UserPatch {
-  // After a rewind the ids begin anew: one notified before would make the mailbox deaf.
+  // After a rewind the ids start again: an earlier notified id would make later notifications look
+  // stale.
   const { recovery: _, notifiedHistoryId: __, highestHead: ___, ...sync } = stored;
   const { pinnedAt: syncedAt, toHistoryId: historyId } = recovery;
-  // What was read after the old cursor lies before the pinned head, or is listed again after it.
+  // What was read after the old cursor is before the pinned head, or is listed again after it.
   const rewoundAt = recovery.reason === "history_rewound" ? syncedAt : undefined;
   const recent = notifiedAfter(sync, historyId, rewoundAt);
   const told = { ...sync, ...(syncedAt !== undefined && { syncedAt }), recent };
   return { historyId, sync: { ...told, highestHead: historyId } };
 }
 
-/** Gmail rejects the list of the watched label that is under way: it is left out. */
+/** Leaves out the current watched label, because Gmail rejects its list. */
 export function withoutLabel(
   { refusals: _, ...recovery }: Recovery,
   labels: number,
@@ -209,7 +224,9 @@ export function withoutLabel(
   return afterListing({ ...recovery, pages: [] }, labels);
 }
 
-/** Gmail rejects a page token: the walk begins again, and ends where the published messages begin. */
+/**
+ * Restarts the scan when Gmail rejects a page token; it ends where the published messages begin.
+ */
 export function afterRefusedToken({
   unnoted: _,
   oldPages: __,
@@ -219,27 +236,30 @@ export function afterRefusedToken({
   return { ...rest, pages: [], isWalked: false };
 }
 
-/** The same step was refused once more. */
+/** Counts one more rejection of the same step. */
 export function afterRefusal(recovery: Recovery): Recovery {
   return { ...recovery, refusals: (recovery.refusals ?? 0) + 1 };
 }
 
-/** Whether a step was refused often enough to be passed over. */
+/** Returns whether a step was rejected often enough to be skipped. */
 export function isRefusedForGood({ refusals = 0 }: Recovery): boolean {
   return refusals >= REFUSALS_MAX;
 }
 
-/** A call of a recovery that was not answered. */
+/** A failed or outdated call of a recovery. */
 export type Unanswered = Exclude<Answer<unknown>, { kind: "answered" }>;
 
-/** Gmail can also forbid a single message: whether it forbids the mailbox shows in other calls. */
+/**
+ * Returns whether Gmail rejected only one item. It can forbid a single message; other calls show
+ * whether it forbids the mailbox.
+ */
 export function isOfOneItem({ failure, call }: Extract<Unanswered, { kind: "failed" }>): boolean {
   const { kind } = failure;
   const isForbidden = kind === "refused" && call === "messages.get";
   return kind === "transient" || kind === "bad_request" || isForbidden;
 }
 
-/** Oldest first, as `messages.list` names the newest first. */
+/** Returns the changes oldest first, although `messages.list` returns the newest first. */
 export function toChanges(
   { toHistoryId }: Recovery,
   messages: readonly HistoryMessage[],
@@ -255,7 +275,7 @@ export function toChanges(
   }));
 }
 
-/** Another run has gone on with this recovery, or has begun or ended one. */
+/** Returns whether another run has continued this recovery, or has started or ended one. */
 export function isMoved({ historyId, sync }: User, stored: User): boolean {
   const progress = ({ recovery }: User["sync"]) => {
     if (recovery === undefined) return undefined;

@@ -34,23 +34,23 @@ import {
 import { type Run, isCurrent, isOver, keptToken, reread } from "./run.ts";
 import type { SyncOutcome } from "./sync-outcome.ts";
 
-/** An outcome when the run has to end; `undefined` when it goes on. */
+/** An outcome if the run has to end; `undefined` if it continues. */
 type Ended = SyncOutcome | undefined;
 
 /** From one recovery to the next while Gmail lists no history in between; the last one repeats. */
 const PAUSES_MS = [15 * 60_000, 3_600_000, 2 * 3_600_000, 6 * 3_600_000];
 
 /**
- * Gmail no longer keeps the history after the cursor. Pins the present head, before anything is
- * told: the gap that is then published keeps its bounds however often it is published. The cursor
- * stays where it is until {@link recover} is through.
+ * Starts a recovery when Gmail no longer has the history after the cursor. Pins the current head
+ * before anything is published, so the gap keeps its bounds in every repetition. The cursor stays
+ * where it is until {@link recover} is complete.
  */
 export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): Promise<Ended> {
   const { context, access, user } = run;
   const { recoveries } = user.sync;
   const now = storeNow(user, context.clock);
   const until = recoveries && later(recoveries.at, pauseMs(recoveries.count));
-  // Not past the pause itself, wherever the clock was that wrote the time.
+  // At most the pause itself, even if a wrong clock wrote the time.
   if (until !== undefined && until > now) {
     return waitUntil(run, earlier(until, later(now, pauseMs(recoveries?.count ?? 0))));
   }
@@ -59,9 +59,9 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   if (answer.kind !== "answered") return endOf(run, answer);
   const to = answer.value.historyId;
   const begun = { count: (recoveries?.count ?? 0) + 1, at: now };
-  // After a rewind to the very cursor, the ids above it begin anew.
+  // After a rewind to exactly the cursor, the ids above it start again.
   if (to === from && reason === "history_expired") {
-    // Gmail refuses its own head. Nothing has happened since the cursor, so there is no gap.
+    // Gmail rejects its own head. Nothing has happened since the cursor, so there is no gap.
     context.log.error(
       "history_head_refused",
       "Gmail answers 404 for the current head of a history; retrying after a pause",
@@ -97,7 +97,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
       reason: cause,
     },
   );
-  // Due, so that another run goes on should this one die.
+  // Due, so that another run continues if this one dies.
   const dueAt = later(context.clock.now(), context.config.sync.timeMsMax);
   const { cursorRefusals: _, ...sync } = user.sync;
   return write(run, {
@@ -105,7 +105,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   });
 }
 
-/** A history that has expired may have been rewound too: then what is above the head is lost. */
+/** An expired history may have been rewound, too: then everything above the head is lost. */
 async function causeOf(
   run: Run,
   { from, reason }: ExpiredCursor,
@@ -128,16 +128,16 @@ function earlier(a: Date, b: Date): Date {
 }
 
 /**
- * Makes an expired history good, from wherever it stands: tells the gap, walks over the mailbox
- * from the newest message to the last sync, publishes what it found from the oldest on, looks once
+ * Recovers an expired history from its stored progress: publishes the gap, scans the mailbox from
+ * the newest message to the last sync, publishes what it found from the oldest on, searches once
  * more for what the index showed late, and only then sets the cursor to the pinned head. Bounded in
- * pages and time; what is left is due.
+ * pages and time; the rest is due.
  */
 export async function recover(run: Run, recovery: Recovery): Promise<Ended> {
   const { context, user } = run;
   let current: Recovery | undefined = recovery;
   for (let steps = 0; current !== undefined; steps++) {
-    // The gap is published first, however short the time is.
+    // The gap is published first, even if there is hardly any time.
     const isFirstGap = steps === 0 && phaseOf(current) === "gap";
     if (!isFirstGap && isOver(run)) return unfinished(run);
     const ended = await advance(run, current);
@@ -169,7 +169,7 @@ async function tellGap(run: Run, recovery: Recovery): Promise<Ended> {
   return failed ?? keep(run, { ...recovery, newest: [] });
 }
 
-/** One step of the walk. */
+/** Performs one step of the scan. */
 async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   const token = run.walkToken;
   if (recovery.pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
@@ -190,7 +190,7 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   return keep(run, afterWalkedPage(recovery, walked, labelsOf(run).length), nextPageToken);
 }
 
-/** In a later run: the token that leads on from the last page that was noted. */
+/** In a later run: finds the token that continues after the last stored page. */
 async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
   const listed = await listPage(run, labelOf(run, recovery), recovery.pages.at(-1)?.token);
   if (listed.kind !== "answered") return refusedToken(run, listed);
@@ -200,7 +200,9 @@ async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
   return keep(run, walkedOver(rest, true));
 }
 
-/** Publishes the oldest page that is left, oldest message first; after the last one, the end. */
+/**
+ * Publishes the oldest page that is left, oldest message first; after the last one, the scan ends.
+ */
 async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
   const page = recovery.pages.at(-1);
   if (page === undefined) return keep(run, afterLastPage(recovery, labelsOf(run).length));
@@ -219,8 +221,8 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
 }
 
 /**
- * Nothing that was there before the mailbox was connected is told as added. Only the page at the
- * edge of what is told can hold it: an old message above a young one has arrived out of order.
+ * Removes messages from before the mailbox was connected. Only the page at the edge can contain
+ * them: an old message above a young one has arrived out of order.
  */
 async function sinceConnected(
   run: Run,
@@ -234,8 +236,9 @@ async function sinceConnected(
 }
 
 /**
- * The second pass over one listing. Gmail can show a message seconds after its head told of it: one
- * that came before the pinned head, and showed after the walk had begun, is in no other place.
+ * Performs the second pass over one listing. Gmail can show a message seconds after its head
+ * announced it: a message from before the pinned head that appeared after the scan began is nowhere
+ * else.
  */
 async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
   const { context } = run;
@@ -262,14 +265,16 @@ async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
   return failed ?? endLate(run, recovery);
 }
 
-/** The next listing's second pass, or the cursor on the pinned head. */
+/** Continues with the next listing's second pass, or sets the cursor to the pinned head. */
 function endLate(run: Run, recovery: Recovery): Promise<Ended> {
   const next = afterLate(recovery, labelsOf(run).length);
   if (next !== undefined) return keep(run, next);
   return write(run, afterRecovery(run.user, recovery));
 }
 
-/** The first page of a listing is refused: a label that the mailbox does not have is left out. */
+/**
+ * Handles a rejected first page of a listing: a label that the mailbox does not have is left out.
+ */
 async function refusedListing(run: Run, recovery: Recovery, refused: Unanswered): Promise<Ended> {
   const { context, user } = run;
   const labelId = labelOf(run, recovery);
@@ -287,7 +292,7 @@ async function refusedListing(run: Run, recovery: Recovery, refused: Unanswered)
   return next === undefined ? write(run, afterRecovery(user, recovery)) : keep(run, next);
 }
 
-/** Google refuses a page token, which may live for an hour only. */
+/** Handles a rejected page token, which may live for only an hour. */
 async function refusedToken(run: Run, refused: Unanswered): Promise<Ended> {
   const { recovery } = run.user.sync;
   const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
@@ -298,7 +303,7 @@ async function refusedToken(run: Run, refused: Unanswered): Promise<Ended> {
   );
 }
 
-/** Counts the refusals of one step, since one message or one label must not hold up a mailbox. */
+/** Counts the rejections of one step, since one message or one label must not block a mailbox. */
 async function refusedStep(run: Run, recovery: Recovery, refused: Unanswered): Promise<Ended> {
   const isCounted = refused.kind === "failed" && isOfOneItem(refused);
   if (!isCounted) return endOf(run, refused);
@@ -331,24 +336,28 @@ async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<End
   return undefined;
 }
 
-/** Stores how far the recovery has come. `walkToken`: where this run's walk goes on, if it does. */
+/**
+ * Stores the progress of the recovery. `walkToken`: where this run's scan continues, if it does.
+ */
 function keep(run: Run, recovery: Recovery, walkToken?: string): Promise<Ended> {
   run.walkToken = walkToken;
   return write(run, { sync: { ...run.user.sync, recovery } });
 }
 
-/** Refused: somebody else is at it, or at work on the document. What they stored says how far. */
+/**
+ * Refused: another writer is working on the recovery or the document. The stored progress counts.
+ */
 async function write(run: Run, patch: UserPatch): Promise<Ended> {
   const { context, user, changes } = run;
   const kept = storedChanges(user, run.unkept, context);
   const sync = accounted(user.sync, patch.sync ?? user.sync, storeNow(user, context.clock));
-  // Kept before: history may have kept more of the same message, with its labels.
+  // Stored before: the history may have stored more about the same message, with its labels.
   const isKept = kept.length === 0 || (await context.users.keepMissing(user, kept)) === "written";
   const written = isKept
     ? await context.users.update(user, { ...patch, sync, ...keptToken(run) })
     : "refused";
   if (written === "written") run.unkept = [];
-  // A page that was not noted is walked over again.
+  // A page that was not stored is scanned again.
   else run.walkToken = undefined;
   if (!(await reread(run))) return { kind: "superseded", changes };
   if (written === "refused" && isMoved(user, run.user)) return { kind: "superseded", changes };

@@ -14,12 +14,14 @@ import { highestRead, progressOf } from "./settling.ts";
 import { sync } from "./sync.ts";
 import { afterWatch, watchAgain } from "./watch.ts";
 
+/** The result of renewing one watch. */
 export type RenewalOutcome =
   | { kind: "renewed"; expiresAt: Date }
   | { kind: "flagged"; reason: string }
   | { kind: "superseded" }
   | { kind: "failed"; failure: Failure };
 
+/** How a renewal run ended. */
 export interface RenewalRun {
   renewed: number;
   flagged: number;
@@ -28,21 +30,21 @@ export interface RenewalRun {
   isCutShort: boolean;
 }
 
-/** What `users.watch` costs, and how much of the quota renewals may take. */
+/** The cost of `users.watch`, and the share of the quota that renewals may use. */
 const WATCH_UNITS = 100;
 const QUOTA_SHARE = 0.5;
-/** The same failure of ours so often in a row is not worth walking the fleet for. */
+/** After this number of consecutive configuration failures, every other mailbox would fail, too. */
 const MISCONFIGURED_IN_A_ROW_MAX = 5;
-/** First wait after a failed renewal; doubles up to the maximum. */
+/** The first wait after a failed renewal; doubles up to the maximum. */
 const RETRY_MS = 60_000;
 const RETRY_MS_MAX = 3_600_000;
-/** Left between the last try and the expiry. */
+/** The time between the last attempt and the expiry. */
 const EXPIRY_MARGIN_MS = 10 * 60_000;
 
 /**
- * Renews the watches whose time has come, the longest overdue first, until the time is up.
- * `report` is told of the first mailbox with each failure: what is wrong with our set-up is wrong
- * for all of them, and said once in a run.
+ * Renews the watches whose time has come, the longest overdue first, until the time is up. `report`
+ * is called for the first mailbox with each failure: a configuration error concerns all of them,
+ * and is logged once in a run.
  */
 export async function renewWatches(
   context: MailboxContext,
@@ -77,7 +79,7 @@ export async function renewWatches(
   return run;
 }
 
-/** Resolves when the next watch may be made, one after the other at an even pace. */
+/** Resolves when the next watch may be created, one after the other at an even pace. */
 function paced({ clock, config }: MailboxContext): () => Promise<void> {
   const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * QUOTA_SHARE);
   let nextAt = clock.now();
@@ -90,8 +92,8 @@ function paced({ clock, config }: MailboxContext): () => Promise<void> {
 }
 
 /**
- * Renews one watch, and looks under which address Gmail knows the mailbox: two calls, one write. The
- * history id in the answer is a hint like any notification's.
+ * Renews one watch, and checks under which address Gmail knows the mailbox: two calls, one write.
+ * The history id in the response counts like a notification's.
  */
 export async function renew(user: User, context: MailboxContext): Promise<RenewalOutcome> {
   const { clock, log } = context;
@@ -104,8 +106,8 @@ export async function renew(user: User, context: MailboxContext): Promise<Renewa
       { userId: user.id },
     );
   }
-  // A watch costs 100 units. What failed before seldom passes within seconds, so the next turn is soon
-  // enough.
+  // A watch costs 100 units. An earlier failure seldom ends within seconds, so the next turn is
+  // soon enough.
   const hasFailed = user.watch.failures > 0 || user.sync.failure !== undefined;
   const access = hasFailed ? openAccess(user, context, 1) : openAccess(user, context);
   const answer = await access.call("users.watch", (token) => watchAgain(token, context));
@@ -145,7 +147,7 @@ async function failed(
   return stored === "superseded" ? { kind: "superseded" } : { kind: "failed", failure };
 }
 
-/** Backs off, but comes back before the watch expires as long as there is time for that. */
+/** Backs off, but retries before the watch expires if there is time for that. */
 function afterFailedRenewal(
   { failures, ...watch }: Watch,
   failure: Failure,

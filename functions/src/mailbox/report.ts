@@ -3,7 +3,7 @@ import type { Failure } from "../domain/failure.ts";
 import type { Log, LogFields } from "../platform/log.ts";
 import { familyOf } from "../domain/failure-streak.ts";
 
-/** One line for each sync, whoever asked for it; louder where somebody has to look at it. */
+/** Logs one line for each sync, with a higher severity if an operator has to act. */
 export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): void {
   const own = { ...fields, outcome: outcome.kind };
   switch (outcome.kind) {
@@ -50,10 +50,10 @@ export function reportSync(log: Log, outcome: SyncOutcome, fields: LogFields): v
   }
 }
 
-/** Each of these has had its alert where it was found. */
+/** These have raised their alert where they were found. */
 const ALERTED = new Set(["circuit_open", "fleet_guard", "grant_of_another_client"]);
 
-/** A classified failure: an alert when only the operator can mend it. */
+/** Logs a classified failure: an alert if only the operator can fix it. */
 export function reportFailure(log: Log, failure: Failure, fields: LogFields): void {
   const { reason } = failure;
   const own = { ...fields, failure: failure.kind, reason };

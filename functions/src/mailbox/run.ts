@@ -20,30 +20,31 @@ import { storedChanges } from "../pubsub/cloud-event.ts";
 import { modify } from "../store/modify.ts";
 import { type Progress, covers, progressOf } from "./settling.ts";
 
-/** One run over one mailbox: what it has read of the store, and what it has done so far. */
+/** One run for one mailbox: what it has read from the store, and what it has done so far. */
 export interface Run {
   user: User;
   readonly trigger: Trigger;
   readonly context: MailboxContext;
   readonly access: Access;
   readonly deadline: Date;
-  /** Where the mailbox stood when the run began. */
+  /** Where the mailbox was when the run began. */
   readonly startedFrom: string;
-  /** A due time has come for a mailbox of which nothing was known to be missing. */
+  /** The run is a poll: it was due although nothing was known to be missing. */
   readonly isLook: boolean;
   pages: number;
-  /** Changes and gaps published. */
+  /** The number of published changes and gaps. */
   changes: number;
-  /** Where a recovery's walk goes on; known only to the run that walks. */
+  /** Where the scan of a recovery continues; known only to the run that scans. */
   walkToken: string | undefined;
   /** The highest head that Gmail named to this run. */
   highestHead: HistoryId | undefined;
-  /** Changes that the watch covers, so that a notification should have told of them. */
+  /** Changes that the watch covers, so that a notification should have announced them. */
   watchedChanges: number;
-  /** Published, and still to be written beside the cursor where that sink is on. */
+  /** Published, and still to be stored with the cursor if that sink is on. */
   unkept: (Change | Gap)[];
 }
 
+/** Starts a run for a user that was just read. */
 export function startRun(user: User, trigger: Trigger, context: MailboxContext): Run {
   return {
     user,
@@ -62,24 +63,27 @@ export function startRun(user: User, trigger: Trigger, context: MailboxContext):
   };
 }
 
-/** Changes with whatever is checkpointed: the cursor, or how far a recovery has come. */
+/** Changes with everything that is checkpointed: the cursor, or the progress of a recovery. */
 function placeOf({ historyId, sync: { recovery } }: User): string {
   return `${historyId} ${recovery?.listing} ${recovery?.pages.length} ${recovery?.isTold}`;
 }
 
-/** Out of pages or time: what is left is for the next run. */
+/** Returns whether the run is out of pages or time: the rest is left to the next run. */
 export function isOver({ pages, deadline, context }: Run): boolean {
   return pages >= context.config.sync.pagesMax || context.clock.now() >= deadline;
 }
 
-/** A run that got on begins another row of failures: a long catch-up may fail now and then. */
+/**
+ * Returns the consecutive failures before this run; none if it made progress, because a long
+ * catch-up may fail now and then.
+ */
 export function rowBefore({ user, startedFrom }: Run): SyncFailure | undefined {
   return placeOf(user) === startedFrom ? user.sync.failure : undefined;
 }
 
 /**
- * Whether this run may still publish: a user who was read too long ago is read again. A run can have
- * slept for long, or waited for Google, while the person disconnected or was erased.
+ * Returns whether this run may still publish: a user that was read too long ago is read again. A
+ * run can have paused for long, or waited for Google, while the person disconnected or was erased.
  */
 export async function isCurrent(run: Run): Promise<boolean> {
   return !isOutdated(run.user, run.context.clock) || reread(run);
@@ -93,13 +97,13 @@ export async function reread(run: Run): Promise<boolean> {
   return true;
 }
 
-/** The access token that this run obtained, kept in a write that is made anyway. */
+/** Returns the access token that this run obtained, for a write that is made anyway. */
 export function keptToken({ user, access }: Run): Pick<UserPatch, "grant"> {
   const obtained = access.obtained();
   return obtained === undefined ? {} : { grant: { ...user.grant, ...obtained } };
 }
 
-/** The highest head that Gmail ever named of this mailbox, as far as this run knows. */
+/** Returns the highest head that Gmail ever named for this mailbox, as far as this run knows. */
 export function highestHeadOf({ user, highestHead }: Run): HistoryId | undefined {
   const { highestHead: stored } = user.sync;
   if (stored === undefined || highestHead === undefined) return stored ?? highestHead;
@@ -107,10 +111,10 @@ export function highestHeadOf({ user, highestHead }: Run): HistoryId | undefined
 }
 
 /**
- * Writes what `make` says of the stored user, on the condition that it is still the one that was
- * read. Refused: if a winner has accounted for all of `records`, they are covered; otherwise what
- * was read is added to what is stored now. Everything in `records` has been published, so
- * either way nothing is lost.
+ * Writes what `make` returns for the stored user, if it is still the one that was read. Otherwise,
+ * if the other writer has accounted for all of `records`, they are covered; if not, what was read
+ * is added to what is stored now. Everything in `records` has been published, so nothing is lost
+ * either way.
  */
 export function writeProgress(
   run: Run,
@@ -124,7 +128,7 @@ export function writeProgress(
 type MakeProgress = (user: User) => Progress &
   Omit<UserPatch, "sync"> & {
     sync: Partial<Sync>;
-    /** The run got through: its failures are of the past. */
+    /** The run was successful: its failures are over. */
     isThrough?: true;
   };
 type Written = "written" | "covered" | "superseded";
@@ -142,7 +146,7 @@ async function writeUntilTaken(
     const isCovered = isLost && records.length > 0 && covers(progressOf(user), records);
     if (isCovered && sync.dueReason !== "lag") return "skip";
     assert(!isAfter(user.historyId, historyId), "the cursor never moves back");
-    // A page of history was listed: the next recovery, if any, is the first of another series.
+    // A page of history was listed: the next recovery, if any, is the first of a new series.
     const { recoveries: _, cursorRefusals: __, isNotifiedAhead: ___, ...stored } = user.sync;
     const highestHead = highestHeadOf({ ...run, user });
     const next = {
@@ -174,7 +178,7 @@ async function writeUntilTaken(
   return "covered";
 }
 
-/** Whether what this run has read says nothing of the user who is stored now. */
+/** Returns whether what this run has read is outdated for the stored user. */
 function isSuperseded(read: User, stored: User): boolean {
   if (!sameGrant(read, stored)) return true;
   return isAfter(read.historyId, stored.historyId) || isRewound(read.sync, stored.sync);
@@ -184,7 +188,10 @@ function withoutFailure({ failure: _, ...sync }: Sync): Sync {
   return sync;
 }
 
-/** Another run has made a rewind good meanwhile: ids from before it mean something else now. */
+/**
+ * Another run has recovered from a rewind in the meantime: ids from before it mean something else
+ * now.
+ */
 function isRewound(before: Sync, stored: Sync): boolean {
   if (before.highestHead === undefined || stored.highestHead === undefined) return false;
   return isAfter(before.highestHead, stored.highestHead);

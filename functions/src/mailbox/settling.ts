@@ -3,29 +3,37 @@ import type { ReadPosition, User } from "../domain/user.ts";
 import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "../domain/history-id.ts";
 
 /**
- * The most unsettled records that are remembered. What is beyond them is published again under the
- * same ids by the next listing; the cursor never passes it for that.
+ * The maximum number of remembered unsettled records. The next listing publishes those beyond it
+ * again under the same ids; the cursor never passes them because of that.
  */
 export const RECENT_MAX = 50_000;
-/** The most heads that are remembered; each settles what lies below it. */
+/** The maximum number of remembered heads; each settles what is below it. */
 const HEADS_MAX = 20;
-/** The most notified ids that are waited for at a time; the lowest is given up for one more. */
+/** The maximum number of notified ids that are waited for; for one more, the lowest is given up. */
 export const NOTIFIED_MAX = 100;
-/** How long the cursor waits below a notified id that has not shown as a record; then it is a gap. */
+/**
+ * How long the cursor waits below a notified id that has not appeared as a record; then it is a
+ * gap.
+ */
 export const UNSEEN_HOLD_MS = 30 * 60_000;
-/** The same in a mailbox whose notifications name ids that never become records; without a gap. */
+/**
+ * How long the cursor waits in a mailbox whose notifications name ids that never become records; no
+ * gap follows.
+ */
 export const AHEAD_HOLD_MS = 10 * 60_000;
 
-/** Where a mailbox has been read to: everything up to the cursor, and these positions after it. */
+/** The progress of reading a mailbox: everything up to the cursor, and these positions after it. */
 export interface Progress {
   historyId: HistoryId;
   /** Ascending, each id once. */
   recent: readonly ReadPosition[];
-  /** A notified id never showed, and none has shown exactly since: an id proves no record here. */
+  /**
+   * A notified id never appeared, and none has appeared exactly since: an id proves no record here.
+   */
   isNotifiedAhead?: true;
 }
 
-/** What is stored of it. */
+/** Returns the stored progress. */
 export function progressOf({ historyId, sync }: User): Progress {
   const { recent, isNotifiedAhead } = sync;
   return { historyId, recent, ...(isNotifiedAhead === true && { isNotifiedAhead }) };
@@ -40,31 +48,34 @@ export interface UnseenRange {
   since: Date;
 }
 
-/** What one listing, or its pages so far, brought. */
+/** The result of one listing, or of its pages so far. */
 export interface Read {
-  /** The store's time when the listing began, or earlier: what shows later is not covered by it. */
+  /**
+   * The store's time when the listing began, or earlier: what appears later is not covered by it.
+   */
   startedAt: Date;
-  /** The store's time when the answer came, or later: what is new in it was read by then. */
+  /** The store's time when the response arrived, or later: what is new in it was read by then. */
   readAt: Date;
   /** Records read, and published. */
   records: readonly HistoryId[];
-  /** The head that the first page named, and when it came. */
+  /** The head that the first page named, and when it arrived. */
   head?: { historyId: HistoryId; at: Date };
-  /** The ids that the notifications named which this listing serves to its end. */
+  /** The notified ids that this listing serves completely. */
   notified?: readonly HistoryId[];
-  /** What has been published as a gap, since notified ids in it were never seen. */
+  /** What has been published as a gap, because notified ids in it were never seen. */
   unseen?: UnseenRange | undefined;
-  /** How far the pages reach; absent once the listing has come to its end. */
+  /** How far the pages reach; absent once the listing is complete. */
   upTo?: HistoryId;
 }
 
 /**
- * Gmail can reveal a record late, after one with a higher id. So the cursor stands only on a position
- * that was seen `settleMs` or more before a listing began that covers it: everything that was hidden
- * below it then has been read since, whoever read it and however recently. Until then what was read
- * is remembered in `recent`, and a record among it is skipped when the next listing brings it again.
- * Nothing settles by count. The cursor does not pass a notified id that has not shown, until the
- * wait for it ends: then it counts as a head again, if an answer named it as one.
+ * Returns the progress after a read. Gmail can reveal a record late, after one with a higher id. So
+ * the cursor moves only to a position that was seen `settleMs` or more before a listing began that
+ * covers it: everything that was hidden below it then has been read since, by any run and however
+ * recently. Until then, what was read is remembered in `recent`, and a record in it is skipped when
+ * the next listing contains it again. Nothing settles by count. The cursor does not pass a notified
+ * id that has not appeared until the wait for it ends: then it counts as a head again, if a
+ * response named it as one.
  */
 export function settle(progress: Progress, read: Read, settleMs: number): Progress {
   const merged = merge(progress, read, settleMs);
@@ -87,8 +98,8 @@ export function settle(progress: Progress, read: Read, settleMs: number): Progre
 }
 
 /**
- * The range that has to be told as a gap before the cursor may pass it: notified ids that have been
- * waited for long enough, and have not shown in a listing that covers them.
+ * Returns the range that has to be published as a gap before the cursor may pass it: notified ids
+ * that have been waited for long enough, and that a listing covers without showing them.
  */
 export function findUnseen(
   progress: Progress,
@@ -112,13 +123,15 @@ export function findUnseen(
   return { from: settle(progress, read, settleMs).historyId, to: last.historyId, since };
 }
 
-/** When the first notified id has been waited for long enough; undefined when none is waited for. */
+/**
+ * Returns when the first notified id has been waited for long enough; undefined if there is none.
+ */
 export function heldUntil(
   { recent, isNotifiedAhead }: Progress,
   head: HistoryId,
 ): Date | undefined {
   if (isNotifiedAhead === true) return undefined;
-  // An id above the head holds nothing up.
+  // An id above the head blocks nothing.
   const held = recent.filter(
     ({ historyId, isNotified }) => isNotified === true && !isAfter(historyId, head),
   );
@@ -130,8 +143,9 @@ export function heldUntil(
 }
 
 /**
- * Records that were read and are not settled. A remembered head, or a notified id, is not one of
- * them: the record of that id may still be hidden, and has to be published when it shows.
+ * Returns the records that were read and are not settled. A remembered head, or a notified id, is
+ * not one of them: the record of that id may still be hidden, and has to be published when it
+ * appears.
  */
 export function readRecords({ recent }: Progress): Set<HistoryId> {
   return new Set(recent.filter(isRecord).map(({ historyId }) => historyId));
@@ -141,18 +155,21 @@ function isRecord({ isHead, isNotified }: ReadPosition): boolean {
   return isHead !== true && isNotified !== true;
 }
 
-/** The highest record that is known to have been read. */
+/** Returns the highest record that is known to have been read. */
 export function highestRead(progress: Progress): HistoryId {
   return latestOf(progress.historyId, readRecords(progress));
 }
 
-/** True when every one of these records is accounted for by the progress. */
+/** Returns whether the progress accounts for every one of these records. */
 export function covers(progress: Progress, records: readonly HistoryId[]): boolean {
   const known = readRecords(progress);
   return records.every((id) => !isAfter(id, progress.historyId) || known.has(id));
 }
 
-/** True when nothing more can be learnt of a notified id: it has been read, or is waited for. */
+/**
+ * Returns whether nothing more can be learned about a notified id: it has been read, or is waited
+ * for.
+ */
 export function isTracked({ historyId, recent }: Progress, notified: HistoryId): boolean {
   if (!isAfter(notified, historyId)) return true;
   return recent.some(
@@ -162,10 +179,10 @@ export function isTracked({ historyId, recent }: Progress, notified: HistoryId):
 }
 
 /**
- * True of a notified id that a listing named as its head so long before this one began that the
- * cursor may pass it. Gmail notifies of the present head whenever a watch is renewed. But the
- * notification of a record can itself come minutes late, after a listing has named the id: so this
- * takes longer than settling does.
+ * Returns whether a listing named a notified id as its head so long before this one began that the
+ * cursor may pass it. Gmail notifies of the current head whenever a watch is renewed. But the
+ * notification of a record can itself arrive minutes late, after a listing has named the id: so
+ * this takes longer than settling.
  */
 export function isOldHead(
   { recent }: Progress,
@@ -183,9 +200,9 @@ export function isOldHead(
 }
 
 /**
- * The progress with the notified ids that nothing is known of: the cursor waits for them although
- * no listing was completed for their notifications. The same object where there are none. Of more
- * than {@link NOTIFIED_MAX} the highest are kept, since the others had the most time to show.
+ * Returns the progress with the unknown notified ids: the cursor waits for them although no listing
+ * was completed for their notifications. The same object if there are none. Of more than {@link
+ * NOTIFIED_MAX} the highest are kept, since the others had the most time to appear.
  */
 export function withNotified(
   progress: Progress,
@@ -201,8 +218,8 @@ export function withNotified(
 }
 
 /**
- * What stays remembered when a recovery sets the cursor on the head that it pinned: notified ids
- * above it. After a rewind an id that was notified before the pin is of the old count.
+ * Returns what stays remembered when a recovery sets the cursor to the pinned head: notified ids
+ * above it. After a rewind, an id that was notified before the pin belongs to the old ids.
  */
 export function notifiedAfter(
   { recent }: Pick<Progress, "recent">,
@@ -216,18 +233,21 @@ export function notifiedAfter(
   });
 }
 
-/** Ascending, each position once, with the time it was first read; without the head. */
+/**
+ * Returns the positions ascending, each once, with the time it was first read; without the head.
+ */
 function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[] {
   const { records, head, notified = [], startedAt, readAt: at } = read;
   const known = readRecords(progress);
   const fresh = new Set(records.filter((id) => isAfter(id, progress.historyId) && !known.has(id)));
-  // A record that has shown takes the place of the head or the notification that named it.
+  // A record that has appeared replaces the head or the notification that named it.
   const positions = new Map<HistoryId, ReadPosition>();
   for (const position of progress.recent) {
-    // An edited document may hold positions that the cursor has passed: it would go back to them.
+    // An edited document may contain positions that the cursor has passed: it would go back to
+    // them.
     const isPast = !isAfter(position.historyId, progress.historyId);
     if (isPast || fresh.has(position.historyId)) continue;
-    // A time that has not come, as an edited document may hold, would never settle.
+    // A future time, as an edited document may contain, would never settle.
     const isFuture = position.at > at;
     positions.set(position.historyId, isFuture ? { ...position, at } : position);
   }
@@ -243,7 +263,7 @@ function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[]
   return [...positions.values()].sort(byId);
 }
 
-/** With the head that this listing named, unless its position is known. */
+/** Adds the head that this listing named, unless its position is known. */
 function withHead(
   positions: readonly ReadPosition[],
   progress: Progress,
@@ -258,7 +278,7 @@ function byId(a: ReadPosition, b: ReadPosition): number {
   return compareHistoryIds(a.historyId, b.historyId);
 }
 
-/** Without the notified ids that are waited for no longer; what is left of one may be a head. */
+/** Removes the notified ids that are not waited for any more; what is left of one may be a head. */
 function withoutUnseen(
   positions: readonly ReadPosition[],
   progress: Progress,
@@ -290,9 +310,11 @@ function isAboveHead(historyId: HistoryId, { head }: Read): boolean {
   return head !== undefined && isAfter(historyId, head.historyId);
 }
 
-/** Whether a notified id is no proof of a record; one that has shown exactly makes it one again. */
+/**
+ * Returns whether a notified id proves no record; one that has appeared exactly proves one again.
+ */
 function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: Read): boolean {
-  // Pages that follow may show other notified ids, and those that do not show belong to a gap too.
+  // Later pages may show other notified ids, and those that do not appear belong to a gap, too.
   if (unseen !== undefined && upTo === undefined) return true;
   if (progress.isNotifiedAhead !== true) return false;
   const shown = new Set([...readRecords(progress), ...records]);
@@ -301,7 +323,9 @@ function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: R
   return !ids.some((id) => shown.has(id));
 }
 
-/** What is forgotten is only remembered so that it is not published twice, or settled sooner. */
+/**
+ * Positions are only remembered to avoid repetitions, or to settle sooner, so some may be dropped.
+ */
 function bounded(positions: readonly ReadPosition[]): readonly ReadPosition[] {
   let records = 0;
   const heads = positions

@@ -1,19 +1,19 @@
 import type { Failure } from "../domain/failure.ts";
 import type { Status } from "../domain/user.ts";
 
-/** Every way a sync can end. */
+/** Every result of a sync. */
 export type SyncOutcome =
   | { kind: "caught_up"; changes: number }
-  /** Gmail told of something that is not readable yet; the mailbox is due again. */
+  /** Gmail announced something that is not readable yet; the mailbox is due again. */
   | { kind: "lagging"; changes: number }
   /** Out of pages or time; the mailbox is due at once. */
   | { kind: "unfinished"; changes: number }
-  /** The notification tells nothing that has not been read. */
+  /** The notification announces nothing that has not been read. */
   | { kind: "stale" }
   | { kind: "inactive"; status: Status }
-  /** The notification names nobody who is connected. */
+  /** The notification names no connected mailbox. */
   | { kind: "unknown_mailbox" }
-  /** Google asked to be left alone until then; the mailbox is due at that time. */
+  /** Google asked for a pause until then; the mailbox is due at that time. */
   | { kind: "throttled"; until: Date }
   /** The mailbox fails again and again: only its due time calls Google again. */
   | { kind: "waiting"; until: Date }

@@ -46,17 +46,18 @@ import type { SyncOutcome } from "./sync-outcome.ts";
  * them.
  */
 
-/** Gmail can announce a change seconds before it can be read; after these waits a due time follows. */
+/**
+ * Gmail can announce a change seconds before it can be read; after these waits a due time follows.
+ */
 const LAG_WAITS_MS = [1_000, 2_000, 4_000];
-/** Events handed to the topic at once. */
+/** Events passed to the topic at once. */
 const PUBLISHED_MAX = 1_000;
-/** Listings that one run begins again because Gmail contradicts itself; then a due time follows. */
+/** Listings that one run restarts because Gmail contradicts itself; then a due time follows. */
 const RESTARTS_MAX = 3;
 
 /**
- * Brings one mailbox from its cursor up to the present. Each page is published, then the
- * checkpoint is written. `user` is what was just read from the store. Rejects only when the store
- * does not answer.
+ * Brings one mailbox from its cursor to the present. Each page is published, then the checkpoint is
+ * written. `user` was just read from the store. Rejects only if the store does not answer.
  */
 export function sync(user: User, trigger: Trigger, context: MailboxContext): Promise<SyncOutcome> {
   const { telemetry } = context;
@@ -75,8 +76,8 @@ export function sync(user: User, trigger: Trigger, context: MailboxContext): Pro
 }
 
 /**
- * What our own code threw it would throw again at once: an operator is alerted, and the mailbox is
- * due again after pauses that grow. Delivered again in place of that, it would be a storm.
+ * An error of our own code would occur again at once: it alerts an operator, and the mailbox is due
+ * after growing pauses. Redelivered instead, the notification would cause endless retries.
  */
 async function failedForGood(
   error: unknown,
@@ -103,7 +104,7 @@ async function failedForGood(
     return outcome;
   } catch (another) {
     if (mayPass(another)) throw another;
-    // Not even a due time can be stored: the one that stands, and the next notification, remain.
+    // Not even a due time can be stored: the present one, and the next notification, remain.
     return { kind: "failed", failure, changes: run.changes };
   }
 }
@@ -140,14 +141,14 @@ async function holdAnew({ user, trigger, context }: Run): Promise<void> {
   if (stored !== undefined) await holdNotified(stored, trigger, context);
 }
 
-/** What only says that there may be something new. */
+/** Returns whether a trigger only says that there may be something new. */
 function isHint({ kind }: Trigger): boolean {
   return kind === "notified" || kind === "renewed";
 }
 
 /**
- * Listings until one comes to its end, and again after short waits when Gmail is known to lag. A
- * recovery that is under way comes first: before it is through there is nothing to list from.
+ * Lists until one listing is complete, and again after short waits if Gmail is known to lag. A
+ * running recovery comes first: until it is complete, there is nothing to list from.
  */
 async function catchUp(run: Run): Promise<SyncOutcome> {
   const { trigger, context } = run;
@@ -178,9 +179,12 @@ async function catchUp(run: Run): Promise<SyncOutcome> {
   }
 }
 
-/** Begins a recovery once the loss of the cursor is confirmed; an outcome when the run ends with it. */
+/**
+ * Starts a recovery once the loss of the cursor is confirmed; returns an outcome if the run ends
+ * with it.
+ */
 async function lose(run: Run, lost: Expired | Refused): Promise<SyncOutcome | undefined> {
-  // Between two pages another run may have made it good, or begun to.
+  // Between two pages another run may have recovered it, or started to.
   const isPast = run.user.historyId !== lost.from || run.user.sync.recovery !== undefined;
   if (isPast) return undefined;
   const confirmation =
@@ -194,7 +198,7 @@ async function lose(run: Run, lost: Expired | Refused): Promise<SyncOutcome | un
 }
 
 type Expired = { kind: "expired" } & ExpiredCursor;
-/** Gmail refuses the cursor itself as malformed, although it is of Gmail's own making. */
+/** Gmail rejects the cursor itself as malformed, although Gmail issued it. */
 interface Refused {
   kind: "refused";
   from: HistoryId;
@@ -205,13 +209,13 @@ type Listing =
   | Listed
   | Expired
   | Refused
-  /** A page token was refused, which says nothing about the cursor: the first page decides. */
+  /** A page token was rejected, which says nothing about the cursor: the first page decides. */
   | { kind: "restart" }
   | { kind: "ended"; outcome: SyncOutcome };
 
 /**
- * One listing: from the cursor to the last page, with the same start for all pages. Every page is
- * published; every page is checkpointed here, in parts if it is large, but for the last part of the
+ * Performs one listing: from the cursor to the last page, with the same start for all pages. Every
+ * page is published, and checkpointed here, in parts if it is large, except the last part of the
  * last page.
  */
 async function listOnce(run: Run): Promise<Listing> {
@@ -247,10 +251,11 @@ async function listOnce(run: Run): Promise<Listing> {
     first ??= { historyId: head, at: readAt };
     run.highestHead = maxHistoryId(run.highestHead ?? head, head);
 
-    // A page of what is known and not settled yet is passed over, or small pages would never end.
+    // A page of known, unsettled records is skipped, or small pages would never end.
     const isPassedOver = records.length > 0 && unknownTo(run.user, records).size === 0;
     if (!isPassedOver) {
-      // A run that woke up long after its time has nothing of its own to save: the next one goes on.
+      // A run that resumed long after its time has nothing of its own to save: the next one
+      // continues.
       const isTooLate = run.pages > 0 && context.clock.now() >= run.deadline;
       if (isTooLate) return ended(await unfinished(run));
       if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
@@ -283,7 +288,7 @@ function ended(outcome: SyncOutcome): Listing {
   return { kind: "ended", outcome };
 }
 
-/** Publishes a part of a page; an outcome when the run ends with it. */
+/** Publishes a part of a page; returns an outcome if the run ends with it. */
 async function publishPage(run: Run, { publish, unreadable, watchedChanges }: PagePlan) {
   const { context, user } = run;
   run.watchedChanges += watchedChanges;
@@ -317,7 +322,7 @@ async function publishEvents(
   return undefined;
 }
 
-/** Ids that notifications named and that never showed become a gap, before the cursor passes them. */
+/** Publishes a gap for notified ids that never appeared, before the cursor passes them. */
 async function publishGap(run: Run, gap: Gap | undefined): Promise<SyncOutcome | undefined> {
   if (gap === undefined) return undefined;
   const { fromHistoryId, toHistoryId, reason } = gap;
@@ -329,15 +334,18 @@ async function publishGap(run: Run, gap: Gap | undefined): Promise<SyncOutcome |
   return publishEvents(run, [gap]);
 }
 
-/** What a due run finds has no notification whose time is known: `gmail_receiver.syncs` counts it. */
+/** A due run has no notification with a known time: `gmail_receiver.syncs` counts what it finds. */
 function recordDelay({ trigger, context }: Run): void {
   if (trigger.kind !== "notified" || trigger.publishedAt === undefined) return;
   const delayMs = context.clock.now().getTime() - trigger.publishedAt.getTime();
-  // Pub/Sub's clock may be ahead of ours.
+  // Pub/Sub's clock may be ahead of this instance's.
   context.telemetry.record("gmail_receiver.delay", Math.max(0, delayMs) / 1_000);
 }
 
-/** The checkpoint of a page, or of a part, that others follow; an outcome when the run ends with it. */
+/**
+ * Writes the checkpoint of a page, or of a part, that others follow; returns an outcome if the run
+ * ends with it.
+ */
 async function checkpointPage(
   run: Run,
   page: Read & { upTo: HistoryId },
@@ -348,10 +356,10 @@ async function checkpointPage(
   const failed = await publishGap(run, gap);
   if (failed !== undefined) return failed;
   const progress = progressFrom(run.user);
-  // More than is remembered: what follows would be published again and again before this settles.
+  // More than is remembered: later pages would be published again and again before this settles.
   const isFull = !covers(progress, page.records);
   const isLast = isFull || isOver(run);
-  // Nothing on this page is new, and nothing has settled: the stored checkpoint says it all.
+  // Nothing on this page is new, and nothing has settled: the stored checkpoint is current.
   const isMoved = progress.historyId !== run.user.historyId || gap !== undefined;
   if (!isLast && !isMoved && page.records.length === 0) return undefined;
   const written = await writeProgress(run, page.records, (user) => {
@@ -360,14 +368,15 @@ async function checkpointPage(
     return { ...progressFrom(user), sync: stopped, isThrough: true };
   });
   if (written === "superseded") return { kind: "superseded", changes };
-  // The winner may have stopped there, or have been this run itself: the next pages are still due.
+  // The other writer may have stopped there, or have been this run itself: the next pages are still
+  // due.
   if (written === "covered") return isLast ? unfinished(run) : undefined;
   if (isLast) return { kind: "unfinished", changes };
-  // The next page is compared with what is stored now, not with what we believe we wrote.
+  // The next page is compared with what is stored now, not with what this run assumes it wrote.
   return (await reread(run)) ? undefined : { kind: "superseded", changes };
 }
 
-/** The end of the last listing: its checkpoint, and when to look again. */
+/** Ends the last listing: its checkpoint, and when to read again. */
 async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutcome> {
   const { context } = run;
   const read = planRead(run.user, listed.last, run.trigger, context.config.sync.settleMs);
@@ -378,14 +387,14 @@ async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutc
   if (caughtUp.kind === "failed") return giveUp(run, caughtUp.failure, "publish");
   if (isWorthWriting || run.access.obtained() !== undefined) {
     const isMissed = wasMissed(run, listed.freshCount, changeFilterOf(context));
-    // The notifications may name an address that nobody is stored under.
+    // The notifications may name an address that no user has.
     const found = isMissed ? await findAddress(run.user, run.access, context) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
     const written = await writeProgress(run, listed.last.records, (user) => ({
       ...read.progressFrom(user),
       sync: served,
-      // A delay that another run told meanwhile is ended by the next listing.
+      // The next listing ends a delay that another run has published in the meantime.
       ...(isUntold(user, caughtUp, context) && { sync: { ...served, ...atOnce(context.clock) } }),
       isThrough: true,
       ...(isSilent && { watch: { ...user.watch, renewAt: context.clock.now() } }),
@@ -398,9 +407,8 @@ async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutc
 }
 
 /**
- * Nobody told of what a look at a quiet mailbox has found: its watch may be dead although it has
- * not expired, so it is made again. What happened in this very minute may just be on its way, and
- * then the watch is made again for nothing.
+ * A poll found changes that no notification announced, so the watch may be dead: renew it. If the
+ * notification was only on its way, the extra renewal is harmless.
  */
 function logSilent({ user, context }: Run): void {
   context.log.error(

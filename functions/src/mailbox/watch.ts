@@ -8,8 +8,8 @@ import type { Watch } from "../domain/user.ts";
 const RENEWAL_SPREAD = 0.2;
 
 /**
- * Makes the watch, or makes it again. A watched label that the mailbox does not have must not leave
- * it without a watch: then all of it is watched, and what is published is filtered as always.
+ * Creates or renews the watch. A watched label that the mailbox does not have must not leave it
+ * without a watch: then the whole mailbox is watched, and changes are filtered as always.
  */
 export async function watchAgain(
   accessToken: string,
@@ -26,8 +26,8 @@ export async function watchAgain(
 }
 
 /**
- * When a watch with another topic is in the way (Gmail allows one client for each mailbox and
- * project), that one is stopped once.
+ * If a watch with another topic exists (Gmail allows one client for each mailbox and project), that
+ * one is stopped once.
  */
 async function watchLabels(
   accessToken: string,
@@ -43,7 +43,7 @@ async function watchLabels(
   }
 }
 
-/** A fresh watch, and when to renew it: once a day, spread, and never after it expires. */
+/** Returns a new watch, and when to renew it: once a day, spread, and never after it expires. */
 export function afterWatch(
   { expiresAt }: WatchAnswer,
   { clock, random, config }: Pick<MailboxContext, "clock" | "random" | "config">,
