@@ -13,8 +13,11 @@ export interface PubsubCloudEvent {
 
 /** Pub/Sub accepts 100 attributes, and a message of Gmail has about five labels. */
 const LABEL_ATTRIBUTES_MAX = 20;
-/** Gmail's own labels. The id of a person's label is `Label_` and a number. */
-const SYSTEM_LABEL = /^[A-Z]+(_[A-Z]+)*$/;
+/**
+ * Gmail's own labels. The id of a person's label is `Label_` and a number. The bound keeps the name of
+ * an attribute below Pub/Sub's 256 bytes: one that is longer would have the whole request refused.
+ */
+const SYSTEM_LABEL = /^[A-Z][A-Z_]{0,63}$/;
 
 /**
  * Returns the event that subscribers receive. Its id depends only on what changed, so that a
