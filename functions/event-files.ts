@@ -111,7 +111,7 @@ function comment(text = "", indent: string): string {
   return `${indent}/**\n${lines.join("\n")}\n${indent} */\n`;
 }
 
-/** The document with its tables made again: each stands between two comments. */
+/** Returns the document with its tables made again, between two comments. */
 function withTables(file: string): string {
   const page = readFileSync(path.resolve(import.meta.dirname, "..", file), "utf8");
   const region = /(<!-- generated: events -->\n).*(\n<!-- end -->)/s;

@@ -5,7 +5,7 @@ import { EVENT_TYPES, type EventData } from "./events.ts";
 /** The types of events that this version of the package knows. */
 export type EventType = keyof EventData;
 
-/** What every event has, whatever its type. */
+/** What every event has. */
 export interface Envelope {
   /** The same for every repetition of this event, and for no other event. */
   id: string;
@@ -126,7 +126,7 @@ function fromPubsub({ attributes, data }: Record<string, unknown>): Found | stri
   return { attributes: strings(attributes), data: content };
 }
 
-/** A CloudEvent whose `type` is one of ours: its context attributes stand at the top. */
+/** Reads an event in the JSON format of CloudEvents: its context attributes are at the top level. */
 function fromCloudEvent(event: Record<string, unknown>): Found | string {
   const { data } = event;
   const content = typeof data === "string" ? parseJson(data) : data;

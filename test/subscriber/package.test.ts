@@ -15,7 +15,7 @@ import type { Lockfile } from "../../functions/lockfile.ts";
 import { buildSubscriber } from "../../functions/subscriber-package.ts";
 import { EVENT_TYPES } from "../../functions/subscriber/events.ts";
 
-/** Goal: the package works for somebody who has nothing but its archive. */
+/** Goal: the package works for a subscriber who has only its archive. */
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const BYTES_MAX = 250_000;
