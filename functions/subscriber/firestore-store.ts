@@ -20,6 +20,7 @@ export interface EventDatabase {
   collection(path: string): { doc(id: string): EventDocument };
 }
 
+/** Where and for how long handled events are remembered. */
 export interface FirestoreStoreOptions {
   /** The collection, one document for each event. */
   collection?: string;

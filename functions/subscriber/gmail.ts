@@ -1,5 +1,6 @@
 import { auth, gmail_v1 } from "googleapis/build/src/apis/gmail/index.js";
 
+/** How the receiver's `gmailApi` is called. */
 export interface GmailOptions {
   /** The address of the receiver's function `gmailApi`. */
   url: string;

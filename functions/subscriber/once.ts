@@ -22,6 +22,7 @@ export interface OnceStore {
   release(id: string, claim: Claim): Promise<void>;
 }
 
+/** How long a claim lasts, in milliseconds, and the clock. */
 export interface OnceOptions {
   /** How long a run may take before another one handles its event. Longer than your slowest one. */
   claimMs?: number;

@@ -34,6 +34,7 @@ export interface UnknownEvent extends Envelope {
   data: Record<string, unknown>;
 }
 
+/** The result of {@link parse}. */
 export type Parsed =
   | { kind: "event"; event: MailboxEvent }
   /** Acknowledge it: it will have the same type when it is delivered again. */

@@ -1,5 +1,6 @@
 import { type JWTVerifyGetKey, createRemoteJWKSet, errors, jwtVerify } from "jose";
 
+/** What a push request is verified against. */
 export interface PushOptions {
   /** The audience of the subscription: `--push-auth-token-audience`, or its endpoint. */
   audience: string;
@@ -16,6 +17,7 @@ export interface PushRequest {
   headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
+/** The result of {@link verifyPush}. */
 export type Verification =
   | { kind: "verified" }
   /** Answer 401 or 403. `why` is for the log. */

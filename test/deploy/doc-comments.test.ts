@@ -51,18 +51,21 @@ function commentOf(trivia: string): string | undefined {
     .trim();
 }
 
-describe.each(["infra/cli"])("the exports of %s", (folder) => {
-  const found = exportsBelow(folder);
+describe.each(["functions/src", "functions/subscriber", "infra/cli"])(
+  "the exports of %s",
+  (folder) => {
+    const found = exportsBelow(folder);
 
-  it("have a doc comment each", () => {
-    expect(found.length).toBeGreaterThan(10);
-    expect(found.filter(({ comment }) => !comment).map(({ name }) => name)).toEqual([]);
-  });
+    it("have a doc comment each", () => {
+      expect(found.length).toBeGreaterThan(10);
+      expect(found.filter(({ comment }) => !comment).map(({ name }) => name)).toEqual([]);
+    });
 
-  it("have doc comments that stand alone", () => {
-    const dependent = found.filter(({ comment = "" }) =>
-      /^(The same|It|This|That|They|These|Those)\b/.test(comment),
-    );
-    expect(dependent.map(({ name, comment }) => `${name}: ${comment}`)).toEqual([]);
-  });
-});
+    it("have doc comments that stand alone", () => {
+      const dependent = found.filter(({ comment = "" }) =>
+        /^(The same|It|This|That|They|These|Those)\b/.test(comment),
+      );
+      expect(dependent.map(({ name, comment }) => `${name}: ${comment}`)).toEqual([]);
+    });
+  },
+);

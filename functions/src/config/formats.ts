@@ -47,6 +47,7 @@ export const sink: Format<"pubsub" | "firestore"> = {
 
 /** The groups of Gmail methods that `gmailApi` can pass on. */
 export const METHOD_GROUPS = ["read", "modify", "settings", "compose", "import", "token"] as const;
+/** A group of Gmail methods. */
 export type MethodGroup = (typeof METHOD_GROUPS)[number];
 
 /** Groups of Gmail methods, each once. */

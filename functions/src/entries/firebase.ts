@@ -142,6 +142,7 @@ export const securityEvent = onRequest(
 
 // Each deployment removes every member of `roles/run.invoker`. `roles/run.servicesInvoker` stays: that is
 // the role to grant to subscribers (functions/docs/gmail-api.md).
+/** Serves Gmail's API to subscribers. */
 export const gmailApi = onRequest(
   { ...optionsOf("gmailApi"), invoker: "private" },
   (request, response) =>

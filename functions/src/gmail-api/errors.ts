@@ -72,6 +72,7 @@ export function tryLater(
   return ownError(reason, message, { headers: { "retry-after": String(seconds) } });
 }
 
+/** Returns a response with this JSON body. */
 export function json(
   status: number,
   content: unknown,

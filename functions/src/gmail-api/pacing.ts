@@ -23,6 +23,7 @@ export interface Pacing {
   take(userId: UserId, units: number): { kind: "taken" } | { kind: "wait"; seconds: number };
 }
 
+/** Returns the pacing of one instance for the configured quota. */
 export function pacing(unitsPerMinute: number, clock: Pick<Clock, "now">): Pacing {
   const perMinute = (unitsPerMinute * PROJECT_SHARE) / INSTANCES_MAX;
   const project = rateLimit({ perMinute, burstMinutes: Math.max(1, UNITS_MAX / perMinute) }, clock);

@@ -42,6 +42,7 @@ export interface StreamResponse {
   onEnd?(end: StreamEnd): void;
 }
 
+/** Answers a request, and streams both bodies. */
 export type StreamHandler = (request: StreamRequest, log: Log) => Promise<StreamResponse>;
 
 /** How long one request and its response may take, and how long the response may be. */
