@@ -152,7 +152,8 @@ async function checkValid(kind: Kind, request: PlainRequest): Promise<void> {
 }
 
 describe("a request to the pages", () => {
-  it.each(CONNECT_CASES)("answers $name with $status", async ({ status, leadsTo, make }) => {
+  const cases = CONNECT_CASES.map((each) => [each.name, each.status, each] as const);
+  it.each(cases)("answers %s with %d", async (_, status, { leadsTo, make }) => {
     const sent = await sendSafely(await make(actors));
     const found = { leadsTo: following(sent.answer)?.url, ...sent.effects };
     expect(found).toEqual({ leadsTo, ...NOTHING });
