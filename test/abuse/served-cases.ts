@@ -55,11 +55,6 @@ export const PAGES: readonly [string, number, Buffer][] = [
   ["a repeated parameter", 303, written("GET /callback?code=a&code=b&state=c")],
   ["the page behind it", 400, written("GET /refused/session_lost")],
   ["an override of the method", 405, written("GET /disconnect", ["X-HTTP-Method-Override: POST"])],
-  [
-    "a forged host",
-    303,
-    written("GET /start", ["Host: evil.example.com", "X-Forwarded-Host: evil.example.com"]),
-  ],
   ["two hosts", 303, written("GET /start", ["Host: a.example.com", "Host: b.example.com"])],
   ["no host", 400, Buffer.from("GET / HTTP/1.1\r\nconnection: close\r\n\r\n")],
   [

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type LocalStack, startLocalStack } from "../local/stack.ts";
+import { type LocalStack, startLocalStack } from "./stack.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { movableClock } from "../support/scenario.ts";
