@@ -212,8 +212,6 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
         historyExpires: Math.max(parameters.incidents.historyExpires, 3),
       },
     }),
-    // The pauses of a lost history are longer than a delay may stay untold.
-    ...(rude.has("lost histories") && { tellsDelays: false }),
     // Thousands of pages of one record would be told one a minute.
     ...(rude.has("bursts") && {
       pageMax: Math.max(parameters.pageMax, 50),

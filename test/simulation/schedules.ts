@@ -6,6 +6,9 @@ const MINUTE = 60_000;
 const RENEWAL_EVERY_MS = 10 * MINUTE;
 const RECONCILIATION_EVERY_MS = MINUTE;
 
+/** What the receiver promises. */
+const DELAYED_AFTER_MS = 30 * MINUTE;
+
 /** No date that is written is so far ahead, so it may count as due. */
 const ABSURD_MS = 30 * 24 * 60 * MINUTE;
 
@@ -64,5 +67,12 @@ export function startSchedules(
   every(RECONCILIATION_EVERY_MS, "mailboxReconciliation", ({ sync, followUp }) => [
     sync.dueAt,
     followUp.dueAt,
+    delayDueAt(sync),
   ]);
+}
+
+/** When it has to be told that the mailbox is late, whatever it waits for. */
+function delayDueAt({ behindSince, delayedAt }: User["sync"]): Date | undefined {
+  if (behindSince === undefined || delayedAt !== undefined) return undefined;
+  return new Date(behindSince.getTime() + DELAYED_AFTER_MS);
 }
