@@ -171,7 +171,8 @@ export function createSimulatedStore(
                 revision = "" as User["revision"],
                 read: times = { at, localAt: at, receivedAt: at },
               } = stored ?? {};
-              written.push({ revision, read: times, ...next, id });
+              // As it is stored: the checks look for due dates that an inactive user must not have.
+              written.push({ revision, read: times, ...next, id } as User);
               return next;
             });
             for (const after of written) {

@@ -4,7 +4,7 @@ import { createLog } from "../../functions/src/platform/log.ts";
 import { eachDue } from "../../functions/src/mailbox/each-due.ts";
 import { NO_TELEMETRY } from "../../functions/src/platform/telemetry/telemetry.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
-import type { User } from "../../functions/src/domain/user.ts";
+import type { UserContent } from "../../functions/src/domain/user.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -43,7 +43,7 @@ describe("the due lists", () => {
     scenario.clock.advance(7 * HOUR_MS);
     return messageId;
   };
-  const crowd = async (own: (name: string) => Partial<User>) => {
+  const crowd = async (own: (name: string) => Partial<UserContent>) => {
     for (let index = 0; index < CROWD; index++) {
       const name = `crowd-${index}`;
       await putUser(scenario.users, name, {
@@ -155,7 +155,7 @@ describe("the due lists", () => {
     const ahead = startSecondInstance(scenario, { clockOffsetMs: 365 * DAY_MS });
     await ahead.watchRenewal();
     await ahead.mailboxReconciliation();
-    const isAhead = ({ sync, watch }: Pick<User, "sync" | "watch">) =>
+    const isAhead = ({ sync, watch }: Pick<UserContent, "sync" | "watch">) =>
       [sync.dueAt, watch.renewAt].map(
         (date) => Number(date) > scenario.clock.now().getTime() + 30 * DAY_MS,
       );
@@ -231,7 +231,7 @@ describe.runIf(firestore.isHad)("a due list in Firestore", () => {
       batch.set(database.doc(`users/strange-${index}`), { sync });
     }
     await batch.commit();
-    const due: Partial<User> = {
+    const due: Partial<UserContent> = {
       sync: { retries: 0, recent: [], dueAt: new Date("2021-01-01"), dueReason: "quiet" },
     };
     await putUser(users, "behind", due);

@@ -12,11 +12,13 @@ import {
   type UserStore,
   latestHolder,
   patched,
+  toUser,
+  type UserRecord,
 } from "../../functions/src/domain/user.ts";
 import { frozenCopy } from "./frozen-copy.ts";
 
 /** A document as it is stored, whoever reads it when. */
-export type StoredUser = Omit<User, "read">;
+export type StoredUser = Omit<UserRecord, "read">;
 
 /** Users in memory, with the same conditions on a write as the Firestore store. */
 export interface MemoryUsers extends UserStore {
@@ -48,7 +50,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
 
   function stamped(user: StoredUser): User {
     const at = clock.now();
-    return { ...user, read: { at, localAt: at, receivedAt: at } };
+    return toUser({ ...user, read: { at, localAt: at, receivedAt: at } });
   }
 
   /** As in Firestore, a write that changes nothing leaves the document at its revision. */

@@ -3,14 +3,20 @@ import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import {
   type Revision,
   type User,
+  type UserRecord,
   type UserContent,
   type UserId,
   type UserStore,
   parseUserId,
+  toUser,
 } from "../../functions/src/domain/user.ts";
 
 /** A user as `authorize` would store one who has just connected, but for what is said. */
-export function userOf(own: Partial<User> = {}): User {
+export function userOf(own: Partial<UserRecord> = {}): User {
+  return toUser(recordOf(own));
+}
+
+function recordOf(own: Partial<UserRecord>): UserRecord {
   const at = new Date("2026-11-20T11:00:00.000Z");
   return {
     id: made(parseUserId("1000")),
@@ -40,7 +46,7 @@ export async function putUser(
   own: Partial<UserContent>,
 ): Promise<UserId> {
   const userId = made(parseUserId(id));
-  const { id: _, revision: __, read: ___, ...content } = userOf(own);
+  const { id: _, revision: __, read: ___, ...content } = recordOf(own);
   await users.authorize(userId, () => content);
   return userId;
 }

@@ -26,9 +26,8 @@ const context: DueContext = {
 const id = (value: number) => String(value) as HistoryId;
 
 function userAt(historyId: number, sync: Partial<Sync> = {}): User {
-  const user = userOf({ historyId: id(historyId) });
   const read = { at: NOW, localAt: NOW, receivedAt: NOW };
-  return { ...user, read, sync: { ...user.sync, ...sync } };
+  return userOf({ historyId: id(historyId), read, sync: { retries: 0, recent: [], ...sync } });
 }
 
 function added(historyId: number): HistoryRecord {

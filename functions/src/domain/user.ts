@@ -179,8 +179,8 @@ export interface FollowUp {
   failures: number;
 }
 
-/** `users/{userId}`: everything that the receiver stores about one connected Gmail account. */
-export interface User {
+/** What the document of every user holds. */
+interface UserFields {
   id: UserId;
   revision: Revision;
   read: ReadTimes;
@@ -193,14 +193,11 @@ export interface User {
   notifiedAs?: EmailAddress;
   /** When `emailAddress` was stored. Absent in documents of older versions. */
   addressSince?: Date;
-  status: Status;
   statusReason: string;
   statusAt: Date;
   grant: Grant;
   /** The cursor: everything up to it is published and settled. */
   historyId: HistoryId;
-  watch: Watch;
-  sync: Sync;
   followUp: FollowUp;
   /**
    * When the published history begins. A re-authorization keeps it; a connection after a disconnect
@@ -216,8 +213,41 @@ export interface User {
   signedOutAt?: Date;
 }
 
+/** A user for whom the receiver works: the watch is renewed, and the mailbox is read when it is due. */
+export interface ActiveUser extends UserFields {
+  status: "active";
+  watch: Watch;
+  sync: Sync;
+}
+
+/** A user without a usable grant. Nothing is due but the follow-up: such a user costs nothing. */
+export interface InactiveUser extends UserFields {
+  status: Exclude<Status, "active">;
+  watch: Watch & { renewAt?: never };
+  sync: Sync & { dueAt?: never; dueReason?: never };
+}
+
+/** `users/{userId}`: everything that the receiver stores about one connected Gmail account. */
+export type User = ActiveUser | InactiveUser;
+
+/** A user document as it is stored. One that a person has edited may hold any parts together. */
+export interface UserRecord extends UserFields {
+  status: Status;
+  watch: Watch;
+  sync: Sync;
+}
+
+/** Returns the user of a stored document. Due dates of a user who is not active are ignored. */
+export function toUser(stored: UserRecord): User {
+  const { status } = stored;
+  if (status === "active") return { ...stored, status };
+  const { renewAt: _, ...watch } = stored.watch;
+  const { dueAt: __, dueReason: ___, ...sync } = stored.sync;
+  return { ...stored, status, watch, sync };
+}
+
 /** The content of a user document; the rest says which document was read, and when. */
-export type UserContent = Omit<User, "id" | "revision" | "read">;
+export type UserContent = Omit<UserRecord, "id" | "revision" | "read">;
 
 /**
  * Whole top-level fields to replace. A map that omits a member removes that member; `undefined`

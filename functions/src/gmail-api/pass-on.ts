@@ -1,7 +1,7 @@
 import { Transform } from "node:stream";
 import { type Call, FailedCall, type Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
-import { type User, storeNow } from "../domain/user.ts";
+import { type User, storeNow, toUser } from "../domain/user.ts";
 import type { PassedResponse } from "../google/gmail-pass-through.ts";
 import { flag } from "../grant/flagging.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
@@ -145,7 +145,8 @@ async function fail(
     const flagging = await flag(user, ending.failure, context);
     if (flagging.kind === "superseded") return own(changed());
     if (flagging.kind === "guarded") return { ...own(notNow(RETRY_SECONDS)), failed };
-    const flagged = { ...user, status: flagging.status, statusReason: flagging.reason };
+    const { status, reason: statusReason } = flagging;
+    const flagged = toUser({ ...user, status, statusReason });
     return own(refusalFor(flagged, context.links) ?? changed());
   }
   if (response !== undefined && response.status >= 400 && isGmailsWord(failure)) {

@@ -9,6 +9,7 @@ import {
   type UserStore,
   latestHolder,
   parseUserId,
+  toUser,
 } from "../domain/user.ts";
 import {
   type DocumentData,
@@ -85,7 +86,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       );
     }
     const read = { at: toDate(document.readTime), localAt, receivedAt: clock.now() };
-    return { ...normalize(data), revision: toRevision(document.updateTime), read };
+    return toUser({ ...normalize(data), revision: toRevision(document.updateTime), read });
   }
 
   async function getUsers(
