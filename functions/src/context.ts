@@ -25,7 +25,7 @@ import { instrument } from "./instrument.ts";
 import { inTurn } from "./mailbox/in-turn.ts";
 import type { NoticeContext } from "./notices/context.ts";
 import type { Log } from "./platform/log.ts";
-import { publicLimits } from "./platform/rate-limit.ts";
+import { publicLimits, rateLimit } from "./platform/rate-limit.ts";
 import {
   type ExportedTelemetry,
   type InvocationTelemetry,
@@ -68,6 +68,9 @@ export interface Context
 /** Callbacks of Google that one instance remembers, so that each of them is used once. */
 const CALLBACKS_MAX = 1_000;
 
+/** Each of them can be an alert. */
+const REPORTS = { perMinute: 1 };
+
 /** Creates the context. Makes no call before one of its parts is used. */
 export function createContext(
   config: Config,
@@ -99,6 +102,7 @@ export function createContext(
     callbacks: onceEach(CALLBACKS_MAX),
     publicLimits: publicLimits(config.limits, clock),
     refreshes: new Map(),
+    reports: rateLimit(REPORTS, clock),
     pacing: pacing(config.gmail.unitsPerMinute, clock),
     pageLinks: {
       publicUrl,

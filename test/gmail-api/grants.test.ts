@@ -133,6 +133,19 @@ describe("a failure that is not the user's", () => {
     expect(scenario.stored(ADA).status).toBe("active");
   });
 
+  it("is neither tried nor reported again and again for a caller that does not wait", async () => {
+    scenario.clock.advance(2 * HOUR_MS);
+    const { clientId, clientSecret } = scenario.config.oauth;
+    scenario.emulator.setClientSecret(clientId, "another");
+    scenario.emulator.resetCalls();
+    for (let i = 0; i < 5; i++) expect((await profile()).status).toBe(503);
+    expect(scenario.logged("misconfigured").length).toBeLessThanOrEqual(2);
+    expect(scenario.emulator.countCalls("token.refresh")).toBeLessThan(5);
+    scenario.emulator.setClientSecret(clientId, clientSecret);
+    scenario.clock.advance(5_000);
+    expect((await profile()).status).toBe(200);
+  });
+
   it("rests a minute after three users were refused for the project", async () => {
     const emails = ["bob", "cyd", "dan"].map((name) => `${name}@example.com`);
     for (const email of emails) await scenario.connect(email);

@@ -80,6 +80,12 @@ describe("an unmodified client", () => {
     );
   });
 
+  it("takes a response without a body", async () => {
+    const made = await client.labels.create({ userId, requestBody: { name: "Temporary" } });
+    const { status } = await client.labels.delete({ userId, id: made.data.id ?? "" });
+    expect(status).toBe(204);
+  });
+
   it("imports, changes and answers mail", async () => {
     const imported = await client.messages.import({
       userId,

@@ -130,6 +130,37 @@ describe("a response", () => {
     expect([passed.kind, passed.status, requests]).toEqual(["failure", 302, 1]);
   });
 
+  it("is read again when Gmail had closed the connection that was kept", async () => {
+    const sockets = new Set<unknown>();
+    respond = ({ socket }, response) => {
+      if (sockets.has(socket)) return void socket.destroy();
+      sockets.add(socket);
+      response.end("{}");
+    };
+    for (let i = 0; i < 2; i++) {
+      const passed = await passThrough("t", request());
+      if (passed.kind !== "success") throw new Error(passed.kind);
+      expect(await text(passed.body)).toBe("{}");
+    }
+    expect(sockets.size).toBe(2);
+  });
+
+  it("to a change comes over a connection of its own, and is not asked for again", async () => {
+    const sockets: unknown[] = [];
+    respond = ({ socket }, response) => {
+      sockets.push(socket);
+      if (sockets.length > 2) return void socket.destroy();
+      response.end("{}");
+    };
+    const post = request({ method: "POST", body: Buffer.from("{}") });
+    for (let i = 0; i < 2; i++) {
+      const passed = await passThrough("t", post);
+      if (passed.kind === "success") await text(passed.body);
+    }
+    expect(await failureOf(passThrough("t", post))).toMatchObject({ kind: "transient" });
+    expect(new Set(sockets).size).toBe(3);
+  });
+
   it("that never comes is a failure of the network", async () => {
     respond = (got) => got.socket.destroy();
     const failure = await failureOf(passThrough("t", request()));

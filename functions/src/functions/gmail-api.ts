@@ -44,7 +44,7 @@ export async function gmailApi(
       userId = user.id;
     });
     ({ response } = passed);
-    if (passed.failed !== undefined) {
+    if (passed.failed !== undefined && context.reports.take()) {
       reportFailure(log, passed.failed.failure, { userId, call: passed.failed.call });
     }
   } catch (error) {

@@ -2,6 +2,7 @@ import type { Access, Answer } from "../domain/access.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { PassThrough } from "../google/gmail-pass-through.ts";
 import type { GrantContext } from "../grant/context.ts";
+import type { RateLimit } from "../platform/rate-limit.ts";
 import type { Pacing } from "./pacing.ts";
 
 /** A user with a live access token that is stored, or why there is none. */
@@ -9,10 +10,19 @@ export type ReadyAccess =
   | { kind: "ready"; user: User; access: Access }
   | Exclude<Answer<never>, { kind: "answered" }>;
 
+/** One refresh for all calls of a user that need it. */
+export interface Refresh {
+  result: Promise<ReadyAccess>;
+  /** When it failed; absent until then. */
+  failedAt?: Date;
+}
+
 /** What the calls of subscribers use. */
 export interface GmailApiContext extends GrantContext {
   passThrough: PassThrough;
   pacing: Pacing;
-  /** The refreshes under way in this instance, one for each user at most. */
-  refreshes: Map<UserId, Promise<ReadyAccess>>;
+  /** The refreshes of this instance that are under way or have just failed, one for each user at most. */
+  refreshes: Map<UserId, Refresh>;
+  /** Takes the records of failures: callers can cause them as often as they like. */
+  reports: RateLimit;
 }

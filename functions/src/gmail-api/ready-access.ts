@@ -1,28 +1,48 @@
 import type { Access } from "../domain/access.ts";
+import { later } from "../domain/clock.ts";
 import { type User, sameGrant } from "../domain/user.ts";
 import { hasLiveToken, openAccess } from "../grant/access.ts";
 import { unlessContended } from "../platform/store-error.ts";
 import { modify } from "../store/modify.ts";
-import type { GmailApiContext, ReadyAccess } from "./context.ts";
+import type { GmailApiContext, ReadyAccess, Refresh } from "./context.ts";
 
 /** The client of the subscriber repeats a call that failed for a moment. */
 const TRIES_MAX = 1;
+
+/** A refresh that failed is not tried again for so long: Google limits them for all users together. */
+const FAILED_MS = 5_000;
+/** Users whose failed refresh one instance remembers. */
+const FAILED_MAX = 1_000;
 
 /** Opens a mailbox for a call. All calls of one user that need a new access token share one refresh and one write. */
 export async function openReady(user: User, context: GmailApiContext): Promise<ReadyAccess> {
   const { refreshes, users, clock } = context;
   if (hasLiveToken(user, clock)) return open(user, context);
-  const running = refreshes.get(user.id);
-  if (running === undefined) {
-    const own = refresh(user, context).finally(() => refreshes.delete(user.id));
-    refreshes.set(user.id, own);
-    return own;
-  }
-  const joined = await running;
+  const known = refreshes.get(user.id);
+  const isOver = known?.failedAt !== undefined && later(known.failedAt, FAILED_MS) <= clock.now();
+  if (known === undefined || isOver) return begin(user, context);
+  const joined = await known.result;
   if (joined.kind !== "ready") return joined;
   // An access of its own: what one call learns about the token must not confuse another one.
   const stored = await users.find(user.id);
   return sameGrant(user, stored) ? open(stored, context) : { kind: "superseded" };
+}
+
+async function begin(user: User, context: GmailApiContext): Promise<ReadyAccess> {
+  const { refreshes, clock } = context;
+  const own: Refresh = { result: refresh(user, context) };
+  refreshes.delete(user.id);
+  refreshes.set(user.id, own);
+  let ready: ReadyAccess | undefined;
+  try {
+    ready = await own.result;
+    return ready;
+  } finally {
+    if (ready?.kind === "failed") own.failedAt = clock.now();
+    else refreshes.delete(user.id);
+    const [oldest] = refreshes.keys();
+    if (refreshes.size > FAILED_MAX && oldest !== undefined) refreshes.delete(oldest);
+  }
 }
 
 function open(user: User, context: GmailApiContext): ReadyAccess {

@@ -3,6 +3,7 @@ import * as https from "node:https";
 import type { Readable } from "node:stream";
 import type { Clock } from "../domain/clock.ts";
 import { FailedCall, type Failure } from "../domain/failure.ts";
+import { ReceiverError } from "../platform/log.ts";
 import { classify } from "./classify.ts";
 
 /** A request of a subscriber, without anything that says who sends it. */
@@ -44,7 +45,8 @@ const SOCKETS_MAX = 100;
 export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): PassThrough {
   const { request } = rootUrl.startsWith("https:") ? https : http;
   const { Agent } = rootUrl.startsWith("https:") ? https : http;
-  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  const kept = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  const fresh = new Agent({ keepAlive: false, maxSockets: SOCKETS_MAX });
   const base = new URL("gmail/v1/users/me/", rootUrl);
 
   return async (accessToken, { method, path, contentType, body, signal }) => {
@@ -56,16 +58,42 @@ export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): Pa
       ...(contentType !== undefined && { "content-type": contentType }),
       ...(lengthOf(body) !== undefined && { "content-length": lengthOf(body) }),
     };
-    try {
+    const call = (agent: http.Agent) => {
       const options = { method, headers, agent, signal, timeout: IDLE_MS_MAX };
       const sent = request(new URL(`${base.href}${path}`), options);
       sent.on("timeout", () => sent.destroy(timedOut()));
-      const response = await send(sent, body);
+      return send(sent, body);
+    };
+    try {
+      const response = method === "GET" ? await read(call, kept, fresh) : await call(fresh);
       return await toResponse(response, clock.now());
     } catch (error) {
       throw new FailedCall("gmail.api", classify("gmail.api", error, clock.now()));
     }
   };
+}
+
+/**
+ * Reads over a connection that was kept, which costs no handshake. While an instance sleeps, Gmail can
+ * close such a connection unnoticed: then it is read once more over a new one. A change is never sent
+ * over a kept connection, since nobody could tell whether it was made.
+ */
+async function read(
+  call: (agent: http.Agent) => Promise<http.IncomingMessage>,
+  kept: http.Agent,
+  fresh: http.Agent,
+): Promise<http.IncomingMessage> {
+  try {
+    return await call(kept);
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw error;
+    return call(fresh);
+  }
+}
+
+/** Nothing came over a connection that was kept from an earlier call. */
+class StaleConnection extends ReceiverError {
+  override name = "StaleConnection";
 }
 
 function lengthOf(body: PassedRequest["body"]): number | undefined {
@@ -84,7 +112,10 @@ function send(
   return new Promise((resolve, reject) => {
     sent.once("response", resolve);
     // Errors can follow one another; without a listener the second would be uncaught.
-    sent.on("error", reject);
+    sent.on("error", (error: NodeJS.ErrnoException) => {
+      const isStale = sent.reusedSocket && error.code === "ECONNRESET";
+      reject(isStale ? new StaleConnection("Gmail closed a connection") : error);
+    });
     if (body === undefined || Buffer.isBuffer(body)) {
       sent.end(body);
       return;
