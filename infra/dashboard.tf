@@ -31,7 +31,7 @@ locals {
   event_counts = "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/${google_logging_metric.events.name}\" AND metric.labels"
   run_metrics  = "${local.our_runs} AND metric.type=\"run.googleapis.com"
 
-  # Read from the top: does the stream flow, is anybody cut off, does anything fail.
+  # Read from the top: does the stream flow, has anyone lost access, does anything fail.
   charts = [
     {
       title  = "Notifications pushed, by answer"

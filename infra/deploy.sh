@@ -33,7 +33,7 @@ END
 
 GMAIL_TOPIC=gmail-notifications
 DEAD_LETTERS=gmail-notifications-dead-letters
-# Beside one account for each function: who calls the private ones, and who builds.
+# In addition to one account per function: the callers of the private ones, and the builder.
 EVENT_INVOKER=event-invoker
 SCHEDULE_INVOKER=schedule-invoker
 BUILDER=function-build
@@ -200,7 +200,7 @@ For a database that something else uses too, run it again with --leave-firestore
     comment "The rules and indexes of $firestore_database are left as they are"
     return 0
   fi
-  # First the rules, which stop at a database of somebody else's. The token is piped: it stands on no
+  # First the rules, which stop at another application's database. The token is piped: it is on no
   # command line.
   comment 'gcloud auth print-access-token | ...'
   run node_modules/.bin/tsx infra/firestore-rules.ts "$project" "$firestore_database" < <(access_token)
@@ -435,7 +435,7 @@ keep_links_out_of_logs() {
   step 'Request logs' 'You need the right to configure logging (roles/logging.configWriter).'
   local names verb=add
   names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)')
-  # A list is told with semicolons between its items.
+  # The items of a list are separated by semicolons.
   [[ ";$names;" != *";$exclusion_name;"* ]] || verb=update
   cloud logging sinks update _Default "--$verb-exclusion=$exclusion"
 }
@@ -521,6 +521,6 @@ refuse() {
   exit 2
 }
 
-# What is shown goes where the script's own output goes, whatever is captured meanwhile.
+# Shown text goes to the script's own output, even while other output is captured.
 exec 3>&1
 main "$@"

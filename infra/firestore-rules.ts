@@ -3,7 +3,7 @@
  * for: `gcloud auth print-access-token | tsx infra/firestore-rules.ts PROJECT DATABASE [--adopt]`.
  *
  * It touches only a database of the receiver's own: one with our rules, or one that is empty and has no
- * rules. Every other database belongs to somebody else, so it stops with exit code 1 and changes
+ * rules. Every other database belongs to another application, so it stops with exit code 1 and changes
  * nothing; with `--adopt` it replaces the rules. `deploy.sh` runs it before it changes any index.
  *
  * The token comes on the standard input, so that it stands on no command line. As in gcloud's own

@@ -2,7 +2,7 @@ locals {
   firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
 }
 
-# A database of its own: whatever else uses Firestore in this project keeps its data, rules and indexes.
+# A database of its own: other applications in this project keep their data, rules and indexes.
 resource "google_firestore_database" "receiver" {
   project                           = var.project_id
   name                              = var.firestore_database

@@ -12,7 +12,7 @@ locals {
     name => merge(setting, { service = lower(replace(name, "/([A-Z])/", "-$1")) })
   }
 
-  # Cloud Run serves under this address beside the one with a random part. It is known before
+  # Cloud Run serves under this URL and under the one with a random part. It is known before
   # anything is made, and so it can be registered with Google and given to the functions.
   urls = {
     for name, function in local.functions :

@@ -146,7 +146,7 @@ variable "notification_channels" {
 }
 
 variable "requests_per_hour_max" {
-  description = "More requests than this in an hour, over all functions, raise an alert. A mailbox makes about one for each change that is told of."
+  description = "More requests than this in an hour, over all functions, raise an alert. A mailbox causes about one for each published change."
   type        = number
   default     = 100000
 

@@ -79,7 +79,7 @@ describe.skipIf(!isStackHad)("npm run doctor, of the local stack", () => {
     expect(lost.stdout).toContain(`no notification of ${ADA} was served`);
     const nobody = await doctor("--only", "mailbox", "--mailbox", "bob@example.com");
     expect(nobody.code).toBe(1);
-    expect(nobody.stdout).toContain("nobody has connected bob@example.com");
+    expect(nobody.stdout).toContain("bob@example.com is not connected");
   });
 
   it("counts users who are late, and users who are too late", async () => {

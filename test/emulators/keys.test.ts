@@ -107,7 +107,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     expect(await keys()).toEqual({ b: 1800 });
     const again = await runInfra("keys", ["reseal"], { env });
     expect(again.stdout).toBe(
-      "resealed 0, already 900, unreadable 0, unfinished 0; changed meanwhile 0\n",
+      "resealed 0, already 900, unreadable 0, unfinished 0; changed in the meantime 0\n",
     );
     const after = await runInfra("keys", ["verify", "--json"], { env });
     expect(after.code).toBe(0);
@@ -133,7 +133,7 @@ describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
     const resealed = await runInfra("keys", ["reseal"], { env });
     expect([resealed.code, resealed.stdout]).toEqual([
       1,
-      "resealed 1, already 0, unreadable 1, unfinished 0; changed meanwhile 0\n" +
+      "resealed 1, already 0, unreadable 1, unfinished 0; changed in the meantime 0\n" +
         "user documents not readable: 1\n",
     ]);
     const verified = await runInfra("keys", ["verify"], { env });

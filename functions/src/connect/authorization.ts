@@ -50,7 +50,7 @@ export type Authorization =
   /** The person unticked a box. */
   | { kind: "scopes_missing" }
   | { kind: "mailbox_unavailable"; reason: string }
-  /** A failure of ours, or a temporary one: nothing was stored. */
+  /** A failure of our own, or a temporary one: nothing was stored. */
   | { kind: "try_later"; failure: Failure };
 
 /**

@@ -13,7 +13,7 @@ const USER_BURST_MINUTES = 0.5;
 const PROJECT_SHARE = 0.4;
 /** As `functions.json` has it: each instance takes its part, since they do not know of each other. */
 export const INSTANCES_MAX = 10;
-/** A full bucket holds at least the dearest call, however small the quota. */
+/** A full bucket holds at least the most expensive call, with any quota. */
 const UNITS_MAX = Math.max(...METHODS.map(({ units }) => units));
 const SECONDS_PER_MINUTE = 60;
 

@@ -26,7 +26,7 @@ const KEPT_BYTES_MAX = 1024 * 1024;
 const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
 /** A mailbox in which something changed so recently may have messages that Gmail does not show yet. */
 const FRESH_MS = 2 * 60_000;
-/** The waits before a 404 of a fresh mailbox is asked for again. */
+/** The waits before the retries of a 404 for a fresh mailbox. */
 const FRESH_WAITS_MS = [1_000, 2_000];
 const READS_ONE = new Set(["messages.get", "messages.attachments.get", "threads.get"]);
 

@@ -18,7 +18,7 @@ export type Target =
       kind: "method";
       method: PassedMethod;
       user: UserName;
-      /** The path below `/gmail/v1/users/me/`, written anew from the checked segments. */
+      /** The path below `/gmail/v1/users/me/`, rebuilt from the checked segments. */
       path: string;
       /** The query without its `?`; empty if there is none. */
       query: string;

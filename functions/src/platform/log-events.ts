@@ -62,7 +62,7 @@ export const LOG_EVENTS = {
       "Many grants failed at once and no refresh succeeds, so no more users are flagged. WARNING: Google still accepts our OAuth client.",
     alert: {
       from: "CRITICAL",
-      note: "Many grants failed at once and no refresh succeeds. This may be a mistake of ours, so no more users are flagged. Has the OAuth client, its secret or TOKEN_KEYS been changed?",
+      note: "Many grants failed at once and no refresh succeeds. The receiver's own configuration may be wrong, so no more users are flagged. Has the OAuth client, its secret or TOKEN_KEYS been changed?",
     },
   },
   mailbox_delayed: {

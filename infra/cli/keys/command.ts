@@ -98,7 +98,7 @@ export function defineKeys(keys: Command, session: Session): void {
       const { unreadableDocuments } = report;
       await printResult(session, report, [
         `resealed ${resealed}, already ${already}, unreadable ${unreadable}, ` +
-          `unfinished ${unfinished}; changed meanwhile ${changedMeanwhile}`,
+          `unfinished ${unfinished}; changed in the meantime ${changedMeanwhile}`,
         ...(unreadableDocuments > 0 ? [`user documents not readable: ${unreadableDocuments}`] : []),
       ]);
       if (unreadable + unfinished + unreadableDocuments > 0) endWith(EXIT.failed);

@@ -142,7 +142,7 @@ function describeForgetting(outcome: Forgetting): string {
         "- the last 7 days of the database (point-in-time recovery), and backups and exports",
       ].join("\n");
     case "connected_again":
-      return "they have connected again meanwhile: that connection is left alone";
+      return "they have connected again in the meantime: that connection is kept";
     case "not_revoked":
       return (
         "the grant could not be revoked yet, so the token is kept until it is, a day at most: " +

@@ -57,7 +57,7 @@ export function defineRisc(risc: Command, session: Session): void {
 
   for (const [name, status, description] of [
     ["enable", "enabled", "send events again"],
-    ["disable", "disabled", "send no events; what happens meanwhile is never sent"],
+    ["disable", "disabled", "send no events; what happens in the meantime is never sent"],
   ] as const) {
     risc
       .command(name)

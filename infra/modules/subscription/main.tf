@@ -10,7 +10,7 @@ resource "google_pubsub_subscription" "this" {
   name    = var.name
   topic   = var.topic
   filter  = var.filter
-  # For a push it is also the time limit of the request; longer than any function of ours takes.
+  # For a push it is also the time limit of the request; longer than any function of the receiver takes.
   ack_deadline_seconds       = 600
   message_retention_duration = "604800s"
   enable_message_ordering    = var.is_ordered

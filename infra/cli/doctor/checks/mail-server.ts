@@ -5,7 +5,7 @@ import { type Result, Unchecked, failed, ok } from "../result.ts";
 /** Checks that the mail server accepts the login. Sends no mail. */
 export async function mailServer(it: Deployment): Promise<Result> {
   const { notices } = await it.configWith("NOTICE_SMTP_URL");
-  if (notices === undefined) return ok("nobody is written to: NOTICE_SMTP_URL is not set");
+  if (notices === undefined) return ok("no mail is sent: NOTICE_SMTP_URL is not set");
   const { host } = new URL(notices.smtpUrl);
   const outcome = await verifyMailServer(notices);
   switch (outcome.kind) {

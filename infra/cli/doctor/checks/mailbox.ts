@@ -32,7 +32,7 @@ export function mailbox({
     const { publicUrl } = await it.config();
     const connect = `connect it at ${publicUrl}/start`;
     const before = await read(it, address);
-    if (before === undefined) return failed(`nobody has connected ${address}`, connect);
+    if (before === undefined) return failed(`${address} is not connected`, connect);
     const { status, statusReason } = before;
     if (status !== "active") return failed(`${address} is ${status} (${statusReason})`, connect);
     say(`Send a mail to ${address} now. Waiting for ${waitMs / 1_000} s at most.`);

@@ -37,7 +37,7 @@ export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Res
     if (response instanceof Error) {
       const reason = networkReason(response);
       if (UNTRUSTED.test(reason))
-        return failed(`${url}: ${reason}`, "mend the certificate of PUBLIC_URL");
+        return failed(`${url}: ${reason}`, "fix the certificate of PUBLIC_URL");
       throw new Unchecked(`${url} does not answer here (${reason})`);
     }
     const page = await response.text();
@@ -52,21 +52,21 @@ export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Res
       .filter(([name, value]) => response.headers.get(name) !== value)
       .map(([name]) => ({
         what: `${url}/ comes without our header ${name}`,
-        fix: "let what stands in front of the function pass it on",
+        fix: "let the proxy in front of the function pass it on",
       }));
     if (!response.headers.get("content-security-policy")?.includes("default-src 'none'")) {
-      const fix = "let what stands in front of the function pass it on";
+      const fix = "let the proxy in front of the function pass it on";
       problems.push({ what: `${url}/ comes without our content-security-policy`, fix });
     }
     if (await losesCookies(url)) {
       problems.push({
-        what: `a cookie that ${url}/start sets does not come back to ${url}/callback: nobody can connect`,
-        fix: "let what stands in front of the function pass all cookies on; Firebase Hosting cannot",
+        what: `a cookie that ${url}/start sets does not come back to ${url}/callback: no one can connect`,
+        fix: "let the proxy in front of the function pass all cookies; Firebase Hosting cannot",
       });
     }
     if (problems.length === 0 && it.kind === "cloud" && hasPath(url)) {
       return warning(
-        `whatever else ${new URL(url).host} serves can act in place of PUBLIC_URL: ${url}`,
+        `everything else that ${new URL(url).host} serves can act as PUBLIC_URL: ${url}`,
         await moveTo(it, redeploy),
       );
     }

@@ -37,7 +37,7 @@ export async function configuration(it: Deployment): Promise<Result> {
   const redeploy = await it.redeploy();
   if (problems.length > 0) {
     return unlessAny(
-      problems.map((what) => ({ what, fix: `mend it where it is set, then: ${redeploy}` })),
+      problems.map((what) => ({ what, fix: `fix it where it is set, then: ${redeploy}` })),
       "",
     );
   }

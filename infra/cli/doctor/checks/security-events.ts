@@ -19,7 +19,7 @@ export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promis
       "npm run risc -- --key-file KEY.json register --url https://EVENTS.YOUR.DOMAIN/";
     const stream = await readStream(endpoints);
     if (stream === undefined) {
-      return warning("Google tells of no security events: no stream is registered", register);
+      return warning("Google sends no security events: no stream is registered", register);
     }
     const problems: Problem[] = [];
     const isOurs =

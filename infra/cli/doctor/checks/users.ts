@@ -58,7 +58,7 @@ export async function users(it: Deployment): Promise<Result> {
     const what = `${lapsed}${overdue.length === LAPSED_READ_MAX ? " or more" : ""} watches have ended`;
     return { kind: "failed", problems: [{ what, fix: log }, ...problems] };
   }
-  return problems.length > 0 ? { kind: "warning", problems } : ok("nobody is overdue");
+  return problems.length > 0 ? { kind: "warning", problems } : ok("no user is overdue");
 }
 
 /** After how many milliseconds the receiver itself reports an incomplete mailbox. */
