@@ -100,7 +100,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const inUser = (file: string) => path.join(folder, "user", file);
 
-describe("the subscriber's package", () => {
+describe("the subscriber's package", { timeout: TIMEOUT_MS }, () => {
   it("is installed without a network, and brings no other package", () => {
     const installed = readdirSync(inUser("node_modules")).filter((name) => !name.startsWith("."));
     expect(installed).toEqual(["gmail-push-subscriber"]);

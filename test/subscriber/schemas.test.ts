@@ -37,7 +37,7 @@ function validators(): Map<string, ValidateFunction> {
   );
 }
 
-describe("the JSON Schemas", () => {
+describe("the JSON Schemas", { timeout: TIMEOUT_MS }, () => {
   let published: PubsubCloudEvent[];
 
   beforeAll(async () => {

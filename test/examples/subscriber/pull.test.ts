@@ -13,6 +13,8 @@ import { type Scenario, startScenario } from "../../support/scenario.ts";
 const PROGRAM = path.resolve(import.meta.dirname, "pull.py");
 const ADA = "ada@example.com";
 const PROJECT = "demo-python";
+/** The emulator and a program take their time to start on a busy machine. */
+const TIMEOUT_MS = 120_000;
 
 const emulator = emulatorForTests(findPubsubEmulator());
 
@@ -28,44 +30,48 @@ describe.skipIf(!emulator.isHad)("the subscriber in Python", () => {
     await scenario.close();
   });
 
-  it("pulls the events in order, once each, and reads the subject of each new mail", async () => {
-    const { emulator: google } = scenario;
-    const [changes] = await pubsub.topic("mailbox-changes").get({ autoCreate: true });
-    const name = `projects/${PROJECT}/subscriptions/python`;
-    await changes.createSubscription(name, { enableMessageOrdering: true });
-    const ordered = pubsub.topic("mailbox-changes", { messageOrdering: true });
+  it(
+    "pulls the events in order, once each, and reads the subject of each new mail",
+    async () => {
+      const { emulator: google } = scenario;
+      const [changes] = await pubsub.topic("mailbox-changes").get({ autoCreate: true });
+      const name = `projects/${PROJECT}/subscriptions/python`;
+      await changes.createSubscription(name, { enableMessageOrdering: true });
+      const ordered = pubsub.topic("mailbox-changes", { messageOrdering: true });
 
-    await scenario.connect(ADA);
-    const { messageId } = google.deliver(ADA, { subject: "Größe?" });
-    google.star(ADA, messageId);
-    const gone = google.deliver(ADA, { subject: "Gone" });
-    google.deleteMessage(ADA, gone.messageId);
-    await scenario.settled();
-    const events = scenario.events(ADA);
-    // The first ones twice, as at-least-once delivery may do.
-    for (const event of [...events.slice(0, 3), ...events]) await ordered.publishMessage(event);
+      await scenario.connect(ADA);
+      const { messageId } = google.deliver(ADA, { subject: "Größe?" });
+      google.star(ADA, messageId);
+      const gone = google.deliver(ADA, { subject: "Gone" });
+      google.deleteMessage(ADA, gone.messageId);
+      await scenario.settled();
+      const events = scenario.events(ADA);
+      // The first ones twice, as at-least-once delivery may do.
+      for (const event of [...events.slice(0, 3), ...events]) await ordered.publishMessage(event);
 
-    const child = spawn("python3", [PROGRAM], {
-      env: {
-        PATH: process.env["PATH"],
-        PYTHONUTF8: "1",
-        SUBSCRIPTION: name,
-        PUBSUB_EMULATOR_HOST: emulator.host,
-        GCE_METADATA_HOST: google.host,
-        GMAIL_API_URL: scenario.urls.gmailApi,
-        EVENTS_MAX: String(events.length),
-      },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const output = text(child.stdout);
-    expect(await once(child, "exit")).toEqual([0, null]);
-    const lines = (await output).trim().split("\n");
-    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
-      { type: "mailbox.connected", mailbox: ADA },
-      { type: "mailbox.message.added", mailbox: ADA, messageId, subject: "Größe?" },
-      { type: "mailbox.labels.added", mailbox: ADA },
-      { type: "mailbox.message.added", mailbox: ADA, messageId: gone.messageId, subject: null },
-      { type: "mailbox.message.deleted", mailbox: ADA },
-    ]);
-  });
+      const child = spawn("python3", [PROGRAM], {
+        env: {
+          PATH: process.env["PATH"],
+          PYTHONUTF8: "1",
+          SUBSCRIPTION: name,
+          PUBSUB_EMULATOR_HOST: emulator.host,
+          GCE_METADATA_HOST: google.host,
+          GMAIL_API_URL: scenario.urls.gmailApi,
+          EVENTS_MAX: String(events.length),
+        },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const output = text(child.stdout);
+      expect(await once(child, "exit")).toEqual([0, null]);
+      const lines = (await output).trim().split("\n");
+      expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+        { type: "mailbox.connected", mailbox: ADA },
+        { type: "mailbox.message.added", mailbox: ADA, messageId, subject: "Größe?" },
+        { type: "mailbox.labels.added", mailbox: ADA },
+        { type: "mailbox.message.added", mailbox: ADA, messageId: gone.messageId, subject: null },
+        { type: "mailbox.message.deleted", mailbox: ADA },
+      ]);
+    },
+    TIMEOUT_MS,
+  );
 });
