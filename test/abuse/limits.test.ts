@@ -42,7 +42,7 @@ describe("one address", () => {
     return browser.ask(`${scenario.publicUrl}/callback?${query}`, headers);
   }
 
-  it("gets tens of codes exchanged, whatever headers it sends", async () => {
+  it("gets tens of codes exchanged with any headers", async () => {
     const answers: Response[] = [];
     for (let n = 0; n < 200; n++) answers.push(await guess(`10.0.0.${n}, 192.0.2.1`));
     // A full bucket, and what flows in meanwhile.

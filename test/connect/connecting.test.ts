@@ -39,7 +39,7 @@ describe("connecting a mailbox", () => {
   it.each([
     "gmail.metadata profile",
     "https://www.googleapis.com/auth/userinfo.profile gmail.modify",
-  ])("connects whatever name the configuration has for a scope: %s", async (scopes) => {
+  ])("connects with any name of a scope in the configuration: %s", async (scopes) => {
     const other = await startScenario({ env: { GMAIL_SCOPES: scopes } });
     try {
       expect((await other.connect(ADA)).status).toBe(200);

@@ -73,7 +73,7 @@ describe("a dry run of deploy.sh", () => {
     expect(printed.stdout).not.toContain("(default)");
   });
 
-  it("lets the named accounts call gmailApi, and nobody else", () => {
+  it("lets the named accounts call gmailApi, and no other", () => {
     const callersIn = ({ commands }: ReturnType<typeof dryRun>) =>
       commands
         .filter((command) => command.includes("add-invoker-policy-binding gmailApi"))

@@ -102,7 +102,7 @@ describe("a path", () => {
     expect([status, calls]).toEqual([405, []]);
   });
 
-  it("is told which HTTP methods it has", async () => {
+  it("names the allowed HTTP methods", async () => {
     const { headers } = await call(scenario, `/gmail/v1/users/${userId}/messages/${MESSAGE}`, {
       method: "DELETE",
     });
@@ -171,7 +171,7 @@ describe("headers", () => {
     expect(text).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  it("without an ID token get 401, and nobody is looked up", async () => {
+  it("without an ID token get 401, and no user is looked up", async () => {
     const { reads } = scenario.users.operations;
     for (const authorization of [
       "",

@@ -90,7 +90,7 @@ describe("a grant that has ended", () => {
     expect(state.reauthorizeUrl).toContain("/reauthorize/");
   });
 
-  it("flags nobody when the person has connected again in the meantime", async () => {
+  it("flags no user when the person has connected again in the meantime", async () => {
     scenario.emulator.revokeAccess(ADA);
     const hold = scenario.emulator.faults.hold("token.refresh");
     const pending = profile();
@@ -104,7 +104,7 @@ describe("a grant that has ended", () => {
     expect((await profile()).status).toBe(200);
   });
 
-  it("is told of a mailbox that Google has switched off", async () => {
+  it("gets an error for a mailbox that Google has disabled", async () => {
     scenario.emulator.setMailService(ADA, "off");
     const { status, reason } = await profile();
     expect([status, reason]).toEqual([403, "mailboxUnavailable"]);
@@ -125,7 +125,7 @@ describe("a grant that has ended", () => {
 });
 
 describe("a failure that is not the user's", () => {
-  it("flags nobody when the OAuth client is wrong, and tells the client to wait", async () => {
+  it("flags no user when the OAuth client is wrong, and asks the client to wait", async () => {
     scenario.clock.advance(2 * HOUR_MS);
     scenario.emulator.setClientSecret(scenario.config.oauth.clientId, "another");
     const { status, reason, headers } = await profile();

@@ -145,7 +145,7 @@ describe("an unmodified client", () => {
 const OF_THE_SYNC = new Set(["token.refresh", "history.list"]);
 
 describe("the receiver's own paths", () => {
-  it("tell what is known of a user, without a call to Google", async () => {
+  it("return what is stored about a user, without a call to Google", async () => {
     scenario.emulator.resetCalls();
     const { status, body } = await call(scenario, `/users/${userId}`);
     expect(status).toBe(200);

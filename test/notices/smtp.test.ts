@@ -71,12 +71,15 @@ describe("sending through NOTICE_SMTP_URL", () => {
   it.each([
     ["a wrong password", "desk%40app.example:wrong@", "EAUTH 535 5.7.8"],
     ["no password at all", "", "EENVELOPE 530"],
-  ])("takes %s for our own set-up, and says nothing of it", async (_, userinfo, reason) => {
-    const { port, mails } = await open({ login: LOGIN });
-    const outcome = await send(`smtp://${userinfo}127.0.0.1:${port}`);
-    expect(outcome).toEqual({ kind: "misconfigured", reason });
-    expect(mails).toEqual([]);
-  });
+  ])(
+    "treats %s as a configuration error, and reveals nothing of it",
+    async (_, userinfo, reason) => {
+      const { port, mails } = await open({ login: LOGIN });
+      const outcome = await send(`smtp://${userinfo}127.0.0.1:${port}`);
+      expect(outcome).toEqual({ kind: "misconfigured", reason });
+      expect(mails).toEqual([]);
+    },
+  );
 
   it("sends nothing unencrypted except on loopback", async () => {
     const { port, mails } = await open({ login: LOGIN });

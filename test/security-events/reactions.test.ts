@@ -87,7 +87,7 @@ describe("a security event", () => {
   describe.each(["oauth/event-type/tokens-revoked", "risc/event-type/tokens-revoked"])(
     "%s",
     (type) => {
-      it("flags the user, ends the sessions and tells subscribers, with no call to Google", async () => {
+      it("flags the user, ends the sessions and publishes that, without a call to Google", async () => {
         scenario.emulator.resetCalls();
         await send({ type });
         const user = scenario.stored(ADA);
@@ -396,7 +396,7 @@ describe("a security event", () => {
     "risc/event-type/account-credential-change-required",
     "risc/event-type/account-enabled",
     "risc/event-type/something-new",
-  ])("%s changes nothing for somebody who is active, and is logged", async (type) => {
+  ])("%s changes nothing for an active user, and is logged", async (type) => {
     const before = scenario.users.dump();
     await send({ type });
     expect(scenario.users.dump()).toEqual(before);

@@ -250,7 +250,7 @@ describe("a failure of the operator's configuration", () => {
   it.each([
     { method: "gmail", preset: "accessNotConfigured" },
     { method: "token.refresh", preset: "invalidClient" },
-  ] as const)("flags nobody in days of $preset, and tells of every mailbox", async (fault) => {
+  ] as const)("flags no user in days of $preset, and reports every mailbox", async (fault) => {
     fail(fault.method, fault.preset);
     for (const email of [ADA, BOB]) {
       scenario.emulator.expireAccessTokens(email);

@@ -137,7 +137,7 @@ describe("a run that waited for a long time", () => {
         return changeUser({ grant: { ...grant, generation: grant.generation + 1 } });
       },
     ],
-  ])("publishes nothing for a person who %s meanwhile", async (_, change) => {
+  ])("publishes nothing for a person who %s in the meantime", async (_, change) => {
     const { historyId } = scenario.emulator.deliver(ADA);
     const hold = scenario.emulator.faults.hold("history.list", { count: 1, afterEffect: true });
     const running = scenario.notify(ADA, historyId);
@@ -233,7 +233,7 @@ describe("a draft that is sent", () => {
       { PUBLISH_DRAFTS: "true" },
       ["mailbox.message.added", "mailbox.labels.added", "mailbox.labels.removed"],
     ],
-  ])("is told as added once, before its labels, where it %s", async (_, env, types) => {
+  ])("is published as added once, before its labels, where it %s", async (_, env, types) => {
     await start(env);
     const { messageId } = scenario.emulator.saveDraft(ADA, { subject: "hello" });
     await scenario.settled();

@@ -534,7 +534,7 @@ describe("a history that is rewound", () => {
     expect(scenario.stored(ADA).sync.recovery).toBeUndefined();
   });
 
-  it("P2: has an id of its own each time, although the cursor stands where it stood", async () => {
+  it("P2: has an id of its own each time, although the cursor has not moved", async () => {
     const cursor = String(await rest());
     for (let time = 0; time < 2; time++) {
       scenario.emulator.deliver(ADA);
@@ -548,7 +548,7 @@ describe("a history that is rewound", () => {
     expect(gaps()).toHaveLength(2);
   });
 
-  it("is told as one where the cursor has expired meanwhile", async () => {
+  it("is published as one where the cursor has expired in the meantime", async () => {
     await rest();
     scenario.emulator.loseNotifications();
     const before = Array.from({ length: 40 }, () => scenario.emulator.deliver(ADA));
@@ -559,7 +559,7 @@ describe("a history that is rewound", () => {
     expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
   });
 
-  it("is not told as one where the first server to name the head is behind", async () => {
+  it("is not published as one where the first server to name the head is behind", async () => {
     await rest();
     scenario.emulator.loseNotifications();
     scenario.emulator.deliver(ADA);

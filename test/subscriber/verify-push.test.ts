@@ -86,7 +86,7 @@ describe("verifyPush", () => {
     expect((await verify(await bearer(payload))).kind).toBe("refused");
   });
 
-  it("refuses a token that another key signed, whatever key it names", async () => {
+  it("rejects a token that another key signed, with any key id", async () => {
     for (const kid of ["1", "2"]) {
       const token = await sign(claims(), stranger.privateKey, kid);
       expect((await verify({ authorization: `Bearer ${token}` })).kind).toBe("refused");

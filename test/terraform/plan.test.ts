@@ -171,7 +171,7 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
     });
   });
 
-  it("lets the named accounts call gmailApi, and without them nobody", async () => {
+  it("lets only the named accounts call gmailApi", async () => {
     const callersOf = (of: PlannedResource[]) =>
       of
         .filter(({ type }) => type === "google_cloud_run_v2_service_iam_member")

@@ -213,7 +213,7 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
       { firestore_location: "eur 3" },
       "Must be a Firestore location",
     ],
-  ])("refuses %s as a variable", async (_, wrong, told) => {
+  ])("rejects %s as a variable", async (_, wrong, told) => {
     const plan = await copy.plan({ ...DEPLOYED, ...ZIP, ...wrong });
     expect(outputOf(plan)).toContain("Invalid value for variable");
     expect(outputOf(plan)).toContain(told);

@@ -46,7 +46,7 @@ describe("planning a page", () => {
     expect(plan).toMatchObject({ records: ["101", "103"], rest: { upTo: "103" }, isLast: true });
   });
 
-  it("divides a large page between records, and goes on where it stopped", () => {
+  it("divides a large page between records, and continues where it stopped", () => {
     const records = Array.from({ length: 2_100 }, (_, index) => added(101 + index));
     const first = planPage(userAt(100), page(...records), EVERYTHING);
     expect(first).toMatchObject({ isLast: false, rest: { index: 2_000, upTo: "2100" } });

@@ -100,7 +100,7 @@ describe("the end of a recovery", () => {
     },
   });
 
-  it("stands on the pinned head, and still waits for what was announced above it", () => {
+  it("moves the cursor to the pinned head, and still waits for what was announced above it", () => {
     const { historyId, sync } = afterRecovery(stored, begun);
     expect(historyId).toBe("200");
     expect(sync?.recent).toEqual([{ historyId: "250", at, isNotified: true }]);

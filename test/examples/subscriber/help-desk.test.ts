@@ -159,7 +159,7 @@ describe("the help desk", () => {
     expect(tickets()).toMatchObject([{ subject: "Waits" }]);
   });
 
-  it("files nothing for a message that it may not read any more, and goes on", async () => {
+  it("files nothing for a message that it may not read any more, and continues", async () => {
     const { emulator } = scenario;
     const events: PubsubCloudEvent[] = [];
     deliver = (event) => events.push(event);
