@@ -158,9 +158,16 @@ function checkOrder(world: World, { sub, records, firsts, reused }: MailboxLedge
 /** No token, code or secret in a log line, a document or an event. */
 function checkSecrets(world: World, { google, store, published, logged }: Finished): void {
   const everything = JSON.stringify([logged, store.stored(), published]);
-  for (const secret of google.model.secretsIssued()) {
+  const secrets = google.model.secretsIssued();
+  // Hundreds of secrets begin in a few ways, and as a rule none of these is to be found.
+  const found = new Set(secrets.map(beginningOf).filter((it) => everything.includes(it)));
+  for (const secret of secrets.filter((it) => found.has(beginningOf(it)))) {
     if (everything.includes(secret)) {
       world.violate("P9", `${secret.slice(0, 6)}… is in a log line, a document or an event`);
     }
   }
+}
+
+function beginningOf(secret: string): string {
+  return secret.slice(0, 5);
 }

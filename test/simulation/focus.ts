@@ -60,6 +60,26 @@ export const FOCUS = {
     rates: { ...NO_RATES, googleRefusesBefore: 0.15, googleThrottles: 0.1 },
     incidents: NO_INCIDENTS,
   }),
+  /** Last bursts of mail, each record a page of its own, that several runs list at a time. */
+  pages: (parameters) => ({
+    ...impolite(parameters, new Set()),
+    family: "notified",
+    instances: 3,
+    mailboxes: 12,
+    renewAfterMs: 144 * HOUR,
+    chaosMs: 2 * HOUR,
+    acts: 8,
+    pagesMax: 1_000,
+    pageMax: 1,
+    emptyPages: 0,
+    notificationIdAhead: "no",
+    startAboveHead: "empty",
+    skewMsMax: 0,
+    lagMsMax: 0,
+    slowMsMax: 4 * SECOND,
+    rates: { ...NO_RATES, slow: 0.3 },
+    incidents: NO_INCIDENTS,
+  }),
   /** Nothing goes wrong, so nothing may be done twice. */
   calm: (parameters) => ({
     ...impolite(parameters, new Set()),

@@ -255,7 +255,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "sync: stopped",
     "sync: {}",
   ]),
-  mutation("a run whose page another has covered leaves the next pages alone", [
+  focused("pages", "a run whose page another has covered leaves the next pages alone", [
     "checkpointPage",
     'if (written === "covered") return isLast ? unfinished(run) : undefined;',
     'if (written === "covered") return { kind: "superseded", changes };',

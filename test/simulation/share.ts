@@ -11,6 +11,9 @@ export interface Share {
 /** Messages of a worker: a part of its share at a time, so that progress can be shown. */
 const PART = 100;
 
+// The product throws thousands of errors in each run, and nobody reads where.
+Error.stackTraceLimit = 0;
+
 const { first, count, step } = workerData as Share;
 const seeds = [...seedsFrom(first, count, step)];
 for (let from = 0; from < seeds.length; from += PART) {
