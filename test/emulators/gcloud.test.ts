@@ -13,6 +13,7 @@ import {
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import { eventRequest } from "../gmail-emulator/push.ts";
 import { FUNCTIONS, type FunctionName, requiredEnv } from "../local/environment.ts";
+import { localIdToken } from "../local/id-token.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
 import { emulatorForTests } from "../support/emulator-for-tests.ts";
 import { isHad } from "../support/emulator-source.ts";
@@ -208,6 +209,26 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
 
       it("security events, by POST only", async () => {
         expect((await fetch(functions.securityEvent.url)).status).toBe(405);
+      });
+
+      it("Gmail's API for a subscriber, and the body of a request as a stream", async () => {
+        const { id } = await connect("eve@example.com");
+        const { messageId } = emulator.deliver("eve@example.com", { subject: "Offer" });
+        const { url, records } = functions.gmailApi;
+        const path = `${url}/gmail/v1/users/${id}/messages/${messageId}?format=metadata`;
+        expect((await fetch(path)).status).toBe(401);
+        const account = "help-desk@acme-mail.iam.gserviceaccount.com";
+        const headers = { authorization: `Bearer ${localIdToken(account)}` };
+        expect(await (await fetch(path, { headers })).json()).toMatchObject({ id: messageId });
+        const audit = { caller: account, method: "messages.get", userId: id, status: 200 };
+        await vi.waitFor(
+          () => expect(records("gmail_api_called")).toContainEqual(expect.objectContaining(audit)),
+          ARRIVAL,
+        );
+
+        const body = "a".repeat(1024 * 1024);
+        const refused = await fetch(path, { method: "POST", headers, body });
+        expect(refused.status).toBe(405);
       });
 
       // The Firestore client tries for most of a minute before it gives up.
