@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { bombs } from "./bombs.ts";
 import { catchUp } from "./catch-up.ts";
 import { coldStart } from "./cold-start.ts";
+import { gmailApi } from "./gmail-api.ts";
 import { notifications } from "./notification.ts";
 import { operations } from "./operations.ts";
 import { renewal } from "./renewal.ts";
@@ -23,6 +24,7 @@ const BENCHES: readonly [prefixes: readonly string[], (options: BenchOptions) =>
     [["notification", "storm"], notifications],
     [["catch-up"], catchUp],
     [["renewal"], renewal],
+    [["gmail-api"], gmailApi],
     [["bomb"], bombs],
   ];
 

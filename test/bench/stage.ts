@@ -32,6 +32,8 @@ export interface StoreOptions {
   isFlagged?: boolean;
   /** Else there is only the refresh token. */
   hasAccessToken?: boolean;
+  /** The short name of the Gmail scope that was granted. */
+  scope?: string;
 }
 
 const PROJECT = "demo-bench";
@@ -92,7 +94,7 @@ export async function setStage(env: Record<string, string> = {}): Promise<Stage>
 
 /** A connected mailbox as the receiver stores it; the floor reads the token in clear. */
 function toDocument(mailbox: number, ring: KeyRing, options: StoreOptions) {
-  const { due, isFlagged = false, hasAccessToken = true } = options;
+  const { due, isFlagged = false, hasAccessToken = true, scope = "gmail.metadata" } = options;
   const at = (ms: number) => new Date(Date.now() + ms);
   const sealed = (purpose: "refresh_token" | "access_token", token: string) =>
     seal(ring, token, { userId: userId(mailbox), purpose }, randomBytes);
@@ -103,7 +105,7 @@ function toDocument(mailbox: number, ring: KeyRing, options: StoreOptions) {
     statusAt: at(0),
     grant: {
       generation: 1,
-      scopes: ["openid", "email", "https://www.googleapis.com/auth/gmail.metadata"],
+      scopes: ["openid", "email", `https://www.googleapis.com/auth/${scope}`],
       refreshToken: sealed("refresh_token", `refresh-${mailbox}`),
       ...(hasAccessToken && {
         accessToken: sealed("access_token", `access-${mailbox}`),

@@ -15,6 +15,10 @@ export interface StubGoogle {
   close(): void;
 }
 
+/** As base64: 25 MB of a file. */
+export const ATTACHMENT_BYTES = Math.ceil((25_000_000 * 4) / 3);
+const ATTACHMENT = { size: 25_000_000, data: "a".repeat(ATTACHMENT_BYTES) };
+
 const PAGE = 500;
 const WATCH_MS = 7 * 24 * 3_600_000;
 
@@ -42,6 +46,7 @@ export async function startStubGoogle(): Promise<StubGoogle> {
       const mailbox = authorization?.replace("Bearer access-", "");
       return { emailAddress: `person${mailbox}@example.com`, historyId: String(head) };
     }
+    if (pathname.includes("/attachments/")) return ATTACHMENT;
     if (!pathname.endsWith("/watch")) throw new Error(`not answered by this stub: ${pathname}`);
     count("users.watch");
     return { historyId: String(head), expiration: String(Date.now() + WATCH_MS) };

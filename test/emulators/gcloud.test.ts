@@ -215,11 +215,11 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         const { id } = await connect("eve@example.com");
         const { messageId } = emulator.deliver("eve@example.com", { subject: "Offer" });
         const { url, records } = functions.gmailApi;
-        const path = `${url}/gmail/v1/users/${id}/messages/${messageId}?format=metadata`;
-        expect((await fetch(path)).status).toBe(401);
+        const message = `${url}/gmail/v1/users/${id}/messages/${messageId}?format=metadata`;
+        expect((await fetch(message)).status).toBe(401);
         const account = "help-desk@acme-mail.iam.gserviceaccount.com";
         const headers = { authorization: `Bearer ${localIdToken(account)}` };
-        expect(await (await fetch(path, { headers })).json()).toMatchObject({ id: messageId });
+        expect(await (await fetch(message, { headers })).json()).toMatchObject({ id: messageId });
         const audit = { caller: account, method: "messages.get", userId: id, status: 200 };
         await vi.waitFor(
           () => expect(records("gmail_api_called")).toContainEqual(expect.objectContaining(audit)),
@@ -227,7 +227,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         );
 
         const body = "a".repeat(1024 * 1024);
-        const refused = await fetch(path, { method: "POST", headers, body });
+        const refused = await fetch(message, { method: "POST", headers, body });
         expect(refused.status).toBe(405);
       });
 
