@@ -1,7 +1,7 @@
 import { redirectUriOf } from "../config/config.ts";
 import type { ConnectContext } from "./context.ts";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { later } from "../domain/clock.ts";
 import { canonicalScope } from "../domain/scope.ts";
 import { parseUserId } from "../domain/user.ts";

@@ -1,5 +1,5 @@
 import type { ConnectContext } from "./context.ts";
-import { z } from "zod";
+import * as z from "zod";
 import { later } from "../domain/clock.ts";
 import { type User, type UserId, parseUserId } from "../domain/user.ts";
 import { isSame } from "./authorization-request.ts";

@@ -1,7 +1,7 @@
 import type { ConnectContext } from "./context.ts";
 import { printable, TAGS } from "../domain/tags.ts";
 import { errors, jwtVerify } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import { later } from "../domain/clock.ts";
 import { type CallbackId, callbackIdOf } from "../domain/callback-claims.ts";
 import { isAppState, parseReturnTo } from "./return-to.ts";

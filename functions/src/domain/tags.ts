@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const TAGS_MAX = 10;
 const TAG_VALUE_CHARS_MAX = 128;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const CLAIMS = z.object({ email: z.string().regex(/^[\x21-\x7e]{3,320}$/) });
 const TOKEN_CHARACTERS_MAX = 8_192;

@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../domain/clock.ts";
 import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
 import { type UserId, parseUserId } from "../domain/user.ts";

@@ -1,7 +1,7 @@
 import { FailedCall, type Call } from "../domain/failure.ts";
 import assert from "node:assert/strict";
 import { Gaxios } from "gaxios";
-import { z } from "zod";
+import * as z from "zod";
 import { type Clock, later } from "../domain/clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
 import { canonicalScope } from "../domain/scope.ts";

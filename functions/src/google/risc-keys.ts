@@ -1,7 +1,7 @@
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
 import { Gaxios } from "gaxios";
 import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import { type Clock, later } from "../domain/clock.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
 import { classify } from "./classify.ts";

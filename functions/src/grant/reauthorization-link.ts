@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Clock, later } from "../domain/clock.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { Envelope } from "../crypto/envelope.ts";

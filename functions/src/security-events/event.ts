@@ -1,6 +1,6 @@
 import { type SecurityEventId } from "../domain/seen-events.ts";
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { DOUBLE_HASH_BYTES, type TokenName } from "../crypto/token-digest.ts";
 import { type UserId, parseUserId } from "../domain/user.ts";
 import type { Refusal } from "./refusal.ts";

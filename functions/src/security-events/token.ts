@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import type { Refusal } from "./refusal.ts";
 
 /** A parsed token. Nothing in it can be trusted before its signature is verified. */

@@ -1,5 +1,5 @@
 import type { Firestore } from "@google-cloud/firestore";
-import { z } from "zod";
+import * as z from "zod";
 import type { After } from "../domain/clock.ts";
 import type { CallbackClaims } from "../domain/callback-claims.ts";
 import { ReceiverError } from "../platform/log.ts";

@@ -23,7 +23,7 @@ import {
   type QueryDocumentSnapshot,
   Timestamp,
 } from "@google-cloud/firestore";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../domain/clock.ts";
 import { parseEmailAddress } from "../domain/email-address.ts";
 import { parseHistoryId } from "../domain/history-id.ts";
