@@ -3,13 +3,13 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { After } from "../domain/clock.ts";
 import { BODY_BYTES_MAX, type BodyRefusal, type ExpressRequest } from "../platform/http.ts";
 
-/** From the headers of a request to the end of its body; nothing we accept takes a second. */
+/** From the headers of a request to the end of its body; no accepted body takes a second. */
 const BODY_MS_MAX = 10_000;
 
-/** What Cloud Run passes to a server of HTTP/1. A body that is left to its function is as long at most. */
+/** Cloud Run's limit for an HTTP/1 server, and so the limit of a body that is left to its function. */
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 
-/** What an event function is given in place of a body that was not read: a message without data. */
+/** Replaces a body that was not read, for an event function: a message without data. */
 const UNREAD_BODY = '{"message":{}}';
 
 /**
@@ -33,11 +33,11 @@ export type Reading = "held" | "left";
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * Puts the limits in front of whatever handles the requests of one server:
+ * Puts the limits in front of the request handlers of one server:
  *
  * - A body with any `Content-Encoding`, or longer than {@link BODY_BYTES_MAX}, is not read. The
  *   request goes on without it, marked with the status to refuse it by. Only an HTTP function
- *   refuses it: what Pub/Sub delivers has to be acknowledged whatever it is, or it comes back for ever.
+ *   refuses it: every message of Pub/Sub has to be acknowledged, or it is redelivered for ever.
  * - A body that is not there after {@link BODY_MS_MAX} ends its connection, with 408.
  * - Any other body is held until it is complete, then read as usual.
  *
@@ -81,7 +81,7 @@ function limit(
   }
 }
 
-/** What the headers alone say against a body. Node has checked that a length is a number. */
+/** Returns why the headers alone reject a body. Node has checked that a length is a number. */
 function refusalOf({ headers }: IncomingMessage, reading: Reading): BodyRefusal | undefined {
   if (headers["content-encoding"] !== undefined) return 415;
   const bytesMax = reading === "held" ? BODY_BYTES_MAX : UNREAD_BYTES_MAX;
@@ -143,7 +143,7 @@ function leave(request: IncomingMessage, response: ServerResponse, handle: Liste
 
 const BODY_HEADERS = ["content-encoding", "content-length", "transfer-encoding"];
 
-/** Leaves nothing of a body that a parser would look for one by. */
+/** Removes everything by which a parser would look for a body. */
 function withoutBody(request: IncomingMessage, bodyRefusal: BodyRefusal): void {
   for (const name of BODY_HEADERS) delete request.headers[name];
   const body: unknown = JSON.parse(UNREAD_BODY);

@@ -5,7 +5,7 @@ import type { GrantContext } from "../grant/context.ts";
 import type { RateLimit } from "../platform/rate-limit.ts";
 import type { Pacing } from "./pacing.ts";
 
-/** A user with a live access token that is stored, or why there is none. */
+/** A user with a stored live access token, or why there is none. */
 export type ReadyAccess =
   | { kind: "ready"; user: User; access: Access }
   | Exclude<Answer<never>, { kind: "answered" }>;

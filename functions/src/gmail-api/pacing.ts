@@ -11,7 +11,7 @@ const USER_UNITS_PER_MINUTE = 3_600;
 const USER_BURST_MINUTES = 0.5;
 /** The share of the project's quota that all instances together may take. */
 const PROJECT_SHARE = 0.4;
-/** As `functions.json` has it: each instance takes its part, since they do not know of each other. */
+/** As in `functions.json`: each instance takes an equal share, since they do not communicate. */
 export const INSTANCES_MAX = 10;
 /** A full bucket holds at least the most expensive call, with any quota. */
 const UNITS_MAX = Math.max(...METHODS.map(({ units }) => units));
@@ -19,7 +19,7 @@ const SECONDS_PER_MINUTE = 60;
 
 /** Gmail's quota, as far as one instance of `gmailApi` may use it. */
 export interface Pacing {
-  /** Takes the units of a call; otherwise the seconds after which there are enough. */
+  /** Takes the units of a call, or returns after how many seconds there are enough. */
   take(userId: UserId, units: number): { kind: "taken" } | { kind: "wait"; seconds: number };
 }
 

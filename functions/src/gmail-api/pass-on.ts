@@ -11,7 +11,7 @@ import type { GmailApiContext } from "./context.ts";
 import { keepToken, openReady } from "./ready-access.ts";
 import type { Target } from "./target.ts";
 
-/** The response to a subscriber, and what failed if it is not Gmail's own word. */
+/** The response to a subscriber, and what failed if the response is not Gmail's own. */
 export interface Passed {
   response: StreamResponse;
   failed?: { failure: Failure; call: Call };
@@ -24,7 +24,7 @@ type Failed = Extract<PassedResponse, { kind: "failure" }>;
 const KEPT_BYTES_MAX = 1024 * 1024;
 /** A longer body passes through once. Cloud Run passes no more to a server of HTTP/1. */
 const REQUEST_BYTES_MAX = 32 * 1024 * 1024;
-/** A mailbox in which something changed so recently may have messages that Gmail does not show yet. */
+/** After a change this recent, a mailbox may have messages that Gmail does not show yet. */
 const FRESH_MS = 2 * 60_000;
 /** The waits before the retries of a 404 for a fresh mailbox. */
 const FRESH_WAITS_MS = [1_000, 2_000];
@@ -103,7 +103,7 @@ export async function passOn(
   }
 }
 
-/** The access token itself (group `token`). */
+/** Returns the access token itself (group `token`). */
 export async function handOutToken(opened: User, context: GmailApiContext): Promise<Passed> {
   const ready = await openReady(opened, context);
   if (ready.kind === "superseded") return own(changed());
@@ -118,7 +118,7 @@ export async function handOutToken(opened: User, context: GmailApiContext): Prom
   return own(json(200, { accessToken: token.value, expiresAt: expiresAt?.toISOString(), scopes }));
 }
 
-/** Why a user's mailbox cannot be called, or `undefined` for one that can. Makes no call. */
+/** Returns why a user's mailbox cannot be called, or `undefined` if it can. Makes no call. */
 export function refusalFor(user: User, links: ReauthorizationLinks): OwnResponse | undefined {
   switch (user.status) {
     case "active":
@@ -167,7 +167,7 @@ async function fail(
   }
 }
 
-/** Whether the subscriber has to see Gmail's error itself, since it is about the subscriber's request. */
+/** Returns whether Gmail's error concerns the subscriber's request, and so is passed on. */
 function isGmailsWord({ kind }: Failure): boolean {
   return kind === "bad_request" || kind === "rate_limited" || kind === "transient";
 }

@@ -6,7 +6,7 @@ import { unlessContended } from "../platform/store-error.ts";
 import { modify } from "../store/modify.ts";
 import type { GmailApiContext, ReadyAccess, Refresh } from "./context.ts";
 
-/** The client of the subscriber repeats a call that failed for a moment. */
+/** The subscriber's client retries a call that failed temporarily. */
 const TRIES_MAX = 1;
 
 /** A refresh that failed is not tried again for so long: Google limits them for all users together. */

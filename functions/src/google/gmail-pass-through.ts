@@ -6,7 +6,7 @@ import { FailedCall, type Failure } from "../domain/failure.ts";
 import { ReceiverError } from "../platform/log.ts";
 import { classify } from "./classify.ts";
 
-/** A request of a subscriber, without anything that says who sends it. */
+/** A subscriber's request, without anything that identifies the sender. */
 export interface PassedRequest {
   method: string;
   /** Below `/gmail/v1/users/me/`, with the query. */
@@ -17,7 +17,7 @@ export interface PassedRequest {
   signal: AbortSignal;
 }
 
-/** What Gmail responded. A success is a stream that has to be read or destroyed. */
+/** Gmail's response. A success is a stream that has to be read or destroyed. */
 export type PassedResponse =
   | { kind: "success"; status: number; contentType?: string; body: Readable }
   | {
@@ -35,13 +35,13 @@ export type PassedResponse =
  */
 export type PassThrough = (accessToken: string, request: PassedRequest) => Promise<PassedResponse>;
 
-/** Without any byte in either direction for so long, the call has failed. */
+/** After this long without a byte in either direction, the call has failed. */
 const IDLE_MS_MAX = 30_000;
-/** An error of Gmail has some hundred bytes; what is longer is no error of Gmail. */
+/** An error of Gmail has some hundred bytes; a longer body is not one. */
 const ERROR_BYTES_MAX = 256 * 1024;
 const SOCKETS_MAX = 100;
 
-/** Gmail over Node's own client, which hands on a response as a stream. */
+/** Returns Gmail over Node's own client, which passes a response on as a stream. */
 export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): PassThrough {
   const { request } = rootUrl.startsWith("https:") ? https : http;
   const { Agent } = rootUrl.startsWith("https:") ? https : http;
@@ -137,7 +137,7 @@ async function toResponse(response: http.IncomingMessage, now: Date): Promise<Pa
   return { kind: "failure", failure, status, ...type, ...again, body };
 }
 
-/** At most {@link ERROR_BYTES_MAX} of a body. The rest ends with its connection. */
+/** Reads at most {@link ERROR_BYTES_MAX} of a body. The rest ends with its connection. */
 async function readError(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -18,11 +18,11 @@ export interface StreamRequest {
   /** The path and the query exactly as they came (RFC 9112 §3.2). */
   target: string;
   headers: ExpressRequest["headers"];
-  /** Absent without a body. `bytes` is what its length was said to be. */
+  /** Absent without a body. `bytes` is the declared length. */
   body?: { stream: Readable; bytes?: number };
-  /** The body is not read: the status to refuse the request with. */
+  /** The body is not read: the status of the rejection. */
   bodyRefusal?: BodyRefusal;
-  /** Aborts when the client is gone, or when the time is up. */
+  /** Aborts when the client disconnects, or when the time is up. */
   signal: AbortSignal;
 }
 
