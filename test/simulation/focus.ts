@@ -250,6 +250,15 @@ export const FOCUS = {
     chaosMs: 14 * HOUR,
     acts: 60,
   }),
+  /** Histories that go back, by a few records or by many, where others are still unsettled. */
+  rewinds: (parameters) => ({
+    ...rudely(parameters, ["rewinds of every size"]),
+    quietMs: 20 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 80,
+    settleMs: 2 * MINUTE,
+    incidents: { ...NO_INCIDENTS, headRewinds: 5 },
+  }),
   /** People who are renamed and send drafts, clocks that are wrong, documents that were edited. */
   life: (parameters) => ({
     ...rudely(parameters, [

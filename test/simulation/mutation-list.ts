@@ -172,7 +172,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "const failed = await publish(run, [gapOf(recovery)]);",
     "const failed = undefined;",
   ]),
-  mutation("what was read is kept over a recovery", [
+  focused("rewinds", "what was read is kept over a recovery", [
     "afterRecovery",
     "notifiedAfter(sync, historyId, rewoundAt)",
     "sync.recent",
