@@ -257,8 +257,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       persons.connect(person, chaos[1] + minute * MINUTE);
     }
   }
-  const isProbed = store.stored().some(({ status }) => status === "mailbox_unavailable");
-  lastCallsAt = chaos[1] + healingMs(parameters, isProbed);
+  lastCallsAt = chaos[1] + healingMs(parameters, store.stored());
   const healedAt = lastCallsAt + LAST_CALLS_MS;
   // The last looks for what a notification told, and two at a quiet mailbox, make the cursor follow.
   await pass(Math.max(chaos[1], lastCallsAt - 30 * MINUTE - 2.6 * parameters.quietMs));
@@ -308,13 +307,13 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 }
 
 /** Long enough for every due time, and for the cursor to follow the head of a quiet mailbox. */
-function healingMs(parameters: Parameters, isProbed: boolean): number {
-  const { family, quietMs, settleMs, rude } = parameters;
+function healingMs(parameters: Parameters, users: readonly User[]): number {
+  const { family, quietMs, settleMs } = parameters;
   if (family === "notified" || family === "prompt") return 6 * HOUR;
   // An unavailable mailbox is looked at once a day.
-  const probedMs = isProbed ? 26 * HOUR : 0;
-  // The longest pause before a head that was not found is looked for again.
-  const lostMs = rude.has("lost histories") ? 7 * HOUR : 0;
+  const probedMs = users.some(({ status }) => status === "mailbox_unavailable") ? 26 * HOUR : 0;
+  // The longest pause between two recoveries, of a history that was lost or refused.
+  const lostMs = users.some(({ sync }) => sync.recoveries !== undefined) ? 7 * HOUR : 0;
   return probedMs + lostMs + 4 * HOUR + 3 * quietMs + settleMs;
 }
 
