@@ -177,6 +177,11 @@ export const MUTATIONS: readonly Mutation[] = [
     "notifiedAfter(sync, historyId, rewoundAt)",
     "sync.recent",
   ]),
+  focused("rewinds", "an expiry hides a rewind", [
+    "causeOf",
+    'reason !== "history_expired" || highestHead === undefined',
+    "true",
+  ]),
   mutation("a gap begins at the last record read, not where the listing began", [
     "beginRecovery",
     "toHistoryId: to",
