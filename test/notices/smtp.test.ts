@@ -119,7 +119,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     // Only a new process can be told whom to trust.
     const config = { smtpUrl: `${scheme}://${credentials}@localhost:${port}`, from: FROM };
     const code = `
-      import { smtpNotices } from "../../functions/src/notices/smtp.ts";
+      import { smtpNotices } from "./functions/src/notices/smtp.ts";
       const clock = { now: () => new Date() };
       const send = smtpNotices(${JSON.stringify(config)}, { name: "Acme" }, clock);
       console.log(JSON.stringify(await send(${JSON.stringify(NOTICE)})));`;
