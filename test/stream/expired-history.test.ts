@@ -632,6 +632,23 @@ describe("a cursor that Gmail rejects with 400 instead of 404", () => {
     expect(gaps()).toEqual([]);
   });
 
+  it("has not expired when the rejections are stray ones, each between other failures", async () => {
+    const kept = scenario.emulator.deliver(ADA);
+    scenario.emulator.star(ADA, kept.messageId);
+    scenario.clock.advance(7 * HOUR_MS);
+    for (let stray = 0; stray < 4; stray++) {
+      scenario.emulator.faults.clear();
+      scenario.emulator.faults.failNext({ ...REFUSED, count: 1 });
+      scenario.emulator.faults.failNext({ ...REFUSED, preset: "backendError", count: "all" });
+      await reconcileFor(5 * MINUTE_MS);
+      expect(gaps()).toEqual([]);
+    }
+    scenario.emulator.faults.clear();
+    await reconcileFor(HOUR_MS);
+    expect(gaps()).toEqual([]);
+    expect(ofType("mailbox.labels.added")).toHaveLength(1);
+  });
+
   it("has not expired after a few rejections within a minute", async () => {
     const kept = scenario.emulator.deliver(ADA);
     scenario.emulator.star(ADA, kept.messageId);

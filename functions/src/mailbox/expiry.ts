@@ -47,7 +47,9 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
   const { count, since } = user.sync.cursorRefusals ?? { count: 0, since: now };
   const isLasting = now.getTime() - since.getTime() >= CURSOR_REFUSED_MS;
   if (count + 1 >= CURSOR_REFUSALS_MIN && isLasting) {
-    return { kind: "confirmed", from: user.historyId, reason: "history_expired" };
+    // Other failures may have come between the rejections, so that each was a stray one.
+    const expired = { from: user.historyId, reason: "history_expired" } as const;
+    return confirmLoss(run, expired, isOfCursor);
   }
   const cursorRefusals = { count: count + 1, since };
   // Refused: the next run counts it.
@@ -61,7 +63,16 @@ export async function confirmRefusal(run: Run, failure: Failure): Promise<Confir
  * and no deletions, so one stray 404, or one response of a server that is behind, must not start
  * it.
  */
-export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+export function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<Confirmation> {
+  return confirmLoss(run, expired, () => false);
+}
+
+/** `isSame`: whether a failure other than 404 confirms the loss, too. */
+async function confirmLoss(
+  run: Run,
+  expired: ExpiredCursor,
+  isSame: (failure: Failure) => boolean,
+): Promise<Confirmation> {
   const { context, access } = run;
   await context.clock.sleep(CONFIRM_MS);
   if (expired.reason === "history_rewound") return confirmRewind(run, expired);
@@ -74,7 +85,8 @@ export async function confirmExpiry(run: Run, expired: ExpiredCursor): Promise<C
     return confirmRewind(run, { from: expired.from, reason: "history_rewound" });
   }
   if (listed.kind === "superseded") return ended({ ...listed, changes: run.changes });
-  if (listed.failure.kind === "history_expired") return { kind: "confirmed", ...expired };
+  const isExpired = listed.failure.kind === "history_expired" || isSame(listed.failure);
+  if (isExpired) return { kind: "confirmed", ...expired };
   return ended(await giveUp(run, listed.failure, listed.call));
 }
 
