@@ -15,6 +15,8 @@ export interface HourlyCost {
   lines: number;
   /** What a recovery that is under way may tell once more. */
   recovered: number;
+  /** Messages whose date failed attempts of a recovery have read, at most. */
+  dated: number;
   /** Histories told to be lost. */
   recoveries: number;
   /** What asked for work: notifications, records, acts of people. */
@@ -51,6 +53,8 @@ const RECOVERIES_MAX = 8;
 const RECOVERIES_HOURS = 2;
 /** Incidents in a run; with more, chance alone may bring so many into three hours. */
 const EXPIRIES_MAX = 3;
+/** Messages of one page whose date a recovery reads at most, where the mailbox was connected. */
+const DATED_MAX = 210;
 /** A run that reads at most so many messages is short. */
 const SHORT_RUN_MESSAGES = 4;
 
@@ -85,6 +89,7 @@ export function createStandingCosts(world: World): StandingCosts {
       writes: 0,
       lines: 0,
       recovered: 0,
+      dated: 0,
       recoveries: 0,
       stimuli: 0,
     };
@@ -122,10 +127,20 @@ export function createStandingCosts(world: World): StandingCosts {
       told.add(id);
     },
 
-    onCommit({ after: { id, sync } }) {
+    onCommit({ before, after: { id, sync, connectedAt } }) {
       const cost = costOf(id);
+      const { recovery, failure } = sync;
       cost.writes += 1;
-      if (sync.recovery !== undefined) cost.recovered = records.get(id) ?? 0;
+      if (recovery === undefined) return;
+      const count = records.get(id) ?? 0;
+      cost.recovered = count;
+      // Each failed attempt dates the page again that may hold mail from before the connection.
+      const sinceMs = recovery.since.getTime() - (connectedAt?.getTime() ?? 0);
+      const isDated = recovery.isAtEdge === true && sinceMs < 24 * HOUR;
+      const hasFailed = failure !== undefined && failure.count > (before?.sync.failure?.count ?? 0);
+      if (isDated && hasFailed) {
+        cost.dated += Math.min(count, world.parameters.pageMax, DATED_MAX);
+      }
     },
 
     onLogged(userId) {
@@ -163,7 +178,8 @@ export function createStandingCosts(world: World): StandingCosts {
         for (const kind of ["calls", "units", "repeats", "writes", "lines"] as const) {
           const { base, each } = STANDING_LIMITS[kind];
           const recovered = kind === "repeats" ? cost.recovered : 0;
-          const max = shortness * (base + each * stimuli + recovered);
+          const dates = kind === "units" ? cost.dated * (UNITS["messages.get"] ?? 0) : 0;
+          const max = shortness * (base + each * stimuli + recovered) + dates;
           if (cost[kind] <= max) continue;
           const when = new Date(hour * HOUR).toISOString();
           violate("P12", `${cost[kind]} ${kind} for ${sub} in the hour of ${when}, ${max} at most`);
