@@ -113,13 +113,15 @@ export async function startWitness(
 }
 
 function sampleOf(document: QueryDocumentSnapshot): Sample {
-  const recent: { historyId: string; isHead?: true }[] = document.get("sync.recent");
+  const recent: { historyId: string; isHead?: true; isNotified?: true }[] =
+    document.get("sync.recent");
   return {
     userId: document.id,
     at: document.updateTime.toMillis(),
     cursor: BigInt(document.get("historyId")),
     recent: recent
-      .filter(({ isHead }) => isHead !== true)
+      // Only a record counts as published: a head or a notified id has not been read.
+      .filter(({ isHead, isNotified }) => isHead !== true && isNotified !== true)
       .map(({ historyId }) => BigInt(historyId)),
     status: document.get("status"),
     generation: document.get("grant.generation"),
