@@ -80,7 +80,7 @@ export const TEXTS = {
       `This disconnects your Gmail account from ${app}, revokes its access, and erases your email address and everything else we store about your mailbox. You can't undo this.`,
     bodyLeft: (app: string) =>
       `This disconnects your Gmail account from ${app}, and erases our keys to it, your email address and everything else we store about your mailbox. You can't undo this. Your Google Account keeps listing the permission until you remove it at myaccount.google.com/permissions.`,
-    rest: "We can't erase changes that we have already delivered. We'll let the context that received them know that you want your data erased.",
+    rest: "We can't erase changes that we have already delivered. We'll let the services that received them know that you want your data erased.",
     button: "Erase everything",
     keep: "Keep my data",
     done: {
