@@ -441,7 +441,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "FAILURE_DUE_MS",
   ]),
   focused("histories", "one stray 404 is believed", [
-    "confirmExpiry",
+    "confirmLoss",
     "await context.clock.sleep(CONFIRM_MS);",
     `await context.clock.sleep(CONFIRM_MS);
   if (expired.reason === "history_expired") return { kind: "confirmed", ...expired };`,
