@@ -4,24 +4,16 @@ import { onceEach } from "./connect/once-each.ts";
 import { envelopes } from "./crypto/envelope.ts";
 import type { KeyRing } from "./crypto/sealing.ts";
 import { tokenSeal } from "./crypto/token-seal.ts";
-import type { CallbackClaims } from "./domain/callback-claims.ts";
 import type { Clock, Random } from "./domain/clock.ts";
-import type { Publish } from "./domain/events.ts";
-import type { SendNotice } from "./domain/notice.ts";
-import type { SeenEvents } from "./domain/seen-events.ts";
-import type { UserStore } from "./domain/user.ts";
 import { createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
 import type { GmailApiContext } from "./gmail-api/context.ts";
 import { pacing } from "./gmail-api/pacing.ts";
-import type { PassThrough } from "./google/gmail-pass-through.ts";
-import type { Gmail } from "./google/gmail.ts";
 import type { IdentityCheck } from "./google/id-token.ts";
-import type { OAuth } from "./google/oauth.ts";
 import { createFleetGuard } from "./grant/fleet-guard.ts";
 import { otherClientAlert } from "./grant/other-client.ts";
 import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
-import { instrument } from "./instrument.ts";
+import { type InstrumentedPorts, instrument } from "./instrument.ts";
 import { inTurn } from "./mailbox/in-turn.ts";
 import type { NoticeContext } from "./notices/context.ts";
 import type { Log } from "./platform/log.ts";
@@ -38,19 +30,9 @@ import type { Verification } from "./security-events/verification.ts";
  * The ports: everything outside the receiver, and everything that varies. A test or a simulation
  * passes its own.
  */
-export interface Ports {
-  users: UserStore;
-  seenEvents: SeenEvents;
-  callbackClaims: CallbackClaims;
-  publish: Publish;
-  gmail: Gmail;
-  /** Gmail, for the calls of subscribers. */
-  passThrough: PassThrough;
-  oauth: OAuth;
+export interface Ports extends InstrumentedPorts {
   verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
   verifySecurityEvent(body: string): Promise<Verification>;
-  /** Absent: no mail is sent to people. */
-  sendNotice?: SendNotice;
   clock: Clock;
   random: Random;
   randomBytes(size: number): Uint8Array;

@@ -9,15 +9,17 @@ import { FailedCall, type Call } from "./domain/failure.ts";
 import { type MailboxEvent, type Publish, PublishFailure } from "./domain/events.ts";
 import type { Span, SpanOptions, Telemetry } from "./platform/telemetry/telemetry.ts";
 
-/** The parts whose calls are traced and counted. */
-interface Instrumented {
+/** The ports whose calls are traced and counted. */
+export interface InstrumentedPorts {
   users: UserStore;
   seenEvents: SeenEvents;
   callbackClaims: CallbackClaims;
   publish: Publish;
   gmail: Gmail;
+  /** Gmail, for the calls of subscribers. */
   passThrough: PassThrough;
   oauth: OAuth;
+  /** Absent: no mail is sent to people. */
   sendNotice?: SendNotice;
 }
 
@@ -25,7 +27,10 @@ interface Instrumented {
  * Returns the parts with a span for each call; publications and failures are counted. Spans are
  * named by Google's methods and by the store's, and contain no arguments.
  */
-export function instrument<Parts extends Instrumented>(parts: Parts, telemetry: Telemetry): Parts {
+export function instrument<Parts extends InstrumentedPorts>(
+  parts: Parts,
+  telemetry: Telemetry,
+): Parts {
   const { callbackClaims, gmail, oauth, passThrough, publish, seenEvents, sendNotice, users } =
     parts;
   const google = callsOf(telemetry);

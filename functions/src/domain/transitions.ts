@@ -4,7 +4,16 @@ import type { GrantFailure } from "./access.ts";
 import { completeSince } from "./completeness.ts";
 import type { HistoryId } from "./history-id.ts";
 import { atOnce } from "./schedule.ts";
-import type { Grant, Status, Sync, User, UserContent, UserPatch, Watch } from "./user.ts";
+import type {
+  InactiveUser,
+  Grant,
+  Status,
+  Sync,
+  User,
+  UserContent,
+  UserPatch,
+  Watch,
+} from "./user.ts";
 import { ERASED } from "./retention.ts";
 
 /*
@@ -28,9 +37,9 @@ type Transition = UserPatch & { status: Status };
 
 /** The change of a user without further work: no date of a due list can be left. */
 interface Ending extends Transition {
-  status: Exclude<Status, "active">;
-  watch: Watch & { renewAt?: never };
-  sync: Sync & { dueAt?: never; dueReason?: never; behindSince?: never; delayedAt?: never };
+  status: InactiveUser["status"];
+  watch: InactiveUser["watch"];
+  sync: InactiveUser["sync"] & { behindSince?: never; delayedAt?: never };
 }
 
 /** The addresses of a user, and since when the first of them is stored. */
