@@ -453,8 +453,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("histories", "the walk stops at the first old message", [
     "isOldPage",
-    'if (age.value === "young") return { kind: "answered", value: false };',
-    'if (age.value === "old") return { kind: "answered", value: true };',
+    "isAnyOld ||= dated.value !== undefined;",
+    'if (dated.value !== undefined) return { kind: "answered", value: true };',
   ]),
   focused("life", "a draft that is sent stays untold", [
     "withSentDrafts",

@@ -134,9 +134,9 @@ export function createStandingCosts(world: World): StandingCosts {
       if (recovery === undefined) return;
       const count = records.get(id) ?? 0;
       cost.recovered = count;
-      // Each failed attempt dates the page again that may hold mail from before the connection.
+      // Each failed attempt dates a page again that may hold mail from before the connection.
       const sinceMs = recovery.since.getTime() - (connectedAt?.getTime() ?? 0);
-      const isDated = recovery.isAtEdge === true && sinceMs < 24 * HOUR;
+      const isDated = recovery.isWalked && sinceMs < 24 * HOUR;
       const hasFailed = failure !== undefined && failure.count > (before?.sync.failure?.count ?? 0);
       if (isDated && hasFailed) {
         cost.dated += Math.min(count, world.parameters.pageMax, DATED_MAX);

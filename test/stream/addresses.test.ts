@@ -123,6 +123,15 @@ describe("a connected account that is renamed at Google", () => {
     expect(userOf(sub)?.emailAddress).toBe(RENAMED);
   });
 
+  it("is found after a renewal at once when it connects while Gmail's profile does not answer", async () => {
+    scenario.emulator.setMailAddress(RENAMED, EVE);
+    scenario.emulator.faults.failNext({ method: "users.getProfile", count: 1, status: 503 });
+    await scenario.connect(RENAMED, { exists: true });
+    expect(await toldAtOnce(RENAMED)).toBe(false);
+    await scenario.runSchedule("watchRenewal");
+    expect(await toldAtOnce(RENAMED)).toBe(true);
+  });
+
   it("is renewed and synced as usual while Gmail's profile does not answer", async () => {
     scenario.emulator.faults.failNext({ method: "users.getProfile", count: "all", status: 503 });
     expect(await toldAtOnce(RENAMED)).toBe(false);

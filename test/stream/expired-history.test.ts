@@ -269,6 +269,13 @@ describe("the recovery of an expired history", () => {
     scenario.emulator.loseNotifications();
   }
   const ago = (ms: number) => scenario.clock.now().getTime() - ms;
+  /** As {@link start}, but no message of the test is near the connection. */
+  async function startDaysAgo(): Promise<void> {
+    await start();
+    scenario.clock.advance(3 * DAY_MS);
+    await recover();
+    scenario.emulator.settings.messagePageMax = 3;
+  }
 
   it("P1: finds a message behind an old one where Gmail lists them out of order", async () => {
     await start();
@@ -286,8 +293,7 @@ describe("the recovery of an expired history", () => {
   });
 
   it("P1: continues over pages that each contain an old message", async () => {
-    await start();
-    scenario.emulator.settings.messagePageMax = 3;
+    await startDaysAgo();
     const now = ago(0);
     const sent: string[] = [];
     for (let nth = 0; nth < 12; nth++) {
@@ -302,8 +308,7 @@ describe("the recovery of an expired history", () => {
   });
 
   it("P1: continues after a whole page of old messages", async () => {
-    await start();
-    scenario.emulator.settings.messagePageMax = 3;
+    await startDaysAgo();
     const now = ago(0);
     const sent: string[] = [];
     for (let nth = 0; nth < 9; nth++) {
@@ -464,19 +469,23 @@ describe("the recovery of an expired history", () => {
     expect(added()).toEqual(sent);
   });
 
-  it("P1: finds new mail that Gmail lists far after mail from before the connection", async () => {
+  it.each([
+    ["on one small page", { older: 25, messagePageMax: 100 }],
+    ["three small pages further", { older: 25, messagePageMax: 3 }],
+    ["on a page where not every date is requested", { older: 90, messagePageMax: 100 }],
+  ])("P1: finds new mail listed far after mail from before the connection, %s", async (_, at) => {
     scenario = await startScenario();
     const { emulator } = scenario;
     emulator.createAccount({ email: ADA });
-    for (let nth = 0; nth < 25; nth++) {
-      emulator.deliver(ADA, { internalDate: ago((25 - nth) * MINUTE_MS) });
+    for (let nth = 0; nth < at.older; nth++) {
+      emulator.deliver(ADA, { internalDate: ago((at.older - nth) * MINUTE_MS) });
     }
     await scenario.connect(ADA, { exists: true });
     emulator.loseNotifications();
-    // Between the fourth and the fifth of the page, newest first.
+    emulator.settings.messagePageMax = at.messagePageMax;
     const sent = [40, 20].map(
       (seconds) =>
-        emulator.deliver(ADA, { listedAt: ago(5 * MINUTE_MS - seconds * 1_000) }).messageId,
+        emulator.deliver(ADA, { listedAt: ago(15 * MINUTE_MS - seconds * 1_000) }).messageId,
     );
     emulator.expireHistory(ADA);
     scenario.clock.advance(7 * HOUR_MS);

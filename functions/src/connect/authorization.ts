@@ -210,11 +210,12 @@ async function establish(
     await settleHolders(address, userId, context);
   }
   const now = clock.now();
-  // An earlier watch may have ended with its grant.
-  const watch: Watch =
-    watched.kind === "answered"
-      ? afterWatch(watched.value, context)
-      : { renewAt: now, failures: 0 };
+  // An earlier watch may have ended with its grant. And a renewal reads the address of the
+  // notifications again, if Gmail's profile could not be read.
+  const watch: Watch = {
+    ...(watched.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
+    ...((watched.kind !== "answered" || named === undefined) && { renewAt: now }),
+  };
   const grant: Omit<Grant, "generation"> = {
     scopes: token.scopes,
     clientId: context.config.oauth.clientId,

@@ -98,8 +98,6 @@ export interface Recovery {
   oldPages?: number;
   /** The scan has reached old messages, published messages, or the end. */
   isWalked: boolean;
-  /** The oldest page is where the scan reached old messages or the end, not published ones. */
-  isAtEdge?: boolean;
   /** The messages where the published ones begin: a repeated scan ends there. */
   toldUpTo?: readonly string[];
   /** The newest messages at the start of the scan: the second pass looks for others among them. */

@@ -1,21 +1,19 @@
 import type { Failure } from "../domain/failure.ts";
-import { later } from "../domain/clock.ts";
 import type { Answer } from "../domain/access.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
 /** Messages of one page whose date is requested. */
 const DATED_MESSAGES_MAX = 10;
-/**
- * On a page with so few messages every date is requested: in a mailbox that was connected only
- * minutes before, there may be no margin for the disorder of Gmail's lists.
- */
+/** On a page with so few messages every date is requested. */
 const SMALL_PAGE_MAX = 40;
 /** Dates requested one by one on one page: below what one user may request in a minute. */
 const DATED_ONE_BY_ONE_MAX = 200;
-
-/** `unknown`: the message is gone, or Gmail has no date for it. */
-type Age = "young" | "old" | "unknown";
+/**
+ * How much younger than both its neighbours a listed message can be. Gmail's lists have been seen
+ * seven hours out of order, in both directions.
+ */
+const DISORDER_MS = 16 * 3_600_000;
 
 /** Which messages are old. */
 export interface AgeLimit {
@@ -35,55 +33,60 @@ export interface AgeLimit {
 export async function isOldPage(
   run: Run,
   messages: readonly HistoryMessage[],
-  limit: AgeLimit,
+  { earliest, isFailureUnknown }: AgeLimit,
 ): Promise<Answer<boolean>> {
   let isAnyOld = false;
   for (const index of spread(messages.length)) {
-    const age = await ageOf(run, messages[index], limit);
-    if (age.kind !== "answered") return age;
-    if (age.value === "young") return { kind: "answered", value: false };
-    isAnyOld ||= age.value === "old";
+    const dated = await dateOf(run, messages[index], isFailureUnknown);
+    if (dated.kind !== "answered") return dated;
+    if (dated.value !== undefined && dated.value >= earliest) {
+      return { kind: "answered", value: false };
+    }
+    isAnyOld ||= dated.value !== undefined;
   }
   return { kind: "answered", value: isAnyOld };
 }
 
 /**
- * Removes the old messages. Around every place of a page where young and old meet, each date is
- * requested; elsewhere the dated messages represent their neighbours. Undated messages are kept.
+ * Removes the old messages. Where young and old meet on a page, and where the dates are so near to
+ * the limit that a younger message can be listed between two old ones, each date is requested;
+ * elsewhere the dated messages represent their neighbours. Undated messages are kept.
  */
 export async function withoutOld(
   run: Run,
   messages: readonly HistoryMessage[],
-  limit: AgeLimit,
+  { earliest, isFailureUnknown }: AgeLimit,
 ): Promise<Answer<HistoryMessage[]>> {
   const samples = spread(messages.length);
-  const ages = new Map<number, Age>();
+  const dates = new Map<number, Date | undefined>();
   for (const index of samples) {
-    const age = await ageOf(run, messages[index], limit);
-    if (age.kind !== "answered") return age;
-    ages.set(index, age.value);
+    const dated = await dateOf(run, messages[index], isFailureUnknown);
+    if (dated.kind !== "answered") return dated;
+    dates.set(index, dated.value);
   }
-  const isMixed = samples.slice(1).map((index, before) => {
-    const ends = [ages.get(samples[before] ?? 0), ages.get(index)];
-    return ends.includes("unknown") || ends[0] !== ends[1];
+  const isOld = (date: Date | undefined) => date !== undefined && date < earliest;
+  const isNear = (date: Date) => Math.abs(date.getTime() - earliest.getTime()) <= DISORDER_MS;
+  const isDoubtful = samples.map((index, nth) => {
+    const ends = [dates.get(index), dates.get(samples[nth + 1] ?? index)];
+    const isMixed = isOld(ends[0]) !== isOld(ends[1]);
+    return isMixed || ends.some((date) => date === undefined || isNear(date));
   });
   let dated = 0;
-  for (const [interval, start] of samples.entries()) {
-    const end = samples[interval + 1] ?? messages.length;
-    const isNear = [interval - 1, interval, interval + 1].some((near) => isMixed[near]);
+  for (const [nth, start] of samples.entries()) {
+    const end = samples[nth + 1] ?? messages.length;
+    const isAsked = [nth - 1, nth, nth + 1].some((near) => isDoubtful[near]);
     for (let index = start + 1; index < end; index++) {
-      if (!isNear || dated >= DATED_ONE_BY_ONE_MAX) {
-        ages.set(index, ages.get(start) ?? "unknown");
+      if (!isAsked || dated >= DATED_ONE_BY_ONE_MAX) {
+        dates.set(index, dates.get(start));
         continue;
       }
       dated += 1;
-      const age = await ageOf(run, messages[index], limit);
-      if (age.kind !== "answered") return age;
-      ages.set(index, age.value);
+      const answer = await dateOf(run, messages[index], isFailureUnknown);
+      if (answer.kind !== "answered") return answer;
+      dates.set(index, answer.value);
     }
   }
-  const kept = messages.filter((_, index) => ages.get(index) !== "old");
-  return { kind: "answered", value: kept };
+  return { kind: "answered", value: messages.filter((_, index) => !isOld(dates.get(index))) };
 }
 
 /** Returns indexes of a list, ascending, from the first to the last: all of a short one. */
@@ -93,23 +96,21 @@ function spread(length: number): number[] {
   return Array.from({ length: count }, (_, nth) => Math.round(nth * step));
 }
 
-async function ageOf(
+/** Returns the date of a message; `undefined` if it is gone, or Gmail has no date for it. */
+async function dateOf(
   run: Run,
   message: HistoryMessage | undefined,
-  { earliest, isFailureUnknown }: AgeLimit,
-): Promise<Answer<Age>> {
+  isFailureUnknown: boolean,
+): Promise<Answer<Date | undefined>> {
   const { context, access, user } = run;
-  if (message === undefined) return { kind: "answered", value: "unknown" };
+  if (message === undefined) return { kind: "answered", value: undefined };
   const { id: messageId } = message;
   const dated = await access.call("messages.get", (bearer) =>
     context.gmail.getInternalDate(bearer, messageId),
   );
-  if (dated.kind === "answered") {
-    return { kind: "answered", value: dated.value < earliest ? "old" : "young" };
-  }
-  if (dated.kind === "superseded") return dated;
+  if (dated.kind !== "failed") return dated;
   const { failure } = dated;
-  if (failure.kind === "gone") return { kind: "answered", value: "unknown" };
+  if (failure.kind === "gone") return { kind: "answered", value: undefined };
   const isLasting = failure.kind === "transient" || failure.kind === "refused";
   if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
   // Requested for ever, one message would block the whole mailbox.
@@ -117,20 +118,11 @@ async function ageOf(
     userId: user.id,
     messageId,
   });
-  return { kind: "answered", value: "unknown" };
+  return { kind: "answered", value: undefined };
 }
 
 /** Google has answered, without a date: a retry would not change that. */
 function isOfMessage(failure: Failure): boolean {
   const isMalformed = failure.kind === "transient" && failure.reason === "malformed_answer";
   return isMalformed || failure.kind === "bad_request";
-}
-
-/**
- * Returns the date that is a margin before `since`, and never one from before the mailbox was
- * connected.
- */
-export function earliestOf(since: Date, marginMs: number, connectedAt: Date | undefined): Date {
-  const wanted = later(since, -marginMs);
-  return connectedAt !== undefined && connectedAt > wanted ? connectedAt : wanted;
 }

@@ -1,8 +1,9 @@
 import type { Answer } from "../domain/access.ts";
+import { later } from "../domain/clock.ts";
 import type { Change, Gap } from "../domain/events.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import type { Recovery, User, UserPatch, WalkedPage } from "../domain/user.ts";
-import { type AgeLimit, earliestOf } from "./message-ages.ts";
+import type { AgeLimit } from "./message-ages.ts";
 import { notifiedAfter } from "./settling.ts";
 
 /*
@@ -61,12 +62,19 @@ export function gapOf({ fromHistoryId, toHistoryId, since, reason }: Recovery): 
   return { kind: "gap", fromHistoryId, toHistoryId, since, reason, incomplete };
 }
 
-/** Returns which messages a recovery leaves out because of their age. */
-export function ageLimitOf({ since, refusals = 0 }: Recovery, { connectedAt }: User): AgeLimit {
-  return {
-    earliest: earliestOf(since, MARGIN_MS, connectedAt),
-    isFailureUnknown: refusals >= REFUSALS_MAX,
-  };
+/** Returns which messages end the scan of a recovery because of their age. */
+export function scanLimitOf({ since, refusals = 0 }: Recovery): AgeLimit {
+  return { earliest: later(since, -MARGIN_MS), isFailureUnknown: refusals >= REFUSALS_MAX };
+}
+
+/**
+ * Returns which messages a recovery leaves out: those from before the mailbox was connected.
+ * `undefined` where the scan does not reach back so far.
+ */
+export function connectionLimitOf(recovery: Recovery, { connectedAt }: User): AgeLimit | undefined {
+  const limit = scanLimitOf(recovery);
+  const isReached = connectedAt !== undefined && connectedAt > limit.earliest;
+  return isReached ? { ...limit, earliest: connectedAt } : undefined;
 }
 
 /** A scanned page, as Gmail returned it. */
@@ -118,13 +126,13 @@ export function afterWalkedPage(
     walked.oldPages >= OLD_PAGES ||
     nextPageToken === undefined ||
     walked.unnoted + noted.length >= WALKED_PAGES_MAX;
-  return isEnd ? walkedOver(walked, told < 0) : walked;
+  return isEnd ? walkedOver(walked) : walked;
 }
 
 /** Ends a scan. Its last pages, with only old messages, were published before. */
-export function walkedOver({ oldPages = 0, ...recovery }: Recovery, isAtEdge: boolean): Recovery {
+export function walkedOver({ oldPages = 0, ...recovery }: Recovery): Recovery {
   const { pages } = recovery;
-  return { ...recovery, pages: pages.slice(0, pages.length - oldPages), isWalked: true, isAtEdge };
+  return { ...recovery, pages: pages.slice(0, pages.length - oldPages), isWalked: true };
 }
 
 /** Keeps as many of the oldest pages as can be stored. Another round scans the newer ones. */
@@ -156,7 +164,7 @@ function withNewest(
  * decided on.
  */
 export function afterPublishedPage(
-  { refusals: _, isAtEdge: __, ...recovery }: Recovery,
+  { refusals: _, ...recovery }: Recovery,
   page: WalkedPage,
   messages: readonly HistoryMessage[],
   decided: ReadonlySet<string>,
@@ -174,10 +182,7 @@ export function afterPublishedPage(
  * Continues when no stored page is left to publish: the next round, the next watched label, or the
  * last phase.
  */
-export function afterLastPage(
-  { refusals: _, isAtEdge: __, ...recovery }: Recovery,
-  labels: number,
-): Recovery {
+export function afterLastPage({ refusals: _, ...recovery }: Recovery, labels: number): Recovery {
   const { unnoted = 0, ...rest } = recovery;
   return unnoted > 0 ? { ...rest, isWalked: false } : afterListing(rest, labels);
 }
@@ -227,12 +232,7 @@ export function withoutLabel(
 /**
  * Restarts the scan when Gmail rejects a page token; it ends where the published messages begin.
  */
-export function afterRefusedToken({
-  unnoted: _,
-  oldPages: __,
-  isAtEdge: ___,
-  ...rest
-}: Recovery): Recovery {
+export function afterRefusedToken({ unnoted: _, oldPages: __, ...rest }: Recovery): Recovery {
   return { ...rest, pages: [], isWalked: false };
 }
 

@@ -20,13 +20,14 @@ import {
   afterRefusal,
   afterRefusedToken,
   afterWalkedPage,
-  ageLimitOf,
+  connectionLimitOf,
   gapOf,
   indexOfTold,
   isMoved,
   isOfOneItem,
   isRefusedForGood,
   phaseOf,
+  scanLimitOf,
   toChanges,
   walkedOver,
   withoutLabel,
@@ -184,7 +185,7 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   const isOld: Answer<boolean> =
     told >= 0
       ? { kind: "answered", value: false }
-      : await isOldPage(run, messages, ageLimitOf(recovery, run.user));
+      : await isOldPage(run, messages, scanLimitOf(recovery));
   if (isOld.kind !== "answered") return refusedStep(run, recovery, isOld);
   const walked = { messages, token, nextPageToken, told, isOld: isOld.value };
   return keep(run, afterWalkedPage(recovery, walked, labelsOf(run).length), nextPageToken);
@@ -197,7 +198,7 @@ async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
   run.walkToken = listed.value.nextPageToken;
   if (run.walkToken !== undefined) return undefined;
   const { refusals: _, ...rest } = recovery;
-  return keep(run, walkedOver(rest, true));
+  return keep(run, walkedOver(rest));
 }
 
 /**
@@ -207,7 +208,7 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
   const page = recovery.pages.at(-1);
   if (page === undefined) return keep(run, afterLastPage(recovery, labelsOf(run).length));
   const labelId = labelOf(run, recovery);
-  const { isFailureUnknown } = ageLimitOf(recovery, run.user);
+  const { isFailureUnknown } = scanLimitOf(recovery);
   const read = await withoutDrafts(run, () => readPage(run, labelId, page), isFailureUnknown);
   if (read.kind !== "answered") {
     const isOfToken = read.kind === "failed" && read.failure.kind === "bad_request";
@@ -220,19 +221,16 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
   return failed ?? keep(run, afterPublishedPage(recovery, page, messages, decided));
 }
 
-/**
- * Removes messages from before the mailbox was connected. Only the page at the edge can contain
- * them: an old message above a young one has arrived out of order.
- */
+/** Removes the messages from before the mailbox was connected. */
 async function sinceConnected(
   run: Run,
   recovery: Recovery,
   messages: readonly HistoryMessage[],
 ): Promise<Answer<readonly HistoryMessage[]>> {
-  const limit = ageLimitOf(recovery, run.user);
-  const isBoundary =
-    recovery.isAtEdge === true && limit.earliest.getTime() === run.user.connectedAt?.getTime();
-  return isBoundary ? withoutOld(run, messages, limit) : { kind: "answered", value: messages };
+  const limit = connectionLimitOf(recovery, run.user);
+  return limit === undefined
+    ? { kind: "answered", value: messages }
+    : withoutOld(run, messages, limit);
 }
 
 /**
@@ -249,7 +247,7 @@ async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
   if (waitMs > 0) return dueBy(run, later(context.clock.now(), waitMs));
 
   const labelId = labelOf(run, recovery);
-  const limit = ageLimitOf(recovery, run.user);
+  const limit = scanLimitOf(recovery);
   const first = {
     newest: new Set(newest),
     untold: new Set(untold),
@@ -261,7 +259,9 @@ async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
     const isOfLabel = late.kind === "failed" && late.failure.kind === "bad_request";
     return isOfLabel ? refusedListing(run, recovery, late) : refusedStep(run, recovery, late);
   }
-  const failed = await publish(run, toChanges(recovery, late.value.messages, labelId));
+  const young = await sinceConnected(run, recovery, late.value.messages);
+  if (young.kind !== "answered") return refusedStep(run, recovery, young);
+  const failed = await publish(run, toChanges(recovery, young.value, labelId));
   return failed ?? endLate(run, recovery);
 }
 

@@ -447,7 +447,6 @@ const DOCUMENT = z.object({
         pinnedAt: DATE.exactOptional(),
         unnoted: COUNT.exactOptional(),
         oldPages: COUNT.exactOptional(),
-        isAtEdge: z.boolean().exactOptional(),
         toldUpTo: z.array(z.string()).exactOptional(),
         newest: z.array(z.string()).exactOptional(),
         untold: z.array(z.string()).exactOptional(),
