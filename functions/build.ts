@@ -64,7 +64,8 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     type: "commonjs",
     main: "index.js",
     engines: { node: "24" },
-    scripts: { "gcp-build": "node index.js" },
+    // Google's build runs it in every way of deploying. The Firebase CLI turns all other scripts off.
+    scripts: { postinstall: "node index.js" },
     dependencies: pick(external),
     devDependencies: pick(named),
   };

@@ -62,7 +62,7 @@ export async function bundle(
 
 /**
  * What starts the bundle `functions.js` beside it. Compiling takes a good part of a cold start: the
- * cache is made where it is used, by the build that is a part of every deployment (`gcp-build`).
+ * cache is made where it is used, by the build that is a part of every deployment (`postinstall`).
  * Without it, or with another Node, all is compiled as ever.
  */
 export const START = `const { enableCompileCache } = require("node:module");

@@ -11,12 +11,12 @@ export function spokenDefinitions(services: readonly string[]): Plugin {
   return {
     name: "spoken definitions",
     setup({ onLoad }) {
-      onLoad({ filter: /\/protos\/\w+\.json$/ }, ({ path }) => ({
+      onLoad({ filter: /[\\/]protos[\\/]\w+\.json$/ }, ({ path }) => ({
         contents: JSON.stringify(onlyServices(services, JSON.parse(readFileSync(path, "utf8")))),
         loader: "json",
       }));
       // The same as code, which the packages only hand on: nobody here takes it.
-      onLoad({ filter: /\/protos\/(protos|iam_service|locations|operations)\.js$/ }, () => ({
+      onLoad({ filter: /[\\/]protos[\\/](protos|iam_service|locations|operations)\.js$/ }, () => ({
         contents: "module.exports = {};",
       }));
     },

@@ -70,7 +70,7 @@ async function buildLibraries(): Promise<void> {
   await writeFile(path.join(folder, "package.json"), JSON.stringify(manifest));
 }
 
-/** As the build of a deployment does with `gcp-build`. */
+/** As the build of a deployment does with `postinstall`. */
 function compile({ folder }: Source, { env }: Stage): void {
   const options = { cwd: path.join(ROOT, folder), env: { ...process.env, ...env } };
   const { status, stderr } = spawnSync(process.execPath, ["index.js"], options);

@@ -6,7 +6,7 @@ import path from "node:path";
 import protobuf from "protobufjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundle } from "../../functions/bundling.ts";
-import { onlyServices } from "../../functions/definitions.ts";
+import { onlyServices, spokenDefinitions } from "../../functions/definitions.ts";
 
 /** Goal: a bundle holds less of Google's definitions, and says the same with what it holds. */
 
@@ -120,6 +120,27 @@ describe("definitions reduced to one service", () => {
     const details = read("google-gax/build/protos/status.json");
     expect(onlyServices(spoken, details)).toBe(details);
   });
+});
+
+describe("the plugin that reduces them", () => {
+  it.each(["/", "\\"])("finds the definitions where folders are separated by %s", (separator) => {
+    const filters: RegExp[] = [];
+    const onLoad = ({ filter }: { filter: RegExp }) => void filters.push(filter);
+    // Only this part of esbuild's interface is used.
+    void spokenDefinitions([]).setup({ onLoad } as never);
+    const found = ["build/protos/v1.json", "build/protos/protos.js"].map((file) => {
+      const name = ["C:", "node_modules", ...file.split("/")].join(separator);
+      return filters.map((filter) => filter.test(name));
+    });
+    expect(found).toEqual([
+      [true, false],
+      [false, true],
+    ]);
+  });
+});
+
+it("are checked out with line feeds, without which no shell runs them", () => {
+  expect(readFileSync(".gitattributes", "utf8")).toContain("* text=auto eol=lf\n");
 });
 
 describe("a bundle", () => {

@@ -12,7 +12,7 @@ const CACHE = path.join(ROOT, "node_modules/.cache");
 
 /**
  * Goal: what the build of a deployment compiles, an instance does not compile again. The build runs
- * the script `gcp-build` in the place from which the functions are then served.
+ * the script `postinstall` in the place from which the functions are then served.
  */
 describe.each(["gcloud", "firebase"])("the compile cache of the %s folder", (tool) => {
   let folder: string;
@@ -41,12 +41,12 @@ describe.each(["gcloud", "firebase"])("the compile cache of the %s folder", (too
     if (status !== 0) throw new Error(stderr);
     return stderr;
   }
-  const build = (major: number) => run("npm", ["run", "gcp-build"], major);
+  const build = (major: number) => run("npm", ["run", "postinstall"], major);
   const start = (major: number) => run("node", ["index.js"], major);
   const accepted = () => `V8 code cache for CommonJS ${folder}/functions.js was accepted`;
 
   it.skipIf(!isHad(findNode(24)))(
-    "is created by gcp-build, and used by instances that start there",
+    "is created by postinstall, and used by instances that start there",
     () => {
       build(24);
       expect(start(24)).toContain(accepted());
