@@ -57,7 +57,8 @@ resource "google_cloudfunctions2_function" "function" {
       "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     )
 
-    environment_variables = merge(var.settings, {
+    # Half of the memory: Google's build would give the heap 80 % of it.
+    environment_variables = merge({ NODE_OPTIONS = "--max-old-space-size=256" }, var.settings, {
       GOOGLE_CLOUD_PROJECT = var.project_id
       FIRESTORE_DATABASE   = google_firestore_database.receiver.name
       GMAIL_TOPIC          = google_pubsub_topic.gmail.id

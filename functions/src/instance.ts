@@ -1,5 +1,6 @@
 import { type Context, createContext } from "./context.ts";
 import { randomBytes, randomUUID } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
 import { Firestore } from "@google-cloud/firestore";
 import { PubSub } from "@google-cloud/pubsub";
 import { firestoreCallbackClaims } from "./store/callback-claims.ts";
@@ -58,7 +59,10 @@ async function buildReceiver(): Promise<Receiver> {
   };
   const telemetry = await openTelemetry(config, { instance, clock, log: instanceLog });
   const log = telemetry === undefined ? instanceLog : createLog(writeLine, {}, telemetry.logFields);
-  return createReceiver(await openContext(config, log, { telemetry }));
+  const receiver = createReceiver(await openContext(config, log, { telemetry }));
+  const heapLimitMib = Math.round(getHeapStatistics().heap_size_limit / 2 ** 20);
+  log.info("instance_started", "this instance is ready", { heapLimitMib });
+  return receiver;
 }
 
 /** The clients of this project's store and topics. */

@@ -149,6 +149,7 @@ function addFunctions(
         environmentVariables: {
           ...Object.fromEntries(plain),
           FIRESTORE_DATABASE: "gmail-push",
+          NODE_OPTIONS: "--max-old-space-size=256",
           TOKEN_KEYS_KMS_KEY: key.slice("v1/".length),
         },
         secretEnvironmentVariables: its.secrets.map((secret) => ({

@@ -156,6 +156,14 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     DEPLOY,
   ],
   [
+    "the heap may take nearly all of the memory",
+    (state) => {
+      delete environment(state, "connect")["NODE_OPTIONS"];
+    },
+    "functions/connect",
+    DEPLOY,
+  ],
+  [
     "a function has another time limit",
     (state) => {
       serviceConfig(state, "watchRenewal")["timeoutSeconds"] = 60;

@@ -62,6 +62,7 @@ describe("the six functions", { timeout: 120_000 }, () => {
     FIRESTORE_DATABASE: "gmail-push",
     GMAIL_TOPIC: `projects/${PROJECT}/topics/gmail-notifications`,
     CHANGES_TOPIC: "mailbox-changes",
+    NODE_OPTIONS: "--max-old-space-size=256",
   });
 
   it("match functions.json, by either tool", async () => {
@@ -106,6 +107,21 @@ describe("the six functions", { timeout: 120_000 }, () => {
     const { stdout } = dryRun(envFile);
     expect(stdout).toContain(`https://connect-PROJECT_NUMBER.${REGION}.run.app`);
     expect(stdout).toContain("--database=gmail-push");
+  });
+
+  it("leave half of the memory to the heap, by either tool", () => {
+    const memory = new Set(Object.values(settings).map(({ memoryMiB }) => memoryMiB));
+    const NODE_OPTIONS = `--max-old-space-size=${Math.min(...memory) / 2}`;
+    expect(memory.size).toBe(1);
+    expect(manifest.params.find(({ name }) => name === "NODE_OPTIONS")?.default).toBe(NODE_OPTIONS);
+    const script = ["--import", "tsx", "infra/deploy-settings.ts", PROJECT, "", envFile];
+    const { stdout } = spawnSync(process.execPath, script, { cwd: ROOT, encoding: "utf8" });
+    expect(stdout).toContain(`"NODE_OPTIONS":"${NODE_OPTIONS}"`);
+  });
+
+  it("ask for no more CPUs than the smallest quota of a region, ten", () => {
+    const most = Object.values(wanted(REGION)).map((its) => its.maxInstances * Number(its.cpu));
+    expect(Math.max(...most)).toBeLessThanOrEqual(10);
   });
 
   it("run with what the CLI passes to them", () => {

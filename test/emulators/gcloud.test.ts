@@ -152,6 +152,7 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         const { historyId } = emulator.account(email);
         const { url, records } = functions.gmailNotification;
         expect(await notify(url, topic, email, historyId)).toBe(204);
+        expect(records("instance_started")).toMatchObject([{ heapLimitMib: expect.any(Number) }]);
 
         await vi.waitFor(() => expect(published(id)).toEqual([messageId]), ARRIVAL);
         const user = (await database.doc(`users/${id}`).get()).data();

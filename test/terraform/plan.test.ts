@@ -103,6 +103,8 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
       });
       expect(config.returnTo.secret !== undefined).toBe(name === "connect");
       expect(environment["NODE_ENV"]).toBe("production");
+      const heap = (SETTINGS[name]?.memoryMiB ?? 0) / 2;
+      expect(environment["NODE_OPTIONS"]).toBe(`--max-old-space-size=${heap}`);
     }
   });
 

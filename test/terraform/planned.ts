@@ -6,7 +6,7 @@ const SETTINGS_FILE = new URL("../../functions/src/entries/functions.json", impo
 /** What the six functions are to be, by name. */
 export const SETTINGS = JSON.parse(readFileSync(SETTINGS_FILE, "utf8")) as Record<
   string,
-  { timeoutSeconds: number; retryCount?: number; minBackoffSeconds?: number }
+  { timeoutSeconds: number; memoryMiB: number; retryCount?: number; minBackoffSeconds?: number }
 >;
 
 /** A function as it is planned. */

@@ -51,6 +51,10 @@ defineString("CHANGES_TOPIC", {
   default: "mailbox-changes",
   description: VARIABLES.changes.topic.meaning,
 });
+defineString("NODE_OPTIONS", {
+  default: "--max-old-space-size=256",
+  description: "Half of the memory for the heap: Google's build would give it 80 %.",
+});
 
 const SECRETS = {
   OAUTH_CLIENT_SECRET: defineSecret("OAUTH_CLIENT_SECRET", {

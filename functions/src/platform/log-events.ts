@@ -312,6 +312,10 @@ export const LOG_EVENTS = {
     isFromStrangers: true,
   },
 
+  instance_started: {
+    severities: ["INFO"],
+    meaning: "An instance is ready. `heapLimitMib` is what V8 allows its heap in all.",
+  },
   user_connected: {
     severities: ["INFO"],
     meaning: "A person allowed access, for the first time or again.",

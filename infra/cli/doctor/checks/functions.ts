@@ -62,6 +62,7 @@ function describeSizes(name: FunctionName, its: CloudFunction, redeploy: string)
   const differences: [what: string, is: unknown, meant: unknown][] = [
     ["timeout", has.timeoutSeconds, wanted.timeoutSeconds],
     ["memory in MiB", mebibytes(has.availableMemory), wanted.memoryMiB],
+    ["heap in MiB", heapOf(has.environmentVariables["NODE_OPTIONS"]), wanted.memoryMiB / 2],
     ["CPU", Number(has.availableCpu), wanted.cpu],
     ["concurrency", has.maxInstanceRequestConcurrency, wanted.concurrency],
     ["minimum of instances", has.minInstanceCount, wanted.minInstances],
@@ -82,6 +83,14 @@ function ingressOf(name: FunctionName, loadBalancers: string | undefined): strin
   if (FUNCTIONS[name].trigger !== "http") return "ALLOW_INTERNAL_ONLY";
   const isBehind = name === "connect" && Number(loadBalancers ?? 0) > 0;
   return isBehind ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL";
+}
+
+/**
+ * Returns the limit of the heap in MiB; `NaN` if nothing sets it. Google's build then gives the heap
+ * 80 % of the memory, and an instance can run out of memory before it collects garbage.
+ */
+function heapOf(nodeOptions = ""): number {
+  return Number(/--max-old-space-size=(\d+)/.exec(nodeOptions)?.[1]);
 }
 
 /** Returns the mebibytes of a Kubernetes quantity. */
