@@ -53,7 +53,7 @@ import {
 import { refuse, stopRefusing } from "./refusals.ts";
 import { type SecurityEvent, securityEventToken } from "./security-event.ts";
 import { createSigner, type Signer } from "./signing.ts";
-import { answerRevoke, answerToken } from "./token-endpoint.ts";
+import { answerRevoke, answerToken, answerTokenInfo } from "./token-endpoint.ts";
 import { endAccessTokens, endGrant, endMailTokens, endRefreshTokens } from "./tokens.ts";
 import { type AccountTruth, truthOf } from "./truth.ts";
 
@@ -103,6 +103,7 @@ export function createGmailModel(options: ModelOptions = {}) {
     gmail: (request: GmailRequest): Answer => answerGmail(google, request),
     token: (form: URLSearchParams): Answer => answerToken(google, form),
     revoke: (token: string | null): Answer => answerRevoke(google, token),
+    tokenInfo: (token: string | null): Answer => answerTokenInfo(google, token),
     checkAuthorization: (query: URLSearchParams) => checkAuthorization(google, query),
     silentRedirect: (request: AuthorizationRequest) => silentRedirect(google, request),
     selectableAccounts: () => selectableAccounts(google),

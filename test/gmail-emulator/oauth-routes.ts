@@ -42,6 +42,10 @@ export function oauthRoutes(model: GmailModel, services: CallServices) {
       return serveCall(context, services, { method: "revoke", account }, () => model.revoke(token));
     })
     .get(
+      "/tokeninfo",
+      serve("tokeninfo", (url) => model.tokenInfo(url.searchParams.get("access_token"))),
+    )
+    .get(
       "/oauth2/v3/certs",
       serve("certs", () => ({ ...ok(model.jwks()), headers: CERTS_CACHE })),
     )

@@ -12,6 +12,7 @@ import {
   isLive,
   issueAccessToken,
   issueRefreshToken,
+  liveAccessToken,
   type RefreshToken,
 } from "./tokens.ts";
 
@@ -197,6 +198,29 @@ export function answerRevoke(google: Google, token: string | null): Answer {
   }
   endGrant(google, account, found.projectId);
   return ok({});
+}
+
+/** What Google's `tokeninfo` endpoint says of an access token: whose it is, and what it opens. */
+export function answerTokenInfo(google: Google, token: string | null): Answer {
+  const found = liveAccessToken(google, token ?? "");
+  const account = found === undefined ? undefined : google.accounts.get(found.sub);
+  if (found === undefined || account === undefined) {
+    return oauthError(400, "invalid_token", "Invalid Value");
+  }
+  const { clientId, sub, scopes, expiresAt } = found;
+  return ok({
+    azp: clientId,
+    aud: clientId,
+    sub,
+    scope: [...scopes].join(" "),
+    exp: String(Math.floor(expiresAt / 1_000)),
+    expires_in: String(Math.floor((expiresAt - google.now()) / 1_000)),
+    ...(scopes.has(longScope("email")) && {
+      email: account.email,
+      email_verified: String(account.emailVerified),
+    }),
+    access_type: "offline",
+  });
 }
 
 function liveTokenOf(google: Google, token: string): RefreshToken | AccessToken | undefined {
