@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { CallbackClaims } from "./domain/callback-claims.ts";
 import type { SeenEvents } from "./domain/seen-events.ts";
 import type { UserStore } from "./domain/user.ts";
@@ -7,6 +8,7 @@ import type { OAuth } from "./google/oauth.ts";
 import type { SendNotice } from "./domain/notice.ts";
 import { FailedCall, type Call } from "./domain/failure.ts";
 import { type MailboxEvent, type Publish, PublishFailure } from "./domain/events.ts";
+import { ReceiverError } from "./platform/log.ts";
 import type { Span, SpanOptions, Telemetry } from "./platform/telemetry/telemetry.ts";
 
 /** The ports whose calls are traced and counted. */
@@ -53,7 +55,15 @@ export function instrument<Parts extends InstrumentedPorts>(
       watch: (...args) => google("users.watch", "users.watch", () => gmail.watch(...args)),
       stop: (...args) => google("users.stop", "users.stop", () => gmail.stop(...args)),
     },
-    passThrough: (...args) => google("gmail.api", "gmail.api", () => passThrough(...args)),
+    passThrough: (accessToken, request) =>
+      new Promise((resolve, reject) => {
+        const call = async () => {
+          const response = await passThrough(accessToken, request);
+          resolve(response);
+          if (response.kind === "success") await endOf(response.body, request.signal);
+        };
+        google("gmail.api", "gmail.api", call).catch(reject);
+      }),
     oauth: {
       exchangeCode: (...args) =>
         google("token.code", "token.code", () => oauth.exchangeCode(...args)),
@@ -102,6 +112,17 @@ function callsOf(telemetry: Telemetry) {
         throw error;
       }
     });
+}
+
+/** Resolves when a body has been read to its end, rejects when it breaks off or its reader leaves. */
+function endOf(body: Readable, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const brokeOff = () => reject(new ReceiverError("the body of a response broke off"));
+    body.once("end", resolve);
+    body.once("error", brokeOff);
+    body.once("close", brokeOff);
+    signal.addEventListener("abort", brokeOff, { once: true });
+  });
 }
 
 /** Events contain the span that published them, so that subscribers can continue the trace. */

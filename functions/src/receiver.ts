@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { connect } from "./connect/routes.ts";
 import { gmailNotification } from "./functions/gmail-notification.ts";
 import { limitedEvents, limitedPages } from "./connect/limited.ts";
@@ -6,7 +7,7 @@ import { securityEvent } from "./functions/security-event.ts";
 import { watchRenewal } from "./functions/watch-renewal.ts";
 import { GMAIL_API_LIMITS, gmailApi } from "./functions/gmail-api.ts";
 import type { HttpHandler, ServeOptions } from "./platform/http.ts";
-import type { StreamHandler, StreamLimits } from "./platform/http-stream.ts";
+import type { StreamEnd, StreamHandler, StreamLimits } from "./platform/http-stream.ts";
 import { type Log, parseTraceHeader } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
 import { rateLimit } from "./platform/rate-limit.ts";
@@ -72,16 +73,40 @@ export function createReceiver(context: Context): Receiver {
       context,
     ),
     gmailApi: {
-      handle: (request, own) =>
-        invocation("gmailApi", "server", undefined, async (span) => {
-          const answered = await gmailApi(request, own, context);
-          span.set({ "http.response.status_code": answered.status });
-          return answered;
-        }),
+      handle: traceStream("gmailApi", context, (request, own) => gmailApi(request, own, context)),
       limits: GMAIL_API_LIMITS,
     },
     http: { publicUrl, projectId, loadBalancers, log: sampleRepeats(log, clock) },
   };
+}
+
+/** Traces a handler of streams: its span lasts until the body of the response has been sent. */
+function traceStream(
+  name: string,
+  { telemetry }: Pick<Context, "telemetry">,
+  handle: StreamHandler,
+): StreamHandler {
+  return (request, log) =>
+    new Promise((resolve, reject) => {
+      const traced = telemetry.invocation(name, "server", undefined, async (span) => {
+        const answered = await handle(request, log);
+        const { bytes, isComplete } = await new Promise<StreamEnd>((end) => {
+          const beforeEnd = (ended: StreamEnd) => {
+            end(ended);
+            return traced;
+          };
+          resolve({ ...answered, beforeEnd });
+        });
+        span.set({
+          "http.response.status_code": answered.status,
+          "http.response.body.size": bytes,
+          ...(!isComplete && { "error.type": "incomplete" }),
+        });
+        // The span of the call to Gmail, which made the body, ends first.
+        await turn();
+      });
+      traced.catch(reject);
+    });
 }
 
 async function withStatus(span: Span, response: Promise<Response>): Promise<Response> {

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { pushBody } from "../gmail-emulator/push.ts";
 import { PROJECT } from "../local/environment.ts";
+import { localIdToken } from "../local/id-token.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import {
@@ -243,6 +244,48 @@ describe("the pages and the schedules", () => {
       KIND.server,
       ["users.listDue", KIND.client],
     ]);
+  });
+});
+
+describe("a call of a subscriber", () => {
+  const CALLED = ["gmailApi", KIND.server, ["users.find", KIND.client], ["gmail.api", KIND.client]];
+
+  /** Longer than what the connections hold. */
+  const LONG = "x".repeat(16 * 1024 * 1024);
+
+  beforeEach(() => connected({ GMAIL_SCOPES: "gmail.readonly" }));
+
+  function read(messageId: string): Promise<Response> {
+    const path = `gmail/v1/users/${scenario.stored(ADA).id}/messages/${messageId}`;
+    const authorization = `Bearer ${localIdToken("desk@demo.iam.gserviceaccount.com")}`;
+    return fetch(`${scenario.urls.gmailApi}/${path}`, { headers: { authorization } });
+  }
+
+  it("lasts until the body of the response has been sent, and is exported before its end", async () => {
+    const { messageId } = scenario.emulator.deliver(ADA, { text: LONG });
+    const response = await read(messageId);
+    // Gmail's response has begun, and waits for its reader.
+    expect(collector.spans).toEqual([]);
+    const { length } = await response.text();
+    expect(treeOf(spanOf("gmailApi"))).toEqual(CALLED);
+    expect(spanOf("gmailApi").attributes).toEqual({
+      "http.response.status_code": 200,
+      "http.response.body.size": length,
+    });
+  });
+
+  it("ends with the connection of a client that leaves", async () => {
+    const { messageId } = scenario.emulator.deliver(ADA, { text: LONG });
+    const response = await read(messageId);
+    await response.body?.cancel();
+    await vi.waitFor(() => expect(treeOf(spanOf("gmailApi"))).toEqual(CALLED));
+    expect(spanOf("gmailApi").attributes).toMatchObject({ "error.type": "incomplete" });
+    expect(spanOf("gmail.api").status).toMatchObject({ code: 2 });
+  });
+
+  it("lasts until a response of the receiver's own has been sent", async () => {
+    expect((await read("not/a/message")).status).toBe(405);
+    expect(spanOf("gmailApi").attributes).toMatchObject({ "http.response.status_code": 405 });
   });
 });
 

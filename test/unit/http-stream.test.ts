@@ -97,6 +97,32 @@ describe("a stream", () => {
     await vi.waitFor(() => expect(stream.destroyed).toBe(true));
   });
 
+  it("ends only after the work that has to be done before its end", async () => {
+    const { stream } = body(2);
+    const order: string[] = [];
+    let finish = () => {};
+    const url = await serving(() =>
+      Promise.resolve({
+        status: 200,
+        headers: {},
+        body: stream,
+        beforeEnd: ({ bytes, isComplete }) => {
+          order.push(`${bytes} bytes, ${isComplete}`);
+          return new Promise((done) => {
+            finish = done;
+          });
+        },
+        onEnd: () => order.push("end"),
+      }),
+    );
+    const response = await fetch(url);
+    const whole = response.arrayBuffer();
+    await vi.waitFor(() => expect(order).toEqual([`${2 * MEBIBYTE} bytes, true`]));
+    finish();
+    await whole;
+    expect(order).toEqual([`${2 * MEBIBYTE} bytes, true`, "end"]);
+  });
+
   it("that takes too long ends", async () => {
     const ends: StreamEnd[] = [];
     const slow = new Readable({ read() {} });

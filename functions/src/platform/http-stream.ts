@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { Readable, Transform } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
+import { callbackify } from "node:util";
 import type { After } from "../domain/clock.ts";
 import {
   type BodyRefusal,
@@ -38,6 +39,11 @@ export interface StreamResponse {
   status: number;
   headers: Readonly<Record<string, string>>;
   body: string | Buffer | Readable;
+  /**
+   * Called once the last byte of the body is on its way, or the response breaks off. The response
+   * ends only when this resolves: an instance may be frozen after that.
+   */
+  beforeEnd?(end: StreamEnd): Promise<void>;
   /** Called once the response has been sent, or cannot be. */
   onEnd?(end: StreamEnd): void;
 }
@@ -100,7 +106,7 @@ function toStreamRequest(request: ExpressRequest, signal: AbortSignal): StreamRe
 }
 
 async function send(
-  { status, headers, body, onEnd }: StreamResponse,
+  { status, headers, body, beforeEnd, onEnd }: StreamResponse,
   request: ExpressRequest,
   response: ServerResponse,
   bytesMax: number,
@@ -108,6 +114,12 @@ async function send(
 ): Promise<void> {
   let bytes = 0;
   let isComplete = false;
+  let isEnding = false;
+  const ending = async (isWholeBody: boolean) => {
+    if (isEnding) return;
+    isEnding = true;
+    await beforeEnd?.({ bytes, isComplete: isWholeBody });
+  };
   const { unreadBody, bodyRefusal } = request;
   const isUnread =
     bodyRefusal !== undefined || (unreadBody !== undefined && !request.readableEnded);
@@ -121,6 +133,7 @@ async function send(
     });
     if (isWhole) {
       bytes = Buffer.byteLength(body);
+      await ending(true);
       // Node takes the response for a client that has gone, and sends nothing.
       if (response.destroyed) return;
       await finished(response.end(body), { readable: false });
@@ -130,6 +143,7 @@ async function send(
           bytes += chunk.length;
           done(bytes > bytesMax ? new RangeError("the response is too long") : null, chunk);
         },
+        flush: callbackify(() => ending(true)),
       });
       await pipeline(body, counted, response, { signal });
     }
@@ -137,6 +151,7 @@ async function send(
   } catch {
     // The client is gone, Gmail broke off, or a limit is reached: `onEnd` says so.
     response.destroy();
+    await ending(false);
   } finally {
     onEnd?.({ bytes, isComplete });
   }
