@@ -84,6 +84,21 @@ describe("the estimate", () => {
     );
   });
 
+  it("adds what subscribers read, and only then the limit of it", () => {
+    const given = { ...DEFAULTS, readsPerDay: 10 };
+    const [without, reading] = [billedPerMonth(1_000, DEFAULTS), billedPerMonth(1_000, given)];
+    const calls = 30_000 * 10;
+    expect(reading.documentReads - without.documentReads).toBeCloseTo(calls, 3);
+    expect(reading.documentWrites).toBe(without.documentWrites);
+    expect(reading.requests - without.requests).toBeCloseTo(calls, 3);
+    expect(reading.cpuSeconds - without.cpuSeconds).toBeCloseTo(calls * 0.3, 3);
+    const isOfReads = ({ what }: { what: string }) => what.includes("gmailApi");
+    expect(limits(DEFAULTS).filter(isOfReads)).toEqual([]);
+    // 480,000 units a minute, and 20 for each of 10 reads a day, three times as many in a busy one.
+    const [limit] = limits(given).filter(isOfReads);
+    expect(limit?.mailboxes).toBeCloseTo((480_000 * 1_440) / (20 * 10 * 3), 0);
+  });
+
   it("costs nothing that depends on mail when there is none", () => {
     const { cpuSeconds, ...items } = bill(0, NOTHING).items;
     expect(cpuSeconds).toBe(0);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { call } from "../gmail-api/calls.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
@@ -126,6 +127,12 @@ describe("the operation counts", () => {
     // No token is believed for longer than a day.
     await reconcile();
     counts["renewal"] = share(await measure(renew), NO_OTHER_LIST);
+
+    // The token of the sync before is still valid.
+    const { messageId } = scenario.emulator.deliver(ada);
+    await scenario.settled();
+    const message = `/gmail/v1/users/${scenario.stored(ada).id}/messages/${messageId}`;
+    counts["messageRead"] = await measure(() => call(scenario, message));
 
     await expect(`${JSON.stringify(counts, undefined, 2)}\n`).toMatchFileSnapshot(FILE);
   });

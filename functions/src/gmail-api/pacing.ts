@@ -10,7 +10,7 @@ import { METHODS } from "./methods.ts";
 const USER_UNITS_PER_MINUTE = 3_600;
 const USER_BURST_MINUTES = 0.5;
 /** The share of the project's quota that all instances together may take. */
-const PROJECT_SHARE = 0.4;
+export const PROJECT_SHARE = 0.4;
 /** As in `functions.json`: each instance takes an equal share, since they do not communicate. */
 export const INSTANCES_MAX = 10;
 /** A full bucket holds at least the most expensive call, with any quota. */

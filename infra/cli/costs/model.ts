@@ -1,4 +1,5 @@
 import counts from "../../operation-counts.json" with { type: "json" };
+import { PROJECT_SHARE } from "../../../functions/src/gmail-api/pacing.ts";
 import { FUNCTIONS, SECRETS } from "../functions.ts";
 import { defaultConfig } from "../stand-ins.ts";
 import {
@@ -18,7 +19,12 @@ export interface Assumptions {
   changesPerNotification: number;
   /** The part of the notifications that causes a re-check a minute later. */
   rechecks: number;
-  /** From receiving a notification to answering it, in milliseconds; mostly waiting for Google. */
+  /** Messages that subscribers read through `gmailApi`, per mailbox. */
+  readsPerDay: number;
+  /**
+   * From receiving a notification, or a call of a subscriber, to answering it, in milliseconds;
+   * mostly waiting for Google.
+   */
   functionMs: number;
   subscribers: number;
   /** The bytes of a change as a message: its JSON, attributes and key. */
@@ -36,6 +42,7 @@ export const DEFAULTS: Assumptions = {
   notificationsPerDay: 20,
   changesPerNotification: 1.5,
   rechecks: 1,
+  readsPerDay: 0,
   functionMs: 300,
   subscribers: 1,
   changeBytes: 1_000,
@@ -81,6 +88,7 @@ function timesPerDay(given: Assumptions): Record<Situation, number> {
     tokenRefresh: Math.min(24, given.notificationsPerDay + 4),
     emptyReconciliation: 0,
     emptyRenewal: 0,
+    messageRead: given.readsPerDay,
   };
 }
 
@@ -109,15 +117,17 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
     all(notification * given.functionMs + staleNotification * BILLED_MS_MIN) / 1_000 +
     all((recheck + renewal + quietLook) * (given.functionMs / concurrency)) / 1_000 +
     (DAYS * runsPerDay * BILLED_MS_MIN) / 1_000;
-  const { cpu, memoryMiB } = FUNCTIONS.gmailNotification;
+  const readSeconds = all(times.messageRead * given.functionMs) / 1_000;
+  const { gmailNotification, gmailApi } = FUNCTIONS;
 
   const changes = notification * given.changesPerNotification * counts.notification.published;
   const changeBytes = Math.max(given.changeBytes, PUBSUB_BYTES_MIN);
   const starts = given.instanceStartsPerDay * DAYS;
   return {
-    cpuSeconds: seconds * cpu,
-    memoryGibSeconds: seconds * (memoryMiB / 1024),
-    requests: all(notified) + DAYS * runsPerDay,
+    cpuSeconds: seconds * gmailNotification.cpu + readSeconds * gmailApi.cpu,
+    memoryGibSeconds:
+      (seconds * gmailNotification.memoryMiB + readSeconds * gmailApi.memoryMiB) / 1_024,
+    requests: all(notified + times.messageRead) + DAYS * runsPerDay,
     documentReads: all(total("reads")) + DAYS * idle("reads"),
     documentWrites: all(total("writes")),
     storedGib: (mailboxes * given.documentBytes) / GIB,
@@ -181,7 +191,7 @@ export function limits(given: Assumptions): End[] {
     const calls = Object.entries(counts[name as Situation].calls);
     return sum + n * calls.reduce((units, [call, c]) => units + c * (GMAIL_UNITS[call] ?? NaN), 0);
   }, 0);
-  const { notification, recheck, renewal, quietLook } = times;
+  const { notification, recheck, renewal, quietLook, messageRead } = times;
   const perSecond = (perDay: number) => (perDay * given.peak) / DAY_SECONDS;
   const secondsEach = given.functionMs / 1_000;
 
@@ -208,8 +218,14 @@ export function limits(given: Assumptions): End[] {
       (maxInstances * concurrency) / secondsEach,
       perSecond(notification),
     ],
+    [
+      "gmailApi, its share of Gmail's quota",
+      (GMAIL_UNITS_PER_MINUTE * PROJECT_SHARE) / 60,
+      perSecond(messageRead * (GMAIL_UNITS["messages.get"] ?? NaN)),
+    ],
   ];
   return ends
+    .filter(([, , each]) => each > 0)
     .map(([what, of, each]) => ({ what, mailboxes: of / each }))
     .sort((a, b) => a.mailboxes - b.mailboxes);
 }

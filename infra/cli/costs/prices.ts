@@ -47,6 +47,7 @@ export const PRICES = {
  */
 export const GMAIL_UNITS: Readonly<Record<string, number>> = {
   "history.list": 2,
+  "messages.get": 20,
   "users.watch": 100,
   "users.getProfile": 1,
   // Not a call of the Gmail API.
