@@ -9,7 +9,7 @@ import { createCircuit } from "./google/circuit.ts";
 import type { GoogleEndpoints } from "./google/endpoints.ts";
 import type { GmailApiContext } from "./gmail-api/context.ts";
 import { pacing } from "./gmail-api/pacing.ts";
-import type { IdentityCheck } from "./google/id-token.ts";
+import type { VerifyIdToken } from "./google/id-token.ts";
 import { createFleetGuard } from "./grant/fleet-guard.ts";
 import { otherClientAlert } from "./grant/other-client.ts";
 import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
@@ -31,7 +31,7 @@ import type { Verification } from "./security-events/verification.ts";
  * passes its own.
  */
 export interface Ports extends InstrumentedPorts {
-  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  verifyIdToken: VerifyIdToken;
   verifySecurityEvent(body: string): Promise<Verification>;
   clock: Clock;
   random: Random;

@@ -87,6 +87,7 @@ export function instrument<Parts extends InstrumentedPorts>(
         store("users.countFlaggings", () => users.countFlaggings(...args)),
       readFleetGuard: () => store("users.readFleetGuard", () => users.readFleetGuard()),
       authorize: (...args) => store("users.authorize", () => users.authorize(...args)),
+      create: (...args) => store("users.create", () => users.create(...args)),
     },
     callbackClaims: {
       claim: (...args) => store("callbacks.claim", () => callbackClaims.claim(...args)),

@@ -120,7 +120,7 @@ async function ask(method: Method): Promise<void> {
     case "jwks": {
       // Its keys are kept, so each answer is asked for by a new one.
       const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-      const { kind } = await verify(ID_TOKEN, NONCE);
+      const { kind } = await verify(ID_TOKEN, { requested: NONCE });
       return expect(["verified", "refused", "unavailable"]).toContain(kind);
     }
   }
@@ -224,7 +224,7 @@ describe("an answer of Google's", () => {
   ])("with keys that is %s leaves an ID token unverified for now", async (_, raw) => {
     answer = raw;
     const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-    expect(await verify(ID_TOKEN, NONCE)).toEqual({ kind: "unavailable" });
+    expect(await verify(ID_TOKEN, { requested: NONCE })).toEqual({ kind: "unavailable" });
   });
 
   it.each([
@@ -238,7 +238,7 @@ describe("an answer of Google's", () => {
   ])("with %s verifies nothing", async (_, keys) => {
     answer = json({ keys });
     const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-    expect((await verify(ID_TOKEN, NONCE)).kind).toBe("refused");
+    expect((await verify(ID_TOKEN, { requested: NONCE })).kind).toBe("refused");
   });
 
   describe("of any kind", () => {

@@ -779,6 +779,29 @@ describe.for([
       });
     });
 
+    describe("create", () => {
+      it("stores a new user, with the first generation", async () => {
+        const user = await users.create(sub("1"), (generation) =>
+          plain({ grant: { generation, scopes: [], grantedAt: NOW } }),
+        );
+        expect(user?.grant.generation).toBe(1);
+        expect(user).toStrictEqual(await read(users, "1"));
+      });
+
+      it("leaves a stored user as it is", async () => {
+        const before = await put(users, "1", FULL);
+        expect(await users.create(sub("1"), () => plain())).toBeUndefined();
+        expect(await read(users, "1")).toStrictEqual(before);
+      });
+
+      it("stores one of two simultaneous users of one account", async () => {
+        const made = await Promise.all(
+          ["1001", "1002"].map((id) => users.create(sub("1"), () => plain({ historyId: at(id) }))),
+        );
+        expect(made.filter((user) => user !== undefined)).toStrictEqual([await read(users, "1")]);
+      });
+    });
+
     describe("generations", () => {
       const generationOf = (id: string): Promise<number> =>
         users
@@ -793,6 +816,15 @@ describe.for([
       it("count from 1, for each user", async () => {
         expect([await generationOf("1"), await generationOf("1")]).toEqual([1, 2]);
         expect(await generationOf("2")).toBe(1);
+      });
+
+      it("never repeat for a user who was erased and is created again", async () => {
+        expect([await generationOf("1"), await generationOf("1")]).toEqual([1, 2]);
+        await users.erase(await read(users, "1"));
+        const user = await users.create(sub("1"), (generation) =>
+          plain({ grant: { generation, scopes: [], grantedAt: NOW } }),
+        );
+        expect(user?.grant.generation).toBe(3);
       });
 
       it("never repeat for a user who was erased and authorizes again", async () => {

@@ -80,7 +80,9 @@ export async function connect(
   parameters: Record<string, string | undefined> = {},
 ): Promise<Tokens> {
   const redirect = new URL(await emulator.consent(authUrl(emulator, parameters), { account }));
-  const { body } = await redeem(emulator, redirect.searchParams.get("code") ?? "");
+  const { redirect_uri: uri } = parameters;
+  const form = uri === undefined ? {} : { redirect_uri: uri };
+  const { body } = await redeem(emulator, redirect.searchParams.get("code") ?? "", form);
   return {
     accessToken: String(body["access_token"]),
     refreshToken: String(body["refresh_token"] ?? ""),

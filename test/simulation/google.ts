@@ -1,7 +1,7 @@
 import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { GoogleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type Gmail, type GmailUsers, gmailOf } from "../../functions/src/google/gmail.ts";
-import type { IdentityCheck } from "../../functions/src/google/id-token.ts";
+import type { IdentityCheck, VerifyIdToken } from "../../functions/src/google/id-token.ts";
 import { type OAuth, type OAuthClient, googleOAuth } from "../../functions/src/google/oauth.ts";
 import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
 import { readClaims } from "../../functions/src/security-events/event.ts";
@@ -54,7 +54,7 @@ export interface SimulatedGoogle {
   onCall: (call: GoogleCall) => void;
   gmailFor(instance: Instance, effect: Effect, clock: Clock): Gmail;
   oauthFor(instance: Instance, effect: Effect, clock: Clock, client: OAuthClient): OAuth;
-  verifyIdTokenFor(effect: Effect): (idToken: string, nonce: string) => Promise<IdentityCheck>;
+  verifyIdTokenFor(effect: Effect): VerifyIdToken;
   verifySecurityEventFor(effect: Effect): (body: string) => Promise<Verification>;
 }
 
@@ -311,11 +311,12 @@ function claimsOf(token: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
 }
 
-function readIdToken(idToken: string, nonce: string): IdentityCheck {
+function readIdToken(idToken: string, nonce: Parameters<VerifyIdToken>[1]): IdentityCheck {
   const claims = claimsOf(idToken);
   const userId = parseUserId(claims["sub"]);
   const emailAddress = parseEmailAddress(claims["email"]);
-  if (claims["nonce"] !== nonce || userId === undefined || emailAddress === undefined) {
+  const isAnswer = nonce === "not_requested" || claims["nonce"] === nonce.requested;
+  if (!isAnswer || userId === undefined || emailAddress === undefined) {
     return { kind: "refused", reason: "claims" };
   }
   return { kind: "verified", identity: { userId, emailAddress } };

@@ -158,6 +158,9 @@ export function pairedUsers(
     authorize: (id, make) =>
       both("authorize", memory.authorize(id, make), other.authorize(id, make), (user) => [user]),
 
+    create: (id, make) =>
+      both("create", memory.create(id, make), other.create(id, make), (user) => [user]),
+
     erase: (user) => both("erase", memory.erase(inMemory(user)), other.erase(user), nobody),
   };
 }

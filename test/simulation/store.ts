@@ -20,7 +20,7 @@ import type { World } from "./world.ts";
 /** One document written. */
 export interface Commit {
   at: number;
-  kind: "update" | "authorize";
+  kind: "update" | "authorize" | "create";
   before: User | undefined;
   after: User;
   instance: Instance;
@@ -178,6 +178,19 @@ export function createSimulatedStore(
             for (const after of written) {
               commit("authorize", mirror.get(after.id), after, instance);
             }
+            return result;
+          }),
+        create: (id, make) =>
+          write("users.create", () => {
+            const written: User[] = [];
+            const result = memory.create(id, (generation) => {
+              const next = make(generation);
+              const at = new Date(scheduler.now());
+              const times = { at, localAt: at, receivedAt: at };
+              written.push({ revision: "" as User["revision"], read: times, ...next, id } as User);
+              return next;
+            });
+            for (const after of written) commit("create", undefined, after, instance);
             return result;
           }),
         erase: (user) =>

@@ -202,6 +202,13 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       return Promise.resolve(user);
     },
 
+    create(id, make) {
+      operations.reads += 1;
+      if (users.has(id)) return Promise.resolve(undefined);
+      write({ ...make(floor + 1), id });
+      return Promise.resolve(read(users.get(id)));
+    },
+
     erase({ id, revision, grant }) {
       if (read(users.get(id))?.revision !== revision) return Promise.resolve("refused");
       operations.reads += 1;

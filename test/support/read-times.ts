@@ -60,5 +60,6 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
       reading(async (stamp) =>
         stamp(await users.authorize(id, (stored, generation) => make(stamp(stored), generation))),
       ),
+    create: (id, make) => reading(async (stamp) => stamp(await users.create(id, make))),
   };
 }

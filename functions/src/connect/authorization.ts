@@ -1,43 +1,16 @@
 import { redirectUriOf } from "../config/config.ts";
-import { settleHolders } from "../grant/address-holders.ts";
 import type { ConnectContext } from "./context.ts";
-import { afterSignIn } from "../domain/addresses.ts";
-import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
-import type { Identity } from "../google/id-token.ts";
+import { attempt, type Failure } from "../domain/failure.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
-import { announceAddresses } from "../grant/address.ts";
-import type { EmailAddress } from "../domain/email-address.ts";
-import type { HistoryId } from "../domain/history-id.ts";
-import { sync } from "../mailbox/sync.ts";
-import { afterWatch, watchAgain } from "../mailbox/watch.ts";
 import { SIGN_IN_SCOPES } from "../domain/scope.ts";
-import {
-  type Grant,
-  type User,
-  type UserId,
-  type Watch,
-  notificationAddress,
-  patched,
-  sameGrant,
-} from "../domain/user.ts";
-import { announce } from "../grant/announcement.ts";
+import type { User, UserId } from "../domain/user.ts";
 import { type PendingAuthorization, askedScopes, expectedUserId } from "./authorization-request.ts";
+import { type Establishment, establish, isAllowedDomain } from "./establish.ts";
 import { storeRotated } from "../grant/rotated-token.ts";
-import { type StoredAddresses, authorized, isResumed } from "../domain/transitions.ts";
 
 /** Every result of an authorization response. */
 export type Authorization =
-  | {
-      kind: "connected";
-      user: User;
-      /** Access had ended before: changes were missed, and these were recovered. */
-      isRestored: boolean;
-      recoveredChanges: number;
-      /** Everything up to now has been published. */
-      isCaughtUp: boolean;
-      /** Gmail notifies from now on; otherwise it will soon. */
-      isWatched: boolean;
-    }
+  | Establishment
   /** Google sent no refresh token, and none is stored: the person has to consent. */
   | { kind: "consent_needed"; emailAddress: string }
   | { kind: "code_refused" }
@@ -48,10 +21,7 @@ export type Authorization =
   /** Another Google account completed a re-authorization. */
   | { kind: "wrong_account" }
   /** The person unticked a box. */
-  | { kind: "scopes_missing" }
-  | { kind: "mailbox_unavailable"; reason: string }
-  /** A failure of our own, or a temporary one: nothing was stored. */
-  | { kind: "try_later"; failure: Failure };
+  | { kind: "scopes_missing" };
 
 /**
  * Completes an authorization: exchanges the code once, verifies the person and the granted scopes,
@@ -74,12 +44,15 @@ export async function completeAuthorization(
   }
   const { idToken } = exchanged.value;
   if (idToken === undefined) return { kind: "identity_refused" };
-  const check = await context.verifyIdToken(idToken, pending.nonce);
+  const check = await context.verifyIdToken(idToken, { requested: pending.nonce });
   switch (check.kind) {
     case "unavailable":
       return refused({ kind: "transient", reason: "google_keys_unavailable" });
     case "refused":
       context.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
+      return { kind: "identity_refused" };
+    case "address_missing":
+      context.log.warn("id_token_rejected", "rejected an ID token", { reason: "claims" });
       return { kind: "identity_refused" };
     case "address_unverified":
       await giveBack(check.userId, exchanged.value, pending, context);
@@ -110,23 +83,12 @@ export async function completeAuthorization(
     return refused({ kind: "misconfigured", reason: "no_refresh_token" });
   }
   const token = { ...exchanged.value, refreshToken };
-  const established = await establish(identity, token, stored, pending, context);
+  const ticket = pending.appSub === undefined ? {} : { ticket: { tags: pending.tags } };
+  const established = await establish({ ...identity, token, stored, ...ticket }, context);
   if (established.kind !== "connected") {
     await giveBack(identity.userId, token, pending, context);
   }
   return established;
-}
-
-/**
- * Decides only by the verified `hd` claim (OpenID Connect; Google's `hd`): anyone can have a
- * consumer account with an address of any domain, and the `hd` of the request is only a hint.
- */
-function isAllowedDomain(
-  { hostedDomain }: Identity,
-  { config: { allowedDomains } }: Pick<ConnectContext, "config">,
-): boolean {
-  if (allowedDomains.length === 0) return true;
-  return hostedDomain !== undefined && allowedDomains.includes(hostedDomain);
 }
 
 function refused(failure: Failure): Authorization {
@@ -181,139 +143,4 @@ async function liveRefreshToken(
   const { refreshToken: rotated = held } = refreshed.value;
   if (rotated !== held) await storeRotated(stored, rotated, context);
   return rotated;
-}
-
-/**
- * Creates the watch, writes once, syncs. The watch comes first because a new mailbox takes its
- * cursor from it; a crash before the write leaves a harmless watch whose notifications name no
- * user.
- */
-async function establish(
-  { userId, emailAddress: signedIn }: Identity,
-  token: TokenAnswer & { refreshToken: string },
-  stored: User | undefined,
-  pending: PendingAuthorization,
-  context: ConnectContext,
-): Promise<Authorization> {
-  const { users, tokens, clock } = context;
-  // Before the cursor is known: everything later is published, by the history or by a recovery.
-  const connectedAt = clock.now();
-  const watched = await attempt(() => watchAgain(token.accessToken, context));
-  const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
-  if (refusal !== undefined) return refusal;
-  const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
-  const start = startingPoint(watched, stored, profiled);
-  if (start.kind === "failed") return refused(start.failure);
-  const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
-  const addressesOf = await addressesAfter(stored, signedIn, named, context);
-  for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
-    await settleHolders(address, userId, context);
-  }
-  const now = clock.now();
-  // An earlier watch may have ended with its grant. And a renewal reads the address of the
-  // notifications again, if Gmail's profile could not be read.
-  const watch: Watch = {
-    ...(watched.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
-    ...((watched.kind !== "answered" || named === undefined) && { renewAt: now }),
-  };
-  const grant: Omit<Grant, "generation"> = {
-    scopes: token.scopes,
-    clientId: context.config.oauth.clientId,
-    refreshToken: tokens.seal(userId, "refresh_token", token.refreshToken),
-    refreshTokenDigests: tokens.digests(token.refreshToken),
-    accessToken: tokens.seal(userId, "access_token", token.accessToken),
-    accessTokenExpiresAt: token.expiresAt,
-    grantedAt: now,
-  };
-  const user = await users.authorize(userId, (previous, generation) =>
-    authorized(previous, {
-      addresses: addressesOf(previous),
-      grant: { ...grant, generation },
-      watch,
-      historyId: start.value.historyId,
-      connectedAt,
-      ...(pending.appSub !== undefined && { ticket: pending }),
-      at: now,
-    }),
-  );
-  return resume(user, watched.kind === "answered", stored, context);
-}
-
-/**
- * Returns what a document has to store of the account's addresses. A rename is published before it
- * is stored, and stored only if the document still has the address that it was published for.
- */
-async function addressesAfter(
-  stored: User | undefined,
-  signedIn: EmailAddress,
-  named: EmailAddress | undefined,
-  context: ConnectContext,
-): Promise<(previous: User | undefined) => StoredAddresses> {
-  const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: context.clock.now() };
-  const found = isResumed(stored)
-    ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), context)
-    : undefined;
-  return (previous) => {
-    if (!isResumed(previous)) return asNew;
-    const kept = patched(previous, found?.patchOf(previous) ?? {});
-    const { emailAddress, notifiedAs, addressSince } = kept;
-    return {
-      emailAddress,
-      ...(notifiedAs !== undefined && { notifiedAs }),
-      ...(addressSince !== undefined && { addressSince }),
-    };
-  };
-}
-
-/**
- * Returns what a failed watch means for the whole authorization; `undefined` when it can continue.
- */
-function refusalOf(failure: Failure): Authorization | undefined {
-  switch (failure.kind) {
-    case "mailbox_unavailable":
-      return { kind: "mailbox_unavailable", reason: failure.reason };
-    case "reauthorize":
-    case "unauthenticated":
-      return refused(failure);
-    default:
-      return undefined;
-  }
-}
-
-/**
- * Returns where a mailbox without a cursor starts: at the watch, or at the head if the watch
- * failed.
- */
-function startingPoint(
-  watched: Attempt<{ historyId: HistoryId }>,
-  stored: User | undefined,
-  profiled: Attempt<{ historyId: HistoryId }>,
-): Attempt<{ historyId: HistoryId }> {
-  if (watched.kind === "answered") return watched;
-  return isResumed(stored) ? { kind: "answered", value: stored } : profiled;
-}
-
-async function resume(
-  user: User,
-  isWatched: boolean,
-  stored: User | undefined,
-  context: ConnectContext,
-): Promise<Authorization> {
-  const outcome = await context.mailboxes.run(notificationAddress(user), async (hasWaited) => {
-    const current = hasWaited ? await context.users.find(user.id) : user;
-    return sync(current ?? user, { kind: "authorized" }, context);
-  });
-  const recoveredChanges = "changes" in outcome ? outcome.changes : 0;
-  const current = (await context.users.find(user.id)) ?? user;
-  if (sameGrant(user, current)) {
-    await announce(current, context, recoveredChanges);
-  }
-  return {
-    kind: "connected",
-    user: current,
-    isRestored: isResumed(stored) && stored.status !== "active",
-    recoveredChanges,
-    isCaughtUp: outcome.kind === "caught_up",
-    isWatched,
-  };
 }

@@ -1,7 +1,7 @@
 import type { Envelope } from "../crypto/envelope.ts";
 import type { CallbackClaims } from "../domain/callback-claims.ts";
 import type { GoogleEndpoints } from "../google/endpoints.ts";
-import type { IdentityCheck } from "../google/id-token.ts";
+import type { VerifyIdToken } from "../google/id-token.ts";
 import type { MailboxContext } from "../mailbox/context.ts";
 import type { PublicLimits } from "../platform/rate-limit.ts";
 import type { OnceEach } from "./once-each.ts";
@@ -10,7 +10,7 @@ import type { PageLinks } from "./pages/page.ts";
 /** What the pages and the authorization of a person use. */
 export interface ConnectContext extends MailboxContext {
   endpoints: GoogleEndpoints;
-  verifyIdToken(idToken: string, nonce: string): Promise<IdentityCheck>;
+  verifyIdToken: VerifyIdToken;
   /** Seals what a browser stores. */
   envelope: Envelope;
   /** The responses to callbacks of this instance, by `state`. */

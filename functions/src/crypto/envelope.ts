@@ -3,7 +3,11 @@ import type { z } from "zod";
 import { type KeyRing, open, seal } from "./sealing.ts";
 
 /** The purpose of a sealed value that the receiver hands out and gets back. */
-export type EnvelopePurpose = "authorization" | "session" | "reauthorization_link";
+export type EnvelopePurpose =
+  | "authorization"
+  | "session"
+  | "reauthorization_link"
+  | "rotated_token";
 
 /**
  * Seals small values for a cookie or a link: unreadable, unforgeable, and useless for another

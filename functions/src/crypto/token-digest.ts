@@ -20,13 +20,17 @@ const DIGEST_KEY_BYTES = 32;
 
 /** Returns the digests of both names of a token, under the primary key. */
 export function digestsOf(ring: KeyRing, refreshToken: string): TokenDigests {
-  const once = createHash("sha512").update(refreshToken).digest();
-  const hash = createHash("sha512").update(once).digest();
   const prefix = refreshToken.slice(0, PREFIX_CHARACTERS);
   return {
     prefix: digest(ring, ring.primary, { by: "prefix", prefix }),
-    doubleHash: digest(ring, ring.primary, { by: "doubleHash", hash }),
+    doubleHash: digest(ring, ring.primary, fullNameOf(refreshToken)),
   };
+}
+
+/** Returns the name that only this token has. */
+export function fullNameOf(refreshToken: string): TokenName {
+  const once = createHash("sha512").update(refreshToken).digest();
+  return { by: "doubleHash", hash: createHash("sha512").update(once).digest() };
 }
 
 /** Returns the digests that may be stored for a name: one for each key of the ring. */

@@ -404,6 +404,12 @@ export interface UserStore {
   ): Promise<User>;
 
   /**
+   * Stores the first authorization of an unknown user in one transaction; `make` as in `authorize`.
+   * Resolves to `undefined`, and stores nothing, if there is a document, even one that cannot be read.
+   */
+  create(id: UserId, make: (generation: number) => UserContent): Promise<User | undefined>;
+
+  /**
    * Deletes the stored changes, however many, and then the document if it is still the one that was
    * read: a crash in between leaves a document to continue from. `refused`: another writer changed
    * it, or it is gone. Before anything is deleted, the generation of the user is stored for the

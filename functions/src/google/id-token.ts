@@ -18,6 +18,8 @@ export type IdentityCheck =
   | { kind: "verified"; identity: Identity }
   /** A valid token with an address that Google has not verified. */
   | { kind: "address_unverified"; userId: UserId }
+  /** A valid token without an address: the person did not grant the scope `email`. */
+  | { kind: "address_missing"; userId: UserId; hostedDomain?: string }
   | { kind: "refused"; reason: string }
   /** Google's keys could not be fetched. */
   | { kind: "unavailable" };
@@ -28,10 +30,19 @@ const KEYS_TIMEOUT_MS = 5_000;
 
 const CLAIMS = z.object({
   sub: z.string(),
-  email: z.string(),
-  email_verified: z.boolean(),
+  email: z.string().optional(),
+  email_verified: z.boolean().optional(),
   hd: z.string().optional(),
 });
+
+/**
+ * Verifies an ID token. `nonce` is the one of the authorization request, or `not_requested` for the
+ * response to a refresh, which has none (OpenID Connect Core §12.2).
+ */
+export type VerifyIdToken = (
+  idToken: string,
+  nonce: { requested: string } | "not_requested",
+) => Promise<IdentityCheck>;
 
 /**
  * Returns a verifier of ID tokens (OpenID Connect Core §3.1.3.7): signature by one of Google's
@@ -41,7 +52,7 @@ export function idTokenVerifier(
   clientId: string,
   { certs }: GoogleEndpoints,
   clock: Clock,
-): (idToken: string, nonce: string) => Promise<IdentityCheck> {
+): VerifyIdToken {
   const keys = createRemoteJWKSet(new URL(certs), { timeoutDuration: KEYS_TIMEOUT_MS });
 
   return async (idToken, nonce) => {
@@ -50,11 +61,13 @@ export function idTokenVerifier(
         issuer: [GOOGLE_ISSUER, new URL(GOOGLE_ISSUER).host],
         audience: clientId,
         algorithms: ["RS256"],
-        requiredClaims: ["exp", "iat", "sub", "nonce"],
+        requiredClaims: ["exp", "iat", "sub", ...(nonce === "not_requested" ? [] : ["nonce"])],
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
         currentDate: clock.now(),
       });
-      if (payload["nonce"] !== nonce) return { kind: "refused", reason: "nonce" };
+      if (nonce !== "not_requested" && payload["nonce"] !== nonce.requested) {
+        return { kind: "refused", reason: "nonce" };
+      }
       return toIdentity(payload);
     } catch (error) {
       return refusal(error);
@@ -66,13 +79,15 @@ function toIdentity(payload: unknown): IdentityCheck {
   const claims = CLAIMS.safeParse(payload);
   if (!claims.success) return { kind: "refused", reason: "claims" };
   const userId = parseUserId(claims.data.sub);
-  const emailAddress = parseEmailAddress(claims.data.email);
-  if (userId === undefined || emailAddress === undefined) {
+  if (userId === undefined) return { kind: "refused", reason: "claims" };
+  const { hd, email, email_verified: isVerified } = claims.data;
+  const hostedDomain = hd === undefined ? {} : { hostedDomain: hd.toLowerCase() };
+  if (email === undefined) return { kind: "address_missing", userId, ...hostedDomain };
+  const emailAddress = parseEmailAddress(email);
+  if (emailAddress === undefined || isVerified === undefined) {
     return { kind: "refused", reason: "claims" };
   }
-  if (!claims.data.email_verified) return { kind: "address_unverified", userId };
-  const { hd } = claims.data;
-  const hostedDomain = hd === undefined ? {} : { hostedDomain: hd.toLowerCase() };
+  if (!isVerified) return { kind: "address_unverified", userId };
   return { kind: "verified", identity: { userId, emailAddress, ...hostedDomain } };
 }
 

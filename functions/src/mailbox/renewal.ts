@@ -12,7 +12,7 @@ import { endingOf } from "../domain/failure-streak.ts";
 import { isAfter } from "../domain/history-id.ts";
 import { highestRead, progressOf } from "./settling.ts";
 import { sync } from "./sync.ts";
-import { afterWatch, watchAgain } from "./watch.ts";
+import { afterWatch, pacedWatches, watchAgain } from "./watch.ts";
 
 /** The result of renewing one watch. */
 export type RenewalOutcome =
@@ -30,8 +30,7 @@ export interface RenewalRun {
   isCutShort: boolean;
 }
 
-/** The cost of `users.watch`, and the share of the quota that renewals may use. */
-const WATCH_UNITS = 100;
+/** The share of the quota that renewals may use. */
 const QUOTA_SHARE = 0.5;
 /** After this number of consecutive configuration failures, every other mailbox would fail, too. */
 const MISCONFIGURED_IN_A_ROW_MAX = 5;
@@ -52,7 +51,7 @@ export async function renewWatches(
 ): Promise<RenewalRun> {
   const { config, log, telemetry } = context;
   const run: RenewalRun = { renewed: 0, flagged: 0, failed: 0, isCutShort: false };
-  const pace = paced(context);
+  const pace = pacedWatches(QUOTA_SHARE, context);
   const reported = new Set<string>();
   let misconfigured = 0;
 
@@ -77,18 +76,6 @@ export async function renewWatches(
     });
   }
   return run;
-}
-
-/** Resolves when the next watch may be created, one after the other at an even pace. */
-function paced({ clock, config }: MailboxContext): () => Promise<void> {
-  const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * QUOTA_SHARE);
-  let nextAt = clock.now();
-  return async () => {
-    const now = clock.now();
-    const turn = nextAt > now ? nextAt : now;
-    nextAt = later(turn, intervalMs);
-    if (turn > now) await clock.sleep(turn.getTime() - now.getTime());
-  };
 }
 
 /**

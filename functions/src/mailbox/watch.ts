@@ -7,6 +7,27 @@ import type { Watch } from "../domain/user.ts";
 /** Renewals are spread over this part of the interval before its end. */
 const RENEWAL_SPREAD = 0.2;
 
+/** The cost of `users.watch`. */
+const WATCH_UNITS = 100;
+
+/**
+ * Returns a function that resolves when the next watch may be created: one after the other, at an
+ * even pace that uses at most this share of the quota.
+ */
+export function pacedWatches(
+  quotaShare: number,
+  { clock, config }: Pick<MailboxContext, "clock" | "config">,
+): () => Promise<void> {
+  const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * quotaShare);
+  let nextAt = clock.now();
+  return async () => {
+    const now = clock.now();
+    const turn = nextAt > now ? nextAt : now;
+    nextAt = later(turn, intervalMs);
+    if (turn > now) await clock.sleep(turn.getTime() - now.getTime());
+  };
+}
+
 /**
  * Creates or renews the watch. A watched label that the mailbox does not have must not leave it
  * without a watch: then the whole mailbox is watched, and changes are filtered as always.

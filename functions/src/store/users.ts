@@ -272,6 +272,18 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       return user;
     },
 
+    async create(id, make) {
+      const document = users.doc(id);
+      const isCreated = await db.runTransaction(async (transaction) => {
+        const [found, last] = await transaction.getAll(document, generations);
+        if (found === undefined || last === undefined || found.exists) return false;
+        const next = make(floorOf(last) + 1);
+        transaction.create(document, { ...next, sync: packed(next.sync) });
+        return true;
+      });
+      return isCreated ? store.find(id) : undefined;
+    },
+
     async erase(user) {
       const document = users.doc(user.id);
       const { updateTime } = await document.get();

@@ -7,6 +7,7 @@ import type { Session } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ActionResult, flagNow, forgetNow, renewNow, syncNow } from "./actions.ts";
 import { findUser } from "./find-user.ts";
+import { importGrants } from "./import/import.ts";
 import { type ListOptions, list } from "./list.ts";
 import { show } from "./show.ts";
 import { stats } from "./stats.ts";
@@ -98,6 +99,12 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
         question: (user) => `Suspend ${user.emailAddress} (${user.id}) until they authorize again?`,
       }),
     );
+  mailboxes
+    .command("import <file>")
+    .description(
+      "adopt grants that people gave to this OAuth client before; continues when repeated",
+    )
+    .action((file: string) => open((operator) => importGrants(file, operator, session)));
   mailboxes
     .command("forget <user>")
     .description("erase everything of a person; run again after a crash, it finishes")
