@@ -4,7 +4,7 @@
  * evaluates, each value quoted:
  *
  * - `function_names`, and `function_NAME_...` for each function of `functions.json`,
- * - `field_groups`, `field_paths`, `field_ttls`, `field_indexes`: arrays with one item for each field
+ * - `field_groups`, `field_paths`, `field_indexes`: arrays with one item for each field
  *   of `firestore.indexes.json`,
  * - `services` and `secrets`: every API of `services.json`, every secret of a function,
  * - `exclusion_name` and `exclusion`, of `log-exclusion.json`,
@@ -25,16 +25,9 @@ import { CommandError } from "./cli/errors.ts";
 import { FUNCTIONS, type FunctionSettings, SECRETS } from "./cli/functions.ts";
 import { shellWord } from "./cli/shell.ts";
 import { withStandIns } from "./cli/stand-ins.ts";
-import firestore from "./firestore.indexes.json" with { type: "json" };
+import { WANTED_FIELDS, type WantedField } from "./cli/firestore-fields.ts";
 import exclusion from "./log-exclusion.json" with { type: "json" };
 import services from "./services.json" with { type: "json" };
-
-interface FieldOverride {
-  collectionGroup: string;
-  fieldPath: string;
-  ttl?: boolean;
-  indexes: { order?: string; arrayConfig?: string; queryScope: string }[];
-}
 
 /** The settings that the script itself reads. */
 const READ_BY_SCRIPT = [
@@ -63,17 +56,15 @@ try {
 
 function print(args: string[]): string {
   const { environment, named } = readEnvironment(args);
-  const fields = firestore.fieldOverrides as FieldOverride[];
   const assignments: [name: string, value: Value][] = [
     ...READ_BY_SCRIPT.map((name): [string, Value] => [name.toLowerCase(), environment[name] ?? ""]),
     ["named_settings", named.join(" ")],
     ["environment", JSON.stringify(environment)],
     ["services", services],
     ["secrets", SECRETS.toSorted()],
-    ["field_groups", fields.map(({ collectionGroup }) => collectionGroup)],
-    ["field_paths", fields.map(({ fieldPath }) => fieldPath)],
-    ["field_ttls", fields.map(({ ttl = false }) => String(ttl))],
-    ["field_indexes", fields.map(indexWords)],
+    ["field_groups", WANTED_FIELDS.map(({ collectionGroup }) => collectionGroup)],
+    ["field_paths", WANTED_FIELDS.map(({ fieldPath }) => fieldPath)],
+    ["field_indexes", WANTED_FIELDS.map(indexWords)],
     ["exclusion_name", exclusion.name],
     ["exclusion", exclusionWords()],
     ["function_names", Object.keys(FUNCTIONS)],
@@ -109,7 +100,7 @@ function functionValues(name: string, its: FunctionSettings): [string, string][]
  * Returns the indexes of a field in gcloud's spelling, a word for each; none when the field is
  * exempt.
  */
-function indexWords({ fieldPath, indexes }: FieldOverride): string {
+function indexWords({ fieldPath, indexes }: WantedField): string {
   const words = indexes.map(({ order, arrayConfig, queryScope }) => {
     if (queryScope !== "COLLECTION") {
       throw new CommandError(

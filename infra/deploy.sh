@@ -5,6 +5,8 @@
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")/.."
+source infra/deploy/tools.sh
+source infra/deploy/advice.sh
 
 usage() {
   cat <<'END'
@@ -39,6 +41,10 @@ SCHEDULE_INVOKER=schedule-invoker
 BUILDER=function-build
 KEY_RING=gmail-push-receiver
 KEY=token-keys
+IMAGES=gmail-push-images
+ENVIRONMENT_FILE=functions/dist/environment.yaml
+# Of a database with many users, an index takes long.
+INDEX_TRIES_MAX=90
 
 main() {
   read_options "$@"
@@ -53,6 +59,8 @@ main() {
   make_key
   make_secrets
   grant_rights
+  make_image_store
+  finish_database
   deploy_functions
   keep_dead_letters
   make_schedules
@@ -117,21 +125,21 @@ of() {
 
 # Cloud Run serves a function at a URL with the number of the project in it.
 find_project() {
-  step 'Project' 'Does the project exist, and may you see it?'
+  step 'Project'
   project_number=$(ask PROJECT_NUMBER projects describe "$project" '--format=value(projectNumber)')
   public_url=${public_url/connect-PROJECT_NUMBER./connect-$project_number.}
   environment=${environment//connect-PROJECT_NUMBER./connect-$project_number.}
 }
 
 enable_services() {
-  step 'Services' 'Is a billing account linked to the project, and are you its owner?'
+  step 'Services'
   cloud services enable "${services[@]}"
 }
 
 # A receiver that runs already keeps its URL and its database until the settings name others: with
 # another URL Google would refuse every sign-in, and in another database there are no users.
 find_deployed() {
-  step 'What runs already' ''
+  step 'What runs already'
   deployed=false
   exists functions describe connect --region="$region" || return 0
   local had gmail_topic had_url had_database
@@ -140,7 +148,7 @@ find_deployed() {
     "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
   IFS='|' read -r gmail_topic had_url had_database <<<"$had"
   [[ -n $gmail_topic ]] ||
-    fail "There is a function named connect in $region that is not this receiver's: use another project."
+    stop "There is a function named connect in $region that is not this receiver's: use another project."
   deployed=true
   stays PUBLIC_URL "$public_url" "$had_url" \
     "first add $public_url/callback to the redirect URIs of the OAuth client, then"
@@ -151,13 +159,19 @@ find_deployed() {
 # stays NAME VALUE VALUE-THAT-RUNS HOW-TO-MOVE
 stays() {
   [[ $2 != "$3" && " $named_settings " != *" $1 "* ]] || return 0
-  fail "The receiver that runs has $1=$3, which the settings do not name. To keep it, add this line to
+  stop "The receiver that runs has $1=$3, which the settings do not name. To keep it, add this line to
 ${env_file:-infra/.env.$project}: $1=$3
 To change it, $4 add: $1=$2"
 }
 
 make_accounts() {
-  step 'Service accounts' 'You need the right to create service accounts.'
+  step 'Service accounts'
+  # Google makes these of its own when they are first needed, and a trigger that is made in the same
+  # minute is rejected.
+  local service
+  for service in pubsub eventarc; do
+    cloud beta services identity create --service=$service.googleapis.com
+  done
   local name
   for name in "${function_names[@]}"; do
     account "$(kebab "$name")" "Gmail push receiver: $name"
@@ -173,8 +187,7 @@ account() {
 }
 
 make_topics() {
-  step 'Topics' 'If the member is refused: the organization policy iam.allowedPolicyMemberDomains
-has to allow gmail-api-push@system.gserviceaccount.com, Gmail'\''s own account.'
+  step 'Topics'
   topic $GMAIL_TOPIC
   # A subscriber that comes late can seek back.
   topic "$changes_topic" --message-retention-duration=7d
@@ -191,8 +204,7 @@ topic() {
 }
 
 make_database() {
-  step 'Firestore' 'Each change of an index takes a minute or so. One that is under way has to end.
-For a database that something else uses too, run it again with --leave-firestore.'
+  step 'Firestore'
   exists firestore databases describe "--database=$firestore_database" ||
     cloud firestore databases create "--database=$firestore_database" --location="$region" \
       --type=firestore-native --delete-protection --enable-pitr
@@ -204,25 +216,50 @@ For a database that something else uses too, run it again with --leave-firestore
   # command line.
   comment 'gcloud auth print-access-token | ...'
   run node_modules/.bin/tsx infra/firestore-rules.ts "$project" "$firestore_database" < <(access_token)
-  local number group field index flags
-  for ((number = 0; number < ${#field_paths[@]}; number++)); do
-    group=${field_groups[number]} field=${field_paths[number]}
+  find_unfit_fields
+  local number index flags
+  for number in $unindexed_fields; do
     flags=()
     # A word for each of them.
     for index in ${field_indexes[number]}; do flags+=("--index=$index"); done
     ((${#flags[@]} > 0)) || flags=(--disable-indexes)
-    cloud firestore indexes fields update "$field" --collection-group="$group" \
-      "--database=$firestore_database" "${flags[@]}"
-    ${field_ttls[number]} || continue
-    cloud firestore fields ttls update "$field" --collection-group="$group" \
-      "--database=$firestore_database" --enable-ttl
+    # Each takes a minute or more, so they are not waited for one after the other.
+    cloud firestore indexes fields update "${field_paths[number]}" \
+      --collection-group="${field_groups[number]}" "--database=$firestore_database" "${flags[@]}" --async
+  done
+}
+
+# Sets unindexed_fields and unexpired_fields: the places in field_paths of what is to be changed.
+find_unfit_fields() {
+  local assignments fields
+  fields=$(ask '[]' firestore indexes fields list "--database=$firestore_database" --format=json)
+  assignments=$(printf %s "$fields" | node_modules/.bin/tsx infra/firestore-fields.ts)
+  eval "$assignments"
+}
+
+# A field has one change at a time, and functions fail until their indexes are there.
+finish_database() {
+  if $leave_firestore; then return 0; fi
+  step 'Indexes'
+  local number try pending
+  for ((try = 1; ; try++)); do
+    pending=$(ask '' firestore operations list "--database=$firestore_database" \
+      '--filter=done!=true' '--format=value(name)')
+    [[ -n $pending ]] || break
+    ((try < INDEX_TRIES_MAX)) || stop "Firestore still makes indexes. Run the same command again later."
+    comment "Firestore makes indexes: look again in $PAUSE_SECONDS seconds ($try of $INDEX_TRIES_MAX)"
+    sleep "$PAUSE_SECONDS"
+  done
+  for number in $unexpired_fields; do
+    cloud firestore fields ttls update "${field_paths[number]}" \
+      --collection-group="${field_groups[number]}" "--database=$firestore_database" --enable-ttl --async
   done
 }
 
 access_token() { $dry_run || gcloud auth print-access-token; }
 
 make_key() {
-  step 'Key' 'You need the right to make keys, and to encrypt with them.'
+  step 'Key'
   exists kms keyrings describe $KEY_RING --location="$region" ||
     cloud kms keyrings create $KEY_RING --location="$region"
   exists kms keys describe $KEY --keyring=$KEY_RING --location="$region" ||
@@ -231,8 +268,7 @@ make_key() {
 
 # The functions get the versions that are the newest now: all instances of a revision hold the same.
 make_secrets() {
-  step 'Secrets' 'Their values are read from the terminal: see --help for another way. To wrap the
-keys you need roles/cloudkms.cryptoKeyEncrypter, which an owner has.'
+  step 'Secrets'
   local secret version
   for secret in "${secrets[@]}"; do
     exists secrets describe "$secret" ||
@@ -274,7 +310,8 @@ first_version() {
       value=$(typed "$1")
       ;;
   esac
-  cloud secrets versions add "$1" --data-file=- < <(printf %s "$value")
+  run gcloud secrets versions add "$1" --data-file=- --project="$project" \
+    < <(printf %s "$value") >/dev/null
 }
 
 new_key_ring() {
@@ -293,14 +330,14 @@ typed_for() {
 typed() {
   local value
   if $dry_run; then return; fi
-  [[ -t 0 ]] || fail "The secret $1 has no version, and there is no terminal to ask at."
+  [[ -t 0 ]] || stop "The secret $1 has no version, and there is no terminal to ask at. See --help."
   read -rsp "$1: " value && printf '\n' >&2
-  [[ -n $value ]] || fail "The secret $1 cannot be empty."
+  [[ -n $value ]] || stop "The secret $1 cannot be empty."
   printf %s "$value"
 }
 
 grant_rights() {
-  step 'Rights' 'New accounts and rights take a minute or two to be known everywhere.'
+  step 'Rights'
   local name member secret
   for name in "${function_names[@]}"; do
     member=serviceAccount:$(email "$(kebab "$name")")
@@ -331,48 +368,100 @@ may_use_database() {
   fi
 }
 
+# One of its own: the shared one, gcf-artifacts, keeps every image for ever.
+make_image_store() {
+  step 'Images'
+  exists artifacts repositories describe $IMAGES --location="$region" ||
+    cloud artifacts repositories create $IMAGES --location="$region" --repository-format=docker
+  cloud artifacts repositories set-cleanup-policies $IMAGES --location="$region" \
+    --policy=infra/image-cleanup.json --no-dry-run
+}
+
 deploy_functions() {
-  step 'Functions' 'In a new project, Eventarc and new accounts need some minutes: wait, and run again.'
+  step 'Functions'
   run npm run --silent build >&2
-  local environment_file=functions/dist/environment.yaml
-  comment "the settings, into $environment_file"
-  $dry_run || printf '%s\n' "$environment" >$environment_file
-  local name trigger flags ingress caller
-  for name in "${function_names[@]}"; do
-    trigger=$(of "$name" trigger)
-    flags=(--trigger-http)
-    if [[ $trigger == topic ]]; then
-      flags=(--trigger-topic=$GMAIL_TOPIC --trigger-service-account="$(email $EVENT_INVOKER)")
-    fi
-    if $(of "$name" retry); then flags+=(--retry); fi
-    if $(of "$name" public); then
-      ingress=all
-      # A client that reaches it without the load balancer could name any address as its own.
-      if [[ $name == connect && ${load_balancers:-0} != 0 ]]; then ingress=internal-and-gclb; fi
-      flags+=(--allow-unauthenticated --ingress-settings=$ingress)
-    elif [[ $trigger == http ]]; then
-      # Subscribers call from everywhere; IAM alone decides who may.
-      flags+=(--no-allow-unauthenticated --ingress-settings=all)
+  comment "the settings, into $ENVIRONMENT_FILE"
+  $dry_run || printf '%s\n' "$environment" >$ENVIRONMENT_FILE
+  # The first one shows what is wrong. A build takes minutes, so the others go at the same time.
+  deploy_function "${function_names[0]}"
+  local name running=() failed=false
+  for name in "${function_names[@]:1}"; do
+    if $dry_run; then
+      deploy_function "$name"
     else
-      flags+=(--no-allow-unauthenticated --ingress-settings=internal-only)
+      deploy_function "$name" >"$work/$name.log" 2>&1 3>&1 &
+      running+=("$! $name")
     fi
-    cloud functions deploy "$name" --gen2 --region="$region" --runtime=nodejs24 \
-      --source=functions/dist/gcloud --entry-point="$name" "${flags[@]}" \
-      --timeout="$(of "$name" timeout)s" --memory="$(of "$name" memory)Mi" \
-      --cpu="$(of "$name" cpu)" --concurrency="$(of "$name" concurrency)" \
-      --min-instances="$(of "$name" min)" --max-instances="$(of "$name" max)" \
-      --env-vars-file=$environment_file --set-secrets="$(pinned "$(of "$name" secrets)")" \
-      --run-service-account="$(email "$(kebab "$name")")" \
-      --build-service-account="projects/$project/serviceAccounts/$(email $BUILDER)"
-    case $trigger in
-      topic) may_invoke "$name" "$(email $EVENT_INVOKER)" ;;
-      schedule) may_invoke "$name" "$(email $SCHEDULE_INVOKER)" ;;
-    esac
-    [[ $name == gmailApi ]] || continue
-    for caller in ${gmail_api_callers[@]+"${gmail_api_callers[@]}"}; do
-      may_invoke "$name" "$caller"
-    done
   done
+  for name in ${running[@]+"${running[@]}"}; do
+    wait "${name% *}" || failed=true
+    cat "$work/${name#* }.log" >&3
+  done
+  if $failed; then exit 1; fi
+}
+
+deploy_function() {
+  local name=$1 trigger flags caller
+  trigger=$(of "$name" trigger)
+  flags=(--trigger-http)
+  if [[ $trigger == topic ]]; then
+    flags=(--trigger-topic=$GMAIL_TOPIC --trigger-service-account="$(email $EVENT_INVOKER)")
+  fi
+  if $(of "$name" retry); then flags+=(--retry); fi
+  # What calls a public function is said below: a policy of the organization may forbid it here.
+  if ! $(of "$name" public); then flags+=(--no-allow-unauthenticated); fi
+  cloud functions deploy "$name" --gen2 --region="$region" --runtime=nodejs24 \
+    --source=functions/dist/gcloud --entry-point="$name" "${flags[@]}" \
+    --ingress-settings="$(ingress_of "$name")" \
+    --timeout="$(of "$name" timeout)s" --memory="$(of "$name" memory)Mi" \
+    --cpu="$(of "$name" cpu)" --concurrency="$(of "$name" concurrency)" \
+    --min-instances="$(of "$name" min)" --max-instances="$(of "$name" max)" \
+    --env-vars-file=$ENVIRONMENT_FILE --set-secrets="$(pinned "$(of "$name" secrets)")" \
+    --docker-repository="projects/$project/locations/$region/repositories/$IMAGES" \
+    --run-service-account="$(email "$(kebab "$name")")" \
+    --build-service-account="projects/$project/serviceAccounts/$(email $BUILDER)"
+  if $(of "$name" public); then let_everybody_call "$name"; fi
+  case $trigger in
+    topic) may_invoke "$name" "$(email $EVENT_INVOKER)" ;;
+    schedule) may_invoke "$name" "$(email $SCHEDULE_INVOKER)" ;;
+  esac
+  [[ $name == gmailApi ]] || return 0
+  for caller in ${gmail_api_callers[@]+"${gmail_api_callers[@]}"}; do
+    may_invoke "$name" "$caller"
+  done
+}
+
+ingress_of() {
+  # A client that reaches it without the load balancer could name any address as its own.
+  if [[ $1 == connect && ${load_balancers:-0} != 0 ]]; then
+    echo internal-and-gclb
+  # Subscribers call gmailApi from everywhere; IAM alone decides who may.
+  elif [[ $(of "$1" trigger) == http ]]; then
+    echo all
+  else
+    echo internal-only
+  fi
+}
+
+# An organization that lets only its own accounts in does not let everybody in by a right. Cloud Run can
+# leave the question out instead; each deployment asks it again.
+let_everybody_call() {
+  local command errors
+  command=(gcloud functions add-invoker-policy-binding "$1" --region="$region" --member=allUsers
+    --project="$project")
+  show "${command[@]}"
+  if $dry_run; then return 0; fi
+  errors=$(mktemp "$work/XXXXXX")
+  "${command[@]}" >/dev/null 2>"$errors" && return 0
+  case $(<"$errors") in
+    *'permitted customer'* | *allowedPolicyMemberDomains*)
+      cloud run services update "$(lower "$1")" --region="$region" --no-invoker-iam-check
+      ;;
+    *)
+      cat "$errors" >&2
+      fail "$(quoted "${command[@]}")" "$(<"$errors")"
+      ;;
+  esac
 }
 
 # may_invoke FUNCTION ACCOUNT
@@ -392,7 +481,7 @@ pinned() {
 
 # Eventarc made the subscription: it drops after a day what cannot be delivered.
 keep_dead_letters() {
-  step 'Dead letters' 'You need the right to change subscriptions.'
+  step 'Dead letters'
   local agent trigger subscription
   agent=serviceAccount:service-$project_number@gcp-sa-pubsub.iam.gserviceaccount.com
   trigger=$(ask "projects/$project/locations/$region/triggers/gmailnotification-000000" \
@@ -411,7 +500,7 @@ keep_dead_letters() {
 }
 
 make_schedules() {
-  step 'Schedules' 'You need the right to make Cloud Scheduler jobs.'
+  step 'Schedules'
   local name job uri flags is_there
   for name in "${function_names[@]}"; do
     [[ $(of "$name" trigger) == schedule ]] || continue
@@ -432,7 +521,7 @@ make_schedules() {
 
 # Cloud Run logs the URL of every request: some hold a code of Google's or a link that restores access.
 keep_links_out_of_logs() {
-  step 'Request logs' 'You need the right to configure logging (roles/logging.configWriter).'
+  step 'Request logs'
   local names verb=add
   names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)')
   # The items of a list are separated by semicolons.
@@ -441,86 +530,15 @@ keep_links_out_of_logs() {
 }
 
 say_what_is_left() {
-  step 'What is left' ''
+  step 'What is left'
   comment "People connect at $public_url/start"
   comment "Redirect URI of the OAuth client: $public_url/callback"
   comment "Changes arrive on $changes_topic: subscribe to it."
   comment "Is all of it well? npm run doctor -- --project $project --region $region"
 }
 
-# --- What the steps are made of. ---
-
-email() { printf %s "$1@$project.iam.gserviceaccount.com"; }
-
-kebab() { printf %s "$1" | sed 's/[A-Z]/-&/g' | tr '[:upper:]' '[:lower:]'; }
-
-lower() { printf %s "$1" | tr '[:upper:]' '[:lower:]'; }
-
-# What a failure of what follows may be due to.
-step() {
-  current_step=$1 hint=$2
-  comment "$1"
-}
-
-comment() { printf '# %s\n' "$1" >&3; }
-
-# Runs a gcloud command in the project, for its effect.
-cloud() { run gcloud "$@" --project="$project" >/dev/null; }
-
-# Whether a gcloud command finds something. In a dry run nothing is there.
-exists() {
-  show gcloud "$@" --project="$project"
-  ! $dry_run && gcloud "$@" --project="$project" >/dev/null 2>&1
-}
-
-# What a gcloud command says; in a dry run, what is given first.
-ask() {
-  local instead=$1
-  shift
-  if $dry_run; then
-    show gcloud "$@" --project="$project"
-    printf '%s\n' "$instead"
-  else
-    run gcloud "$@" --project="$project"
-  fi
-}
-
-run() {
-  show "$@"
-  $dry_run || "$@" || fail "It was: $(quoted "$@")"
-}
-
-# Runs what may fail because there is nothing to do.
-attempt() {
-  show "$@"
-  "$@" >/dev/null 2>&1 || true
-}
-
-show() { quoted "$@" >&3; }
-
-quoted() {
-  local word line=''
-  for word; do
-    case $word in
-      *\'*) word=$(printf %q "$word") ;;
-      '' | *[!A-Za-z0-9_@%+=:,./~-]*) word="'$word'" ;;
-    esac
-    line+="${line:+ }$word"
-  done
-  printf '%s\n' "$line"
-}
-
-fail() {
-  printf '\ndeploy.sh stopped at: %s\n%s\n%s\n' "$current_step" "$1" "$hint" >&2
-  printf 'What is done stays done: run the same command again to go on.\n' >&2
-  exit 1
-}
-
-refuse() {
-  printf 'deploy.sh: %s\n' "$1" >&2
-  exit 2
-}
-
 # Shown text goes to the script's own output, even while other output is captured.
 exec 3>&1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 main "$@"

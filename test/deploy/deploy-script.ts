@@ -7,7 +7,8 @@ import path from "node:path";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 export const PROJECT = "demo-proj";
-const RUN_MS_MAX = 60_000;
+/** On a busy machine. */
+const RUN_MS_MAX = 240_000;
 
 /** What `infra/deploy.sh --dry-run` prints for these settings, the lines that are comments apart. */
 export function dryRun(envFile: string, ...args: string[]) {
@@ -38,8 +39,13 @@ export interface Cloud {
   }): Promise<{ succeeded: boolean; output: string }>;
   /** Every call of gcloud and npm since this was last asked, in order. */
   calls(): Promise<string[]>;
-  /** From now on, refuse the calls of gcloud that contain this; nothing when it is empty. */
-  refuse(part: string): Promise<void>;
+  /**
+   * From now on, also refuse the calls of gcloud that contain this: with these words, and as often as
+   * this, or always.
+   */
+  refuse(part: string, said?: string, times?: number): Promise<void>;
+  /** Refuses nothing any more. */
+  allow(): Promise<void>;
   giveSecret(name: string, value: string): Promise<void>;
   /** From now on the settings of the env file are these. */
   set(settings: string): Promise<void>;
@@ -63,9 +69,10 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
   const project = path.join(folder, "project");
   const bin = path.join(folder, "bin");
   const cloud = path.join(folder, "cloud");
-  for (const each of [bin, path.join(cloud, "things"), path.join(cloud, "secrets")]) {
-    await mkdir(each, { recursive: true });
+  for (const each of ["things", "secrets", "fields", "refusals"]) {
+    await mkdir(path.join(cloud, each), { recursive: true });
   }
+  await mkdir(bin);
   await mkdir(path.join(project, "functions/dist"), { recursive: true });
   await cp(path.join(ROOT, "infra"), path.join(project, "infra"), { recursive: true });
   await cp(path.join(ROOT, "functions/src"), path.join(project, "functions/src"), {
@@ -77,7 +84,9 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
   const gcloud = path.join(bin, "gcloud");
   await cp(path.join(import.meta.dirname, "gcloud-double.sh"), gcloud);
   await writeFile(path.join(bin, "npm"), '#!/bin/sh\necho "npm $*" >>"$CLOUD/calls"\n');
-  await chmod(path.join(bin, "npm"), 0o755);
+  // It takes as long as the cloud does, and here that is no time.
+  await writeFile(path.join(bin, "sleep"), "#!/bin/sh\n");
+  for (const each of ["npm", "sleep"]) await chmod(path.join(bin, each), 0o755);
 
   const rules = await startRulesApi();
   const read = (file: string) => readFile(path.join(cloud, file), "utf8");
@@ -114,7 +123,15 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
       await rm(path.join(cloud, "calls"), { force: true });
       return lines;
     },
-    refuse: (part) => writeFile(path.join(cloud, "refused"), part),
+    refuse: (part, said = "ERROR: (gcloud) PERMISSION_DENIED", times = 0) =>
+      writeFile(
+        path.join(cloud, "refusals", part.replaceAll(/\W/g, "-")),
+        `${part}\n${times}\n${said}\n`,
+      ),
+    async allow() {
+      await rm(path.join(cloud, "refusals"), { recursive: true });
+      await mkdir(path.join(cloud, "refusals"));
+    },
     giveSecret: async (name, value) => {
       await writeFile(path.join(cloud, "things", `secrets ${name}`), "");
       await writeFile(path.join(cloud, "secrets", name), value);

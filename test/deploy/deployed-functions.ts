@@ -98,7 +98,11 @@ export function printed(commands: string[]): Functions {
       runtime: flag("runtime"),
       topic: flags.get("trigger-topic"),
       retry: flags.has("retry"),
-      public: flags.has("allow-unauthenticated") && !flags.has("no-allow-unauthenticated"),
+      public: calls.some(
+        (call) =>
+          call.words.slice(1, 4).join(" ") === `functions add-invoker-policy-binding ${words[3]}` &&
+          call.flags.get("member") === "allUsers",
+      ),
       ingress: flag("ingress-settings"),
       memory: flag("memory"),
       cpu: flag("cpu"),

@@ -4,10 +4,15 @@
 set -euo pipefail
 
 printf '%s\n' "gcloud $*" >>"$CLOUD/calls"
-if [[ -s $CLOUD/refused && "$*" == *"$(<"$CLOUD/refused")"* ]]; then
-  echo 'ERROR: (gcloud) PERMISSION_DENIED' >&2
+# Each refusal is a file: a part of the call, how often (0: always), and what is said.
+for refusal in "$CLOUD"/refusals/*; do
+  [[ -e $refusal ]] || continue
+  { read -r part && read -r times && read -r said; } <"$refusal"
+  [[ "$*" == *"$part"* ]] || continue
+  if ((times == 1)); then rm "$refusal"; elif ((times > 1)); then printf '%s\n' "$part" $((times - 1)) "$said" >"$refusal"; fi
+  printf '%s\n' "$said" >&2
   exit 1
-fi
+done
 
 flags='' words=()
 for word; do
@@ -35,6 +40,19 @@ case $said in
       *--add-exclusion=*) [[ ! -e $CLOUD/exclusions ]] && echo 'others;gmail-push-links' >"$CLOUD/exclusions" ;;
       *) [[ -e $CLOUD/exclusions ]] ;;
     esac
+    ;;
+  'firestore indexes fields list')
+    for field in "$CLOUD"/fields/*; do [[ ! -e $field ]] || cat "$field"; done | paste -sd, | sed 's/^/[/; s/$/]/'
+    ;;
+  'firestore indexes fields update '*)
+    group=${flags#*--collection-group=} group=${group%% *}
+    indexes=$(grep -oE 'order=[A-Z]+' <<<"$flags" | sed -E 's/order=(.*)/{"queryScope":"COLLECTION","state":"READY","fields":[{"order":"\1"}]}/' | paste -sd, || true)
+    printf '{"name":"projects/p/databases/d/collectionGroups/%s/fields/%s","indexConfig":{"indexes":[%s]}}\n' \
+      "$group" "${words[4]}" "$indexes" >"$CLOUD/fields/$group ${words[4]/\*/all}"
+    ;;
+  'firestore fields ttls update '*)
+    group=${flags#*--collection-group=} group=${group%% *}
+    sed -i 's/}$/,"ttlConfig":{"state":"CREATING"}}/' "$CLOUD/fields/$group ${words[4]}"
     ;;
   'functions deploy '*)
     : >"$CLOUD/things/functions ${words[2]}"

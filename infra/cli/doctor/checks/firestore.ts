@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import wanted from "../../../firestore.indexes.json" with { type: "json" };
+import {
+  Field,
+  WANTED_FIELDS,
+  type WantedField,
+  hasIndexes,
+  isExpiring,
+} from "../../firestore-fields.ts";
 import { DEFAULT_DATABASE, type Deployment, accountsOf } from "../deployment.ts";
 import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 import { isAllowed, isAllowedIf, onlyOn, withoutRight } from "../iam.ts";
@@ -9,25 +15,6 @@ const Database = z.object({
   type: z.string().default(""),
   databaseEdition: z.string().default("STANDARD"),
 });
-const Field = z.object({
-  indexConfig: z
-    .object({
-      usesAncestorConfig: z.boolean().default(false),
-      indexes: z
-        .array(
-          z.object({
-            queryScope: z.string().default(""),
-            state: z.string().default(""),
-            fields: z.array(z.object({ order: z.string().optional() })).default([]),
-          }),
-        )
-        .default([]),
-    })
-    .default({ usesAncestorConfig: true, indexes: [] }),
-  ttlConfig: z.object({ state: z.string().default("") }).optional(),
-});
-type Override = (typeof wanted.fieldOverrides)[number];
-
 const Release = z.object({ rulesetName: z.string() });
 const Ruleset = z.object({
   source: z.object({ files: z.array(z.object({ content: z.string().default("") })) }),
@@ -110,8 +97,7 @@ export async function indexes(it: Deployment): Promise<Result> {
   const problems = await eachField(it, (override, field) => {
     const { collectionGroup, fieldPath, indexes: meant } = override;
     const name = `${collectionGroup}.${fieldPath}`;
-    const { usesAncestorConfig, indexes: has } = field.indexConfig;
-    const flags = meant.map(({ order }) => `--index=order=${order.toLowerCase()}`);
+    const flags = meant.map(({ order = "" }) => `--index=order=${order.toLowerCase()}`);
     const words = [
       "firestore",
       "indexes",
@@ -126,32 +112,26 @@ export async function indexes(it: Deployment): Promise<Result> {
       ...words,
       ...(flags.length > 0 ? flags : ["--disable-indexes"]),
     );
-    // By default Google indexes every field, and every indexed timestamp slows all writes.
-    if (meant.length === 0) {
-      const isExempt = !usesAncestorConfig && has.length === 0;
-      return isExempt ? undefined : { what: `${name} is indexed`, fix };
+    if (!hasIndexes(field, override)) {
+      // By default Google indexes every field, and every indexed timestamp slows all writes.
+      return { what: meant.length === 0 ? `${name} is indexed` : `${name} has no index`, fix };
     }
-    const found = meant.map(({ order, queryScope }) =>
-      has.find((index) => index.queryScope === queryScope && index.fields[0]?.order === order),
-    );
-    if (usesAncestorConfig || found.includes(undefined))
-      return { what: `${name} has no index`, fix };
-    const unready = found.find((index) => index?.state !== "READY");
+    const unready = field.indexConfig.indexes.find(({ state }) => state !== "READY");
     if (unready === undefined) return undefined;
     return {
       what: `the index of ${name} is ${unready.state}`,
       fix: "wait some minutes, and look again",
     };
   });
-  return unlessAny(problems, `${wanted.fieldOverrides.length} fields as in firestore.indexes.json`);
+  return unlessAny(problems, `${WANTED_FIELDS.length} fields as in firestore.indexes.json`);
 }
 
 /** Checks that Firestore's TTL policies delete expired documents. */
 export async function ttl(it: Deployment): Promise<Result> {
   const ofDatabase = `--database=${await it.databaseId()}`;
-  const problems = await eachField(it, ({ collectionGroup, fieldPath, ...rest }, { ttlConfig }) => {
-    if (!("ttl" in rest) || ttlConfig?.state === "ACTIVE" || ttlConfig?.state === "CREATING")
-      return undefined;
+  const problems = await eachField(it, (override, field) => {
+    const { collectionGroup, fieldPath, ttl: isMeant = false } = override;
+    if (!isMeant || isExpiring(field)) return undefined;
     const words = [
       "firestore",
       "fields",
@@ -208,11 +188,11 @@ function rulesOf(text: string): string {
 
 async function eachField(
   it: Deployment,
-  describe: (override: Override, field: z.infer<typeof Field>) => Problem | undefined,
+  describe: (override: WantedField, field: Field) => Problem | undefined,
 ): Promise<Problem[]> {
   const parent = await databaseOf(it);
   const problems = await Promise.all(
-    wanted.fieldOverrides.map(async (override) => {
+    WANTED_FIELDS.map(async (override) => {
       const { collectionGroup, fieldPath } = override;
       const path = `${parent}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
       const question = { api: "firestore", path, shape: Field, role: VIEWER } as const;
