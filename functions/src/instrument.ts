@@ -169,6 +169,7 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "connected":
     case "reauthorization_required":
     case "unavailable":
+    case "paused":
     case "disconnected":
     case "address_changed":
     case "delayed":

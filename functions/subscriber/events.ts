@@ -10,6 +10,7 @@ export interface EventData {
   "mailbox.connected": Connected;
   "mailbox.reauthorization_required": ReauthorizationRequired;
   "mailbox.unavailable": Unavailable;
+  "mailbox.paused": Paused;
   "mailbox.disconnected": Disconnected;
   "mailbox.address_changed": AddressChanged;
   "mailbox.delayed": Delayed;
@@ -26,6 +27,7 @@ export const EVENT_TYPES = [
   "mailbox.connected",
   "mailbox.reauthorization_required",
   "mailbox.unavailable",
+  "mailbox.paused",
   "mailbox.disconnected",
   "mailbox.address_changed",
   "mailbox.delayed",
@@ -140,7 +142,8 @@ export interface Gap {
 }
 
 /**
- * mailbox.connected: A person allowed access, or an unavailable mailbox is back. Changes follow.
+ * mailbox.connected: A person allowed access, an unavailable mailbox is back, or the operator
+ * resumed a paused one. Changes follow.
  */
 export interface Connected {
   /** The connected account: Google's `sub`. It never changes. */
@@ -191,6 +194,21 @@ export interface Unavailable {
    * secret of that person.
    */
   reauthorizeUrl: string;
+}
+
+/**
+ * mailbox.paused: The operator paused the mailbox. The grant is kept, and no changes follow until
+ * the operator resumes it: then all that were missed, and `mailbox.connected`.
+ */
+export interface Paused {
+  /** The connected account: Google's `sub`. It never changes. */
+  userId: string;
+  /** The present email address of the account, in lower case. */
+  emailAddress: string;
+  /** The number of the grant: one higher for each one. */
+  generation: number;
+  /** A short stable code that says why. Later versions may add codes. */
+  reason: string;
 }
 
 /**

@@ -113,9 +113,13 @@ async function read(content: unknown): Promise<User | undefined> {
 
 function expectWellFormed(user: User): void {
   expect(user.historyId).toMatch(/^[1-9]\d{0,19}$/);
-  expect(["active", "reauthorization_required", "mailbox_unavailable", "disconnected"]).toContain(
-    user.status,
-  );
+  expect([
+    "active",
+    "reauthorization_required",
+    "mailbox_unavailable",
+    "paused",
+    "disconnected",
+  ]).toContain(user.status);
   const { grant, watch, sync, followUp } = user;
   const dates = [user.statusAt, grant.grantedAt, grant.accessTokenExpiresAt, watch.renewAt];
   for (const date of [...dates, watch.expiresAt, sync.dueAt, sync.syncedAt, followUp.dueAt]) {

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import type { Grant } from "../../functions/src/domain/user.ts";
+import { pause } from "../../functions/src/grant/pause.ts";
+import { resume } from "../../functions/src/mailbox/resume.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import type { SecurityEvent } from "../gmail-emulator/security-event.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -107,6 +110,31 @@ describe("a security event", () => {
       });
     },
   );
+
+  it("deletes the tokens of a paused user, who is flagged when the mailbox is resumed", async () => {
+    const log = createLog(() => {});
+    const context = await scenario.operator({ log }).getContext();
+    await pause(await scenario.read(ADA), "operator_request", context);
+    await send({ type: "oauth/event-type/token-revoked" });
+    await send({ type: "risc/event-type/account-disabled" });
+    expect(scenario.stored(ADA).grant).toHaveProperty("refreshToken");
+    expect(scenario.stored(ADA).sync).not.toHaveProperty("dueAt");
+
+    await send({ type: "oauth/event-type/tokens-revoked" });
+    const user = scenario.stored(ADA);
+    expect(user.status).toBe("paused");
+    for (const token of ["refreshToken", "accessToken", "refreshTokenDigests"]) {
+      expect(user.grant).not.toHaveProperty(token);
+    }
+    expect(types().at(-1)).toBe("mailbox.paused");
+
+    await resume(await scenario.read(ADA), context);
+    expect(scenario.stored(ADA)).toMatchObject({
+      status: "reauthorization_required",
+      statusReason: "tokens_revoked",
+    });
+    expect(types().at(-1)).toBe("mailbox.reauthorization_required");
+  });
 
   it("resumes after a re-authorization, with everything that was missed", async () => {
     await send({ type: "oauth/event-type/tokens-revoked" });

@@ -37,6 +37,7 @@ const END_ALONE_MS = 3 * DAY;
 const ENDS: ReadonlySet<string> = new Set([
   "mailbox.reauthorization_required",
   "mailbox.unavailable",
+  "mailbox.paused",
   "mailbox.disconnected",
 ]);
 

@@ -57,6 +57,9 @@ function checkUser(
   if (isReconciled && (announcement === undefined || !ledger.firsts.has(announcement))) {
     world.violate("P7", `${sub} is ${status}, and ${announcement} was never published`);
   }
+  if (isReconciled && status === "paused" && user.watch.expiresAt !== undefined) {
+    world.violate("P7", `${sub} is paused, and its watch was never stopped`);
+  }
   if (status !== "active" || ledger.since === undefined) return;
 
   const { skewMsMax, renewAfterMs } = world.parameters;

@@ -217,6 +217,14 @@ export const FOCUS = {
     acts: 30,
     incidents: { ...parameters.incidents, otherClient: 2, grantEnds: 0, mailOff: 0 },
   }),
+  /** Mailboxes that an operator pauses and resumes, while people authorize, leave and come back. */
+  pauses: (parameters) => ({
+    ...rudely(parameters, ["paused mailboxes"]),
+    skewMsMax: 0,
+    quietMs: HOUR,
+    chaosMs: 12 * HOUR,
+    acts: 60,
+  }),
   /** Many people whose grants all end in their first hour. */
   young: (parameters) => ({
     ...impolite(parameters, new Set()),

@@ -20,6 +20,12 @@ export interface GrantChecks {
 const MINUTE = 60_000;
 /** A run that began before trouble ended may flag for it so much later: a run, and a frozen one. */
 const TROUBLE_LASTS_MS = 45 * MINUTE;
+/** What ends a watch, and what tells whose an address is. */
+const PAUSED_CALLS: ReadonlySet<string> = new Set([
+  "users.stop",
+  "users.getProfile",
+  "token.refresh",
+]);
 /** Ten minutes, counted in whole ones. */
 const GUARD_WINDOW_MS = 9 * MINUTE;
 const GUARD_MAX = 20;
@@ -33,6 +39,7 @@ const KIND_OF_STATUS: Record<Status, string> = {
   active: "connected",
   reauthorization_required: "reauthorization_required",
   mailbox_unavailable: "unavailable",
+  paused: "paused",
   disconnected: "disconnected",
 };
 
@@ -83,7 +90,9 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     onCall({ sub, method, runSince, isOfAuthorization }) {
       const flag = flagged.get(sub);
       if (flag === undefined || isOfAuthorization) return;
-      if (flag.status !== "reauthorization_required" || runSince <= flag.at) return;
+      const isOver = flag.status === "paused" && PAUSED_CALLS.has(method);
+      const isIdle = flag.status === "reauthorization_required" || flag.status === "paused";
+      if (!isIdle || isOver || runSince <= flag.at) return;
       violate("P7", `${method} for ${sub} by a run of ${runSince}, flagged since ${flag.at}`);
     },
   };
@@ -110,12 +119,14 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   function noteAnnouncement({ before, after: { id, status, grant } }: Commit): void {
     const key = `${id}/${grant.generation}`;
     const isGrantKept = before?.grant.generation === grant.generation;
-    if (isGrantKept && before.status === "mailbox_unavailable" && status === "active") {
+    const wasHeld = before?.status === "mailbox_unavailable" || before?.status === "paused";
+    if (isGrantKept && wasHeld && status === "active") {
       returns.set(key, (returns.get(key) ?? 0) + 1);
     }
     const times = returns.get(key) ?? 0;
     // What can happen once under one grant has one id.
-    const isRepeatable = status === "active" || status === "mailbox_unavailable";
+    const isRepeatable =
+      status === "active" || status === "mailbox_unavailable" || status === "paused";
     const episode = isRepeatable && times > 0 ? `/${times + 1}` : "";
     const eventId = `${id}/${KIND_OF_STATUS[status]}/${grant.generation}${episode}`;
     announcements.set(id, eventId);
@@ -142,6 +153,9 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     if (before?.status === "disconnected" && status !== "disconnected" && kind !== "authorize") {
       violate("P7", `${after.id} is connected again by itself`);
     }
+    if (before?.status === "paused" && status === "active" && kind === "authorize") {
+      violate("P7", `${after.id} is resumed by another than the operator`);
+    }
     if (before?.status === "reauthorization_required" && status === "active" && step === 0) {
       violate("P7", `${after.id} is active again without anybody's doing`);
     }
@@ -156,6 +170,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       violate("P6", `${id} is disconnected for its address although the grant is alive`);
     }
     if (status === "disconnected") return;
+    if (status === "paused") return checkPause(before);
     checkGuard(before);
     if (status === "mailbox_unavailable") {
       count("user flagged as unavailable");
@@ -165,6 +180,12 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     count("user flagged for re-authorization");
     if (isRefused) return;
     violate("P6", `${id} flagged ${statusReason} although the grant is alive`);
+  }
+
+  /** Only the operator pauses, and only a living stream. */
+  function checkPause(before: User | undefined): void {
+    if (before === undefined || before.status === "active") return;
+    violate("P7", `${before.id} is paused, and was ${before.status}`);
   }
 
   /**

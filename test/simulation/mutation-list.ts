@@ -333,6 +333,35 @@ export const MUTATIONS: readonly Mutation[] = [
     "followUp",
   ]),
 
+  // Pauses.
+  focused("pauses", "a person who authorizes again ends a pause", [
+    "authorized",
+    'resumed?.status === "paused"',
+    "false && resumed !== undefined",
+  ]),
+  focused("pauses", "a resumed mailbox starts at its present", [
+    "resume",
+    "unpaused(user, clock)",
+    `{
+          ...unpaused(user, clock),
+          ...(user.sync.highestHead && { historyId: user.sync.highestHead }),
+        }`,
+  ]),
+  focused("pauses", "the second pause under one grant is told under the id of the first", [
+    "statusEvent",
+    '{ kind: "paused", ...told, reason }',
+    '{ kind: "paused", generation, reason }',
+  ]),
+  focused("pauses", "the pausing run publishes, and the reconciliation does not", [
+    "followUp",
+    "finishPause(user, context)",
+    "undefined",
+  ]),
+  focused("pauses", "the watch of a paused mailbox is not stopped", [
+    "finishPause",
+    "await stopWatch(user, context)",
+    "true",
+  ]),
   // Mail to people.
   mutation("a mail is sent without being claimed", [
     "notify",
@@ -366,7 +395,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "",
   ]),
   focused("security", "a mailbox that comes back does not begin an episode", [
-    "restored",
+    "reactivated",
     "episode: episode + 1",
     "episode",
   ]),

@@ -1,8 +1,12 @@
-import { type User, type UserId, parseUserId } from "../../functions/src/domain/user.ts";
-import { type Forgetting, forget } from "../../functions/src/grant/forget.ts";
+import type { Context } from "../../functions/src/context.ts";
+import { type User, parseUserId } from "../../functions/src/domain/user.ts";
+import { forget } from "../../functions/src/grant/forget.ts";
+import { pause } from "../../functions/src/grant/pause.ts";
+import { resume } from "../../functions/src/mailbox/resume.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Person } from "./persons.ts";
 import type { SimulatedTopic } from "./publisher.ts";
+import type { Stream } from "./random.ts";
 import type { People, Striking } from "./rude-incidents.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
@@ -14,6 +18,7 @@ const YEAR = 365 * 24 * HOUR;
 const COPY_EVERY_MS = HOUR;
 /** The same command again finishes what was left. */
 const FORGET_TRIES_MAX = 60;
+const RESUME_TRIES_MAX = 60;
 
 /** What an operator reaches. */
 export interface Operated {
@@ -72,6 +77,11 @@ export function startOperatorActs(
     );
   }
 
+  if (rude.has("paused mailboxes")) {
+    const pauses = world.random("pauses");
+    strike(2, (person) => void pausePerson(person, pauses), pauses);
+  }
+
   function userOf(sub: string): User | undefined {
     const id = parseUserId(sub);
     return id === undefined ? undefined : store.storedUser(id);
@@ -128,6 +138,43 @@ export function startOperatorActs(
     return { watch: { ...watch, renewAt: new Date(scheduler.now() + YEAR) } };
   }
 
+  async function pausePerson(person: Person, draws: Stream): Promise<void> {
+    const { sub } = person;
+    if (userOf(sub)?.status !== "active") return;
+    const runs = fleet.instances.flatMap(({ invocations }) => [...invocations]);
+    await command("pauses", sub, (user, context) => pause(user, "operator_request", context));
+    const paused = userOf(sub);
+    if (paused?.status !== "paused") return;
+    count("mailbox paused");
+    if (runs.length > 0) count("mailbox paused while a run is under way");
+    world.trace(() => `${sub.slice(-4)} is paused`);
+    const ms = draws.between(MINUTE, 8 * HOUR);
+    const during = scheduler.now() + draws.between(0, ms);
+    if (draws.chance(0.3)) {
+      scheduler.at(during, () => {
+        if (userOf(sub)?.status === "paused") persons.connect(person, during);
+      });
+    } else if (draws.chance(0.2)) {
+      persons.disconnect(person, during);
+    }
+    // Some are never resumed: what a pause owes must be done without that.
+    if (draws.chance(0.8)) last(ms, () => void resumePerson(person));
+  }
+
+  async function resumePerson({ sub }: Person): Promise<void> {
+    for (let tries = 0; tries < RESUME_TRIES_MAX; tries++) {
+      if (userOf(sub)?.status !== "paused") return;
+      const resumed = await command("resumes", sub, resume);
+      if (userOf(sub)?.status === "active") count("mailbox resumed");
+      const { outcome } = resumed?.kind === "resumed" ? resumed : {};
+      if (outcome !== undefined && "changes" in outcome && outcome.changes > 0) {
+        count("changes published after a pause");
+      }
+      world.trace(() => `${sub.slice(-4)} is resumed: ${resumed?.kind}`);
+      await new Promise<void>((resolve) => scheduler.at(scheduler.now() + 2 * MINUTE, resolve));
+    }
+  }
+
   async function forgetPerson(person: Person): Promise<void> {
     const user = userOf(person.sub);
     if (user === undefined || person.isBusy || person.wants === "disconnected") return;
@@ -135,7 +182,7 @@ export function startOperatorActs(
     for (let tries = 0; tries < FORGET_TRIES_MAX; tries++) {
       const now = userOf(person.sub);
       if (now === undefined) break;
-      const outcome = await forgetOnce(now);
+      const outcome = await command("forgets", now.id, forget);
       if (outcome?.kind === "forgotten" || outcome?.kind === "connected_again") break;
       await new Promise<void>((resolve) => scheduler.at(scheduler.now() + 2 * MINUTE, resolve));
     }
@@ -147,15 +194,20 @@ export function startOperatorActs(
     persons.connect(person, scheduler.now() + random.between(MINUTE, 3 * HOUR));
   }
 
-  /** `undefined` when the command died or failed. */
-  function forgetOnce({ id }: { id: UserId }): Promise<Forgetting | undefined> {
+  /** Runs a command in an instance of its own turn; `undefined` when it died or failed. */
+  function command<T>(
+    name: string,
+    sub: string,
+    run: (user: User, context: Context) => Promise<T>,
+  ): Promise<T | undefined> {
+    const id = parseUserId(sub);
     return new Promise((resolve) => {
       fleet.invoke(
         "connect",
-        "operator forgets",
+        `operator ${name}`,
         async (_, { context }) => {
-          const user = await context.users.find(id);
-          return user === undefined ? undefined : forget(user, context);
+          const user = id === undefined ? undefined : await context.users.find(id);
+          return user === undefined ? undefined : run(user, context);
         },
         (end) => resolve(end.kind === "resolved" ? end.value : undefined),
       );

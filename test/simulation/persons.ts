@@ -95,6 +95,7 @@ export function createPersons(
     if (isConnected && before !== undefined) {
       const wasDisconnected = before.status === "disconnected";
       count(wasDisconnected ? "person connected again after a disconnect" : "person re-authorized");
+      if (stored(person)?.status === "paused") count("person authorized a paused mailbox");
     }
     return isConnected;
   }
@@ -155,7 +156,8 @@ export function createPersons(
 
   function disconnect(person: Person, at: number): void {
     scheduler.at(at, () => {
-      if (!person.isBusy && isActive(person)) void tryToLeave(person);
+      const isLive = isActive(person) || stored(person)?.status === "paused";
+      if (!person.isBusy && isLive) void tryToLeave(person);
     });
   }
 

@@ -39,6 +39,7 @@ export const RUDE = [
   "restored documents",
   "forgotten users",
   "many days",
+  "paused mailboxes",
 ] as const;
 
 export type Rude = (typeof RUDE)[number];
@@ -79,6 +80,7 @@ const CHANCE: Record<Rude, number> = {
   "restored documents": 0.06,
   "forgotten users": 0.08,
   "many days": 0.01,
+  "paused mailboxes": 0.2,
 };
 
 /** How rude the world is in a run: only where everything may go wrong. */

@@ -58,7 +58,7 @@ export type Establishment =
 /**
  * Creates the watch, writes once, syncs. The watch comes first because a new mailbox takes its
  * cursor from it; a crash before the write leaves a harmless watch whose notifications name no
- * user.
+ * user. A paused mailbox gets no watch.
  */
 export async function establish(
   grant: VerifiedGrant & { stored: User | undefined },
@@ -102,8 +102,11 @@ async function prepare(
   const { tokens, clock } = context;
   // Before the cursor is known: everything later is published, by the history or by a recovery.
   const connectedAt = clock.now();
-  const watched = await attempt(() => watchAgain(token.accessToken, context));
-  const refusal = watched.kind === "failed" ? refusalOf(watched.failure) : undefined;
+  const watched =
+    stored?.status === "paused"
+      ? undefined
+      : await attempt(() => watchAgain(token.accessToken, context));
+  const refusal = watched?.kind === "failed" ? refusalOf(watched.failure) : undefined;
   if (refusal !== undefined) return refusal;
   const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
@@ -120,8 +123,8 @@ async function prepare(
   // An earlier watch may have ended with its grant. And a renewal reads the address of the
   // notifications again, if Gmail's profile could not be read.
   const watch: Watch = {
-    ...(watched.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
-    ...((watched.kind !== "answered" || named === undefined) && { renewAt: now }),
+    ...(watched?.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
+    ...((watched?.kind !== "answered" || named === undefined) && { renewAt: now }),
   };
   const sealed: Omit<Grant, "generation"> = {
     scopes: token.scopes,
@@ -144,7 +147,7 @@ async function prepare(
         ...(ticket !== undefined && { ticket }),
         at: now,
       }),
-    isWatched: watched.kind === "answered",
+    isWatched: watched?.kind === "answered",
   };
 }
 
@@ -202,15 +205,15 @@ function refusalOf(failure: Failure): Exclude<Establishment, Connected> | undefi
 }
 
 /**
- * Returns where a mailbox without a cursor starts: at the watch, or at the head if the watch
- * failed.
+ * Returns where a mailbox without a cursor starts: at the watch, or at the head if there is no
+ * watch.
  */
 function startingPoint(
-  watched: Attempt<{ historyId: HistoryId }>,
+  watched: Attempt<{ historyId: HistoryId }> | undefined,
   stored: User | undefined,
   profiled: Attempt<{ historyId: HistoryId }>,
 ): Attempt<{ historyId: HistoryId }> {
-  if (watched.kind === "answered") return watched;
+  if (watched?.kind === "answered") return watched;
   return isResumed(stored) ? { kind: "answered", value: stored } : profiled;
 }
 

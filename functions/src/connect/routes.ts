@@ -17,6 +17,7 @@ import {
   errorPage,
   handoverPage,
   landingPage,
+  pausedPage,
   reauthorizePage,
 } from "./pages/pages.ts";
 import { type PageError, TEXTS, parsePageError } from "../texts/pages.ts";
@@ -116,6 +117,8 @@ async function showStatus(request: ConnectRequest, context: ConnectContext): Pro
       const link = links.to(user).slice(`${pageLinks.publicUrl}/reauthorize/`.length);
       return reauthorizePage(user, link, { csrf, isWeekly: isWeekly(user) }, pageLinks);
     }
+    case "paused":
+      return pausedPage(user, csrf, pageLinks);
     case "disconnected":
       return disconnectedPage(pageLinks, true);
   }

@@ -107,7 +107,8 @@ export const EVENT_DEFINITIONS = {
   },
   connected: {
     type: "mailbox.connected",
-    meaning: "A person allowed access, or an unavailable mailbox is back. Changes follow.",
+    meaning:
+      "A person allowed access, an unavailable mailbox is back, or the operator resumed a paused one. Changes follow.",
     id: "{userId}/connected/{generation}, and /2, /3, ... when it is back under the same grant",
     data: z.object({
       ...STATUS,
@@ -128,6 +129,13 @@ export const EVENT_DEFINITIONS = {
       "The grant is alive, and Google refuses the mailbox: disabled, suspended, or without Gmail. The receiver tries again once a day, after a week once a week.",
     id: "{userId}/unavailable/{generation}, and /2, /3, ... when it happens again",
     data: z.object({ ...STATUS, reason: REASON, reauthorizeUrl: REAUTHORIZE_URL }),
+  },
+  paused: {
+    type: "mailbox.paused",
+    meaning:
+      "The operator paused the mailbox. The grant is kept, and no changes follow until the operator resumes it: then all that were missed, and `mailbox.connected`.",
+    id: "{userId}/paused/{generation}, and /2, /3, ... when it is paused again",
+    data: z.object({ ...STATUS, reason: REASON }),
   },
   disconnected: {
     type: "mailbox.disconnected",

@@ -45,6 +45,7 @@ export type LifecycleEvent =
       reason: string;
       reauthorizeUrl: string;
     }
+  | { kind: "paused"; generation: number; episode?: number; reason: string }
   | { kind: "disconnected"; generation: number; reason: string }
   | {
       kind: "address_changed";
@@ -89,9 +90,9 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
       }
       return `${userId}/gap/${event.fromHistoryId}`;
     case "connected":
-    case "unavailable": {
-      // A mailbox can come back and become unavailable again under one grant: another fact, another
-      // id.
+    case "unavailable":
+    case "paused": {
+      // A mailbox can come back and end again under one grant: another fact, another id.
       const episode = event.episode === undefined ? "" : `/${event.episode}`;
       return `${userId}/${event.kind}/${event.generation}${episode}`;
     }

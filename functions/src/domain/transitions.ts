@@ -61,31 +61,38 @@ export interface NewConnection {
 
 /**
  * Returns the change when a person allows access. The mailbox is due at once, so that the
- * reconciliation delivers what was missed if the authorizing run dies first. A ticket replaces the
- * tags; without one they stay for as long as the history continues.
+ * reconciliation delivers what was missed if the authorizing run dies first. A paused mailbox stays
+ * paused, with the new grant: the operator's decision is not the person's to change. A ticket
+ * replaces the tags; without one they stay for as long as the history continues.
  */
 export function authorized(
   previous: User | undefined,
   { addresses, grant, watch, historyId, connectedAt, ticket, at }: NewConnection,
 ): UserContent {
   const resumed = isResumed(previous) ? previous : undefined;
+  const isPaused = resumed?.status === "paused";
+  const sync = {
+    recent: [],
+    ...resumed?.sync,
+    syncedAt: resumed === undefined ? connectedAt : completeSince(resumed),
+    ...atOnce({ now: () => at }),
+  };
   // Documents of an older version lack the time of the connection.
   const since = resumed === undefined ? connectedAt : resumed.connectedAt;
   const { tags } = ticket ?? resumed ?? {};
   return {
     ...addresses,
-    status: "active",
-    statusReason: resumed === undefined ? "authorized" : "reauthorized",
+    status: isPaused ? "paused" : "active",
+    statusReason: isPaused
+      ? resumed.statusReason
+      : resumed === undefined
+        ? "authorized"
+        : "reauthorized",
     statusAt: at,
     grant,
     historyId: resumed?.historyId ?? historyId,
-    watch,
-    sync: {
-      recent: [],
-      ...resumed?.sync,
-      syncedAt: resumed === undefined ? connectedAt : completeSince(resumed),
-      ...atOnce({ now: () => at }),
-    },
+    watch: isPaused ? withoutRenewal(watch) : watch,
+    sync: isPaused ? withoutDue(sync) : sync,
     ...(since !== undefined && { connectedAt: since }),
     ...(tags !== undefined && { tags }),
     followUp: { dueAt: later(at, ANNOUNCE_GRACE_MS), failures: 0 },
@@ -164,14 +171,45 @@ export function erasing({ followUp }: User, now: Date): UserPatch {
  * Returns the change when an unavailable mailbox is back. Everything is due at once: the watch,
  * what was missed, and publishing the new status.
  */
-export function restored(
+export function restored(user: User, clock: Pick<Clock, "now">): Transition {
+  return reactivated(user, "available_again", clock);
+}
+
+/**
+ * Returns the change when an operator pauses the mailbox. The grant and the cursor stay. The
+ * reconciliation stops the watch if the pausing run dies first.
+ */
+export function paused({ watch, sync, followUp }: User, reason: string, now: Date): Ending {
+  return {
+    status: "paused",
+    statusReason: reason,
+    statusAt: now,
+    watch: withoutRenewal(watch),
+    sync: withoutDue(sync),
+    followUp: { ...followUp, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/**
+ * Returns the change when an operator resumes a paused mailbox: like that of a mailbox that is back.
+ * A user whose tokens a security event has removed in the meantime has to authorize again.
+ */
+export function unpaused(user: User, clock: Pick<Clock, "now">): Transition {
+  if (user.grant.refreshToken === undefined) {
+    return flagged(user, { kind: "reauthorize", reason: "tokens_revoked" }, clock.now());
+  }
+  return reactivated(user, "resumed", clock);
+}
+
+function reactivated(
   { watch, sync, followUp: { episode = 1 } }: User,
+  statusReason: string,
   clock: Pick<Clock, "now">,
 ): Transition {
   const now = clock.now();
   return {
     status: "active",
-    statusReason: "available_again",
+    statusReason,
     statusAt: now,
     watch: { ...watch, renewAt: now, failures: 0 },
     sync: { ...sync, ...atOnce(clock) },

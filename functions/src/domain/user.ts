@@ -23,7 +23,13 @@ export interface ReadTimes {
 }
 
 /** The state of a user's connection. */
-export type Status = "active" | "reauthorization_required" | "mailbox_unavailable" | "disconnected";
+export type Status =
+  | "active"
+  | "reauthorization_required"
+  | "mailbox_unavailable"
+  /** By the operator: grant and cursor are kept, and nothing is done for the mailbox. */
+  | "paused"
+  | "disconnected";
 
 /** One authorization. The tokens are removed when the user is flagged. */
 export interface Grant {
@@ -167,8 +173,9 @@ export interface FollowUp {
   /** The last published status. A new outage starts without it. */
   announced?: { status: Status; generation: number };
   /**
-   * From 2 on: the mailbox was unavailable and came back under one grant, so `active` and
-   * `mailbox_unavailable` are published again. Absent until then, and with every new grant.
+   * From 2 on: the mailbox was unavailable or paused and came back under one grant, so `active`,
+   * `mailbox_unavailable` and `paused` are published again. Absent until then, and with every new
+   * grant.
    */
   episode?: number;
   /** Mails about the end of this generation's grant, and whether no more is sent. */
@@ -218,7 +225,7 @@ export interface ActiveUser extends UserFields {
   sync: Sync;
 }
 
-/** A user without a usable grant. Nothing is due but the follow-up: such a user costs nothing. */
+/** A user for whom the stream stands still. Nothing is due but the follow-up, so it costs nothing. */
 export interface InactiveUser extends UserFields {
   status: Exclude<Status, "active">;
   watch: Watch & { renewAt?: never };

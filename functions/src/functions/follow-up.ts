@@ -12,6 +12,7 @@ import { restored } from "../domain/transitions.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "../grant/announcement.ts";
 import { finishDisconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
+import { finishPause } from "../grant/pause.ts";
 import { forgetAt, settled } from "../domain/retention.ts";
 
 /** What the follow-up of users uses. */
@@ -33,6 +34,7 @@ export async function followUp(user: User, context: FollowUpContext): Promise<vo
     await finishDisconnect(user, context);
     return;
   }
+  if (user.status === "paused") return finishPause(user, context);
   if (!isAnnounced(user)) {
     const isTaken = await announce(user, context);
     if (!isTaken) await postpone(user, context);

@@ -127,6 +127,11 @@ export function refusalFor(user: User, links: ReauthorizationLinks): OwnResponse
       return reauthorizationRequired(links.to(user));
     case "mailbox_unavailable":
       return unavailable(user.statusReason);
+    case "paused":
+      return ownError(
+        "mailboxUnavailable",
+        `The operator paused this mailbox: ${user.statusReason}`,
+      );
     case "disconnected":
       return ownError("notFound", "The mailbox is disconnected.");
   }

@@ -50,7 +50,7 @@ async function settle(id: UserId, address: EmailAddress, context: GrantContext):
 /** `changed`: the user changed after Gmail was called, so the response is outdated. */
 async function settleOnce(user: User, context: GrantContext): Promise<"settled" | "changed"> {
   // The grant is known to have ended, and there is no token to call with.
-  if (user.status === "reauthorization_required") return displace(user, context);
+  if (user.grant.refreshToken === undefined) return displace(user, context);
   const access = openAccess(user, context);
   const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
   switch (answer.kind) {

@@ -90,6 +90,9 @@ function nextDue(user: User, context: GrantContext): Date | undefined {
       const now = clock.now();
       return dueAt !== undefined && dueAt <= now ? dueAt : later(now, PROBE_AFTER_MS);
     }
+    case "paused":
+      // The watch is not stopped yet.
+      return user.watch.expiresAt === undefined ? undefined : user.followUp.dueAt;
     case "disconnected":
       // The tokens go last: while one is stored, the disconnect is unfinished.
       return user.grant.refreshToken === undefined ? nextLook(user, context) : user.followUp.dueAt;
@@ -121,6 +124,8 @@ function statusEvent(
       };
     case "mailbox_unavailable":
       return { kind: "unavailable", ...told, reason, reauthorizeUrl: links.to(user) };
+    case "paused":
+      return { kind: "paused", ...told, reason };
     case "disconnected":
       return { kind: "disconnected", generation, reason };
   }

@@ -135,6 +135,7 @@ async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle>
   return isWorthRetrying(revoked.failure) ? "unfinished" : "ended";
 }
 
-function isWorthRetrying({ kind }: Failure): boolean {
+/** Returns whether a call to end something at Google may succeed later. */
+export function isWorthRetrying({ kind }: Failure): boolean {
   return kind === "transient" || kind === "rate_limited" || kind === "misconfigured";
 }

@@ -285,7 +285,7 @@ export const LOG_EVENTS = {
   watch_not_stopped: {
     severities: ["WARNING"],
     meaning:
-      "With `DISCONNECT_REVOKES=false`: Gmail sends notifications for a disconnected mailbox until its watch expires.",
+      "Gmail sends notifications for a paused mailbox, or with `DISCONNECT_REVOKES=false` for a disconnected one, until its watch expires.",
   },
   telemetry_export_failed: {
     severities: ["WARNING"],
@@ -329,6 +329,16 @@ export const LOG_EVENTS = {
   user_disconnected: {
     severities: ["INFO"],
     meaning: "A connection was ended by its owner, by an operator or by Google.",
+    chart: "connection",
+  },
+  user_paused: {
+    severities: ["INFO"],
+    meaning: "An operator paused a mailbox.",
+    chart: "connection",
+  },
+  user_resumed: {
+    severities: ["INFO"],
+    meaning: "An operator resumed a paused mailbox.",
     chart: "connection",
   },
   mailbox_restored: {

@@ -4,7 +4,8 @@ import { later } from "../domain/clock.ts";
 import type { GrantFailure } from "../domain/access.ts";
 import { atOnce } from "../domain/schedule.ts";
 import { modify } from "../store/modify.ts";
-import type { User, UserId } from "../domain/user.ts";
+import { withoutTokens } from "../domain/transitions.ts";
+import { type User, type UserId, sameGrant } from "../domain/user.ts";
 import type { AccountEvent, AccountEventKind, Subject } from "./event.ts";
 
 /** The effect of an event. Without a user, the account is unknown. */
@@ -17,6 +18,8 @@ export interface Reaction {
 export type Deed =
   | "sessions_ended"
   | "flagged"
+  /** The mailbox is paused: its tokens are deleted, and it is flagged when it is resumed. */
+  | "tokens_deleted"
   /** Not flagged: the mailbox is due at once, and Google's response to the refresh decides. */
   | "left_to_refresh"
   | "probe_due";
@@ -137,8 +140,9 @@ async function suspend(
   context: SecurityEventContext,
 ): Promise<Deed | undefined> {
   const { status, grant } = user;
-  const isUnavailable = status === "mailbox_unavailable";
-  const isFlaggable = status === "active" || (isUnavailable && failure.kind === "reauthorize");
+  const endsGrant = failure.kind === "reauthorize";
+  const isHeld = status === "mailbox_unavailable" || status === "paused";
+  const isFlaggable = status === "active" || (isHeld && endsGrant);
   if (!isFlaggable) return undefined;
   const isOfUnknownToken = kind === "token_revoked" && subject.kind === "account";
   const isOfEarlierGrant = happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS);
@@ -146,6 +150,7 @@ async function suspend(
   const mayBeOver =
     kind === "account_disabled" && happenedAt < later(context.clock.now(), -STATE_AGE_MS_MAX);
   if (isOfUnknownToken || isOfEarlierGrant || mayBeOver) return look(user, context);
+  if (status === "paused") return deleteTokens(user, context);
   const flagging = await flag(user, failure, context);
   switch (flagging.kind) {
     case "flagged":
@@ -157,11 +162,33 @@ async function suspend(
   }
 }
 
-/** Makes the mailbox due at once, for a sync, or for a probe if it is unavailable. */
+async function deleteTokens(
+  user: User,
+  { users }: SecurityEventContext,
+): Promise<Deed | undefined> {
+  const { kind } = await modify(
+    users,
+    user.id,
+    (stored) => {
+      const isDeleted = stored.grant.refreshToken === undefined;
+      return !isDeleted && sameGrant(user, stored)
+        ? { grant: withoutTokens(stored.grant) }
+        : "skip";
+    },
+    { what: "a grant without tokens", from: user },
+  );
+  return kind === "written" ? "tokens_deleted" : undefined;
+}
+
+/**
+ * Makes the mailbox due at once, for a sync, or for a probe if it is unavailable. A paused one calls
+ * Google when it is resumed.
+ */
 async function look(
   { id, status }: User,
   context: SecurityEventContext,
 ): Promise<Deed | undefined> {
+  if (status === "paused") return undefined;
   const now = context.clock.now();
   const { kind } = await modify(
     context.users,

@@ -394,6 +394,7 @@ const STATUS = z.enum([
   "active",
   "reauthorization_required",
   "mailbox_unavailable",
+  "paused",
   "disconnected",
 ]);
 

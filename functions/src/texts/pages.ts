@@ -66,6 +66,13 @@ export const TEXTS = {
     title: "We can't read this Gmail account right now",
     body: "Google says that Gmail isn't available for this account. We'll check again from time to time, and pick up where we left off once it is. If Gmail should be available, ask an administrator of your organization. If it already works for you again, you don't have to wait: continue below.",
   },
+  paused: {
+    title: "Your Gmail account is paused",
+    account: "Account",
+    body: (app: string) =>
+      `The people who run this service have paused your account, so ${app} isn't receiving any changes in your mailbox for now.`,
+    rest: "You don't need to do anything. Once they resume it, we'll pick up where we left off and deliver what you missed.",
+  },
   disconnected: {
     title: "Your Gmail account is disconnected",
     body: "We no longer receive anything about your account, and our access to it is revoked.",

@@ -2,6 +2,8 @@ import type { SyncOutcome } from "../../../functions/src/mailbox/sync-outcome.ts
 import type { Failure } from "../../../functions/src/domain/failure.ts";
 import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
+import { pause } from "../../../functions/src/grant/pause.ts";
+import { resume } from "../../../functions/src/mailbox/resume.ts";
 import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
 import type { Context } from "../../../functions/src/context.ts";
@@ -96,6 +98,61 @@ export async function renewNow(user: User, context: Context): Promise<ActionResu
   }
 }
 
+/** Pauses a mailbox until it is resumed. */
+export async function pauseNow(
+  user: User,
+  reason: string,
+  context: Context,
+): Promise<ActionResult> {
+  const outcome = await pause(user, reason, context);
+  switch (outcome.kind) {
+    case "paused":
+    case "paused_before": {
+      const stored = await context.users.find(user.id);
+      const isStopped = stored?.watch.expiresAt === undefined;
+      const isTold = stored !== undefined && isAnnounced(stored);
+      const text = [
+        outcome.kind === "paused" ? "paused" : `paused already (${stored?.statusReason})`,
+        isStopped ? "the watch is stopped" : "the reconciliation will stop the watch",
+        isTold ? "subscribers were told" : "subscribers will be told by the reconciliation",
+      ].join("; ");
+      return { isDone: true, outcome: outcome.kind, text };
+    }
+    case "inactive": {
+      const text = `only an active mailbox can be paused, and this one is ${outcome.status}`;
+      return { isDone: false, outcome: outcome.kind, text };
+    }
+    case "unreadable":
+      return { isDone: false, outcome: outcome.kind, text: UNREADABLE };
+  }
+}
+
+/** Resumes a paused mailbox, and publishes what happened in the meantime. */
+export async function resumeNow(user: User, context: Context): Promise<ActionResult> {
+  const resumed = await resume(user, context);
+  switch (resumed.kind) {
+    case "resumed": {
+      const { outcome, isWatched } = resumed;
+      const watched = isWatched ? "" : "; the watch follows";
+      const text = `resumed: ${await describeSync(outcome, user, context)}${watched}`;
+      const isDone = outcome.kind !== "flagged";
+      return { isDone, outcome: isDone ? "resumed" : outcome.kind, text };
+    }
+    case "reauthorization_required":
+      return {
+        isDone: false,
+        outcome: resumed.kind,
+        text: "the grant has ended while the mailbox was paused: the person has to authorize again",
+      };
+    case "not_paused":
+      return { isDone: false, outcome: resumed.kind, text: `it is not paused: ${resumed.status}` };
+    case "unreadable":
+      return { isDone: false, outcome: resumed.kind, text: UNREADABLE };
+  }
+}
+
+const UNREADABLE = "the document cannot be read (see the log): correct it, and run this again";
+
 /** Flags a user until they authorize again, for a reason of the operator. */
 export async function flagNow(user: User, reason: string, context: Context): Promise<ActionResult> {
   if (user.status === "reauthorization_required") {
@@ -156,7 +213,7 @@ function describeForgetting(outcome: Forgetting): string {
     case "contended":
       return "the document is written all the time; run this again";
     case "unreadable":
-      return "the document cannot be read (see the log): correct it, and run this again";
+      return UNREADABLE;
   }
 }
 

@@ -5,14 +5,28 @@ import type { User } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
 import type { Session } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
-import { type ActionResult, flagNow, forgetNow, renewNow, syncNow } from "./actions.ts";
+import {
+  type ActionResult,
+  flagNow,
+  forgetNow,
+  pauseNow,
+  renewNow,
+  resumeNow,
+  syncNow,
+} from "./actions.ts";
 import { findUser } from "./find-user.ts";
 import { importGrants } from "./import/import.ts";
 import { type ListOptions, list } from "./list.ts";
 import { show } from "./show.ts";
 import { stats } from "./stats.ts";
 
-const STATUSES = ["active", "reauthorization_required", "mailbox_unavailable", "disconnected"];
+const STATUSES = [
+  "active",
+  "reauthorization_required",
+  "mailbox_unavailable",
+  "paused",
+  "disconnected",
+];
 const LIMIT_MAX = 1_000_000_000;
 const DAYS_MAX = 3_650;
 
@@ -88,6 +102,17 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .command("renew <user>")
     .description("renew the watch now")
     .action((name: string) => act("renew", name, renewNow));
+  mailboxes
+    .command("pause <user>")
+    .description("stop all work for a mailbox; keeps the grant and the position in its history")
+    .option("--reason <code>", "why, as a stable code that subscribers read", reasonCode)
+    .action((name: string, { reason = "operator_request" }: { reason?: string }) =>
+      act("pause", name, (user, context) => pauseNow(user, reason, context)),
+    );
+  mailboxes
+    .command("resume <user>")
+    .description("resume a paused mailbox, and publish what happened in the meantime")
+    .action((name: string) => act("resume", name, resumeNow));
   mailboxes
     .command("flag <user>")
     .description("suspend a mailbox until its person authorizes again; removes the tokens")

@@ -175,6 +175,16 @@ function notice(error: PageError): Html {
   return html`<p class="notice" role="alert"><strong>${title}.</strong> ${body}</p>`;
 }
 
+/** Shows a signed-in person that the operator has paused their mailbox. They can disconnect. */
+export function pausedPage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
+  const { title, account, body, rest } = TEXTS.paused;
+  const content = html`${factList([{ name: account, value: html`${emailAddress}` }])}
+    <p>${body(links.app.name)}</p>
+    <p>${rest}</p>
+    ${disconnectForm(csrf, links)}`;
+  return page({ status: 200, title, body: content }, links);
+}
+
 /** Confirms a disconnect. A person who `isSignedIn` can go on to erase their data. */
 export function disconnectedPage(links: PageLinks, isSignedIn = false): Response {
   const { title, body, left, again } = TEXTS.disconnected;
