@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import {
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -11,13 +10,11 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Lockfile } from "../../functions/lockfile.ts";
-import { buildSubscriber } from "../../functions/subscriber-package.ts";
 import { EVENT_TYPES } from "../../functions/subscriber/events.ts";
+import { ROOT, VERSION, installPacked, run } from "./packed.ts";
 
 /** Goal: the package works for a subscriber who has only its archive. */
 
-const ROOT = path.resolve(import.meta.dirname, "../..");
 const BYTES_MAX = 250_000;
 const TIMEOUT_MS = 120_000;
 
@@ -77,24 +74,10 @@ export const stores = [memoryStore, firestoreStore];
 `;
 
 let folder: string;
-let archive: string;
-
-function run(command: string, args: readonly string[], cwd: string) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stdout}${stderr}`);
-  return stdout;
-}
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "subscriber-package-"));
-  const lockfile = JSON.parse(readFileSync(path.join(ROOT, "package-lock.json"), "utf8"));
-  const built = path.join(folder, "built");
-  await buildSubscriber(built, "1.2.3", lockfile as Lockfile);
-  archive = run("npm", ["pack", "--silent", "--pack-destination", folder], built).trim();
-  const user = path.join(folder, "user");
-  mkdirSync(user);
-  writeFileSync(path.join(user, "package.json"), JSON.stringify({ name: "user", private: true }));
-  run("npm", ["install", "--offline", "--no-audit", "--no-fund", `../${archive}`], user);
+  await installPacked(folder);
 }, TIMEOUT_MS);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -107,7 +90,7 @@ describe("the subscriber's package", { timeout: TIMEOUT_MS }, () => {
     const manifest = JSON.parse(
       readFileSync(inUser("node_modules/gmail-push-subscriber/package.json"), "utf8"),
     );
-    expect(manifest).toMatchObject({ name: "gmail-push-subscriber", version: "1.2.3" });
+    expect(manifest).toMatchObject({ name: "gmail-push-subscriber", version: VERSION });
     expect(manifest).not.toHaveProperty("dependencies");
   });
 

@@ -1,12 +1,6 @@
 import { Hono } from "hono";
 import { html } from "hono/html";
-import {
-  type OnceStore,
-  type PushOptions,
-  once,
-  parse,
-  verifyPush,
-} from "../../../functions/subscriber/index.ts";
+import { type OnceStore, type PushOptions, once, parse, verifyPush } from "gmail-push-subscriber";
 import { type Desk, type GmailFor, handle } from "./help-desk.ts";
 
 export interface HelpDeskOptions {

@@ -1,6 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { gmail } from "../../../functions/subscriber/gmail.ts";
-import { memoryStore } from "../../../functions/subscriber/index.ts";
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { PubsubCloudEvent } from "../../../functions/src/pubsub/cloud-event.ts";
 import {
   PUSH_ACCOUNT,
@@ -10,15 +12,48 @@ import {
 import { localIdToken } from "../../local/id-token.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
 import { type Site, startSite } from "../../browser/site.ts";
-import { helpDesk } from "./application.ts";
-import { type Desk, openDesk } from "./help-desk.ts";
+import { ROOT, installPacked } from "../../subscriber/packed.ts";
+import type { Desk } from "./help-desk.ts";
 
-/** Goal: the example does the whole job against the real receiver, delivered to as by Pub/Sub. */
+/**
+ * Goal: the example does the whole job against the real receiver, delivered to as by Pub/Sub. It runs
+ * outside of the repository, with the packed package that a subscriber installs.
+ */
 
 const ADA = "ada@example.com";
 const HELP_DESK = "help-desk@demo-gmail-push.iam.gserviceaccount.com";
 const HOUR_MS = 3_600_000;
 const RUN_MS = 180_000;
+
+const FILES = ["application.ts", "help-desk.ts", "mail.ts"];
+/** What the example depends on, besides the package. */
+const PACKAGES = ["@hono", "googleapis", "hono"];
+
+let folder: string;
+/** The modules of the example and of the package, as the subscriber has them. */
+let installed: typeof import("./application.ts") &
+  typeof import("./help-desk.ts") &
+  typeof import("gmail-push-subscriber") &
+  typeof import("gmail-push-subscriber/gmail");
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "help-desk-"));
+  const user = await installPacked(folder);
+  for (const file of FILES)
+    copyFileSync(path.join(import.meta.dirname, file), path.join(user, file));
+  const modules = path.join(user, "node_modules");
+  for (const name of PACKAGES) {
+    symlinkSync(path.join(ROOT, "node_modules", name), path.join(modules, name));
+  }
+  const of = (file: string) => import(pathToFileURL(path.join(user, file)).href);
+  const own = "node_modules/gmail-push-subscriber";
+  installed = {
+    ...(await of("application.ts")),
+    ...(await of("help-desk.ts")),
+    ...(await of(`${own}/index.js`)),
+    ...(await of(`${own}/gmail.js`)),
+  };
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the help desk", () => {
   let scenario: Scenario;
@@ -34,6 +69,7 @@ describe("the help desk", () => {
     url = `${site.origin}/changes`;
     scenario = await startScenario({ env: { GMAIL_SCOPES: "gmail.readonly" } });
     const { emulator, topic } = scenario;
+    const { gmail, helpDesk, memoryStore, openDesk } = installed;
     desk = openDesk();
     statuses = [];
     const application = helpDesk({

@@ -1,5 +1,5 @@
 import type { gmail_v1 } from "googleapis/build/src/apis/gmail/index.js";
-import type { MailboxEvent } from "../../../functions/subscriber/index.ts";
+import type { MailboxEvent } from "gmail-push-subscriber";
 import { type Mail, toMail } from "./mail.ts";
 
 export interface Ticket extends Mail {

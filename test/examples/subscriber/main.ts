@@ -1,6 +1,6 @@
 import { serve } from "@hono/node-server";
-import { gmail } from "../../../functions/subscriber/gmail.ts";
-import { memoryStore } from "../../../functions/subscriber/index.ts";
+import { gmail } from "gmail-push-subscriber/gmail";
+import { memoryStore } from "gmail-push-subscriber";
 import { helpDesk } from "./application.ts";
 import { openDesk } from "./help-desk.ts";
 
