@@ -254,6 +254,26 @@ describe("a revoked grant", () => {
     );
   });
 
+  it("keeps what a probe found, and its access token, when another writer comes in between", async () => {
+    await scenario.connect(ADA);
+    scenario.emulator.setMailService(ADA, "off");
+    scenario.clock.advance(DAY_MS);
+    await scenario.runSchedule("watchRenewal");
+    scenario.clock.advance(1.1 * DAY_MS);
+    const before = scenario.stored(ADA);
+    const hold = scenario.emulator.faults.hold("users.getProfile");
+    const probe = scenario.runSchedule("mailboxReconciliation");
+    await hold.arrived;
+    scenario.users.overwrite(before.id, { tags: { desk: "7" } });
+    hold.release();
+    await probe;
+    const { followUp, grant, tags } = scenario.stored(ADA);
+    expect(followUp.failures).toBe(before.followUp.failures + 1);
+    expect(followUp.dueAt?.getTime()).toBeGreaterThan(scenario.clock.now().getTime() + DAY_MS / 2);
+    expect(grant.accessTokenExpiresAt).not.toEqual(before.grant.accessTokenExpiresAt);
+    expect(tags).toEqual({ desk: "7" });
+  });
+
   describe("a late failure, after the mailbox was unavailable and came back under the same grant", () => {
     let before: User;
     beforeEach(async () => {

@@ -7,7 +7,7 @@ import { backoffMs, later } from "../domain/clock.ts";
 import type { Access, Answer } from "../domain/access.ts";
 import { reasonOf } from "../domain/failure-streak.ts";
 import { modify } from "../store/modify.ts";
-import { type FollowUp, type User, sameGrant, storeNow } from "../domain/user.ts";
+import { type User, sameGrant, storeNow } from "../domain/user.ts";
 import { restored } from "../domain/transitions.ts";
 import { PROBE_AFTER_MS, announce, isAnnounced } from "../grant/announcement.ts";
 import { finishDisconnect } from "../grant/disconnect.ts";
@@ -45,6 +45,7 @@ export async function followUp(user: User, context: FollowUpContext): Promise<vo
   const forgottenAt = forgetAt(user, context);
   if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, context);
   if (context.sendNotice !== undefined && isMailOwed(user, now)) return notify(user, context);
+  // Refused: the user is still due, and the next run finds what is left to do.
   await context.users.update(user, { followUp: settled(user, user.followUp, context) });
 }
 
@@ -73,6 +74,7 @@ async function postpone({ id, status }: User, { users, clock }: FollowUpContext)
   const { failures } = user.followUp;
   const waitMs = backoffMs(failures, ANNOUNCE_RETRY_MS, ANNOUNCE_RETRY_MS_MAX);
   const dueAt = later(clock.now(), waitMs);
+  // Refused: the user is still due, and the next run tries again without the wait.
   await users.update(user, { followUp: { ...user.followUp, dueAt, failures: failures + 1 } });
 }
 
@@ -111,12 +113,17 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
     answer.failure.kind === "mailbox_unavailable" || reasonOf(answer.failure) === user.statusReason;
   const failures = user.followUp.failures + (isStillGone ? 1 : 0);
   const waitMs = failures > DAILY_PROBES_MAX ? 7 * PROBE_AFTER_MS : PROBE_AFTER_MS;
-  const next: FollowUp = {
-    ...user.followUp,
-    failures,
-    dueAt: later(now, isStillGone ? waitMs : PROBE_RETRY_MS),
-  };
-  await users.update(user, { followUp: next, ...grantOf(user) });
+  const dueAt = later(now, isStillGone ? waitMs : PROBE_RETRY_MS);
+  // A refused write would lose the access token, and probe again at once.
+  await modify(
+    users,
+    user.id,
+    (stored) => {
+      if (!sameGrant(user, stored) || stored.status !== user.status) return "skip";
+      return { followUp: { ...stored.followUp, failures, dueAt }, ...grantOf(stored) };
+    },
+    { what: "a probe of an unavailable mailbox", from: user },
+  );
 }
 
 /**

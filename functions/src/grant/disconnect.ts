@@ -69,6 +69,7 @@ export async function finishDisconnect(user: User, context: GrantContext): Promi
     if (current?.status !== "disconnected") return atGoogle;
     const { failures } = current.followUp;
     const dueAt = later(clock.now(), RETRY_MS);
+    // Refused: the user is still due, and the next run tries again without the wait.
     await users.update(current, {
       followUp: { ...current.followUp, dueAt, failures: failures + 1 },
     });

@@ -51,6 +51,7 @@ export async function finishPause(user: User, context: GrantContext): Promise<vo
   if (!sameGrant(user, current)) return;
   const { failures } = current.followUp;
   const dueAt = later(clock.now(), backoffMs(failures, RETRY_MS, RETRY_MS_MAX));
+  // Refused: the user is still due, and the next run tries again without the wait.
   await users.update(current, {
     followUp: { ...current.followUp, dueAt, failures: failures + 1 },
   });

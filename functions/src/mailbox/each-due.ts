@@ -79,6 +79,7 @@ export async function eachDue(
     try {
       const current = isOutdated(user, clock) ? await readAgain(user) : user;
       if (current === undefined) return;
+      // Refused: the next run reads what the other writer stored.
       if (!mayBeDue(list, current)) await users.update(current, withoutDate(list, current));
       else isStopped = (await act(current)) === "stop" || isStopped;
     } catch (error) {
@@ -173,7 +174,7 @@ function mayBeDue(list: DueList, { status }: User): boolean {
 
 /**
  * Moves the date of a user whose turn threw, unless the turn, or another instance, has changed it.
- * One conditional write: if that fails, too, the date stays.
+ * One conditional write: if it fails or is refused, the date stays, and the next run serves the user.
  */
 async function moveBack(
   list: DueList,

@@ -40,6 +40,7 @@ export async function notify(user: User, context: NoticeContext): Promise<void> 
   const { generation } = user.grant;
   const number = sentTo(user);
   if (number >= NOTICE_AFTER_MS.length || user.followUp.notices?.isOver === true) {
+    // Refused: the user is still due, and the next run sees what the other writer stored.
     await users.update(user, { followUp: settled(user, user.followUp, context) });
     return;
   }
@@ -47,7 +48,8 @@ export async function notify(user: User, context: NoticeContext): Promise<void> 
   const { dueAt } = user.followUp;
   const waitMs = NOTICE_AFTER_MS[number] ?? 0;
   if (dueAt !== undefined && dueAt > later(now(), NOTICE_AFTER_MS_MAX)) {
-    // A wrong clock wrote this date after the previous mail. The next one keeps its distance.
+    // A wrong clock wrote this date after the previous mail. The next one keeps its distance. If the
+    // write is refused, the next run corrects the date.
     await users.update(user, { followUp: { ...user.followUp, dueAt: later(now(), waitMs) } });
     return;
   }
