@@ -183,6 +183,7 @@ function apiOf(path: string): string | undefined {
       [/^v1\/projects\/[^/]+\/secrets/, "secretmanager"],
       [/^v1\/.*\/keyRings/, "cloudkms"],
       [/^v1\/.*\/databases/, "firestore"],
+      [/^v1\/.*\/repositories/, "artifactregistry"],
       [/^v1\/projects\/[^/]+\/(releases|rulesets)/, "firebaserules"],
     ] as const
   ).find(([pattern]) => pattern.test(path));

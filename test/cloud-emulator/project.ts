@@ -6,7 +6,7 @@ import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
 
 /** Which of the three ways to deploy made a project: they differ in names, and in what calls what. */
-export type MadeBy = "deploy.sh" | "terraform";
+export type MadeBy = "deploy.sh" | "terraform" | "firebase";
 
 export interface ProjectOptions {
   madeBy: MadeBy;
@@ -42,7 +42,7 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
   };
   for (const name of services) state.services.add(name);
   const { resources } = state;
-  const accounts = Object.keys(settings).map((name) => account(kebab(name)));
+  const accounts = [...new Set(Object.keys(settings).map((name) => accountOf(name, madeBy)))];
   resources.set(`v3/projects/${PROJECT}`, {
     name: `projects/${PROJECT_NUMBER}`,
     projectId: PROJECT,
@@ -53,7 +53,20 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
     expression: `resource.name == "${DATABASE}"`,
   };
   const usesDatabase = { role: "roles/datastore.user", members: accounts, condition: ownDatabase };
-  state.policies.set(`v3/projects/${PROJECT}`, { bindings: [usesDatabase] });
+  const builder = { role: "roles/cloudbuild.builds.builder", members: [builderOf(madeBy)] };
+  const ofCli = ["roles/pubsub.publisher", "roles/run.invoker"].map((role) => ({
+    role,
+    members: accounts,
+  }));
+  state.policies.set(`v3/projects/${PROJECT}`, {
+    bindings: [usesDatabase, builder, ...(madeBy === "firebase" ? ofCli : [])],
+  });
+  const repository = `v1/${repositoryOf(madeBy)}`;
+  resources.set(repository, {
+    name: repository.slice("v1/".length),
+    format: "DOCKER",
+    cleanupPolicies: { "keep-recent-images": { id: "keep-recent-images", action: "KEEP" } },
+  });
   const keyRing = madeBy === "terraform" ? "gmail-push" : "gmail-push-receiver";
   const key = `v1/${LOCATION}/keyRings/${keyRing}/cryptoKeys/token-keys`;
   addSecretsAndKey(state, madeBy, env, key, accounts);
@@ -96,10 +109,12 @@ function addSecretsAndKey(
     const version = `${secret}/versions/1`;
     resources.set(secret, { name: secret.slice("v1/".length) });
     resources.set(version, { name: version.slice("v1/".length), state: "ENABLED" });
-    payloads.set(version, name === "TOKEN_KEYS" ? WRAPPED : (env[name] ?? "none"));
-    const readers = name === "RETURN_TO_SECRET" ? [account("connect")] : accounts;
+    const isWrapped = name === "TOKEN_KEYS" && madeBy !== "firebase";
+    payloads.set(version, isWrapped ? WRAPPED : (env[name] ?? "none"));
+    const readers = name === "RETURN_TO_SECRET" ? [accountOf("connect", madeBy)] : accounts;
     policies.set(secret, bind(["roles/secretmanager.secretAccessor", readers]));
   }
+  if (madeBy === "firebase") return;
   const primary = { name: `${key.slice("v1/".length)}/cryptoKeyVersions/1`, state: "ENABLED" };
   resources.set(key, { name: key.slice("v1/".length), purpose: "ENCRYPT_DECRYPT", primary });
   policies.set(key, bind(["roles/cloudkms.cryptoKeyDecrypter", accounts]));
@@ -127,30 +142,46 @@ function addFunctions(
     const service = `${LOCATION}/services/${serviceOf(name, madeBy)}`;
     resources.set(`v2/${service}`, { name: service });
     policies.set(`v2/${service}`, bind(["roles/run.invoker", [callerOf(its, madeBy)]]));
-    const hasTrigger = its.trigger === "topic" && madeBy === "deploy.sh";
+    const hasTrigger = its.trigger === "topic" && madeBy !== "terraform";
     resources.set(`v2/${LOCATION}/functions/${id}`, {
       name: `${LOCATION}/functions/${id}`,
       state: "ACTIVE",
       environment: "GEN_2",
-      url: `https://${REGION}-${PROJECT}.cloudfunctions.net/${id}`,
-      labels: madeBy === "terraform" ? {} : { "deployment-tool": "cli-gcloud" },
-      buildConfig: { runtime: "nodejs24", entryPoint: name },
+      url: sharedUrlOf(id),
+      labels:
+        madeBy === "terraform"
+          ? {}
+          : { "deployment-tool": madeBy === "firebase" ? "cli-firebase" : "cli-gcloud" },
+      buildConfig: {
+        runtime: "nodejs24",
+        entryPoint: name,
+        dockerRepository: repositoryOf(madeBy),
+        ...(madeBy !== "firebase" && {
+          serviceAccount: builderOf(madeBy).replace(
+            "serviceAccount:",
+            `projects/${PROJECT}/serviceAccounts/`,
+          ),
+        }),
+      },
       serviceConfig: {
         service,
         uri: uriOf(name, madeBy),
-        serviceAccountEmail: account(kebab(name)).replace("serviceAccount:", ""),
+        serviceAccountEmail: accountOf(name, madeBy).replace("serviceAccount:", ""),
         timeoutSeconds: its.timeoutSeconds,
         availableMemory: `${its.memoryMiB}Mi`,
         availableCpu: String(its.cpu),
         maxInstanceRequestConcurrency: its.concurrency,
         ...(its.minInstances > 0 && { minInstanceCount: its.minInstances }),
         maxInstanceCount: its.maxInstances,
-        ingressSettings: its.trigger === "http" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
+        ingressSettings:
+          its.trigger === "http" || (its.trigger === "schedule" && madeBy === "firebase")
+            ? "ALLOW_ALL"
+            : "ALLOW_INTERNAL_ONLY",
         environmentVariables: {
           ...Object.fromEntries(plain),
           FIRESTORE_DATABASE: "gmail-push",
           NODE_OPTIONS: "--max-old-space-size=256",
-          TOKEN_KEYS_KMS_KEY: key.slice("v1/".length),
+          ...(madeBy !== "firebase" && { TOKEN_KEYS_KMS_KEY: key.slice("v1/".length) }),
         },
         secretEnvironmentVariables: its.secrets.map((secret) => ({
           key: secret,
@@ -185,6 +216,7 @@ function callerOf({ trigger, ...its }: Settings, madeBy: MadeBy): string {
       ? ["notification-push", "schedules"]
       : ["event-invoker", "schedule-invoker"];
   if (trigger === "http") return its.public ? "allUsers" : account("help-desk");
+  if (madeBy === "firebase") return accountOf("", madeBy);
   return account(trigger === "topic" ? topic : schedule);
 }
 
@@ -213,7 +245,9 @@ function addTopics({ resources, policies }: CloudState, madeBy: MadeBy, accounts
     messageRetentionDuration: "604800s",
     expirationPolicy: {},
     retryPolicy: { minimumBackoff: "10s", maximumBackoff: "600s" },
-    deadLetterPolicy: { deadLetterTopic: topic(deadLetters), maxDeliveryAttempts: 20 },
+    ...(madeBy !== "firebase" && {
+      deadLetterPolicy: { deadLetterTopic: topic(deadLetters), maxDeliveryAttempts: 20 },
+    }),
     pushConfig: {
       pushEndpoint: `${uri}/${below}`,
       oidcToken: { serviceAccountEmail: caller, audience: uri },
@@ -226,7 +260,8 @@ function addTopics({ resources, policies }: CloudState, madeBy: MadeBy, accounts
 
 function addSchedules({ resources }: CloudState, madeBy: MadeBy): void {
   for (const name of ["watchRenewal", "mailboxReconciliation"] as const) {
-    const job = `${LOCATION}/jobs/${kebab(name)}`;
+    const id = madeBy === "firebase" ? `firebase-schedule-${name}-${REGION}` : kebab(name);
+    const job = `${LOCATION}/jobs/${id}`;
     const uri = uriOf(name, madeBy);
     const caller = callerOf(settings[name], madeBy).replace("serviceAccount:", "");
     resources.set(`v1/${job}`, {
@@ -237,9 +272,9 @@ function addSchedules({ resources }: CloudState, madeBy: MadeBy): void {
       lastAttemptTime: "2026-11-20T12:00:00.123456Z",
       status: {},
       httpTarget: {
-        uri: madeBy === "terraform" ? `${uri}/` : uri,
+        uri: { "deploy.sh": uri, terraform: `${uri}/`, firebase: sharedUrlOf(name) }[madeBy],
         httpMethod: "POST",
-        oidcToken: { serviceAccountEmail: caller, audience: uri },
+        oidcToken: { serviceAccountEmail: caller, ...(madeBy !== "firebase" && { audience: uri }) },
       },
     });
   }
@@ -273,6 +308,27 @@ function addDatabase({ resources }: CloudState): void {
     name: rulesetName,
     source: { files: [{ name: "firestore.rules", content }] },
   });
+}
+
+/** At the host that all functions of a project share. */
+function sharedUrlOf(id: string): string {
+  return `https://${REGION}-${PROJECT}.cloudfunctions.net/${id}`;
+}
+
+/** The account that a function runs as. The Firebase CLI makes one for all of them. */
+function accountOf(name: string, madeBy: MadeBy): string {
+  return account(madeBy === "firebase" ? "firebase-functions" : kebab(name));
+}
+
+/** The Firebase CLI names none, so that Google builds with the default compute account. */
+function builderOf(madeBy: MadeBy): string {
+  return madeBy === "firebase"
+    ? `serviceAccount:${PROJECT_NUMBER}-compute@developer.gserviceaccount.com`
+    : account("function-build");
+}
+
+function repositoryOf(madeBy: MadeBy): string {
+  return `${LOCATION}/repositories/${madeBy === "firebase" ? "gcf-artifacts" : "gmail-push-images"}`;
 }
 
 function account(name: string): string {

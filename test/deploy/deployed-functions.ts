@@ -30,8 +30,11 @@ export interface Deployed {
 /** By name. */
 export type Functions = Record<string, Deployed>;
 
-/** What `functions.json` asks for. */
-export function wanted(region: string): Functions {
+/**
+ * What `functions.json` asks for. The Firebase CLI has Cloud Scheduler call an address at which it does
+ * not count as internal.
+ */
+export function wanted(region: string, tool: "firebase" | "gcloud" = "gcloud"): Functions {
   return byName(Object.entries(settings), ([name, its]) => ({
     entryPoint: name,
     region,
@@ -39,7 +42,10 @@ export function wanted(region: string): Functions {
     topic: its.trigger === "topic" ? "gmail-notifications" : undefined,
     retry: "retry" in its && its.retry,
     public: its.public,
-    ingress: its.trigger === "http" ? "all" : "internal-only",
+    ingress:
+      its.trigger === "http" || (its.trigger === "schedule" && tool === "firebase")
+        ? "all"
+        : "internal-only",
     memory: `${its.memoryMiB}Mi`,
     cpu: String(its.cpu),
     concurrency: its.concurrency,

@@ -123,10 +123,8 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
   [
     "a runtime has ended",
     (state) => {
-      resource(state, "/functions/connect")["buildConfig"] = {
-        runtime: "nodejs20",
-        entryPoint: "connect",
-      };
+      const config = resource(state, "/functions/connect")["buildConfig"] as object;
+      Object.assign(config, { runtime: "nodejs20" });
     },
     "functions/connect",
     DEPLOY,
@@ -236,6 +234,29 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       }),
     "functions/gmailApi",
     "gcloud run services remove-iam-policy-binding gmailapi",
+  ],
+  [
+    "Cloud Run lets everybody call a private function",
+    (state) => {
+      resource(state, "/services/gmailapi")["invokerIamDisabled"] = true;
+    },
+    "functions/gmailApi",
+    "gcloud run services update gmailapi --region=us-central1 --invoker-iam-check",
+  ],
+  [
+    "the builder may not store images",
+    (state) => forbid(state, `v3/projects/${PROJECT}`, /function-build/),
+    "builds",
+    `gcloud projects add-iam-policy-binding ${PROJECT} --member=serviceAccount:function-build@${PROJECT}.iam.gserviceaccount.com --role=roles/cloudbuild.builds.builder`,
+  ],
+  [
+    "a schedule calls a private function at the host of all functions",
+    (state) => {
+      const target = job(state, "watch-renewal")["httpTarget"] as { uri: string };
+      target.uri = `https://${REGION}-${PROJECT}.cloudfunctions.net/watchRenewal`;
+    },
+    "schedules/watchRenewal",
+    DEPLOY,
   ],
   [
     "a secret's version is disabled",
@@ -568,7 +589,7 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
       if (stream) stream.status = "disabled";
     },
     "security-events",
-    "npm run risc -- --key-file KEY.json enable",
+    "npm run risc -- enable",
   ],
   [
     "an event is not asked for",
@@ -602,7 +623,40 @@ describe("the doctor, of a healthy project", () => {
     const findings = await other.examine();
     await other.close();
     expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
-    expect(findings).toHaveLength(33);
+    expect(findings).toHaveLength(35);
+  });
+
+  it("that the Firebase CLI made, finds that it keeps no dead letters, and nothing else", async () => {
+    const other = await startPatient("firebase", around);
+    const findings = await other.examine();
+    expect(findings.filter(({ kind }) => kind !== "ok").map(({ check }) => check)).toEqual([
+      "dead-letters",
+    ]);
+    expect(fixesOf(findings).join()).toContain("npx firebase deploy");
+    // Google rejects the calls of Cloud Scheduler at the address that the CLI gives it.
+    for (const name of ["watchRenewal", "mailboxReconciliation"]) {
+      serviceConfig(other.cloud.state, name)["ingressSettings"] = "ALLOW_INTERNAL_ONLY";
+    }
+    forbid(other.cloud.state, `v3/projects/${PROJECT}`, /-compute@developer/);
+    const broken = await other.examine();
+    await other.close();
+    expect(kindsOf(broken, "failed")).toEqual([
+      "builds",
+      "schedules/watchRenewal",
+      "schedules/mailboxReconciliation",
+    ]);
+    expect(fixesOf(broken).join("\n")).toContain(
+      "--member=serviceAccount:123456789012-compute@developer.gserviceaccount.com --role=roles/cloudbuild.builds.builder",
+    );
+  });
+
+  it("that is public without a right of everybody, finds nothing wrong", async () => {
+    for (const name of ["connect", "securityevent"]) {
+      forbid(patient.cloud.state, `/services/${name}`, /allUsers/);
+      resource(patient.cloud.state, `/services/${name}`)["invokerIamDisabled"] = true;
+    }
+    const findings = await patient.examine();
+    expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
   });
 
   it("changes nothing: it reads, queries policies and counts, and tries one token", async () => {
@@ -633,6 +687,14 @@ describe("the doctor, where one thing is wrong", () => {
   });
 
   const WARNINGS: typeof BROKEN = [
+    [
+      "images are kept for ever",
+      (state) => {
+        delete resource(state, "/repositories/gmail-push-images")["cleanupPolicies"];
+      },
+      "builds/images",
+      "gcloud artifacts repositories set-cleanup-policies gmail-push-images --location=us-central1 --policy=infra/image-cleanup.json --no-dry-run",
+    ],
     [
       "a new version of a secret is not deployed",
       (state) => addVersion(state, "TOKEN_KEYS", 2),
@@ -869,7 +931,7 @@ describe("npm run doctor", () => {
     const well = await runInfra("doctor", ARGS, { env: patient.env });
     expect(well).toMatchObject({ code: 0, stderr: "" });
     expect(well.stdout).toMatch(/^ok +credentials /);
-    expect(well.stdout).toMatch(/\n33 ok\n$/);
+    expect(well.stdout).toMatch(/\n35 ok\n$/);
 
     patient.cloud.state.denied = /\/jobs/;
     const unseen = await runInfra("doctor", [...ARGS, "--json"], { env: patient.env });

@@ -26,6 +26,7 @@ APIS = {
     "cloudkms": "v1",
     "firestore": "v1",
     "logging": "v2",
+    "artifactregistry": "v1",
 }
 
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Finished, runInfra } from "../support/infra-command.ts";
 import { runProgram } from "./operator-cli.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -114,6 +114,14 @@ describe("npm run risc", () => {
       stderr: expect.stringContaining("is not the key of a service account"),
     });
     expect(broken.stderr).not.toContain("very secret");
+  });
+
+  it("names the way that needs no key when there are no credentials", async () => {
+    vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", path.join(folder, "none.json"));
+    const { code, stderr } = await risc(["status"]);
+    vi.unstubAllEnvs();
+    expect(code).toBe(1);
+    expect(stderr).toContain("gcloud auth application-default login --impersonate-service-account");
   });
 
   it("exits with 2 when it is used incorrectly, and prints help", async () => {

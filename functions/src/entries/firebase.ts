@@ -95,8 +95,9 @@ function optionsOf(name: keyof typeof settings) {
     maxInstances,
     timeoutSeconds,
     secrets: secrets.map((secret) => SECRETS[secret]),
-    // Subscribers call from everywhere; IAM alone decides who may.
-    ingressSettings: settings[name].trigger === "http" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY",
+    // IAM alone decides who may call: subscribers call from everywhere, and Cloud Scheduler calls the URL
+    // at cloudfunctions.net that the CLI gives to a new job, where it does not count as internal.
+    ingressSettings: settings[name].trigger === "topic" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL",
   } satisfies HttpsOptions;
 }
 

@@ -3,6 +3,7 @@ import { apis, configuration, credentials, project } from "./checks/project.ts";
 import { changesTopic, gmailPublishes, gmailTopic } from "./checks/topics.ts";
 import { database, indexes, rules, ttl } from "./checks/firestore.ts";
 import { deadLetters, notifications } from "./checks/subscription.ts";
+import { builds, images } from "./checks/builds.ts";
 import { deployedFunction } from "./checks/functions.ts";
 import { kmsKey, tokenKeys } from "./checks/keys.ts";
 import { mailServer } from "./checks/mail-server.ts";
@@ -34,6 +35,8 @@ export function allChecks(endpoints: Endpoints, watching: Watching | undefined):
     cloudOnly("apis", apis),
     anywhere("configuration", configuration),
     ...FUNCTION_NAMES.map((name) => cloudOnly(`functions/${name}`, deployedFunction(name))),
+    cloudOnly("builds", builds),
+    cloudOnly("builds/images", images),
     cloudOnly("secrets", secrets),
     cloudOnly("secrets/newest", newestSecrets),
     cloudOnly("kms-key", kmsKey),

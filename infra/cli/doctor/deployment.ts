@@ -19,7 +19,12 @@ const CloudFunction = z.object({
   state: z.string().default("STATE_UNSPECIFIED"),
   url: z.string().optional(),
   labels: z.record(z.string(), z.string()).default({}),
-  buildConfig: z.object({ runtime: z.string().default(""), entryPoint: z.string().default("") }),
+  buildConfig: z.object({
+    runtime: z.string().default(""),
+    entryPoint: z.string().default(""),
+    serviceAccount: z.string().default(""),
+    dockerRepository: z.string().default(""),
+  }),
   serviceConfig: z.object({
     service: z.string().default(""),
     uri: z.string().optional(),

@@ -14,6 +14,7 @@ const APIS = {
   firestore: "v1",
   firebaserules: "v1",
   logging: "v2",
+  artifactregistry: "v1",
 } as const;
 
 /** One of Google's APIs. */

@@ -27,6 +27,12 @@ const RIGHTS = {
   invoke: roles("run.invoker", "run.servicesInvoker", "run.admin", "editor"),
   readSecret: roles("secretmanager.secretAccessor", "secretmanager.admin"),
   decrypt: roles("cloudkms.cryptoKeyDecrypter", "cloudkms.cryptoKeyEncrypterDecrypter"),
+  storeImage: roles(
+    "cloudbuild.builds.builder",
+    "artifactregistry.writer",
+    "artifactregistry.admin",
+    "editor",
+  ),
   useDatabase: roles("datastore.user", "datastore.owner", "editor"),
 } as const;
 /** A permission that the doctor checks. */

@@ -92,7 +92,10 @@ export function riscCredentials(keyFile?: string): () => Promise<string> {
   return googleCredentials({ scopes: SCOPES, keyFile, audience: AUDIENCE, fix: CREDENTIALS_FIX });
 }
 
-const CREDENTIALS_FIX = "Give --key-file with the key of a service account.";
+// Organizations that were created since May 2024 allow no keys.
+const CREDENTIALS_FIX =
+  "gcloud auth application-default login --impersonate-service-account=EMAIL (a service account " +
+  "with roles/riscconfigs.admin), or --key-file with its key";
 
 /** Fixes for Google's errors, by their messages (the guide's error code reference). */
 const ADVICE: readonly [message: RegExp, advice: string][] = [

@@ -6,6 +6,8 @@ import { type CloudFunction, type Deployment, lastPart } from "../deployment.ts"
 import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
 import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
 
+/** Cloud Run v2, `projects.locations.services`. */
+const Service = z.object({ invokerIamDisabled: z.boolean().default(false) });
 const Runtime = z.object({ name: z.string(), stage: z.string().optional() });
 
 /**
@@ -137,6 +139,9 @@ async function describeCallers(
 ): Promise<Problem[]> {
   const policy = await readPolicy(it.cloud, "run", service, "roles/run.viewer");
   if (policy === undefined) return [];
+  const question = { api: "run", path: service, shape: Service, role: "roles/run.viewer" } as const;
+  // Then Cloud Run asks for no right: the way to be public where a policy forbids `allUsers`.
+  const isUnguarded = (await it.cloud.ask(question))?.invokerIamDisabled ?? false;
   const open = EVERYBODY.flatMap((member) =>
     policy.bindings
       .filter((binding) => isAllowed("invoke", member, [{ bindings: [binding] }]))
@@ -154,12 +159,19 @@ async function describeCallers(
       `--role=${role}`,
     );
   if (FUNCTIONS[name].public) {
-    if (open.some(({ member }) => member === "allUsers")) return [];
+    if (isUnguarded || open.some(({ member }) => member === "allUsers")) return [];
     const fix = change("add", "allUsers", "roles/run.invoker");
     return [{ what: "it is not public, and has to be", fix }];
   }
-  return open.map(({ member, role }) => ({
-    what: `${member} may call it`,
-    fix: change("remove", member, role),
-  }));
+  const region = `--region=${it.region}`;
+  const guard = ["run", "services", "update", lastPart(service), region, "--invoker-iam-check"];
+  return [
+    ...(isUnguarded
+      ? [{ what: "Cloud Run lets everybody call it", fix: gcloud(it.projectId, ...guard) }]
+      : []),
+    ...open.map(({ member, role }) => ({
+      what: `${member} may call it`,
+      fix: change("remove", member, role),
+    })),
+  ];
 }

@@ -52,6 +52,12 @@ export function schedule(
       const fix = act("update", "http", id, `--schedule=${wanted}`);
       add(`it runs at ${job.schedule}, not at ${wanted}`, fix);
     }
+    const { ingressSettings } = (await deployed(it, name)).serviceConfig;
+    const host = new URL(job.httpTarget?.uri ?? "").hostname;
+    if (ingressSettings !== "ALLOW_ALL" && !host.endsWith(".run.app")) {
+      // Cloud Run admits Cloud Scheduler as internal only at its own addresses.
+      add(`its calls to ${host} are rejected, because ${name} is internal`, await it.redeploy());
+    }
     const { httpMethod = "", oidcToken } = job.httpTarget ?? {};
     if (httpMethod !== "POST")
       add(`it sends ${httpMethod}`, act("update", "http", id, "--http-method=POST"));

@@ -15,8 +15,7 @@ export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promis
   return async (it) => {
     const { number } = await it.project();
     const own = addressesOf(await deployed(it, "securityEvent"), number, it.region);
-    const register =
-      "npm run risc -- --key-file KEY.json register --url https://EVENTS.YOUR.DOMAIN/";
+    const register = "npm run risc -- register --url https://EVENTS.YOUR.DOMAIN/";
     const stream = await readStream(endpoints);
     if (stream === undefined) {
       return warning("Google sends no security events: no stream is registered", register);
@@ -27,7 +26,7 @@ export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promis
       (await isSecurityEvent(stream.url));
     if (!isOurs) problems.push({ what: `${stream.url} is not securityEvent`, fix: register });
     if (stream.status !== "enabled") {
-      const fix = "npm run risc -- --key-file KEY.json enable";
+      const fix = "npm run risc -- enable";
       problems.push({ what: `the stream is ${stream.status}`, fix });
     }
     const missing = EVENTS.filter((event) => !stream.events.includes(event));
@@ -58,7 +57,7 @@ async function readStream(endpoints: Endpoints) {
 const NOT_REGISTERED = /no (existing )?RISC configuration|has not been used in project|is disabled/;
 
 /** The API answers only a service account. */
-const STATUS = "npm run risc -- --key-file KEY.json status";
+const STATUS = "npm run risc -- status";
 
 /** Whether the URL answers like `securityEvent`, which accepts only `POST`. */
 async function isSecurityEvent(url: string): Promise<boolean> {
