@@ -1,11 +1,10 @@
-import type { SyncOutcome } from "../mailbox/sync-outcome.ts";
+import { type SyncOutcome, reportSync } from "../mailbox/report.ts";
 import type { MailboxContext } from "../mailbox/context.ts";
 import { type Log, describeUnknown } from "../platform/log.ts";
 import { latestOf } from "../domain/history-id.ts";
 import { parseNotification } from "../pubsub/notification.ts";
 import { sync } from "../mailbox/sync.ts";
 import { mayPass } from "../platform/store-error.ts";
-import { reportSync } from "../mailbox/report.ts";
 
 /** Thrown to make Pub/Sub redeliver the message later. Contains nothing of the cause. */
 export class Redeliver extends Error {

@@ -1,4 +1,4 @@
-import type { SyncOutcome } from "./sync-outcome.ts";
+import type { SyncOutcome } from "./report.ts";
 import type { GrantContext } from "../grant/context.ts";
 import type { InTurn } from "./in-turn.ts";
 

@@ -1,7 +1,7 @@
 import type { MailboxContext } from "./context.ts";
 import { type Sync, type User, isOutdated, storeNow } from "../domain/user.ts";
 import { PublishFailure } from "../domain/events.ts";
-import { delayEvent, isBehind, isDelayDue, isDelayTold } from "../domain/incomplete.ts";
+import { delayEvent, isBehind, isDelayDue, isDelayTold } from "../domain/completeness.ts";
 
 /** A delay that was published, and is to be recorded. */
 export interface ToldDelay {

@@ -1,7 +1,7 @@
 import type { GrantFailure } from "../domain/access.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type FailedStep, endingOf } from "../domain/failure-streak.ts";
-import { accounted } from "../domain/incomplete.ts";
+import { accounted } from "../domain/completeness.ts";
 import { type Trigger, afterFailure, atOnce, notifiedIds, recheck } from "../domain/schedule.ts";
 import { type Sync, type User, type UserPatch, sameGrant, storeNow } from "../domain/user.ts";
 import { flag } from "../grant/flagging.ts";
@@ -11,7 +11,7 @@ import type { MailboxContext } from "./context.ts";
 import { tellDelay } from "./delay.ts";
 import { type Run, keptToken, rowBefore } from "./run.ts";
 import { progressOf, withNotified } from "./settling.ts";
-import type { SyncOutcome } from "./sync-outcome.ts";
+import type { SyncOutcome } from "./report.ts";
 
 /**
  * Ends a run that failed: flags the user if the failure is theirs or has lasted too long for one

@@ -1,4 +1,4 @@
-import { type SyncOutcome } from "./sync-outcome.ts";
+import { type SyncOutcome } from "./report.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../domain/user.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";

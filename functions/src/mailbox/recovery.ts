@@ -1,10 +1,9 @@
 import type { Answer } from "../domain/access.ts";
 import { later } from "../domain/clock.ts";
-import { completeSince } from "../domain/completeness.ts";
+import { completeSince, accounted } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
-import { accounted } from "../domain/incomplete.ts";
 import { type Recovery, type UserPatch, storeNow, storeNowAtLeast } from "../domain/user.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
 import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
@@ -33,7 +32,7 @@ import {
   withoutLabel,
 } from "./recovery-plan.ts";
 import { type Run, isCurrent, isOver, keptToken, reread } from "./run.ts";
-import type { SyncOutcome } from "./sync-outcome.ts";
+import type { SyncOutcome } from "./report.ts";
 
 /** An outcome if the run has to end; `undefined` if it continues. */
 type Ended = SyncOutcome | undefined;

@@ -5,7 +5,7 @@ import { modify } from "../store/modify.ts";
 import type { MailboxContext } from "./context.ts";
 import { renew } from "./renewal.ts";
 import { sync } from "./sync.ts";
-import type { SyncOutcome } from "./sync-outcome.ts";
+import type { SyncOutcome } from "./report.ts";
 
 /** The result of resuming a mailbox. */
 export type Resuming =

@@ -15,7 +15,7 @@ import {
 import { openAccess } from "../grant/access.ts";
 import type { MailboxContext } from "./context.ts";
 import assert from "node:assert/strict";
-import { accounted } from "../domain/incomplete.ts";
+import { accounted } from "../domain/completeness.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
 import { modify } from "../store/modify.ts";
 import { type Progress, covers, progressOf } from "./settling.ts";

@@ -38,7 +38,7 @@ import {
   writeProgress,
 } from "./run.ts";
 import { type Read, covers, highestRead, progressOf } from "./settling.ts";
-import type { SyncOutcome } from "./sync-outcome.ts";
+import type { SyncOutcome } from "./report.ts";
 
 /*
  * The driver of a sync: it makes the calls and the writes that `cursor.ts` plans. Publish, then

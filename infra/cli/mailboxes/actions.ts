@@ -1,4 +1,4 @@
-import type { SyncOutcome } from "../../../functions/src/mailbox/sync-outcome.ts";
+import type { SyncOutcome } from "../../../functions/src/mailbox/report.ts";
 import type { Failure } from "../../../functions/src/domain/failure.ts";
 import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
