@@ -102,7 +102,8 @@ async function check(data: unknown): Promise<void> {
 }
 
 describe("a notification", () => {
-  it.each(NOTIFICATION_CASES)("$name is acknowledged", async ({ data, why }) => {
+  const cases = NOTIFICATION_CASES.map((each) => [each.name, each] as const);
+  it.each(cases)("%s is acknowledged", async (_, { data, why }) => {
     const effects = subject.watch();
     await deliver(data);
     expect(effects()).toEqual({ writes: 0, published: 0, calls: [] });

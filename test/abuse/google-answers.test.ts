@@ -185,10 +185,12 @@ describe("an answer of Google's", () => {
   });
 
   const members = WRONG_MEMBERS.flatMap(([method, name, values]) =>
-    values.map((value) => ({ method: method as Method, name, value })),
+    values.map((value) => {
+      const shown = JSON.stringify(value)?.slice(0, 40) ?? "undefined";
+      return [method as Method, name, shown, value] as const;
+    }),
   );
-  it.each(members)("to $method with $name $value is retried", async (wrong) => {
-    const { method, name, value } = wrong;
+  it.each(members)("to %s with the %s %s is retried", async (method, name, _, value) => {
     const failure = await check(method, json({ ...SAMPLES[method], [name]: value }));
     expect(failure).toEqual({ kind: "transient", reason: "malformed_answer" });
   });

@@ -144,7 +144,7 @@ export const NOTIFICATION_CASES: readonly NotificationCase[] = [
   ),
   ...each(
     "unknown",
-    "nobody's address",
+    "an unknown address",
     [
       "eve@example.org",
       "ada+tag@example.com",
@@ -155,7 +155,7 @@ export const NOTIFICATION_CASES: readonly NotificationCase[] = [
     (emailAddress) => json({ emailAddress, historyId: "99999999" }),
   ),
   {
-    name: "nobody's, with more than we know beside it",
+    name: "of an unknown address, with additional members",
     data: {
       ...Object(json({ emailAddress: "eve@example.org", historyId: 5, more: { deep: [1] } })),
       deliveryAttempt: 99,

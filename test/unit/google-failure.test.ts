@@ -91,26 +91,31 @@ const shapes: Record<string, (recorded: GoogleError) => unknown> = {
     }),
 };
 
+/** Rows with the name that a title shows. */
+function named<T extends { id: string }>(recorded: readonly T[]): (readonly [string, T])[] {
+  return recorded.map((each) => [each.id, each]);
+}
+
 describe("a recorded response", () => {
   for (const [name, shape] of Object.entries(shapes)) {
-    it.each(answered)(`$id, as ${name}`, (recorded) => {
+    it.each(named(answered))(`%s, as ${name}`, (_, recorded) => {
       const failure = classify(recorded.call, shape(recorded), NOW);
       expect(outcome(failure)).toMatchObject(recordedOutcome(recorded));
     });
   }
 
-  it.each(googleErrors.filter((recorded) => recorded.thrown !== undefined))(
-    "$id, as its client throws it",
-    (recorded) => {
+  it.each(named(googleErrors.filter((recorded) => recorded.thrown !== undefined)))(
+    "%s, as its client throws it",
+    (_, recorded) => {
       const error = thrown(recorded.thrown?.message ?? "", recorded.thrown ?? {});
       const failure = classify(recorded.call, error, NOW);
       expect(outcome(failure)).toMatchObject(recordedOutcome(recorded));
     },
   );
 
-  it.each(unanswered.filter(({ status }) => status !== undefined))(
-    "$id, passed by itself",
-    ({ call, status, headers, body, kinds }) => {
+  it.each(named(unanswered.filter(({ status }) => status !== undefined)))(
+    "%s, passed by itself",
+    (_, { call, status, headers, body, kinds }) => {
       expect(classify(call, { status, headers, data: body }, NOW).kind).toBe(kinds[0]);
       expect(classify(call, body, NOW).kind).toBe(kinds[0]);
     },
@@ -158,7 +163,7 @@ describe("a recorded response, thrown by gaxios itself", () => {
         (error: unknown) => error,
       );
 
-  it.each(answered)("$id", async (recorded) => {
+  it.each(named(answered))("%s", async (_, recorded) => {
     for (const responseType of ["json", "unknown"]) {
       const error = await request(`/${recorded.id}`, { responseType });
       const failure = classify(recorded.call, error, NOW);
