@@ -35,10 +35,14 @@ No record contains a token, a code, a secret or an email address: a record takes
 class and code. \`platform/console-capture.ts\` reduces the output of libraries in the same way. \`CRITICAL\` is for the
 operator.
 
-Terraform makes an alert policy for each event with an alert of its \`own\`. One \`shared\` policy covers every other
-record at CRITICAL. A name links to its section in the runbook.
+The runbook explains each event from WARNING on; a name links to its section. Terraform makes an alert policy for each
+event with an alert of its \`own\`. One \`shared\` policy covers every other record at CRITICAL.
 
-${table(["event", "severity", "alert", "meaning"], events.map(eventRow))}
+${table(["event", "severity", "alert"], events.flatMap(alarmingRow))}
+
+The other events need no operator:
+
+${table(["event", "severity", "meaning"], events.flatMap(quietRow))}
 
 ## Traces
 
@@ -75,16 +79,21 @@ ${table(["metric", "kind", "unit", "attributes", "meaning"], Object.entries(METR
 `;
 }
 
-function eventRow([name, event]: (typeof events)[number]): string[] {
-  const { severities, meaning, alert } = event;
-  const shown = isInRunbook(event) ? `[\`${name}\`](runbook.md#${name})` : `\`${name}\``;
-  const policy = severities.includes("CRITICAL") ? "shared" : "";
-  return [shown, severities.join(", "), alert === undefined ? policy : "own", meaning];
+/** Returns whether the runbook has a section for an event: it has one for each from WARNING on. */
+export function isInRunbook({ meaning }: LogEvent): boolean {
+  return meaning === undefined;
 }
 
-/** Whether the runbook has a section for an event: it has one for each from WARNING on. */
-export function isInRunbook({ severities }: LogEvent): boolean {
-  return severities.some((severity) => severity !== "INFO" && severity !== "DEBUG");
+function alarmingRow([name, event]: (typeof events)[number]): string[][] {
+  if (!isInRunbook(event)) return [];
+  const { severities, alert } = event;
+  const shared = severities[0] === "CRITICAL" ? "shared" : "";
+  const link = `[\`${name}\`](runbook.md#${name})`;
+  return [[link, severities.join(", "), alert === undefined ? shared : "own"]];
+}
+
+function quietRow([name, { severities, meaning }]: (typeof events)[number]): string[][] {
+  return meaning === undefined ? [] : [[`\`${name}\``, severities.join(", "), meaning]];
 }
 
 function metricRow([name, metric]: [string, (typeof METRICS)[MetricName]]): string[] {

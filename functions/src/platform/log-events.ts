@@ -2,29 +2,37 @@
 export type Severity = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
 /** What operators, alerts and the documentation know about an event of the log. */
-export interface LogEvent {
-  /** Every severity that the event is logged with, the most severe first. */
-  readonly severities: readonly Severity[];
-  /** What happened and what follows, for `infra/docs/logs-and-metrics.md`. */
-  readonly meaning: string;
-  /** An alert policy of its own. Every other event at CRITICAL shares one policy. */
-  readonly alert?: { readonly from: Severity; readonly note: string };
-  /** Anonymous callers can cause the event as often as they like, so its records are sampled. */
-  readonly isFromStrangers?: true;
+export type LogEvent = (AlarmingEvent | QuietEvent) & {
   /** The chart of the dashboard that counts the event. From WARNING on, every event is counted. */
   readonly chart?: "connection" | "sync";
+  /** Anonymous callers can cause the event as often as they like, so its records are sampled. */
+  readonly isFromStrangers?: true;
+};
+
+/** An event from WARNING on. A section of its name in `infra/docs/runbook.md` explains it. */
+interface AlarmingEvent {
+  /** Every severity that the event is logged with, the most severe first. */
+  readonly severities: readonly ["CRITICAL" | "ERROR" | "WARNING", ...Severity[]];
+  /** An alert policy of its own. Every other event at CRITICAL shares one policy. */
+  readonly alert?: { readonly from: Severity; readonly note: string };
+  readonly meaning?: never;
+}
+
+/** An event that no operator has to act on. */
+interface QuietEvent {
+  readonly severities: readonly ["INFO" | "DEBUG", ...("INFO" | "DEBUG")[]];
+  /** What happened and what follows, for `infra/docs/logs-and-metrics.md`. */
+  readonly meaning: string;
+  readonly alert?: never;
 }
 
 /**
  * Every event that is logged, by its stable name. A name or a severity that is missing here does
- * not compile. `npm run generate` writes the documentation and the input of Terraform from it. Every
- * event from WARNING on has a section of its own name in `infra/docs/runbook.md`.
+ * not compile. `npm run generate` writes the documentation and the input of Terraform from it.
  */
 export const LOG_EVENTS = {
   config_invalid: {
     severities: ["CRITICAL"],
-    meaning:
-      "The environment variables are not valid, so the function does nothing. `problems` names each of them.",
     alert: {
       from: "CRITICAL",
       note: "A function does nothing because its environment variables are not valid. The field `problems` names each of them.",
@@ -32,8 +40,6 @@ export const LOG_EVENTS = {
   },
   token_keys_invalid: {
     severities: ["CRITICAL"],
-    meaning:
-      "`TOKEN_KEYS` is not a key ring, or Cloud KMS does not decrypt it. The function does nothing.",
     alert: {
       from: "CRITICAL",
       note: "A function does nothing because TOKEN_KEYS is not a key ring, or Cloud KMS does not decrypt it. See the fields `problems` and `reason`.",
@@ -41,7 +47,6 @@ export const LOG_EVENTS = {
   },
   misconfigured: {
     severities: ["CRITICAL"],
-    meaning: "Google rejected our OAuth client, project or topic. No user is flagged.",
     alert: {
       from: "CRITICAL",
       note: "Google rejected our OAuth client, project or topic; the field `reason` says which. No user is flagged. Mailboxes catch up by themselves once you have fixed the configuration.",
@@ -49,8 +54,6 @@ export const LOG_EVENTS = {
   },
   circuit_open: {
     severities: ["CRITICAL"],
-    meaning:
-      "Google rejected our configuration for three users with no success in between. This instance pauses the call for a minute.",
     alert: {
       from: "CRITICAL",
       note: "Google rejected our configuration for three users with no success in between. Each instance pauses the call for a minute at a time.",
@@ -58,8 +61,6 @@ export const LOG_EVENTS = {
   },
   fleet_guard: {
     severities: ["CRITICAL", "WARNING"],
-    meaning:
-      "Many grants failed at once and no refresh succeeds, so no more users are flagged. WARNING: Google still accepts our OAuth client.",
     alert: {
       from: "CRITICAL",
       note: "Many grants failed at once and no refresh succeeds. The receiver's own configuration may be wrong, so no more users are flagged. Has the OAuth client, its secret or TOKEN_KEYS been changed?",
@@ -67,8 +68,6 @@ export const LOG_EVENTS = {
   },
   mailbox_delayed: {
     severities: ["CRITICAL"],
-    meaning:
-      "A mailbox has been incomplete for `MAILBOX_DELAYED_AFTER_MS`. `mailbox.delayed` was published, once.",
     alert: {
       from: "CRITICAL",
       note: "A mailbox has been incomplete for MAILBOX_DELAYED_AFTER_MS (30 minutes by default), and subscribers know. If it is one mailbox, Google rejects its calls, and after a day it becomes unavailable. If there are many, look for a cause on our side.",
@@ -76,8 +75,6 @@ export const LOG_EVENTS = {
   },
   grant_of_another_client: {
     severities: ["CRITICAL"],
-    meaning:
-      "A stored grant belongs to another OAuth client than the configured one. No user is flagged.",
     alert: {
       from: "CRITICAL",
       note: "Stored grants belong to another OAuth client than the configured one. No user is flagged, and their mailboxes wait. Has OAUTH_CLIENT_ID been changed?",
@@ -85,8 +82,6 @@ export const LOG_EVENTS = {
   },
   token_decrypt_failed: {
     severities: ["CRITICAL"],
-    meaning:
-      "None of our keys decrypts a stored token. The mailbox waits; its user is not flagged.",
     alert: {
       from: "CRITICAL",
       note: "None of our keys decrypts a stored token. Is a key missing from TOKEN_KEYS?",
@@ -94,7 +89,6 @@ export const LOG_EVENTS = {
   },
   renewal_misconfigured: {
     severities: ["CRITICAL"],
-    meaning: "A renewal run ended early because Google rejects our configuration.",
     alert: {
       from: "CRITICAL",
       note: "Watches cannot be renewed because Google rejects our configuration. A watch ends seven days after its last renewal.",
@@ -102,31 +96,21 @@ export const LOG_EVENTS = {
   },
   authorization_failed: {
     severities: ["CRITICAL", "WARNING"],
-    meaning:
-      "A person could not connect. CRITICAL: because of our configuration. WARNING: because of a temporary failure.",
     alert: { from: "CRITICAL", note: "A person could not connect because of our configuration." },
     isFromStrangers: true,
   },
   sync_crashed: {
     severities: ["CRITICAL"],
-    meaning:
-      "A sync failed because of an error in the receiver's own code. The mailbox is retried, each time after a longer pause.",
   },
   notification_crashed: {
     severities: ["CRITICAL"],
-    meaning:
-      "A notification failed because of an error in the receiver's own code. It is acknowledged; the reconciliation reads the mailbox.",
   },
   notice_misconfigured: {
     severities: ["CRITICAL"],
-    meaning:
-      "The mail server rejects our login, sender or TLS, or has accepted no mail for an hour. No reminders go out.",
   },
 
   history_gap: {
     severities: ["ERROR"],
-    meaning:
-      "Gmail no longer has the history after a cursor, or never listed a change that it notified us of. `mailbox.gap` was published, and what can be recovered is recovered.",
     alert: {
       from: "ERROR",
       note: "Gmail no longer has the history after a cursor. The gap was published and is recovered. Many gaps mean that mailboxes are not read often enough.",
@@ -134,8 +118,6 @@ export const LOG_EVENTS = {
   },
   push_missed: {
     severities: ["ERROR"],
-    meaning:
-      "A mailbox changed and no notification arrived. The watch is renewed in case it is dead.",
     alert: {
       from: "ERROR",
       note: "Mailboxes change and Gmail sends no notifications. Does Gmail still have permission to publish to the topic gmail-notifications, and does the subscription still exist?",
@@ -143,80 +125,58 @@ export const LOG_EVENTS = {
   },
   label_left_out: {
     severities: ["ERROR"],
-    meaning: "Gmail rejects the list of a watched label, so a recovery leaves that label out.",
   },
   history_head_refused: {
     severities: ["ERROR"],
-    meaning:
-      "Gmail answers 404 even for the current head of a history. The next try follows after a longer pause.",
   },
   history_record_unreadable: {
     severities: ["ERROR"],
-    meaning: "A history record does not have the documented shape. It is published as a gap.",
   },
   message_date_unreadable: {
     severities: ["ERROR"],
-    meaning: "Gmail returned a message without a valid date.",
   },
   notification_malformed: {
     severities: ["ERROR"],
-    meaning:
-      "A notification does not have the documented shape. It is dropped: a retry cannot help.",
   },
   user_document_invalid: {
     severities: ["ERROR"],
-    meaning: "A stored user document does not have its shape. No work is done for that user.",
   },
   user_repaired: {
     severities: ["ERROR"],
-    meaning:
-      "Parts of a stored user document could not be read. Defaults replaced them, and the work is repeated.",
   },
   bad_request: {
     severities: ["ERROR"],
-    meaning: "Google rejected a request as invalid. The mailbox is retried later.",
   },
   notification_failed: {
     severities: ["ERROR"],
-    meaning: "A notification failed, usually because of the store. Pub/Sub redelivers it.",
   },
   request_failed: {
     severities: ["ERROR"],
-    meaning: "A request failed unexpectedly, usually because of the store.",
     isFromStrangers: true,
   },
   due_user_failed: {
     severities: ["ERROR"],
-    meaning: "The work for one user of a scheduled run failed. A later run retries it.",
   },
   notice_abandoned: {
     severities: ["ERROR"],
-    meaning: "A reminder could not be sent for days. It is not retried.",
   },
   grant_not_revoked: {
     severities: ["ERROR"],
-    meaning: "A grant that the receiver no longer uses could not be revoked at Google.",
   },
   refresh_token_not_saved: {
     severities: ["ERROR"],
-    meaning:
-      "Google issued a new refresh token, and it could not be stored. The next refresh uses the old one.",
   },
   security_event_failed: {
     severities: ["ERROR"],
-    meaning: "The store failed during a security event. The response was 503, so Google retries.",
     isFromStrangers: true,
   },
   library_error: {
     severities: ["ERROR"],
-    meaning: "A library printed an error. Its message and bodies are left out.",
     isFromStrangers: true,
   },
 
   watch_lapsed: {
     severities: ["WARNING"],
-    meaning:
-      "A watch expired before it was renewed. The mailbox is polled every few minutes until then.",
     alert: {
       from: "WARNING",
       note: "A watch expired before it was renewed. The mailbox is polled every few minutes until then.",
@@ -224,91 +184,64 @@ export const LOG_EVENTS = {
   },
   rate_limited: {
     severities: ["WARNING"],
-    meaning: "Google asked us to slow down. The mailbox is retried later.",
   },
   call_failed: {
     severities: ["WARNING"],
-    meaning: "A call to Google failed. It is retried later.",
   },
   call_suppressed: {
     severities: ["WARNING"],
-    meaning:
-      "A call was not made because an open circuit or the fleet guard suppresses it. It is made later.",
   },
   announcement_failed: {
     severities: ["WARNING"],
-    meaning:
-      "The new status or email address of a user could not be published. It is retried later.",
   },
   announcement_not_recorded: {
     severities: ["WARNING"],
-    meaning:
-      "A status or email address was published, but the document was not updated. It may be published again, with the same `ce-id`.",
   },
   id_token_rejected: {
     severities: ["WARNING"],
-    meaning: "An ID token did not pass verification, so the person was not connected.",
   },
   callback_without_cookie: {
     severities: ["WARNING"],
-    meaning:
-      "A browser came back from Google without any cookie. Many of them mean that a proxy in front of `connect` drops cookies.",
     isFromStrangers: true,
   },
   due_date_absurd: {
     severities: ["WARNING"],
-    meaning:
-      "A due date was further ahead than any that the receiver writes, so a wrong clock wrote it. The user was served immediately.",
   },
   oauth_testing_mode_suspected: {
     severities: ["WARNING"],
-    meaning:
-      "A grant ended after seven days. All grants do while the OAuth consent screen is in testing: publish it.",
   },
   notice_failed: {
     severities: ["WARNING"],
-    meaning: "A reminder could not be sent. It is retried later.",
   },
   notice_refused: {
     severities: ["WARNING"],
-    meaning: "The mail server permanently rejects an email address. It gets no more reminders.",
   },
   notice_not_recorded: {
     severities: ["WARNING"],
-    meaning: "A reminder was sent, but the document was not updated. It may be sent again.",
   },
   disconnect_unfinished: {
     severities: ["WARNING"],
-    meaning:
-      "The tokens of a disconnected user could not be deleted yet. The reconciliation retries.",
   },
   watch_not_stopped: {
     severities: ["WARNING"],
-    meaning:
-      "Gmail sends notifications for a paused mailbox, or with `DISCONNECT_REVOKES=false` for a disconnected one, until its watch expires.",
   },
   telemetry_export_failed: {
     severities: ["WARNING"],
-    meaning: "The collector of traces and metrics fails, so they are lost.",
   },
   security_event_refused: {
     severities: ["WARNING"],
-    meaning: "A security event token was rejected; the record says why.",
     isFromStrangers: true,
   },
   security_event_retry: {
     severities: ["WARNING"],
-    meaning: "Google's signing keys could not be fetched. The response was 503, so Google retries.",
     isFromStrangers: true,
   },
   client_limited: {
     severities: ["WARNING"],
-    meaning: "A client sent more requests than one may, and was asked to wait.",
     isFromStrangers: true,
   },
   library_warning: {
     severities: ["WARNING"],
-    meaning: "A library printed a warning. Its message and bodies are left out.",
     isFromStrangers: true,
   },
 
