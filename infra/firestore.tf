@@ -1,5 +1,14 @@
 locals {
   firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
+
+  # The other tools exempt all fields of a collection at once. Google's provider cannot
+  # (hashicorp/terraform-provider-google#19598), so it exempts each field that is not indexed; what is in a
+  # map is as the map.
+  exempt_fields = flatten([
+    for collection, fields in jsondecode(file("${path.module}/firestore.exempt.json")) : [
+      for field in fields : { collectionGroup = collection, fieldPath = field, indexes = [] }
+    ]
+  ])
 }
 
 # A database of its own: other applications in this project keep their data, rules and indexes.
@@ -26,8 +35,10 @@ moved {
 
 resource "google_firestore_field" "override" {
   for_each = {
-    for override in local.firestore.fieldOverrides :
-    "${override.collectionGroup}/${override.fieldPath}" => override
+    for override in concat(
+      [for override in local.firestore.fieldOverrides : override if override.fieldPath != "*"],
+      local.exempt_fields,
+    ) : "${override.collectionGroup}/${override.fieldPath}" => override
   }
 
   project    = var.project_id

@@ -15,6 +15,34 @@ resource "google_storage_bucket_object" "source" {
   source = var.source_zip
 }
 
+resource "google_artifact_registry_repository" "images" {
+  project       = var.project_id
+  location      = var.region
+  repository_id = "gmail-push-images"
+  format        = "DOCKER"
+
+  cleanup_policies {
+    id     = "delete-old-images"
+    action = "DELETE"
+
+    condition {
+      tag_state  = "ANY"
+      older_than = "604800s"
+    }
+  }
+
+  cleanup_policies {
+    id     = "keep-recent-images"
+    action = "KEEP"
+
+    most_recent_versions {
+      keep_count = 3
+    }
+  }
+
+  depends_on = [google_project_service.api]
+}
+
 # All six are made without an event trigger: what calls gmailNotification is in topics.tf.
 resource "google_cloudfunctions2_function" "function" {
   for_each = { for name, function in local.functions : name => function if local.is_deployed }
@@ -28,6 +56,8 @@ resource "google_cloudfunctions2_function" "function" {
     runtime         = "nodejs24"
     entry_point     = each.key
     service_account = google_service_account.build.id
+    # One of its own: the shared one, gcf-artifacts, keeps every image for ever.
+    docker_repository = google_artifact_registry_repository.images.id
 
     source {
       storage_source {
@@ -53,12 +83,12 @@ resource "google_cloudfunctions2_function" "function" {
     # everywhere; IAM alone decides who may. A client that reaches `connect`
     # without the load balancer could name any address as its own.
     ingress_settings = each.value.trigger != "http" ? "ALLOW_INTERNAL_ONLY" : (
-      each.key == "connect" && lookup(var.settings, "LOAD_BALANCERS", "0") != "0" ?
+      each.key == "connect" && lookup(merge(local.balancers, var.settings), "LOAD_BALANCERS", "0") != "0" ?
       "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
     )
 
     # Half of the memory: Google's build would give the heap 80 % of it.
-    environment_variables = merge({ NODE_OPTIONS = "--max-old-space-size=256" }, var.settings, {
+    environment_variables = merge({ NODE_OPTIONS = "--max-old-space-size=256" }, local.balancers, var.settings, {
       GOOGLE_CLOUD_PROJECT = var.project_id
       FIRESTORE_DATABASE   = google_firestore_database.receiver.name
       GMAIL_TOPIC          = google_pubsub_topic.gmail.id

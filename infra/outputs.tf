@@ -9,8 +9,13 @@ output "redirect_uri" {
 }
 
 output "risc_url" {
-  description = "Where Google may send security events. It takes only hosts on a domain that the project has verified, so put one of your own in front."
-  value       = local.urls["securityEvent"]
+  description = "Where Google may send security events. It takes only hosts on a domain that the project has verified: see domains."
+  value       = try("https://${coalesce(var.domains.security_events)}", local.urls["securityEvent"])
+}
+
+output "load_balancer_address" {
+  description = "The address to point the domains of domains to (an A record for each)."
+  value       = one([for address in google_compute_global_address.domain : address.address])
 }
 
 output "gmail_api_url" {

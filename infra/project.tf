@@ -18,7 +18,11 @@ locals {
     for name, function in local.functions :
     name => "https://${function.service}-${data.google_project.this.number}.${var.region}.run.app"
   }
-  public_url = coalesce(var.public_url, local.urls["connect"])
+  public_url = coalesce(
+    var.public_url,
+    try("https://${var.domains.connect}", null),
+    local.urls["connect"],
+  )
 
   # The functions read their secrets as they start, so there have to be versions first.
   is_deployed = length(var.secret_versions) > 0
@@ -32,4 +36,14 @@ resource "google_project_service" "api" {
   service = each.key
   # Others may use it in this project.
   disable_on_destroy = false
+}
+
+# Google's own account of Pub/Sub, which moves dead letters. Google makes it when it is first needed, and a
+# right for it fails before that.
+resource "google_project_service_identity" "pubsub" {
+  provider = google-beta
+
+  project    = var.project_id
+  service    = "pubsub.googleapis.com"
+  depends_on = [google_project_service.api]
 }

@@ -37,14 +37,5 @@ module "notifications" {
     service_account = google_service_account.pubsub.email
   }
 
-  depends_on = [google_cloud_run_v2_service_iam_member.invoker]
-}
-
-# Projects older than April 2021 have not given this to Pub/Sub, which signs as the account.
-resource "google_service_account_iam_member" "pubsub_signs" {
-  service_account_id = google_service_account.pubsub.name
-  role               = "roles/iam.serviceAccountTokenCreator"
-  member             = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  # Google makes its account with the first topic.
-  depends_on = [google_pubsub_topic.gmail]
+  depends_on = [google_cloud_run_v2_service_iam_member.invoker, google_project_service_identity.pubsub]
 }

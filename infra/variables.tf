@@ -61,6 +61,27 @@ variable "public_url" {
   }
 }
 
+variable "domains" {
+  description = "Domains of your own, for which this module creates a load balancer and a certificate: one for the pages of connect, and one where Google sends security events, if you want them. Point them to the output load_balancer_address."
+  type = object({
+    connect         = string
+    security_events = optional(string)
+  })
+  default = null
+
+  validation {
+    condition = alltrue([
+      for domain in [try(var.domains.connect, null), try(var.domains.security_events, null)] :
+      domain == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z]{2,}$", domain))
+    ])
+    error_message = "Must be host names in lower case, such as connect.example.com."
+  }
+  validation {
+    condition     = var.domains == null || var.public_url == null
+    error_message = "Set domains or public_url, not both."
+  }
+}
+
 variable "secret_versions" {
   description = "Which version of each secret the functions read, by the name of its environment variable. Empty: everything is made but the functions, so that the versions can be added."
   type        = map(string)

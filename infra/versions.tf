@@ -5,7 +5,12 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = "~> 6.50"
+      version = ">= 6.50, < 9"
+    }
+    # For google_project_service_identity alone.
+    google-beta = {
+      source  = "hashicorp/google-beta"
+      version = ">= 6.50, < 9"
     }
   }
 }

@@ -2,6 +2,7 @@ import settings from "../../functions/src/entries/functions.json" with { type: "
 import { readFileSync } from "node:fs";
 import exclusion from "../../infra/log-exclusion.json" with { type: "json" };
 import indexes from "../../infra/firestore.indexes.json" with { type: "json" };
+import exempt from "../../infra/firestore.exempt.json" with { type: "json" };
 import services from "../../infra/services.json" with { type: "json" };
 import type { CloudState, Policy } from "./state.ts";
 
@@ -73,7 +74,7 @@ export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions
   addFunctions(state, madeBy, env, key);
   addTopics(state, madeBy, accounts);
   addSchedules(state, madeBy);
-  addDatabase(state);
+  addDatabase(state, madeBy);
   resources.set(`v2/projects/${PROJECT}/sinks/_Default`, {
     name: "_Default",
     filter: 'NOT LOG_ID("cloudaudit.googleapis.com/activity")',
@@ -280,13 +281,21 @@ function addSchedules({ resources }: CloudState, madeBy: MadeBy): void {
   }
 }
 
-function addDatabase({ resources }: CloudState): void {
+function addDatabase({ resources }: CloudState, madeBy: MadeBy): void {
   resources.set(`v1/${DATABASE}`, {
     name: DATABASE,
     type: "FIRESTORE_NATIVE",
     databaseEdition: "STANDARD",
   });
-  for (const { collectionGroup, fieldPath, indexes: meant, ...rest } of indexes.fieldOverrides) {
+  // Terraform exempts field by field.
+  const alone = Object.entries(exempt).flatMap(([collectionGroup, paths]) =>
+    paths.map((fieldPath) => ({ collectionGroup, fieldPath, indexes: [] })),
+  );
+  const fields =
+    madeBy === "terraform"
+      ? [...indexes.fieldOverrides.filter(({ fieldPath }) => fieldPath !== "*"), ...alone]
+      : indexes.fieldOverrides;
+  for (const { collectionGroup, fieldPath, indexes: meant, ...rest } of fields) {
     const name = `${DATABASE}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
     resources.set(`v1/${name}`, {
       name,

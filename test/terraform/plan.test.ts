@@ -40,6 +40,8 @@ const DEPLOYED = {
   budget: { billing_account: "012345-6789AB-CDEF01", amount: 50 },
 };
 
+const STORAGE = readFileSync("functions/docs/storage.md", "utf8");
+
 /** What the secrets hold, as far as the configuration looks at it. */
 const SECRETS: Record<string, string> = {
   OAUTH_CLIENT_SECRET: "secret",
@@ -134,6 +136,74 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
     expect(new Set(fields.map(({ values }) => values["database"]))).toEqual(
       new Set(["gmail-push"]),
     );
+  });
+
+  it("exempts every field from indexes that is not queried, one by one", () => {
+    const fields = resources.filter(({ type }) => type === "google_firestore_field");
+    expect(fields.filter(({ values }) => values["field"] === "*")).toEqual([]);
+    const configured = fields
+      .filter(({ values }) => values["collection"] === "users")
+      .map(({ values }) => String(values["field"]).replace(/\..*/, ""));
+    // What a user document has at its top, by the document that describes it.
+    const [, users = ""] = /^## `users[^]*?$([^]*?)^## /m.exec(STORAGE) ?? [];
+    const top = users.replaceAll(/^### .*$[^]*?(?=^###|(?![^]))/gm, "");
+    const maps = [...users.matchAll(/^### `(\w+)`/gm)].map(([, name]) => name);
+    const described = [...top.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, names = ""]) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
+    expect(described.length).toBeGreaterThan(8);
+    expect([...new Set(configured)].toSorted()).toEqual([...described, ...maps].toSorted());
+  });
+
+  it("creates Pub/Sub's own account before a subscription gives it rights", () => {
+    expect(one(resources, "google_project_service_identity", "pubsub")).toMatchObject({
+      service: "pubsub.googleapis.com",
+    });
+    const text = readFileSync("infra/topics.tf", "utf8");
+    expect(text).toMatch(/depends_on = \[.*google_project_service_identity\.pubsub\]/);
+  });
+
+  it("keeps three images of each function, in a repository of its own", () => {
+    const repository = one(resources, "google_artifact_registry_repository", "images");
+    expect(repository["cleanup_policies"]).toMatchObject([
+      { action: "DELETE", condition: [{ older_than: "604800s" }] },
+      { action: "KEEP", most_recent_versions: [{ keep_count: 3 }] },
+    ]);
+    const used = resources
+      .filter(({ type }) => type === "google_cloudfunctions2_function")
+      .map(({ values }) => {
+        const [config] = values["build_config"] as { docker_repository: string }[];
+        return config?.docker_repository;
+      });
+    expect(new Set(used)).toEqual(
+      new Set(["projects/acme-mail/locations/europe-west1/repositories/gmail-push-images"]),
+    );
+  });
+
+  it("puts a load balancer in front of domains, and lets nobody reach connect around it", async () => {
+    const domains = { connect: "connect.example.com", security_events: "events.example.com" };
+    const balanced = await planned({ ...DEPLOYED, domains });
+    expect(one(balanced, "google_compute_url_map", "gmail-push")).toMatchObject({
+      host_rule: [{ hosts: [domains.connect] }, { hosts: [domains.security_events] }],
+    });
+    expect(one(balanced, "google_compute_global_forwarding_rule", "gmail-push")).toMatchObject({
+      port_range: "443",
+    });
+    const functions = balanced.filter(({ type }) => type === "google_cloudfunctions2_function");
+    const ingress = functions.map(({ key, values }) => {
+      const [config] = values["service_config"] as Record<string, unknown>[];
+      const env = config?.["environment_variables"] as Record<string, string>;
+      expect(env).toMatchObject({
+        PUBLIC_URL: `https://${domains.connect}`,
+        LOAD_BALANCERS: "1",
+      });
+      return [key, config?.["ingress_settings"]];
+    });
+    expect(Object.fromEntries(ingress)).toMatchObject({
+      connect: "ALLOW_INTERNAL_AND_GCLB",
+      securityEvent: "ALLOW_ALL",
+    });
+    expect(resources.filter(({ type }) => type.startsWith("google_compute_"))).toEqual([]);
   });
 
   it("uses the default database if configured", async () => {

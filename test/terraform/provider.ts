@@ -17,7 +17,10 @@ export interface TerraformProvider {
   close(): void;
 }
 
-const ADDRESS = "registry.terraform.io/hashicorp/google";
+/** Both have the same resources here. */
+const ADDRESSES = ["google", "google-beta"].map(
+  (name) => `registry.terraform.io/hashicorp/${name}`,
+);
 
 /**
  * A provider that knows what may be written and makes nothing: enough for Terraform to validate and
@@ -56,7 +59,11 @@ export async function startTerraformProvider(
     Addr: { Network: "tcp", String: `127.0.0.1:${port}` },
   };
   return {
-    env: { TF_REATTACH_PROVIDERS: JSON.stringify({ [ADDRESS]: reattach }) },
+    env: {
+      TF_REATTACH_PROVIDERS: JSON.stringify(
+        Object.fromEntries(ADDRESSES.map((address) => [address, reattach])),
+      ),
+    },
     close: () => server.forceShutdown(),
   };
 }

@@ -7,8 +7,9 @@ import {
   hasIndexes,
   isExpiring,
 } from "../../firestore-fields.ts";
+import exempt from "../../../firestore.exempt.json" with { type: "json" };
 import { DEFAULT_DATABASE, type Deployment, accountsOf } from "../deployment.ts";
-import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+import { type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
 import { isAllowed, isAllowedIf, onlyOn, withoutRight } from "../iam.ts";
 
 const Database = z.object({
@@ -94,8 +95,14 @@ export async function database(it: Deployment): Promise<Result> {
 /** Checks that each field of `firestore.indexes.json` has exactly the indexes it needs, ready. */
 export async function indexes(it: Deployment): Promise<Result> {
   const ofDatabase = `--database=${await it.databaseId()}`;
+  // Terraform cannot exempt all fields of a collection at once.
+  const alone = Object.entries(exempt).flatMap(([collectionGroup, paths]) =>
+    paths.map((fieldPath) => ({ collectionGroup, fieldPath, indexes: [] })),
+  );
+  const isExemptAlone = (await eachField(it, notAsMeant, alone)).length === 0;
   const problems = await eachField(it, (override, field) => {
     const { collectionGroup, fieldPath, indexes: meant } = override;
+    if (fieldPath === "*" && isExemptAlone) return undefined;
     const name = `${collectionGroup}.${fieldPath}`;
     const flags = meant.map(({ order = "" }) => `--index=order=${order.toLowerCase()}`);
     const words = [
@@ -186,13 +193,18 @@ function rulesOf(text: string): string {
     .trim();
 }
 
-async function eachField(
+function notAsMeant(wanted: WantedField, field: Field): string | undefined {
+  return hasIndexes(field, wanted) ? undefined : wanted.fieldPath;
+}
+
+async function eachField<T>(
   it: Deployment,
-  describe: (override: WantedField, field: Field) => Problem | undefined,
-): Promise<Problem[]> {
+  describe: (wanted: WantedField, field: Field) => T | undefined,
+  fields: readonly WantedField[] = WANTED_FIELDS,
+): Promise<T[]> {
   const parent = await databaseOf(it);
   const problems = await Promise.all(
-    WANTED_FIELDS.map(async (override) => {
+    fields.map(async (override) => {
       const { collectionGroup, fieldPath } = override;
       const path = `${parent}/collectionGroups/${collectionGroup}/fields/${fieldPath}`;
       const question = { api: "firestore", path, shape: Field, role: VIEWER } as const;
