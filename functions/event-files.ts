@@ -124,17 +124,40 @@ function tables(): string {
     ["type", "when"],
     definitions.map(({ type, meaning }) => [`[\`${type}\`](#${anchor(type)})`, meaning]),
   );
-  const sections = definitions.map((definition) => {
-    const { properties = {}, required = [] } = schemaOf(definition);
-    const rows = Object.entries(properties).map(([field, schema]) => [
-      `\`${field}\`${required.includes(field) ? "" : " (optional)"}`,
-      schema.const === undefined ? typeName(schema) : `\`${typeName(schema)}\``,
-      schema.description ?? "",
-    ]);
-    const { type, id } = definition;
-    return `### ${type}\n\nId: \`${id}\`\n\n${table(["field", "type", "meaning"], rows)}`;
+  const all = definitions.map((definition) => ({ definition, fields: fieldsOf(definition) }));
+  const rows = all.flatMap(({ fields }) => fields.map(({ row }) => row.join()));
+  const isShared = ({ row }: Field) => rows.indexOf(row.join()) !== rows.lastIndexOf(row.join());
+  const shared = new Map(
+    all.flatMap(({ fields }) => fields.filter(isShared)).map(({ row }) => [row.join(), row]),
+  );
+  const sections = all.map(({ definition: { type, id }, fields }) => {
+    const names = fields.map(({ name, isOptional }) => `\`${name}\`${isOptional ? "?" : ""}`);
+    const own = fields.filter((field) => !isShared(field)).map(({ row }) => row);
+    const head = `### ${type}\n\nId: \`${id}\`\\\nFields: ${names.join(", ")}`;
+    return own.length === 0 ? head : `${head}\n\n${table(COLUMN_NAMES, own)}`;
   });
-  return [overview, ...sections].join("\n\n");
+  const common = `### Fields of several types\n\n${SHARED_FIELDS}\n\n${table(COLUMN_NAMES, [...shared.values()])}`;
+  return [overview, common, ...sections].join("\n\n");
+}
+
+const COLUMN_NAMES = ["field", "type", "meaning"];
+const SHARED_FIELDS =
+  "Each type below lists its fields (`?`: not always there), and explains those that are not in this table.";
+
+/** A field of an event's data, and its row in a table. */
+interface Field {
+  name: string;
+  isOptional: boolean;
+  row: readonly string[];
+}
+
+function fieldsOf(definition: EventDefinition): Field[] {
+  const { properties = {}, required = [] } = schemaOf(definition);
+  return Object.entries(properties).map(([name, schema]) => {
+    const type = schema.const === undefined ? typeName(schema) : `\`${typeName(schema)}\``;
+    const row = [`\`${name}\``, type, schema.description ?? ""];
+    return { name, isOptional: !required.includes(name), row };
+  });
 }
 
 /** The anchor of a heading, as GitHub makes it. */
