@@ -19,11 +19,7 @@ function run(args: string[], options?: CommandOptions): Promise<CommandResult> {
 }
 
 const types = () => scenario.events(ADA).map(({ attributes }) => attributes["ce-type"]);
-const added = () =>
-  scenario
-    .events(ADA)
-    .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
-    .map(({ json }) => json["messageId"]);
+const added = () => scenario.added(ADA);
 
 describe("mailboxes sync", () => {
   it("publishes unannounced changes, writes the checkpoint, and shows it", async () => {

@@ -23,11 +23,7 @@ function run(...args: string[]): Promise<CommandResult> {
 }
 
 const types = () => scenario.events(ADA).map(({ attributes }) => attributes["ce-type"]);
-const added = () =>
-  scenario
-    .events(ADA)
-    .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
-    .map(({ json }) => json["messageId"]);
+const added = () => scenario.added(ADA);
 const lastEvent = () => scenario.events(ADA).at(-1);
 
 describe("mailboxes pause", () => {

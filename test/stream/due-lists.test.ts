@@ -32,11 +32,7 @@ describe("the due lists", () => {
   });
   afterEach(() => scenario.close());
 
-  const added = () =>
-    scenario
-      .events(ADA)
-      .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
-      .map(({ json }) => json["messageId"]);
+  const added = () => scenario.added(ADA);
   const missed = () => {
     scenario.emulator.loseNotifications();
     const { messageId } = scenario.emulator.deliver(ADA);

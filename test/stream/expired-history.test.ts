@@ -9,9 +9,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 let scenario: Scenario;
 afterEach(() => scenario.close());
 
-const ofType = (type: string) =>
-  scenario.events(ADA).filter(({ attributes }) => attributes["ce-type"] === type);
-const added = () => ofType("mailbox.message.added").map(({ json }) => json["messageId"]);
+const ofType = (type: string) => scenario.events(ADA, type);
+const added = () => scenario.added(ADA);
 const gaps = () =>
   scenario.topic.published.filter(({ attributes }) => attributes["ce-type"] === "mailbox.gap");
 

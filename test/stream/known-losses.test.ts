@@ -18,9 +18,8 @@ describe("losses known from other receivers", () => {
   });
   afterEach(() => scenario.close());
 
-  const ofType = (type: string) =>
-    scenario.events(ADA).filter(({ attributes }) => attributes["ce-type"] === type);
-  const added = () => ofType("mailbox.message.added").map(({ json }) => json["messageId"]);
+  const ofType = (type: string) => scenario.events(ADA, type);
+  const added = () => scenario.added(ADA);
   const deliver = (count: number) =>
     Array.from({ length: count }, () => scenario.emulator.deliver(ADA).messageId);
 

@@ -40,13 +40,8 @@ function fail(method: string, preset: Preset, account?: string): void {
 
 const types = (email: string) =>
   scenario.events(email).map(({ attributes }) => attributes["ce-type"]?.replace("mailbox.", ""));
-const eventOf = (email: string, type: string) =>
-  scenario.events(email).find(({ attributes }) => attributes["ce-type"] === `mailbox.${type}`);
-const added = (email: string) =>
-  scenario
-    .events(email)
-    .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
-    .map(({ json }) => json["messageId"]);
+const eventOf = (email: string, type: string) => scenario.events(email, `mailbox.${type}`)[0];
+const added = (email: string) => scenario.added(email);
 
 describe("a mailbox that Google rejects", () => {
   it.each([

@@ -15,11 +15,7 @@ describe("an expired history", () => {
   });
   afterEach(() => scenario.close());
 
-  const added = () =>
-    scenario
-      .events(ADA)
-      .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added")
-      .map(({ json }) => json["messageId"]);
+  const added = () => scenario.added(ADA);
   const gaps = () =>
     scenario.topic.published.filter(({ attributes }) => attributes["ce-type"] === "mailbox.gap");
 
@@ -44,9 +40,7 @@ describe("an expired history", () => {
     expect(gaps().map(({ json }) => [json["fromHistoryId"], json["toHistoryId"]])).toEqual([
       [cursor, head],
     ]);
-    const recovered = scenario
-      .events(ADA)
-      .filter(({ attributes }) => attributes["ce-type"] === "mailbox.message.added");
+    const recovered = scenario.events(ADA, "mailbox.message.added");
     expect(recovered.every(({ json }) => json["recovered"] === true)).toBe(true);
     expect(scenario.stored(ADA)).toMatchObject({ historyId: head });
     expect(scenario.stored(ADA).sync).not.toHaveProperty("recovery");

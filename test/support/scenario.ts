@@ -44,8 +44,13 @@ export interface Scenario extends LocalStack {
   stored(email: string): StoredUser;
   /** The same, as the store gives it to whoever reads it now. */
   read(email: string): Promise<User>;
-  /** What was published about a user, repeats left out, in the order of first publication. */
-  events(email: string): PubsubCloudEvent[];
+  /**
+   * What was published about a user, repeats left out, in the order of first publication. `type`
+   * chooses one `ce-type`.
+   */
+  events(email: string, type?: string): PubsubCloudEvent[];
+  /** The ids of the messages that were published as added, in that order. */
+  added(email: string): unknown[];
   /** Resolves when every notification so far has been dealt with. */
   settled(): Promise<void>;
   /** Hands the function a notification that was published now; resolves to the status. */
@@ -99,6 +104,16 @@ export async function startScenario(
     return user;
   }
 
+  function events(email: string, type?: string): PubsubCloudEvent[] {
+    const seen = new Set<string>();
+    return topic.published.filter(({ attributes, json }) => {
+      const id = attributes["ce-id"] ?? "";
+      if (json["emailAddress"] !== email || seen.has(id)) return false;
+      seen.add(id);
+      return type === undefined || attributes["ce-type"] === type;
+    });
+  }
+
   return {
     ...stack,
     clock,
@@ -124,15 +139,9 @@ export async function startScenario(
       return user;
     },
 
-    events(email) {
-      const seen = new Set<string>();
-      return topic.published.filter(({ attributes, json }) => {
-        const id = attributes["ce-id"] ?? "";
-        if (json["emailAddress"] !== email || seen.has(id)) return false;
-        seen.add(id);
-        return true;
-      });
-    },
+    events,
+
+    added: (email) => events(email, "mailbox.message.added").map(({ json }) => json["messageId"]),
 
     async settled() {
       await emulator.idle();
