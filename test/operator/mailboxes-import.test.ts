@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -319,6 +319,34 @@ describe("mailboxes import", () => {
     await scenario.settled();
     expect(scenario.events(ADA).at(-1)?.json).toMatchObject({ messageId });
   });
+});
+
+it("stores a replaced token although the run that received it has died", async () => {
+  const refreshToken = await grantElsewhere(ADA);
+  await write({ refreshToken });
+  const { findByTokenDigest } = scenario.users;
+  const { settings } = scenario.emulator;
+  // Another run of the command stores the grant while this one refreshes it, which then dies.
+  const dying = {
+    ...scenario.users,
+    async findByTokenDigest(...args: Parameters<typeof findByTokenDigest>) {
+      const found = await findByTokenDigest(...args);
+      await runCommand((log) => scenario.operator({ log }), ["import", `${file}.copy`]);
+      Object.assign(settings, { refreshTokenRotations: 1, rotatedTokenDies: true });
+      return found;
+    },
+    create: () => Promise.reject(new Error("died")),
+    update: () => Promise.reject(new Error("died")),
+  };
+  await copyFile(file, `${file}.copy`);
+  await run({ users: dying });
+  const { id } = scenario.stored(ADA);
+  expect((await run()).json[0]).toMatchObject({ outcome: "adopted_before", userId: id });
+  scenario.emulator.expireAccessTokens(ADA);
+  const { messageId } = scenario.emulator.deliver(ADA);
+  await scenario.settled();
+  expect(scenario.stored(ADA).status).toBe("active");
+  expect(scenario.events(ADA).at(-1)?.json).toMatchObject({ messageId });
 });
 
 describe("the file of mailboxes import", () => {

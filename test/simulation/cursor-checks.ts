@@ -22,15 +22,15 @@ export function createCursorChecks(
   return {
     rewound: (sub) => void rewoundAt.set(sub, scheduler.now()),
 
-    onCommit({ before, after }) {
+    onCommit({ kind, before, after }) {
       const ledger = ledgers.current(after.id);
       const cursor = BigInt(after.historyId);
       const isNew = before === undefined || isNewConnection(before, after);
       if (isNew) {
         const epoch = epochOf(ledger);
         const { head } = model.position(after.id);
-        // The kept cursor, and what `watch` named, may be of before the head went back.
-        const isKept = before?.historyId === after.historyId;
+        // The kept cursor, an imported one, and what `watch` named may be of before the head went back.
+        const isKept = kind === "create" || before?.historyId === after.historyId;
         const isOld =
           isKept || scheduler.now() < (rewoundAt.get(after.id) ?? -Infinity) + CONNECTING_MS;
         if (cursor > head && !isOld)

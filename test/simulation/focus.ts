@@ -267,6 +267,16 @@ export const FOCUS = {
     settleMs: 2 * MINUTE,
     incidents: { ...NO_INCIDENTS, headRewinds: 5 },
   }),
+  /** Grants of another program that an operator imports while much fails. */
+  imports: (parameters) => ({
+    ...rudely(parameters, ["imported grants"]),
+    mailboxes: 3,
+    chaosMs: 6 * HOUR,
+    acts: 30,
+    slowMsMax: 30 * SECOND,
+    rates: { ...parameters.rates, crash: 0.02, tokenRotates: 0.5, slow: 0.2 },
+    incidents: { ...NO_INCIDENTS, googleDown: 1, grantEnds: 1 },
+  }),
   /** People who are renamed and send drafts, clocks that are wrong, documents that were edited. */
   life: (parameters) => ({
     ...rudely(parameters, [

@@ -47,6 +47,8 @@ export interface SimulatedGoogle {
   tokens: Map<string, Token>;
   /** The refresh token of which this digest is stored. */
   findRefreshToken(sub: string, digest: string | undefined): Token | undefined;
+  /** The person allows another program to use our client; returns the refresh token. */
+  grantElsewhere(email: string): string;
   /** Every refresh and access token of this account is dead from now on. */
   endTokens(sub: string): void;
   /** The next call of this account's Gmail gets this answer. */
@@ -129,6 +131,32 @@ export function createSimulatedGoogle(
     tokens,
     endTokens,
     failOnce: faults.failOnce,
+    grantElsewhere(email) {
+      const checked = model.checkAuthorization(
+        new URLSearchParams({
+          client_id: CLIENT.clientId,
+          redirect_uri: options.redirectUri,
+          response_type: "code",
+          scope: "openid email https://www.googleapis.com/auth/gmail.metadata",
+          access_type: "offline",
+          prompt: "consent",
+        }),
+      );
+      if (checked.kind !== "request") throw new Error("the other program asks wrongly");
+      const { request } = checked;
+      const scopes = request.scopes.filter((scope) => scope.includes("/gmail."));
+      const decided = model.decideAuthorization(request, { account: email, allow: true, scopes });
+      const code = new URL(decided.kind === "redirect" ? decided.url : "about:blank").searchParams;
+      const form = new URLSearchParams({
+        grant_type: "authorization_code",
+        code: code.get("code") ?? "",
+        redirect_uri: options.redirectUri,
+        client_id: CLIENT.clientId,
+        client_secret: CLIENT.clientSecret,
+      });
+      const answer = issue(form, model.account(email).sub, "token.code");
+      return String((answer.body as Record<string, unknown>)["refresh_token"]);
+    },
     findRefreshToken(sub, digest) {
       return [...tokens].find(
         ([text, token]) =>

@@ -145,7 +145,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     const step = grant.generation - (before?.grant.generation ?? highest);
     // A user who was erased starts anywhere above the last generation.
     const isNext = before === undefined ? step > 0 : step === 1;
-    if (step !== 0 && (!isNext || kind !== "authorize")) {
+    if (step !== 0 && (!isNext || kind === "update")) {
       violate("P8", `${after.id} goes from generation ${before?.grant.generation}`);
     }
     if (before === undefined && step <= 0) violate("P8", `${after.id} repeats a generation`);

@@ -88,6 +88,51 @@ export const MUTATIONS: readonly Mutation[] = [
     "return Number(a) - Number(b);",
   ]),
 
+  // Imports.
+  focused("imports", "an import replaces the grant of a known person", [
+    "establishUnknown",
+    `context.users.create(grant.userId, (generation) =>
+    prepared.content(undefined, generation),
+  )`,
+    "context.users.authorize(grant.userId, prepared.content)",
+  ]),
+  focused(
+    "imports",
+    "a replaced refresh token is kept once Google has said whose it is",
+    [
+      "adoptGrant",
+      "if (token.refreshToken !== refreshToken) await keepRotated(token.refreshToken);",
+      "",
+    ],
+    [
+      "adoptGrant",
+      'if (identified.kind !== "identified") return identified;',
+      `if (identified.kind !== "identified") return identified;
+      if (token.refreshToken !== refreshToken) await keepRotated(token.refreshToken);`,
+    ],
+  ),
+  focused("imports", "an imported mailbox starts at the present", [
+    "prepare",
+    "const { historyId = start.value.historyId } = grant;",
+    "const { historyId } = start.value;",
+  ]),
+  focused(
+    "imports",
+    "an import connects a person again whose grant has ended, or who has left",
+    [
+      "adoptGrant",
+      "if (stored !== undefined) return keepStored(stored, earlier, token.refreshToken, context);",
+      "",
+    ],
+    [
+      "establishUnknown",
+      `context.users.create(grant.userId, (generation) =>
+    prepared.content(undefined, generation),
+  )`,
+      "context.users.authorize(grant.userId, prepared.content)",
+    ],
+  ),
+
   // Settling.
   mutation("nothing has to settle", [
     "settle",
@@ -296,6 +341,11 @@ export const MUTATIONS: readonly Mutation[] = [
   focused("security", "a security event flags a grant that is newer than it", [
     "suspend",
     "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
+    "false",
+  ]),
+  focused("imports", "a refused token flags although another run has stored a newer one", [
+    "isOfOldToken",
+    'kind === "reauthorize" && grant.refreshToken !== failed.grant.refreshToken',
     "false",
   ]),
   focused("rotation", "a rotated refresh token is not kept", [

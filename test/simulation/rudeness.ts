@@ -40,6 +40,7 @@ export const RUDE = [
   "forgotten users",
   "many days",
   "paused mailboxes",
+  "imported grants",
 ] as const;
 
 export type Rude = (typeof RUDE)[number];
@@ -81,6 +82,7 @@ const CHANCE: Record<Rude, number> = {
   "forgotten users": 0.08,
   "many days": 0.01,
   "paused mailboxes": 0.2,
+  "imported grants": 0.1,
 };
 
 /** How rude the world is in a run: only where everything may go wrong. */

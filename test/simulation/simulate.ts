@@ -16,6 +16,7 @@ import { checkFinally } from "./final-checks.ts";
 import { createDelayChecks } from "./delay-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
+import { startImports } from "./imports.ts";
 import { startIncidents } from "./incidents.ts";
 import { WATCHED_LABELS } from "./ledgers.ts";
 import { type LogListeners, createSimulatedLog } from "./log-counts.ts";
@@ -148,10 +149,11 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const mailServer = createSimulatedMailServer(world);
   const pubsub = createSimulatedPubsub(world, () => fleet.invoke);
   const redirectUri = `${PUBLIC_URL}/callback`;
+  const digestOf = (refreshToken: string) => digestsOf(ring, refreshToken).doubleHash;
   const google = createSimulatedGoogle(world, endpoints, {
     redirectUri,
     publish: pubsub.accept,
-    digestOf: (refreshToken) => digestsOf(ring, refreshToken).doubleHash,
+    digestOf,
   });
 
   const fleet: Fleet = createFleet(world, (instance, effect) => {
@@ -207,6 +209,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     situations.onCommit(commit);
     checks.onCommit(commit);
     notices.onCommit(commit);
+    imports.onCommit(commit);
     standing.onCommit(commit);
   };
   mailServer.onAsked = notices.onAsked;
@@ -224,8 +227,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const rewinds = createRewinds(world, google, store, checks);
   const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
   let lastCallsAt = Infinity;
+  const imports = startImports(world, { fleet, google, persons, digestOf }, chaos);
   for (const person of persons.all) {
-    persons.connect(person, START + random("start").between(0, 5 * MINUTE));
+    const connectsAt = START + random("start").between(0, 5 * MINUTE);
+    if (!imports.isOffered(person)) persons.connect(person, connectsAt);
     startMail(world, person, { google, checks, rewinds }, chaos);
   }
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
@@ -287,6 +292,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     lastMailAt,
   });
   notices.checkFinally(store.stored());
+  imports.checkFinally();
   checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
   delays.checkFinally();
   if (parameters.limitsCosts) standing.check();

@@ -14,6 +14,8 @@ import { type Connected, establishUnknown, isAllowedDomain } from "./establish.t
 /** A grant that a person gave to the receiver's OAuth client before, through another program. */
 export interface OfferedGrant {
   refreshToken: string;
+  /** Tokens of the same grant that Google has replaced since. */
+  replaced?: readonly string[];
   /** How far the other program has read the history; without it, the stream begins now. */
   historyId?: HistoryId;
   tags?: Readonly<Record<string, string>>;
@@ -52,7 +54,7 @@ const OTHER_CLIENT = "unauthorized_client";
  * one may be dead by then, and nothing is stored yet.
  */
 export async function adoptGrant(
-  { refreshToken, historyId, tags }: OfferedGrant,
+  { refreshToken, replaced = [], historyId, tags }: OfferedGrant,
   context: ConnectContext,
   keepRotated: (refreshToken: string) => Promise<void>,
 ): Promise<Adoption> {
@@ -69,7 +71,8 @@ export async function adoptGrant(
   if (identified.kind !== "identified") return identified;
   const { userId, emailAddress } = identified;
   const stored = await context.users.find(userId);
-  if (stored !== undefined) return keepStored(stored, refreshToken, token.refreshToken, context);
+  const earlier = [...replaced, refreshToken];
+  if (stored !== undefined) return keepStored(stored, earlier, token.refreshToken, context);
   const missing = context.config.gmail.scopes.filter((scope) => !coversScope(token.scopes, scope));
   if (missing.length > 0) return { kind: "refused", reason: "scopes_missing", userId };
   if (!isAllowedDomain(identified, context)) {
@@ -152,20 +155,23 @@ async function identify(
 }
 
 /**
- * Leaves a known user as it is. If Google has just replaced the very token that is stored, the new
- * one has to be stored, too.
+ * Leaves a known user as it is. If Google has replaced the very token that is stored, the new one has
+ * to be stored, too: now, or by the run after one that died.
  */
 async function keepStored(
   stored: User,
-  offered: string,
+  earlier: readonly string[],
   current: string,
   context: ConnectContext,
 ): Promise<Adoption> {
   const { id: userId, status, grant } = stored;
   const held =
     grant.refreshToken && context.tokens.open(userId, "refresh_token", grant.refreshToken);
-  if (held !== offered && held !== current) return { kind: "known", userId, status };
-  if (held !== current) await storeRotated(stored, current, context);
+  if (held !== undefined && held !== current && earlier.includes(held)) {
+    await storeRotated(stored, current, context);
+  } else if (held !== current) {
+    return { kind: "known", userId, status };
+  }
   return { kind: "adopted_before", userId };
 }
 

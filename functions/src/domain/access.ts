@@ -47,6 +47,8 @@ export type Flagging =
    * The failure is outdated: of another grant or an earlier outage, or the user is flagged already.
    */
   | { kind: "superseded" }
+  /** Another run has stored a newer refresh token: the failure says nothing about that one. */
+  | { kind: "outdated" }
   /**
    * So many users failed at once that it is probably our own mistake: no more users are flagged.
    */

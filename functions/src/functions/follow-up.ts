@@ -88,7 +88,7 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
   if (answer.kind === "superseded") return;
   if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
     const flagging = await flag(user, answer.failure, context);
-    if (flagging.kind !== "guarded") return;
+    if (flagging.kind === "flagged" || flagging.kind === "superseded") return;
   }
   const obtained = access.obtained();
   const grantOf = ({ grant }: User) =>

@@ -149,7 +149,8 @@ async function fail(
   if (ending?.kind === "flag") {
     const flagging = await flag(user, ending.failure, context);
     if (flagging.kind === "superseded") return own(changed());
-    if (flagging.kind === "guarded") return { ...own(notNow(RETRY_SECONDS)), failed };
+    const mayBeValid = flagging.kind === "guarded" || flagging.kind === "outdated";
+    if (mayBeValid) return { ...own(notNow(RETRY_SECONDS)), failed };
     const { status, reason: statusReason } = flagging;
     const flagged = toUser({ ...user, status, statusReason });
     return own(refusalFor(flagged, context.links) ?? changed());

@@ -20,6 +20,7 @@ export async function flag(
   const { users, fleetGuard } = context;
   const user = await users.find(failed.id);
   if (user === undefined || isPast(failed, failure, user)) return { kind: "superseded" };
+  if (isOfOldToken(failed, failure, user)) return { kind: "outdated" };
   if (!(await fleetGuard.admits(user))) return { kind: "guarded" };
   return suspend(failed, failure, context, user);
 }
@@ -40,13 +41,19 @@ async function suspend(
 ): Promise<Flagging> {
   const { users, clock, log, telemetry } = context;
   const { reason } = failure;
+  const mustNotWrite = (user: User) =>
+    isPast(failed, failure, user) || (from !== undefined && isOfOldToken(failed, failure, user));
   const modified = await modify(
     users,
     failed.id,
-    (user) => (isPast(failed, failure, user) ? "skip" : flagged(user, failure, clock.now())),
+    (user) => (mustNotWrite(user) ? "skip" : flagged(user, failure, clock.now())),
     { what: "a failed grant", ...(from !== undefined && { from }) },
   );
-  if (modified.kind === "skipped") return { kind: "superseded" };
+  if (modified.kind === "skipped") {
+    const { user: stored } = modified;
+    const isOutdated = stored !== undefined && !isPast(failed, failure, stored);
+    return { kind: isOutdated ? "outdated" : "superseded" };
+  }
   const { user } = modified;
   const { status } = user;
   log.info("user_flagged", "suspended background work for a user", {
@@ -75,4 +82,12 @@ async function suspend(
 function isPast(failed: User, failure: GrantFailure, user: User): boolean {
   const isOtherEpisode = user.followUp.episode !== failed.followUp.episode;
   return !sameGrant(failed, user) || (isOtherEpisode && failure.kind === "mailbox_unavailable");
+}
+
+/**
+ * Returns whether Google refused a refresh token that it had replaced for another run, which needed
+ * longer to store the new one than this run to confirm the refusal.
+ */
+function isOfOldToken(failed: User, { kind }: GrantFailure, { grant }: User): boolean {
+  return kind === "reauthorize" && grant.refreshToken !== failed.grant.refreshToken;
 }

@@ -22,9 +22,16 @@ export async function giveUp(run: Run, failure: Failure, step: FailedStep): Prom
   const ended = await endedBy(run, failure, step);
   if (ended === undefined) return postpone(run, failure, step);
   const flagging = await flag(run.user, ended, context);
-  if (flagging.kind === "flagged") return flagging;
-  if (flagging.kind === "superseded") return { kind: "superseded", changes };
-  return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
+  switch (flagging.kind) {
+    case "flagged":
+      return flagging;
+    case "superseded":
+      return { kind: "superseded", changes };
+    case "outdated":
+      return postpone(run, { kind: "transient", reason: "refresh_token_rotated" }, step);
+    case "guarded":
+      return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
+  }
 }
 
 /** Ends a run where it is: its mailbox is due at once. */

@@ -156,6 +156,7 @@ async function suspend(
     case "flagged":
       return "flagged";
     case "guarded":
+    case "outdated":
       return look(user, context);
     case "superseded":
       return undefined;

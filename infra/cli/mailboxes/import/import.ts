@@ -91,9 +91,10 @@ async function adoptAll(
   async function adopt(grant: GrantLine): Promise<Adoption> {
     if (stopped !== undefined) return stopped;
     await pace();
-    const refreshToken = rotated.find(grant.digest) ?? grant.refreshToken;
+    const replaced = [grant.refreshToken, ...rotated.find(grant.digest)];
+    const refreshToken = replaced.pop() ?? grant.refreshToken;
     try {
-      return await adoptGrant({ ...grant, refreshToken }, context, (token) =>
+      return await adoptGrant({ ...grant, refreshToken, replaced }, context, (token) =>
         rotated.keep(grant.digest, token),
       );
     } catch (error) {

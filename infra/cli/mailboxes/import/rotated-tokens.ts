@@ -8,8 +8,8 @@ import { usageError } from "../../errors.ts";
  * stored yet. Without them a program that dies would lose the grants: the old tokens may be dead.
  */
 export interface RotatedTokens {
-  /** Returns the latest token in place of the one with this digest, if there is one. */
-  find(digest: string): string | undefined;
+  /** Returns the tokens that replaced the one with this digest, the latest last. */
+  find(digest: string): readonly string[];
   /** Resolves once the token is on disk. */
   keep(digest: string, refreshToken: string): Promise<void>;
   /** Whether there are any. */
@@ -31,7 +31,9 @@ export async function openRotatedTokens(file: string, envelope: Envelope): Promi
     if ((error as { code?: unknown }).code === "ENOENT") return "";
     throw usageError(`${file} cannot be read`);
   });
-  const tokens = new Map<string, string>();
+  const tokens = new Map<string, readonly string[]>();
+  const add = (digest: string, token: string) =>
+    void tokens.set(digest, [...(tokens.get(digest) ?? []), token]);
   for (const line of earlier.split("\n")) {
     const entry = parseEntry(line);
     if (entry === undefined) continue;
@@ -39,7 +41,7 @@ export async function openRotatedTokens(file: string, envelope: Envelope): Promi
     if (opened === undefined) {
       throw usageError(`${file} was written with other TOKEN_KEYS: import with those first`);
     }
-    tokens.set(entry.digest, opened.refreshToken);
+    add(entry.digest, opened.refreshToken);
   }
   const handle = await open(file, "a", 0o600).catch(() => {
     throw usageError(`${file} cannot be written: it keeps the tokens that Google replaces`);
@@ -54,9 +56,9 @@ export async function openRotatedTokens(file: string, envelope: Envelope): Promi
   }
 
   return {
-    find: (digest) => tokens.get(digest),
+    find: (digest) => tokens.get(digest) ?? [],
     keep(digest, refreshToken) {
-      tokens.set(digest, refreshToken);
+      add(digest, refreshToken);
       const sealed = envelope.seal("rotated_token", { refreshToken });
       // One after the other: a file handle does not order writes.
       written = written.then(() => append(`${JSON.stringify({ digest, sealed })}\n`));
