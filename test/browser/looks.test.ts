@@ -2,7 +2,7 @@ import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isSkipped, launchChromium } from "./chromium.ts";
-import { openEveryPage } from "./every-page.ts";
+import { showEveryPage } from "./every-page.ts";
 
 const SIZES = [
   { width: 360, height: 740 },
@@ -26,7 +26,7 @@ describe.skipIf(isSkipped)("every page, and the mail", { timeout: TIMEOUT_MS }, 
   it("passes axe in light and dark, on a phone and on a desktop", async () => {
     const faults: unknown[] = [];
     let count = 0;
-    await openEveryPage(browser, async (name, page) => {
+    await showEveryPage(browser, async (name, page) => {
       // Through the debugger's door: the policy lets no script in.
       await page.evaluate(axe.source);
       for (const size of SIZES) {
@@ -52,7 +52,7 @@ describe.skipIf(isSkipped)("every page, and the mail", { timeout: TIMEOUT_MS }, 
 
   it("fits a phone, also with text at twice the size", async () => {
     const tooWide: unknown[] = [];
-    await openEveryPage(browser, async (name, page) => {
+    await showEveryPage(browser, async (name, page) => {
       await page.setViewportSize({ width: 360, height: 740 });
       const lineBefore = await lineHeight(page);
       const widths = { usual: await width(page), large: 0, unbroken: 0 };

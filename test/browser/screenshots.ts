@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { launchChromium } from "./chromium.ts";
-import { openEveryPage } from "./every-page.ts";
+import { showEveryPage } from "./every-page.ts";
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) {
@@ -11,7 +11,7 @@ if (folder === undefined) {
 await mkdir(folder, { recursive: true });
 const browser = await launchChromium();
 try {
-  await openEveryPage(browser, async (name, page) => {
+  await showEveryPage(browser, async (name, page) => {
     for (const width of [360, 1280]) {
       await page.setViewportSize({ width, height: 640 });
       for (const colorScheme of ["light", "dark"] as const) {

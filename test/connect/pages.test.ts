@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TEXTS } from "../../functions/src/texts/pages.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { APPLICATION, openEveryPage } from "../support/every-page.ts";
+import { httpVisitor } from "../support/http-visitor.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { begin, endGrant, linkOf } from "../support/flow.ts";
 
@@ -16,28 +18,13 @@ beforeEach(async () => {
 });
 afterEach(() => scenario.close());
 
-/** One page of each kind, as somebody gets it. */
+/** Every page that people see, as its response. */
 async function everyPage(): Promise<Map<string, Response>> {
-  const { publicUrl } = scenario;
-  const { browser } = await scenario.connect(ADA);
+  await scenario.close();
+  scenario = await startScenario({ env: { RETURN_TO_URLS: APPLICATION } });
+  const visitor = httpVisitor(scenario, "ada@example.com");
   const pages = new Map<string, Response>();
-  pages.set("landing", await openBrowser().get(`${publicUrl}/`));
-  pages.set("connected", await browser.get(`${publicUrl}/`));
-  for (const error of Object.keys(TEXTS.errors)) {
-    pages.set(error, await openBrowser().get(`${publicUrl}/refused/${error}`));
-  }
-  await endGrant(scenario, ADA);
-  pages.set("reauthorize", await openBrowser().get(linkOf(scenario, ADA)));
-  pages.set(
-    "wrong account",
-    await openBrowser().get(`${linkOf(scenario, ADA)}?refused=wrong_account`),
-  );
-  const status = await browser.get(`${publicUrl}/`);
-  const [, csrf = ""] = /name="csrf" value="([^"]+)"/.exec(await status.clone().text()) ?? [];
-  pages.set("status", status);
-  pages.set("erase", await browser.get(`${publicUrl}/erase`));
-  pages.set("disconnected", await browser.post(`${publicUrl}/disconnect`, { csrf }));
-  pages.set("unknown", await openBrowser().get(`${publicUrl}/nowhere`));
+  await openEveryPage(scenario, visitor, (name) => void pages.set(name, visitor.page()));
   return pages;
 }
 
@@ -67,7 +54,7 @@ describe("headers", () => {
 
   it("headers: every page has all of them", async () => {
     const pages = await everyPage();
-    expect(pages.size).toBeGreaterThan(18);
+    expect(pages.size).toBeGreaterThan(30);
     for (const [name, response] of pages) {
       check(name, response);
       expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -97,6 +84,16 @@ describe("headers", () => {
   });
 });
 
+/** Pages with a button that leads to Google. */
+const LEADING_TO_GOOGLE = new Set([
+  "handover",
+  "reauthorize",
+  "reauthorize-declined",
+  "reauthorize-signed-in",
+  "reauthorize-longest",
+  "unavailable",
+]);
+
 describe("what pages load and show", () => {
   it("O16: no script, no style without its hash in the policy, nothing from another origin", async () => {
     for (const [name, response] of await everyPage()) {
@@ -116,9 +113,9 @@ describe("what pages load and show", () => {
     }
   });
 
-  it("O16: only the page that leads to Google allows forms to Google", async () => {
+  it("O16: only the pages that lead to Google allow forms to Google", async () => {
     for (const [name, { headers }] of await everyPage()) {
-      const leads = ["reauthorize", "wrong account", "status"].includes(name);
+      const leads = LEADING_TO_GOOGLE.has(name);
       const targets = leads ? `'self' http://${scenario.emulator.host}` : "'self'";
       expect(headers.get("content-security-policy")).toContain(`form-action ${targets};`);
     }
