@@ -7,11 +7,13 @@ called_from=$PWD
 cd "$(dirname "$0")/.."
 source infra/deploy/tools.sh
 source infra/deploy/advice.sh
+source infra/deploy/remove.sh
 
 usage() {
   cat <<'END'
 Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--leave-firestore]
-                       [--gmail-api-caller ACCOUNT]... [--dry-run]
+                       [--artefact ZIP]
+                       [--gmail-api-caller ACCOUNT]... [--check | --remove] [--dry-run]
 
   --project   the Google Cloud project, which also owns the OAuth client
   --region    of the functions, the database and the key; REGION of the env file unless said
@@ -19,9 +21,15 @@ Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--
   --leave-firestore
               leaves the rules and indexes of the database as they are: for a database that
               something else uses too (npm run doctor says what is missing)
+  --artefact  the archive of a release for gcloud (npm run package), in place of a build: the code of that
+              version, with the settings and sizes of this folder. Checked by a SHA256SUMS next to it
   --gmail-api-caller
               the email address of a service account that may call gmailApi, and with it read the mail
               of every connected person; once for each. An account that could call it before still can
+  --check     checks the project and says what would stop a deployment, with the command that fixes it;
+              changes nothing, and works for the other ways of deploying too
+  --remove    takes away what this script made and could make again, and says what it leaves: the database,
+              the keys and secrets, and the topic of the changes
   --dry-run   prints every command, one on a line, as an empty project would need it, and runs none
               of them; what only the cloud knows stands there as PROJECT_NUMBER or 000000
 
@@ -51,6 +59,11 @@ main() {
   check_tools
   read_settings
   find_project
+  if $removing; then
+    remove
+    return 0
+  fi
+  check_project
   enable_services
   find_deployed
   make_accounts
@@ -69,20 +82,24 @@ main() {
 }
 
 read_options() {
-  project='' region='' env_file='' dry_run=false leave_firestore=false gmail_api_callers=()
+  project='' region='' env_file='' dry_run=false leave_firestore=false check_only=false removing=false
+  gmail_api_callers=() artefact=''
   while (($# > 0)); do
     case $1 in
-      --project | --region | --env-file | --gmail-api-caller)
+      --project | --region | --env-file | --artefact | --gmail-api-caller)
         (($# > 1)) || refuse "$1 needs a value"
         case $1 in
           --project) project=$2 ;;
           --region) region=$2 ;;
           --gmail-api-caller) gmail_api_callers+=("$2") ;;
+          --artefact) [[ $2 == /* ]] && artefact=$2 || artefact=$called_from/$2 ;;
           --env-file) [[ $2 == /* ]] && env_file=$2 || env_file=$called_from/$2 ;;
         esac
         shift 2
         ;;
       --leave-firestore) leave_firestore=true && shift ;;
+      --check) check_only=true && shift ;;
+      --remove) removing=true && shift ;;
       --dry-run) dry_run=true && shift ;;
       --help | -h) usage && exit 0 ;;
       *) refuse "what is $1? See --help" ;;
@@ -94,6 +111,7 @@ read_options() {
     [[ $caller =~ ^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$ ]] ||
       refuse "--gmail-api-caller needs the email address of a service account, not $caller"
   done
+  [[ -z $artefact || -r $artefact ]] || refuse "$artefact cannot be read"
   [[ -n $env_file || ! -f infra/.env.$project ]] || env_file=infra/.env.$project
   [[ -z $env_file || -r $env_file ]] || refuse "$env_file cannot be read"
   # gcloud takes the safe answer, instead of asking in the middle.
@@ -103,6 +121,7 @@ read_options() {
 check_tools() {
   local tool tools='node openssl'
   $dry_run || tools+=' gcloud npm'
+  [[ -z $artefact ]] || tools+=' unzip'
   for tool in $tools; do
     command -v "$tool" >/dev/null || refuse "$tool is not installed"
   done
@@ -131,6 +150,19 @@ find_project() {
   environment=${environment//connect-PROJECT_NUMBER./connect-$project_number.}
 }
 
+# What would stop a deployment later, before anything is created. What cannot be checked stops nothing.
+check_project() {
+  step 'Checks'
+  local command=(node_modules/.bin/tsx infra/deploy-check.ts "$project" "$region" "$oauth_client_id"
+    "$firestore_database")
+  if $check_only; then command+=(--all); fi
+  comment 'gcloud auth print-access-token | ...'
+  show "${command[@]}"
+  if $dry_run; then return 0; fi
+  "${command[@]}" < <(access_token) || stop 'See what failed above, each with what fixes it.'
+  if $check_only; then exit 0; fi
+}
+
 enable_services() {
   step 'Services'
   cloud services enable "${services[@]}"
@@ -141,12 +173,8 @@ enable_services() {
 find_deployed() {
   step 'What runs already'
   deployed=false
-  exists functions describe connect --region="$region" || return 0
-  local had gmail_topic had_url had_database
-  had=serviceConfig.environmentVariables
-  had=$(ask '' functions describe connect --region="$region" \
-    "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
-  IFS='|' read -r gmail_topic had_url had_database <<<"$had"
+  local gmail_topic had_url had_database
+  read_connect || return 0
   [[ -n $gmail_topic ]] ||
     stop "There is a function named connect in $region that is not this receiver's: use another project."
   deployed=true
@@ -154,6 +182,15 @@ find_deployed() {
     "first add $public_url/callback to the redirect URIs of the OAuth client, then"
   stays FIRESTORE_DATABASE "$firestore_database" "${had_database:-(default)}" \
     'move the users first (infra/docs/runbook.md, "Moving to a database of its own"), then'
+}
+
+# Sets gmail_topic, had_url and had_database, if there is a function connect.
+read_connect() {
+  exists functions describe connect --region="$region" || return 1
+  local had=serviceConfig.environmentVariables
+  had=$(ask '' functions describe connect --region="$region" \
+    "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
+  IFS='|' read -r gmail_topic had_url had_database <<<"$had"
 }
 
 # stays NAME VALUE VALUE-THAT-RUNS HOW-TO-MOVE
@@ -379,7 +416,11 @@ make_image_store() {
 
 deploy_functions() {
   step 'Functions'
-  run npm run --silent build >&2
+  if [[ -n $artefact ]]; then
+    unpack_artefact
+  else
+    run npm run --silent build >&2
+  fi
   comment "the settings, into $ENVIRONMENT_FILE"
   $dry_run || printf '%s\n' "$environment" >$ENVIRONMENT_FILE
   # The first one shows what is wrong. A build takes minutes, so the others go at the same time.
@@ -398,6 +439,17 @@ deploy_functions() {
     cat "$work/${name#* }.log" >&3
   done
   if $failed; then exit 1; fi
+}
+
+unpack_artefact() {
+  local sums name sum
+  sums=$(dirname "$artefact")/SHA256SUMS name=$(basename "$artefact")
+  if [[ -r $sums ]]; then
+    sum=$(openssl dgst -sha256 -r "$artefact" | cut -d ' ' -f 1)
+    grep -qx "$sum  $name" "$sums" || stop "$name is not what $sums says. Get it again."
+  fi
+  $dry_run || rm -rf functions/dist/gcloud
+  run unzip -q "$artefact" -d functions/dist/gcloud
 }
 
 deploy_function() {

@@ -30,7 +30,7 @@ interface Answer {
 
 const LOOPBACK = "127.0.0.1";
 /** Resources that a list is made of, by the last word of its address. */
-const LISTS = new Set(["functions", "runtimes", "jobs", "versions"]);
+const LISTS = new Set(["functions", "runtimes", "jobs", "versions", "locations"]);
 
 export async function startCloudEmulator(state: CloudState): Promise<CloudEmulator> {
   const requests: Exchange[] = [];
@@ -75,6 +75,9 @@ function answerTo(state: CloudState, method: string, url: string, body: string):
   switch (verb) {
     case "batchGet":
       return ok({ services: searchParams.getAll("names").map((each) => serviceOf(state, each)) });
+    case "getEffectivePolicy":
+      // Without a policy of the organization, everything is allowed.
+      return ok(state.resources.get(name) ?? { spec: { rules: [{ allowAll: true }] } });
     case "getIamPolicy":
       return state.resources.has(name) ? ok(state.policies.get(name) ?? {}) : notFound(name);
     case "access":
@@ -124,6 +127,12 @@ function answerToPost(state: CloudState, name: string, verb: string, body: strin
       return plaintext === undefined
         ? refused(400, "INVALID_ARGUMENT", "Decryption failed: the ciphertext is invalid.")
         : ok({ plaintext: Buffer.from(plaintext).toString("base64") });
+    }
+    case "testIamPermissions": {
+      const permissions = (given["permissions"] as string[]).filter(
+        (each) => !state.lacking.has(each),
+      );
+      return ok(permissions.length > 0 ? { permissions } : {});
     }
     case "runQuery":
     case "runAggregationQuery":

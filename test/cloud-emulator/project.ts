@@ -29,18 +29,41 @@ const WRAPPED = Buffer.from("the ring, wrapped").toString("base64");
 type FunctionName = keyof typeof settings;
 type Settings = Partial<{ retry: boolean; schedule: string }> & (typeof settings)[FunctionName];
 
-/** A project as a deployment leaves it when all is well. */
-export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions): CloudState {
-  const state: CloudState = {
+function noState(): CloudState {
+  return {
     resources: new Map(),
     policies: new Map(),
     services: new Set(),
     payloads: new Map(),
     plaintexts: new Map(),
     users: new Map(),
-    stream: { url: securityEventUrl, status: "enabled", events: [...RISC_EVENTS] },
+    lacking: new Set(),
     denied: undefined,
   };
+}
+
+/** A new project with billing, of a person who owns it, in an organization without policies. */
+export function emptyProject(projectId: string, number: string): CloudState {
+  const state = noState();
+  const { resources } = state;
+  const add = (path: string, resource: object) => void resources.set(path, { ...resource });
+  add(`v3/projects/${projectId}`, { name: `projects/${number}`, projectId, state: "ACTIVE" });
+  add(`v1/projects/${projectId}/billingInfo`, { billingEnabled: true });
+  add(`v2/projects/${projectId}/locations/${REGION}`, { locationId: REGION });
+  const quota = "services/run.googleapis.com/quotaInfos/CpuAllocPerProjectRegion";
+  add(`v1/projects/${projectId}/locations/global/${quota}`, {
+    quotaId: "CpuAllocPerProjectRegion",
+    dimensionsInfos: [{ applicableLocations: [REGION], details: { value: "20000" } }],
+  });
+  // gcloud's own project asks, which has every API.
+  for (const name of services) state.services.add(name);
+  return state;
+}
+
+/** A project as a deployment leaves it when all is well. */
+export function healthyProject({ madeBy, env, securityEventUrl }: ProjectOptions): CloudState {
+  const state = noState();
+  state.stream = { url: securityEventUrl, status: "enabled", events: [...RISC_EVENTS] };
   for (const name of services) state.services.add(name);
   const { resources } = state;
   const accounts = [...new Set(Object.keys(settings).map((name) => accountOf(name, madeBy)))];

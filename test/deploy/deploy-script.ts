@@ -4,6 +4,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { startCloudEmulator } from "../cloud-emulator/emulator.ts";
+import { emptyProject } from "../cloud-emulator/project.ts";
+import type { CloudState } from "../cloud-emulator/state.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 export const PROJECT = "demo-proj";
@@ -51,11 +54,15 @@ export interface Cloud {
   set(settings: string): Promise<void>;
   /** A function `connect` that runs already, with these environment variables. */
   giveConnect(environment: Record<string, string>): Promise<void>;
+  /** What the admin APIs tell of the project before a deployment. */
+  state: CloudState;
   /** What somebody else keeps in the database: rules, or documents in these collections. */
   giveDatabase(of: { rules?: string; collections?: string[] }): void;
   secret(name: string): Promise<string>;
   /** What the functions were given, as it stands in the file. */
   environment(): Promise<Record<string, string>>;
+  /** The code that was deployed last. */
+  deployedCode(): Promise<string>;
   /** Of Firestore: what is published, and the requests that the API got since this was last asked. */
   rules(): { content: string | undefined; requests: string[] };
   close(): Promise<void>;
@@ -89,6 +96,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
   for (const each of ["npm", "sleep"]) await chmod(path.join(bin, each), 0o755);
 
   const rules = await startRulesApi();
+  const apis = await startCloudEmulator(emptyProject(PROJECT, "123"));
   const read = (file: string) => readFile(path.join(cloud, file), "utf8");
   return {
     async deploy({ typing, args: more = [] }: { typing?: Typing; args?: string[] } = {}) {
@@ -102,6 +110,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
           PATH: `${bin}:${process.env["PATH"]}`,
           CLOUD: cloud,
           ACCESS_TOKEN,
+          GOOGLE_CLOUD_EMULATOR_HOST: apis.host,
           CLOUDSDK_API_ENDPOINT_OVERRIDES_FIREBASERULES: rules.url,
           CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE: rules.url,
         },
@@ -141,13 +150,16 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
       await writeFile(path.join(cloud, "things", "functions connect"), "");
       await writeFile(path.join(cloud, "environment"), JSON.stringify(environment));
     },
+    state: apis.state,
     giveDatabase: rules.give,
     secret: (name) => read(path.join("secrets", name)),
     environment: async () =>
       JSON.parse(await readFile(path.join(project, "functions/dist/environment.yaml"), "utf8")),
+    deployedCode: () => readFile(path.join(project, "functions/dist/gcloud/functions.js"), "utf8"),
     rules: rules.state,
     async close() {
       await rules.close();
+      await apis.close();
       await rm(folder, { recursive: true, force: true });
     },
   };

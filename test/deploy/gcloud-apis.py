@@ -27,6 +27,9 @@ APIS = {
     "firestore": "v1",
     "logging": "v2",
     "artifactregistry": "v1",
+    "cloudbilling": "v1",
+    "cloudquotas": "v1",
+    "orgpolicy": "v2",
 }
 
 

@@ -59,6 +59,10 @@ case $said in
     cp functions/dist/environment.yaml "$CLOUD/environment"
     ;;
   *' create'*) : >"$CLOUD/things/$thing" ;;
+  *' delete '*)
+    thing=${said/ delete/}
+    rm "$CLOUD/things/${thing//\//+}"
+    ;;
   *' describe '* | 'firestore databases describe')
     case $flags in
       *projectNumber*) echo PROJECT_NUMBER ;;

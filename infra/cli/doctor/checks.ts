@@ -87,15 +87,20 @@ export function runChecks(checks: readonly Check[], it: Deployment): Promise<Fin
       if (it.kind === "local" && !isLocal) {
         return { check: name, kind: "absent", said: "not on the local stack" };
       }
-      try {
-        return { check: name, ...(await run(it)) };
-      } catch (error) {
-        if (!(error instanceof Unchecked)) throw error;
-        const { message: said, fix } = error;
-        return { check: name, kind: "unchecked", said, ...(fix !== undefined && { fix }) };
-      }
+      return findingOf(name, () => run(it));
     }),
   );
+}
+
+/** Returns what one check finds. */
+export async function findingOf(check: string, run: () => Promise<Result>): Promise<Finding> {
+  try {
+    return { check, ...(await run()) };
+  } catch (error) {
+    if (!(error instanceof Unchecked)) throw error;
+    const { message: said, fix } = error;
+    return { check, kind: "unchecked", said, ...(fix !== undefined && { fix }) };
+  }
 }
 
 function cloudOnly(name: string, run: Check["run"]): Check {

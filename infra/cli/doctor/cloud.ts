@@ -49,9 +49,15 @@ const ErrorResponse = z.object({
   }),
 });
 
-/** Returns the APIs of a project, whose quota pays for the requests. */
-export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
-  const credentials = googleCredentials({ scopes: [ACCESS], fix: SIGN_IN });
+/**
+ * Returns the APIs of a project, whose quota pays for the requests. With an access token of gcloud,
+ * gcloud's own project pays: then also the APIs answer that the project has not enabled.
+ */
+export function googleCloud(endpoints: Endpoints, projectId: string, accessToken?: string): Cloud {
+  const credentials =
+    accessToken === undefined
+      ? googleCredentials({ scopes: [ACCESS], fix: SIGN_IN })
+      : () => Promise.resolve(`Bearer ${accessToken}`);
   const authorize = () =>
     credentials().catch((error: unknown) => {
       throw error instanceof CommandError ? new Unchecked(error.message, error) : error;
@@ -66,7 +72,7 @@ export function googleCloud(endpoints: Endpoints, projectId: string): Cloud {
       headers: {
         // An emulator accepts any token, and never receives a real one.
         authorization: url.startsWith("https:") ? await authorize() : "Bearer owner",
-        "x-goog-user-project": projectId,
+        ...(accessToken === undefined && { "x-goog-user-project": projectId }),
         ...(body !== undefined && { "content-type": "application/json" }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),

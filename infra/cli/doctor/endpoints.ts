@@ -15,6 +15,10 @@ const APIS = {
   firebaserules: "v1",
   logging: "v2",
   artifactregistry: "v1",
+  cloudbilling: "v1",
+  cloudquotas: "v1",
+  firebase: "v1beta1",
+  orgpolicy: "v2",
 } as const;
 
 /** One of Google's APIs. */

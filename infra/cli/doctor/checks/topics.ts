@@ -6,7 +6,7 @@ import { isAllowed, readPolicy, withoutRight } from "../iam.ts";
 /**
  * The account with which Gmail publishes (Gmail push guide, "Grant publish rights on your topic").
  */
-const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
+export const GMAIL = "serviceAccount:gmail-api-push@system.gserviceaccount.com";
 const VIEWER = "roles/pubsub.viewer";
 
 /** Checks that `GMAIL_TOPIC` exists, in the project that owns the OAuth client. */
