@@ -163,6 +163,7 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "deleted":
     case "labels.added":
     case "labels.removed":
+    case "existing":
       return telemetry.count("gmail_receiver.changes", 1, { kind: event.kind });
     case "gap":
       return telemetry.count("gmail_receiver.gaps", 1, { reason: event.reason });
@@ -174,6 +175,7 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "address_changed":
     case "delayed":
     case "caught_up":
+    case "snapshot_completed":
       return;
     default:
       event satisfies never;

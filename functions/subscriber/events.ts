@@ -7,6 +7,8 @@ export interface EventData {
   "mailbox.labels.added": LabelsAdded;
   "mailbox.labels.removed": LabelsRemoved;
   "mailbox.gap": Gap;
+  "mailbox.message.existing": MessageExisting;
+  "mailbox.snapshot.completed": SnapshotCompleted;
   "mailbox.connected": Connected;
   "mailbox.reauthorization_required": ReauthorizationRequired;
   "mailbox.unavailable": Unavailable;
@@ -24,6 +26,8 @@ export const EVENT_TYPES = [
   "mailbox.labels.added",
   "mailbox.labels.removed",
   "mailbox.gap",
+  "mailbox.message.existing",
+  "mailbox.snapshot.completed",
   "mailbox.connected",
   "mailbox.reauthorization_required",
   "mailbox.unavailable",
@@ -139,6 +143,50 @@ export interface Gap {
    * imported with an old date).
    */
   incomplete?: string[];
+}
+
+/**
+ * mailbox.message.existing: A snapshot found a message that is already in the mailbox. It is not
+ * new: nothing has happened to it.
+ */
+export interface MessageExisting {
+  /** The connected account: Google's `sub`. It never changes. */
+  userId: string;
+  /** The present email address of the account, in lower case. */
+  emailAddress: string;
+  /**
+   * The position of the stream when the snapshot was requested: everything later is in the stream.
+   * An unsigned 64-bit number as decimal digits.
+   */
+  historyId: string;
+  /** Gmail's message id. */
+  messageId: string;
+  /** Gmail's thread id. Absent where Gmail does not name it. */
+  threadId?: string;
+  /** The watched label that was listed. Otherwise empty: Gmail's lists do not name labels. */
+  labelIds: string[];
+  /** The snapshot: the same in all of its events. */
+  snapshotId: string;
+}
+
+/** mailbox.snapshot.completed: A snapshot has published every message. */
+export interface SnapshotCompleted {
+  /** The connected account: Google's `sub`. It never changes. */
+  userId: string;
+  /** The present email address of the account, in lower case. */
+  emailAddress: string;
+  /** The snapshot: the same in all of its events. */
+  snapshotId: string;
+  /**
+   * How many messages it has published. Messages that were deleted while the receiver repeated a
+   * page are not counted.
+   */
+  messages: number;
+  /**
+   * The position of the stream when the snapshot was requested. Its messages and all later changes
+   * together are the mailbox. An unsigned 64-bit number as decimal digits.
+   */
+  upToHistoryId: string;
 }
 
 /**

@@ -202,6 +202,19 @@ const FULL: Complete<Content> = {
   },
   connectedAt: minutes(-90),
   tags: { team: "blue" },
+  snapshot: {
+    id: "1764000000000",
+    since: minutes(-9_000),
+    upToHistoryId: at("9007199254740980"),
+    requestedAt: minutes(-90),
+    messages: 1_200,
+    listing: 1,
+    token: "17",
+    edge: ["18a", "18b"],
+    isSeeking: true,
+    oldPages: 1,
+    completedAt: minutes(-10),
+  },
   signedOutAt: minutes(-70),
 };
 

@@ -217,6 +217,17 @@ export const FOCUS = {
     acts: 30,
     incidents: { ...parameters.incidents, otherClient: 2, grantEnds: 0, mailOff: 0 },
   }),
+  /** Mailboxes whose earlier mail is published while live mail comes, grants end and runs die. */
+  snapshots: (parameters) => ({
+    ...rudely(parameters, ["snapshots", "page tokens that expire"]),
+    skewMsMax: 0,
+    quietMs: HOUR,
+    chaosMs: 6 * HOUR,
+    acts: 60,
+    pageMax: Math.min(parameters.pageMax, 5),
+    rates: { ...parameters.rates, crash: 0.02, publishFailsAfter: 0.1 },
+    incidents: { ...parameters.incidents, grantEnds: 4 },
+  }),
   /** Mailboxes that an operator pauses and resumes, while people authorize, leave and come back. */
   pauses: (parameters) => ({
     ...rudely(parameters, ["paused mailboxes"]),

@@ -49,6 +49,18 @@ export function startMail(
     }
   }
 
+  if (rude.has("snapshots")) {
+    const earlier = world.random(`earlier ${sub}`);
+    const days = Array.from({ length: earlier.int(0, 40) }, () => earlier.between(0, 60));
+    for (const ago of days.toSorted((a, b) => b - a)) {
+      const internalDate = Math.round(scheduler.now() - ago * DAY);
+      const labelIds = earlier.chance(0.1) ? ["DRAFT"] : earlier.chance(0.8) ? ["INBOX"] : ["SENT"];
+      const { messageId } = model.deliver(sub, { internalDate, labelIds });
+      if (!labelIds.includes("DRAFT")) ids.push(messageId);
+    }
+    checks.touched(sub);
+  }
+
   function act(): void {
     if (!rewinds.mayChange(sub, ACT_RECORDS)) return;
     const ms = lagMs();

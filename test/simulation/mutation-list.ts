@@ -242,7 +242,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a recovery walks over one page", [
     "afterWalkedPage",
-    "told >= 0 || walked.oldPages >= OLD_PAGES",
+    "told >= 0 || walked.oldPages >= OLD_PAGES_ENDING",
     "true",
   ]),
   focused("histories", "one page of old messages ends the walk", ["OLD_PAGES", "2", "1"]),
@@ -410,6 +410,43 @@ export const MUTATIONS: readonly Mutation[] = [
   focused("pauses", "the watch of a paused mailbox is not stopped", [
     "finishPause",
     "await stopWatch(user, context)",
+    "true",
+  ]),
+  // Snapshots.
+  focused("snapshots", "a snapshot advances before it publishes", [
+    "advance",
+    "await publish(run, snapshot, events)",
+    `(await store(run, snapshot, afterSnapshotPage(snapshot, page), events)) &&
+      (await publish(run, runningSnapshot(run.user) ?? snapshot, events))`,
+  ]),
+  focused("snapshots", "a snapshot tells of messages as added", [
+    "toExisting",
+    '"existing"',
+    '"added"',
+  ]),
+  focused("snapshots", "a snapshot ends with its first page", [
+    "afterSnapshotPage",
+    "token === undefined || oldPages >= OLD_PAGES_ENDING",
+    "true",
+  ]),
+  focused("snapshots", "a snapshot ends with the grant", [
+    "authorized",
+    "resumed.snapshot",
+    "undefined",
+  ]),
+  focused("snapshots", "a page is left out when Gmail rejects its token", [
+    "unpublishedOf",
+    "messages.slice(last + 1)",
+    "[]",
+  ]),
+  focused("snapshots", "a snapshot takes whatever it needs of the quota", [
+    "metered",
+    "UNITS[method] ?? 0",
+    "0",
+  ]),
+  focused("snapshots", "drafts belong to a snapshot", [
+    "stillThere",
+    "messages.length === 0",
     "true",
   ]),
   // Mail to people.

@@ -3,6 +3,7 @@ import { type User, parseUserId } from "../../functions/src/domain/user.ts";
 import { forget } from "../../functions/src/grant/forget.ts";
 import { pause } from "../../functions/src/grant/pause.ts";
 import { resume } from "../../functions/src/mailbox/resume.ts";
+import { snapshotNow } from "../../infra/cli/mailboxes/actions.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Person } from "./persons.ts";
 import type { SimulatedTopic } from "./publisher.ts";
@@ -14,7 +15,8 @@ import type { World } from "./world.ts";
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-const YEAR = 365 * 24 * HOUR;
+const DAY = 24 * HOUR;
+const YEAR = 365 * DAY;
 const COPY_EVERY_MS = HOUR;
 /** The same command again finishes what was left. */
 const FORGET_TRIES_MAX = 60;
@@ -77,6 +79,21 @@ export function startOperatorActs(
     );
   }
 
+  if (rude.has("snapshots")) {
+    const snapshots = world.random("snapshots");
+    strike(
+      1.5,
+      ({ sub }) => {
+        const since = new Date(scheduler.now() - snapshots.between(0, 60) * DAY);
+        void command("asks for a snapshot", sub, (user, context) =>
+          snapshotNow(user, since, context),
+        ).then((result) => {
+          if (result?.isDone === true) count("snapshot requested by the operator");
+        });
+      },
+      snapshots,
+    );
+  }
   if (rude.has("paused mailboxes")) {
     const pauses = world.random("pauses");
     strike(2, (person) => void pausePerson(person, pauses), pauses);

@@ -225,6 +225,8 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
         historyExpires: Math.max(parameters.incidents.historyExpires, 3),
       },
     }),
+    // A failure repeats a page of messages.
+    ...(rude.has("snapshots") && { limitsCosts: false }),
     // Ten days at the pace of a fleet that is looked at every few minutes would take minutes.
     ...(rude.has("many days") && {
       chaosMs: 9 * 24 * HOUR,

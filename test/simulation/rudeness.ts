@@ -41,6 +41,7 @@ export const RUDE = [
   "many days",
   "paused mailboxes",
   "imported grants",
+  "snapshots",
 ] as const;
 
 export type Rude = (typeof RUDE)[number];
@@ -83,6 +84,7 @@ const CHANCE: Record<Rude, number> = {
   "many days": 0.01,
   "paused mailboxes": 0.2,
   "imported grants": 0.1,
+  snapshots: 0.25,
 };
 
 /** How rude the world is in a run: only where everything may go wrong. */

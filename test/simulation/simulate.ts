@@ -31,6 +31,7 @@ import { hash, randomStreams } from "./random.ts";
 import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
+import { createSnapshotChecks } from "./snapshot-checks.ts";
 import { createSecurityEvents } from "./security-events.ts";
 import { watchSituations } from "./situations.ts";
 import { type HourlyCost, createStandingCosts } from "./standing-costs.ts";
@@ -191,6 +192,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const notices = createNoticeChecks(world, mailServer);
   const costs = watchCosts();
   const standing = createStandingCosts(world);
+  const snapshots = createSnapshotChecks(world, google, checks, store);
   const delays = createDelayChecks(world, checks, store, () => persons.all);
   pubsub.onAttempt = situations.onAttempt;
   pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
@@ -202,6 +204,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   google.onCall = (call) => {
     checks.onCall(call);
     costs.onCall(call);
+    snapshots.onCall(call);
     standing.onCall(call);
     if (call.isOfAuthorization) standing.onStimulus(call.sub);
   };
@@ -210,6 +213,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     checks.onCommit(commit);
     notices.onCommit(commit);
     imports.onCommit(commit);
+    snapshots.onCommit(commit);
     standing.onCommit(commit);
   };
   mailServer.onAsked = notices.onAsked;
@@ -221,6 +225,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     checks.onPublished(event);
     situations.onPublished(event);
     delays.onPublished(event);
+    snapshots.onPublished(event);
     standing.onPublished(event);
   };
 
@@ -295,6 +300,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   imports.checkFinally();
   checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
   delays.checkFinally();
+  snapshots.checkFinally(lastCallsAt);
   if (parameters.limitsCosts) standing.check();
   const { counts } = counters;
   return {
@@ -337,6 +343,12 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     RECONCILE_AFTER_MS: String(parameters.quietMs),
     WATCH_RENEW_AFTER_MS: String(parameters.renewAfterMs),
     SYNC_PAGES_MAX: String(parameters.pagesMax),
+    // A few pages in each run: live changes and everything else come in between.
+    ...(rude.has("snapshots") && {
+      SNAPSHOT_DAYS: "30",
+      SNAPSHOT_QUOTA_PERCENT: "3",
+      GMAIL_UNITS_PER_MINUTE: "6000",
+    }),
     ...(rude.has("short runs") && { SYNC_TIME_MS_MAX: "3000" }),
     ...(rude.has("watched labels") && { WATCH_LABEL_IDS: WATCHED_LABELS.join(",") }),
     ...(rude.has("firestore sink") && { CHANGES_SINK: "firestore" }),

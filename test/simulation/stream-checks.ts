@@ -43,6 +43,8 @@ export function createStreamChecks(
       } else {
         ledger.firsts.set(id, { order: ledger.firsts.size, at: scheduler.now(), event });
       }
+      // Looked at where snapshots are.
+      if ("snapshotId" in json) return;
       if (attributes["ce-type"] === "mailbox.gap") checkGap(ledger, event, first === undefined);
       else if ("messageId" in json) checkChange(ledger, event);
       else if (!isPassing(event) && !isAnnouncement(id))

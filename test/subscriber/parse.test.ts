@@ -116,10 +116,10 @@ describe("parse", () => {
   });
 
   it("hands on an event of a type that a later version has added, as unknown", () => {
-    const parsed = parse(changed({ "ce-type": "mailbox.message.existing" }));
+    const parsed = parse(changed({ "ce-type": "mailbox.message.moved" }));
     expect(parsed).toEqual({
       kind: "unknown",
-      event: { ...EVENT, type: "mailbox.message.existing" },
+      event: { ...EVENT, type: "mailbox.message.moved" },
     });
   });
 

@@ -45,6 +45,8 @@ const full = {
   DISCONNECT_REVOKES: "false",
   CHANGES_SINK: "firestore",
   PUBLISH_DRAFTS: "true",
+  SNAPSHOT_DAYS: "90",
+  SNAPSHOT_QUOTA_PERCENT: "10",
   GMAIL_EMULATOR_HOST: "127.0.0.1:9000",
   KMS_EMULATOR_HOST: "127.0.0.1:9001",
   HISTORY_SETTLE_MS: "0",
@@ -117,6 +119,7 @@ describe("a configuration", () => {
         sink: "pubsub",
         publishDrafts: false,
       },
+      snapshot: { days: 0, quotaPercent: 5 },
       allowedDomains: [],
       returnTo: { urls: [], isTicketRequired: false },
       app: { name: "Mailbox Sync" },
@@ -169,6 +172,7 @@ describe("a configuration", () => {
         sink: "firestore",
         publishDrafts: true,
       },
+      snapshot: { days: 90, quotaPercent: 10 },
       allowedDomains: ["example.com", "corp.example"],
       returnTo: {
         urls: ["https://app.example.com/done?a=1"],
@@ -439,6 +443,8 @@ describe("a configuration error", () => {
     CHANGES_SINK: ["kafka", "PUBSUB", "pubsub "],
     DISCONNECT_REVOKES: ["no", "0", "FALSE", "false "],
     PUBLISH_DRAFTS: ["yes", "1", "TRUE"],
+    SNAPSHOT_DAYS: ["-1", "36501", "90d"],
+    SNAPSHOT_QUOTA_PERCENT: ["0", "51", "5%"],
     GMAIL_EMULATOR_HOST: [
       "gmail.googleapis.com:443",
       "0.0.0.0:9000",

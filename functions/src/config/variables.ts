@@ -102,6 +102,20 @@ export const VARIABLES = {
       "`true`: changes of drafts are published, too.",
     ),
   },
+  snapshot: {
+    days: preset(
+      "SNAPSHOT_DAYS",
+      "0",
+      format.number(0, 36_500),
+      "When a mailbox is connected, the mail of so many days before is published as `mailbox.message.existing`. 0: none.",
+    ),
+    quotaPercent: preset(
+      "SNAPSHOT_QUOTA_PERCENT",
+      "5",
+      format.number(1, 50),
+      "The part of GMAIL_UNITS_PER_MINUTE that snapshots of all mailboxes together may use.",
+    ),
+  },
   publicUrl: required(
     "PUBLIC_URL",
     format.baseUrl,

@@ -1,5 +1,6 @@
 import { settleHolders } from "../grant/address-holders.ts";
 import type { ConnectContext } from "./context.ts";
+import { later } from "../domain/clock.ts";
 import { afterSignIn } from "../domain/addresses.ts";
 import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
@@ -25,6 +26,8 @@ import {
   authorized,
   isResumed,
 } from "../domain/transitions.ts";
+
+const DAY_MS = 24 * 3_600_000;
 
 /** A grant whose person is known and whose scopes are sufficient. */
 export interface VerifiedGrant {
@@ -100,6 +103,7 @@ async function prepare(
 ): Promise<Prepared | Exclude<Establishment, Connected>> {
   const { userId, token, stored, ticket } = grant;
   const { tokens, clock } = context;
+  const { days } = context.config.snapshot;
   // Before the cursor is known: everything later is published, by the history or by a recovery.
   const connectedAt = clock.now();
   const watched =
@@ -144,6 +148,7 @@ async function prepare(
         watch,
         historyId,
         connectedAt,
+        ...(days > 0 && { snapshotSince: later(connectedAt, -days * DAY_MS) }),
         ...(ticket !== undefined && { ticket }),
         at: now,
       }),

@@ -38,6 +38,7 @@ const STATUS = {
   ...MAILBOX,
   generation: z.int().positive().describe("The number of the grant: one higher for each one."),
 };
+const SNAPSHOT_ID = text("The snapshot: the same in all of its events.");
 const REASON = text("A short stable code that says why. Later versions may add codes.");
 const REAUTHORIZE_URL = text(
   "Where the person restores access. Works once, for this account, for 7 days. Treat it as a secret of that person.",
@@ -103,6 +104,37 @@ export const EVENT_DEFINITIONS = {
       incomplete: texts(
         "What the recovery cannot find: `deletions`, `labels`, and `imports` (messages that were imported with an old date).",
       ).optional(),
+    }),
+  },
+  existing: {
+    type: "mailbox.message.existing",
+    meaning:
+      "A snapshot found a message that is already in the mailbox. It is not new: nothing has happened to it.",
+    id: "{userId}/existing/{snapshotId}/{messageId}",
+    data: z.object({
+      ...MESSAGE,
+      historyId: historyId(
+        "The position of the stream when the snapshot was requested: everything later is in the stream.",
+      ),
+      labelIds: texts(
+        "The watched label that was listed. Otherwise empty: Gmail's lists do not name labels.",
+      ),
+      snapshotId: SNAPSHOT_ID,
+    }),
+  },
+  snapshot_completed: {
+    type: "mailbox.snapshot.completed",
+    meaning: "A snapshot has published every message.",
+    id: "{userId}/snapshot_completed/{snapshotId}",
+    data: z.object({
+      ...MAILBOX,
+      snapshotId: SNAPSHOT_ID,
+      messages: count(
+        "How many messages it has published. Messages that were deleted while the receiver repeated a page are not counted.",
+      ),
+      upToHistoryId: historyId(
+        "The position of the stream when the snapshot was requested. Its messages and all later changes together are the mailbox.",
+      ),
     }),
   },
   connected: {

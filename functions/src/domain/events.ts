@@ -23,6 +23,25 @@ export type Change =
       labelIds: readonly string[];
     };
 
+/** A message that was in the mailbox before its stream began, or before a snapshot was requested. */
+export interface Existing {
+  kind: "existing";
+  snapshotId: string;
+  /** The position of the stream when the snapshot was requested. */
+  historyId: HistoryId;
+  messageId: string;
+  threadId?: string;
+  labelIds: readonly string[];
+}
+
+/** Every message of a snapshot has been published. */
+export interface SnapshotCompleted {
+  kind: "snapshot_completed";
+  snapshotId: string;
+  messages: number;
+  upToHistoryId: HistoryId;
+}
+
 /** A part of the history that cannot be published change by change. */
 export interface Gap {
   kind: "gap";
@@ -65,7 +84,13 @@ export interface DelayEvent {
 }
 
 /** Every published event. */
-export type MailboxEvent = Change | Gap | LifecycleEvent | DelayEvent;
+export type MailboxEvent =
+  | Change
+  | Gap
+  | Existing
+  | SnapshotCompleted
+  | LifecycleEvent
+  | DelayEvent;
 
 /**
  * Returns the id of an event: the same change always has the same id. A message is added once in
@@ -99,6 +124,10 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
     case "reauthorization_required":
     case "disconnected":
       return `${userId}/${event.kind}/${event.generation}`;
+    case "existing":
+      return `${userId}/existing/${event.snapshotId}/${event.messageId}`;
+    case "snapshot_completed":
+      return `${userId}/snapshot_completed/${event.snapshotId}`;
     case "address_changed":
       return `${userId}/${event.kind}/${event.changeId}`;
     case "delayed":

@@ -4,6 +4,7 @@ import type { GrantFailure } from "./access.ts";
 import { completeSince } from "./completeness.ts";
 import type { HistoryId } from "./history-id.ts";
 import { atOnce } from "./schedule.ts";
+import { newSnapshot } from "./snapshot.ts";
 import type {
   InactiveUser,
   Grant,
@@ -54,6 +55,8 @@ export interface NewConnection {
   historyId: HistoryId;
   /** When that history begins: read before `historyId`, so that nothing lies between them. */
   connectedAt: Date;
+  /** The mail that a new connection publishes, too: from this date on. Absent: none. */
+  snapshotSince?: Date;
   /** The content of the start ticket, if there was one. */
   ticket?: { tags?: User["tags"] | undefined };
   at: Date;
@@ -63,11 +66,12 @@ export interface NewConnection {
  * Returns the change when a person allows access. The mailbox is due at once, so that the
  * reconciliation delivers what was missed if the authorizing run dies first. A paused mailbox stays
  * paused, with the new grant: the operator's decision is not the person's to change. A ticket
- * replaces the tags; without one they stay for as long as the history continues.
+ * replaces the tags; without one they stay for as long as the history continues, and so does a
+ * running snapshot.
  */
 export function authorized(
   previous: User | undefined,
-  { addresses, grant, watch, historyId, connectedAt, ticket, at }: NewConnection,
+  { addresses, grant, watch, historyId, connectedAt, snapshotSince, ticket, at }: NewConnection,
 ): UserContent {
   const resumed = isResumed(previous) ? previous : undefined;
   const isPaused = resumed?.status === "paused";
@@ -80,6 +84,8 @@ export function authorized(
   // Documents of an older version lack the time of the connection.
   const since = resumed === undefined ? connectedAt : resumed.connectedAt;
   const { tags } = ticket ?? resumed ?? {};
+  const first = snapshotSince && newSnapshot(snapshotSince, historyId, at);
+  const snapshot = resumed === undefined ? first : resumed.snapshot;
   return {
     ...addresses,
     status: isPaused ? "paused" : "active",
@@ -95,6 +101,7 @@ export function authorized(
     sync: isPaused ? withoutDue(sync) : sync,
     ...(since !== undefined && { connectedAt: since }),
     ...(tags !== undefined && { tags }),
+    ...(snapshot !== undefined && { snapshot }),
     followUp: { dueAt: later(at, ANNOUNCE_GRACE_MS), failures: 0 },
   };
 }
@@ -214,6 +221,19 @@ function reactivated(
     watch: { ...watch, renewAt: now, failures: 0 },
     sync: { ...sync, ...atOnce(clock) },
     followUp: { episode: episode + 1, dueAt: later(now, ANNOUNCE_GRACE_MS), failures: 0 },
+  };
+}
+
+/** Returns the change when an operator asks for the mail since a date. */
+export function snapshotRequested(
+  { historyId, followUp }: User,
+  since: Date,
+  now: Date,
+): Pick<UserPatch, "snapshot" | "followUp"> {
+  const { dueAt = now } = followUp;
+  return {
+    snapshot: newSnapshot(since, historyId, now),
+    followUp: { ...followUp, dueAt: dueAt < now ? dueAt : now },
   };
 }
 

@@ -116,6 +116,31 @@ export interface Recovery {
   isTold?: boolean;
 }
 
+/** The progress of publishing the mail that was already in the mailbox (`domain/snapshot.ts`). */
+export interface Snapshot {
+  /** Part of the ids of its events: when it was requested, in epoch milliseconds. */
+  id: string;
+  /** Older messages are left out. */
+  since: Date;
+  /** The cursor when it was requested: everything later is in the stream. */
+  upToHistoryId: HistoryId;
+  requestedAt: Date;
+  /** The number of published messages. */
+  messages: number;
+  /** The current listing, if there is one for each watched label. */
+  listing: number;
+  /** The next page. Absent: the first. */
+  token?: string;
+  /** The last messages of the page before. */
+  edge?: readonly string[];
+  /** Gmail rejected the token: pages are skipped from the first one to the end of `edge`. */
+  isSeeking?: true;
+  /** The number of consecutive pages with only old messages. */
+  oldPages?: number;
+  /** When `mailbox.snapshot.completed` was published. */
+  completedAt?: Date;
+}
+
 /** The consecutive failures of this mailbox. Absent after a success. */
 export interface SyncFailure {
   /** When the first of the consecutive failures of this family happened. */
@@ -211,6 +236,8 @@ interface UserFields {
   connectedAt?: Date;
   /** What the application said about this connection in a start ticket: at most 10 short texts. */
   tags?: Readonly<Record<string, string>>;
+  /** The last snapshot of this history, running or complete. */
+  snapshot?: Snapshot;
   /**
    * Browser sessions that began before this time have ended: Google said that the account is at
    * risk.

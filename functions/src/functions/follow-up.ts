@@ -13,6 +13,8 @@ import { PROBE_AFTER_MS, announce, isAnnounced } from "../grant/announcement.ts"
 import { finishDisconnect } from "../grant/disconnect.ts";
 import { forget } from "../grant/forget.ts";
 import { finishPause } from "../grant/pause.ts";
+import { type SnapshotBudget, continueSnapshot } from "../mailbox/snapshot.ts";
+import { runningSnapshot } from "../domain/snapshot.ts";
 import { forgetAt, settled } from "../domain/retention.ts";
 
 /** What the follow-up of users uses. */
@@ -28,8 +30,15 @@ const FIRST_MAIL_MS_MAX = 14 * 24 * 3_600_000;
 const ANNOUNCE_RETRY_MS = 60_000;
 const ANNOUNCE_RETRY_MS_MAX = 3_600_000;
 
-/** Does the work of a user outside the stream, whose `followUp.dueAt` has come. */
-export async function followUp(user: User, context: FollowUpContext): Promise<void> {
+/**
+ * Does the work of a user outside the stream, whose `followUp.dueAt` has come. `snapshots`: what this
+ * run may still spend on snapshots.
+ */
+export async function followUp(
+  user: User,
+  snapshots: SnapshotBudget,
+  context: FollowUpContext,
+): Promise<void> {
   if (user.status === "disconnected" && user.grant.refreshToken !== undefined) {
     await finishDisconnect(user, context);
     return;
@@ -41,6 +50,9 @@ export async function followUp(user: User, context: FollowUpContext): Promise<vo
     return;
   }
   if (user.status === "mailbox_unavailable") return probe(user, context);
+  if (user.status === "active" && runningSnapshot(user) !== undefined) {
+    return continueSnapshot(user, snapshots, context);
+  }
   const now = storeNow(user, context.clock);
   const forgottenAt = forgetAt(user, context);
   if (forgottenAt !== undefined && forgottenAt <= now) return erase(user, context);

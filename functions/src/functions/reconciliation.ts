@@ -5,6 +5,7 @@ import { jittered, later } from "../domain/clock.ts";
 import { type User, notificationAddress, storeNow } from "../domain/user.ts";
 import { watchBehind } from "../mailbox/behind.ts";
 import { type Budget, eachDue } from "../mailbox/each-due.ts";
+import { snapshotBudget } from "../mailbox/snapshot.ts";
 import { sync } from "../mailbox/sync.ts";
 
 /**
@@ -37,13 +38,14 @@ export async function reconcile(context: FollowUpContext): Promise<Reconciliatio
   });
   const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
 
+  const snapshots = snapshotBudget(context);
   await watchBehind(until(TELL_UNTIL), context);
   const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), context, async (user) => {
     run[await syncDue(user, context)] += 1;
     return "done";
   });
   const isFollowUpCut = await eachDue("followUp.dueAt", until(1), context, async (user) => {
-    await followUp(user, context);
+    await followUp(user, snapshots, context);
     run.followedUp += 1;
     return "done";
   });

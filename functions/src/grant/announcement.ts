@@ -4,6 +4,7 @@ import { type LifecycleEvent, PublishFailure } from "../domain/events.ts";
 import { modify } from "../store/modify.ts";
 import { unlessContended } from "../platform/store-error.ts";
 import { type FollowUp, type User, sameGrant } from "../domain/user.ts";
+import { runningSnapshot, snapshotStart } from "../domain/snapshot.ts";
 import type { ReauthorizationLinks } from "./reauthorization-link.ts";
 import { nextLook } from "../domain/retention.ts";
 
@@ -77,8 +78,10 @@ async function noteAnnounced(told: User, context: GrantContext): Promise<void> {
 function nextDue(user: User, context: GrantContext): Date | undefined {
   const { sendNotice, clock } = context;
   switch (user.status) {
-    case "active":
-      return undefined;
+    case "active": {
+      const snapshot = runningSnapshot(user);
+      return snapshot && snapshotStart(snapshot, context.config.sync.settleMs);
+    }
     case "reauthorization_required":
       // Even if it is published twice, it must not bring the next mail forward.
       if (isAnnounced(user)) return user.followUp.dueAt;

@@ -264,6 +264,10 @@ export const LOG_EVENTS = {
     meaning: "A connection was ended by its owner, by an operator or by Google.",
     chart: "connection",
   },
+  snapshot_completed: {
+    severities: ["INFO"],
+    meaning: "The mail that was already in a mailbox is published.",
+  },
   user_paused: {
     severities: ["INFO"],
     meaning: "An operator paused a mailbox.",

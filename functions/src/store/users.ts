@@ -334,13 +334,16 @@ function packed(sync: User["sync"]): DocumentData {
 function normalize({
   sync: { more, ...sync },
   tags: storedTags,
+  snapshot: storedSnapshot,
   ...user
 }: z.infer<typeof DOCUMENT>): UserContent & Pick<User, "id"> {
   const stored = { recent: sync.recent, ...(more !== undefined && { more }) };
   const tags = parseTags(storedTags);
+  const snapshot = SNAPSHOT.safeParse(storedSnapshot).data;
   return {
     ...user,
     ...(tags !== undefined && { tags }),
+    ...(snapshot !== undefined && { snapshot }),
     sync: { ...sync, recent: unpackPositions(stored, user.historyId) },
   };
 }
@@ -402,6 +405,20 @@ const FLEET_GUARD = z.object({
   latchedAt: DATE,
   probeAt: DATE,
   verdict: z.enum(["sound", "unsound"]).exactOptional(),
+});
+
+const SNAPSHOT = z.object({
+  id: z.string(),
+  since: DATE,
+  upToHistoryId: HISTORY_ID,
+  requestedAt: DATE,
+  messages: COUNT,
+  listing: COUNT,
+  token: z.string().exactOptional(),
+  edge: z.array(z.string()).exactOptional(),
+  isSeeking: z.literal(true).exactOptional(),
+  oldPages: COUNT.exactOptional(),
+  completedAt: DATE.exactOptional(),
 });
 
 /** Documents of an older version are checked like any other input. */
@@ -492,8 +509,9 @@ const DOCUMENT = z.object({
     failures: COUNT,
   }),
   connectedAt: DATE.exactOptional(),
-  // Checked in normalize: invalid tags do not end a connection.
+  // Checked in normalize: an invalid one does not end a connection.
   tags: z.unknown().optional(),
+  snapshot: z.unknown().optional(),
   signedOutAt: DATE.exactOptional(),
 });
 

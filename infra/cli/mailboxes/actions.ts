@@ -4,6 +4,9 @@ import { isAnnounced } from "../../../functions/src/grant/announcement.ts";
 import { flagByHand } from "../../../functions/src/grant/flagging.ts";
 import { pause } from "../../../functions/src/grant/pause.ts";
 import { resume } from "../../../functions/src/mailbox/resume.ts";
+import { runningSnapshot } from "../../../functions/src/domain/snapshot.ts";
+import { snapshotRequested } from "../../../functions/src/domain/transitions.ts";
+import { modify } from "../../../functions/src/store/modify.ts";
 import { renew } from "../../../functions/src/mailbox/renewal.ts";
 import { sync } from "../../../functions/src/mailbox/sync.ts";
 import type { Context } from "../../../functions/src/context.ts";
@@ -149,6 +152,34 @@ export async function resumeNow(user: User, context: Context): Promise<ActionRes
     case "unreadable":
       return { isDone: false, outcome: resumed.kind, text: UNREADABLE };
   }
+}
+
+/** Requests the mail since a date; the reconciliation publishes it. */
+export async function snapshotNow(
+  asked: User,
+  since: Date,
+  { users, clock }: Context,
+): Promise<ActionResult> {
+  const { kind, user } = await modify(
+    users,
+    asked.id,
+    (stored) => {
+      const isReady = stored.status === "active" && runningSnapshot(stored) === undefined;
+      return isReady ? snapshotRequested(stored, since, clock.now()) : "skip";
+    },
+    { what: "a snapshot" },
+  );
+  if (user === undefined) return { isDone: false, outcome: "unreadable", text: UNREADABLE };
+  const id = user.snapshot?.id;
+  if (kind === "written") {
+    const text = `snapshot ${id} has begun: the reconciliation publishes it`;
+    return { isDone: true, outcome: "requested", text };
+  }
+  if (user.status !== "active") {
+    const text = `nothing is done for a user who is ${user.status}`;
+    return { isDone: false, outcome: "inactive", text };
+  }
+  return { isDone: false, outcome: "running", text: `snapshot ${id} is not complete yet` };
 }
 
 const UNREADABLE = "the document cannot be read (see the log): correct it, and run this again";

@@ -12,6 +12,7 @@ import {
   pauseNow,
   renewNow,
   resumeNow,
+  snapshotNow,
   syncNow,
 } from "./actions.ts";
 import { findUser } from "./find-user.ts";
@@ -114,6 +115,13 @@ export function defineMailboxes(mailboxes: Command, session: Session): void {
     .description("resume a paused mailbox, and publish what happened in the meantime")
     .action((name: string) => act("resume", name, resumeNow));
   mailboxes
+    .command("snapshot <user>")
+    .description("publish the mail since a date as mailbox.message.existing, in the background")
+    .requiredOption("--since <date>", "a date in UTC, as 2026-01-31", pastDate)
+    .action((name: string, { since }: { since: Date }) =>
+      act("snapshot", name, (user, context) => snapshotNow(user, since, context)),
+    );
+  mailboxes
     .command("flag <user>")
     .description("suspend a mailbox until its person authorizes again; removes the tokens")
     .requiredOption("--reason <code>", "why, as a stable code that subscribers read", reasonCode)
@@ -162,6 +170,12 @@ function addTag(text: string, earlier: Readonly<Record<string, string>> = {}) {
   const [, name, value] = /^([a-z0-9-]{1,32})=(.*)$/s.exec(text) ?? [];
   if (name !== undefined && value !== undefined) return { ...earlier, [name]: value };
   throw new InvalidArgumentError("It is not name=value with a name of a-z, 0-9 and -.");
+}
+
+function pastDate(text: string): Date {
+  const date = new Date(/^\d{4}-\d{2}-\d{2}$/.test(text) ? text : Number.NaN);
+  if (date.getTime() <= Date.now()) return date;
+  throw new InvalidArgumentError("It is not a date of the past, as 2026-01-31.");
 }
 
 function reasonCode(text: string): string {

@@ -33,6 +33,7 @@ export function shown(user: User, now: Date) {
       }),
     },
     followUp,
+    ...(user.snapshot !== undefined && { snapshot: user.snapshot }),
     ...(user.tags !== undefined && { tags: user.tags }),
     ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
     overdue: overdue(user, now),

@@ -82,6 +82,12 @@ export async function handle(event: MailboxEvent, desk: Desk, gmailFor: GmailFor
     case "mailbox.disconnected":
       notice("no mail arrives any more");
       return;
+    case "mailbox.paused":
+      notice(`no mail arrives until the operator resumes the mailbox (${event.data.reason})`);
+      return;
+    // Mail from before the desk was opened is no ticket.
+    case "mailbox.message.existing":
+    case "mailbox.snapshot.completed":
     case "mailbox.labels.added":
     case "mailbox.labels.removed":
     case "mailbox.connected":

@@ -1,0 +1,321 @@
+import type { Access, Answer } from "../domain/access.ts";
+import { backoffMs, jittered, later } from "../domain/clock.ts";
+import { type MailboxEvent, PublishFailure } from "../domain/events.ts";
+import type { Call, Failure } from "../domain/failure.ts";
+import { endingOf } from "../domain/failure-streak.ts";
+import type { HistoryMessage } from "../domain/history.ts";
+import { settled } from "../domain/retention.ts";
+import {
+  afterRefusedPage,
+  afterSkippedPage,
+  afterSnapshotPage,
+  isListed,
+  isSamePlace,
+  runningSnapshot,
+  snapshotStart,
+  toCompleted,
+  toExisting,
+  unpublishedOf,
+  withoutListing,
+} from "../domain/snapshot.ts";
+import { type FollowUp, type Snapshot, type User, storeNow } from "../domain/user.ts";
+import { isAnnounced } from "../grant/announcement.ts";
+import { flag } from "../grant/flagging.ts";
+import { storedChanges } from "../pubsub/cloud-event.ts";
+import { modify } from "../store/modify.ts";
+import type { MailboxContext } from "./context.ts";
+import { isOldPage, withoutOld } from "./message-ages.ts";
+import { listPage, withoutDrafts } from "./message-pages.ts";
+import { reportFailure } from "./report.ts";
+import { type Run, isCurrent, keptToken, reread, startRun } from "./run.ts";
+
+/** The units of Gmail's quota that one run of the reconciliation may still use for snapshots. */
+export interface SnapshotBudget {
+  units: number;
+}
+
+/** What the calls of a snapshot cost in units (Gmail API, "Usage limits"). */
+const UNITS: Partial<Record<Call, number>> = { "messages.list": 5, "messages.get": 20 };
+/** Of the 6,000 units a minute of one user, of which subscribers may use 5,400. */
+const USER_UNITS_PER_TURN = 300;
+const PAGES_PER_TURN_MAX = 100;
+const TURN_MS_MAX = 10_000;
+/** The pause of a snapshot while the stream of its mailbox is behind: live changes come first. */
+const YIELD_MS = 5 * 60_000;
+const RETRY_MS = 60_000;
+const RETRY_MS_MAX = 3_600_000;
+/** Clocks differ, mail is dated before it arrives, and lists have been seen out of order. */
+const DISORDER_MS = 24 * 3_600_000;
+/** Consecutive failures after which one message or label that Gmail rejects is passed over. */
+const REFUSALS_MAX = 3;
+
+/**
+ * Returns the budget of a run. A run starts each minute, so its whole budget is a minute's share,
+ * even if runs overlap.
+ */
+export function snapshotBudget({ config }: Pick<MailboxContext, "config">): SnapshotBudget {
+  return { units: (config.gmail.unitsPerMinute * config.snapshot.quotaPercent) / 100 };
+}
+
+/**
+ * Publishes some pages of the snapshot of an active user, or its end. Everything else goes first:
+ * the snapshot waits while the stream is behind. What is left stays due.
+ */
+export async function continueSnapshot(
+  user: User,
+  budget: SnapshotBudget,
+  context: MailboxContext,
+): Promise<void> {
+  const { clock, config } = context;
+  const snapshot = runningSnapshot(user);
+  if (snapshot === undefined || budget.units <= 0) return;
+  const now = storeNow(user, clock);
+  const start = snapshotStart(snapshot, config.sync.settleMs);
+  if (start > now) return postpone(user, start, context);
+  if (user.sync.behindSince !== undefined) return postpone(user, later(now, YIELD_MS), context);
+
+  const own = { units: Math.min(USER_UNITS_PER_TURN, budget.units) };
+  const started = startRun(user, { kind: "requested" }, context);
+  const run: Run = { ...started, access: metered(started.access, [budget, own]) };
+  const deadline = later(clock.now(), TURN_MS_MAX);
+  for (let pages = 0; pages < PAGES_PER_TURN_MAX; pages++) {
+    const current = runningSnapshot(run.user);
+    if (current === undefined || !(await advance(run, current))) return;
+    if (budget.units <= 0 || own.units <= 0 || clock.now() >= deadline) return;
+  }
+}
+
+/** Counts what each call costs, repeated ones too. */
+function metered(access: Access, budgets: readonly SnapshotBudget[]): Access {
+  return {
+    ...access,
+    call: (method, request) =>
+      access.call(method, (token) => {
+        for (const budget of budgets) budget.units -= UNITS[method] ?? 0;
+        return request(token);
+      }),
+  };
+}
+
+/** Performs one step; returns false if the turn ends with it. */
+async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
+  const labels = run.context.config.gmail.watchLabelIds;
+  if (isListed(snapshot, labels.length)) return complete(run, snapshot);
+  const labelId = labels[snapshot.listing];
+  const listed = await listPage(run, labelId, snapshot.token);
+  if (listed.kind !== "answered") return refused(run, snapshot, labelId, listed);
+  const { messages, nextPageToken } = listed.value;
+  const left = unpublishedOf(snapshot, messages);
+  if (left === undefined) return store(run, snapshot, afterSkippedPage(snapshot, nextPageToken));
+
+  const young = await youngOf(run, snapshot, left);
+  if (young.kind !== "answered") return failed(run, young);
+  const told = await stillThere(run, labelId, snapshot.token, young.value.messages);
+  if (told.kind !== "answered") return failed(run, told);
+  const events = toExisting(snapshot, told.value, labelId);
+  const { isOld } = young.value;
+  const page = { messages: left, nextPageToken, published: events.length, isOld };
+  const isPublished = await publish(run, snapshot, events);
+  return isPublished && store(run, snapshot, afterSnapshotPage(snapshot, page), events);
+}
+
+/**
+ * Returns the messages that are young enough, and whether the page contains only messages that are
+ * older by more than lists are out of order. The date of the last message is enough for most pages.
+ */
+async function youngOf(
+  run: Run,
+  { since }: Snapshot,
+  messages: readonly HistoryMessage[],
+): Promise<Answer<{ messages: readonly HistoryMessage[]; isOld: boolean }>> {
+  const isFailureUnknown = run.user.followUp.failures >= REFUSALS_MAX;
+  const limit = (ms: number) => ({ earliest: later(since, ms), isFailureUnknown });
+  const last = await isOldPage(run, messages.slice(-1), limit(DISORDER_MS));
+  if (last.kind !== "answered") return last;
+  if (!last.value) return { kind: "answered", value: { messages, isOld: false } };
+  const young = await withoutOld(run, messages, limit(0));
+  if (young.kind !== "answered" || young.value.length > 0) {
+    return young.kind === "answered"
+      ? { kind: "answered", value: { messages: young.value, isOld: false } }
+      : young;
+  }
+  const old = await isOldPage(run, messages, limit(-DISORDER_MS));
+  if (old.kind !== "answered") return old;
+  return { kind: "answered", value: { messages: [], isOld: old.value } };
+}
+
+/**
+ * Lists the page once more, just before it is published: without drafts, and without messages that
+ * were deleted in the meantime, since subscribers hear of a deletion as soon as it happens.
+ */
+async function stillThere(
+  run: Run,
+  labelId: string | undefined,
+  token: string | undefined,
+  messages: readonly HistoryMessage[],
+): Promise<Answer<readonly HistoryMessage[]>> {
+  if (messages.length === 0) return { kind: "answered", value: messages };
+  const wanted = new Set(messages.map(({ id }) => id));
+  let isFirst = true;
+  const read = async (): Promise<Answer<HistoryMessage[]>> => {
+    if (isFirst && !run.context.config.changes.publishDrafts) {
+      isFirst = false;
+      return { kind: "answered", value: [...messages] };
+    }
+    const again = await listPage(run, labelId, token);
+    if (again.kind !== "answered") return again;
+    return { ...again, value: again.value.messages.filter(({ id }) => wanted.has(id)) };
+  };
+  const isFailureTold = run.user.followUp.failures >= REFUSALS_MAX;
+  const sorted = await withoutDrafts(run, read, isFailureTold);
+  return sorted.kind === "answered" ? { ...sorted, value: sorted.value.messages } : sorted;
+}
+
+/** Publishes the end of a snapshot, then records it. */
+async function complete(run: Run, snapshot: Snapshot): Promise<boolean> {
+  const { context, user } = run;
+  const completed = toCompleted(snapshot);
+  if (!(await publish(run, snapshot, [completed]))) return false;
+  const completedAt = storeNow(run.user, context.clock);
+  const isStored = await store(run, snapshot, { ...snapshot, completedAt }, [completed]);
+  if (isStored) {
+    context.log.info("snapshot_completed", "published the mail that was in a mailbox", {
+      userId: user.id,
+      snapshotId: snapshot.id,
+      messages: snapshot.messages,
+    });
+  }
+  return false;
+}
+
+/** Returns whether the topic accepted the events; false also when they are no longer wanted. */
+async function publish(
+  run: Run,
+  snapshot: Snapshot,
+  events: readonly MailboxEvent[],
+): Promise<boolean> {
+  const { context } = run;
+  if (events.length === 0) return true;
+  const isWanted = (await isCurrent(run)) && isSamePlace(run.user.snapshot, snapshot);
+  if (!isWanted) return false;
+  try {
+    await context.publish(run.user, events);
+    return true;
+  } catch (error) {
+    if (!(error instanceof PublishFailure)) throw error;
+    await postpone(run.user, undefined, context);
+    return false;
+  }
+}
+
+/**
+ * Stores the progress, if the stored snapshot is still at the same place: another writer has changed
+ * something else then. Returns false if the turn ends.
+ */
+async function store(
+  run: Run,
+  from: Snapshot,
+  snapshot: Snapshot,
+  events: readonly MailboxEvent[] = [],
+  isProgress = true,
+): Promise<boolean> {
+  const { context, user } = run;
+  const { kind } = await modify(
+    context.users,
+    user.id,
+    (stored) => {
+      if (stored.status !== "active" || !isSamePlace(stored.snapshot, from)) return "skip";
+      const isSameGrant = stored.grant.generation === user.grant.generation;
+      return {
+        snapshot,
+        ...(isProgress && { followUp: afterStep(stored, snapshot, context) }),
+        ...(isSameGrant && keptToken({ ...run, user: stored })),
+      };
+    },
+    {
+      what: "the progress of a snapshot",
+      from: user,
+      changes: (stored) => storedChanges(stored, events, context),
+    },
+  );
+  return kind === "written" && (await reread(run));
+}
+
+/** Due at once, unless the snapshot is complete or a status is to be published first. */
+function afterStep(user: User, snapshot: Snapshot, context: MailboxContext): FollowUp {
+  const followUp = { ...user.followUp, failures: 0 };
+  if (!isAnnounced(user)) return followUp;
+  if (snapshot.completedAt !== undefined) return settled(user, followUp, context);
+  return { ...followUp, dueAt: storeNow(user, context.clock) };
+}
+
+/** Handles a rejected list: of a page token, of a label that the mailbox does not have, or of all. */
+async function refused(
+  run: Run,
+  snapshot: Snapshot,
+  labelId: string | undefined,
+  answer: Unanswered,
+): Promise<boolean> {
+  const isBad = answer.kind === "failed" && answer.failure.kind === "bad_request";
+  if (!isBad) return failed(run, answer);
+  if (snapshot.token !== undefined) {
+    await store(run, snapshot, afterRefusedPage(snapshot), [], false);
+    return failed(run, answer);
+  }
+  const isGivenUp =
+    answer.failure.reason === "invalid_label" || run.user.followUp.failures >= REFUSALS_MAX;
+  if (labelId === undefined || !isGivenUp) return failed(run, answer);
+  run.context.log.error(
+    "label_left_out",
+    "Gmail rejects the list of a watched label; the snapshot leaves it out",
+    { userId: run.user.id, labelId },
+  );
+  return store(run, snapshot, withoutListing(snapshot));
+}
+
+type Unanswered = Exclude<Answer<unknown>, { kind: "answered" }>;
+
+/** Ends the turn after a call that failed: flags the user if the grant has ended, or retries later. */
+async function failed(run: Run, answer: Unanswered): Promise<false> {
+  const { context, user } = run;
+  if (answer.kind === "superseded") return false;
+  const { failure, call } = answer;
+  const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
+  if (ending?.kind === "flag") {
+    const flagging = await flag(user, ending.failure, context);
+    if (flagging.kind !== "guarded") return false;
+  }
+  reportFailure(context.log, failure, { userId: user.id, call });
+  await postpone(user, retryAt(failure, context), context);
+  return false;
+}
+
+function retryAt(failure: Failure, { clock }: MailboxContext): Date | undefined {
+  if (failure.kind !== "rate_limited" || failure.retryAt === undefined) return undefined;
+  const max = later(clock.now(), RETRY_MS_MAX);
+  return failure.retryAt < max ? failure.retryAt : max;
+}
+
+/** Continues at this time, or after a growing pause. */
+async function postpone(
+  { id }: User,
+  until: Date | undefined,
+  { users, clock, random }: MailboxContext,
+): Promise<void> {
+  await modify(
+    users,
+    id,
+    (user) => {
+      if (user.status !== "active" || runningSnapshot(user) === undefined || !isAnnounced(user)) {
+        return "skip";
+      }
+      const { failures } = user.followUp;
+      const waitMs = jittered(backoffMs(failures, RETRY_MS, RETRY_MS_MAX), random);
+      const now = storeNow(user, clock);
+      const dueAt = until !== undefined && until > now ? until : later(now, waitMs);
+      const isFailure = until === undefined;
+      return { followUp: { ...user.followUp, dueAt, failures: failures + (isFailure ? 1 : 0) } };
+    },
+    { what: "the pause of a snapshot" },
+  );
+}
