@@ -242,7 +242,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("a recovery walks over one page", [
     "afterWalkedPage",
-    "told >= 0 || walked.oldPages >= OLD_PAGES_ENDING",
+    "told >= 0 || walked.oldPages >= OLD_PAGES",
     "true",
   ]),
   focused("histories", "one page of old messages ends the walk", ["OLD_PAGES", "2", "1"]),

@@ -36,6 +36,7 @@ const DISORDER_MS = DAY;
  */
 const UNITS_PER_TURN_MAX = 180 + 800;
 const SMALL_PAGE = 5;
+const IMPRECISE = ["old imports", "unsorted lists", "replicas behind", "stray answers"] as const;
 const UNITS: Readonly<Record<string, number>> = { "messages.list": 5, "messages.get": 20 };
 
 export function createSnapshotChecks(
@@ -170,9 +171,9 @@ export function createSnapshotChecks(
     if (labelIds.includes("DRAFT") && !ledger.rules.publishesDrafts) {
       violate("P2", `the draft ${messageId} of ${sub} is told as existing`);
     }
-    // An old message among young ones is told with them.
-    const isSorted = !parameters.rude.has("old imports") && !parameters.rude.has("unsorted lists");
-    if (isSorted && internalDate < of.snapshot.since.getTime() - DISORDER_MS) {
+    // An old message among young ones is told with them, and so is one whose date Gmail does not know.
+    const isDated = IMPRECISE.every((rude) => !parameters.rude.has(rude));
+    if (isDated && internalDate < of.snapshot.since.getTime() - DISORDER_MS) {
       violate("P2", `${messageId} of ${sub} is too old for the snapshot`);
     }
   }
