@@ -81,18 +81,7 @@ export function startOperatorActs(
 
   if (rude.has("snapshots")) {
     const snapshots = world.random("snapshots");
-    strike(
-      1.5,
-      ({ sub }) => {
-        const since = new Date(scheduler.now() - snapshots.between(0, 60) * DAY);
-        void command("asks for a snapshot", sub, (user, context) =>
-          snapshotNow(user, since, context),
-        ).then((result) => {
-          if (result?.isDone === true) count("snapshot requested by the operator");
-        });
-      },
-      snapshots,
-    );
+    strike(1.5, ({ sub }) => void askForSnapshot(sub, snapshots), snapshots);
   }
   if (rude.has("paused mailboxes")) {
     const pauses = world.random("pauses");
@@ -153,6 +142,14 @@ export function startOperatorActs(
 
   function renewedNextYear({ watch }: User): { watch: User["watch"] } {
     return { watch: { ...watch, renewAt: new Date(scheduler.now() + YEAR) } };
+  }
+
+  async function askForSnapshot(sub: string, draws: Stream): Promise<void> {
+    const since = new Date(scheduler.now() - draws.between(0, 60) * DAY);
+    const result = await command("asks for a snapshot", sub, (user, context) =>
+      snapshotNow(user, since, context),
+    );
+    if (result?.isDone === true) count("snapshot requested by the operator");
   }
 
   async function pausePerson(person: Person, draws: Stream): Promise<void> {
