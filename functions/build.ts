@@ -1,11 +1,11 @@
-// Makes one small folder for each deploy tool under functions/dist, or under the folder that is named:
-// a bundle, a second one for telemetry, their source maps, what starts them and a package.json. The
-// functions-framework keeps its functions in a module-level map, so the copy that we register with has
-// to be the copy that serves: it is the one package that is never bundled. What is done here for a
-// faster start is measured in infra/docs/scale.md.
+// Builds one small folder for each deploy tool under functions/dist, or under the folder given as an
+// argument: a bundle, a second one for telemetry, their source maps, the file that starts them and a
+// package.json. The functions-framework keeps its functions in a module-level map, so the copy that
+// registers them must be the copy that serves them: it is the one package that is never bundled.
+// infra/docs/scale.md has the measurements behind each step that makes the start faster.
 //
-// For whoever deploys it: a package-lock.json, so that the packages that are installed there are those
-// that were tested; the licences of all that is deployed; and what that is, as a CycloneDX bill.
+// Each folder also has a package-lock.json, so that the deployment installs the packages that were
+// tested; the licences of everything deployed; and a CycloneDX bill of materials.
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import path from "node:path";

@@ -16,11 +16,11 @@ const SPOKEN = [
   "google.longrunning.Operations",
 ];
 
-// First of all, before whoever serves it makes its Express application: else that answers a body that
-// it cannot read with a page that holds a stack trace, and the framework an error with its message.
+// Set before the framework creates its Express application. Otherwise Express answers an unreadable
+// body with a page that contains a stack trace, and the framework answers an error with its message.
 const BANNER = 'process.env.NODE_ENV = "production";';
 
-// Bundled in, what is loaded only where a collector is configured would cost every cold start.
+// The OpenTelemetry SDK is loaded only with a collector; in the bundle, it would slow every cold start.
 const TELEMETRY: Plugin = {
   name: "telemetry",
   setup({ onResolve }) {
@@ -30,7 +30,7 @@ const TELEMETRY: Plugin = {
   },
 };
 
-/** Makes one file, and its source map, of a module and all that it imports but `external`. */
+/** Bundles a module and its imports, except `external`, into one file with a source map. */
 export async function bundle(
   entry: string,
   outfile: string,
@@ -43,13 +43,13 @@ export async function bundle(
     bundle: true,
     platform: "node",
     target: "node20",
-    // The Functions emulator requires it, without waiting for anything.
+    // The Functions emulator loads the file with `require` and awaits nothing.
     format: "cjs",
     external,
     plugins: [TELEMETRY, spokenDefinitions(SPOKEN)],
     banner: { js: BANNER },
     minifySyntax: true,
-    // Names stay: shorter ones are no faster, and a stack trace that nobody has mapped is readable.
+    // Names stay: shorter ones are no faster, and stack traces stay readable without the source map.
     minifyWhitespace: true,
     sourcemap: true,
     sourcesContent: false,
@@ -61,9 +61,9 @@ export async function bundle(
 }
 
 /**
- * What starts the bundle `functions.js` beside it. Compiling takes a good part of a cold start: the
- * cache is made where it is used, by the build that is a part of every deployment (`postinstall`).
- * Without it, or with another Node, all is compiled as ever.
+ * The file that starts the bundle `functions.js` of the same folder. Compiling takes a good part of a
+ * cold start, so the build of every deployment (`postinstall`) fills a compile cache in the place
+ * where it is used. Without the cache, or with another version of Node, V8 compiles as usual.
  */
 export const START = `const { enableCompileCache } = require("node:module");
 const { join } = require("node:path");

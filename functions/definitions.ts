@@ -3,9 +3,9 @@ import type { Plugin } from "esbuild";
 import protobuf from "protobufjs";
 
 /**
- * Before its first call a client of Google's makes ready whatever its definitions hold: every message
- * of every service, those for administration, policies, locations and operations too. A bundle keeps
- * the services that are named, as `google.pubsub.v1.Publisher`.
+ * Keeps only the named services, such as `google.pubsub.v1.Publisher`, in the protobuf definitions of a
+ * bundle. Before its first call, a client of Google prepares every message of every service in its
+ * definitions, including those for administration, policies, locations and operations.
  */
 export function spokenDefinitions(services: readonly string[]): Plugin {
   return {
@@ -15,7 +15,7 @@ export function spokenDefinitions(services: readonly string[]): Plugin {
         contents: JSON.stringify(onlyServices(services, JSON.parse(readFileSync(path, "utf8")))),
         loader: "json",
       }));
-      // The same as code, which the packages only hand on: nobody here takes it.
+      // The same definitions as code. The packages only export it, and nothing here uses it.
       onLoad({ filter: /[\\/]protos[\\/](protos|iam_service|locations|operations)\.js$/ }, () => ({
         contents: "module.exports = {};",
       }));
@@ -29,8 +29,8 @@ const OPERATION_TYPES = [
 ];
 
 /**
- * Definitions in the JSON of protobuf.js with these services alone, whole, and the messages that
- * they are made of. Definitions without any service, as those of error details, stay as they are.
+ * Returns definitions in the JSON of protobuf.js, reduced to these services and the messages that they
+ * use. Definitions without any service, such as those of error details, stay as they are.
  */
 export function onlyServices(
   services: readonly string[],

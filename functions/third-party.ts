@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Metafile } from "esbuild";
 import { type Lockfile, pathOf, reachable } from "./lockfile.ts";
 
-/** A package of others that is deployed: within the bundle, or installed beside it. */
+/** A third-party package that is deployed: within the bundle, or installed next to it. */
 export interface ThirdParty {
   /** In the project: `node_modules/a`. */
   path: string;
@@ -17,7 +17,7 @@ export interface ThirdParty {
   needs: readonly string[];
 }
 
-/** What is deployed with these bundles and these packages, in the order of the lockfile. */
+/** Returns what these bundles and installed packages deploy, in the order of the lockfile. */
 export function thirdParties(
   bundles: readonly Metafile[],
   installed: readonly string[],
@@ -26,11 +26,11 @@ export function thirdParties(
   const bundled = new Set(
     bundles.flatMap(({ inputs }) => Object.keys(inputs).map(packageOf)).filter((it) => it !== ""),
   );
-  const beside = reachable(installed, project);
+  const reached = reachable(installed, project);
   const missing = [...bundled].filter((each) => !(each in project.packages));
   if (missing.length > 0) throw new Error(`package-lock.json has no ${missing.join(", ")}`);
   const isDeployed = (each: string | undefined) =>
-    each !== undefined && (bundled.has(each) || beside.has(each));
+    each !== undefined && (bundled.has(each) || reached.has(each));
   return Object.entries(project.packages)
     .filter(([each]) => isDeployed(each))
     .map(([each, locked]) => ({
@@ -55,9 +55,9 @@ function packageOf(input: string): string {
 const RULE = "=".repeat(80);
 
 /**
- * The licences and notices of these packages, each text once with the packages that it is of. Throws
- * when one that is bundled has none, since its own files are not deployed. One that is installed brings
- * its files, so the name of its licence is enough.
+ * Returns the licences and notices of these packages, each text once, with its packages. Throws when a
+ * bundled package has no licence text, since its own files are not deployed. For an installed package
+ * the name of the licence is enough, because its files are deployed with it.
  */
 export function noticesOf(packages: readonly ThirdParty[], root: string): string {
   const owners = new Map<string, Set<string>>();

@@ -47,7 +47,7 @@ export const UNREADABLE: readonly AnswerCase[] = [
   ["a page of a proxy, 502", "transient", page(502)],
   ["503 and nothing", "transient", json("", 503)],
   ["500 and an unknown error", "transient", json('{"error":{"code":500,"errors":null}}', 500)],
-  ["a status that nobody knows", "transient", json("{}", 599)],
+  ["a status that is not registered", "transient", json("{}", 599)],
   ["429 and nothing", "rate_limited", json("", 429)],
   [
     "429 until the year 9999",

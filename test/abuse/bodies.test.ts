@@ -7,8 +7,8 @@ import { type Scenario, startScenario } from "../support/scenario.ts";
 import { sendRaw, written } from "./wire.ts";
 
 /**
- * Goal: no function reads more of a body than it can use, whatever the headers say of it; and what
- * Pub/Sub delivers is acknowledged whatever it is.
+ * Goal: no function reads more of a body than it can use, no matter what the headers say; and every
+ * delivery of Pub/Sub is acknowledged.
  */
 
 const FORM = "content-type: application/x-www-form-urlencoded";

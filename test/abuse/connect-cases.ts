@@ -1,12 +1,12 @@
 import { type Actors, FORM, beginFlow, valid } from "./connect-requests.ts";
 import type { PlainRequest } from "./request.ts";
 
-/** A request that changes nothing, reaches nobody, and is answered in one way. */
+/** A request that changes nothing, reaches no other server, and is answered in one way. */
 export interface ConnectCase {
   name: string;
   /** Of what the person sees in the end. */
   status: number;
-  /** The page of ours that a 303 sends them to first. */
+  /** The receiver's page that a 303 sends them to first. */
   leadsTo?: string;
   make(actors: Actors): Promise<PlainRequest>;
 }
@@ -135,7 +135,7 @@ const READING: readonly ConnectCase[] = [
   plain("a POST of the start that is no form", 415, { method: "POST", url: "/start" }),
   plain("a DELETE", 405, { method: "DELETE" }),
   plain("an OPTIONS", 405, { method: "OPTIONS", url: "/disconnect" }),
-  plain("a start of somebody who has begun a hundred times", 303, {
+  plain("a start of a person who has begun a hundred times", 303, {
     url: "/start",
     headers: { cookie: Array.from({ length: 100 }, (_, n) => `${FLOW}${n}=v1.a`).join("; ") },
   }),

@@ -84,13 +84,13 @@ export async function callbackOf(
   return { method: "GET", url: `/callback${back.search}`, headers: { cookie } };
 }
 
-/** Google's answer to a flow in which somebody allows nothing. */
+/** Google's response to a flow in which the person allows nothing. */
 function declined({ state, cookie }: Flow): PlainRequest {
   const url = `/callback?error=access_denied&state=${state}`;
   return { method: "GET", url, headers: { cookie } };
 }
 
-/** What a browser asks for next, where a 303 leads to a page of ours. */
+/** What a browser asks for next, where a 303 leads to a page of the receiver. */
 export function following(answer: PlainAnswer, cookie = ""): PlainRequest | undefined {
   const location = answer.headers.get("location");
   if (location === null || !location.startsWith(`${PUBLIC_URL}/`)) return undefined;

@@ -77,7 +77,7 @@ interface Sent {
 
 const NOTHING: Effects = { writes: 0, published: 0, calls: [] };
 
-/** Sends it and checks all that holds whatever was sent. */
+/** Sends it and checks what holds for every request. */
 async function sendSafely(request: PlainRequest): Promise<Sent> {
   const { subject } = actors;
   const watched = subject.watch();
@@ -94,7 +94,7 @@ async function sendSafely(request: PlainRequest): Promise<Sent> {
   return { answer, effects };
 }
 
-/** The page that the person ends on, where an answer leads to one of ours. */
+/** The page that the person ends on, where a response leads to one of the receiver's pages. */
 async function open({ answer, effects }: Sent): Promise<Sent> {
   const request = following(answer);
   if (request === undefined) return { answer, effects };

@@ -88,7 +88,7 @@ function edits(document: Content): fc.Arbitrary<Content> {
   );
 }
 
-/** Whatever is in the document: the mailbox goes on, or an error says which document it is. */
+/** For every document: the mailbox continues, or an error names the document. */
 describe.runIf(firestore.isHad)("a document that was edited by hand", () => {
   let database: Firestore;
   let clock: MovableClock;
@@ -121,7 +121,7 @@ describe.runIf(firestore.isHad)("a document that was edited by hand", () => {
 
   it("is repaired or reported, and never causes a retry storm", SLOW, async () => {
     const [found] = (await database.collection("users").get()).docs;
-    if (found === undefined) throw new Error("nobody is stored");
+    if (found === undefined) throw new Error("no user is stored");
     const sound = found.data();
     const repaired = new Set<string>();
     await fc.assert(

@@ -18,7 +18,7 @@ export interface Generators<Input> {
  */
 export const RUNS_FACTOR = Number(process.env["FUZZ_RUNS"] || 1);
 const INPUTS_PER_GENERATOR = 2_500;
-/** Whatever the inputs are, this much is not kept of them after a collection. */
+/** No inputs may keep more than this after a garbage collection. */
 const HEAP_BYTES_MAX = 24 * 1024 * 1024;
 
 const TITLES: Record<keyof Generators<unknown>, string> = {

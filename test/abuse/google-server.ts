@@ -2,21 +2,21 @@ import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** An answer as it goes over the wire, whatever it claims to be. */
+/** A response as it goes over the wire, no matter what its headers claim. */
 export interface RawAnswer {
   status?: number;
   headers?: Record<string, string>;
   body?: string | Buffer;
 }
 
-/** What came: enough to tell the calls apart, and to see what somebody else was sent. */
+/** A request that came: enough to tell the calls apart, and to see what another server was sent. */
 export interface Asked {
   path: string;
   authorization: string | undefined;
   body: string;
 }
 
-/** Something in Google's place, on loopback, that answers whatever it is told to. */
+/** A server in Google's place, on loopback, that sends the response it is given. */
 export interface GoogleServer {
   host: string;
   url: string;

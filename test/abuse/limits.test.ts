@@ -10,7 +10,7 @@ import { startSecondInstance } from "../support/second-instance.ts";
 
 /**
  * Goal: what strangers can make an instance spend on Google and on its log is bounded, for one
- * address and for all of them; and nobody who has come to connect is refused.
+ * address and for all of them; and no person who wants to connect is refused.
  */
 
 let scenario: Scenario;
@@ -22,7 +22,7 @@ afterEach(() => scenario.close());
 
 const exchanges = () => scenario.emulator.calls.filter(({ method }) => method === "token.code");
 const SET = { "content-type": "application/secevent+jwt" };
-/** Well formed, and signed by nobody. */
+/** Well formed, and not signed. */
 const forged = (n: number) =>
   [{ alg: "RS256", kid: `key ${n}`, typ: "secevent+jwt" }, { iss: "https://accounts.google.com" }]
     .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))

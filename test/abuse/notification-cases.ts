@@ -2,7 +2,7 @@
 export interface NotificationCase {
   name: string;
   data: unknown;
-  /** The code in the log, or that it names nobody. */
+  /** The code in the log, or `unknown` for an address that is not connected. */
   why: string;
 }
 

@@ -43,7 +43,7 @@ export async function send(name: string, plain: PlainRequest): Promise<PlainAnsw
   return parseAnswer(Buffer.concat(chunks).toString("latin1"), method);
 }
 
-/** Reads an answer off the wire: what it holds beyond its length would be somebody else's. */
+/** Reads a response off the wire: bytes beyond its length would belong to another response. */
 function parseAnswer(text: string, method: string): PlainAnswer {
   const end = text.indexOf("\r\n\r\n");
   const head = text.slice(0, end);
@@ -56,7 +56,7 @@ function parseAnswer(text: string, method: string): PlainAnswer {
   }
   const status = Number(statusLine.split(" ")[1]);
   const length = headers.get("content-length");
-  // RFC 9110 §8.6: none beside a 204; to a HEAD, that of the body which a GET would bring.
+  // RFC 9110 §8.6: none with a 204; to a HEAD, that of the body which a GET would bring.
   if (status === 204) assert.equal(length, null);
   else if (method !== "HEAD") assert.equal(length, String(body.length));
   return { status, headers, head, body };
@@ -75,7 +75,7 @@ const BODIES: Readonly<Record<number, string>> = {
 };
 
 /**
- * What every answer to the outside keeps, whatever was asked: a status of the entry, its fixed body
+ * What holds for every response to the outside, no matter what was asked: a status of the entry, its fixed body
  * or a page, the headers that keep it from being cached or sniffed, and no secret.
  */
 export function expectSafe(answer: PlainAnswer, statuses: readonly number[]): void {

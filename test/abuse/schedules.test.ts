@@ -9,7 +9,7 @@ import { type Subject, startSubject } from "./subject.ts";
 
 /**
  * Goal: the functions of the schedules do their one job at `POST /` and nothing at any other
- * request, whatever it says, and a run that could not be made is answered so that it is repeated.
+ * request, no matter what it says, and a run that failed is answered so that it is repeated.
  */
 
 const NAMES = ["watchRenewal", "mailboxReconciliation"] as const;
@@ -36,7 +36,7 @@ async function check(name: string, request: PlainRequest): Promise<number> {
   const effects = subject.watch();
   const answer = await send(name, request);
   expectSafe(answer, STATUSES);
-  // Nobody is due: a run costs its queries, and everything else costs nothing.
+  // No user is due: a run costs its queries, and everything else costs nothing.
   expect(effects()).toEqual({ writes: 0, published: 0, calls: [] });
   const isRun = subject.users.operations.reads > reads;
   expect(isRun).toBe(answer.status === 204);

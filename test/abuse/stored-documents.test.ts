@@ -11,7 +11,7 @@ import { RUNS_FACTOR, holdsForAll } from "./entry.ts";
 import { anyJson, oneByteChanged, oneMissing, oneReplaced, rawBytes } from "./inputs.ts";
 
 /**
- * Goal: a document that an older deploy wrote, or that somebody has edited, affects its own mailbox
+ * Goal: a document that an older version wrote, or that a person has edited, affects its own mailbox
  * and no other: it is read as it is meant, or not at all, and then it is told which fields are wrong
  * and nothing of what they hold.
  */
@@ -69,7 +69,7 @@ function parse(text: string): UserId {
   return parsed;
 }
 
-/** What Firestore can hold beside JSON. */
+/** What Firestore can hold in addition to JSON. */
 const stored = fc.oneof(
   anyJson,
   fc.constantFrom(
@@ -186,7 +186,7 @@ describe.runIf(firestore.isHad)("a stored document in Firestore", () => {
     await Promise.all(
       sound.map((name) => write(name, { ...DOCUMENT, emailAddress: `${name}@a.b` })),
     );
-    // What Firestore itself refuses to hold is nobody's to read.
+    // Firestore itself does not hold this, so no reader can meet it.
     await Promise.allSettled(bad.map((content, index) => write(`bad-${index}`, content)));
 
     for (const list of ["sync.dueAt", "watch.renewAt", "followUp.dueAt"] as const) {

@@ -9,7 +9,7 @@ import { type Subject, startSubject } from "./subject.ts";
 
 /**
  * Goal: one answer of Google's that is not what it should be delays a mailbox, and loses nothing of
- * it: what is stored stays readable, nobody is flagged, and the next answers make it good.
+ * it: what is stored stays readable, no user is flagged, and the next responses repair it.
  */
 
 const ADA = "ada@example.com";

@@ -10,7 +10,7 @@ const CONNECT = {
   signatureType: "http",
 } as const;
 
-/** What strangers can make the public function keep in memory, beside what it takes at rest. */
+/** What strangers can make the public function keep in memory, in addition to what it takes at rest. */
 export async function bombs({ note }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [what, bomb] of Object.entries(BOMBS)) {

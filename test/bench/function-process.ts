@@ -115,7 +115,7 @@ export async function startFunction(
   };
 }
 
-/** What it writes is read, so that it never waits for somebody who does. */
+/** Reads what it writes, so that it never waits for a reader. */
 function outputOf(child: ChildProcess): () => string {
   let output = "";
   const read = (text: string) => {

@@ -6,7 +6,7 @@ import { OURS, setStage, userId } from "./stage.ts";
 import { ATTACHMENT_BYTES } from "./stub-google.ts";
 
 const NAMES = ["ours", "direct"] as const;
-/** Within Gmail's quota for one user, so that nobody waits. */
+/** Within Gmail's quota for one user, so that no call waits. */
 const CALLS = 150;
 const WARM_UP = 100;
 const ATTACHMENTS = 6;
@@ -14,7 +14,7 @@ const AT_ONCE = 3;
 const MB = 1_000_000;
 const MAILBOXES = 20;
 
-/** A call through `gmailApi` beside the same call made directly with the access token. */
+/** A call through `gmailApi`, compared with the same call made directly with the access token. */
 export async function gmailApi({ runs, note }: BenchOptions): Promise<Row[]> {
   const stage = await setStage();
   const agent = new Agent({ keepAlive: true });

@@ -1,6 +1,6 @@
 import type { FunctionProcess } from "./function-process.ts";
 
-/** One figure: ours beside what it is measured against, in the same run on the same machine. */
+/** One figure and its reference, measured in the same run on the same machine. */
 export interface Row {
   row: string;
   unit: string;

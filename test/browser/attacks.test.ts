@@ -14,7 +14,7 @@ const FORBIDDEN = "This request didn't come from our page";
 /** To the browser of the first our cookies are not its own; the second shares our cookies' host. */
 const SITES = [
   ["another site", "localhost"],
-  ["a sibling of ours, with our cookies", "127.0.0.1"],
+  ["a sibling of the receiver, with its cookies", "127.0.0.1"],
 ] as const;
 
 describe.skipIf(isSkipped).each(SITES)("in a person's browser, %s", (_, host) => {

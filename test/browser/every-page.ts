@@ -25,7 +25,7 @@ export async function showEveryPage(
       NOTICE_FROM: "Tidy Desk <mail@tidy.example>",
     },
   });
-  // The pages do without scripts; whoever looks at them may need one.
+  // The pages do without scripts; `look` may need one.
   const { context, page } = await openVisitor(browser, { javaScriptEnabled: true });
   await context.route(LOGO_URL, (route) =>
     route.fulfill({ contentType: "image/svg+xml", body: LOGO }),

@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { serve } from "@hono/node-server";
 
-/** A web site on loopback that is none of ours. */
+/** A web site on loopback that is not the receiver's. */
 export interface Site {
   origin: string;
   /** What it answers; it is known only once the site has its address. */

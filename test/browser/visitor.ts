@@ -49,7 +49,7 @@ export async function says(page: Page, text: string): Promise<void> {
   await page.getByText(text).waitFor({ timeout: SHOW_MS_MAX });
 }
 
-/** Google's page: whoever is chosen there allows what is ticked. */
+/** On Google's page: the account that is chosen there allows what is ticked. */
 export async function allow(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Allow" }).click();
 }

@@ -90,7 +90,7 @@ describe("what is requested from Google, and revoked", () => {
       ],
     ])("refuses %s, keeps nothing, and gives the grant back", async (_, account) => {
       scenario.emulator.createAccount(account);
-      // The hint is in the hands of whoever sends the browser to Google.
+      // Anyone who sends the browser to Google chooses the hint.
       const alter = ({ searchParams }: URL) => searchParams.delete("hd");
       const { browser, back } = await begin(scenario, account.email, { alter });
       expect(leadsTo(await browser.ask(back.href), scenario)).toBe("/refused/domain_refused");

@@ -343,7 +343,7 @@ describe("a revoked grant", () => {
     };
     await goes();
     await comesBack();
-    // Whoever tells of the second time dies before it is noted: it is told again under that id.
+    // The instance that publishes the second time dies before it is recorded: it is published again under that id.
     const { onPublished } = scenario.topic;
     scenario.topic.onPublished = () => {
       scenario.topic.onPublished = onPublished;
@@ -424,7 +424,7 @@ describe("O9, O10: another account", () => {
   });
 
   it("O10, O14: treats a reassigned address as another mailbox, and shows nothing of the old one", async () => {
-    // A mailbox belongs to Google's `sub`; there is no owner beside it who could be told of.
+    // A mailbox belongs to Google's `sub`; the receiver knows no other owner.
     await scenario.connect(ADA, { exists: true });
     const old = scenario.stored(ADA);
     scenario.emulator.deliver(ADA);

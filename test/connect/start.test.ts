@@ -33,7 +33,7 @@ describe("the request to Google", () => {
   });
 
   it("O3: ignores user identifiers in the query", async () => {
-    // Nobody has to be signed in to begin: whose mailbox it is, Google says at the end.
+    // No one has to be signed in to begin: Google says at the end whose mailbox it is.
     const { browser } = await scenario.connect(MALLORY, { exists: true });
     const { id } = scenario.stored(MALLORY);
     const plain = await openBrowser().ask(`${scenario.publicUrl}/start`);

@@ -186,7 +186,7 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
   });
 
   it("keeps the order of a mailbox over several requests and with other mailboxes", async () => {
-    // Nobody waits for one page before the next, and together they are more than one request takes.
+    // No page waits for the one before it, and together they are more than one request takes.
     const names = (prefix: string) => [...Array(1_200).keys()].map((index) => `${prefix}${index}`);
     const pages = (user: typeof ADA, ids: string[]) =>
       [0, 400, 800].map((start) => publish(user, ids.slice(start, start + 400).map(added)));

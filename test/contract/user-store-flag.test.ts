@@ -26,7 +26,7 @@ function minutesLater(minutes: number): Date {
   return new Date(NOW.getTime() + minutes * MINUTE);
 }
 
-/** Somebody who is active, and due at some time unless told otherwise. */
+/** A user who is active, and due at some time unless `over` says otherwise. */
 async function connect(users: UserStore, name: string, isDue = true): Promise<User> {
   const id = parseUserId(name);
   const emailAddress = parseEmailAddress(`${name}@example.com`);

@@ -246,7 +246,7 @@ function dueIn(list: DueList, date: Date | undefined, name: string): Content {
 
 const firestore = emulatorForTests(findFirestoreEmulator());
 
-/** What every store of users does. Whoever relies on it runs on the one in memory in other tests. */
+/** What every store of users does. Other tests rely on it and use the store in memory. */
 describe.for([
   { store: "memory", isThere: true, open: openMemory },
   {
@@ -1180,7 +1180,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
         ...before,
         [map]: { ...before?.[map], [field]: Timestamp.fromDate(minutes(60)) },
       });
-      await db.doc(`users/${late.id}`).update({ mended: true });
+      await db.doc(`users/${late.id}`).update({ fixed: true });
       expect(await users.postpone(list, late, minutes(60))).toBe("refused");
       expect((await users.listDue(list, UP_TO_NOW, 10)).unreadable).toHaveLength(2);
     });

@@ -4,7 +4,7 @@ import { requiredEnv } from "../local/environment.ts";
 import { BOMBS, sendLargestMessages } from "./bombs.ts";
 
 /**
- * Goal: nobody ends an instance with what it sends. Each bomb is sent to a built function as the
+ * Goal: no caller can end an instance with what it sends. Each bomb is sent to a built function as the
  * functions-framework serves it, with the heap of 512 MiB; what counts is the peak of its resident
  * memory, which no limit of the system cuts off here.
  */

@@ -5,7 +5,7 @@ import { type Scenario, startScenario } from "../support/scenario.ts";
 import { AUTHORIZATION, CALLER, call } from "./calls.ts";
 
 /**
- * Goal: whatever a caller writes into a request, Gmail gets only methods of the list, for the user that
+ * Goal: no matter what a caller writes into a request, Gmail gets only methods of the list, for the user that
  * the path names, with that user's token; and the caller gets nothing of the receiver's.
  */
 
@@ -77,7 +77,7 @@ describe("a path", () => {
   });
 
   it.each(["me", "Me", "ME%20", "../me", "0", "%00", "nobody@example.com", "a".repeat(300), "@"])(
-    "that names %j for a user finds nobody",
+    "that names %j for a user finds no user",
     async (name) => {
       const { status, calls } = await raw(`GET /gmail/v1/users/${name}/profile`);
       expect([400, 404, 405]).toContain(status);

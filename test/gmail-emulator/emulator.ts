@@ -35,7 +35,7 @@ export const DEFAULT_CLIENT: NewClient = {
   redirectUris: ["http://127.0.0.1:8080/callback", "http://localhost:8080/callback"],
 };
 
-/** Google on loopback: its endpoints over HTTP, and everything of the model beside them. */
+/** Google on loopback: its endpoints over HTTP, and the functions of the model. */
 export interface GmailEmulator extends GmailModel, RiscConsole {
   /** `127.0.0.1:PORT`, for `GMAIL_EMULATOR_HOST`. */
   readonly host: string;

@@ -179,7 +179,7 @@ export const labelExists = (): Answer =>
     status: "ABORTED",
   });
 
-/** Gmail lets no person's grant do this, whatever its scopes. */
+/** Gmail lets no person's grant do this, even with every scope. */
 export const delegationRequired = (): Answer =>
   gmailError({
     code: 403,

@@ -58,7 +58,7 @@ export interface Faults {
   delayNext(target: Target & { ms: number }): void;
   /** Such calls wait until they are released: all of them, unless `count` says how many. */
   hold(method: string, options?: Omit<Target, "method">): Hold;
-  /** Ends every fault and lets whoever waits go on. */
+  /** Ends every fault and releases every call that waits. */
   clear(): void;
   /** Uses up what is in store for one call. */
   take(method: string, account: string | undefined): Fate;

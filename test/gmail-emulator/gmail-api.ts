@@ -13,7 +13,7 @@ import { takeQuota } from "./quota.ts";
 import { refusalOf } from "./refusals.ts";
 import { liveAccessToken } from "./tokens.ts";
 
-/** One call of the Gmail API, whoever carried it here. */
+/** One call of the Gmail API, without its transport. */
 export interface GmailRequest {
   readonly method: GmailMethod;
   readonly accessToken?: string;

@@ -86,9 +86,9 @@ export interface Settings {
   rotatedTokenDies: boolean;
   /** The largest step between two history ids. */
   historyIdStepMax: number;
-  /** Records in a page of history, whatever `maxResults` asks for. */
+  /** The most records in a page of history, even if `maxResults` is higher. */
   historyPageMax: number;
-  /** Messages in a page of `messages.list`, whatever `maxResults` asks for. */
+  /** The most messages in a page of `messages.list`, even if `maxResults` is higher. */
   messagePageMax: number;
   /** Empty pages with a `nextPageToken`, put before each page of history. */
   emptyHistoryPages: number;
@@ -138,7 +138,7 @@ export interface Google {
   /** Every token, code and client secret there ever was, with the `sub` of whom it is about. */
   readonly secrets: Map<string, string | undefined>;
   readonly notificationFaults: NotificationFaults;
-  /** Hands a notification to whatever plays Pub/Sub. */
+  /** Hands a notification to the stand-in for Pub/Sub. */
   readonly publish: (notification: Notification) => void;
   /** Quota units used, by user or project. */
   readonly usage: Map<string, { since: number; units: number }>;
@@ -168,7 +168,7 @@ export const DEFAULT_SETTINGS: Settings = {
   stopDelayMs: 0,
 };
 
-/** The account that has this address or `sub` now. A person's act on nobody is a mistake of ours. */
+/** The account that has this address or `sub` now. Throws if there is none, because the test is wrong. */
 export function accountOf(google: Google, address: string): Account {
   const account = findAccount(google, address);
   if (account === undefined) throw new Error(`no account has the address ${address}`);

@@ -33,7 +33,7 @@ export function idStep(random: Random, max: number): bigint {
   return 1n + BigInt(Math.floor(random() * max));
 }
 
-/** Reads a history id; `undefined` for whatever is not a decimal uint64. */
+/** Reads a history id; `undefined` for anything but a decimal uint64. */
 export function parseHistoryId(text: string | null | undefined): bigint | undefined {
   if (text === null || text === undefined || !/^\d{1,20}$/.test(text)) return undefined;
   const id = BigInt(text);

@@ -10,7 +10,7 @@ const CLIENT = {
   clientSecret: "client-secret",
   redirectUris: ["http://127.0.0.1/callback"],
 };
-/** Stands for RSA where nobody verifies. */
+/** Replaces RSA where no signature is verified. */
 const SIGNER = {
   sign: () => "signed",
   rotate: () => undefined,

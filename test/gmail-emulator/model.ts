@@ -238,12 +238,12 @@ export function createGmailModel(options: ModelOptions = {}) {
     // What the developer does in the Cloud console.
 
     addClient: (client: NewClient) => void addClient(google, client),
-    /** A second secret beside the first: Google takes either, until one of them is disabled. */
+    /** Adds a second secret: Google accepts either, until one of them is disabled. */
     addClientSecret: (clientId: string, clientSecret: string) => {
       clientOf(google, clientId).addedSecret = clientSecret;
       google.secrets.set(clientSecret, undefined);
     },
-    /** The only secret from now on: whoever knows only another one is refused. */
+    /** Sets the only secret: Google refuses every other one from now on. */
     setClientSecret: (clientId: string, clientSecret: string) => {
       const client = clientOf(google, clientId);
       client.clientSecret = clientSecret;

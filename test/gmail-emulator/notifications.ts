@@ -4,7 +4,7 @@ import { moveHead, nextHistoryId } from "./mailbox.ts";
 /** What Gmail publishes: a hint that a mailbox has changed. */
 export interface Notification {
   readonly topicName: string;
-  /** Empty when nobody has the address. */
+  /** Empty when no account has the address. */
   readonly sub: string;
   readonly emailAddress: string;
   readonly historyId: string;

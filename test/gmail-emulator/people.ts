@@ -196,7 +196,7 @@ export interface LabelChange {
   remove?: readonly string[];
 }
 
-/** Changes labels. What changes nothing leaves no record and notifies nobody. */
+/** Changes labels. What changes nothing leaves no record and sends no notification. */
 export function modifyLabels(
   google: Google,
   address: string,

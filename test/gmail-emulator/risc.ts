@@ -20,7 +20,7 @@ const STREAM = z.object({
 const STATUS = z.object({ status: z.enum(["enabled", "disabled"]) });
 const STATE = z.object({ state: z.string() });
 
-/** What a developer does for the RISC API in the Cloud console, beside calling it. */
+/** What a developer does for the RISC API in the Cloud console. */
 export interface RiscConsole {
   /** A service account that may configure the stream, as the key file that is downloaded for it. */
   createServiceAccount(email: string): { type: "service_account" } & Record<string, string>;

@@ -32,7 +32,7 @@ export function longScope(scope: string): string {
   return LONG_NAMES[scope] ?? scope;
 }
 
-/** What the redirect names: the granted scopes, with the short names of sign-in beside the long. */
+/** What the redirect names: the granted scopes, with the short names of sign-in in addition to the long ones. */
 export function scopesOfRedirect(scopes: Iterable<string>): string {
   const granted = [...scopes];
   const short = Object.keys(LONG_NAMES).filter((name) => granted.includes(longScope(name)));
@@ -55,7 +55,7 @@ export function isKnownScope(scope: string): boolean {
   return /^https:\/\/www\.googleapis\.com\/auth\/(?!gmail\b)[a-z][a-z0-9._-]*$/.test(scope);
 }
 
-/** While it holds this scope, a token can neither search nor read bodies, whatever else it holds. */
+/** With this scope, a token can neither search nor read bodies, even if it has wider scopes. */
 export function isLimitedToMetadata(scopes: ReadonlySet<string>): boolean {
   return scopes.has(METADATA);
 }

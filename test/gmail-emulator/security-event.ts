@@ -12,7 +12,7 @@ export interface SecurityEvent {
   account?: string;
   /** Makes the subject this refresh token, named by its first 16 characters or by its hash. */
   refreshToken?: { token: string; namedBy: "prefix" | "hash" };
-  /** What the event says beside its subject: `reason`, `state`. */
+  /** What the event says in addition to its subject: `reason`, `state`. */
   detail?: Record<string, unknown>;
   /** When it happened, in milliseconds; now unless said. */
   at?: number;

@@ -74,7 +74,7 @@ export function issueAccessToken(google: Google, account: Account, grant: Grant)
   return issued;
 }
 
-/** Beyond the limit for one account and client, the oldest live one dies and nobody is told. */
+/** Beyond the limit for one account and client, the oldest live token ends silently. */
 export function issueRefreshToken(
   google: Google,
   account: Account,

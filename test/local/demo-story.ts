@@ -7,7 +7,7 @@ import type { Scenario } from "../support/scenario.ts";
 
 /** One thing that happens, and what must be true afterwards. */
 export interface Step {
-  /** What somebody does, as a sentence. */
+  /** What a person does, as a sentence. */
   does: string;
   /** Does it, and says what was seen; throws when something that should hold does not. */
   run(scenario: Scenario): Promise<readonly string[]>;
@@ -191,7 +191,7 @@ export function mailboxStory({ mails }: Pick<MailSink, "mails">): Step[] {
       },
     },
     {
-      does: "A mail arrives as before, and somebody tries the used link once more.",
+      does: "A mail arrives as before, and the used link is tried once more.",
       async run(scenario) {
         scenario.emulator.deliver(ADA, { subject: "Welcome back" });
         await scenario.settled();
@@ -218,7 +218,7 @@ export function mailboxStory({ mails }: Pick<MailSink, "mails">): Step[] {
         const published = changesOf(scenario).length;
         emulator.deliver(ADA, { subject: "Nobody listens" });
         await scenario.settled();
-        assert.equal(changesOf(scenario).length, published, "her mail is nobody's business now");
+        assert.equal(changesOf(scenario).length, published, "her mail is no longer published");
         holdNoSecret(scenario);
         return [
           "Watch stopped, grant revoked at Google, tokens removed, mailbox.disconnected published.",

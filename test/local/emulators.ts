@@ -3,7 +3,7 @@ import { startSchedules } from "./schedules.ts";
 
 /**
  * `npm run emulators`: the built firebase folder in the Firebase CLI's Functions emulator, with the
- * Firestore and Pub/Sub emulators beside it, against the Gmail emulator.
+ * Firestore and Pub/Sub emulators, against the Gmail emulator.
  */
 const ACCOUNT = "ada@example.com";
 /** 128 + SIGINT, as a shell reports it. */

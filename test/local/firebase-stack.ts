@@ -43,7 +43,7 @@ export interface FirebaseStack {
 }
 
 export interface FirebaseStackOptions {
-  /** For the functions, beside what the stack sets itself. */
+  /** For the functions, in addition to what the stack sets itself. */
   env?: Record<string, string>;
   /** Take the emulators' usual ports where they are free, so that addresses stay the same. */
   wantsUsualPorts?: boolean;

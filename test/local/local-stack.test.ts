@@ -155,7 +155,7 @@ describe("the local page", () => {
     expect((await post("schedules/watchRenewal", {}, stranger)).status).toBe(403);
     expect((await post("emulator/deliver", { account: ADA }, stranger)).status).toBe(403);
     expect(playground.stack.emulator.account(ADA).messages).toEqual([]);
-    // `fetch` lets nobody choose the host.
+    // `fetch` does not let a caller choose the host.
     const asked = request(`${playground.url}/live`, { headers: { host: "evil.example" } }).end();
     const [answer] = (await once(asked, "response")) as [IncomingMessage];
     expect(answer.resume().statusCode).toBe(403);

@@ -37,7 +37,7 @@ export interface PlaygroundOptions {
 
 const LOOPBACK = "127.0.0.1";
 const SNAPSHOT_MS = 200;
-/** Somebody to begin with. */
+/** A person to begin with. */
 const FIRST_ACCOUNT = { email: "ada@example.com", name: "Ada Lovelace" };
 
 /**

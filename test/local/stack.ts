@@ -62,7 +62,7 @@ export interface LocalStackOptions {
   random?: () => number;
   /** For the limit on the time of a request's body; by real time unless given. */
   after?: After;
-  /** Beside what the stack sets itself. */
+  /** In addition to what the stack sets itself. */
   env?: Record<string, string>;
   emulator?: EmulatorOptions;
   onLog?: (line: string) => void;
@@ -72,7 +72,7 @@ export interface LocalStackOptions {
 
 const LOOPBACK = "127.0.0.1";
 const KEEP_ALIVE_MS = 60_000;
-/** Exporters run by real time, whatever the receiver's clock says. */
+/** Exporters run by real time, not by the receiver's clock. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
 /** By real time. */

@@ -225,7 +225,7 @@ describe("a mail to a person whose grant has ended", () => {
     });
     await reconcile();
     const asked = connections;
-    // Whoever found out at the same time could not know.
+    // Another instance that found out at the same time could not know.
     expect(asked).toBeLessThanOrEqual(2);
     scenario.clock.advance(MINUTE_MS - 5_000);
     await reconcile();

@@ -90,7 +90,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
   });
 
   it.each(["smtps", "smtp"])(
-    "trusts no certificate that nobody vouches for (%s)",
+    "trusts no certificate without a trusted issuer (%s)",
     async (scheme) => {
       const { port, mails } = await open({
         login: LOGIN,
@@ -200,7 +200,7 @@ describe("sending through NOTICE_SMTP_URL", () => {
     await send(url, { reauthorizeUrl: `https://connect.example.com/reauthorize/${evil}` });
     expect(mails).toHaveLength(4);
     for (const mail of mails) expect(shape(mail)).toEqual(shape(plain));
-    // An address like this is never stored; should one be, the mail reaches nobody else.
+    // An address like this is never stored; if one were, the mail would reach no one else.
     for (const address of [
       evil,
       "ada@example.com\r\nBcc: eve@evil.example",

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => scenario.close());
 
-/** The operator's program beside the functions, with keys, Google and the topic. */
+/** The operator's program with the keys, Google and the topic of the functions. */
 function run(args: string[], options?: CommandOptions): Promise<CommandResult> {
   return runCommand((log): Operator => scenario.operator({ log }), args, options);
 }

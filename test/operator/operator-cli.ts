@@ -14,7 +14,7 @@ export interface CommandResult {
 }
 
 export interface CommandOptions {
-  /** Somebody is there, and answers so. Nobody is there unless it is given. */
+  /** The answer of a person at the terminal. Absent: no person is there. */
   answer?: (question: string) => Promise<string> | string;
   isLookedAt?: boolean;
   env?: Readonly<Record<string, string>>;

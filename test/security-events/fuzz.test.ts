@@ -11,7 +11,7 @@ import { type Subject, startSubject } from "../abuse/subject.ts";
 
 /**
  * Goal: only what Google has signed, for this client, about what it may speak of, has an effect;
- * everything else is refused in one way, and tells nobody why.
+ * everything else is refused in one way, which does not say why.
  */
 
 const ADA = "ada@example.com";

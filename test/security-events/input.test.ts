@@ -34,7 +34,7 @@ const withHeader =
   ({ google, claims }: Given) =>
     google.compact(over, claims());
 
-/** Signed by Google, whatever it says. */
+/** Signed by Google, with any claims. */
 const claim =
   (over: Record<string, unknown>) =>
   ({ google, claims }: Given) =>
@@ -329,7 +329,7 @@ const ACCEPTED: readonly Case[] = [
   ]),
 ];
 
-/** Genuine, and about nobody whom we know: accepted like any other, so that nobody can ask. */
+/** Genuine, and about an unknown account: accepted like any other, so that a caller learns nothing. */
 const IGNORED: readonly Case[] = [
   ["an unknown account", withSubject({ sub: "999999999999999999999" })],
   ["a sub that is no id", withSubject({ sub: "../1" })],

@@ -283,7 +283,7 @@ describe("every failure of Google", () => {
 
   it.each([
     [
-      "the token endpoint and what lies beside it",
+      "the token endpoint and the endpoints next to it",
       served.filter(({ call }) => isOfToken(call)),
       TOKEN,
     ],

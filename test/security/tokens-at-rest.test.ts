@@ -11,8 +11,8 @@ import { startSecondInstance } from "../support/second-instance.ts";
 import { keyRing, ringOf, sealWith, tokenKeys } from "../support/test-keys.ts";
 
 /**
- * Goal: what is stored of a token is of use to nobody without the key ring, and a value that does
- * not open is the operator's business: nobody is flagged, nothing is lost, and it heals.
+ * Goal: what is stored of a token is useless without the key ring, and a value that does not open
+ * alerts the operator: no user is flagged, nothing is lost, and the mailbox continues once it is fixed.
  */
 
 const ADA = "ada@example.com";
@@ -256,11 +256,11 @@ describe("T4: an old key", () => {
     // It is left alone longer and longer, not tried in a loop.
     expect(scenario.stored(emails[0] ?? "").sync.retries).toBeGreaterThan(3);
 
-    const mended = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
+    const fixed = startSecondInstance(scenario, { tokenKeys: tokenKeys("b", "a") });
     scenario.clock.advance(HOUR_MS);
-    await mended.mailboxReconciliation();
+    await fixed.mailboxReconciliation();
     for (const email of emails) expect(added(email)).toEqual([ids.get(email)]);
-    expect(mended.logged("token_decrypt_failed")).toEqual([]);
+    expect(fixed.logged("token_decrypt_failed")).toEqual([]);
   });
 
   it("T4: lost for good: a person who connects again resumes from the kept cursor", async () => {

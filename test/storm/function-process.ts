@@ -34,7 +34,7 @@ export interface FunctionProcess {
 
 export interface FunctionOptions {
   target: string;
-  /** The built folder, with `node_modules` beside or above it. */
+  /** The built folder, with `node_modules` next to it or above it. */
   source: string;
   /** For sockets: the framework itself would listen on every interface. */
   folder: string;

@@ -12,7 +12,7 @@ const LABELS = ["STARRED", "IMPORTANT", "Label_1", "Label_2"] as const;
 
 /** Everybody at Gmail, and Gmail's own moods. */
 export interface People {
-  /** One thing happens to somebody. */
+  /** One thing happens to one person. */
   act(): void;
   /** Gmail has nothing left to withhold: what was held back goes out, in some order. */
   calm(): void;

@@ -165,7 +165,7 @@ async function setUp(
     topics: [required.GMAIL_TOPIC],
     random: random("google").next,
     pushPolicy: { attemptsMax: 1_000 },
-    // Else whoever is killed between the answer and the store has lost the grant for good.
+    // Otherwise an instance that is killed between the response and the store loses the grant for good.
     settings: { rotatedTokenDies: false },
   });
   started.push(() => emulator.close());
@@ -196,7 +196,7 @@ async function setUp(
   const connect = await run("connect");
   emulator.setRedirectUris(DEFAULT_CLIENT.clientId, [`${connect.url}/callback`]);
   const connected = await connectAll(emulator, database, connect.url);
-  // Nobody is connected any more.
+  // No one is connected any more.
   await connect.close();
   const stage: Stage = {
     emulator,

@@ -12,8 +12,8 @@ import { startSecondInstance } from "../support/second-instance.ts";
 import { addressOf, putUser } from "../support/users.ts";
 
 /**
- * Goal: one user who cannot be served, or one run by a wrong clock, delays nobody else for longer
- * than one run, and nobody for good.
+ * Goal: one user who cannot be served, or one run by a wrong clock, delays no other user for longer
+ * than one run, and no user for good.
  */
 
 const ADA = "ada@example.com";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
-/** Many grants fail at once: real revocations, or a mistake of ours. Evidence decides, not a rate. */
+/** Many grants fail at once: real revocations, or the receiver's own mistake. Evidence decides, not a rate. */
 
 const ADA = "ada@example.com";
 const MINUTE_MS = 60_000;

@@ -21,7 +21,7 @@ const ADA = "ada@example.com";
 const BOB = "bob@example.com";
 const APPLICATION = "https://app.example";
 const MINUTE_MS = 60_000;
-/** What the store says, which is nobody's to read. */
+/** What the store says, which no response and no record may contain. */
 const SAID = "7 PERMISSION_DENIED: projects/secretive";
 
 const METHODS = ["find", "update", "authorize", "exists"] as const;
@@ -29,8 +29,8 @@ const METHODS = ["find", "update", "authorize", "exists"] as const;
 /** As the Firestore client rejects: an error with a gRPC status code. */
 const refusal = () => Object.assign(new Error(SAID), { code: 7 });
 
-/** The store answers this many more times, and then no more until it is mended. */
-function breakAfter(answers: number, users: UserStore): { mend(): void; isBroken(): boolean } {
+/** The store answers this many more times, and then no more until it is fixed. */
+function breakAfter(answers: number, users: UserStore): { fix(): void; isBroken(): boolean } {
   const sound = { ...users };
   let left = answers;
   const may = <T>(perform: () => Promise<T>): Promise<T> => {
@@ -42,7 +42,7 @@ function breakAfter(answers: number, users: UserStore): { mend(): void; isBroken
   users.authorize = (...args) => may(() => sound.authorize(...args));
   users.exists = (...args) => may(() => sound.exists(...args));
   return {
-    mend() {
+    fix() {
       for (const name of METHODS) Object.assign(users, { [name]: sound[name] });
     },
     isBroken: () => left < 0,
@@ -105,7 +105,7 @@ describe("while the store does not answer", () => {
       expectLogged(1);
       // What is stored may be this very grant.
       expect(scenario.emulator.countCalls("revoke")).toBe(0);
-      store.mend();
+      store.fix();
 
       halves.push(holder(email)?.status);
       if (holder(email) !== undefined) await expectStream(email);
@@ -140,7 +140,7 @@ describe("while the store does not answer", () => {
     const store = down();
     const led = await browser.ask(back.href);
     expect(leadsTo(led, scenario)).toBe(`/refused/try_later${wish}`);
-    store.mend();
+    store.fix();
     const again = await begin(scenario, ADA, { browser, query: wish });
     const done = await again.browser.ask(again.back.href);
     expect(new URL(done.headers.get("location") ?? "").origin).toBe(APPLICATION);
@@ -170,7 +170,7 @@ describe("while the store does not answer", () => {
     await expectTryLater(await browser.ask(link), path);
     await expectTryLater(await browser.post(link, {}), path);
     expectLogged(4);
-    store.mend();
+    store.fix();
     expect(scenario.stored(ADA).status).toBe("reauthorization_required");
     expect((await browser.ask(link)).status).toBe(200);
     expect(leadsTo(await press(), scenario)).toBe("/");
@@ -198,7 +198,7 @@ describe("while the store does not answer", () => {
     const stranger = openBrowser();
     expect((await stranger.ask(`${publicUrl}/`)).status).toBe(200);
     expect((await stranger.ask(`${publicUrl}/start`)).status).toBe(303);
-    store.mend();
+    store.fix();
     expect(scenario.users.dump()).toEqual(before);
     expect((await browser.post(`${publicUrl}/disconnect`, form)).status).toBe(200);
   });
@@ -213,7 +213,7 @@ describe("while the store does not answer", () => {
     const store = down(2);
     const answer = await browser.post(`${publicUrl}/disconnect`, { csrf: csrf ?? "" });
     await expectTryLater(answer, "/");
-    store.mend();
+    store.fix();
     expect(scenario.stored(ADA).status).toBe("disconnected");
     scenario.clock.advance(5 * MINUTE_MS);
     await scenario.runSchedule("mailboxReconciliation");
@@ -332,7 +332,7 @@ describe.skipIf(!isHad(source))("a person whose document cannot be read", () => 
       expect(await answerTo(email)).toBe("/refused/mailbox_unavailable");
     }
     expect(isAlive(ADA)).toBe(true);
-    // Of somebody without a document there is nothing to end but what was just refused.
+    // For a person without a document there is nothing to end but what was just refused.
     expect(isAlive(BOB)).toBe(false);
   });
 

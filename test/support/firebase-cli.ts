@@ -15,7 +15,7 @@ export interface FirebaseEmulatorsOptions {
   projectId: string;
   /** By name, the ports on loopback. */
   ports: Partial<Record<FirebaseEmulator, number>>;
-  /** What `firebase.json` says beside `emulators`. */
+  /** The rest of `firebase.json`, without `emulators`. */
   config?: Record<string, unknown>;
   env?: Readonly<Record<string, string | undefined>>;
   onOutput?: (text: string) => void;
@@ -36,7 +36,7 @@ const START_MS_MAX = 120_000;
  * request, and a message of Pub/Sub with it: it acknowledges each before anything has served it.
  */
 const LOAD_SECONDS_MAX = 110;
-/** The CLI runs these beside whatever it was asked for. */
+/** The CLI also runs these, without being asked. */
 const ALWAYS_STARTED = ["hub", "logging", "eventarc", "tasks"];
 
 export async function startFirebaseEmulators(

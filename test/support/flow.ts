@@ -47,7 +47,7 @@ export function changed(back: URL, change: (params: URLSearchParams) => void): s
   return url.href;
 }
 
-/** Where an answer leads, as a path of ours. */
+/** Where a response leads, as a path of the receiver. */
 export function leadsTo(response: Response, { publicUrl }: LocalStack): string {
   return (response.headers.get("location") ?? "").replace(publicUrl, "");
 }

@@ -33,7 +33,7 @@ export function isLoopbackOrigin(origin: string): boolean {
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Puts that check in front of whatever handles the requests of a server. */
+/** Puts that check in front of the request handlers of a server. */
 export function serveLoopbackOnly(server: Server): void {
   const listeners = server.listeners("request") as Listener[];
   server.removeAllListeners("request");

@@ -17,7 +17,7 @@ import {
 } from "../../functions/src/domain/user.ts";
 import { frozenCopy } from "./frozen-copy.ts";
 
-/** A document as it is stored, whoever reads it when. */
+/** A document as it is stored, without what belongs to one reading of it. */
 export type StoredUser = Omit<UserRecord, "read">;
 
 /** Users in memory, with the same conditions on a write as the Firestore store. */
@@ -28,7 +28,7 @@ export interface MemoryUsers extends UserStore {
   operations: { reads: number; writes: number };
   /** As an operator would delete the document; changes below it stay. */
   remove(id: UserId): void;
-  /** As an operator would edit the document, whatever it holds by then. */
+  /** Edits the document as an operator would, without a condition on its content. */
   overwrite(id: UserId, patch: UserPatch): void;
 }
 

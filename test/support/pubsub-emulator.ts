@@ -62,7 +62,7 @@ export async function subscribe(
   });
   const received: Received[] = [];
   subscription.on("error", () => {
-    // Its topic was taken away, or the emulator was: whoever waits for a message will say so.
+    // Its topic or the emulator is gone: a test that waits for a message will say so.
   });
   subscription.on("message", (message: Message) => {
     const { attributes, orderingKey = "", data } = message;

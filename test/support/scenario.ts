@@ -42,7 +42,7 @@ export interface Scenario extends LocalStack {
   connect(email: string, options?: ConnectOptions): Promise<Connected>;
   /** What is stored of a user. */
   stored(email: string): StoredUser;
-  /** The same, as the store gives it to whoever reads it now. */
+  /** The same, as the store returns it to a reader now. */
   read(email: string): Promise<User>;
   /**
    * What was published about a user, repeats left out, in the order of first publication. `type`

@@ -12,7 +12,7 @@ import type { Scenario } from "./scenario.ts";
 import { askedBy } from "./read-times.ts";
 import { ringOf } from "./test-keys.ts";
 
-/** Another instance of the receiver beside the scenario's own, on the same store and topic. */
+/** A second instance of the receiver on the scenario's store and topic. */
 export interface SecondInstance extends Receiver {
   /** Hands it a notification of the mailbox's present head. */
   notify(email: string): Promise<void>;

@@ -12,7 +12,7 @@ import { type Damage, type KmsEmulator, startKmsEmulator } from "../support/kms-
 
 /**
  * Goal: the key ring that Cloud KMS gives back is the one that was given to it, or there is none;
- * and whatever keeps it from us is told once, loudly, without a word of what was in the answer.
+ * and a failure is logged once at CRITICAL, without a word of the response.
  */
 
 const KEY = "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseNotification } from "../../functions/src/pubsub/notification.ts";
 
 /**
- * Goal: a notification is read to the digit, and whatever else is published to the topic is told
+ * Goal: a notification is read to the digit, and everything else that is published to the topic is told
  * apart without an exception, which Pub/Sub would repeat for a day.
  */
 

@@ -14,7 +14,7 @@ import { ringOf } from "../support/test-keys.ts";
 
 /**
  * Goal: what was sealed opens for the same user and purpose and for nothing else, and nothing that
- * somebody did to it goes unnoticed or throws.
+ * anyone did to it goes unnoticed or throws.
  */
 
 const OLD_KEY = Buffer.alloc(32, 1).toString("base64");

@@ -41,8 +41,8 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
  * - A body that is not there after {@link BODY_MS_MAX} ends its connection, with 408.
  * - Any other body is held until it is complete, then read as usual.
  *
- * A body that is `left` to its function may be longer, and nobody reads it before the function does:
- * a body parser looks at headers that are no longer there. The function limits its time.
+ * A body that is `left` to its function may be longer. Only the function reads it, because the headers
+ * that a body parser looks for are removed. The function limits its time.
  */
 export function limitBodiesOf(server: Server, after: After, reading: Reading = "held"): void {
   const listeners = server.listeners("request") as Listener[];

@@ -76,7 +76,7 @@ export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): Pa
 /**
  * Reads over a connection that was kept, which costs no handshake. While an instance sleeps, Gmail can
  * close such a connection unnoticed: then it is read once more over a new one. A change is never sent
- * over a kept connection, since nobody could tell whether it was made.
+ * over a kept connection, because the receiver could not tell whether Gmail made it.
  */
 async function read(
   call: (agent: http.Agent) => Promise<http.IncomingMessage>,

@@ -56,7 +56,7 @@ const TOKEN_ANSWER = z.object({
   id_token: z.string().min(1).max(16_384).optional(),
 });
 
-/** Sends a form and resolves to the response body. Throws whatever the client throws. */
+/** Sends a form and resolves to the response body. Throws what the client throws. */
 export type PostForm = (url: string, form: URLSearchParams) => Promise<unknown>;
 
 function gaxiosPost(): PostForm {

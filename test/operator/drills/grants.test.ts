@@ -7,7 +7,7 @@ import { type MemoryUsers, memoryUsers } from "../../support/memory-users.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
 
 /**
- * Goal: what happens when every grant ends, whoever ended them, and when mailboxes move to another
+ * Goal: what happens when every grant ends, by the people or by the operator, and when mailboxes move to another
  * project: each person is back with one click, from the cursor that was kept.
  */
 

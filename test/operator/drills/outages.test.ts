@@ -3,8 +3,8 @@ import { runCommand } from "../operator-cli.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
 
 /**
- * Goal: what the runbook (`infra/docs/runbook.md`) says about an outage of ours is what happens: nobody
- * is flagged meanwhile, and once the named thing is mended everything arrives by itself.
+ * Goal: what the runbook (`infra/docs/runbook.md`) says about an outage is what happens: no user is
+ * flagged meanwhile, and once the named thing is fixed everything arrives by itself.
  */
 
 const EMAILS = ["ada", "bob", "cyd"].map((name) => `${name}@example.com`);
@@ -49,7 +49,7 @@ describe("the Gmail topic", () => {
     });
     expect(statuses()).toEqual(new Set(["active"]));
 
-    // Made again, but Gmail may not publish on it yet: still ours to mend.
+    // Created again, but Gmail may not publish to it yet: the operator still has to fix that.
     scenario.emulator.setTopicPublishing(topic, "forbidden");
     await pass(2);
     expect(scenario.logged("circuit_open").at(-1)).toMatchObject({ reason: "forbidden" });

@@ -12,7 +12,7 @@ import { type MovableClock, movableClock } from "../../support/scenario.ts";
 
 /**
  * Goal: user documents that are put back as they once were lose nothing. Everything since then is
- * told again under the same ids, or is named as a gap; nobody who has left is read.
+ * told again under the same ids, or is named as a gap; no mailbox of a person who has left is read.
  */
 
 const ADA = "ada@example.com";
