@@ -199,7 +199,7 @@ describe.skipIf(!isHad(sdk))("the commands that deploy.sh prints", { timeout: 60
   });
 
   it("are accepted from the guides, too", () => {
-    const text = ["deploy.md", "deploy-gcloud.md", "deploy-firebase.md"]
+    const text = ["deploy.md", "deploy-gcloud.md", "deploy-firebase.md", "deploy-ci.md"]
       .map((file) => readFileSync(`infra/docs/${file}`, "utf8"))
       .join("\n")
       .replaceAll("\\\n", " ");
