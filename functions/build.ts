@@ -9,16 +9,37 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import type { Metafile } from "esbuild";
 import { ROOT, START, bundle } from "./bundling.ts";
 import { type Lockfile, lockfileFor } from "./lockfile.ts";
 import { buildSubscriber } from "./subscriber-package.ts";
 import { billOf, noticesOf, thirdParties } from "./third-party.ts";
 
-const dist = path.resolve(process.argv[2] ?? path.join(ROOT, "functions/dist"));
+const dist = path.resolve(readFolder() ?? path.join(ROOT, "functions/dist"));
 const readJson = (file: string) => JSON.parse(readFileSync(path.join(ROOT, file), "utf8"));
 const { version, dependencies } = readJson("package.json");
 const lockfile = readJson("package-lock.json") as Lockfile;
+
+/** Ends the program after `--help`, and at anything but one folder. */
+function readFolder(): string | undefined {
+  const usage = "Usage: npm run build [-- FOLDER]   (functions/dist unless a folder is given)";
+  try {
+    const { values, positionals } = parseArgs({
+      options: { help: { type: "boolean" } },
+      allowPositionals: true,
+    });
+    if (values.help === true) {
+      console.log(usage);
+      process.exit(0);
+    }
+    if (positionals.length <= 1) return positionals[0];
+  } catch {
+    // An unknown option.
+  }
+  console.error(usage);
+  process.exit(2);
+}
 
 interface Tool {
   /** Packages that are not bundled, but installed where it is deployed. */

@@ -51,6 +51,7 @@ import {
   sendDraft,
 } from "./people.ts";
 import { refuse, stopRefusing } from "./refusals.ts";
+import { loadState, saveState } from "./saved-state.ts";
 import { type SecurityEvent, securityEventToken } from "./security-event.ts";
 import { createSigner, type Signer } from "./signing.ts";
 import { answerRevoke, answerToken, answerTokenInfo } from "./token-endpoint.ts";
@@ -296,6 +297,11 @@ export function createGmailModel(options: ModelOptions = {}) {
       google.accounts.get(google.secrets.get(secret) ?? "")?.sub,
     /** Every token and code issued and every client secret set, to look for where none may be. */
     secretsIssued: (): string[] => [...google.secrets.keys()],
+
+    /** Everything Google knows, as bytes; secrets are among it. */
+    save: (): Buffer => saveState(google),
+    /** Replaces everything Google knows by what `save` returned, in this process or another. */
+    load: (state: Uint8Array): void => loadState(google, state),
   };
 }
 

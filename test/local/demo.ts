@@ -3,6 +3,9 @@ import { startScenario } from "../support/scenario.ts";
 import { mailboxStory } from "./demo-story.ts";
 import { tellStory } from "./tell-story.ts";
 
+// A reader that has seen enough (`| head`) is not a failure.
+process.stdout.on("error", () => process.exit());
+
 console.log(
   "The receiver, served on this machine against an emulated Google. Time is set forward.",
 );

@@ -7,6 +7,8 @@ export interface LiveFeed {
   /** A stream of server-sent events, from after the entry that the page had last. */
   open(lastEventId: string | undefined): ReadableStream<Uint8Array>;
   readonly isWatched: boolean;
+  /** The entries that a page which comes later is told, oldest first. */
+  entries(): { kind: string; data: unknown }[];
   close(): void;
 }
 
@@ -18,6 +20,7 @@ const UNREAD_MAX = 5_000;
 interface Entry {
   kind: string;
   serial: number;
+  data: unknown;
   message: Uint8Array;
 }
 
@@ -48,7 +51,7 @@ export function liveFeed(startedAt: string): LiveFeed {
     tell(kind, data) {
       serial += 1;
       const message = encode(kind, JSON.stringify(data), `${startedAt}.${serial}`);
-      entries.push({ kind, serial, message });
+      entries.push({ kind, serial, data, message });
       const isTooMany = entries.filter((entry) => entry.kind === kind).length > KEPT_MAX;
       if (isTooMany)
         entries.splice(
@@ -57,6 +60,8 @@ export function liveFeed(startedAt: string): LiveFeed {
         );
       send(message);
     },
+
+    entries: () => entries.map(({ kind, data }) => ({ kind, data })),
 
     show(kind, data) {
       const json = JSON.stringify(data);

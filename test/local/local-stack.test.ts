@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Parsed, parse } from "../../functions/subscriber/parse.ts";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
@@ -23,8 +27,8 @@ const HELP_DESK = "test/examples/subscriber/main.ts";
 describe("the local page", () => {
   let playground: Playground;
   let live: Live;
-  const post = (path: string, body: object = {}, headers: Record<string, string> = {}) =>
-    fetch(`${playground.url}/${path}`, {
+  const post = (route: string, body: object = {}, headers: Record<string, string> = {}) =>
+    fetch(`${playground.url}/${route}`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify(body),
@@ -188,6 +192,82 @@ describe("npm start", () => {
   });
 });
 
+describe("npm start -- --data", () => {
+  it(
+    "continues with the accounts, mail, users and events of the last time",
+    async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), "local-stack-"));
+      const before = await startPlayground({ pagePort: 0, connectPort: 0, data: folder });
+      await connectAda(before.stack);
+      before.stack.emulator.deliver(ADA, { subject: "kept" });
+      await before.stack.emulator.idle();
+      const account = before.stack.emulator.account(ADA);
+      await before.close();
+
+      const after = await startPlayground({ pagePort: 0, connectPort: 0, data: folder });
+      const { emulator } = after.stack;
+      expect(emulator.account(ADA)).toEqual(account);
+      const live = await listen(`${after.url}/live`);
+      await live.seen("published");
+      const types = () =>
+        [...live.text().matchAll(/^event: published\nid: .*\ndata: .*?"type":"([\w.]+)"/gm)].map(
+          ([, type]) => type,
+        );
+      expect(types()).toEqual(["mailbox.connected", "mailbox.message.added"]);
+      // The stored grant still works, and the stream goes on from the stored cursor.
+      emulator.expireAccessTokens(ADA);
+      emulator.deliver(ADA, { subject: "new" });
+      await expect.poll(() => types().length, { timeout: PROGRAM_TIMEOUT_MS }).toBe(3);
+      await connectAda(after.stack);
+      await expect.poll(() => types().at(-1)).toBe("mailbox.connected");
+      live.close();
+      await after.close();
+      await rm(folder, { recursive: true });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it("stops at a state that it cannot read, and says what to do", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "local-stack-"));
+    await writeFile(path.join(folder, "local-stack"), "something else");
+    const child = run("test/local/start.ts", "--data", folder);
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toContain("cannot be read: delete it to begin anew");
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe("npm start -- --seed", () => {
+  it("makes the same ids for the same number", async () => {
+    const idOf = async (seed: number) => {
+      const { stack, close } = await startPlayground({ pagePort: 0, connectPort: 0, seed });
+      const { messageId } = stack.emulator.deliver(ADA);
+      await close();
+      return messageId;
+    };
+    expect(await idOf(7)).toBe(await idOf(7));
+    expect(await idOf(7)).not.toBe(await idOf(8));
+  });
+});
+
+describe("npm start -- --port", () => {
+  it("stops when the port is in use, and says what to do", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const child = run("test/local/start.ts", "--port", String(port));
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toContain(`port ${port} is in use`);
+    taken.close();
+  });
+
+  it.each(["--port 0", "--seed -1", "--colour"])("is refused with the usage: %s", async (args) => {
+    const child = run("test/local/start.ts", ...args.split(" "));
+    expect(await child.ended).toBe(2);
+    expect(child.output()).toContain("Usage: npm start");
+  });
+});
+
 describe("npm start -- --push", () => {
   it(
     "delivers every change to the URL, and says what a subscriber has to know",
@@ -272,6 +352,23 @@ describe("npm start -- --push", () => {
     },
     TEST_TIMEOUT_MS,
   );
+});
+
+describe("a checkout without its packages", () => {
+  it("says that npm ci is missing", async () => {
+    const checkout = await mkdtemp(path.join(tmpdir(), "checkout-"));
+    await mkdir(path.join(checkout, "test/local"), { recursive: true });
+    await copyFile("test/local/ready.cjs", path.join(checkout, "test/local/ready.cjs"));
+    const child = spawn("node", [path.join(checkout, "test/local/ready.cjs")]);
+    let output = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const [code] = (await once(child, "close")) as [number];
+    expect({ code, output }).toEqual({
+      code: 1,
+      output: "The packages are not installed: run `npm ci` first.\n",
+    });
+    await rm(checkout, { recursive: true });
+  });
 });
 
 describe("npm run demo", () => {
@@ -382,6 +479,13 @@ async function listen(url: string, lastEventId?: string): Promise<Live> {
     text: () => text,
     close: () => abort.abort(),
   };
+}
+
+async function connectAda({ emulator, publicUrl }: Playground["stack"]): Promise<void> {
+  const browser = openBrowser();
+  const toGoogle = await browser.get(`${publicUrl}/start`);
+  const page = await throughGoogle(emulator, browser, toGoogle, { account: ADA });
+  expect(page.status).toBe(200);
 }
 
 function isOfType(type: string): (event: Told) => boolean {

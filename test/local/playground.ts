@@ -3,14 +3,19 @@ import { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
+import pLimit from "p-limit";
 import { serveLoopbackOnly } from "../support/loopback-only.ts";
 import { linkIn, startMailSink } from "../support/mail-sink.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { freePort } from "../support/program.ts";
+import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { randomStreams } from "../simulation/random.ts";
+import { makeTokenKeys } from "./environment.ts";
 import { liveFeed } from "./live-feed.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { type Delivery, pushSubscription } from "./push-subscription.ts";
+import { openStackFolder } from "./saved-stack.ts";
 import { startSchedules } from "./schedules.ts";
 import { type Snapshot, countCalls, showAccount, showUser } from "./snapshot.ts";
 import { type LocalStack, startLocalStack } from "./stack.ts";
@@ -33,10 +38,16 @@ export interface PlaygroundOptions {
   /** Where changes are delivered, as by a push subscription. */
   push?: string;
   onDelivery?: (delivery: Delivery) => void;
+  /** A folder to continue from, and to keep the state in. */
+  data?: string;
+  /** The emulated Google's ids and tokens are the same for the same number. */
+  seed?: number;
 }
 
 const LOOPBACK = "127.0.0.1";
 const SNAPSHOT_MS = 200;
+/** What is kept in a folder is at most so much behind when the machine fails. */
+const KEEP_MS = 1_000;
 /** A person to begin with. */
 const FIRST_ACCOUNT = { email: "ada@example.com", name: "Ada Lovelace" };
 
@@ -48,10 +59,16 @@ const IMPATIENT = { WATCH_RENEW_AFTER_MS: "1000", RECONCILE_AFTER_MS: "1000" };
 /** With the default scope, Gmail shows no text of a mail to a subscriber. */
 const SCOPES = { GMAIL_SCOPES: "https://www.googleapis.com/auth/gmail.readonly" };
 
+/** Throws when the folder of the state cannot be used. */
 export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
+  const folder = options.data === undefined ? undefined : await openStackFolder(options.data);
+  const saved = folder?.saved;
+  const tokenKeys = saved?.tokenKeys ?? makeTokenKeys();
   const feed = liveFeed(Date.now().toString(36));
   const clock = { now: () => new Date(), sleep: pause };
   const users = memoryUsers();
+  if (saved !== undefined) users.load(saved.users);
+  for (const { kind, data } of saved?.entries ?? []) feed.tell(kind, data);
   const topic = memoryTopic(clock.now);
   topic.onPublished = (event) => {
     const { attributes, json } = event;
@@ -72,6 +89,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     env: {
       ...IMPATIENT,
       ...SCOPES,
+      TOKEN_KEYS: tokenKeys,
       NOTICE_SMTP_URL: sink.url,
       NOTICE_FROM: "Local receiver <mail@localhost>",
     },
@@ -79,7 +97,10 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       connect: await freePort(options.connectPort),
       gmailApi: await freePort(options.gmailApiPort),
     },
-    emulator: { port: await freePort(options.googlePort) },
+    emulator: {
+      port: await freePort(options.googlePort),
+      ...(options.seed !== undefined && { random: randomStreams(options.seed)("google").next }),
+    },
     onLog: (line) => {
       const record: unknown = JSON.parse(line);
       feed.tell("log", { at: clock.now().toISOString(), record });
@@ -95,13 +116,30 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
           now: clock.now,
           ...(onDelivery !== undefined && { onDelivery }),
         });
-  stack.emulator.createAccount(FIRST_ACCOUNT);
+  const { emulator } = stack;
+  if (saved === undefined) emulator.createAccount(FIRST_ACCOUNT);
+  else {
+    emulator.load(saved.google);
+    // The pages may be on another port than the last time.
+    emulator.setRedirectUris(DEFAULT_CLIENT.clientId, [`${stack.publicUrl}/callback`]);
+  }
+  const inTurn = pLimit(1);
+  const keep = () =>
+    inTurn(async () => {
+      const entries = feed.entries();
+      await folder?.keep({ google: emulator.save(), users: users.save(), tokenKeys, entries });
+    });
+  await keep();
+  const keepingOn = setInterval(() => {
+    // The next one tries again, and the last one is waited for.
+    keep().catch((error: unknown) => console.error("could not keep the state:", error));
+  }, KEEP_MS);
   const schedules = startSchedules(stack.runSchedule);
 
   const snapshot = (): Snapshot => ({
-    accounts: stack.emulator.accounts().map(showAccount),
+    accounts: emulator.accounts().map(showAccount),
     users: users.dump().users.map(showUser),
-    calls: countCalls(stack.emulator.calls),
+    calls: countCalls(emulator.calls),
     schedules: schedules.nextRuns(),
   });
   feed.show("addresses", { start: `${stack.publicUrl}/start`, status: `${stack.publicUrl}/` });
@@ -121,11 +159,13 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     async close() {
       schedules.stop();
       clearInterval(looking);
+      clearInterval(keepingOn);
       feed.close();
       server.close();
       if (server instanceof Server) server.closeAllConnections();
       await subscription?.close();
       await stack.close();
+      await keep();
       await sink.close();
     },
   };

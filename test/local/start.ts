@@ -1,41 +1,107 @@
 import { parseArgs } from "node:util";
+import open from "open";
 import { isLoopbackOrigin } from "../support/loopback-only.ts";
+import { freePort } from "../support/program.ts";
 import { type Playground, startPlayground } from "./playground.ts";
 import { type Delivery, PUSH_ACCOUNT } from "./push-subscription.ts";
 
-const USAGE = `Usage: npm start [-- --push URL]
+const PORTS = { page: 3000, connect: 8080, gmailApi: 8081, google: 8090 };
+const PORT_MAX = 65_535;
 
-  --push URL   deliver every change to this URL on this machine, as a Pub/Sub push subscription would`;
+const USAGE = `Usage: npm start [-- OPTIONS]
 
-const push = readPush();
-if (push === undefined) {
-  console.error(USAGE);
-  process.exitCode = 2;
-} else {
+  --push URL      deliver every change to this URL on this machine, as a Pub/Sub push subscription would
+  --port N        the port of the page (${PORTS.page})
+  --data FOLDER   continue from this folder, and keep everything in it: accounts, mail, users, events.
+                  Without it, everything is gone at the end
+  --seed N        the emulated Google makes the same ids and tokens for the same number
+  --open          open the page in the browser
+  --help          show this text`;
+
+interface Options {
+  push?: string;
+  port?: number;
+  data?: string;
+  seed?: number;
+  open?: boolean;
+}
+
+const options = readOptions(process.argv.slice(2));
+if (options === "help") console.log(USAGE);
+else if (typeof options === "string") fail(2, `${options}\n\n${USAGE}`);
+else await start(options);
+
+async function start({ push, port, data, seed, open: isOpened = false }: Options): Promise<void> {
+  if (port !== undefined && (await freePort(port)) !== port) {
+    return fail(1, `port ${port} is in use: end the program that has it, or choose another --port`);
+  }
   const playground = await startPlayground({
-    pagePort: 3000,
-    connectPort: 8080,
-    gmailApiPort: 8081,
-    googlePort: 8090,
-    ...(push !== "" && { push, onDelivery: (delivery) => console.log(inWords(delivery)) }),
+    pagePort: port ?? PORTS.page,
+    connectPort: PORTS.connect,
+    gmailApiPort: PORTS.gmailApi,
+    googlePort: PORTS.google,
+    ...(push !== undefined && { push, onDelivery: (delivery) => console.log(inWords(delivery)) }),
+    ...(data !== undefined && { data }),
+    ...(seed !== undefined && { seed }),
+  }).catch((error: unknown) => {
+    fail(1, error instanceof Error ? error.message : String(error));
   });
+  if (playground === undefined) return;
   console.log(introduction(playground));
-  if (push !== "") console.log(pushed(push, playground));
+  for (const line of moved(playground, port)) console.log(line);
+  if (push !== undefined) console.log(pushed(push, playground));
   console.log("\nCtrl-C ends it.");
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => void playground.close());
+  }
+  if (isOpened) await open(`${playground.url}/`);
+}
+
+/** Returns what is wrong with the command line as text. */
+function readOptions(args: string[]): Options | "help" | string {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        push: { type: "string" },
+        port: { type: "string" },
+        data: { type: "string" },
+        seed: { type: "string" },
+        open: { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    });
+    const { push, data, open: isOpened, help } = values;
+    if (help === true) return "help";
+    if (push !== undefined && !(push.startsWith("http://") && isLoopbackOrigin(push))) {
+      return "--push needs an http:// URL on this machine";
+    }
+    const port = numberOf(values.port, 1, PORT_MAX);
+    if (Number.isNaN(port)) return `--port needs a number from 1 to ${PORT_MAX}`;
+    const seed = numberOf(values.seed, 0, Number.MAX_SAFE_INTEGER);
+    if (Number.isNaN(seed)) return "--seed needs a whole number";
+    return {
+      ...(push !== undefined && { push }),
+      ...(data !== undefined && { data }),
+      ...(port !== undefined && { port }),
+      ...(seed !== undefined && { seed }),
+      ...(isOpened !== undefined && { open: isOpened }),
+    };
+  } catch (error) {
+    return error instanceof Error ? error.message : "the options cannot be read";
   }
 }
 
-/** The URL of `--push`, empty without it; `undefined` when the command line is wrong. */
-function readPush(): string | undefined {
-  try {
-    const { push: url = "" } = parseArgs({ options: { push: { type: "string" } } }).values;
-    const isFine = url === "" || (url.startsWith("http://") && isLoopbackOrigin(url));
-    return isFine ? url : undefined;
-  } catch {
-    return undefined;
-  }
+/** `NaN` for what is no whole number in the range. */
+function numberOf(text: string | undefined, min: number, max: number): number | undefined {
+  if (text === undefined) return undefined;
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return number >= min && number <= max ? number : Number.NaN;
+}
+
+function fail(exitCode: number, text: string): undefined {
+  console.error(text);
+  process.exitCode = exitCode;
 }
 
 function introduction({ url }: Playground): string {
@@ -48,6 +114,20 @@ The receiver runs on this machine, against an emulated Google. Open
 2. Deliver a mail and watch the change arrive. Then change her password and deliver another.
 3. Open the link in the re-authorization event, or in the mail to her, and allow access: what was
    missed arrives.`;
+}
+
+/** Names the usual ports that other programs have. */
+function moved({ url, stack }: Playground, port = PORTS.page): string[] {
+  const places = [
+    { what: "the page", wanted: port, at: url },
+    { what: "connect", wanted: PORTS.connect, at: stack.urls.connect },
+    { what: "gmailApi", wanted: PORTS.gmailApi, at: stack.urls.gmailApi },
+    { what: "the emulated Google", wanted: PORTS.google, at: stack.emulator.url },
+  ].filter(({ wanted, at }) => Number(new URL(at).port) !== wanted);
+  const lines = places.map(
+    ({ what, wanted, at }) => `  port ${wanted} is in use, so ${what} is at ${at}`,
+  );
+  return lines.length === 0 ? [] : ["", ...lines, "  Does another npm start run?"];
 }
 
 function pushed(endpoint: string, { stack }: Playground): string {

@@ -32,8 +32,25 @@ export interface MemoryUsers extends UserStore {
   overwrite(id: UserId, patch: UserPatch): void;
 }
 
+/** Users that can be taken over into another process. */
+export interface SavableUsers extends MemoryUsers {
+  /** All of it as plain data. */
+  save(): SavedUsers;
+  load(saved: SavedUsers): void;
+}
+
+/** What a store in memory holds. */
+export interface SavedUsers {
+  users: ReadonlyMap<UserId, StoredUser>;
+  changes: ReadonlyMap<UserId, ReadonlyMap<string, StoredChange>>;
+  flaggings: ReadonlyMap<UserId, Date>;
+  guard: FleetGuardState | undefined;
+  writes: number;
+  floor: number;
+}
+
 /** `clock` is the store's own; `askedBy` reads with the clock of an instance. */
-export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() }): MemoryUsers {
+export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() }): SavableUsers {
   const users = new Map<UserId, StoredUser>();
   const changes = new Map<UserId, Map<string, StoredChange>>();
   const operations = { reads: 0, writes: 0 };
@@ -68,7 +85,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  const store: MemoryUsers = {
+  const store: SavableUsers = {
     operations,
     remove: (id) => void users.delete(id),
     overwrite(id, patch) {
@@ -218,6 +235,15 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       changes.delete(id);
       users.delete(id);
       return Promise.resolve("erased");
+    },
+
+    save: () => ({ users, changes, flaggings, guard, writes, floor }),
+
+    load(saved) {
+      for (const [id, user] of saved.users) users.set(id, frozenCopy(user));
+      for (const [id, own] of saved.changes) changes.set(id, new Map(own));
+      for (const [id, at] of saved.flaggings) flaggings.set(id, at);
+      ({ guard, writes, floor } = saved);
     },
 
     dump: () => ({
