@@ -35,8 +35,8 @@ No record contains a token, a code, a secret or an email address: a record takes
 class and code. \`platform/console-capture.ts\` reduces the output of libraries in the same way. \`CRITICAL\` is for the
 operator.
 
-The runbook explains each event from WARNING on; a name links to its section. Terraform makes an alert policy for each
-event with an alert of its \`own\`. One \`shared\` policy covers every other record at CRITICAL.
+The runbook explains each event from WARNING on; a name links to its section. Terraform
+alerts on every record at CRITICAL, and on some events from a lower severity; the notification has a note about most of them.
 
 ${table(["event", "severity", "alert"], events.flatMap(alarmingRow))}
 
@@ -87,9 +87,15 @@ export function isInRunbook({ meaning }: LogEvent): boolean {
 function alarmingRow([name, event]: (typeof events)[number]): string[][] {
   if (!isInRunbook(event)) return [];
   const { severities, alert } = event;
-  const shared = severities[0] === "CRITICAL" ? "shared" : "";
+  const critical = severities[0] === "CRITICAL" ? "from CRITICAL" : "";
   const link = `[\`${name}\`](runbook.md#${name})`;
-  return [[link, severities.join(", "), alert === undefined ? shared : "own"]];
+  return [
+    [
+      link,
+      severities.join(", "),
+      alert === undefined ? critical : `from ${alert.from}, with a note`,
+    ],
+  ];
 }
 
 function quietRow([name, { severities, meaning }]: (typeof events)[number]): string[][] {

@@ -1,7 +1,29 @@
 # These policies match log entries, not a log-based metric: a new metric cannot be alerted on for some
-# minutes, and its alert would show a count instead of the entry.
+# minutes, and its alert would show a count instead of the entry. Google charges for each condition, so
+# events share two. Each event has incidents of its own, because the condition extracts it as a label.
+locals {
+  # What is alerted on below CRITICAL.
+  lesser_events = { for event, alert in local.alerting_events : event => alert.severity if alert.severity != "CRITICAL" }
+
+  event_alerts = {
+    "a critical event" = {
+      severity = "CRITICAL"
+      # Every one, so that a new event is never silent.
+      filter = "severity>=CRITICAL"
+      events = local.alerting_events
+      note   = "Only a person can fix this. A record without an event comes from the instance itself."
+    }
+    "an event to look at" = {
+      severity = "ERROR"
+      filter   = "severity<CRITICAL AND (${join(" OR ", [for event, severity in local.lesser_events : "(jsonPayload.event=\"${event}\" AND severity>=${severity})"])})"
+      events   = { for event in keys(local.lesser_events) : event => local.alerting_events[event] }
+      note     = "Changes may be late or missing."
+    }
+  }
+}
+
 resource "google_monitoring_alert_policy" "event" {
-  for_each = local.alerting_events
+  for_each = local.event_alerts
 
   project               = var.project_id
   display_name          = "Gmail push: ${each.key}"
@@ -13,50 +35,22 @@ resource "google_monitoring_alert_policy" "event" {
     display_name = each.key
 
     condition_matched_log {
-      filter = "${local.our_logs} AND jsonPayload.event=\"${each.key}\" AND severity>=${each.value.severity}"
+      filter           = "${local.our_logs} AND ${each.value.filter}"
+      label_extractors = { event = "EXTRACT(jsonPayload.event)" }
     }
   }
 
   alert_strategy {
     auto_close = "3600s"
 
+    # Another event may come soon after the first.
     notification_rate_limit {
-      period = "3600s"
+      period = "300s"
     }
   }
 
   documentation {
-    content = "${each.value.note} ${local.runbook}#${each.key}"
-  }
-
-  depends_on = [google_project_service.api]
-}
-
-resource "google_monitoring_alert_policy" "other_critical_event" {
-  project               = var.project_id
-  display_name          = "Gmail push: another critical event"
-  severity              = "CRITICAL"
-  combiner              = "OR"
-  notification_channels = var.notification_channels
-
-  conditions {
-    display_name = "CRITICAL"
-
-    condition_matched_log {
-      filter = "${local.our_logs} AND severity>=CRITICAL AND NOT jsonPayload.event=(${join(" OR ", [for event in keys(local.alerting_events) : "\"${event}\""])})"
-    }
-  }
-
-  alert_strategy {
-    auto_close = "3600s"
-
-    notification_rate_limit {
-      period = "3600s"
-    }
-  }
-
-  documentation {
-    content = "Only a person can fix this. infra/docs/logs-and-metrics.md explains the event. A record without an event comes from the instance itself. ${local.runbook}#another-critical-event"
+    content = "${each.value.note} The event is `$${log.extracted_label.event}`.\n\n${join("\n", [for event, alert in each.value.events : "- `${event}`: ${alert.note}"])}\n\nEach has a section there. ${local.runbook}#${replace(each.key, " ", "-")}"
   }
 
   depends_on = [google_project_service.api]

@@ -3,8 +3,7 @@
 locals {
   log_events = jsondecode(file("${path.module}/log-events.json"))
 
-  # The events with an alert policy of their own. All other records at CRITICAL share one, so that a new
-  # event is never silent.
+  # The events with a note of their own in an alert. Every record at CRITICAL raises one.
   alerting_events = local.log_events.alerts
 
   # What the dashboard counts in addition to everything from WARNING on.

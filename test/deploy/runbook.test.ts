@@ -63,7 +63,6 @@ async function alertNames(): Promise<string[]> {
   return policies.flatMap(([{ display_name, for_each: of }]) => {
     const name = display_name.replace("Gmail push: ", "");
     const local = typeof of === "string" ? /^\$\{local\.(\w+)\}$/.exec(of)?.[1] : undefined;
-    if (local === "alerting_events") return [];
     const keys = Object.keys((local === undefined ? of : locals[local]) ?? {});
     return of === undefined ? [name] : keys.map((key) => name.replace("${each.key}", key));
   });

@@ -2,7 +2,7 @@ import { LOG_EVENTS } from "../../functions/src/platform/log-events.ts";
 import { valuesOf } from "./planned.ts";
 import type { PlannedResource } from "./terraform.ts";
 
-/** The events that filters look for: those with an alert, and those that the functions never log. */
+/** The events that filters look for: those of alerts, and those that the functions never log. */
 export function findEvents(resources: PlannedResource[]): {
   alerting: string[];
   unknown: string[];
@@ -21,7 +21,7 @@ export function findEvents(resources: PlannedResource[]): {
     ...eventsIn("google_logging_metric"),
   ];
   return {
-    alerting: policies.filter((events) => events.length === 1).flat(),
+    alerting: policies.flat(),
     unknown: [...new Set(looked.flat())].filter((event) => !Object.hasOwn(LOG_EVENTS, event)),
   };
 }

@@ -13,7 +13,7 @@ export type LogEvent = (AlarmingEvent | QuietEvent) & {
 interface AlarmingEvent {
   /** Every severity that the event is logged with, the most severe first. */
   readonly severities: readonly ["CRITICAL" | "ERROR" | "WARNING", ...Severity[]];
-  /** An alert policy of its own. Every other event at CRITICAL shares one policy. */
+  /** An alert from this severity on, with a note. Every event at CRITICAL raises an alert. */
   readonly alert?: { readonly from: Severity; readonly note: string };
   readonly meaning?: never;
 }

@@ -3,6 +3,7 @@ import { PROJECT_SHARE } from "../../../functions/src/gmail-api/pacing.ts";
 import { FUNCTIONS, SECRETS } from "../functions.ts";
 import { defaultConfig } from "../stand-ins.ts";
 import {
+  ALERT_CONDITIONS,
   GIB,
   GMAIL_UNITS,
   GMAIL_UNITS_FREE_PER_DAY,
@@ -143,6 +144,7 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
     kmsKeyVersions: KMS_KEY_VERSIONS,
     kmsOperations: starts,
     schedules: 2,
+    alertConditions: ALERT_CONDITIONS,
   };
 }
 

@@ -40,7 +40,12 @@ export const PRICES = {
   kmsKeyVersions: verified(0.06),
   kmsOperations: verified(0.03 / 1e4),
   schedules: verified(0.1, 3),
+  /** Cloud Monitoring charges for each condition of an alert policy since May 2026. */
+  alertConditions: fromMemory(0.1),
 } as const satisfies Record<string, Price>;
+
+/** The conditions of all alert policies in `infra/alerts.tf`. */
+export const ALERT_CONDITIONS = 8;
 
 /**
  * Gmail API quota units of each method since May 2026. Free up to {@link GMAIL_UNITS_FREE_PER_DAY}.

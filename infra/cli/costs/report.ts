@@ -16,6 +16,7 @@ const LINES: readonly [name: string, items: readonly Item[]][] = [
   ["secrets", ["secretVersions", "secretAccesses"]],
   ["Cloud KMS", ["kmsKeyVersions", "kmsOperations"]],
   ["Cloud Scheduler", ["schedules"]],
+  ["alerts, with Terraform", ["alertConditions"]],
 ];
 
 const NAME_WIDTH = 40;
