@@ -81,7 +81,7 @@ function typeOf(definition: EventDefinition, name: string): string {
   return `${comment(`${definition.type}: ${definition.meaning}`, "")}export interface ${name} {\n${fields.join("")}}\n`;
 }
 
-function typeName({ type, const: only, items }: Schema): string {
+function typeName({ type, const: only, items, properties = {}, required = [] }: Schema): string {
   if (only !== undefined) return JSON.stringify(only);
   switch (type) {
     case "integer":
@@ -90,6 +90,13 @@ function typeName({ type, const: only, items }: Schema): string {
       return `${typeName(items ?? {})}[]`;
     case "string":
       return "string";
+    case "object": {
+      const members = Object.entries(properties).map(
+        ([name, schema]) =>
+          `    ${name}${required.includes(name) ? "" : "?"}: ${typeName(schema)};\n`,
+      );
+      return `{\n${members.join("")}  }`;
+    }
     default:
       throw new Error(`a type of JSON Schema that no event has had so far: ${type}`);
   }
@@ -154,7 +161,9 @@ interface Field {
 function fieldsOf(definition: EventDefinition): Field[] {
   const { properties = {}, required = [] } = schemaOf(definition);
   return Object.entries(properties).map(([name, schema]) => {
-    const type = schema.const === undefined ? typeName(schema) : `\`${typeName(schema)}\``;
+    const named = typeName(schema).replaceAll(/\s+/g, " ").replace("; }", " }");
+    const isPlain = schema.const === undefined && schema.type !== "object";
+    const type = isPlain ? named : `\`${named}\``;
     const row = [`\`${name}\``, type, schema.description ?? ""];
     return { name, isOptional: !required.includes(name), row };
   });

@@ -14,6 +14,7 @@ import { createFleetGuard } from "./grant/fleet-guard.ts";
 import { otherClientAlert } from "./grant/other-client.ts";
 import { reauthorizationLinks } from "./grant/reauthorization-link.ts";
 import { type InstrumentedPorts, instrument } from "./instrument.ts";
+import { detailUnits } from "./mailbox/detail-units.ts";
 import { inTurn } from "./mailbox/in-turn.ts";
 import type { NoticeContext } from "./notices/context.ts";
 import type { Log } from "./platform/log.ts";
@@ -80,6 +81,7 @@ export function createContext(
     ...guarded,
     fleetGuard: createFleetGuard(guarded),
     mailboxes: inTurn(),
+    detailUnits: detailUnits(config.gmail.unitsPerMinute, clock),
     mailServer: {},
     callbacks: onceEach(CALLBACKS_MAX),
     publicLimits: publicLimits(config.limits, clock),

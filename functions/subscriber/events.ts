@@ -56,6 +56,33 @@ export interface MessageAdded {
   labelIds: string[];
   /** A recovery after a gap found the message: its labels are unknown. */
   recovered?: true;
+  /**
+   * With `CHANGES_DETAIL=headers`: header fields as Gmail returns them. A field is absent where the
+   * message lacks it, or where it has more than 4,096 bytes.
+   */
+  headers?: {
+    from?: string;
+    to?: string;
+    cc?: string;
+    subject?: string;
+    date?: string;
+    messageId?: string;
+    inReplyTo?: string;
+    references?: string;
+  };
+  /** With `headers`: when Gmail received the message. */
+  internalDate?: string;
+  /** With `headers`: the size of the message in bytes, about. */
+  sizeEstimate?: number;
+  /** With `headers`, where the granted scope allows it: the beginning of the text. */
+  snippet?: string;
+  /**
+   * With `CHANGES_DETAIL=headers`, in place of `headers`: why they are missing. `late`: Gmail did
+   * not answer within two seconds. `throttled`: the share of Gmail's quota was used up. `gone`:
+   * Gmail does not find the message yet, or any more. `failed`: any other failure. Later versions
+   * may add codes.
+   */
+  headersMissing?: string;
 }
 
 /**

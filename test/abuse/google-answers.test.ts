@@ -72,7 +72,13 @@ const SAMPLES = {
   },
   "users.getProfile": { emailAddress: "ada@example.com", messagesTotal: 5, historyId: "20" },
   "messages.list": { messages: [message("19a1"), message("19a2")], nextPageToken: "next" },
-  "messages.get": { ...message("19a1"), internalDate: String(NOW.getTime()) },
+  "messages.get": {
+    ...message("19a1"),
+    internalDate: String(NOW.getTime()),
+    sizeEstimate: 1_234,
+    snippet: "The beginning",
+    payload: { headers: [{ name: "From", value: "bob@example.org" }] },
+  },
   "users.watch": { historyId: "20", expiration: String(NOW.getTime() + 7 * 24 * 3_600_000) },
   "token.refresh": { access_token: ACCESS_TOKEN, expires_in: 3599, scope: "openid email" },
   "token.code": {
@@ -106,8 +112,21 @@ async function ask(method: Method): Promise<void> {
       return expect((await gmail.getProfile(ACCESS_TOKEN)).historyId).toMatch(/^[1-9]\d{0,19}$/);
     case "messages.list":
       return (await gmail.listMessages(ACCESS_TOKEN, {})).messages.forEach(expectMessage);
-    case "messages.get":
-      return expectDate(await gmail.getInternalDate(ACCESS_TOKEN, "19a1"));
+    case "messages.get": {
+      expectDate(await gmail.getInternalDate(ACCESS_TOKEN, "19a1"));
+      const {
+        headers,
+        internalDate,
+        sizeEstimate = 0,
+      } = await gmail.getDetail(ACCESS_TOKEN, "19a1", 5_000);
+      expectDate(internalDate);
+      expect(Number.isSafeInteger(sizeEstimate) && sizeEstimate >= 0).toBe(true);
+      for (const value of Object.values(headers)) {
+        expect(typeof value).toBe("string");
+        expect(Buffer.byteLength(value)).toBeLessThanOrEqual(4_096);
+      }
+      return;
+    }
     case "users.watch": {
       const { historyId, expiresAt } = await gmail.watch(ACCESS_TOKEN, "projects/p/topics/t", []);
       expect(parseHistoryId(historyId)).toBe(historyId);

@@ -99,6 +99,17 @@ describe("the estimate", () => {
     expect(limit?.mailboxes).toBeCloseTo((480_000 * 1_440) / (20 * 10 * 3), 0);
   });
 
+  it("adds the units of details in events, and only then the limit of them", () => {
+    const given = { ...DEFAULTS, detailsPerDay: 10 };
+    expect(billedPerMonth(1_000, given)).toEqual(billedPerMonth(1_000, DEFAULTS));
+    const find = (all: typeof DEFAULTS, part: string) =>
+      limits(all).find(({ what }) => what.includes(part))?.mailboxes;
+    expect(find(DEFAULTS, "CHANGES_DETAIL")).toBeUndefined();
+    expect(find(given, "CHANGES_DETAIL")).toBeCloseTo((120_000 * 1_440) / (20 * 10 * 3), 0);
+    const unitsOf = (all: typeof DEFAULTS) => 80e6 / (find(all, "80 M") ?? NaN);
+    expect(unitsOf(given) - unitsOf(DEFAULTS)).toBeCloseTo(200, 3);
+  });
+
   it("costs nothing that depends on mail when there is none", () => {
     const { cpuSeconds, ...items } = bill(0, NOTHING).items;
     expect(cpuSeconds).toBe(0);

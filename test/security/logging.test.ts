@@ -113,6 +113,7 @@ describe("L2: what Google's libraries throw", () => {
       await thrownBy(() => gmail.stop(ACCESS)),
       await thrownBy(() => gmail.watch(ACCESS, config.gmail.topic, [])),
       await thrownBy(() => gmail.getInternalDate(ACCESS, "1")),
+      await thrownBy(() => gmail.getDetail(ACCESS, "1", 1_000)),
     ];
     for (const error of errors) {
       expect(error).toBeInstanceOf(FailedCall);

@@ -74,6 +74,8 @@ export const SITUATIONS = [
   "person authorized a paused mailbox",
   "mailbox resumed",
   "changes published after a pause",
+  "message told with its details",
+  "message told without its details",
   "grant adopted by an import",
   "import finished after it died",
   "import met a person who had connected",

@@ -278,6 +278,16 @@ export const FOCUS = {
     settleMs: 2 * MINUTE,
     incidents: { ...NO_INCIDENTS, headRewinds: 5 },
   }),
+  /** Messages whose details Gmail answers late, wrongly, or not at all. */
+  details: (parameters) => ({
+    ...rudely(parameters, ["detailed changes", "bursts of 401", "stray answers"]),
+    quietMs: 20 * MINUTE,
+    chaosMs: 6 * HOUR,
+    acts: 60,
+    slowMsMax: 30 * SECOND,
+    rates: { ...NO_RATES, slow: 0.2, googleRefusesBefore: 0.1, googleThrottles: 0.05 },
+    incidents: { ...NO_INCIDENTS, historyExpires: 2, grantEnds: 1 },
+  }),
   /** Grants of another program that an operator imports while much fails. */
   imports: (parameters) => ({
     ...rudely(parameters, ["imported grants"]),

@@ -166,7 +166,11 @@ export function createSimulatedGoogle(
     onCall: () => {},
 
     gmailFor(instance, effect, clock) {
-      const call = async (request: Omit<GmailRequest, "userId">, bearer: string) => {
+      const call = async (
+        request: Omit<GmailRequest, "userId">,
+        bearer: string,
+        timeoutMs: number = GMAIL_TIMEOUT_MS,
+      ) => {
         const accessToken = bearer.slice("Bearer ".length);
         const token = tokens.get(accessToken);
         const runSince = oldestRun(instance);
@@ -184,7 +188,7 @@ export function createSimulatedGoogle(
               ),
             );
           },
-          limit(GMAIL_TIMEOUT_MS),
+          limit(timeoutMs),
         );
       };
       return gmailOf(gmailUsers(call), clock);
@@ -271,15 +275,20 @@ export function createSimulatedGoogle(
 
 /** The client library's calls, as far as they are made. */
 function gmailUsers(
-  call: (request: Omit<GmailRequest, "userId">, bearer: string) => Promise<{ data: unknown }>,
+  call: (
+    request: Omit<GmailRequest, "userId">,
+    bearer: string,
+    timeoutMs?: number,
+  ) => Promise<{ data: unknown }>,
 ): GmailUsers {
   type Params = Record<string, unknown>;
   interface Options {
     headers: { authorization: string };
+    timeout?: number;
   }
   const method =
     (name: GmailRequest["method"]) =>
-    ({ userId: _, requestBody, id, ...query }: Params, { headers }: Options) =>
+    ({ userId: _, requestBody, id, ...query }: Params, { headers, timeout }: Options) =>
       call(
         {
           method: name,
@@ -288,6 +297,7 @@ function gmailUsers(
           ...(typeof id === "string" && { id }),
         },
         headers.authorization,
+        timeout,
       );
   const users = {
     getProfile: method("users.getProfile"),

@@ -88,6 +88,18 @@ export const MUTATIONS: readonly Mutation[] = [
     "return Number(a) - Number(b);",
   ]),
 
+  // Details.
+  focused("details", "an event waits for its details", [
+    "detailed",
+    "context.gmail.getDetail(token.value, event.messageId, leftMs)",
+    "context.gmail.getDetail(token.value, event.messageId, 20_000)",
+  ]),
+  focused("details", "a message whose details fail is left out", [
+    "detailed",
+    'return { ...event, headersMissing: isLate ? "late" : missingOf(answer.failure) };',
+    "throw new Error(missingOf(answer.failure));",
+  ]),
+
   // Imports.
   focused("imports", "an import replaces the grant of a known person", [
     "establishUnknown",

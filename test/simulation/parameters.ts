@@ -219,6 +219,8 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       // One failure repeats hundreds of changes.
       limitsCosts: false,
     }),
+    // Each added message costs another call.
+    ...(rude.has("detailed changes") && { limitsCosts: false }),
     ...(rude.has("unsorted lists") && {
       incidents: {
         ...parameters.incidents,

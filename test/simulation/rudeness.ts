@@ -42,6 +42,7 @@ export const RUDE = [
   "paused mailboxes",
   "imported grants",
   "snapshots",
+  "detailed changes",
 ] as const;
 
 export type Rude = (typeof RUDE)[number];
@@ -85,6 +86,7 @@ const CHANCE: Record<Rude, number> = {
   "paused mailboxes": 0.2,
   "imported grants": 0.1,
   snapshots: 0.25,
+  "detailed changes": 0.12,
 };
 
 /** How rude the world is in a run: only where everything may go wrong. */

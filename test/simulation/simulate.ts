@@ -1,5 +1,7 @@
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import { type Config, readConfig } from "../../functions/src/config/config.ts";
+import type { Publish } from "../../functions/src/domain/events.ts";
+import type { Gmail } from "../../functions/src/google/gmail.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
 import { digestsOf } from "../../functions/src/crypto/token-digest.ts";
@@ -13,6 +15,7 @@ import { type Checks, createChecks } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
 import { type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
+import { createDetailChecks } from "./detail-checks.ts";
 import { createDelayChecks } from "./delay-checks.ts";
 import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
@@ -159,14 +162,24 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 
   const fleet: Fleet = createFleet(world, (instance, effect) => {
     const clock = createClock(world, instance);
+    const gmail = google.gmailFor(instance, effect, clock);
     const client = world.isOtherClient ? OTHER_CLIENT : CLIENT;
     const deployed = { ...config, oauth: client };
     const ports = {
       users: store.usersFor(instance, effect, clock),
       seenEvents: store.seenEventsFor(effect),
       callbackClaims: store.callbackClaimsFor(effect),
-      publish: topic.publishFor(instance, effect, clock),
-      gmail: google.gmailFor(instance, effect, clock),
+      publish: ((...args) => {
+        details.onPublishing(instance, args[0].id);
+        return topic.publishFor(instance, effect, clock)(...args);
+      }) satisfies Publish,
+      gmail: {
+        ...gmail,
+        getDetail: ((...args) => {
+          details.onAsked(instance, google.tokens.get(args[0])?.sub ?? "");
+          return gmail.getDetail(...args);
+        }) satisfies Gmail["getDetail"],
+      },
       passThrough: () => Promise.reject(new Error("no subscriber calls in the simulation")),
       oauth: google.oauthFor(instance, effect, clock, client),
       verifyIdToken: google.verifyIdTokenFor(effect),
@@ -193,6 +206,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const costs = watchCosts();
   const standing = createStandingCosts(world);
   const snapshots = createSnapshotChecks(world, google, checks, store);
+  const details = createDetailChecks(world);
   const delays = createDelayChecks(world, checks, store, () => persons.all);
   pubsub.onAttempt = situations.onAttempt;
   pubsub.onDelivery = ({ sub }) => standing.onStimulus(sub);
@@ -226,6 +240,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     situations.onPublished(event);
     delays.onPublished(event);
     snapshots.onPublished(event);
+    details.onPublished(event);
     standing.onPublished(event);
   };
 
@@ -357,6 +372,7 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
       DISCONNECT_REVOKES: "false",
     }),
     ...(rude.has("published drafts") && { PUBLISH_DRAFTS: "true" }),
+    ...(rude.has("detailed changes") && { CHANGES_DETAIL: "headers" }),
   });
   return { config, ring: ringOf(config.sealing.tokenKeys) };
 }

@@ -72,7 +72,15 @@ export function createStreamChecks(
     const told = ({ attributes, json }: PubsubCloudEvent) => {
       // The address may have changed in between.
       const { emailAddress: ________, lagSeconds: _________, ...steady } = json;
-      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...rest } = steady;
+      const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...detailed } = steady;
+      // Details that could not be had in time may be there the next time, or the other way round.
+      const {
+        headers: _h,
+        headersMissing: _m,
+        internalDate: _d,
+        sizeEstimate: _s,
+        ...rest
+      } = detailed;
       // History can leave the thread out; a recovery's list does not.
       const { labelIds: ____, historyId: _____, threadId: ______________, ...sure } = rest;
       // Where a record could not be read, or never showed, the bounds are those of its neighbours.

@@ -47,6 +47,7 @@ const full = {
   PUBLISH_DRAFTS: "true",
   SNAPSHOT_DAYS: "90",
   SNAPSHOT_QUOTA_PERCENT: "10",
+  CHANGES_DETAIL: "headers",
   GMAIL_EMULATOR_HOST: "127.0.0.1:9000",
   KMS_EMULATOR_HOST: "127.0.0.1:9001",
   HISTORY_SETTLE_MS: "0",
@@ -117,6 +118,7 @@ describe("a configuration", () => {
       changes: {
         topic: "projects/demo-project/topics/mailbox-changes",
         sink: "pubsub",
+        isDetailed: false,
         publishDrafts: false,
       },
       snapshot: { days: 0, quotaPercent: 5 },
@@ -170,6 +172,7 @@ describe("a configuration", () => {
       changes: {
         topic: "projects/demo-project/topics/mailbox-changes",
         sink: "firestore",
+        isDetailed: true,
         publishDrafts: true,
       },
       snapshot: { days: 90, quotaPercent: 10 },
@@ -445,6 +448,7 @@ describe("a configuration error", () => {
     PUBLISH_DRAFTS: ["yes", "1", "TRUE"],
     SNAPSHOT_DAYS: ["-1", "36501", "90d"],
     SNAPSHOT_QUOTA_PERCENT: ["0", "51", "5%"],
+    CHANGES_DETAIL: ["header", "full", "true"],
     GMAIL_EMULATOR_HOST: [
       "gmail.googleapis.com:443",
       "0.0.0.0:9000",

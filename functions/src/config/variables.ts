@@ -95,6 +95,12 @@ export const VARIABLES = {
       format.sink,
       "`firestore`: changes are also written to Firestore, in the same write as the cursor.",
     ),
+    isDetailed: preset(
+      "CHANGES_DETAIL",
+      "none",
+      format.either("headers", "none"),
+      "`headers`: added messages carry their sender, subject and other header fields, at 20 units of Gmail's quota each.",
+    ),
     publishDrafts: preset(
       "PUBLISH_DRAFTS",
       "false",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { MailboxEvent } from "./events.ts";
+import { DETAILED_HEADERS, type MailboxEvent } from "./events.ts";
 import type { User } from "./user.ts";
 
 /** What subscribers can rely on for one type of event. */
@@ -33,6 +33,23 @@ const MESSAGE = {
   historyId: historyId("The position of this change in Gmail's history."),
   messageId: text("Gmail's message id."),
   threadId: text("Gmail's thread id. Absent where Gmail does not name it.").optional(),
+};
+const header = (name: string) => z.string().describe(`The header field \`${name}\`.`).optional();
+const DETAIL = {
+  headers: z
+    .object(mapValues(DETAILED_HEADERS, header))
+    .describe(
+      "With `CHANGES_DETAIL=headers`: header fields as Gmail returns them. A field is absent where the message lacks it, or where it has more than 4,096 bytes.",
+    )
+    .optional(),
+  internalDate: time("With `headers`: when Gmail received the message.").optional(),
+  sizeEstimate: count("With `headers`: the size of the message in bytes, about.").optional(),
+  snippet: text(
+    "With `headers`, where the granted scope allows it: the beginning of the text.",
+  ).optional(),
+  headersMissing: text(
+    "With `CHANGES_DETAIL=headers`, in place of `headers`: why they are missing. `late`: Gmail did not answer within two seconds. `throttled`: the share of Gmail's quota was used up. `gone`: Gmail does not find the message yet, or any more. `failed`: any other failure. Later versions may add codes.",
+  ).optional(),
 };
 const STATUS = {
   ...MAILBOX,
@@ -68,6 +85,7 @@ export const EVENT_DEFINITIONS = {
         .literal(true)
         .describe("A recovery after a gap found the message: its labels are unknown.")
         .optional(),
+      ...DETAIL,
     }),
   },
   deleted: {
@@ -216,4 +234,12 @@ export function eventData(
     if (value !== undefined) data[field] = value instanceof Date ? value.toISOString() : value;
   }
   return data;
+}
+
+function mapValues<Key extends string, Value>(
+  names: Readonly<Record<Key, string>>,
+  make: (name: string) => Value,
+): Record<Key, Value> {
+  const entries = Object.entries<string>(names).map(([key, name]) => [key, make(name)]);
+  return Object.fromEntries(entries) as Record<Key, Value>;
 }

@@ -2,17 +2,47 @@ import type { User, UserId } from "./user.ts";
 import type { EmailAddress } from "./email-address.ts";
 import type { HistoryId } from "./history-id.ts";
 
+/** The header fields of a message that an event can contain, each as Gmail returns it. */
+export const DETAILED_HEADERS = {
+  from: "From",
+  to: "To",
+  cc: "Cc",
+  subject: "Subject",
+  date: "Date",
+  messageId: "Message-ID",
+  inReplyTo: "In-Reply-To",
+  references: "References",
+} as const;
+
+/** What a message is about, without its text. */
+export interface MessageDetail {
+  headers: Readonly<Partial<Record<keyof typeof DETAILED_HEADERS, string>>>;
+  /** When Gmail received the message. */
+  internalDate: Date;
+  /** Bytes. */
+  sizeEstimate?: number;
+  /** Absent where the granted scope does not allow it. */
+  snippet?: string;
+}
+
+/** Why an event lacks the detail that is configured. */
+export type MissingDetail = "late" | "throttled" | "gone" | "failed";
+
+/** A message is in the mailbox. */
+export interface AddedMessage extends Partial<MessageDetail> {
+  kind: "added";
+  historyId: HistoryId;
+  messageId: string;
+  /** Absent if Gmail did not name it. */
+  threadId?: string;
+  labelIds: readonly string[];
+  recovered?: true;
+  headersMissing?: MissingDetail;
+}
+
 /** One published fact about one message. */
 export type Change =
-  | {
-      kind: "added";
-      historyId: HistoryId;
-      messageId: string;
-      /** Absent if Gmail did not name it. */
-      threadId?: string;
-      labelIds: readonly string[];
-      recovered?: true;
-    }
+  | AddedMessage
   | { kind: "deleted"; historyId: HistoryId; messageId: string; threadId?: string }
   | {
       kind: "labels.added" | "labels.removed";

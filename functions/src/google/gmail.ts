@@ -10,6 +10,7 @@ import type {
   HistoryRecord,
   MessagePage,
 } from "../domain/history.ts";
+import { DETAILED_HEADERS, type MessageDetail } from "../domain/events.ts";
 import { classify } from "./classify.ts";
 
 /** The response of `users.watch`. `expiresAt` is at most 7 days ahead. */
@@ -44,6 +45,11 @@ export interface Gmail {
   getInternalDate(accessToken: string, messageId: string): Promise<Date>;
   /** `users.messages.get` with `format=minimal`; returns only the labels. */
   getLabelIds(accessToken: string, messageId: string): Promise<readonly string[]>;
+  /**
+   * `users.messages.get` with `format=metadata`: what the message is about. Fails as `transient` after
+   * `timeoutMs`.
+   */
+  getDetail(accessToken: string, messageId: string, timeoutMs: number): Promise<MessageDetail>;
   /** `users.watch`; Gmail then notifies once, immediately. */
   watch(accessToken: string, topicName: string, labelIds: readonly string[]): Promise<WatchAnswer>;
   /** `users.stop`; notifications may still arrive for some minutes. */
@@ -151,6 +157,21 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
         return toStrings(data?.labelIds) ?? [];
       }),
 
+    getDetail: (accessToken, messageId, timeoutMs) =>
+      classified("messages.get", async () => {
+        const { data } = await users.messages.get(
+          {
+            userId: ME,
+            id: messageId,
+            format: "metadata",
+            metadataHeaders: Object.values(DETAILED_HEADERS),
+          },
+          { ...as(accessToken), timeout: timeoutMs },
+        );
+        if (!isPlainObject(data) || data.id !== messageId) throw malformed("messages.get");
+        return toDetail(data);
+      }),
+
     watch: (accessToken, topicName, labelIds) =>
       classified("users.watch", async () => {
         const filter =
@@ -209,6 +230,34 @@ function isPlainObject(value: unknown): boolean {
 
 function toInternalDate(data: gmail_v1.Schema$Message): Date {
   return readDate("messages.get", data?.internalDate);
+}
+
+/** Longer fields are left out: lists of a thousand addresses would not fit into an event. */
+const HEADER_BYTES_MAX = 4_096;
+/** Gmail's snippets have about 200. */
+const SNIPPET_CHARACTERS_MAX = 1_000;
+
+function toDetail(data: gmail_v1.Schema$Message): MessageDetail {
+  const { payload, sizeEstimate, snippet } = data;
+  const fields = Array.isArray(payload?.headers) ? payload.headers : [];
+  const valueOf = (wanted: string): string | undefined => {
+    const isWanted = (name: unknown) =>
+      typeof name === "string" && name.toLowerCase() === wanted.toLowerCase();
+    const value: unknown = fields.find((field) => isWanted(field?.name))?.value;
+    const isShort = typeof value === "string" && Buffer.byteLength(value) <= HEADER_BYTES_MAX;
+    return isShort ? value : undefined;
+  };
+  const headers = Object.entries(DETAILED_HEADERS)
+    .map(([key, name]) => [key, valueOf(name)] as const)
+    .filter(([, value]) => value !== undefined);
+  const isSized = Number.isSafeInteger(sizeEstimate) && Number(sizeEstimate) >= 0;
+  const hasSnippet = typeof snippet === "string" && snippet !== "";
+  return {
+    headers: Object.fromEntries(headers),
+    internalDate: toInternalDate(data),
+    ...(isSized && { sizeEstimate: Number(sizeEstimate) }),
+    ...(hasSnippet && { snippet: snippet.slice(0, SNIPPET_CHARACTERS_MAX) }),
+  };
 }
 
 function toHistoryPage(data: gmail_v1.Schema$ListHistoryResponse): HistoryPage {

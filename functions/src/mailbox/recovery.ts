@@ -1,4 +1,5 @@
 import type { Answer } from "../domain/access.ts";
+import { withDetails } from "./detail.ts";
 import { later } from "../domain/clock.ts";
 import { completeSince, accounted } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
@@ -319,11 +320,12 @@ function labelOf(run: Run, { listing }: Recovery): string | undefined {
   return labelsOf(run)[listing];
 }
 
-async function publish(run: Run, events: readonly (Change | Gap)[]): Promise<Ended> {
-  if (events.length === 0) return undefined;
+async function publish(run: Run, found: readonly (Change | Gap)[]): Promise<Ended> {
+  if (found.length === 0) return undefined;
   const { user } = run;
   const isMine = (await isCurrent(run)) && !isMoved(user, run.user);
   if (!isMine) return { kind: "superseded", changes: run.changes };
+  const events = await withDetails(run, found);
   try {
     await run.context.publish(run.user, events);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
+import { withDetails } from "./detail.ts";
 import type { Failure } from "../domain/failure.ts";
 import { isWaiting } from "../domain/failure-streak.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
@@ -308,7 +309,7 @@ async function publishEvents(
 ): Promise<SyncOutcome | undefined> {
   const { context, user } = run;
   for (let first = 0; first < events.length; first += PUBLISHED_MAX) {
-    const batch = events.slice(first, first + PUBLISHED_MAX);
+    const batch = await withDetails(run, events.slice(first, first + PUBLISHED_MAX));
     try {
       await context.publish(user, batch);
     } catch (error) {

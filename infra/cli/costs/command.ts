@@ -14,6 +14,7 @@ const OPTIONS: Readonly<Record<keyof Assumptions, string>> = {
   changesPerNotification: "changes that one notification leads to",
   rechecks: "part of the notifications that is looked at again a minute later, 0 to 1",
   readsPerDay: "messages that subscribers read through gmailApi, per mailbox and day",
+  detailsPerDay: "messages whose details events carry (CHANGES_DETAIL), per mailbox and day",
   functionMs: "milliseconds that a notification or such a read takes",
   subscribers: "subscriptions of the changes",
   changeBytes: "bytes of a change as a message",

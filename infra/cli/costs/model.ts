@@ -1,5 +1,6 @@
 import counts from "../../operation-counts.json" with { type: "json" };
 import { PROJECT_SHARE } from "../../../functions/src/gmail-api/pacing.ts";
+import { PROJECT_SHARE as DETAIL_SHARE } from "../../../functions/src/mailbox/detail-units.ts";
 import { FUNCTIONS, SECRETS } from "../functions.ts";
 import { defaultConfig } from "../stand-ins.ts";
 import {
@@ -22,6 +23,8 @@ export interface Assumptions {
   rechecks: number;
   /** Messages that subscribers read through `gmailApi`, per mailbox. */
   readsPerDay: number;
+  /** Messages whose details are read for their events (`CHANGES_DETAIL`), per mailbox. */
+  detailsPerDay: number;
   /**
    * From receiving a notification, or a call of a subscriber, to answering it, in milliseconds;
    * mostly waiting for Google.
@@ -44,6 +47,7 @@ export const DEFAULTS: Assumptions = {
   changesPerNotification: 1.5,
   rechecks: 1,
   readsPerDay: 0,
+  detailsPerDay: 0,
   functionMs: 300,
   subscribers: 1,
   changeBytes: 1_000,
@@ -189,10 +193,12 @@ export function freeEnds(given: Assumptions): End[] {
 /** Returns at how many mailboxes each limit is reached, the lowest first. */
 export function limits(given: Assumptions): End[] {
   const times = timesPerDay(given);
-  const unitsPerDay = Object.entries(times).reduce((sum, [name, n]) => {
+  const detailUnits = given.detailsPerDay * (GMAIL_UNITS["messages.get"] ?? NaN);
+  const countedUnits = Object.entries(times).reduce((sum, [name, n]) => {
     const calls = Object.entries(counts[name as Situation].calls);
     return sum + n * calls.reduce((units, [call, c]) => units + c * (GMAIL_UNITS[call] ?? NaN), 0);
   }, 0);
+  const unitsPerDay = countedUnits + detailUnits;
   const { notification, recheck, renewal, quietLook, messageRead } = times;
   const perSecond = (perDay: number) => (perDay * given.peak) / DAY_SECONDS;
   const secondsEach = given.functionMs / 1_000;
@@ -224,6 +230,11 @@ export function limits(given: Assumptions): End[] {
       "gmailApi, its share of Gmail's quota",
       (GMAIL_UNITS_PER_MINUTE * PROJECT_SHARE) / 60,
       perSecond(messageRead * (GMAIL_UNITS["messages.get"] ?? NaN)),
+    ],
+    [
+      "CHANGES_DETAIL, its share of Gmail's quota",
+      (GMAIL_UNITS_PER_MINUTE * DETAIL_SHARE) / 60,
+      perSecond(detailUnits),
     ],
   ];
   return ends
