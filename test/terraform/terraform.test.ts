@@ -48,6 +48,18 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     expect(await copy.validate()).toMatchObject({ isOk: true });
   });
 
+  it("passes its own tests, which find a change of what it promises", async () => {
+    expect(await copy.test()).toMatchObject({ isOk: true });
+    const change = edit(
+      "functions.tf",
+      '"ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"',
+      '"ALLOW_ALL" : "ALLOW_ALL"',
+    );
+    const { isOk, output } = await copy.withEdit(change, () => copy.test());
+    expect(isOk).toBe(false);
+    expect(output).toContain("connect must not be reached around its load balancer");
+  });
+
   const edit = (file: string, from: string, to: string): Edit => ({ file, from, to });
   it.each<[what: string, edit: Edit, refusal: RegExp]>([
     [

@@ -78,6 +78,8 @@ export type Plan =
 /** A copy of `infra/` and of what it reads, in a folder of its own. */
 export interface InfraCopy {
   validate(): Promise<TerraformRun>;
+  /** Runs the tests of the module itself, `infra/tests`. */
+  test(): Promise<TerraformRun>;
   /** Plans a first deployment of the module itself, or of the example. */
   plan(variables: Readonly<Record<string, unknown>>, folder?: "." | "example"): Promise<Plan>;
   /** Does something with a file changed, and puts it back. */
@@ -103,6 +105,7 @@ export async function copyInfra(env: Readonly<Record<string, string>>): Promise<
   }
 
   return {
+    test: () => runTerraform(infra, ["test"], env),
     validate: () => runTerraform(path.join(infra, "example"), ["validate"], env),
 
     async plan(variables, folder = ".") {
