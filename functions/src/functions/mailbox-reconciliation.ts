@@ -1,16 +1,85 @@
-import type { FollowUpContext } from "./follow-up.ts";
+import { type FollowUpContext, followUp } from "./follow-up.ts";
+import { reportSync } from "../mailbox/report.ts";
+import { isWatching } from "../domain/schedule.ts";
+import { jittered, later } from "../domain/clock.ts";
+import { type User, notificationAddress, storeNow } from "../domain/user.ts";
 import type { Log } from "../platform/log.ts";
-import { reconcile } from "./reconciliation.ts";
+import { watchBehind } from "../mailbox/behind.ts";
+import { type Budget, eachDue } from "../mailbox/each-due.ts";
+import { snapshotBudget } from "../mailbox/snapshot.ts";
+import { sync } from "../mailbox/sync.ts";
+
+/**
+ * The share of a run's time by which each step stops, so that none takes the time of later ones.
+ */
+const TELL_UNTIL = 0.2;
+const SYNC_UNTIL = 0.8;
+
+/** How a reconciliation run ended. */
+interface ReconciliationRun {
+  synced: number;
+  postponed: number;
+  followedUp: number;
+  /** The run stopped before the lists were empty; the rest stays due. */
+  isCutShort: boolean;
+}
 
 /** Runs on schedule: does what is due. Unfinished work stays due. */
 export async function mailboxReconciliation(log: Log, context: FollowUpContext): Promise<void> {
-  const { synced, postponed, followedUp, isCutShort } = await reconcile(context);
-  const isIdle = synced + postponed + followedUp === 0;
+  const run = await reconcile(context);
+  const isIdle = run.synced + run.postponed + run.followedUp === 0;
   const write = isIdle ? log.debug : log.info;
-  write("mailboxes_reconciled", "synced the mailboxes that were due", {
-    synced,
-    postponed,
-    followedUp,
-    isCutShort,
+  write("mailboxes_reconciled", "synced the mailboxes that were due", { ...run });
+}
+
+/**
+ * Does what is due: mailboxes that were quiet for long, whose history was not readable yet, that
+ * were throttled or left unfinished; then the work outside the stream. The longest overdue first,
+ * until the time is up. Without any notification, changes are delayed no longer than this.
+ */
+async function reconcile(context: FollowUpContext): Promise<ReconciliationRun> {
+  const { config, clock } = context;
+  const { concurrency, timeMsMax } = config.reconciliation;
+  const startedAt = clock.now();
+  const until = (part: number): Budget => ({
+    concurrency,
+    timeMsMax: startedAt.getTime() + timeMsMax * part - clock.now().getTime(),
   });
+  const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
+
+  const snapshots = snapshotBudget(context);
+  await watchBehind(until(TELL_UNTIL), context);
+  const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), context, async (user) => {
+    run[await syncDue(user, context)] += 1;
+    return "done";
+  });
+  const isFollowUpCut = await eachDue("followUp.dueAt", until(1), context, async (user) => {
+    await followUp(user, snapshots, context);
+    run.followedUp += 1;
+    return "done";
+  });
+  run.isCutShort = isSyncCut || isFollowUpCut;
+  return run;
+}
+
+async function syncDue(user: User, context: FollowUpContext): Promise<"synced" | "postponed"> {
+  const { clock, random, config, users } = context;
+  const { dueReason, syncedAt } = user.sync;
+  const now = storeNow(user, clock);
+  // A wrong clock recorded a sync in the future, which says nothing.
+  const isKnown = syncedAt !== undefined && syncedAt <= now;
+  if (dueReason === "quiet" && isWatching(user.watch, now) && isKnown) {
+    const dueAt = later(syncedAt, jittered(config.sync.reconcileAfterMs, random));
+    if (dueAt > now) {
+      // Refused: another instance is working on it. The next run finds what is left.
+      await users.update(user, { sync: { ...user.sync, dueAt } });
+      return "postponed";
+    }
+  }
+  const outcome = await context.mailboxes.run(notificationAddress(user), async (hasWaited) => {
+    const current = hasWaited ? await users.find(user.id) : user;
+    return sync(current ?? user, { kind: "due" }, context);
+  });
+  reportSync(context.log, outcome, { userId: user.id });
+  return "synced";
 }
