@@ -633,6 +633,11 @@ describe("the doctor, of a healthy project", () => {
       "dead-letters",
     ]);
     expect(fixesOf(findings).join()).toContain("npx firebase deploy");
+    delete resource(other.cloud.state, "/repositories/gcf-artifacts")["cleanupPolicies"];
+    const kept = (await other.examine()).filter(({ check }) => check === "builds/images");
+    expect(fixesOf(kept)).toEqual([
+      expect.stringMatching(/^npx firebase functions:artifacts:setpolicy --location us-central1 /),
+    ]);
     // Google rejects the calls of Cloud Scheduler at the address that the CLI gives it.
     for (const name of ["watchRenewal", "mailboxReconciliation"]) {
       serviceConfig(other.cloud.state, name)["ingressSettings"] = "ALLOW_INTERNAL_ONLY";

@@ -6,6 +6,9 @@ import { withoutRight } from "../iam.ts";
 /** Artifact Registry v1, `projects.locations.repositories`. */
 const Repository = z.object({ cleanupPolicies: z.record(z.string(), z.unknown()).default({}) });
 
+/** The repository that Google makes for functions that name none. */
+const SHARED = "gcf-artifacts";
+
 /**
  * Checks that the account that builds the functions may store their images. The Firebase CLI builds as
  * the default compute account, which has no role in organizations that were created since May 2024.
@@ -30,8 +33,7 @@ export async function builds(it: Deployment): Promise<Result> {
 export async function images(it: Deployment): Promise<Result> {
   const repositories = (await buildConfigsOf(it)).map(({ dockerRepository }) => {
     return (
-      dockerRepository ||
-      `projects/${it.projectId}/locations/${it.region}/repositories/gcf-artifacts`
+      dockerRepository || `projects/${it.projectId}/locations/${it.region}/repositories/${SHARED}`
     );
   });
   const problems: Problem[] = [];
@@ -39,12 +41,19 @@ export async function images(it: Deployment): Promise<Result> {
     const role = "roles/artifactregistry.reader";
     const found = await it.cloud.ask({ api: "artifactregistry", path, shape: Repository, role });
     if (Object.keys(found?.cleanupPolicies ?? {}).length > 0) continue;
-    const location = `--location=${path.split("/")[3] ?? ""}`;
-    const words = ["artifacts", "repositories", "set-cleanup-policies", lastPart(path), location];
-    problems.push({
-      what: `${lastPart(path)} keeps every image for ever`,
-      fix: gcloud(it.projectId, ...words, "--policy=infra/image-cleanup.json", "--no-dry-run"),
-    });
+    const what = `${lastPart(path)} keeps every image for ever`;
+    const location = path.split("/")[3] ?? "";
+    if (lastPart(path) === SHARED) {
+      // All functions of the project may be in it. The other tools have a repository of the receiver's own.
+      const { connect } = await it.functions();
+      const isFirebase = connect?.labels["deployment-tool"] === "cli-firebase";
+      const command = `npx firebase functions:artifacts:setpolicy --location ${location} --days 7 --project ${it.projectId}`;
+      problems.push({ what, fix: isFirebase ? command : await it.redeploy() });
+      continue;
+    }
+    const words = ["artifacts", "repositories", "set-cleanup-policies", lastPart(path)];
+    const flags = [`--location=${location}`, "--policy=infra/image-cleanup.json", "--no-dry-run"];
+    problems.push({ what, fix: gcloud(it.projectId, ...words, ...flags) });
   }
   if (problems.length > 0) return { kind: "warning", problems };
   return ok("old images are deleted");
