@@ -378,7 +378,7 @@ describe.for([
       });
 
       it.each(["reauthorization_required", "mailbox_unavailable"] as const)(
-        "finds somebody whose status is %s",
+        "finds a user whose status is %s",
         async (status) => {
           await put(users, "1", plain({ status }));
           expect((await users.findByEmailAddress(ADA))?.id).toBe("1");

@@ -4,8 +4,8 @@ import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
  * Goal: `infra/operation-counts.json`, from which `npm run costs` reckons, is what the receiver
- * does. Whoever changes what a notification costs has to write it anew (`npx vitest run -u` with
- * this file) and sees in the diff by how much.
+ * does. A change of what a notification costs has to write it again (`npx vitest run -u` with this
+ * file), and its diff shows by how much.
  */
 
 const FILE = "../../infra/operation-counts.json";

@@ -57,7 +57,7 @@ describe("mailboxes pause", () => {
     expect(scenario.emulator.countCalls("users.stop", ADA)).toBe(1);
   });
 
-  it("calls Google no more, whatever time passes and whatever arrives", async () => {
+  it("makes no more calls to Google, no matter how much time passes or what arrives", async () => {
     await run("pause", ADA);
     scenario.emulator.resetCalls();
     const { historyId } = scenario.emulator.deliver(ADA);

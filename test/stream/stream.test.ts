@@ -353,7 +353,7 @@ describe("the stream of changes", () => {
     expect(received(scenario)).toEqual(happened(scenario));
   });
 
-  it("flags nobody when the refused refresh token has been replaced by another run", async () => {
+  it("flags no user when the refused refresh token has been replaced by another run", async () => {
     const { users, emulator } = scenario;
     const { tokens } = await scenario.operator({ log: createLog(() => {}) }).getContext();
     scenario.clock.advance(2 * HOUR_MS);

@@ -8,7 +8,7 @@ export interface Emulator {
   /** `127.0.0.1:PORT`. */
   host: string;
   output(): string;
-  /** Stops what was started for us; an emulator that ran already goes on. */
+  /** Stops what `start` has started; an emulator that ran before keeps running. */
   stop(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export interface Missing {
 
 const START_MS_MAX = 60_000;
 
-/** An emulator that somebody else started and named in the environment. */
+/** An emulator that is running already and named in the environment. */
 export function runningEmulator(host: string): EmulatorSource {
   const emulator = { host, output: () => "", stop: () => Promise.resolve() };
   return { kind: "found", start: () => Promise.resolve(emulator) };
@@ -56,8 +56,8 @@ export function startEmulator(source: EmulatorSource): Promise<Emulator> {
 }
 
 /**
- * Whether the tests that need an emulator can run. Where they cannot they are skipped, and it is
- * said why; in CI that would be a hole in the tests that nobody sees, so there it fails.
+ * Returns whether the tests that need a program can run. If not, they are skipped with the reason; in
+ * CI that would be an unseen hole in the tests, so it throws.
  */
 export function isHad<Found extends { kind: "found" }>(source: Found | Missing): source is Found {
   if (source.kind === "found") return true;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** A program of somebody else's that runs beside us. */
+/** A program that runs next to the tests. */
 export interface Program {
   /** What it has written so far, to either stream. */
   output(): string;
@@ -18,7 +18,7 @@ export interface ProgramOptions {
   command: string;
   args: readonly string[];
   cwd?: string;
-  /** Beside our own environment; an `undefined` one is taken out of it. */
+  /** Added to our own environment; an `undefined` one is taken out of it. */
   env?: Readonly<Record<string, string | undefined>>;
   onOutput?: (text: string) => void;
 }

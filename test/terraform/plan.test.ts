@@ -182,7 +182,7 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
     );
   });
 
-  it("puts a load balancer in front of domains, and lets nobody reach connect around it", async () => {
+  it("puts a load balancer in front of domains, and lets no request reach connect around it", async () => {
     const domains = { connect: "connect.example.com", security_events: "events.example.com" };
     const balanced = await planned({ ...DEPLOYED, domains });
     expect(one(balanced, "google_compute_url_map", "gmail-push")).toMatchObject({

@@ -45,7 +45,7 @@ describe("completeness", () => {
   });
 
   it.each(["reauthorization_required", "mailbox_unavailable", "disconnected"] as const)(
-    "says that nothing is done for somebody who is %s",
+    "says that nothing is done for a user who is %s",
     (status) => {
       expect(completeness(userOf({ status }), NOW).pending).toBe(status);
     },

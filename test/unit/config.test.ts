@@ -222,7 +222,7 @@ describe("a configuration", () => {
   });
 
   it.each(["http://localhost:4318", "http://127.0.0.1:4318"])(
-    "may have a collector beside it, without headers: %s",
+    "may have a collector next to it, without headers: %s",
     (endpoint) => {
       const { telemetry } = readConfig({ ...required, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
       expect(telemetry).toEqual({ endpoint, headers: {}, serviceName: "gmail-push-receiver" });

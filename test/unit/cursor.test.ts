@@ -165,7 +165,7 @@ describe("the next look after a complete listing", () => {
       due(150 * SECOND, "quiet", 0),
     ],
     [
-      "a run goes on with what was left, whoever asks",
+      "a run continues with what was left, for any trigger",
       stopped,
       notified(103),
       listing(103, 1),

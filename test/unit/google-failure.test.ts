@@ -66,7 +66,7 @@ const shapes: Record<string, (recorded: GoogleError) => unknown> = {
     }),
   "an error of gaxios 6, with plain headers": ({ status, headers, body }) =>
     thrown(messageOf(body), { status, response: { status, data: parsed(body), headers } }),
-  "an error with string codes and a body that nobody parsed": ({ status, headers, body }) =>
+  "an error with string codes and an unparsed body": ({ status, headers, body }) =>
     thrown(messageOf(body), {
       code: String(status),
       response: {

@@ -13,7 +13,7 @@ describe("a user as it is read", () => {
   });
 
   it.each(["reauthorization_required", "mailbox_unavailable", "disconnected"] as const)(
-    "has no due date but the follow-up's while it is %s, whatever a person has edited",
+    "has no due date but the follow-up's while it is %s, even after an edit by hand",
     (status) => {
       const followUp = { failures: 0, dueAt: DUE };
       const user = userOf({ status, ...parts, followUp });

@@ -68,7 +68,7 @@ describe("the Gmail topic", () => {
 
 describe("the OAuth client", () => {
   it.each(["deleted", "disabled"] as const)(
-    "%s: alerts, nobody is flagged or cut off, and all goes on once it is restored",
+    "%s: alerts, flags no user, and continues once it is restored",
     async (state) => {
       const { clientId } = scenario.config.oauth;
       scenario.emulator.setClientState(clientId, state);
