@@ -66,7 +66,8 @@ id; they contain no email address, token, code, path or library error message. A
 that span. \`OTEL_TRACES_SAMPLER\` and \`OTEL_TRACES_SAMPLER_ARG\` decide which traces are kept; without them, those that
 the caller keeps and all that begin here.
 
-A function may be frozen once it has answered, so it exports what it measured before that, for two seconds at most. If the
+A function may be frozen once it has answered, so it exports what it measured before that, for two seconds at most. A call of
+\`gmailApi\` lasts until the body of its response has been sent, and so does the span of Gmail's response in it (\`gmail.api\`). If the
 collector fails, exports pause for 30 seconds, then ever longer, up to ten minutes. A failing collector never fails a call,
 and \`telemetry_export_failed\` is logged once. Without a collector, none of the OpenTelemetry SDK is loaded: it is in a
 file of its own next to the bundle.
