@@ -231,13 +231,25 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
       expect({ kind, reason }).toEqual({ kind: "misconfigured", reason: "topic_not_found" });
     }
     expect((await failureOf(publish(ADA, events))).kind).toBe("misconfigured");
+    const existing: MailboxEvent = {
+      kind: "existing",
+      snapshotId: "1764000000000",
+      historyId: "9" as HistoryId,
+      messageId: "17a",
+      labelIds: [],
+    };
+    expect((await failureOf(publish(ADA, [existing]))).kind).toBe("misconfigured");
 
     await subscriber.close();
     await direct.subscription(`${TOPIC}-subscriber`).delete();
     subscriber = await subscribe(direct, TOPIC);
     await publish(ADA, events);
     await publish(BOB, events);
-    await arrived(4);
+    // Events of a snapshot have a key of their own, which the client has to resume, too.
+    await publish(ADA, [existing]);
+    await arrived(5);
+    const ofSnapshot = subscriber.received.filter(({ json }) => "snapshotId" in json);
+    expect(ofSnapshot.map(({ orderingKey }) => orderingKey)).toEqual([`${ADA.id}/snapshot`]);
     for (const { id } of [ADA, BOB]) {
       const own = subscriber.received.filter(({ orderingKey }) => orderingKey === id);
       expect(own.map(({ json }) => json["messageId"])).toEqual(["18b", "18c"]);

@@ -66,7 +66,6 @@ export const SITUATIONS = [
   "snapshot requested by the operator",
   "snapshot completed",
   "existing message published",
-  "existing message deleted by then",
   "existing message repeated after the end",
   "message told as added and as existing",
   "mailbox paused",

@@ -224,9 +224,9 @@ export const FOCUS = {
     quietMs: HOUR,
     chaosMs: 6 * HOUR,
     acts: 60,
-    pageMax: Math.min(parameters.pageMax, 5),
+    pageMax: 3,
     rates: { ...parameters.rates, crash: 0.02, publishFailsAfter: 0.1 },
-    incidents: { ...parameters.incidents, grantEnds: 4 },
+    incidents: { ...parameters.incidents, grantEnds: 10 },
   }),
   /** Mailboxes that an operator pauses and resumes, while people authorize, leave and come back. */
   pauses: (parameters) => ({

@@ -361,7 +361,7 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     // A few pages in each run: live changes and everything else come in between.
     ...(rude.has("snapshots") && {
       SNAPSHOT_DAYS: "30",
-      SNAPSHOT_QUOTA_PERCENT: "3",
+      SNAPSHOT_QUOTA_PERCENT: parameters.pageMax < 3 ? "3" : "1",
       GMAIL_UNITS_PER_MINUTE: "6000",
     }),
     ...(rude.has("short runs") && { SYNC_TIME_MS_MAX: "3000" }),

@@ -115,14 +115,15 @@ export function createStandingCosts(world: World): StandingCosts {
       cost.units += UNITS[method] ?? 0;
     },
 
-    onPublished({ attributes, orderingKey, json }) {
+    onPublished({ attributes, json }) {
+      const sub = String(json["userId"]);
       const id = attributes["ce-id"] ?? "";
       const isGap = attributes["ce-type"] === "mailbox.gap";
-      if (told.has(id) || isGap) costOf(orderingKey).repeats += 1;
+      if (told.has(id) || isGap) costOf(sub).repeats += 1;
       // A recovery walks over the messages of a day.
       if (isGap && !told.has(id)) {
-        costOf(orderingKey).stimuli += RECOVERY_STIMULI;
-        if (json["reason"] === "history_expired") costOf(orderingKey).recoveries += 1;
+        costOf(sub).stimuli += RECOVERY_STIMULI;
+        if (json["reason"] === "history_expired") costOf(sub).recoveries += 1;
       }
       told.add(id);
     },

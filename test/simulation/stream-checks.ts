@@ -31,7 +31,8 @@ export function createStreamChecks(
       const id = attributes["ce-id"] ?? "";
       const [sub = ""] = id.split("/");
       const ledger = ledgers.current(sub);
-      if (orderingKey !== sub || json["userId"] !== sub) {
+      const key = "snapshotId" in json ? `${sub}/snapshot` : sub;
+      if (orderingKey !== key || json["userId"] !== sub) {
         violate("P3", `${id} is on the ordering key ${orderingKey}`);
       }
       const first = ledger.firsts.get(id);

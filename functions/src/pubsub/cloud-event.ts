@@ -47,8 +47,16 @@ export function toCloudEvent(
       ...tagAttributes(user.tags),
     },
     json: eventData(user, event),
-    orderingKey: user.id,
+    orderingKey: orderingKeyOf(user, event),
   };
+}
+
+/**
+ * Returns the ordering key: the user's, or that of their snapshots. Pub/Sub delivers what has one key
+ * one after the other, and a live change must not wait for thousands of earlier messages.
+ */
+export function orderingKeyOf({ id }: Pick<EventUser, "id">, event: MailboxEvent): string {
+  return "snapshotId" in event ? `${id}/snapshot` : id;
 }
 
 /**

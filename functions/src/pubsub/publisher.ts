@@ -1,7 +1,7 @@
 import type { PubSub } from "@google-cloud/pubsub";
 import type { Clock } from "../domain/clock.ts";
 import { type Publish, PublishFailure } from "../domain/events.ts";
-import { toCloudEvent } from "./cloud-event.ts";
+import { orderingKeyOf, toCloudEvent } from "./cloud-event.ts";
 
 /** The limit of one RPC with its retries: the sync has its own limit, and retries by itself. */
 const RPC_TIMEOUT_MS = 10_000;
@@ -18,7 +18,7 @@ const MISCONFIGURED = new Map<unknown, string>([
   [16, "unauthenticated"],
 ]);
 
-/** Returns a publisher to `CHANGES_TOPIC`, with one ordering key for each user. */
+/** Returns a publisher to `CHANGES_TOPIC`, with an ordering key for each user. */
 export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock): Publish {
   const topic = pubsub.topic(topicName, {
     messageOrdering: true,
@@ -49,7 +49,9 @@ export function pubsubPublisher(pubsub: PubSub, topicName: string, clock: Clock)
     const failed = published.find(({ status }) => status === "rejected");
     if (failed?.status !== "rejected") return;
     // After a failure, the client rejects everything with the same key until publishing is resumed.
-    topic.resumePublishing(user.id);
+    for (const key of new Set(events.map((event) => orderingKeyOf(user, event)))) {
+      topic.resumePublishing(key);
+    }
     const reason = MISCONFIGURED.get((failed.reason as { code?: unknown } | null)?.code);
     throw reason === undefined
       ? new PublishFailure("transient", "publish_failed")
