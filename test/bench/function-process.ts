@@ -15,6 +15,9 @@ const FRAMEWORK = path.join(
 const LOOPBACK_ONLY = path.join(ROOT, "test/support/listen-on-loopback.cjs");
 const PROBE = path.join(ROOT, "test/bench/probe.cjs");
 
+/** Less than Node's server keeps an idle connection: else a request could meet its end. */
+const IDLE_MS = 4_000;
+
 /** Of everybody's start alike. */
 const POLL_MS = 2;
 
@@ -80,7 +83,7 @@ export async function startFunction(
   const output = outputOf(child);
   await listening(child, port, output);
   const readyMs = performance.now() - startedAt;
-  const agent = new Agent({ keepAlive: true });
+  const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
 
   return {
     port,

@@ -9,6 +9,7 @@ import { notifications } from "./notification.ts";
 import { operations } from "./operations.ts";
 import { renewal } from "./renewal.ts";
 import type { BenchOptions, Row } from "./rows.ts";
+import { snapshots } from "./snapshot.ts";
 
 const USAGE = `npm run bench -- [row prefix ...] [options]
   --runs N         every time is the median of N, taken in turn with its reference (3)
@@ -24,6 +25,7 @@ const BENCHES: readonly [prefixes: readonly string[], (options: BenchOptions) =>
     [["notification", "storm"], notifications],
     [["catch-up"], catchUp],
     [["renewal"], renewal],
+    [["snapshot"], snapshots],
     [["gmail-api"], gmailApi],
     [["bomb"], bombs],
   ];

@@ -21,7 +21,7 @@ export interface Stage {
   pubsub: StubPubsub;
   google: StubGoogle;
   env: Record<string, string>;
-  /** Stores mailboxes 0 to `count` - 1, their cursor at 1. */
+  /** Stores so many mailboxes, from 0 on unless said, their cursor at 1. */
   store(count: number, options?: StoreOptions): Promise<void>;
   close(): void;
 }
@@ -30,6 +30,10 @@ export interface StoreOptions {
   /** What they are due for; nothing unless said. */
   due?: "renewal" | "lag";
   isFlagged?: boolean;
+  /** The first of them: else 0. */
+  first?: number;
+  /** A snapshot of all of its mail is due. */
+  hasSnapshot?: boolean;
   /** Else there is only the refresh token. */
   hasAccessToken?: boolean;
   /** The short name of the Gmail scope that was granted. */
@@ -76,9 +80,10 @@ export async function setStage(env: Record<string, string> = {}): Promise<Stage>
       ...env,
     },
     async store(count, options = {}) {
-      for (let first = 0; first < count; first += BATCH) {
+      const { first: start = 0 } = options;
+      for (let first = start; first < start + count; first += BATCH) {
         const batch: WriteBatch = database.batch();
-        for (let mailbox = first; mailbox < Math.min(count, first + BATCH); mailbox++) {
+        for (let mailbox = first; mailbox < Math.min(start + count, first + BATCH); mailbox++) {
           const document = database.doc(`users/${userId(mailbox)}`);
           batch.set(document, toDocument(mailbox, ring, options));
         }
@@ -94,7 +99,8 @@ export async function setStage(env: Record<string, string> = {}): Promise<Stage>
 
 /** A connected mailbox as the receiver stores it; the floor reads the token in clear. */
 function toDocument(mailbox: number, ring: KeyRing, options: StoreOptions) {
-  const { due, isFlagged = false, hasAccessToken = true, scope = "gmail.metadata" } = options;
+  const { due, isFlagged = false, hasAccessToken = true, hasSnapshot = false } = options;
+  const { scope = "gmail.metadata" } = options;
   const at = (ms: number) => new Date(Date.now() + ms);
   const sealed = (purpose: "refresh_token" | "access_token", token: string) =>
     seal(ring, token, { userId: userId(mailbox), purpose }, randomBytes);
@@ -128,7 +134,21 @@ function toDocument(mailbox: number, ring: KeyRing, options: StoreOptions) {
       retries: due === "lag" ? 4 : 0,
       recent: [],
     },
-    followUp: { announced: { status: "active", generation: 1 }, failures: 0 },
+    followUp: {
+      announced: { status: "active", generation: 1 },
+      failures: 0,
+      ...(hasSnapshot && { dueAt: at(-1_000) }),
+    },
+    ...(hasSnapshot && {
+      snapshot: {
+        id: String(Date.now()),
+        since: at(-90 * 24 * HOUR_MS),
+        upToHistoryId: "1",
+        requestedAt: at(-HOUR_MS),
+        messages: 0,
+        listing: 0,
+      },
+    }),
     plainAccessToken: `access-${mailbox}`,
   };
 }

@@ -10,6 +10,8 @@ export interface StubGoogle {
   /** For `GMAIL_EMULATOR_HOST`. */
   host: string;
   setHead(mailbox: number, head: number): void;
+  /** So many messages are in the mailbox, all of today. */
+  setMessages(mailbox: number, count: number): void;
   /** Calls by method since the last reset. */
   calls: Map<string, number>;
   close(): void;
@@ -24,6 +26,7 @@ const WATCH_MS = 7 * 24 * 3_600_000;
 
 export async function startStubGoogle(): Promise<StubGoogle> {
   const heads = new Map<number, number>();
+  const messages = new Map<number, number>();
   const calls = new Map<string, number>();
   const count = (method: string) => calls.set(method, (calls.get(method) ?? 0) + 1);
 
@@ -47,13 +50,39 @@ export async function startStubGoogle(): Promise<StubGoogle> {
       return { emailAddress: `person${mailbox}@example.com`, historyId: String(head) };
     }
     if (pathname.includes("/attachments/")) return ATTACHMENT;
+    if (pathname.endsWith("/messages")) {
+      count("messages.list");
+      if (searchParams.get("labelIds") === "DRAFT") return {};
+      const mailbox = Number(authorization?.replace("Bearer access-", ""));
+      return messagePage(Number(searchParams.get("pageToken") ?? 0), messages.get(mailbox) ?? 0);
+    }
+    if (pathname.includes("/messages/")) {
+      count("messages.get");
+      return { id: pathname.split("/").at(-1), internalDate: String(Date.now()) };
+    }
     if (!pathname.endsWith("/watch")) throw new Error(`not answered by this stub: ${pathname}`);
     count("users.watch");
     return { historyId: String(head), expiration: String(Date.now() + WATCH_MS) };
   }
 
   const { host, close } = await serveHttp(route);
-  return { host, setHead: (mailbox, head) => void heads.set(mailbox, head), calls, close };
+  return {
+    host,
+    setHead: (mailbox, head) => void heads.set(mailbox, head),
+    setMessages: (mailbox, many) => void messages.set(mailbox, many),
+    calls,
+    close,
+  };
+}
+
+/** The messages from this one on, as `users.messages.list` answers. */
+function messagePage(from: number, count: number): unknown {
+  const until = Math.min(count, from + PAGE);
+  const messages = Array.from({ length: until - from }, (_, index) => {
+    const id = `17e00${from + index}`;
+    return { id, threadId: id };
+  });
+  return { messages, ...(until < count && { nextPageToken: String(until) }) };
 }
 
 /** The records after `from`, as `users.history.list` answers: a message arrived in each. */

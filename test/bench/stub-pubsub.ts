@@ -8,20 +8,22 @@ export interface StubPubsub {
   host: string;
   counts: { requests: number; messages: number };
   /** Called for each message as it is published. */
-  onPublished: (orderingKey: string) => void;
+  onPublished: (orderingKey: string, type: string | undefined) => void;
   close(): void;
 }
 
 interface PublishRequest {
-  messages: { orderingKey: string }[];
+  messages: { orderingKey: string; attributes: Record<string, string> }[];
 }
 
 export async function startStubPubsub(): Promise<StubPubsub> {
   const counts = { requests: 0, messages: 0 };
-  const stub = { counts, onPublished: (_orderingKey: string) => {} };
+  const stub = { counts, onPublished: (_key: string, _type: string | undefined) => {} };
   function publish({ messages }: PublishRequest): { messageIds: string[] } {
     counts.requests += 1;
-    for (const { orderingKey } of messages) stub.onPublished(orderingKey);
+    for (const { orderingKey, attributes } of messages) {
+      stub.onPublished(orderingKey, attributes["ce-type"]);
+    }
     return { messageIds: messages.map(() => String((counts.messages += 1))) };
   }
   const served = await serveGrpc(v1.PublisherClient, "google.pubsub.v1.Publisher", {
