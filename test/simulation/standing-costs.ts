@@ -15,7 +15,7 @@ export interface HourlyCost {
   lines: number;
   /** What a recovery that is under way may tell once more. */
   recovered: number;
-  /** Messages whose date failed attempts of a recovery have read, at most. */
+  /** Messages whose date recoveries read before they publish them, at most. */
   dated: number;
   /** Histories told to be lost. */
   recoveries: number;
@@ -135,11 +135,14 @@ export function createStandingCosts(world: World): StandingCosts {
       if (recovery === undefined) return;
       const count = records.get(id) ?? 0;
       cost.recovered = count;
-      // Each failed attempt dates a page again that may hold mail from before the connection.
+      // Each message may be from before the connection, so its date is read before it is published;
+      // and each failed attempt reads those of a page again.
       const sinceMs = recovery.since.getTime() - (connectedAt?.getTime() ?? 0);
-      const isDated = recovery.isWalked && sinceMs < 24 * HOUR;
+      const isDated = sinceMs < 24 * HOUR;
+      const hasBegun = before?.sync.recovery === undefined;
       const hasFailed = failure !== undefined && failure.count > (before?.sync.failure?.count ?? 0);
-      if (isDated && hasFailed) {
+      if (isDated && hasBegun) cost.dated += count;
+      if (isDated && recovery.isWalked && hasFailed) {
         cost.dated += Math.min(count, world.parameters.pageMax, DATED_MAX);
       }
     },
