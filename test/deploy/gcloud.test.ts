@@ -60,6 +60,40 @@ describe("a dry run of deploy.sh", () => {
     expect(made[0]).toMatch(/ --delete-protection .*--enable-pitr\b/);
   });
 
+  it("creates Google's own accounts before what needs them", () => {
+    const place = (part: string) => printed.commands.findIndex((each) => each.includes(part));
+    for (const service of ["pubsub", "eventarc"]) {
+      const created = place(`services identity create --service=${service}.googleapis.com`);
+      expect(created).toBeGreaterThan(place(" services enable "));
+      expect(created).toBeLessThan(place(" pubsub topics create "));
+    }
+  });
+
+  it("waits for indexes before it deploys functions, and changes them at the same time", () => {
+    const place = (part: string) => printed.commands.findIndex((each) => each.includes(part));
+    expect(place(" firestore operations list ")).toBeGreaterThan(place(" indexes fields update "));
+    expect(place(" firestore operations list ")).toBeLessThan(place(" functions deploy "));
+    const changes = printed.commands.filter((each) => / fields (ttls )?update /.test(each));
+    expect(changes.length).toBeGreaterThan(15);
+    expect(changes.filter((each) => !each.includes(" --async "))).toEqual([]);
+  });
+
+  it("deletes old images, in a repository that no other function uses", () => {
+    const repository = `projects/${PROJECT}/locations/us-central1/repositories/gmail-push-images`;
+    const deploys = printed.commands.filter((each) => each.includes(" functions deploy "));
+    expect(deploys.filter((each) => each.includes(`--docker-repository=${repository}`))).toEqual(
+      deploys,
+    );
+    expect(printed.stdout).toContain(
+      "artifacts repositories set-cleanup-policies gmail-push-images --location=us-central1 --policy=infra/image-cleanup.json --no-dry-run",
+    );
+    const rules = JSON.parse(readFileSync("infra/image-cleanup.json", "utf8"));
+    expect(rules.map(({ action }: { action: { type: string } }) => action.type)).toEqual([
+      "Delete",
+      "Keep",
+    ]);
+  });
+
   it("ends with the doctor's command", () => {
     const asking = `npm run doctor -- --project ${PROJECT} --region us-central1`;
     expect(printed.stdout.trimEnd().split("\n").at(-1)).toContain(asking);

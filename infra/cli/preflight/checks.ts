@@ -2,7 +2,7 @@ import { z } from "zod";
 import SERVICES from "../../services.json" with { type: "json" };
 import type { Cloud } from "../doctor/cloud.ts";
 import { isAllowed, readPolicy } from "../doctor/iam.ts";
-import { Unchecked, failed, gcloud, ok, type Result } from "../doctor/result.ts";
+import { Unchecked, failed, gcloud, ok, type Result, warning } from "../doctor/result.ts";
 import { GMAIL } from "../doctor/checks/topics.ts";
 import { FUNCTIONS } from "../functions.ts";
 
@@ -239,7 +239,10 @@ async function accountPolicy(target: Target): Promise<Result> {
   return failed("the organization allows no new service accounts", fix);
 }
 
-/** Cloud Run rejects a function whose instances together could take more CPUs than the quota. */
+/**
+ * Cloud Run rejects a function whose instances together could take more CPUs than the quota. A
+ * warning, because Cloud Run decides; it says so at the first function.
+ */
 async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<Result> {
   const path = `projects/${projectId}/locations/global/services/run.googleapis.com/quotaInfos/CpuAllocPerProjectRegion`;
   const role = "roles/cloudquotas.viewer";
@@ -251,7 +254,7 @@ async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<R
   const cpus = Number(quota.details.value) / MILLI;
   const most = Math.max(...Object.values(FUNCTIONS).map((its) => its.maxInstances * its.cpu));
   if (cpus >= most) return ok(`${cpus} CPUs in ${wanted}; a function takes ${most} at most`);
-  return failed(
+  return warning(
     `the project may use ${cpus} CPUs in ${wanted}, and a function could take ${most}`,
     "ask for more at https://console.cloud.google.com/iam-admin/quotas (Cloud Run Admin API, Total CPU allocation), " +
       "or lower maxInstances in functions/src/entries/functions.json",

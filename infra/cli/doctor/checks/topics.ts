@@ -22,7 +22,7 @@ export async function gmailPublishes(it: Deployment): Promise<Result> {
   if (policy === undefined) throw new Unchecked("there is no topic (see gmail-topic)");
   if (isAllowed("publish", GMAIL, [policy])) return ok("Gmail may publish");
   return failed(
-    "Gmail may not publish, so no mailbox can be watched",
+    'Gmail may not publish, so no mailbox can be watched. If a policy rejects the command: infra/docs/deploy-gcloud.md, "In an organization"',
     mayPublish(gmail.topic, GMAIL),
   );
 }
