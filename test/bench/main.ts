@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { readOptions } from "../support/options.ts";
 import { bombs } from "./bombs.ts";
 import { catchUp } from "./catch-up.ts";
 import { coldStart } from "./cold-start.ts";
@@ -30,19 +30,17 @@ const BENCHES: readonly [prefixes: readonly string[], (options: BenchOptions) =>
     [["bomb"], bombs],
   ];
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readOptions(USAGE, {
   allowPositionals: true,
   options: {
     runs: { type: "string", default: "3" },
     full: { type: "boolean", default: false },
     json: { type: "string" },
     compare: { type: "string" },
-    help: { type: "boolean", default: false },
   },
 });
 
-if (values.help) console.log(USAGE);
-else if (/^[1-9]\d?$/.test(values.runs) && BENCHES.some(isAnyWanted)) await bench();
+if (/^[1-9]\d?$/.test(values.runs) && BENCHES.some(isAnyWanted)) await bench();
 else {
   console.error(USAGE);
   process.exitCode = 2;

@@ -1,4 +1,6 @@
-import { parseArgs } from "node:util";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { readOptions } from "../support/options.ts";
 import { DEFAULT_CLIENT, startGmailEmulator } from "./emulator.ts";
 import type { Push } from "./push.ts";
 
@@ -11,9 +13,11 @@ const USAGE = `Usage: npx tsx test/gmail-emulator/main.ts [options]
   --client-secret SECRET
   --redirect-uri URL       may be repeated
   --push-url URL           where notifications are posted as CloudEvents
-  --pubsub-host HOST:PORT  a Pub/Sub emulator to publish them to instead`;
+  --pubsub-host HOST:PORT  a Pub/Sub emulator to publish them to instead
+  --state FILE             continue from this file if it exists, with its accounts and clients, and
+                           write everything to it at the end`;
 
-const { values } = parseArgs({
+const { values } = readOptions(USAGE, {
   options: {
     port: { type: "string", default: "8025" },
     account: { type: "string", multiple: true, default: ["ada@example.com"] },
@@ -24,32 +28,32 @@ const { values } = parseArgs({
     "redirect-uri": { type: "string", multiple: true, default: [...DEFAULT_CLIENT.redirectUris] },
     "push-url": { type: "string" },
     "pubsub-host": { type: "string" },
-    help: { type: "boolean", default: false },
+    state: { type: "string" },
   },
 });
 
-if (values.help) {
-  console.log(USAGE);
-} else {
-  const { project } = values;
-  const emulator = await startGmailEmulator({
-    port: Number(values.port),
-    projectId: project,
-    topics: values.topic.map((topic) => `projects/${project}/topics/${topic}`),
-    clients: [
-      {
-        clientId: values["client-id"],
-        clientSecret: values["client-secret"],
-        redirectUris: values["redirect-uri"],
-      },
-    ],
-    push: pushOf(values["push-url"], values["pubsub-host"]),
-  });
-  for (const email of values.account) emulator.createAccount({ email });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void emulator.close());
-  }
-  console.log(`GMAIL_EMULATOR_HOST=${emulator.host}`);
+const { project, state } = values;
+const emulator = await startGmailEmulator({
+  port: Number(values.port),
+  projectId: project,
+  topics: values.topic.map((topic) => `projects/${project}/topics/${topic}`),
+  clients: [
+    {
+      clientId: values["client-id"],
+      clientSecret: values["client-secret"],
+      redirectUris: values["redirect-uri"],
+    },
+  ],
+  push: pushOf(values["push-url"], values["pubsub-host"]),
+});
+if (state !== undefined && existsSync(state)) emulator.load(await readFile(state));
+else for (const email of values.account) emulator.createAccount({ email });
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void end());
+console.log(`GMAIL_EMULATOR_HOST=${emulator.host}`);
+
+async function end(): Promise<void> {
+  if (state !== undefined) await writeFile(state, emulator.save(), { mode: 0o600 });
+  await emulator.close();
 }
 
 function pushOf(url: string | undefined, host: string | undefined): Push {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { parseArgs } from "node:util";
+import { readOptions } from "../support/options.ts";
 import { type Batch, missing } from "./batch.ts";
 import { SITUATIONS } from "./counters.ts";
 import { runInParallel } from "./parallel.ts";
@@ -12,17 +12,15 @@ const TRACE_LINES = 200;
 const USAGE = `npm run simulate -- --seeds N [--from N]   many runs, and how often each situation came about
 npm run simulate -- --seed N               one run, and everything that happened in it`;
 
-const { values } = parseArgs({
+const { values } = readOptions(USAGE, {
   options: {
     seed: { type: "string" },
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "0" },
-    help: { type: "boolean", default: false },
   },
 });
 
-if (values.help) console.log(USAGE);
-else if (values.seed !== undefined) await replay(Number(values.seed));
+if (values.seed !== undefined) await replay(Number(values.seed));
 else await runMany(Number(values.from), Number(values.seeds));
 
 async function replay(seed: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../support/options.ts";
 import { Worker } from "node:worker_threads";
 import type { Plugin } from "esbuild";
 import { type Place, applyEdits, resolveEdits } from "./anchors.ts";
@@ -16,7 +16,11 @@ import { PRODUCT, readProduct } from "./product.ts";
  * the change. One that survives is a hole.
  */
 
-const { values } = parseArgs({
+const USAGE = `npm run simulate:mutations -- [options]
+  --seeds N     runs that each change is tried on, at most (1000)
+  --only NAME   changes whose name contains this; may be repeated`;
+
+const { values } = readOptions(USAGE, {
   options: {
     seeds: { type: "string", default: "1000" },
     only: { type: "string", multiple: true, default: [""] },

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { readOptions } from "../support/options.ts";
 import { findStage, runStorm } from "./storm.ts";
 
 const USAGE = `Usage: npx tsx test/storm/main.ts [options]
@@ -6,12 +6,11 @@ const USAGE = `Usage: npx tsx test/storm/main.ts [options]
   --kills N      how often a notified process is killed (200)
   --built DIR    the built folder to serve (functions/dist/gcloud)`;
 
-const { values } = parseArgs({
+const { values } = readOptions(USAGE, {
   options: {
     seed: { type: "string", default: "1" },
     kills: { type: "string", default: "200" },
     built: { type: "string" },
-    help: { type: "boolean", default: false },
   },
 });
 
@@ -19,9 +18,7 @@ const { values } = parseArgs({
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 const stage = findStage(values.built);
-if (values.help) {
-  console.log(USAGE);
-} else if (stage.kind === "missing") {
+if (stage.kind === "missing") {
   console.error(stage.why);
   process.exitCode = 1;
 } else {
