@@ -115,6 +115,7 @@ export async function startFirebaseStack(
     const functionsEnv = {
       REGION,
       FIRESTORE_DATABASE: DATABASE,
+      NODE_OPTIONS: "--max-old-space-size=256",
       // The CLI asks for it, although PUBLIC_URL is set.
       PROJECT_NUMBER: "123456789012",
       ...told,
