@@ -295,7 +295,10 @@ describe("mailboxes import", () => {
       expect(json[0]).toMatchObject(
         isKept ? { outcome: "adopted" } : { outcome: "refused", reason: "invalid_grant" },
       );
-      expect(existsSync(`${file}.rotated`)).toBe(false);
+      expect(existsSync(`${file}.rotated`)).toBe(isKept);
+      expect((await run()).json[0]).toMatchObject({
+        outcome: isKept ? "adopted_before" : "refused",
+      });
     },
   );
 

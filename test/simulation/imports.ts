@@ -115,12 +115,15 @@ export function startImports(
           return adoptGrant(
             { ...offered, refreshToken: latest(line), replaced: line.onDisk.slice(0, -1) },
             { ...context, oauth },
-            async (refreshToken) => {
-              line.onDisk.push(refreshToken);
-              // The command's calls are the operator's wish, like those of an authorization.
-              const token = google.tokens.get(refreshToken);
-              if (token !== undefined) token.isOfAuthorization = true;
-              count("replaced refresh token kept by an import");
+            {
+              pace: () => Promise.resolve(),
+              async keepRotated(refreshToken) {
+                line.onDisk.push(refreshToken);
+                // The command's calls are the operator's wish, like those of an authorization.
+                const token = google.tokens.get(refreshToken);
+                if (token !== undefined) token.isOfAuthorization = true;
+                count("replaced refresh token kept by an import");
+              },
             },
           );
         },

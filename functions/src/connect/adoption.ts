@@ -33,6 +33,17 @@ export type Adoption =
   /** Nothing is stored, and another attempt may succeed. `isOurs`: it fails for every grant alike. */
   | { kind: "failed"; reason: string; isOurs: boolean; userId?: UserId };
 
+/** What the run that adopts grants provides. */
+export interface AdoptionRun {
+  /** Awaited before Google is called; a grant that is stored needs no call. */
+  pace(): Promise<void>;
+  /**
+   * Awaited before anything else when Google replaces the refresh token: the offered one may be dead
+   * by then, and nothing is stored yet.
+   */
+  keepRotated(refreshToken: string): Promise<void>;
+}
+
 /** Attempts of one refresh with a transient failure. */
 const TRIES_MAX = 3;
 const RETRY_MS = 1_000;
@@ -49,19 +60,17 @@ const OTHER_CLIENT = "unauthorized_client";
  *
  * Google names the account (`sub`) only in the ID token, which a refresh returns for grants with the
  * scope `openid`. Gmail's profile names only an address, which can belong to another account later.
- *
- * `keepRotated` is awaited before anything else when Google replaces the refresh token: the offered
- * one may be dead by then, and nothing is stored yet.
  */
 export async function adoptGrant(
   { refreshToken, replaced = [], historyId, tags }: OfferedGrant,
   context: ConnectContext,
-  keepRotated: (refreshToken: string) => Promise<void>,
+  { pace, keepRotated }: AdoptionRun,
 ): Promise<Adoption> {
   const digests = context.tokens.digestsOfName(fullNameOf(refreshToken));
   const [holder] = await context.users.findByTokenDigest("doubleHash", digests);
   if (holder !== undefined) return { kind: "adopted_before", userId: holder.id };
 
+  await pace();
   const refreshed = await refresh(refreshToken, context);
   if (refreshed.kind === "failed") return afterFailure(refreshed.failure);
   const token = { ...refreshed.value, refreshToken: refreshed.value.refreshToken ?? refreshToken };

@@ -57,8 +57,8 @@ export async function importGrants(
     done.end();
     isDone = counts.refused + counts.failed === 0;
   } finally {
-    // The journal may have the only living token of a refused line, too.
-    await rotated.close(isDone);
+    // With its tokens, another run recognizes the grants that are stored.
+    await rotated.close();
   }
 
   const outcome = isDone ? "imported" : "incomplete";
@@ -90,13 +90,13 @@ async function adoptAll(
 
   async function adopt(grant: GrantLine): Promise<Adoption> {
     if (stopped !== undefined) return stopped;
-    await pace();
     const replaced = [grant.refreshToken, ...rotated.find(grant.digest)];
     const refreshToken = replaced.pop() ?? grant.refreshToken;
     try {
-      return await adoptGrant({ ...grant, refreshToken, replaced }, context, (token) =>
-        rotated.keep(grant.digest, token),
-      );
+      return await adoptGrant({ ...grant, refreshToken, replaced }, context, {
+        pace,
+        keepRotated: (token) => rotated.keep(grant.digest, token),
+      });
     } catch (error) {
       return { kind: "failed", reason: describeUnknown(error), isOurs: false };
     }

@@ -14,8 +14,8 @@ export interface RotatedTokens {
   keep(digest: string, refreshToken: string): Promise<void>;
   /** Whether there are any. */
   isNeeded(): boolean;
-  /** Closes the file, and deletes it if it is empty or `isDone` says that every grant is stored. */
-  close(isDone: boolean): Promise<void>;
+  /** Closes the file, and deletes it if it is empty. */
+  close(): Promise<void>;
 }
 
 const ENTRY = z.object({ digest: z.string(), sealed: z.string() });
@@ -65,9 +65,9 @@ export async function openRotatedTokens(file: string, envelope: Envelope): Promi
       return written;
     },
     isNeeded: () => tokens.size > 0,
-    async close(isDone) {
+    async close() {
       await handle.close();
-      if (isDone || tokens.size === 0) await rm(file, { force: true });
+      if (tokens.size === 0) await rm(file, { force: true });
     },
   };
 }
