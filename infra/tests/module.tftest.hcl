@@ -1,4 +1,4 @@
-# What the module promises to whoever uses it, for `terraform test` in this folder. Nothing is created.
+# What the module promises to those who use it, for `terraform test` in this folder. Nothing is created.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -36,12 +36,12 @@ run "keeps_the_functions_until_there_are_secrets" {
   }
 }
 
-run "lets_in_nobody_who_is_not_named" {
+run "lets_in_only_who_is_named" {
   command = plan
 
   assert {
     condition     = !contains(keys(google_cloud_run_v2_service_iam_member.invoker), "gmailApi")
-    error_message = "Nobody may call gmailApi unless they are named."
+    error_message = "Only named accounts may call gmailApi."
   }
   assert {
     condition     = google_firestore_database.receiver.delete_protection_state == "DELETE_PROTECTION_ENABLED"

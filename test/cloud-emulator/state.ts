@@ -14,7 +14,7 @@ export interface CloudState {
   users: Map<string, Fields>;
   /** The RISC stream, when there is one. */
   stream?: { url: string; status: string; events: string[] };
-  /** Permissions that whoever asks does not have. */
+  /** Permissions that the caller does not have. */
   lacking: Set<string>;
   /** Requests with a path like this are refused for want of a permission. */
   denied: RegExp | undefined;
