@@ -13,7 +13,7 @@ import { snapshots } from "./snapshot.ts";
 
 const USAGE = `npm run bench -- [row prefix ...] [options]
   --runs N         every time is the median of N, taken in turn with its reference (3)
-  --full           the renewal of 100 000 mailboxes too
+  --full           the renewal of 100 000 mailboxes and a snapshot of 100 000 messages too
   --json FILE      write the rows there
   --compare FILE   show each ratio beside that of an earlier run's --json`;
 

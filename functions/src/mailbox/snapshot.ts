@@ -38,6 +38,8 @@ export interface SnapshotBudget {
 const UNITS: Partial<Record<Call, number>> = { "messages.list": 5, "messages.get": 20 };
 /** Of the 6,000 units a minute of one user, of which subscribers may use 5,400. */
 const USER_UNITS_PER_TURN = 300;
+/** Most pages cost that much: two lists, the drafts, and the date of a message. */
+const PAGE_UNITS = 35;
 const PAGES_PER_TURN_MAX = 100;
 const TURN_MS_MAX = 10_000;
 /** The pause of a snapshot while the stream of its mailbox is behind: live changes come first. */
@@ -81,7 +83,7 @@ export async function continueSnapshot(
   for (let pages = 0; pages < PAGES_PER_TURN_MAX; pages++) {
     const current = runningSnapshot(run.user);
     if (current === undefined || !(await advance(run, current))) return;
-    if (budget.units <= 0 || own.units <= 0 || clock.now() >= deadline) return;
+    if (Math.min(budget.units, own.units) < PAGE_UNITS || clock.now() >= deadline) return;
   }
 }
 
