@@ -917,7 +917,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
   it("are stored as documented: times as timestamps, history ids as strings", async () => {
     await put(users, "1", FULL);
     const time = (date: Date | undefined) => Timestamp.fromDate(date ?? new Date(Number.NaN));
-    const { grant, watch, sync, followUp } = FULL;
+    const { grant, watch, sync, followUp, snapshot } = FULL;
     expect((await db.doc("users/1").get()).data()).toStrictEqual({
       emailAddress: "ada@example.com",
       notifiedAs: "a.da@gmail.com",
@@ -991,6 +991,19 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       },
       connectedAt: time(FULL.connectedAt),
       tags: { team: "blue" },
+      snapshot: {
+        id: "1764000000000",
+        since: time(snapshot.since),
+        upToHistoryId: "9007199254740980",
+        requestedAt: time(snapshot.requestedAt),
+        messages: 1_200,
+        listing: 1,
+        token: "17",
+        edge: ["18a", "18b"],
+        isSeeking: true,
+        oldPages: 1,
+        completedAt: time(snapshot.completedAt),
+      },
       signedOutAt: time(FULL.signedOutAt),
     });
   });
