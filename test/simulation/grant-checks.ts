@@ -60,6 +60,8 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const users = new Map<string, User>();
   /** Who has ever been connected for an hour; by now the grant may be a newer one. */
   const established = new Set<string>();
+  /** Grants whose tokens were deleted during a pause, because they had ended. */
+  const emptied = new Set<string>();
   const troubles = new Map<string, { reasons: number; endedAt: number }>();
 
   return {
@@ -78,6 +80,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       users.set(after.id, after);
       if (before !== undefined) noteAge(before);
       checkEdges(commit);
+      checkEmptied(commit);
       noteAnnouncement(commit);
       const isFlagged = after.status !== "active" && after.status !== before?.status;
       if (isFlagged) checkFlag(commit);
@@ -165,7 +168,9 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     const { status, statusReason, id } = after;
     const isMoved = status === "disconnected" && statusReason === "address_moved";
     // A grant that an administrator blocks is as good as dead: there is nobody else to ask.
-    const isRefused = isTroubled(id, "admin") || (before !== undefined && isGrantDead(before));
+    const isRefused =
+      isTroubled(id, "admin") ||
+      (before !== undefined && (isGrantDead(before) || emptied.has(nameOf(before))));
     if (isMoved && before?.status === "active" && !isRefused) {
       violate("P6", `${id} is disconnected for its address although the grant is alive`);
     }
@@ -180,6 +185,18 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
     count("user flagged for re-authorization");
     if (isRefused) return;
     violate("P6", `${id} flagged ${statusReason} although the grant is alive`);
+  }
+
+  /** A paused user whose grant has ended is flagged later, and keeps no tokens until then. */
+  function checkEmptied({ before, after }: Commit): void {
+    if (after.status !== "paused" || before?.status !== "paused") return;
+    if (before.grant.refreshToken === undefined || after.grant.refreshToken !== undefined) return;
+    if (isGrantDead(before)) emptied.add(nameOf(before));
+    else violate("P6", `the tokens of ${after.id} are deleted although the grant is alive`);
+  }
+
+  function nameOf({ id, grant }: User): string {
+    return `${id}/${grant.generation}`;
   }
 
   /** Only the operator pauses, and only a living stream. */
