@@ -14,6 +14,8 @@ import { type WireAnswer, sendRaw, written } from "./wire.ts";
  * asked, a stranger sees no stack, no version and no secret, and nothing happens.
  */
 
+const BODY_CHARACTERS_MAX = 5_000;
+
 let subject: Subject;
 /** Where Express and the framework tell what they could not read. */
 const printed = vi.spyOn(console, "error").mockImplementation(() => {});
@@ -64,9 +66,16 @@ describe("over a connection", () => {
     await fc.assert(
       fc.asyncProperty(request, async ([url, change, [name, value], content]) => {
         const made = change({ method: "GET", url, headers: {} });
+        // What is still to come is waited for: that has tests of its own.
+        const sent = Buffer.byteLength(content.slice(0, BODY_CHARACTERS_MAX));
+        fc.pre(!(Number(made.headers["content-length"]) > sent));
         const headers = Object.entries({ ...made.headers, [`x-${name}`]: value });
         const lines = headers.map(([one, text]) => `${one}: ${text}`);
-        const bytes = written(`${made.method} ${made.url}`, lines, content.slice(0, 5_000));
+        const bytes = written(
+          `${made.method} ${made.url}`,
+          lines,
+          content.slice(0, BODY_CHARACTERS_MAX),
+        );
         const { status } = await check("connect", bytes);
         expect([0, 200, 303, 400, 404, 405, 410, 413, 415, 431]).toContain(status);
       }),
