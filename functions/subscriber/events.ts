@@ -190,7 +190,7 @@ export interface MessageExisting {
   messageId: string;
   /** Gmail's thread id. Absent where Gmail does not name it. */
   threadId?: string;
-  /** The watched label that was listed. Otherwise empty: Gmail's lists do not name labels. */
+  /** Empty: Gmail's lists do not name labels. */
   labelIds: string[];
   /** The snapshot: the same in all of its events. */
   snapshotId: string;

@@ -55,6 +55,8 @@ const RECOVERIES_HOURS = 2;
 const EXPIRIES_MAX = 3;
 /** Messages of one page whose date a recovery reads at most, where the mailbox was connected. */
 const DATED_MAX = 210;
+/** Attempts at the dates of one page, where one run in a hundred dies at each call. */
+const DYING_ATTEMPTS = 10;
 /** A run that reads at most so many messages is short. */
 const SHORT_RUN_MESSAGES = 4;
 
@@ -100,7 +102,7 @@ export function createStandingCosts(world: World): StandingCosts {
   function sumUntil(
     { sub, hour }: HourlyCost,
     before: number,
-    of: "recoveries" | "stimuli",
+    of: "recoveries" | "stimuli" | "dated",
   ): number {
     let sum = 0;
     for (let ago = 0; ago <= before; ago++) sum += costs.get(`${sub} ${hour - ago}`)?.[of] ?? 0;
@@ -171,6 +173,8 @@ export function createStandingCosts(world: World): StandingCosts {
       const read = (pageMax * pagesMax) / (1 + emptyPages);
       const isShort = read <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
       const shortness = isShort ? 2 : 1;
+      // A run that dies while it reads the dates of a page leaves them to the next one.
+      const attempts = world.parameters.rates.crash > 0 ? DYING_ATTEMPTS : 1;
       for (const cost of costs.values()) {
         const { sub, hour } = cost;
         // What a failure holds up for some hours is published, or looked for, until it passes.
@@ -182,7 +186,9 @@ export function createStandingCosts(world: World): StandingCosts {
         for (const kind of ["calls", "units", "repeats", "writes", "lines"] as const) {
           const { base, each } = STANDING_LIMITS[kind];
           const recovered = kind === "repeats" ? cost.recovered : 0;
-          const dates = kind === "units" ? cost.dated * (UNITS["messages.get"] ?? 0) : 0;
+          const eachDate = kind === "units" ? (UNITS["messages.get"] ?? 0) : 1;
+          const isDating = kind === "units" || kind === "calls";
+          const dates = isDating ? eachDate * attempts * sumUntil(cost, HELD_UP_HOURS, "dated") : 0;
           const max = shortness * (base + each * stimuli + recovered) + dates;
           if (cost[kind] <= max) continue;
           const when = new Date(hour * HOUR).toISOString();

@@ -223,7 +223,7 @@ it("publishes only watched labels, and leaves out one that the mailbox does not 
   await connect();
   await complete();
   expect(idsOf("message.existing")).toEqual([inbox]);
-  expect(ofType("message.existing")[0]?.attributes["label-INBOX"]).toBe("1");
+  expect(ofType("message.existing")[0]?.json["labelIds"]).toEqual([]);
 });
 
 it("keeps within its share of the quota in each run, whatever there is to publish", async () => {

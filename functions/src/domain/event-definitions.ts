@@ -134,9 +134,7 @@ export const EVENT_DEFINITIONS = {
       historyId: historyId(
         "The position of the stream when the snapshot was requested: everything later is in the stream.",
       ),
-      labelIds: texts(
-        "The watched label that was listed. Otherwise empty: Gmail's lists do not name labels.",
-      ),
+      labelIds: texts("Empty: Gmail's lists do not name labels."),
       snapshotId: SNAPSHOT_ID,
     }),
   },

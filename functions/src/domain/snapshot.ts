@@ -112,7 +112,6 @@ export function isSamePlace(a: Snapshot | undefined, b: Snapshot | undefined): b
 export function toExisting(
   { id: snapshotId, upToHistoryId: historyId }: Snapshot,
   messages: readonly HistoryMessage[],
-  labelId: string | undefined,
 ): Existing[] {
   return messages.map(({ id: messageId, threadId }) => ({
     kind: "existing",
@@ -120,7 +119,8 @@ export function toExisting(
     historyId,
     messageId,
     ...(threadId !== undefined && { threadId }),
-    labelIds: labelId === undefined ? [] : [labelId],
+    // Not even the listed one: a message with two of them is listed twice, under one id.
+    labelIds: [],
   }));
 }
 

@@ -114,7 +114,7 @@ async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
   if (young.kind !== "answered") return failed(run, young);
   const told = await stillThere(run, labelId, snapshot.token, young.value.messages);
   if (told.kind !== "answered") return failed(run, told);
-  const events = toExisting(snapshot, told.value, labelId);
+  const events = toExisting(snapshot, told.value);
   const { isOld } = young.value;
   const page = { messages: left, nextPageToken, published: events.length, isOld };
   const isPublished = await publish(run, snapshot, events);
