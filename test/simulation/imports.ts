@@ -158,7 +158,7 @@ export function startImports(
         return;
       case "refused":
         count("import refused a grant");
-        line.isDone = !isLive(line);
+        line.isDone ||= !isLive(line);
         // As the command says: the person has to connect.
         if (line.isDone) persons.connect(line.person, scheduler.now() + 10 * MINUTE);
         return;
