@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { INSTANCES_MAX } from "../../functions/src/gmail-api/pacing.ts";
+import { INSTANCES_MAX } from "../../functions/src/google/quota.ts";
 import settings from "../../functions/src/entries/functions.json" with { type: "json" };
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { call, clientOf } from "./calls.ts";

@@ -2,13 +2,11 @@ import type { MailboxContext } from "./context.ts";
 import { FailedCall } from "../domain/failure.ts";
 import { later } from "../domain/clock.ts";
 import type { WatchAnswer } from "../google/gmail.ts";
+import { GMAIL_UNITS } from "../google/quota.ts";
 import type { Watch } from "../domain/user.ts";
 
 /** Renewals are spread over this part of the interval before its end. */
 const RENEWAL_SPREAD = 0.2;
-
-/** The cost of `users.watch`. */
-const WATCH_UNITS = 100;
 
 /**
  * Returns a function that resolves when the next watch may be created: one after the other, at an
@@ -18,7 +16,8 @@ export function pacedWatches(
   quotaShare: number,
   { clock, config }: Pick<MailboxContext, "clock" | "config">,
 ): () => Promise<void> {
-  const intervalMs = (60_000 * WATCH_UNITS) / (config.gmail.unitsPerMinute * quotaShare);
+  const intervalMs =
+    (60_000 * GMAIL_UNITS["users.watch"]) / (config.gmail.unitsPerMinute * quotaShare);
   let nextAt = clock.now();
   return async () => {
     const now = clock.now();

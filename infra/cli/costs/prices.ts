@@ -1,3 +1,5 @@
+import { GMAIL_UNITS as GMAIL_METHOD_UNITS } from "../../../functions/src/google/quota.ts";
+
 /**
  * The list price of one item in US dollars, and what is free each month. Read in September 2026 for
  * a Tier 1 region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler) and in March 2025 (Cloud
@@ -51,10 +53,7 @@ export const ALERT_CONDITIONS = 8;
  * Gmail API quota units of each method since May 2026. Free up to {@link GMAIL_UNITS_FREE_PER_DAY}.
  */
 export const GMAIL_UNITS: Readonly<Record<string, number>> = {
-  "history.list": 2,
-  "messages.get": 20,
-  "users.watch": 100,
-  "users.getProfile": 1,
+  ...GMAIL_METHOD_UNITS,
   // Not a call of the Gmail API.
   "token.refresh": 0,
 };
