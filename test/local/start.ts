@@ -1,6 +1,6 @@
-import { parseArgs } from "node:util";
 import open from "open";
 import { isLoopbackOrigin } from "../support/loopback-only.ts";
+import { readOptions } from "../support/options.ts";
 import { freePort } from "../support/program.ts";
 import { type Playground, startPlayground } from "./playground.ts";
 import { type Delivery, PUSH_ACCOUNT } from "./push-subscription.ts";
@@ -26,9 +26,8 @@ interface Options {
   open?: boolean;
 }
 
-const options = readOptions(process.argv.slice(2));
-if (options === "help") console.log(USAGE);
-else if (typeof options === "string") fail(2, `${options}\n\n${USAGE}`);
+const options = checkOptions();
+if (typeof options === "string") fail(2, `${options}\n\n${USAGE}`);
 else await start(options);
 
 async function start({ push, port, data, seed, open: isOpened = false }: Options): Promise<void> {
@@ -57,39 +56,31 @@ async function start({ push, port, data, seed, open: isOpened = false }: Options
   if (isOpened) await open(`${playground.url}/`);
 }
 
-/** Returns what is wrong with the command line as text. */
-function readOptions(args: string[]): Options | "help" | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        push: { type: "string" },
-        port: { type: "string" },
-        data: { type: "string" },
-        seed: { type: "string" },
-        open: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    });
-    const { push, data, open: isOpened, help } = values;
-    if (help === true) return "help";
-    if (push !== undefined && !(push.startsWith("http://") && isLoopbackOrigin(push))) {
-      return "--push needs an http:// URL on this machine";
-    }
-    const port = numberOf(values.port, 1, PORT_MAX);
-    if (Number.isNaN(port)) return `--port needs a number from 1 to ${PORT_MAX}`;
-    const seed = numberOf(values.seed, 0, Number.MAX_SAFE_INTEGER);
-    if (Number.isNaN(seed)) return "--seed needs a whole number";
-    return {
-      ...(push !== undefined && { push }),
-      ...(data !== undefined && { data }),
-      ...(port !== undefined && { port }),
-      ...(seed !== undefined && { seed }),
-      ...(isOpened !== undefined && { open: isOpened }),
-    };
-  } catch (error) {
-    return error instanceof Error ? error.message : "the options cannot be read";
+/** Returns what is wrong with the values as text. */
+function checkOptions(): Options | string {
+  const { values } = readOptions(USAGE, {
+    options: {
+      push: { type: "string" },
+      port: { type: "string" },
+      data: { type: "string" },
+      seed: { type: "string" },
+      open: { type: "boolean" },
+    },
+  });
+  const { push, port: portText, seed: seedText, ...rest } = values;
+  if (push !== undefined && !(push.startsWith("http://") && isLoopbackOrigin(push))) {
+    return "--push needs an http:// URL on this machine";
   }
+  const port = numberOf(portText, 1, PORT_MAX);
+  if (Number.isNaN(port)) return `--port needs a number from 1 to ${PORT_MAX}`;
+  const seed = numberOf(seedText, 0, Number.MAX_SAFE_INTEGER);
+  if (Number.isNaN(seed)) return "--seed needs a whole number";
+  return {
+    ...rest,
+    ...(push !== undefined && { push }),
+    ...(port !== undefined && { port }),
+    ...(seed !== undefined && { seed }),
+  };
 }
 
 /** `NaN` for what is no whole number in the range. */

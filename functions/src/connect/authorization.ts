@@ -98,8 +98,8 @@ function refused(failure: Failure): Authorization {
 /**
  * Revokes a grant that the receiver does not use. Revoking ends every grant that the person gave to
  * any client of the project, and a response does not show the other clients' grants. So the grant is
- * left at Google when `DISCONNECT_REVOKES` says so, when the project has other clients, when the response covers more than was asked
- * for, and when the person has a live connection.
+ * left at Google when `DISCONNECT_REVOKES` says so, when the project has other clients, when the
+ * response covers more than was asked for, and when the person has a live connection.
  */
 async function giveBack(
   userId: UserId,

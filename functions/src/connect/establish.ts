@@ -157,8 +157,9 @@ async function prepare(
 }
 
 /**
- * Returns whether the account belongs to one of the allowed domains. Decides only by the verified `hd` claim (OpenID Connect; Google's `hd`): anyone can have a
- * consumer account with an address of any domain, and the `hd` of the request is only a hint.
+ * Returns whether the account belongs to one of the allowed domains. Decides only by the verified
+ * `hd` claim (OpenID Connect; Google's `hd`): anyone can have a consumer account with an address of
+ * any domain, and the `hd` of the request is only a hint.
  */
 export function isAllowedDomain(
   { hostedDomain }: { hostedDomain?: string },
