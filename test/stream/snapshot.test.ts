@@ -4,6 +4,7 @@ import { createLog } from "../../functions/src/platform/log.ts";
 import { pause } from "../../functions/src/grant/pause.ts";
 import type { Operator } from "../../infra/cli/operator.ts";
 import { type CommandResult, runCommand } from "../operator/operator-cli.ts";
+import { replaceDuringRefusal } from "../support/replaced-token.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
@@ -182,6 +183,18 @@ describe("a snapshot", () => {
     await complete();
     expect(idsOf("message.existing")).toEqual(before);
     expect(scenario.stored(ADA).snapshot).toMatchObject({ id: snapshotId, messages: 40 });
+  });
+
+  it("waits when the refused refresh token has been replaced by another run", async () => {
+    mailOf(1, 2, 3);
+    await connect();
+    scenario.clock.advance(2 * HOUR_MS);
+    const { reads } = await replaceDuringRefusal(scenario);
+    await scenario.reconcileAfter(MINUTE_MS);
+    expect(reads()).toBeGreaterThanOrEqual(2);
+    expect(scenario.stored(ADA)).toMatchObject({ status: "active", followUp: { failures: 1 } });
+    await complete();
+    expect(ofType("message.existing")).toHaveLength(3);
   });
 
   it("stands still while the mailbox is paused, and ends with a disconnect", async () => {

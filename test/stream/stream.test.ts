@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { isAfter, parseHistoryId } from "../../functions/src/domain/history-id.ts";
-import { createLog } from "../../functions/src/platform/log.ts";
 import { eventRequest } from "../gmail-emulator/push.ts";
+import { replaceDuringRefusal } from "../support/replaced-token.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -354,27 +354,11 @@ describe("the stream of changes", () => {
   });
 
   it("flags no user when the refused refresh token has been replaced by another run", async () => {
-    const { users, emulator } = scenario;
-    const { tokens } = await scenario.operator({ log: createLog(() => {}) }).getContext();
     scenario.clock.advance(2 * HOUR_MS);
-    emulator.faults.failNext({ method: "token.refresh", count: 2, preset: "invalidGrant" });
-    emulator.resetCalls();
-    const { find } = users;
-    let finds = 0;
-    users.find = async (id) => {
-      const user = await find(id);
-      if (emulator.countCalls("token.refresh") === 2) finds += 1;
-      // The first read still confirms the refusal; before the next, the other run has stored its token.
-      const sealed = user?.grant.refreshToken;
-      if (user === undefined || sealed === undefined || finds !== 2) return user;
-      const token = tokens.open(id, "refresh_token", sealed) ?? "";
-      const refreshToken = tokens.seal(id, "refresh_token", token);
-      await users.update(user, { grant: { ...user.grant, refreshToken } });
-      return find(id);
-    };
-    emulator.deliver(ADA);
+    const { reads } = await replaceDuringRefusal(scenario);
+    scenario.emulator.deliver(ADA);
     await scenario.settled();
-    expect(finds).toBeGreaterThanOrEqual(2);
+    expect(reads()).toBeGreaterThanOrEqual(2);
     expect(scenario.stored(ADA).status).toBe("active");
     await scenario.reconcileAfter(10 * MINUTE_MS);
     expect(received(scenario)).toEqual(happened(scenario));

@@ -19,6 +19,7 @@ import {
   withoutListing,
 } from "../domain/snapshot.ts";
 import { type FollowUp, type Snapshot, type User, storeNow } from "../domain/user.ts";
+import { GMAIL_UNITS } from "../google/quota.ts";
 import { isAnnounced } from "../grant/announcement.ts";
 import { flag } from "../grant/flagging.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
@@ -34,8 +35,8 @@ export interface SnapshotBudget {
   units: number;
 }
 
-/** What the calls of a snapshot cost in units (Gmail API, "Usage limits"). */
-const UNITS: Partial<Record<Call, number>> = { "messages.list": 5, "messages.get": 20 };
+/** What each call costs in units. */
+const UNITS: Partial<Record<Call, number>> = GMAIL_UNITS;
 /** Of the 6,000 units a minute of one user, of which subscribers may use 5,400. */
 const USER_UNITS_PER_TURN = 300;
 /** Most pages cost that much: two lists, the drafts, and the date of a message. */
@@ -136,10 +137,9 @@ async function youngOf(
   if (last.kind !== "answered") return last;
   if (!last.value) return { kind: "answered", value: { messages, isOld: false } };
   const young = await withoutOld(run, messages, limit(0));
-  if (young.kind !== "answered" || young.value.length > 0) {
-    return young.kind === "answered"
-      ? { kind: "answered", value: { messages: young.value, isOld: false } }
-      : young;
+  if (young.kind !== "answered") return young;
+  if (young.value.length > 0) {
+    return { kind: "answered", value: { messages: young.value, isOld: false } };
   }
   const old = await isOldPage(run, messages, limit(-DISORDER_MS));
   if (old.kind !== "answered") return old;
@@ -285,7 +285,7 @@ async function failed(run: Run, answer: Unanswered): Promise<false> {
   const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
   if (ending?.kind === "flag") {
     const flagging = await flag(user, ending.failure, context);
-    if (flagging.kind !== "guarded") return false;
+    if (flagging.kind === "flagged" || flagging.kind === "superseded") return false;
   }
   reportFailure(context.log, failure, { userId: user.id, call });
   await postpone(user, retryAt(failure, context), context);
