@@ -5,7 +5,7 @@ import { readTicket } from "../../functions/src/connect/start-ticket.ts";
 import { endOldestFlows, readCookie } from "../../functions/src/connect/cookies.ts";
 import { parseTrace } from "../../functions/src/platform/log.ts";
 import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
-import { parsePageError } from "../../functions/src/texts/pages.ts";
+import { parsePageError } from "../../functions/src/texts/texts.ts";
 import { clientOf } from "../../functions/src/platform/rate-limit.ts";
 import { parseToken } from "../../functions/src/security-events/token.ts";
 

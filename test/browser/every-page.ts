@@ -1,4 +1,6 @@
 import type { Browser, Page } from "playwright-core";
+import { EN } from "../../functions/src/texts/en.ts";
+import type { Texts } from "../../functions/src/texts/texts.ts";
 import { APPLICATION, type Visitor, openEveryPage } from "../support/every-page.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import { startScenario } from "../support/scenario.ts";
@@ -13,6 +15,7 @@ const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 export async function showEveryPage(
   browser: Browser,
   look: (name: string, page: Page) => Promise<void>,
+  texts: Texts = EN,
 ): Promise<void> {
   const sink = await startMailSink();
   const scenario = await startScenario({
@@ -26,12 +29,15 @@ export async function showEveryPage(
     },
   });
   // The pages do without scripts; `look` may need one.
-  const { context, page } = await openVisitor(browser, { javaScriptEnabled: true });
+  const { context, page } = await openVisitor(browser, {
+    javaScriptEnabled: true,
+    locale: texts.language,
+  });
   await context.route(LOGO_URL, (route) =>
     route.fulfill({ contentType: "image/svg+xml", body: LOGO }),
   );
   try {
-    await openEveryPage(scenario, visitorOf(page), (name) => look(name, page));
+    await openEveryPage(scenario, visitorOf(page), (name) => look(name, page), texts);
     await scenario.runSchedule("mailboxReconciliation");
     await page.goto("about:blank");
     await page.setContent(sink.mails.at(-1)?.mail.html ?? "");

@@ -71,7 +71,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
 
   async function connect(page: Page): Promise<void> {
     await page.goto(scenario.publicUrl);
-    await page.getByRole("link", { name: "Connect Gmail" }).click();
+    await page.getByRole("link", { name: "Continue with Google" }).click();
     await allow(page);
     await shows(page, CONNECTED);
   }
@@ -95,7 +95,7 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(await page.evaluate("[innerWidth, document.documentElement.scrollWidth]")).toEqual([
       360, 360,
     ]);
-    await page.getByRole("link", { name: "Connect Gmail" }).tap();
+    await page.getByRole("link", { name: "Continue with Google" }).tap();
     await page.getByRole("button", { name: "Allow" }).tap();
     await shows(page, CONNECTED);
     expect(path(page)).toBe("/");
@@ -241,11 +241,30 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     }
   });
 
+  it("prefers German: the pages and the dates are in German, and they get connected", async () => {
+    const page = await open({ locale: "de-AT" });
+    await page.goto(scenario.publicUrl);
+    await shows(page, "Gmail-Konto verbinden");
+    expect(await page.locator("html").getAttribute("lang")).toBe("de");
+    await page.getByRole("link", { name: "Weiter mit Google" }).click();
+    await press(page, "Deny");
+    await shows(page, "Sie haben den Zugriff nicht erlaubt");
+    await page.getByRole("link", { name: "Noch einmal versuchen" }).click();
+    await allow(page);
+    await shows(page, "Ihr Gmail-Konto ist verbunden");
+    expect(await page.locator("time").innerText()).toMatch(/^\d+\. \S+ \d{4} um \d\d:\d\d UTC$/);
+    await page.getByRole("link", { name: "Meine Daten löschen" }).click();
+    await shows(page, "Ihre Daten löschen?");
+    await press(page, "Alles löschen");
+    await shows(page, "Ihre Daten sind gelöscht");
+    expect(users()).toEqual([]);
+  });
+
   it("has only a keyboard: every control is reachable, in order, with visible focus", async () => {
     const page = await open();
     await page.goto(scenario.publicUrl);
-    expect(await tabStops(page)).toEqual(["Connect Gmail", "help@tidy.example"]);
-    await pressByKeyboard(page, "Connect Gmail");
+    expect(await tabStops(page)).toEqual(["Continue with Google", "help@tidy.example"]);
+    await pressByKeyboard(page, "Continue with Google");
     await page.waitForURL(/\/o\/oauth2\/v2\/auth/);
     await pressByKeyboard(page, "Allow");
     await shows(page, CONNECTED);

@@ -1,6 +1,7 @@
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LANGUAGES } from "../../functions/src/texts/languages.ts";
 import { isSkipped, launchChromium } from "./chromium.ts";
 import { showEveryPage } from "./every-page.ts";
 
@@ -8,6 +9,7 @@ const SIZES = [
   { width: 360, height: 740 },
   { width: 1280, height: 800 },
 ];
+const PHONE_WIDTHS = [320, 390];
 const WCAG = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"];
 const USUAL_TEXT = { fontSizes: { standard: 16, fixed: 13 } };
 /** Of a browser that is set to show text twice as large (WCAG 2.2, 1.4.4). */
@@ -50,9 +52,14 @@ describe.skipIf(isSkipped)("every page, and the mail", { timeout: TIMEOUT_MS }, 
     expect(count).toBeGreaterThan(80);
   });
 
-  it("fits a phone, also with text at twice the size", async () => {
+  it.each(Object.values(LANGUAGES))("fit a phone in $language", async (texts) => {
     const tooWide: unknown[] = [];
-    await showEveryPage(browser, async (name, page) => {
+    const look = async (name: string, page: Page) => {
+      for (const each of PHONE_WIDTHS) {
+        await page.setViewportSize({ width: each, height: 740 });
+        const found = await width(page);
+        if (found > each) tooWide.push({ name, each, found });
+      }
       await page.setViewportSize({ width: 360, height: 740 });
       const lineBefore = await lineHeight(page);
       const widths = { usual: await width(page), large: 0, unbroken: 0 };
@@ -72,7 +79,8 @@ describe.skipIf(isSkipped)("every page, and the mail", { timeout: TIMEOUT_MS }, 
       await session.detach();
       if (Object.values(widths).some((each) => each > 360)) tooWide.push({ name, widths });
       expect(await page.evaluate("document.images[0].naturalWidth")).toBeGreaterThan(0);
-    });
+    };
+    await showEveryPage(browser, look, texts);
     expect(tooWide).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { EN } from "../../functions/src/texts/en.ts";
 import { type Browser } from "../support/browser.ts";
 import { csrfOf } from "../support/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -66,7 +66,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
 
   async function disconnect(browser: Browser): Promise<string> {
     const page = await (await browser.get(`${scenario.publicUrl}/`)).text();
-    expect(page).toContain(TEXTS.connected.disconnectLeaves("Mailbox Sync"));
+    expect(page).toContain(EN.connected.disconnectLeaves("Mailbox Sync"));
     const form = { csrf: csrfOf(page) };
     const response = await browser.post(`${scenario.publicUrl}/disconnect`, form);
     expect(response.status).toBe(200);
@@ -80,7 +80,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
 
   it("stops the watch, deletes the tokens, leaves the grant at Google, and its pages say so", async () => {
     const { browser } = await scenario.connect(ADA);
-    expect(await disconnect(browser)).toContain(TEXTS.disconnected.left);
+    expect(await disconnect(browser)).toContain(EN.disconnected.left);
     const user = scenario.stored(ADA);
     expect(user).toMatchObject({ status: "disconnected", statusReason: "user_request" });
     expect(user.grant).not.toHaveProperty("refreshToken");
@@ -128,7 +128,7 @@ describe("disconnecting with DISCONNECT_REVOKES=false", () => {
     const asked = await (await browser.get(`${scenario.publicUrl}/erase`)).text();
     expect(asked).toContain("erases our keys to it");
     const erased = await browser.post(`${scenario.publicUrl}/erase`, { csrf: csrfOf(asked) });
-    expect(await erased.text()).toContain(TEXTS.erase.done.left);
+    expect(await erased.text()).toContain(EN.erase.done.left);
     expect(scenario.users.dump().users).toEqual([]);
     expectLeftAtGoogle();
   });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { EN } from "../../functions/src/texts/en.ts";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { APPLICATION, openEveryPage } from "../support/every-page.ts";
@@ -193,7 +193,7 @@ describe("what pages load and show", () => {
 
   it("an error is a page with its own status; every unknown URL gets one page", async () => {
     const statuses: Record<string, number> = {};
-    for (const error of Object.keys(TEXTS.errors)) {
+    for (const error of Object.keys(EN.errors)) {
       const response = await fetch(`${scenario.publicUrl}/refused/${error}`);
       statuses[error] = response.status;
       expect(await response.text()).toMatch(/<h1>[^<]+<\/h1>/);

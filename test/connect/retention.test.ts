@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
-import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { EN } from "../../functions/src/texts/en.ts";
 import { type Browser, openBrowser } from "../support/browser.ts";
 import { csrfOf, endGrant } from "../support/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -117,17 +117,17 @@ describe("a person who wants to be erased", () => {
     const status = await pageAt(browser, "/");
     expect(status).toContain(`href="${scenario.publicUrl}/erase"`);
     const asked = await pageAt(browser, "/erase");
-    expect(asked).toContain(TEXTS.erase.title);
+    expect(asked).toContain(EN.erase.title);
     expect(isKept(id)).toBe(true);
 
     const csrf = csrfOf(asked);
     const erased = await browser.post(`${scenario.publicUrl}/erase`, { csrf });
     expect(erased.status).toBe(200);
-    expect(await erased.text()).toContain(TEXTS.erase.done.title);
+    expect(await erased.text()).toContain(EN.erase.done.title);
     expect(isKept(id)).toBe(false);
     expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
     expect(lastEvent(ADA)).toEqual(["mailbox.disconnected", "erased"]);
-    expect(await pageAt(browser, "/")).toContain(TEXTS.landing.title);
+    expect(await pageAt(browser, "/")).toContain(EN.landing.title);
   });
 
   it("can be erased after a disconnect, too, while the session lasts, and in no other browser", async () => {
@@ -139,7 +139,7 @@ describe("a person who wants to be erased", () => {
     const elsewhere = openBrowser();
     for (const [name, value] of session) elsewhere.cookies.set(name, value);
     const page = await pageAt(elsewhere, "/");
-    expect(page).toContain(TEXTS.disconnected.title);
+    expect(page).toContain(EN.disconnected.title);
     expect(page).toContain(`href="${scenario.publicUrl}/erase"`);
     const csrf = csrfOf(await pageAt(elsewhere, "/erase"));
     const stranger = openBrowser();
@@ -167,7 +167,7 @@ describe("a person who wants to be erased", () => {
     const csrf = csrfOf(await pageAt(browser, "/erase"));
     scenario.emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
     const erasing = await browser.post(`${scenario.publicUrl}/erase`, { csrf });
-    expect(await erasing.text()).toContain(TEXTS.erase.underWay.title);
+    expect(await erasing.text()).toContain(EN.erase.underWay.title);
     expect(scenario.stored(ADA)).toMatchObject({ status: "disconnected", statusReason: "erased" });
     scenario.emulator.faults.clear();
     for (let minute = 0; minute < 10; minute++) {

@@ -1,7 +1,7 @@
 import type { Firestore } from "@google-cloud/firestore";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/platform/log.ts";
-import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { EN } from "../../functions/src/texts/en.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
 import type { UserPatch, UserStore } from "../../functions/src/domain/user.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
@@ -64,7 +64,7 @@ describe("while the store does not answer", () => {
     expect(response.status).toBe(503);
     expect(response.headers.get("content-type")).toContain("text/html");
     const page = await response.text();
-    expect(page).toContain(TEXTS.errors.try_later.title);
+    expect(page).toContain(EN.errors.try_later.title);
     expect(page).toContain(`href="${scenario.publicUrl}${again.replaceAll("&", "&amp;")}"`);
     expect(page).not.toContain("PERMISSION_DENIED");
   }
@@ -252,7 +252,7 @@ describe("while other writers win every race for a document", () => {
     const relax = contend(({ status }) => status === "disconnected");
     const refused = await disconnect(browser);
     expect(refused.status).toBe(503);
-    expect(await refused.text()).toContain(TEXTS.errors.try_later.title);
+    expect(await refused.text()).toContain(EN.errors.try_later.title);
     expect(scenario.stored(ADA).status).toBe("active");
     expect(scenario.emulator.countCalls("revoke")).toBe(0);
 

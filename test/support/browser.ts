@@ -15,12 +15,17 @@ export interface Browser {
 /** What a browser sends when the person follows a link on a page of `connect`. */
 export const FROM_OUR_PAGE = { "sec-fetch-site": "same-origin" };
 
-export function openBrowser(): Browser {
+/** Returns a browser without cookies, whose person prefers this language. */
+export function openBrowser(language = "en"): Browser {
   const cookies = new Map<string, string>();
 
   async function request(url: string, init: RequestInit): Promise<Response> {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const headers = { ...(init.headers as Record<string, string>), ...(cookie && { cookie }) };
+    const headers = {
+      "accept-language": language,
+      ...(init.headers as Record<string, string>),
+      ...(cookie && { cookie }),
+    };
     const response = await fetch(url, { ...init, headers, redirect: "manual" });
     for (const line of response.headers.getSetCookie()) {
       const [name = "", value = ""] = (line.split(";")[0] ?? "").split("=");

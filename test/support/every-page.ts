@@ -1,4 +1,5 @@
-import { TEXTS } from "../../functions/src/texts/pages.ts";
+import { EN } from "../../functions/src/texts/en.ts";
+import type { Texts } from "../../functions/src/texts/texts.ts";
 import { linkOf } from "./flow.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -26,25 +27,31 @@ export interface Visitor {
 /** What is done with a page that is open: it must not be left. */
 export type Visit = (name: string) => Promise<void> | void;
 
-/** Opens every page that people see, each on its real path. */
+/** Opens every page that people see, each on its real path, in the language of the visitor. */
 export async function openEveryPage(
   scenario: Scenario,
   visitor: Visitor,
   visit: Visit,
+  texts: Texts = EN,
 ): Promise<void> {
   const { publicUrl } = scenario;
-  for (const error of Object.keys(TEXTS.errors)) {
+  for (const error of Object.keys(texts.errors)) {
     await visitor.open(`${publicUrl}/refused/${error}`);
     await visit(`refused-${error}`);
   }
   await visitor.open(`${publicUrl}/nowhere`);
   await visit("unknown");
-  await openLife(scenario, visitor, visit);
-  await openTroubles(scenario, visitor, visit);
+  await openLife(scenario, visitor, visit, texts);
+  await openTroubles(scenario, visitor, visit, texts);
 }
 
 /** One person's, from the first page to the last. */
-async function openLife(scenario: Scenario, visitor: Visitor, visit: Visit): Promise<void> {
+async function openLife(
+  scenario: Scenario,
+  visitor: Visitor,
+  visit: Visit,
+  texts: Texts,
+): Promise<void> {
   const { publicUrl, emulator } = scenario;
   const { open, press, follow, decide, shows, says } = visitor;
   emulator.createAccount({ email: ADA });
@@ -53,57 +60,62 @@ async function openLife(scenario: Scenario, visitor: Visitor, visit: Visit): Pro
   await open(`${publicUrl}/start?${new URLSearchParams({ return_to: APPLICATION })}`);
   await visit("handover");
   await open(publicUrl);
-  await follow(TEXTS.landing.connect);
+  await follow(texts.landing.button);
   await decide("Allow");
-  await shows(TEXTS.connected.title);
+  await shows(texts.connected.title);
   await visit("connected");
 
   await endGrant(scenario, ADA, 3);
   await open(linkOf(scenario, ADA));
   await visit("reauthorize");
-  await press(TEXTS.reauthorize.button);
+  await press(texts.reauthorize.button);
   await decide("Deny");
-  await says(TEXTS.errors.declined.title);
+  await says(texts.errors.declined.title);
   await visit("reauthorize-declined");
   await open(publicUrl);
   await visit("reauthorize-signed-in");
-  await press(TEXTS.reauthorize.button);
+  await press(texts.reauthorize.button);
   await decide("Allow");
-  await shows(TEXTS.connected.title);
+  await shows(texts.connected.title);
   await visit("connected-recovered");
-  await follow(TEXTS.erase.link);
-  await shows(TEXTS.erase.title);
+  await follow(texts.erase.link);
+  await shows(texts.erase.title);
   await visit("erase");
 
   await endGrant(scenario, ADA);
   await open(linkOf(scenario, ADA));
-  await press(TEXTS.reauthorize.button);
+  await press(texts.reauthorize.button);
   emulator.faults.failNext({ method: "history.list", status: 503, count: "all" });
   await decide("Allow");
-  await says(TEXTS.connected.more);
+  await says(texts.connected.more);
   await visit("connected-unfinished");
   emulator.faults.clear();
-  await press(TEXTS.connected.disconnect);
-  await shows(TEXTS.disconnected.title);
+  await press(texts.connected.disconnect);
+  await shows(texts.disconnected.title);
   await visit("disconnected");
 
   emulator.faults.failNext({ method: "users.watch", status: 503, count: "all" });
-  await follow(TEXTS.disconnected.again);
+  await follow(texts.disconnected.again);
   await decide("Allow");
-  await says(TEXTS.connected.unwatched);
+  await says(texts.connected.unwatched);
   await visit("connected-unwatched");
   emulator.faults.clear();
 
-  await follow(TEXTS.erase.link);
+  await follow(texts.erase.link);
   emulator.faults.failNext({ method: "revoke", status: 503, count: "all" });
-  await press(TEXTS.erase.button);
-  await shows(TEXTS.erase.underWay.title);
+  await press(texts.erase.button);
+  await shows(texts.erase.underWay.title);
   await visit("erase-under-way");
   emulator.faults.clear();
 }
 
 /** What some people meet: another reason, the longest address, a mailbox that is not there. */
-async function openTroubles(scenario: Scenario, visitor: Visitor, visit: Visit): Promise<void> {
+async function openTroubles(
+  scenario: Scenario,
+  visitor: Visitor,
+  visit: Visit,
+  texts: Texts,
+): Promise<void> {
   const { emulator, clock } = scenario;
   const { open, shows } = visitor;
   await scenario.connect(LONGEST);
@@ -122,7 +134,7 @@ async function openTroubles(scenario: Scenario, visitor: Visitor, visit: Visit):
   clock.advance(DAY_MS);
   await scenario.runSchedule("watchRenewal");
   await open(linkOf(scenario, withoutMail));
-  await shows(TEXTS.unavailable.title);
+  await shows(texts.unavailable.title);
   await visit("unavailable");
 }
 

@@ -8,9 +8,16 @@ export interface HttpVisitor extends Visitor {
   page(): Response;
 }
 
-/** Returns a person with this Google account, whose browser knows forms, links and cookies. */
-export function httpVisitor({ emulator }: LocalStack, account: string): HttpVisitor {
-  const browser: Browser = openBrowser();
+/**
+ * Returns a person with this Google account, whose browser knows forms, links and cookies, and asks
+ * for this language.
+ */
+export function httpVisitor(
+  { emulator }: LocalStack,
+  account: string,
+  language = "en",
+): HttpVisitor {
+  const browser: Browser = openBrowser(language);
   let response: Response | undefined;
   let text = "";
 
@@ -33,8 +40,8 @@ export function httpVisitor({ emulator }: LocalStack, account: string): HttpVisi
     async press(button) {
       const forms = [...text.matchAll(/<form\b[^>]*action="([^"]*)"[^>]*>([^]*?)<\/form>/g)];
       const form = forms.find(([, , content = ""]) =>
-        [...content.matchAll(/<button\b[^>]*>([^<]*)<\/button>/g)].some(
-          ([, name]) => name === button,
+        [...content.matchAll(/<button\b[^>]*>([^]*?)<\/button>/g)].some(
+          ([, inner]) => nameOf(inner) === button,
         ),
       );
       const [, action = "", content = ""] = form ?? missing(`button "${button}"`);
@@ -44,8 +51,9 @@ export function httpVisitor({ emulator }: LocalStack, account: string): HttpVisi
     },
 
     async follow(link) {
-      const links = [...text.matchAll(/<a\b[^>]*href="([^"]*)"[^>]*>([^<]*)<\/a>/g)];
-      const found = links.find(([, , name]) => name === link) ?? missing(`link "${link}"`);
+      const links = [...text.matchAll(/<a\b[^>]*href="([^"]*)"[^>]*>([^]*?)<\/a>/g)];
+      const found =
+        links.find(([, , inner]) => nameOf(inner) === link) ?? missing(`link "${link}"`);
       await take(await browser.get(found[1] ?? "", FROM_OUR_PAGE));
     },
 
@@ -63,6 +71,11 @@ export function httpVisitor({ emulator }: LocalStack, account: string): HttpVisi
   function missing(what: string): never {
     throw new Error(`no ${what} on ${response?.url}: ${text}`);
   }
+}
+
+/** What a person reads on a link or a button: its content without markup. */
+function nameOf(content = ""): string {
+  return content.replaceAll(/<[^>]*>/g, "").trim();
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -13,7 +13,7 @@ import { SESSION_AGE_MS_MAX, startSession } from "./session.ts";
 import { GOOGLE_ISSUER } from "../google/endpoints.ts";
 import { logFailed } from "../platform/http.ts";
 import type { Log } from "../platform/log.ts";
-import { type PageError, parsePageError } from "../texts/pages.ts";
+import { type PageError, parsePageError } from "../texts/texts.ts";
 import type { User } from "../domain/user.ts";
 import { type ConnectRequest, USED_TICKET, redirect, toGoogle } from "./connect-request.ts";
 import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";

@@ -5,6 +5,7 @@ import {
   requestAuthorization,
 } from "./authorization-request.ts";
 import { type Session, isSessionOf, readSession } from "./session.ts";
+import type { PageFrame } from "./pages/page.ts";
 import type { Log } from "../platform/log.ts";
 import type { User } from "../domain/user.ts";
 import { cookie, flowCookieName, readCookie, sessionCookieName } from "./cookies.ts";
@@ -16,6 +17,8 @@ export const USED_TICKET = "used";
 export interface ConnectRequest {
   url: URL;
   headers: Headers;
+  /** The links of the pages, and the texts in the person's language. */
+  frame: PageFrame;
   /** The variable part of the path: a link, or the name of a refusal. */
   rest: string;
   form(): Promise<URLSearchParams>;

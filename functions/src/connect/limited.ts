@@ -1,6 +1,7 @@
 import type { ConnectContext } from "./context.ts";
 import { type HttpHandler, refusal } from "../platform/http.ts";
-import { type PageLinks } from "./pages/page.ts";
+import { textsFor } from "../texts/languages.ts";
+import { type PageFrame } from "./pages/page.ts";
 import { errorPage } from "./pages/pages.ts";
 
 /** When a limited client may retry, in seconds: a part of its bucket is full by then. */
@@ -18,13 +19,14 @@ export function limitedPages(
       "a client requested more pages than the limit; asked it to wait",
       {},
     );
-    return busyPage(pageLinks, request.url);
+    const texts = textsFor(request.headers.get("accept-language"));
+    return busyPage({ ...pageLinks, texts }, request.url);
   };
 }
 
 /** Returns the page that asks a person to wait (RFC 6585 §4). `retry` is where they try again. */
-export function busyPage(pageLinks: PageLinks, retry?: string): Response {
-  const response = errorPage("busy", pageLinks, retry);
+export function busyPage(frame: PageFrame, retry?: string): Response {
+  const response = errorPage("busy", frame, retry);
   response.headers.set("retry-after", RETRY_AFTER);
   return response;
 }

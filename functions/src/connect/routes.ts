@@ -20,7 +20,8 @@ import {
   pausedPage,
   reauthorizePage,
 } from "./pages/pages.ts";
-import { type PageError, TEXTS, parsePageError } from "../texts/pages.ts";
+import { textsFor } from "../texts/languages.ts";
+import { type PageError, parsePageError } from "../texts/texts.ts";
 import type { User } from "../domain/user.ts";
 import { callback } from "./callback.ts";
 import {
@@ -62,6 +63,7 @@ export async function connect(
   const url = new URL(request.url);
   const base = new URL(context.config.publicUrl).pathname.replace(/\/$/, "");
   const path = url.pathname.slice(base.length) || "/";
+  const frame = { ...context.pageLinks, texts: textsFor(headers.get("accept-language")) };
   for (const [pattern, methods] of ROUTES) {
     const match = pattern.exec(path);
     if (match === null) continue;
@@ -73,15 +75,16 @@ export async function connect(
     if (request.method === "POST" && !isForm(headers)) return refusal(415);
     const form = async () => new URLSearchParams(await request.text());
     try {
-      return await route({ url, headers, rest: match[1] ?? "", form, log, client }, context);
+      const rest = match[1] ?? "";
+      return await route({ url, headers, frame, rest, form, log, client }, context);
     } catch (error) {
       logFailed(log, error);
       // A URL that only accepts POST cannot be opened again.
       const again = methods["GET"] === undefined ? "/" : `${path}${wishOf(url)}`;
-      return errorPage("try_later", context.pageLinks, `${context.config.publicUrl}${again}`);
+      return errorPage("try_later", frame, `${context.config.publicUrl}${again}`);
     }
   }
-  return errorPage("not_found", context.pageLinks);
+  return errorPage("not_found", frame);
 }
 
 /** A browser that guesses the next page must use nothing up. */
@@ -95,9 +98,10 @@ function isForm(headers: Headers): boolean {
 }
 
 async function showStatus(request: ConnectRequest, context: ConnectContext): Promise<Response> {
-  const { pageLinks, links, clock } = context;
+  const { frame } = request;
+  const { links, clock } = context;
   const signed = await signedIn(request, context);
-  if (signed === undefined) return landingPage(pageLinks);
+  if (signed === undefined) return landingPage(frame);
   const { user, session } = signed;
   const { csrf, recoveredChanges } = session;
   switch (user.status) {
@@ -110,17 +114,17 @@ async function showStatus(request: ConnectRequest, context: ConnectContext): Pro
         isLate: sync.delayedAt !== undefined,
         isWatched: isWatching(watch, clock.now()),
       };
-      return connectedPage(user, csrf, progress, pageLinks);
+      return connectedPage(user, csrf, progress, frame);
     }
     case "reauthorization_required":
     case "mailbox_unavailable": {
-      const link = links.to(user).slice(`${pageLinks.publicUrl}/reauthorize/`.length);
-      return reauthorizePage(user, link, { csrf, isWeekly: isWeekly(user) }, pageLinks);
+      const link = links.to(user).slice(`${frame.publicUrl}/reauthorize/`.length);
+      return reauthorizePage(user, link, { csrf, isWeekly: isWeekly(user) }, frame);
     }
     case "paused":
-      return pausedPage(user, csrf, pageLinks);
+      return pausedPage(user, csrf, frame);
     case "disconnected":
-      return disconnectedPage(pageLinks, true);
+      return disconnectedPage(frame, true);
   }
 }
 
@@ -130,13 +134,13 @@ async function showStatus(request: ConnectRequest, context: ConnectContext): Pro
  * link.
  */
 async function start(request: ConnectRequest, context: ConnectContext): Promise<Response> {
-  const { url, headers, log } = request;
+  const { url, headers } = request;
   const asked = await readStart(url.searchParams, context);
-  if (asked.kind === "refused") return refusedStart(asked, log, context);
+  if (asked.kind === "refused") return refusedStart(asked, request);
   const { wish, ticket } = asked;
   const application = wish.returnTo ?? ticket?.issuer;
   if (application !== undefined) {
-    return handoverPage(new URL(application).origin, wishOf(url), context.pageLinks);
+    return handoverPage(new URL(application).origin, wishOf(url), request.frame);
   }
   // Google asks nothing of a person with a living grant. A link on another site must not get that
   // far, and a browser that does not say where the person comes from may come from anywhere.
@@ -151,20 +155,16 @@ async function startForApplication(
   request: ConnectRequest,
   context: ConnectContext,
 ): Promise<Response> {
-  const { url, log } = request;
-  if (!isSameOrigin(request, context)) return errorPage("forbidden", context.pageLinks);
+  const { url } = request;
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", request.frame);
   const asked = await readStart(url.searchParams, context);
-  if (asked.kind === "refused") return refusedStart(asked, log, context);
+  if (asked.kind === "refused") return refusedStart(asked, request);
   const { wish, ticket } = asked;
   if (ticket !== undefined) {
     const { callbackClaims, randomToken } = context;
     const isFirst = await callbackClaims.claim(ticket.id, randomToken(), ticket.expireAt);
     if (!isFirst) {
-      return refusedStart(
-        { kind: "refused", error: "ticket_refused", reason: "used" },
-        log,
-        context,
-      );
+      return refusedStart({ kind: "refused", error: "ticket_refused", reason: "used" }, request);
     }
   }
   return beginAt(wish, request, context);
@@ -172,11 +172,10 @@ async function startForApplication(
 
 function refusedStart(
   { error, reason }: Start & { kind: "refused" },
-  log: Log,
-  { pageLinks }: ConnectContext,
+  { frame, log }: ConnectRequest,
 ): Response {
   if (error === "ticket_refused") log.info("ticket_refused", "rejected a start ticket", { reason });
-  return errorPage(error, pageLinks);
+  return errorPage(error, frame);
 }
 
 function beginAt(
@@ -251,8 +250,10 @@ const FINAL: ReadonlySet<PageError> = new Set([
 ]);
 
 /** Shows the page of a refused callback. It says nothing but what its URL says. */
-function showRefused({ url, rest }: ConnectRequest, context: ConnectContext): Promise<Response> {
-  const { pageLinks } = context;
+function showRefused(
+  { url, rest, frame }: ConnectRequest,
+  context: ConnectContext,
+): Promise<Response> {
   const error = parsePageError(rest) ?? "not_found";
   if (url.searchParams.get("ticket") === USED_TICKET) {
     // Only the application can make another ticket.
@@ -260,27 +261,27 @@ function showRefused({ url, rest }: ConnectRequest, context: ConnectContext): Pr
       url.searchParams.get("return_to") ?? "",
       context.config.returnTo.urls,
     );
-    return Promise.resolve(errorPage(error, pageLinks, wanted, TEXTS.back));
+    return Promise.resolve(errorPage(error, frame, wanted, frame.texts.back));
   }
-  const retry = FINAL.has(error) ? undefined : `${pageLinks.publicUrl}/start${wishOf(url)}`;
-  if (error === "busy") return Promise.resolve(busyPage(pageLinks, retry));
-  return Promise.resolve(errorPage(error, pageLinks, retry));
+  const retry = FINAL.has(error) ? undefined : `${frame.publicUrl}/start${wishOf(url)}`;
+  if (error === "busy") return Promise.resolve(busyPage(frame, retry));
+  return Promise.resolve(errorPage(error, frame, retry));
 }
 
 async function showReauthorize(
-  { rest: link, url }: ConnectRequest,
+  { rest: link, url, frame }: ConnectRequest,
   context: ConnectContext,
 ): Promise<Response> {
   const user = await linkedUser(link, context);
-  if (user === undefined) return errorPage("link_expired", context.pageLinks);
+  if (user === undefined) return errorPage("link_expired", frame);
   const refused = parsePageError(url.searchParams.get("refused") ?? "");
-  return reauthorizePage(user, link, { refused, isWeekly: isWeekly(user) }, context.pageLinks);
+  return reauthorizePage(user, link, { refused, isWeekly: isWeekly(user) }, frame);
 }
 
 async function reauthorize(request: ConnectRequest, context: ConnectContext): Promise<Response> {
-  if (!isSameOrigin(request, context)) return errorPage("forbidden", context.pageLinks);
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", request.frame);
   const user = await linkedUser(request.rest, context);
-  if (user === undefined) return errorPage("link_expired", context.pageLinks);
+  if (user === undefined) return errorPage("link_expired", request.frame);
   const wish = {
     userId: user.id,
     link: request.rest,
@@ -303,13 +304,13 @@ async function linkedUser(link: string, context: ConnectContext): Promise<User |
 }
 
 async function endConnection(request: ConnectRequest, context: ConnectContext): Promise<Response> {
-  const { pageLinks } = context;
+  const { frame } = request;
   const sender = await readSender(request, context);
   if (sender instanceof Response) return sender;
   const ended = await disconnect(sender, "user_request", context);
-  if (ended.kind === "superseded") return errorPage("session_lost", pageLinks);
-  const name = sessionCookieName(pageLinks.publicUrl);
-  return withCookies(disconnectedPage(pageLinks), [cookie(name, "", 0)]);
+  if (ended.kind === "superseded") return errorPage("session_lost", frame);
+  const name = sessionCookieName(frame.publicUrl);
+  return withCookies(disconnectedPage(frame), [cookie(name, "", 0)]);
 }
 
 /**
@@ -320,24 +321,24 @@ async function readSender(
   request: ConnectRequest,
   context: ConnectContext,
 ): Promise<User | Response> {
-  const { pageLinks } = context;
-  if (!isSameOrigin(request, context)) return errorPage("forbidden", pageLinks);
+  const { frame } = request;
+  if (!isSameOrigin(request, context)) return errorPage("forbidden", frame);
   const signed = await signedIn(request, context);
-  if (signed === undefined) return errorPage("session_lost", pageLinks);
+  if (signed === undefined) return errorPage("session_lost", frame);
   const { user, session } = signed;
   const isOwn = isOwnForm(session, (await request.form()).get("csrf"));
-  return isOwn ? user : errorPage("forbidden", pageLinks);
+  return isOwn ? user : errorPage("forbidden", frame);
 }
 
 async function askToErase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const signed = await signedIn(request, context);
-  if (signed === undefined) return errorPage("session_lost", context.pageLinks);
-  return erasePage(signed.user, signed.session.csrf, context.pageLinks);
+  if (signed === undefined) return errorPage("session_lost", request.frame);
+  return erasePage(signed.user, signed.session.csrf, request.frame);
 }
 
 /** Erases the person's data; what waits for Google or the topic follows by itself. */
 async function erase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
-  const { pageLinks } = context;
+  const { frame } = request;
   const sender = await readSender(request, context);
   if (sender instanceof Response) return sender;
   const outcome = await forget(sender, context);
@@ -350,13 +351,13 @@ async function erase(request: ConnectRequest, context: ConnectContext): Promise<
     case "not_revoked":
     case "not_announced":
     case "contended": {
-      const name = sessionCookieName(pageLinks.publicUrl);
-      const erased = erasedPage(outcome.kind === "forgotten", pageLinks);
+      const name = sessionCookieName(frame.publicUrl);
+      const erased = erasedPage(outcome.kind === "forgotten", frame);
       return withCookies(erased, [cookie(name, "", 0)]);
     }
     case "connected_again":
-      return errorPage("session_lost", pageLinks);
+      return errorPage("session_lost", frame);
     case "unreadable":
-      return errorPage("try_later", pageLinks);
+      return errorPage("try_later", frame);
   }
 }

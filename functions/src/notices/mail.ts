@@ -2,7 +2,8 @@ import type { Notice } from "../domain/notice.ts";
 import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { type Html, html } from "../platform/html.ts";
-import { NOTICE_TEXTS as TEXTS } from "../texts/notices.ts";
+import { EN } from "../texts/en.ts";
+import { type Texts, adviceOn } from "../texts/texts.ts";
 
 /** A mail as plain text and as HTML, with the id by which mail systems recognize a duplicate. */
 export interface NoticeMail {
@@ -21,21 +22,23 @@ export function noticeMail(
   notice: Notice,
   { name, logoUrl, supportEmail }: Config["app"],
   domain: string,
+  texts: Texts = EN,
 ): NoticeMail {
+  const { notice: words, reauthorize, language } = texts;
   const { emailAddress, isLast, number, reason, reauthorizeUrl } = notice;
   const { host } = new URL(reauthorizeUrl);
   const kind = isLast ? "last" : number === 0 ? "first" : "reminder";
-  const body = TEXTS.body(name, emailAddress);
-  const advice = TEXTS.advice[reason];
-  const orNothing = TEXTS.orNothing(name);
-  const end = isLast ? TEXTS.last : number === 0 ? TEXTS.more : undefined;
+  const body = words.body(name, emailAddress);
+  const advice = adviceOn(reason, texts);
+  const orNothing = words.orNothing(name);
+  const end = isLast ? words.last : number === 0 ? words.more : undefined;
   const paragraphs = [
     body,
     advice,
-    `${TEXTS.button}:\n${reauthorizeUrl}`,
-    TEXTS.link(host),
+    `${words.button}:\n${reauthorizeUrl}`,
+    words.link(host),
     [orNothing, end].filter((sentence) => sentence !== undefined).join(" "),
-    supportEmail && `${TEXTS.questions} ${supportEmail}`,
+    supportEmail && `${words.questions} ${supportEmail}`,
     `-- \n${name}`,
   ];
   const logo =
@@ -45,28 +48,28 @@ export function noticeMail(
   const questions =
     supportEmail === undefined
       ? undefined
-      : html`${TEXTS.questions} <a href="mailto:${supportEmail}">${supportEmail}</a><br />`;
+      : html`${words.questions} <a href="mailto:${supportEmail}">${supportEmail}</a><br />`;
   const markup = html`<!doctype html>
-    <html lang="en">
+    <html lang="${language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>${TEXTS.subject[kind](name)}</title>
-        ${viewAction(reauthorizeUrl, body)}
+        <title>${words.subject[kind](name)}</title>
+        ${viewAction(reauthorizeUrl, words.button, body)}
       </head>
       <body
         style="margin: 0; padding: 24px 16px; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere"
       >
         <div style="max-width: 34em; margin: 0 auto">
           ${logo}
-          <h1 style="font-size: 22px; line-height: 1.25">${TEXTS.title}</h1>
+          <h1 style="font-size: 22px; line-height: 1.25">${reauthorize.title}</h1>
           <p>${body}</p>
           ${advice === undefined ? undefined : html`<p>${advice}</p>`}
           <p style="margin: 24px 0">
-            <a href="${reauthorizeUrl}" style="${BUTTON}">${TEXTS.button}</a>
+            <a href="${reauthorizeUrl}" style="${BUTTON}">${words.button}</a>
           </p>
-          <p>${TEXTS.link(host)}</p>
+          <p>${words.link(host)}</p>
           <p>${orNothing} ${end}</p>
           <p style="font-size: 14px">${questions} ${name}</p>
         </div>
@@ -74,7 +77,7 @@ export function noticeMail(
     </html> `;
   return {
     messageId: messageId(notice, domain),
-    subject: TEXTS.subject[kind](name),
+    subject: words.subject[kind](name),
     text: `${paragraphs.filter((it) => it !== undefined).join("\n\n")}\n`,
     html: markup.markup,
   };
@@ -87,11 +90,11 @@ const BUTTON =
  * Lets Gmail show a button next to the subject: a go-to action (schema.org `EmailMessage` with a
  * `ViewAction`). Gmail shows it only for sender domains that are registered with Google.
  */
-function viewAction(target: string, description: string): Html {
+function viewAction(target: string, name: string, description: string): Html {
   const action = {
     "@context": "http://schema.org",
     "@type": "EmailMessage",
-    potentialAction: { "@type": "ViewAction", target, url: target, name: TEXTS.button },
+    potentialAction: { "@type": "ViewAction", target, url: target, name },
     description,
   };
   // HTML entities are not decoded inside `<script>`, so escape `<` as `\u003c`.

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Html, html } from "../../platform/html.ts";
 import { STYLE } from "./style.ts";
-import { TEXTS } from "../../texts/pages.ts";
+import type { Texts } from "../../texts/texts.ts";
 
 /** The operator's name and logo as people see them, and the targets of links and forms. */
 export interface PageLinks {
@@ -12,6 +12,11 @@ export interface PageLinks {
   app: { readonly name: string; readonly logoUrl?: string; readonly supportEmail?: string };
   /** Whether a disconnect revokes the grant at Google. If not, the person can remove it there. */
   disconnectRevokes: boolean;
+}
+
+/** What every page of one request uses: the links, and the texts in the person's language. */
+export interface PageFrame extends PageLinks {
+  texts: Texts;
 }
 
 /** The parts of a page that differ: status, heading, content. */
@@ -28,11 +33,11 @@ const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
 /** Renders a page of `connect`: the operator's name and logo, a heading, the content, a contact. */
 export function page(
   { status, title, body, formTargets = [] }: PageContent,
-  { app }: PageLinks,
+  { app, texts }: PageFrame,
 ): Response {
   const { name, logoUrl, supportEmail } = app;
   const document = html`<!doctype html>
-    <html lang="${TEXTS.language}">
+    <html lang="${texts.language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -46,14 +51,16 @@ export function page(
           <h1>${title}</h1>
           ${body}
         </main>
-        ${supportEmail === undefined ? undefined : footer(supportEmail)}
+        ${supportEmail === undefined ? undefined : footer(supportEmail, texts)}
       </body>
     </html> `;
   return new Response(document.markup, {
     status,
     headers: {
       "content-type": "text/html; charset=utf-8",
+      "content-language": texts.language,
       "content-security-policy": contentSecurityPolicy(formTargets, logoUrl),
+      vary: "accept-language",
     },
   });
 }
@@ -63,9 +70,9 @@ function logo(url: string): Html {
   return html`<img src="${url}" alt="" height="32" referrerpolicy="no-referrer" />`;
 }
 
-function footer(supportEmail: string): Html {
+function footer(supportEmail: string, { support }: Texts): Html {
   const address = html`<a href="mailto:${supportEmail}">${supportEmail}</a>`;
-  return html`<footer>${TEXTS.support} ${address}</footer>`;
+  return html`<footer>${support} ${address}</footer>`;
 }
 
 /** Allows our style sheet by its hash and the logo by its origin, and blocks everything else. */

@@ -1,31 +1,30 @@
 import type { User } from "../../domain/user.ts";
 import { type Html, html } from "../../platform/html.ts";
-import { type PageLinks, page } from "./page.ts";
-import { type PageError, TEXTS } from "../../texts/pages.ts";
+import { googleButton, googleLink } from "./google-button.ts";
+import { type PageFrame, page } from "./page.ts";
+import { type PageError, type Texts, adviceOn } from "../../texts/texts.ts";
 
 /** The start page for a person who is not signed in: what connecting means, and a link to start. */
-export function landingPage(links: PageLinks): Response {
-  const { title, body, control, connect } = TEXTS.landing;
-  const content = html`<p>${body(links.app.name)}</p>
+export function landingPage(frame: PageFrame): Response {
+  const { title, body, control, button } = frame.texts.landing;
+  const content = html`<p>${body(frame.app.name)}</p>
     <p>${control}</p>
-    <p><a class="button" href="${links.publicUrl}/start">${connect}</a></p>`;
-  return page({ status: 200, title, body: content }, links);
+    <p>${googleLink(`${frame.publicUrl}/start`, button)}</p>`;
+  return page({ status: 200, title, body: content }, frame);
 }
 
 /**
  * Names the application that will learn which account was connected, before the person goes to
  * Google. Nothing happens until the person presses the button, which posts `query` to `/start`.
  */
-export function handoverPage(origin: string, query: string, links: PageLinks): Response {
-  const { title, application, body, next, stop, button } = TEXTS.handover;
-  const content = html`<p>${body(links.app.name)}</p>
+export function handoverPage(origin: string, query: string, frame: PageFrame): Response {
+  const { title, application, body, next, stop, button } = frame.texts.handover;
+  const content = html`<p>${body(frame.app.name)}</p>
     ${factList([{ name: application, value: html`${origin}` }])}
     <p>${next}</p>
     <p>${stop}</p>
-    <form method="post" action="${links.publicUrl}/start${query}">
-      <button>${button}</button>
-    </form>`;
-  return page({ status: 200, title, body: content, formTargets: [links.googleOrigin] }, links);
+    <form method="post" action="${frame.publicUrl}/start${query}">${googleButton(button)}</form>`;
+  return page({ status: 200, title, body: content, formTargets: [frame.googleOrigin] }, frame);
 }
 
 /** How complete the stream of a connected account is. */
@@ -45,12 +44,14 @@ export function connectedPage(
   { emailAddress }: User,
   csrf: string,
   { recoveredChanges, syncedAt, isCaughtUp, isLate = false, isWatched }: Progress,
-  links: PageLinks,
+  frame: PageFrame,
 ): Response {
-  const texts = TEXTS.connected;
+  const texts = frame.texts.connected;
   const facts = [
     { name: texts.account, value: html`${emailAddress}` },
-    ...(syncedAt === undefined ? [] : [{ name: texts.syncedAt, value: time(syncedAt) }]),
+    ...(syncedAt === undefined
+      ? []
+      : [{ name: texts.syncedAt, value: time(syncedAt, frame.texts) }]),
   ];
   // Zero means "nothing was missed" only after the history has been read to its end.
   const isRecoveryShown = recoveredChanges !== undefined && (recoveredChanges > 0 || isCaughtUp);
@@ -61,8 +62,8 @@ export function connectedPage(
     texts.close,
   ];
   const body = html`${factList(facts)} ${news.map((text) => html`<p>${text}</p>`)}
-  ${disconnectForm(csrf, links)}`;
-  return page({ status: 200, title: texts.title, body }, links);
+  ${disconnectForm(csrf, frame)}`;
+  return page({ status: 200, title: texts.title, body }, frame);
 }
 
 function factList(facts: readonly { name: string; value: Html }[]): Html {
@@ -74,51 +75,52 @@ function factList(facts: readonly { name: string; value: Html }[]): Html {
   return html`<dl>${rows}</dl>`;
 }
 
-function time(date: Date): Html {
-  return html`<time datetime="${date.toISOString()}">${TEXTS.dateTime(date)}</time>`;
+function time(date: Date, { dateTime }: Texts): Html {
+  return html`<time datetime="${date.toISOString()}">${dateTime(date)}</time>`;
 }
 
-function disconnectForm(csrf: string, { publicUrl, app, disconnectRevokes }: PageLinks): Html {
-  const { disconnectMeans, disconnectLeaves } = TEXTS.connected;
+function disconnectForm(csrf: string, frame: PageFrame): Html {
+  const { publicUrl, app, disconnectRevokes, texts } = frame;
+  const { disconnectMeans, disconnectLeaves, disconnect } = texts.connected;
   const meaning = disconnectRevokes ? disconnectMeans : disconnectLeaves;
   return html`<form method="post" action="${publicUrl}/disconnect">
       <input type="hidden" name="csrf" value="${csrf}" />
       <p>${meaning(app.name)}</p>
-      <button class="quiet">${TEXTS.connected.disconnect}</button>
+      <button class="quiet">${disconnect}</button>
     </form>
-    ${eraseLink({ publicUrl })}`;
+    ${eraseLink(frame)}`;
 }
 
-function eraseLink({ publicUrl }: Pick<PageLinks, "publicUrl">): Html {
-  return html`<p><a href="${publicUrl}/erase">${TEXTS.erase.link}</a></p>`;
+function eraseLink({ publicUrl, texts }: PageFrame): Html {
+  return html`<p><a href="${publicUrl}/erase">${texts.erase.link}</a></p>`;
 }
 
 /** Asks a signed-in person to confirm the erasure of their data, which cannot be undone. */
-export function erasePage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
-  const { title, account, body, bodyLeft, rest, button, keep } = TEXTS.erase;
-  const meaning = links.disconnectRevokes ? body : bodyLeft;
+export function erasePage({ emailAddress }: User, csrf: string, frame: PageFrame): Response {
+  const { title, account, body, bodyLeft, rest, button, keep } = frame.texts.erase;
+  const meaning = frame.disconnectRevokes ? body : bodyLeft;
   const content = html`${factList([{ name: account, value: html`${emailAddress}` }])}
-    <p>${meaning(links.app.name)}</p>
+    <p>${meaning(frame.app.name)}</p>
     <p>${rest}</p>
-    <form method="post" action="${links.publicUrl}/erase">
+    <form method="post" action="${frame.publicUrl}/erase">
       <input type="hidden" name="csrf" value="${csrf}" />
       <button>${button}</button>
     </form>
-    <p><a href="${links.publicUrl}/">${keep}</a></p>`;
-  return page({ status: 200, title, body: content }, links);
+    <p><a href="${frame.publicUrl}/">${keep}</a></p>`;
+  return page({ status: 200, title, body: content }, frame);
 }
 
 /**
  * Confirms an erasure. While `isDone` is false, the revocation at Google or the publication of
  * `mailbox.disconnected` is still pending, and the rest is erased after it.
  */
-export function erasedPage(isDone: boolean, links: PageLinks): Response {
-  const { done, underWay } = TEXTS.erase;
+export function erasedPage(isDone: boolean, frame: PageFrame): Response {
+  const { done, underWay } = frame.texts.erase;
   const { title } = isDone ? done : underWay;
-  const doneBody = links.disconnectRevokes ? done.body : done.left;
+  const doneBody = frame.disconnectRevokes ? done.body : done.left;
   const content = html`<p>${isDone ? doneBody : underWay.body}</p>
-    <p><a class="button" href="${links.publicUrl}/">${TEXTS.home}</a></p>`;
-  return page({ status: 200, title, body: content }, links);
+    <p><a class="button" href="${frame.publicUrl}/">${frame.texts.home}</a></p>`;
+  return page({ status: 200, title, body: content }, frame);
 }
 
 /** Options of {@link reauthorizePage}. */
@@ -139,29 +141,30 @@ export function reauthorizePage(
   { emailAddress, status, statusReason }: User,
   link: string,
   { csrf, refused, isWeekly }: ReauthorizeOptions,
-  links: PageLinks,
+  frame: PageFrame,
 ): Response {
-  const { account, advice, weekly, button } = TEXTS.reauthorize;
-  const { title, body } = status === "mailbox_unavailable" ? TEXTS.unavailable : TEXTS.reauthorize;
+  const { unavailable, reauthorize } = frame.texts;
+  const { account, weekly, button } = reauthorize;
+  const { title, body } = status === "mailbox_unavailable" ? unavailable : reauthorize;
   // Everyone who has the link sees this page, including a person who found it in a log.
   const address = csrf === undefined ? masked(emailAddress) : emailAddress;
-  const whatToDo = advice[statusReason] ?? (isWeekly ? weekly : undefined);
-  const content = html`${refused === undefined ? undefined : notice(refused)}
+  const whatToDo = adviceOn(statusReason, frame.texts) ?? (isWeekly ? weekly : undefined);
+  const content = html`${refused === undefined ? undefined : notice(refused, frame.texts)}
     ${factList([{ name: account, value: html`${address}` }])}
     <p>${body}</p>
     ${whatToDo === undefined ? undefined : html`<p>${whatToDo}</p>`}
-    <form method="post" action="${links.publicUrl}/reauthorize/${link}">
-      <button>${button}</button>
+    <form method="post" action="${frame.publicUrl}/reauthorize/${link}">
+      ${googleButton(button)}
     </form>
-    ${csrf === undefined ? undefined : disconnectForm(csrf, links)}`;
+    ${csrf === undefined ? undefined : disconnectForm(csrf, frame)}`;
   return page(
     {
       status: refused === undefined ? 200 : statusOf(refused),
       title,
       body: content,
-      formTargets: [links.googleOrigin],
+      formTargets: [frame.googleOrigin],
     },
-    links,
+    frame,
   );
 }
 
@@ -170,28 +173,28 @@ function masked(address: User["emailAddress"]): string {
   return `${address.slice(0, 1)}***${address.slice(address.lastIndexOf("@"))}`;
 }
 
-function notice(error: PageError): Html {
-  const { title, body } = TEXTS.errors[error];
+function notice(error: PageError, { errors }: Texts): Html {
+  const { title, body } = errors[error];
   return html`<p class="notice" role="alert"><strong>${title}.</strong> ${body}</p>`;
 }
 
 /** Shows a signed-in person that the operator has paused their mailbox. They can disconnect. */
-export function pausedPage({ emailAddress }: User, csrf: string, links: PageLinks): Response {
-  const { title, account, body, rest } = TEXTS.paused;
+export function pausedPage({ emailAddress }: User, csrf: string, frame: PageFrame): Response {
+  const { title, account, body, rest } = frame.texts.paused;
   const content = html`${factList([{ name: account, value: html`${emailAddress}` }])}
-    <p>${body(links.app.name)}</p>
+    <p>${body(frame.app.name)}</p>
     <p>${rest}</p>
-    ${disconnectForm(csrf, links)}`;
-  return page({ status: 200, title, body: content }, links);
+    ${disconnectForm(csrf, frame)}`;
+  return page({ status: 200, title, body: content }, frame);
 }
 
 /** Confirms a disconnect. A person who `isSignedIn` can go on to erase their data. */
-export function disconnectedPage(links: PageLinks, isSignedIn = false): Response {
-  const { title, body, left, again } = TEXTS.disconnected;
-  const content = html`<p>${links.disconnectRevokes ? body : left}</p>
-    <p><a class="button" href="${links.publicUrl}/start">${again}</a></p>
-    ${isSignedIn ? eraseLink(links) : undefined}`;
-  return page({ status: 200, title, body: content }, links);
+export function disconnectedPage(frame: PageFrame, isSignedIn = false): Response {
+  const { title, body, left, again } = frame.texts.disconnected;
+  const content = html`<p>${frame.disconnectRevokes ? body : left}</p>
+    <p><a class="button" href="${frame.publicUrl}/start">${again}</a></p>
+    ${isSignedIn ? eraseLink(frame) : undefined}`;
+  return page({ status: 200, title, body: content }, frame);
 }
 
 const STATUS: Partial<Record<PageError, number>> = {
@@ -218,13 +221,14 @@ function statusOf(error: PageError): number {
  */
 export function errorPage(
   error: PageError,
-  links: PageLinks,
+  frame: PageFrame,
   retry?: string,
-  retryText: string = TEXTS.again,
+  retryText: string = frame.texts.again,
 ): Response {
-  const { title, body } = TEXTS.errors[error];
-  const [to, text] = retry === undefined ? [`${links.publicUrl}/`, TEXTS.home] : [retry, retryText];
+  const { title, body } = frame.texts.errors[error];
+  const [to, text] =
+    retry === undefined ? [`${frame.publicUrl}/`, frame.texts.home] : [retry, retryText];
   const content = html`<p>${body}</p>
     <p><a class="button" href="${to}">${text}</a></p>`;
-  return page({ status: statusOf(error), title, body: content }, links);
+  return page({ status: statusOf(error), title, body: content }, frame);
 }

@@ -27,6 +27,7 @@ dt { color: var(--soft); font-size: .9rem; }
 dd { margin: 0 0 .75rem; font-weight: 600; }
 a { color: var(--accent); }
 form { margin: 1.5rem 0 0; }
+form + p { margin: 1rem 0 0; }
 form p, footer { color: var(--soft); font-size: .9rem; }
 footer { padding: 1rem .25rem; }
 .notice { background: var(--notice); border-inline-start: .25rem solid var(--notice-line);
@@ -35,5 +36,11 @@ button, .button { display: inline-block; font: inherit; font-weight: 600;
   padding: .65rem min(1.25rem, 7.5%); border: 1px solid var(--accent); border-radius: .5rem; background: var(--accent);
   color: var(--on-accent); text-align: center; text-decoration: none; cursor: pointer; }
 button.quiet { background: transparent; border-color: var(--soft); color: var(--ink); }
+.google { display: inline-flex; align-items: center; gap: .625rem; padding: .625rem .75rem;
+  background: #fff; border-color: #747775; color: #1f1f1f; font-family: Roboto, system-ui, sans-serif;
+  font-weight: 500; text-align: start; }
+.google svg { flex: none; width: 1.25rem; height: 1.25rem; }
+@media (prefers-color-scheme: dark) {
+  .google { background: #131314; border-color: #8e918f; color: #e3e3e3; } }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 `;

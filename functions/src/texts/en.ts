@@ -1,11 +1,11 @@
-const DATE_TIME = { dateStyle: "long", timeStyle: "short", timeZone: "UTC" } as const;
+import { DATE_TIME } from "./date-time.ts";
 
 /**
- * Every sentence that a person reads on the pages, in one place so that they can be translated.
- * None of them claims to know why access ended, because Google does not say. If Google gives a
- * reason, `reauthorize.advice` says what the person can do.
+ * Every sentence that a person reads on the pages and in the mails, in English. The other languages
+ * have the same keys. No sentence claims to know why access ended, because Google does not say. If
+ * Google gives a reason, `reauthorize.advice` says what the person can do.
  */
-export const TEXTS = {
+export const EN = {
   /** BCP 47. */
   language: "en",
   dateTime: (date: Date) => `${date.toLocaleString("en-GB", DATE_TIME)} UTC`,
@@ -16,7 +16,7 @@ export const TEXTS = {
       `Once you connect it, ${app} will be notified of changes in your mailbox: new messages, label changes and deletions.`,
     control:
       "Google shows you exactly what you're allowing before you allow it. You can disconnect at any time, on this page or in your Google Account.",
-    connect: "Connect Gmail",
+    button: "Continue with Google",
   },
   handover: {
     title: "Connect your Gmail account to an application",
@@ -35,7 +35,7 @@ export const TEXTS = {
       if (count === 0) return "You didn't miss any changes.";
       return count === 1
         ? "We delivered the one change you missed."
-        : `We delivered the ${count} changes you missed.`;
+        : `We delivered the ${count.toLocaleString("en-GB")} changes you missed.`;
     },
     more: "There are more changes to deliver. They'll follow within minutes.",
     late: "Changes are running late: we haven't been able to read or deliver them for a while. We'll keep trying, and will deliver what you missed. You don't need to do anything.",
@@ -58,7 +58,7 @@ export const TEXTS = {
       admin_policy_enforced:
         "An administrator of your organization decides whether this service can have access. If Google doesn't let you continue, ask them to allow it.",
       insufficient_scope: "Please leave all boxes ticked on Google's page.",
-    } as Readonly<Record<string, string>>,
+    },
     weekly: "If you see this every week, please let the people who run this service know.",
     button: "Continue with Google",
   },
@@ -177,12 +177,23 @@ export const TEXTS = {
       body: "Nothing has changed. Please go to our start page and try again there.",
     },
   },
-} as const;
-
-/** The errors that have a page of their own. */
-export type PageError = keyof typeof TEXTS.errors;
-
-/** Returns `text` if it is one of the errors that have a page, otherwise `undefined`. */
-export function parsePageError(text: string): PageError | undefined {
-  return Object.hasOwn(TEXTS.errors, text) ? (text as PageError) : undefined;
-}
+  /** The mails that ask a person to allow access again. */
+  notice: {
+    subject: {
+      first: (app: string) => `${app}: allow access to your Gmail account again`,
+      reminder: (app: string) => `Reminder from ${app}: allow access to your Gmail account again`,
+      last: (app: string) => `Last reminder from ${app}: allow access to your Gmail account again`,
+    },
+    body: (app: string, address: string) =>
+      `Google no longer lets ${app} read changes in ${address}. Once you allow access again, we'll pick up where we left off and deliver what you missed.`,
+    button: "Allow access again",
+    // A link lives as long as `grant/reauthorization-link.ts` says.
+    link: (host: string) =>
+      `The link takes you to ${host}, and from there to Google, where you decide. It works once, for this account only, and expires in seven days. Only Google will ask for your password.`,
+    orNothing: (app: string) =>
+      `If you no longer want ${app} to have access, you don't need to do anything.`,
+    more: "If it's still needed, we'll remind you in three days and once more in a week. Then we'll stop.",
+    last: "This is the last email we'll send you about this.",
+    questions: "Questions?",
+  },
+};
