@@ -4,7 +4,8 @@
 # again at any time, above all after it has stopped. See --help.
 set -euo pipefail
 called_from=$PWD
-cd "$(dirname "$0")/.."
+# CDPATH could lead elsewhere.
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 source infra/deploy/tools.sh
 source infra/deploy/advice.sh
 source infra/deploy/database.sh
@@ -177,6 +178,7 @@ find_deployed() {
   step 'What runs already'
   deployed=false
   local gmail_topic had_url had_database
+  stop_elsewhere
   read_connect || return 0
   [[ -n $gmail_topic ]] ||
     stop "There is a function named connect in $region that is not this receiver's: use another project."
@@ -187,12 +189,23 @@ find_deployed() {
     'move the users first (infra/docs/runbook.md, "Moving to a database of its own"), then'
 }
 
+# A receiver in another region would keep its topic, accounts and secrets, but not its key.
+stop_elsewhere() {
+  local regions other
+  regions=$(ask '' functions list '--format=value(name.segment(3))' \
+    '--filter=name~/functions/connect$ AND serviceConfig.environmentVariables.GMAIL_TOPIC:*')
+  for other in $regions; do
+    [[ $other == "$region" ]] || stop "The receiver of this project runs in $other, not in $region.
+Run it again with --region $other, or put REGION=$other into ${env_file:-infra/.env.$project}."
+  done
+}
+
 # Sets gmail_topic, had_url and had_database, if there is a function connect.
 read_connect() {
   exists functions describe connect --region="$region" || return 1
   local had=serviceConfig.environmentVariables
   had=$(ask '' functions describe connect --region="$region" \
-    "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)")
+    "--format=value[separator='|']($had.GMAIL_TOPIC,$had.PUBLIC_URL,$had.FIRESTORE_DATABASE)") || exit 1
   IFS='|' read -r gmail_topic had_url had_database <<<"$had"
 }
 
@@ -270,8 +283,8 @@ may_use_database() {
     "--condition=expression=$condition,title=gmail-push-database"
   # An older version of this script granted it without the condition.
   if $deployed; then
-    attempt gcloud projects remove-iam-policy-binding "$project" --member="$1" \
-      --role=roles/datastore.user --condition=None --project="$project"
+    take_away projects remove-iam-policy-binding "$project" --member="$1" \
+      --role=roles/datastore.user --condition=None
   fi
 }
 
@@ -318,11 +331,16 @@ make_schedules() {
 # Cloud Run logs the URL of every request: some hold a code of Google's or a link that restores access.
 keep_links_out_of_logs() {
   step 'Request logs'
-  local names verb=add
-  names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)')
-  # The items of a list are separated by semicolons.
-  [[ ";$names;" != *";$exclusion_name;"* ]] || verb=update
+  local verb=add
+  if keeps_links_out; then verb=update; fi
   cloud logging sinks update _Default "--$verb-exclusion=$exclusion"
+}
+
+keeps_links_out() {
+  local names
+  names=$(ask '' logging sinks describe _Default '--format=value(exclusions[].name)') || exit 1
+  # The items of a list are separated by semicolons.
+  [[ ";$names;" == *";$exclusion_name;"* ]]
 }
 
 say_what_is_left() {
@@ -336,5 +354,6 @@ say_what_is_left() {
 # Shown text goes to the script's own output, even while other output is captured.
 exec 3>&1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Functions are deployed in the background, where an interrupt does not arrive.
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 main "$@"

@@ -1,10 +1,18 @@
 # shellcheck shell=bash
 # What to do about an error of Google's, by what it says: the same error can end several steps.
 
+# Whether an error says that there is no such thing.
+is_missing() {
+  case $1 in
+    *NOT_FOUND* | *[Nn]'ot found'* | *'status=[404]'* | *'database '*' does not exist'*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
 # Whether an error ends by itself, within minutes.
 is_passing() {
   case $1 in
-    *'Eventarc Service Agent'*) return 0 ;;
+    *'Eventarc Service Agent'* | *'unable to queue the operation'*) return 0 ;;
     *[Ss]'ervice account '*' does not exist'* | *'concurrent policy changes'*) return 0 ;;
     *SERVICE_DISABLED* | *'has not been used in project '*) return 0 ;;
   esac
@@ -16,6 +24,9 @@ advice() {
   case $1 in
     *'Eventarc Service Agent'* | *[Ss]'ervice account '*' does not exist'* | *SERVICE_DISABLED* | *'has not been used in project '*)
       echo 'Google takes some minutes to make new accounts and services known: wait, and run it again.'
+      ;;
+    *'unable to queue the operation'*)
+      echo 'Another deployment is under way, maybe of a run that was stopped: wait for its end, and run it again.'
       ;;
     *CpuAllocPerProjectRegion* | *'Quota violated'*) cat <<END
 The project may not use as many CPUs in $region as the functions could take together with what runs

@@ -42,7 +42,7 @@ unpack_artefact() {
   sums=$(dirname "$artefact")/SHA256SUMS name=$(basename "$artefact")
   if [[ -r $sums ]]; then
     sum=$(openssl dgst -sha256 -r "$artefact" | cut -d ' ' -f 1)
-    grep -qx "$sum  $name" "$sums" || stop "$name is not what $sums says. Get it again."
+    grep -qxF "$sum  $name" "$sums" || stop "$name is not what $sums says. Get it again."
   fi
   $dry_run || rm -rf functions/dist/gcloud
   run unzip -q "$artefact" -d functions/dist/gcloud
@@ -106,8 +106,7 @@ let_everybody_call() {
       cloud run services update "$(lower "$1")" --region="$region" --no-invoker-iam-check
       ;;
     *)
-      cat "$errors" >&2
-      fail "$(quoted "${command[@]}")" "$(<"$errors")"
+      fail_with "$errors" "${command[@]}"
       ;;
   esac
 }

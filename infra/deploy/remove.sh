@@ -41,7 +41,9 @@ remove() {
   step 'Images'
   gone artifacts repositories $IMAGES --location="$region"
   step 'Request logs'
-  attempt gcloud logging sinks update _Default --remove-exclusions="$exclusion_name" --project="$project"
+  if $dry_run || keeps_links_out; then
+    cloud logging sinks update _Default --remove-exclusions="$exclusion_name"
+  fi
   say_what_stays
 }
 
@@ -49,6 +51,7 @@ remove() {
 find_removable() {
   step 'What runs'
   local gmail_topic had_url had_database
+  stop_elsewhere
   read_connect || return 0
   [[ -n $gmail_topic ]] || stop "The function connect in $region is not this receiver's: nothing was removed."
 }
@@ -68,7 +71,7 @@ forbid() {
   local group=("$1") name=$3
   [[ -z $2 ]] || group+=("$2")
   shift 3
-  attempt gcloud "${group[@]}" remove-iam-policy-binding "$name" "$@" --project="$project"
+  take_away "${group[@]}" remove-iam-policy-binding "$name" "$@"
 }
 
 say_what_stays() {

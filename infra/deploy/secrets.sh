@@ -31,13 +31,15 @@ newest_version() {
 }
 
 first_version() {
-  local value
+  local value key_ring
   case $1 in
     TOKEN_KEYS)
       comment 'a new key ring, wrapped by the key | ... | base64 | ...'
+      # Not made in `< <(...)`, where a failure goes unnoticed and half a key ring would be stored.
+      key_ring=$(new_key_ring)
       value=$(run gcloud kms encrypt --key=$KEY --keyring=$KEY_RING --location="$region" \
         --plaintext-file=- --ciphertext-file=- \
-        --additional-authenticated-data-file=<(printf gmail-push-receiver/token-keys) --project="$project" < <(new_key_ring) |
+        --additional-authenticated-data-file=<(printf gmail-push-receiver/token-keys) --project="$project" < <(printf %s "$key_ring") |
         base64 | tr -d '\n')
       ;;
     RETURN_TO_SECRET)
@@ -58,9 +60,10 @@ first_version() {
 }
 
 new_key_ring() {
-  local id
+  local id key
   id=$(date -u +%Y-%m-%d)
-  printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$(openssl rand -base64 32)"
+  key=$(openssl rand -base64 32) || exit 1
+  printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$key"
 }
 
 # typed_for SETTING ITS-VALUE SECRET: a secret that goes with a setting. Where the setting needs no

@@ -19,29 +19,49 @@ step() {
 
 comment() { printf '# %s\n' "$1" >&3; }
 
-# Runs a gcloud command in the project, for its effect. It may not read its standard input: it is run
-# again while Google does not know yet what the steps before have made.
+# Runs a gcloud command in the project, for its effect. It may not read its standard input.
 cloud() {
   show gcloud "$@" --project="$project"
   if $dry_run; then return 0; fi
-  local try errors
+  local errors
   errors=$(mktemp "$work/XXXXXX")
-  for ((try = 1; ; try++)); do
-    if gcloud "$@" --project="$project" >/dev/null 2>"$errors"; then break; fi
-    if ((try == TRIES_MAX)) || ! is_passing "$(<"$errors")"; then
-      cat "$errors" >&2
-      fail "$(quoted gcloud "$@" --project="$project")" "$(<"$errors")"
-    fi
-    comment "Google does not know everything yet: try again in $PAUSE_SECONDS seconds ($try of $TRIES_MAX)"
-    sleep "$PAUSE_SECONDS"
-  done
+  patiently "$errors" "$@" || fail_with "$errors" gcloud "$@" --project="$project"
   cat "$errors" >&2
 }
 
-# Whether a gcloud command finds something. In a dry run nothing is there.
+# Whether a gcloud command finds something. In a dry run nothing is there. Only Google's own "not found"
+# is a no: any other error, such as a lost connection, says nothing about it.
 exists() {
   show gcloud "$@" --project="$project"
-  ! $dry_run && gcloud "$@" --project="$project" >/dev/null 2>&1
+  if $dry_run; then return 1; fi
+  local errors
+  errors=$(mktemp "$work/XXXXXX")
+  if patiently "$errors" "$@"; then return 0; fi
+  is_missing "$(<"$errors")" || fail_with "$errors" gcloud "$@" --project="$project"
+  return 1
+}
+
+# Runs a gcloud command that takes something away, which may be gone already.
+take_away() {
+  show gcloud "$@" --project="$project"
+  if $dry_run; then return 0; fi
+  local errors
+  errors=$(mktemp "$work/XXXXXX")
+  if patiently "$errors" "$@" || is_missing "$(<"$errors")"; then return 0; fi
+  fail_with "$errors" gcloud "$@" --project="$project"
+}
+
+# patiently FILE COMMAND...: runs a gcloud command in the project, again while Google does not know yet
+# what the steps before have made. The file gets what the last run said of errors.
+patiently() {
+  local errors=$1 try
+  shift
+  for ((try = 1; ; try++)); do
+    if gcloud "$@" --project="$project" >/dev/null 2>"$errors"; then return 0; fi
+    if ((try == TRIES_MAX)) || ! is_passing "$(<"$errors")"; then return 1; fi
+    comment "Google does not know everything yet: try again in $PAUSE_SECONDS seconds ($try of $TRIES_MAX)"
+    sleep "$PAUSE_SECONDS"
+  done
 }
 
 # What a gcloud command says; in a dry run, what is given first.
@@ -61,18 +81,8 @@ run() {
   if $dry_run; then return 0; fi
   local errors
   errors=$(mktemp "$work/XXXXXX")
-  "$@" 2>"$errors" || {
-    cat "$errors" >&2
-    fail "$(quoted "$@")" "$(<"$errors")"
-  }
+  "$@" 2>"$errors" || fail_with "$errors" "$@"
   cat "$errors" >&2
-}
-
-# Runs what may fail because there is nothing to do.
-attempt() {
-  show "$@"
-  if $dry_run; then return 0; fi
-  "$@" >/dev/null 2>&1 || true
 }
 
 show() { quoted "$@" >&3; }
@@ -89,9 +99,13 @@ quoted() {
   printf '%s\n' "$line"
 }
 
-# fail COMMAND WHAT-IT-SAID
-fail() {
-  printf '\ndeploy.sh stopped at: %s\nIt was: %s\n%s\n' "$current_step" "$1" "$(advice "$2")" >&2
+# fail_with FILE COMMAND...: ends the script after a command that said what is in the file.
+fail_with() {
+  local errors=$1
+  shift
+  cat "$errors" >&2
+  printf '\ndeploy.sh stopped at: %s\nIt was: %s\n%s\n' \
+    "$current_step" "$(quoted "$@")" "$(advice "$(<"$errors")")" >&2
   printf 'What is done stays done: run the same command again to go on.\n' >&2
   exit 1
 }

@@ -52,6 +52,8 @@ export interface Cloud {
   giveSecret(name: string, value: string): Promise<void>;
   /** From now on the settings of the env file are these. */
   set(settings: string): Promise<void>;
+  /** From now on a receiver runs in this region, too. */
+  giveReceiverIn(region: string): Promise<void>;
   /** A function `connect` that runs already, with these environment variables. */
   giveConnect(environment: Record<string, string>): Promise<void>;
   /** What the admin APIs tell of the project before a deployment. */
@@ -146,6 +148,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
       await writeFile(path.join(cloud, "secrets", name), value);
     },
     set: (text) => writeFile(path.join(project, `infra/.env.${PROJECT}`), text),
+    giveReceiverIn: (region) => writeFile(path.join(cloud, "regions"), `${region}\n`),
     giveConnect: async (environment) => {
       await writeFile(path.join(cloud, "things", "functions connect"), "");
       await writeFile(path.join(cloud, "environment"), JSON.stringify(environment));

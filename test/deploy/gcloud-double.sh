@@ -23,6 +23,12 @@ for word; do
     *) words+=("${word%@*.iam.gserviceaccount.com}") ;;
   esac
 done
+is_there() {
+  [[ -e $CLOUD/things/$1 ]] && return
+  printf 'ERROR: (gcloud) NOT_FOUND: There is no %s\n' "$1" >&2
+  exit 1
+}
+
 said="${words[*]}"
 # The thing, whatever is done with it.
 thing=${said/ create/}
@@ -38,6 +44,7 @@ case $said in
   'logging sinks update _Default')
     case $flags in
       *--add-exclusion=*) [[ ! -e $CLOUD/exclusions ]] && echo 'others;gmail-push-links' >"$CLOUD/exclusions" ;;
+      *--remove-exclusions=*) rm "$CLOUD/exclusions" ;;
       *) [[ -e $CLOUD/exclusions ]] ;;
     esac
     ;;
@@ -54,6 +61,7 @@ case $said in
     group=${flags#*--collection-group=} group=${group%% *}
     sed -i 's/}$/,"ttlConfig":{"state":"CREATING"}}/' "$CLOUD/fields/$group ${words[4]}"
     ;;
+  'functions list') cat "$CLOUD/regions" 2>/dev/null || true ;;
   'functions deploy '*)
     : >"$CLOUD/things/functions ${words[2]}"
     cp functions/dist/environment.yaml "$CLOUD/environment"
@@ -61,7 +69,9 @@ case $said in
   *' create'*) : >"$CLOUD/things/$thing" ;;
   *' delete '*)
     thing=${said/ delete/}
-    rm "$CLOUD/things/${thing//\//+}"
+    thing=${thing//\//+}
+    is_there "$thing"
+    rm "$CLOUD/things/$thing"
     ;;
   *' describe '* | 'firestore databases describe')
     case $flags in
@@ -73,7 +83,7 @@ case $said in
           console.log([its.GMAIL_TOPIC, its.PUBLIC_URL, its.FIRESTORE_DATABASE].join("|"))' "$CLOUD/environment"
         ;;
       *serviceConfig.uri*) echo "https://${words[2],,}-PROJECT_NUMBER.us-central1.run.app" ;;
-      *) [[ -e $CLOUD/things/$thing ]] ;;
+      *) is_there "$thing" ;;
     esac
     ;;
 esac

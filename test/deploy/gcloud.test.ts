@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -168,6 +168,21 @@ describe("a dry run of deploy.sh", () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toContain(problem);
   });
+});
+
+it("finds its own folder, whatever CDPATH is", () => {
+  mkdirSync(path.join(folder, "infra"));
+  const { status, stderr } = spawnSync("infra/deploy.sh", ["--help"], {
+    encoding: "utf8",
+    env: { ...process.env, CDPATH: folder },
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+});
+
+it("makes no key ring without a key", () => {
+  const script = "source infra/deploy/secrets.sh; openssl() { return 1; }; new_key_ring";
+  const { status, stdout } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
 });
 
 it("passes every setting through the shell unchanged", () => {
@@ -486,6 +501,7 @@ describe("deploy.sh, in an organization with secure defaults", { timeout: 300_00
       "Caller is missing permission 'iam.serviceaccounts.actAs' on service account",
       "--role=roles/iam.serviceAccountUser",
     ],
+    ["ABORTED: unable to queue the operation", "Another deployment is under way"],
     ["Build failed with status: FAILURE.", "gcloud builds list"],
     ["The database gmail-push is not the receiver's own: it has rules", "--leave-firestore"],
     ["PERMISSION_DENIED: The caller does not have permission", "--role=roles/owner"],
@@ -592,6 +608,18 @@ describe(
       expect(left.succeeded).toBe(true);
       expect((await cloud.calls()).filter((call) => / fields /.test(call))).toEqual([]);
       expect(cloud.rules()).toEqual({ content: theirs.rules, requests: [] });
+    });
+
+    it("replaces no function that it cannot see, and makes no second receiver elsewhere", async () => {
+      await cloud.giveConnect({ GREETING: "hello" });
+      await cloud.refuse("describe connect", "ERROR: (gcloud) There was a problem: timed out");
+      const unseen = await cloud.deploy();
+      await cloud.allow();
+      await cloud.giveReceiverIn("europe-west1");
+      const elsewhere = await cloud.deploy();
+      expect([unseen, elsewhere]).toMatchObject([{ succeeded: false }, { succeeded: false }]);
+      expect(elsewhere.output).toContain("runs in europe-west1, not in us-central1");
+      expect((await cloud.calls()).filter((call) => / (create|deploy) /.test(call))).toEqual([]);
     });
 
     it("replaces no function named connect that is not the receiver's", async () => {

@@ -67,6 +67,28 @@ describe("deploy.sh --remove", { timeout: 300_000 }, () => {
     expect(await cloud.secret("TOKEN_KEYS")).toBe(keys);
   });
 
+  it.each([
+    ["describe connect", "ERROR: (gcloud) There was a problem: connection reset"],
+    ["remove-iam-policy-binding token-keys", "ERROR: (gcloud) PERMISSION_DENIED"],
+  ])("does not take an error for something that is gone: %s", async (part, said) => {
+    await cloud.refuse(part, said);
+    const { succeeded, output } = await cloud.deploy({ args: ["--remove"] });
+    await cloud.allow();
+    expect(succeeded).toBe(false);
+    expect(output).toContain(said);
+    expect(output).not.toContain("What stays");
+  });
+
+  it("removes nothing of a receiver in another region", async () => {
+    await cloud.calls();
+    await cloud.giveReceiverIn("europe-west1");
+    const { succeeded, output } = await cloud.deploy({ args: ["--remove"] });
+    await cloud.giveReceiverIn("us-central1");
+    expect(succeeded).toBe(false);
+    expect(output).toContain("Run it again with --region europe-west1");
+    expect((await cloud.calls()).filter((call) => / delete |remove-iam/.test(call))).toEqual([]);
+  });
+
   it("removes nothing where connect is another application's", async () => {
     await cloud.giveConnect({ GREETING: "hello" });
     const { succeeded, output } = await cloud.deploy({ args: ["--remove"] });
