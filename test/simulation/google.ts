@@ -175,7 +175,9 @@ export function createSimulatedGoogle(
         const token = tokens.get(accessToken);
         const runSince = oldestRun(instance);
         if (request.method === "messages.list") {
-          request.query?.set("maxResults", String(Math.max(pageMax, MESSAGES_PAGE_MIN)));
+          const asked = Number(request.query?.get("maxResults"));
+          const size = Math.min(asked, Math.max(pageMax, MESSAGES_PAGE_MIN));
+          request.query?.set("maxResults", String(size));
         }
         return effect<{ data: unknown }>(
           request.method,

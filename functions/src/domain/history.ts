@@ -36,6 +36,14 @@ export interface HistoryPage {
   head: HistoryId;
 }
 
+/** What `users.messages.list` lists. */
+export interface MessageListing {
+  /** Only messages with this label; absent: all messages. */
+  labelId?: string | undefined;
+  /** The maximum number of messages of a page; absent: Gmail's own. */
+  size?: number;
+}
+
 /** One page of `users.messages.list`, newest first. */
 export interface MessagePage {
   messages: readonly HistoryMessage[];

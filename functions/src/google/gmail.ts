@@ -8,6 +8,7 @@ import type {
   HistoryMessage,
   HistoryPage,
   HistoryRecord,
+  MessageListing,
   MessagePage,
 } from "../domain/history.ts";
 import { DETAILED_HEADERS, type MessageDetail } from "../domain/events.ts";
@@ -34,13 +35,10 @@ export interface Gmail {
   /** `users.getProfile`. */
   getProfile(accessToken: string): Promise<Profile>;
   /**
-   * `users.messages.list`: one page of at most 500, newest first, with spam and trash. Without `q`,
-   * which Gmail rejects under `gmail.metadata`.
+   * `users.messages.list`: one page of at most `size` messages (Gmail's maximum is 500), newest
+   * first, with spam and trash. Without `q`, which Gmail rejects under `gmail.metadata`.
    */
-  listMessages(
-    accessToken: string,
-    page: { token?: string | undefined; labelId?: string | undefined },
-  ): Promise<MessagePage>;
+  listMessages(accessToken: string, listing: MessageListing, token?: string): Promise<MessagePage>;
   /** `users.messages.get` with `format=minimal`; returns only `internalDate`. */
   getInternalDate(accessToken: string, messageId: string): Promise<Date>;
   /** `users.messages.get` with `format=minimal`; returns only the labels. */
@@ -58,7 +56,7 @@ export interface Gmail {
 
 /** Gmail's own maxima. */
 const HISTORY_PAGE_SIZE = 500;
-const MESSAGES_PAGE_SIZE = 500;
+const MESSAGES_PAGE_SIZE_MAX = 500;
 /** The limit of one call; a run has its own limit. */
 const CALL_TIMEOUT_MS = 20_000;
 const ME = "me";
@@ -121,12 +119,12 @@ export function gmailOf(users: GmailUsers, clock: Clock): Gmail {
         return { historyId, ...(emailAddress !== undefined && { emailAddress }) };
       }),
 
-    listMessages: (accessToken, { token, labelId }) =>
+    listMessages: (accessToken, { labelId, size = MESSAGES_PAGE_SIZE_MAX }, token) =>
       classified("messages.list", async () => {
         const { data } = await users.messages.list(
           {
             userId: ME,
-            maxResults: MESSAGES_PAGE_SIZE,
+            maxResults: size,
             includeSpamTrash: true,
             ...(labelId !== undefined && { labelIds: [labelId] }),
             ...(token !== undefined && { pageToken: token }),

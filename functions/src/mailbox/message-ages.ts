@@ -8,7 +8,7 @@ const DATED_MESSAGES_MAX = 10;
 /** On a page with so few messages every date is requested. */
 const SMALL_PAGE_MAX = 40;
 /** Dates requested one by one on one page: below what one user may request in a minute. */
-const DATED_ONE_BY_ONE_MAX = 200;
+export const DATED_ONE_BY_ONE_MAX = 200;
 /**
  * How much younger than both its neighbours a listed message can be. Gmail's lists have been seen
  * seven hours out of order, in both directions.

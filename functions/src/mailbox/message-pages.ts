@@ -1,6 +1,6 @@
 import type { WalkedPage } from "../domain/user.ts";
 import type { Answer } from "../domain/access.ts";
-import type { HistoryMessage, MessagePage } from "../domain/history.ts";
+import type { HistoryMessage, MessageListing, MessagePage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
 /**
@@ -13,15 +13,15 @@ const ASKED_MESSAGES_MAX = 50;
 /** Pages of drafts to leave out. */
 const DRAFT_PAGES_MAX = 10;
 
-/** Lists one page of messages, with one label or all. */
+/** Lists one page of messages. */
 export function listPage(
   run: Run,
-  labelId: string | undefined,
+  listing: MessageListing,
   token: string | undefined,
 ): Promise<Answer<MessagePage>> {
   const { context, access } = run;
   return access.call("messages.list", (bearer) =>
-    context.gmail.listMessages(bearer, { token, labelId }),
+    context.gmail.listMessages(bearer, listing, token),
   );
 }
 
@@ -110,14 +110,14 @@ async function isNoDraft(
  */
 export async function readPage(
   run: Run,
-  labelId: string | undefined,
+  listing: MessageListing,
   page: WalkedPage,
 ): Promise<Answer<HistoryMessage[]>> {
   const messages: HistoryMessage[] = [];
   let token = page.token;
   let first = -1;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, labelId, token);
+    const listed: Answer<MessagePage> = await listPage(run, listing, token);
     if (listed.kind !== "answered") return listed;
     run.pages += 1;
     const known = new Set(messages.map(({ id }) => id));
@@ -147,14 +147,14 @@ export interface FirstPages {
  */
 export async function readNew(
   run: Run,
-  labelId: string | undefined,
+  listing: MessageListing,
   { newest, untold, isEnd }: FirstPages,
 ): Promise<Answer<HistoryMessage[]>> {
   const messages = new Map<string, HistoryMessage>();
   let isMet = false;
   let token: string | undefined;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, labelId, token);
+    const listed: Answer<MessagePage> = await listPage(run, listing, token);
     if (listed.kind !== "answered") return listed;
     run.pages += 1;
     const wasMet = isMet;
@@ -181,7 +181,7 @@ async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
   const drafts = new Set<string>();
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, "DRAFT", token);
+    const listed: Answer<MessagePage> = await listPage(run, { labelId: "DRAFT" }, token);
     if (listed.kind !== "answered") return listed;
     for (const { id } of listed.value.messages) drafts.add(id);
     token = listed.value.nextPageToken;

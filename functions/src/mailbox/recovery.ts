@@ -3,13 +3,13 @@ import { withDetails } from "./detail.ts";
 import { later } from "../domain/clock.ts";
 import { completeSince, accounted } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
-import type { HistoryMessage } from "../domain/history.ts";
+import type { HistoryMessage, MessageListing } from "../domain/history.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
 import { type Recovery, type UserPatch, storeNow, storeNowAtLeast } from "../domain/user.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
 import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
 import { type ExpiredCursor, confirmRewind } from "./expiry.ts";
-import { isOldPage, withoutOld } from "./message-ages.ts";
+import { DATED_ONE_BY_ONE_MAX, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import {
   type Unanswered,
@@ -175,7 +175,7 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   const token = run.walkToken;
   if (recovery.pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
-  const listed = await listPage(run, labelOf(run, recovery), token);
+  const listed = await listPage(run, listingOf(run, recovery), token);
   if (listed.kind !== "answered") {
     return token === undefined ? refusedListing(run, recovery, listed) : refusedToken(run, listed);
   }
@@ -193,7 +193,7 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
 
 /** In a later run: finds the token that continues after the last stored page. */
 async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
-  const listed = await listPage(run, labelOf(run, recovery), recovery.pages.at(-1)?.token);
+  const listed = await listPage(run, listingOf(run, recovery), recovery.pages.at(-1)?.token);
   if (listed.kind !== "answered") return refusedToken(run, listed);
   run.walkToken = listed.value.nextPageToken;
   if (run.walkToken !== undefined) return undefined;
@@ -209,7 +209,11 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
   if (page === undefined) return keep(run, afterLastPage(recovery, labelsOf(run).length));
   const labelId = labelOf(run, recovery);
   const { isFailureUnknown } = scanLimitOf(recovery);
-  const read = await withoutDrafts(run, () => readPage(run, labelId, page), isFailureUnknown);
+  const read = await withoutDrafts(
+    run,
+    () => readPage(run, listingOf(run, recovery), page),
+    isFailureUnknown,
+  );
   if (read.kind !== "answered") {
     const isOfToken = read.kind === "failed" && read.failure.kind === "bad_request";
     return isOfToken ? refusedToken(run, read) : refusedStep(run, recovery, read);
@@ -253,7 +257,7 @@ async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
     untold: new Set(untold),
     isEnd: (messages: readonly HistoryMessage[]) => isOldPage(run, messages, limit),
   };
-  const read = () => readNew(run, labelId, first);
+  const read = () => readNew(run, listingOf(run, recovery), first);
   const late = await withoutDrafts(run, read, limit.isFailureUnknown);
   if (late.kind !== "answered") {
     const isOfLabel = late.kind === "failed" && late.failure.kind === "bad_request";
@@ -318,6 +322,15 @@ function labelsOf({ context }: Run): readonly string[] {
 
 function labelOf(run: Run, { listing }: Recovery): string | undefined {
   return labelsOf(run)[listing];
+}
+
+/** Small pages where each message may be dated: a page and the one after it are read at once. */
+function listingOf(run: Run, recovery: Recovery): MessageListing {
+  const isDated = connectionLimitOf(recovery, run.user) !== undefined;
+  return {
+    labelId: labelOf(run, recovery),
+    ...(isDated && { size: DATED_ONE_BY_ONE_MAX / 2 }),
+  };
 }
 
 async function publish(run: Run, found: readonly (Change | Gap)[]): Promise<Ended> {

@@ -105,7 +105,7 @@ async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
   const labels = run.context.config.gmail.watchLabelIds;
   if (isListed(snapshot, labels.length)) return complete(run, snapshot);
   const labelId = labels[snapshot.listing];
-  const listed = await listPage(run, labelId, snapshot.token);
+  const listed = await listPage(run, { labelId }, snapshot.token);
   if (listed.kind !== "answered") return refused(run, snapshot, labelId, listed);
   const { messages, nextPageToken } = listed.value;
   const left = unpublishedOf(snapshot, messages);
@@ -164,7 +164,7 @@ async function stillThere(
       isFirst = false;
       return { kind: "answered", value: [...messages] };
     }
-    const again = await listPage(run, labelId, token);
+    const again = await listPage(run, { labelId }, token);
     if (again.kind !== "answered") return again;
     return { ...again, value: again.value.messages.filter(({ id }) => wanted.has(id)) };
   };
