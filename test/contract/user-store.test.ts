@@ -293,7 +293,7 @@ describe.for([
       afterEach(() => own.close());
 
       /** What the read brought, and whether its times are between those before and after it. */
-      async function timed(act: (store: UserStore) => Promise<(User | undefined)[]>) {
+      async function timed(act: (store: UserStore) => Promise<(Pick<User, "read"> | undefined)[]>) {
         const before = Date.now();
         const found = await act(own.users);
         const after = Date.now();
@@ -339,6 +339,22 @@ describe.for([
             return plain();
           });
           return [user, seen];
+        });
+        expect(taken).toEqual([both, both]);
+      });
+
+      it("is told to authorize and create about a document that does not exist", async () => {
+        const taken = await timed(async (store) => {
+          const seen: Pick<User, "read">[] = [];
+          await store.authorize(sub("1"), (_, __, times) => {
+            seen.push({ read: times });
+            return plain();
+          });
+          await store.create(sub("2"), (_, times) => {
+            seen.push({ read: times });
+            return plain();
+          });
+          return seen;
         });
         expect(taken).toEqual([both, both]);
       });

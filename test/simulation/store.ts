@@ -164,13 +164,9 @@ export function createSimulatedStore(
         authorize: (id, make) =>
           write("users.authorize", () => {
             const written: User[] = [];
-            const result = memory.authorize(id, (stored, generation) => {
-              const next = make(stored, generation);
-              const at = new Date(scheduler.now());
-              const {
-                revision = "" as User["revision"],
-                read: times = { at, localAt: at, receivedAt: at },
-              } = stored ?? {};
+            const result = memory.authorize(id, (stored, generation, times) => {
+              const next = make(stored, generation, times);
+              const { revision = "" as User["revision"] } = stored ?? {};
               // As it is stored: the checks look for due dates that an inactive user must not have.
               written.push({ revision, read: times, ...next, id } as User);
               return next;
@@ -183,10 +179,8 @@ export function createSimulatedStore(
         create: (id, make) =>
           write("users.create", () => {
             const written: User[] = [];
-            const result = memory.create(id, (generation) => {
-              const next = make(generation);
-              const at = new Date(scheduler.now());
-              const times = { at, localAt: at, receivedAt: at };
+            const result = memory.create(id, (generation, times) => {
+              const next = make(generation, times);
               written.push({ revision: "" as User["revision"], read: times, ...next, id } as User);
               return next;
             });

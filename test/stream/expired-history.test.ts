@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
+import { begin, cookieHeader } from "../support/flow.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { startSecondInstance } from "../support/second-instance.ts";
 
 const ADA = "ada@example.com";
 const MINUTE_MS = 60_000;
@@ -469,9 +472,13 @@ describe("the recovery of an expired history", () => {
   });
 
   it.each([
-    ["on one small page", { older: 25, messagePageMax: 100 }],
-    ["three small pages further", { older: 25, messagePageMax: 3 }],
-    ["on a page where not every date is requested", { older: 90, messagePageMax: 100 }],
+    ["on one small page", { older: 25, messagePageMax: 100, among: 15 }],
+    ["three small pages further", { older: 25, messagePageMax: 3, among: 15 }],
+    ["on a page where not every date is requested", { older: 90, messagePageMax: 100, among: 15 }],
+    [
+      "among more mail than may be dated in a minute",
+      { older: 450, messagePageMax: 500, among: 300 },
+    ],
   ])("P1: finds new mail listed far after mail from before the connection, %s", async (_, at) => {
     scenario = await startScenario();
     const { emulator } = scenario;
@@ -484,12 +491,32 @@ describe("the recovery of an expired history", () => {
     emulator.settings.messagePageMax = at.messagePageMax;
     const sent = [40, 20].map(
       (seconds) =>
-        emulator.deliver(ADA, { listedAt: ago(15 * MINUTE_MS - seconds * 1_000) }).messageId,
+        emulator.deliver(ADA, { listedAt: ago(at.among * MINUTE_MS - seconds * 1_000) }).messageId,
     );
     emulator.expireHistory(ADA);
     scenario.clock.advance(7 * HOUR_MS);
     await recover();
     expect(new Set(added())).toEqual(new Set(sent));
+  });
+
+  it("publishes what came just after a connection through an instance whose clock is ahead", async () => {
+    scenario = await startScenario();
+    const { emulator } = scenario;
+    emulator.createAccount({ email: ADA });
+    const { browser, back } = await begin(scenario, ADA);
+    const ahead = startSecondInstance(scenario, { clockOffsetMs: 9 * MINUTE_MS });
+    const callback = new Request(back, { headers: { cookie: cookieHeader(browser) } });
+    await ahead.connect(
+      callback,
+      createLog(() => {}),
+      "127.0.0.1",
+    );
+    emulator.loseNotifications();
+    const { messageId } = emulator.deliver(ADA);
+    emulator.expireHistory(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    await recover();
+    expect(added()).toEqual([messageId]);
   });
 
   it("keeps the time of the first connection through another authorization", async () => {

@@ -4,6 +4,7 @@ import {
   type DueCursor,
   type DueList,
   type FleetGuardState,
+  type ReadTimes,
   type Revision,
   type StoredChange,
   type User,
@@ -60,14 +61,18 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
   /** The highest generation of all erased users. */
   let floor = 0;
 
+  function readTimes(): ReadTimes {
+    const at = clock.now();
+    return { at, localAt: at, receivedAt: at };
+  }
+
   function read(user: StoredUser | undefined): User | undefined {
     operations.reads += 1;
     return user === undefined ? undefined : stamped(user);
   }
 
   function stamped(user: StoredUser): User {
-    const at = clock.now();
-    return toUser({ ...user, read: { at, localAt: at, receivedAt: at } });
+    return toUser({ ...user, read: readTimes() });
   }
 
   /** As in Firestore, a write that changes nothing leaves the document at its revision. */
@@ -213,7 +218,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     authorize(id, make) {
       const stored = read(users.get(id));
       if (stored === undefined) operations.reads += 1;
-      write({ ...make(stored, (stored?.grant.generation ?? floor) + 1), id });
+      write({ ...make(stored, (stored?.grant.generation ?? floor) + 1, readTimes()), id });
       const user = read(users.get(id));
       if (user === undefined) throw new Error("just written");
       return Promise.resolve(user);
@@ -222,7 +227,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     create(id, make) {
       operations.reads += 1;
       if (users.has(id)) return Promise.resolve(undefined);
-      write({ ...make(floor + 1), id });
+      write({ ...make(floor + 1, readTimes()), id });
       return Promise.resolve(read(users.get(id)));
     },
 

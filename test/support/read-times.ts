@@ -28,9 +28,11 @@ export function timeless(users: UserStore): UserStore {
 function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadTimes): UserStore {
   type Stamp = <T extends User | undefined>(user: T) => T;
 
-  async function reading<T>(read: (stamp: Stamp) => Promise<T>): Promise<T> {
+  type Times = (read: ReadTimes) => ReadTimes;
+
+  async function reading<T>(read: (stamp: Stamp, times: Times) => Promise<T>): Promise<T> {
     const times = begin();
-    return read((user) => user && { ...user, read: times(user.read) });
+    return read((user) => user && { ...user, read: times(user.read) }, times);
   }
 
   return {
@@ -57,9 +59,16 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
         return { ...page, users: page.users.map((user) => stamp(user)) };
       }),
     authorize: (id, make) =>
-      reading(async (stamp) =>
-        stamp(await users.authorize(id, (stored, generation) => make(stamp(stored), generation))),
+      reading(async (stamp, times) =>
+        stamp(
+          await users.authorize(id, (stored, generation, read) =>
+            make(stamp(stored), generation, times(read)),
+          ),
+        ),
       ),
-    create: (id, make) => reading(async (stamp) => stamp(await users.create(id, make))),
+    create: (id, make) =>
+      reading(async (stamp, times) =>
+        stamp(await users.create(id, (generation, read) => make(generation, times(read)))),
+      ),
   };
 }

@@ -14,7 +14,9 @@ import {
   type User,
   type UserContent,
   type UserId,
+  type ReadTimes,
   type Watch,
+  inStoreTime,
   notificationAddress,
   patched,
   sameGrant,
@@ -83,8 +85,8 @@ export async function establishUnknown(
 ): Promise<Establishment | { kind: "known" }> {
   const prepared = await prepare({ ...grant, stored: undefined }, context);
   if (prepared.kind !== "prepared") return prepared;
-  const user = await context.users.create(grant.userId, (generation) =>
-    prepared.content(undefined, generation),
+  const user = await context.users.create(grant.userId, (generation, read) =>
+    prepared.content(undefined, generation, read),
   );
   if (user === undefined) return { kind: "known" };
   return resume(user, prepared.isWatched, undefined, context);
@@ -92,7 +94,7 @@ export async function establishUnknown(
 
 type Prepared = {
   kind: "prepared";
-  content(previous: User | undefined, generation: number): UserContent;
+  content(previous: User | undefined, generation: number, read: ReadTimes): UserContent;
   isWatched: boolean;
 };
 
@@ -141,17 +143,20 @@ async function prepare(
   };
   return {
     kind: "prepared",
-    content: (previous, generation) =>
-      authorized(previous, {
+    content(previous, generation, read) {
+      // A recovery compares the time of the connection with Gmail's dates of messages.
+      const since = inStoreTime(connectedAt, read);
+      return authorized(previous, {
         addresses: addressesOf(previous),
         grant: { ...sealed, generation },
         watch,
         historyId,
-        connectedAt,
-        ...(days > 0 && { snapshotSince: later(connectedAt, -days * DAY_MS) }),
+        connectedAt: since,
+        ...(days > 0 && { snapshotSince: later(since, -days * DAY_MS) }),
         ...(ticket !== undefined && { ticket }),
-        at: now,
-      }),
+        at: inStoreTime(now, read),
+      });
+    },
     isWatched: watched?.kind === "answered",
   };
 }

@@ -428,20 +428,23 @@ export interface UserStore {
   writeFleetGuard(state: FleetGuardState): Promise<void>;
 
   /**
-   * Stores a new authorization in one transaction: `make` receives the stored user, if any, and the
-   * generation of the new grant, and returns what to store. `make` may run several times and has no
-   * effects.
+   * Stores a new authorization in one transaction: `make` receives the stored user, if any, the
+   * generation of the new grant, and the times of the read, and returns what to store. `make` may
+   * run several times and has no effects.
    */
   authorize(
     id: UserId,
-    make: (stored: User | undefined, generation: number) => UserContent,
+    make: (stored: User | undefined, generation: number, read: ReadTimes) => UserContent,
   ): Promise<User>;
 
   /**
    * Stores the first authorization of an unknown user in one transaction; `make` as in `authorize`.
    * Resolves to `undefined`, and stores nothing, if there is a document, even one that cannot be read.
    */
-  create(id: UserId, make: (generation: number) => UserContent): Promise<User | undefined>;
+  create(
+    id: UserId,
+    make: (generation: number, read: ReadTimes) => UserContent,
+  ): Promise<User | undefined>;
 
   /**
    * Deletes the stored changes, however many, and then the document if it is still the one that was
@@ -508,6 +511,14 @@ export function storeNow({ read }: Pick<User, "read">, clock: Pick<Clock, "now">
 /** Returns the store's time now, or a little earlier: for times that must not be too late. */
 export function storeNowAtLeast({ read }: Pick<User, "read">, clock: Pick<Clock, "now">): Date {
   return later(read.at, elapsedMs(read.receivedAt, clock));
+}
+
+/**
+ * Returns a time that this instance read from its own clock shortly before `read`, by the store's
+ * clock, or a little earlier.
+ */
+export function inStoreTime(time: Date, { at, receivedAt }: ReadTimes): Date {
+  return later(time, at.getTime() - receivedAt.getTime());
 }
 
 /** Never negative, although a clock can be set back. */

@@ -2,6 +2,7 @@ import { parseTags } from "../domain/tags.ts";
 import {
   type Sealed,
   type DueCursor,
+  type ReadTimes,
   type Revision,
   type User,
   type UserContent,
@@ -85,8 +86,12 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         },
       );
     }
-    const read = { at: toDate(document.readTime), localAt, receivedAt: clock.now() };
+    const read = readTimesOf(document, localAt);
     return toUser({ ...normalize(data), revision: toRevision(document.updateTime), read });
+  }
+
+  function readTimesOf({ readTime }: DocumentSnapshot, localAt: Date): ReadTimes {
+    return { at: toDate(readTime), localAt, receivedAt: clock.now() };
   }
 
   async function getUsers(
@@ -258,12 +263,13 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       await db.runTransaction(async (transaction) => {
         const localAt = clock.now();
         const found = await transaction.get(document);
+        const read = readTimesOf(found, localAt);
         const stored = found.exists ? decode(found, localAt) : undefined;
         // Treating it as a new user would silently reset the cursor.
         if (found.exists && stored === undefined)
           throw new ReceiverError("a user document is unreadable");
         const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
-        const next = make(stored, last + 1);
+        const next = make(stored, last + 1, read);
         transaction.set(document, { ...next, sync: packed(next.sync) });
       });
       const user = await store.find(id);
@@ -275,9 +281,10 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     async create(id, make) {
       const document = users.doc(id);
       const isCreated = await db.runTransaction(async (transaction) => {
+        const localAt = clock.now();
         const [found, last] = await transaction.getAll(document, generations);
         if (found === undefined || last === undefined || found.exists) return false;
-        const next = make(floorOf(last) + 1);
+        const next = make(floorOf(last) + 1, readTimesOf(found, localAt));
         transaction.create(document, { ...next, sync: packed(next.sync) });
         return true;
       });
