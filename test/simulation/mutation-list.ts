@@ -27,6 +27,13 @@ function focused(
   return { focus, ...mutation(name, ...edits) };
 }
 
+/** A refused refresh token counts even if another has replaced it. */
+const NO_OLD_TOKEN = [
+  "isOfOldToken",
+  'kind === "reauthorize" && grant.refreshToken !== failed.grant.refreshToken',
+  "false",
+] satisfies readonly [string, string, string];
+
 export const MUTATIONS: readonly Mutation[] = [
   // The cursor.
   mutation("the cursor comes from the notification", [
@@ -103,8 +110,8 @@ export const MUTATIONS: readonly Mutation[] = [
   // Imports.
   focused("imports", "an import replaces the grant of a known person", [
     "establishUnknown",
-    `context.users.create(grant.userId, (generation) =>
-    prepared.content(undefined, generation),
+    `context.users.create(grant.userId, (generation, read) =>
+    prepared.content(undefined, generation, read),
   )`,
     "context.users.authorize(grant.userId, prepared.content)",
   ]),
@@ -138,8 +145,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       "establishUnknown",
-      `context.users.create(grant.userId, (generation) =>
-    prepared.content(undefined, generation),
+      `context.users.create(grant.userId, (generation, read) =>
+    prepared.content(undefined, generation, read),
   )`,
       "context.users.authorize(grant.userId, prepared.content)",
     ],
@@ -345,31 +352,33 @@ export const MUTATIONS: readonly Mutation[] = [
     "if (!lasts(HOUR_MS)) return undefined;",
     "",
   ]),
-  focused("grants", "a user is flagged whatever generation has failed", [
-    "sameGrant",
-    "stored.grant.generation === grant.generation",
-    "true",
-  ]),
+  focused(
+    "grants",
+    "a user is flagged whatever grant has failed",
+    ["sameGrant", "stored.grant.generation === grant.generation", "true"],
+    NO_OLD_TOKEN,
+  ),
   focused("security", "a security event flags a grant that is newer than it", [
     "suspend",
     "happenedAt <= later(grant.grantedAt, CLOCK_SKEW_MS)",
     "false",
   ]),
-  focused("imports", "a refused token flags although another run has stored a newer one", [
-    "isOfOldToken",
-    'kind === "reauthorize" && grant.refreshToken !== failed.grant.refreshToken',
-    "false",
-  ]),
+  focused(
+    "imports",
+    "a refused token flags although another run has stored a newer one",
+    NO_OLD_TOKEN,
+  ),
   focused("rotation", "a rotated refresh token is not kept", [
     "refreshGrant",
     "await storeRotated(user, answer.refreshToken, context);",
     "",
   ]),
-  focused("rotation", "a rotated refresh token that another run stored is not looked for", [
-    "repeated",
-    "stored.grant.refreshToken !== user.grant.refreshToken",
-    "false",
-  ]),
+  focused(
+    "rotation",
+    "a rotated refresh token that another run stored is not looked for",
+    ["repeated", "stored.grant.refreshToken !== user.grant.refreshToken", "false"],
+    NO_OLD_TOKEN,
+  ),
   focused("clients", "a grant of another client counts as a grant of this one", [
     "refreshGrant",
     "clientId !== context.config.oauth.clientId",
