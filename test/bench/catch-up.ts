@@ -1,12 +1,14 @@
+import { RECENT_MAX } from "../../functions/src/mailbox/settling.ts";
 import { startFunction } from "./function-process.ts";
 import { type BenchOptions, type Row, inTurns, toRow } from "./rows.ts";
 import { FLOOR, NOTIFICATION_HEADERS, OURS, notificationOf, setStage } from "./stage.ts";
 
 const NAMES = ["ours", "floor"] as const;
-const CHANGES = 100_000;
+/** A mailbox remembers so many records that have not settled; a run that has read more pauses. */
+const CHANGES = RECENT_MAX;
 const MB = 1_000_000;
 
-/** One mailbox, its history 200 pages behind, brought to the present by one notification. */
+/** One mailbox, its history 100 pages behind, brought to the present by one notification. */
 export async function catchUp({ runs, note }: BenchOptions): Promise<Row[]> {
   const stage = await setStage({ SYNC_PAGES_MAX: "1000", SYNC_TIME_MS_MAX: "530000" });
   try {
