@@ -122,6 +122,12 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
     }, COLD_START);
   });
 
+  it("prints no warning of a library", async () => {
+    const { firebase } = await stack.logs();
+    expect(firebase).toContain("instance_started");
+    expect(firebase).not.toMatch(/library_error|Warning/);
+  });
+
   it("publishes the changes of a mailbox in order after a notification", async () => {
     const account = "bob@example.com";
     const { id } = await connect(account);
