@@ -202,6 +202,7 @@ const FULL: Complete<Content> = {
   },
   connectedAt: minutes(-90),
   tags: { team: "blue" },
+  language: "de",
   snapshot: {
     id: "1764000000000",
     since: minutes(-9_000),
@@ -1007,6 +1008,7 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       },
       connectedAt: time(FULL.connectedAt),
       tags: { team: "blue" },
+      language: "de",
       snapshot: {
         id: "1764000000000",
         since: time(snapshot.since),
@@ -1069,6 +1071,13 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
       "1007",
       "1017",
     ]);
+  });
+
+  it("are read without a language that is no text", async () => {
+    await put(users, "1", plain({ language: "pt-BR" }));
+    expect((await read(users, "1")).language).toBe("pt-BR");
+    await db.doc("users/1").update({ language: 1 });
+    expect(await read(users, "1")).not.toHaveProperty("language");
   });
 
   it("store tags as a map, and are read without tags that are invalid", async () => {

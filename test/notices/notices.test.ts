@@ -3,6 +3,7 @@ import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { type MailSink, type SunkMail, linkIn, startMailSink } from "../support/mail-sink.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
+import { endGrant } from "../support/flow.ts";
 import { startStrictRelay } from "./strict-relay.ts";
 import { startSecondInstance } from "../support/second-instance.ts";
 
@@ -63,6 +64,25 @@ describe("a mail to a person whose grant has ended", () => {
   const subjects = () => sink.mails.map(({ mail }) => mail.subject);
   const messageIds = () => new Set(sink.mails.map(({ mail }) => mail.messageId));
   const due = (email: string) => scenario.stored(email).followUp.dueAt;
+
+  it("is in the language of the page on which the person last allowed access", async () => {
+    const browser = openBrowser("de-CH,de;q=0.9");
+    await scenario.connect(ADA, { browser });
+    await endGrant(scenario, ADA);
+    await reconcile();
+    const sent = sink.mails.at(-1) as SunkMail;
+    const { mail } = sent;
+    expect(mail.subject).toContain("Erlauben Sie den Zugriff auf Ihr Gmail-Konto erneut");
+    expect(mail.html).toContain('<html lang="de">');
+    expect(mail.text).toContain("Zugriff wieder erlauben:\nhttp");
+    expect(mail.text).not.toMatch(/access|we'll/);
+
+    expect(await reauthorize(ADA, linkIn(sent))).toBe(200);
+    await endGrant(scenario, ADA);
+    await reconcile();
+    const { mail: next } = sink.mails.at(-1) as SunkMail;
+    expect(next.subject).toContain("allow access to your Gmail account again");
+  });
 
   it("goes to that person only, within the minute, with a link that restores access once", async () => {
     await scenario.connect(BOB);

@@ -32,6 +32,7 @@ export type Authorization =
 export async function completeAuthorization(
   code: string,
   pending: PendingAuthorization,
+  language: string,
   context: ConnectContext,
 ): Promise<Authorization> {
   const { config } = context;
@@ -84,7 +85,7 @@ export async function completeAuthorization(
   }
   const token = { ...exchanged.value, refreshToken };
   const ticket = pending.appSub === undefined ? {} : { ticket: { tags: pending.tags } };
-  const established = await establish({ ...identity, token, stored, ...ticket }, context);
+  const established = await establish({ ...identity, token, stored, ...ticket, language }, context);
   if (established.kind !== "connected") {
     await giveBack(identity.userId, token, pending, context);
   }

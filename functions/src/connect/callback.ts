@@ -24,7 +24,7 @@ import { FLOW_DONE, cookie, flowCookieName, readCookie, sessionCookieName } from
  * once: a repeated request gets the same result, or a page that says it is done.
  */
 export async function callback(
-  { url, headers, log, client }: ConnectRequest,
+  { url, headers, frame, log, client }: ConnectRequest,
   context: ConnectContext,
 ): Promise<Response> {
   const { publicUrl } = context.pageLinks;
@@ -49,7 +49,7 @@ export async function callback(
   }
 
   const { to, cookies } = await context.callbacks.run(params.state, () =>
-    answerOnce(params, pending, { log, client }, context),
+    answerOnce(params, pending, { frame, log, client }, context),
   );
   return redirect({ to, cookies: [cookie(name, FLOW_DONE, AUTHORIZATION_AGE_MS_MAX), ...cookies] });
 
@@ -89,7 +89,7 @@ const POLLS_MAX = 30;
 async function answerOnce(
   params: Callback,
   pending: PendingAuthorization,
-  { log, client }: Pick<ConnectRequest, "log" | "client">,
+  { frame, log, client }: Pick<ConnectRequest, "frame" | "log" | "client">,
   context: ConnectContext,
 ): Promise<RedirectAnswer> {
   try {
@@ -112,7 +112,7 @@ async function answerOnce(
       return redirectOf(await outcomeOfFirst(id, context), pending, context);
     }
 
-    const outcome = await complete(params.code, pending, log, context);
+    const outcome = await complete(params.code, pending, { frame, log }, context);
     const { emailAddress: _, user: __, ...stored } = outcome;
     // Without it, a second request asks the person to try again; this one has its result.
     await callbackClaims.settle(id, stored).catch((error: unknown) => logFailed(log, error));
@@ -151,12 +151,12 @@ function declined(error: string, log: Log): Outcome {
 async function complete(
   code: string,
   pending: PendingAuthorization,
-  log: Log,
+  { frame, log }: Pick<ConnectRequest, "frame" | "log">,
   context: ConnectContext,
 ): Promise<Outcome> {
   let outcome: Authorization;
   try {
-    outcome = await completeAuthorization(code, pending, context);
+    outcome = await completeAuthorization(code, pending, frame.texts.language, context);
   } catch (error) {
     logFailed(log, error);
     return { kind: "refused", reason: "try_later" };

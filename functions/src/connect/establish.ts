@@ -38,6 +38,7 @@ export interface VerifiedGrant {
   emailAddress?: EmailAddress;
   token: TokenAnswer & { refreshToken: string };
   ticket?: NewConnection["ticket"];
+  language?: NewConnection["language"];
 }
 
 /** A grant that the receiver has stored and works with. */
@@ -103,7 +104,7 @@ async function prepare(
   grant: VerifiedGrant & { stored: User | undefined; historyId?: HistoryId },
   context: ConnectContext,
 ): Promise<Prepared | Exclude<Establishment, Connected>> {
-  const { userId, token, stored, ticket } = grant;
+  const { userId, token, stored, ticket, language } = grant;
   const { tokens, clock } = context;
   const { days } = context.config.snapshot;
   // Before the cursor is known: everything later is published, by the history or by a recovery.
@@ -154,6 +155,7 @@ async function prepare(
         connectedAt: since,
         ...(days > 0 && { snapshotSince: later(since, -days * DAY_MS) }),
         ...(ticket !== undefined && { ticket }),
+        ...(language !== undefined && { language }),
         at: inStoreTime(now, read),
       });
     },

@@ -11,6 +11,8 @@ export interface Notice {
   /** No more mails follow this one. */
   isLast: boolean;
   emailAddress: EmailAddress;
+  /** The person's language (BCP 47); without one the mail is in English. */
+  language?: string;
   /** `statusReason`, for advice on what to do, never for why it happened. */
   reason: string;
   reauthorizeUrl: string;

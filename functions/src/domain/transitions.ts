@@ -59,6 +59,8 @@ export interface NewConnection {
   snapshotSince?: Date;
   /** The content of the start ticket, if there was one. */
   ticket?: { tags?: User["tags"] | undefined };
+  /** The language of the page on which the person allowed access. Absent: there was no page. */
+  language?: string;
   at: Date;
 }
 
@@ -69,10 +71,8 @@ export interface NewConnection {
  * replaces the tags; without one they stay for as long as the history continues, and so does a
  * running snapshot.
  */
-export function authorized(
-  previous: User | undefined,
-  { addresses, grant, watch, historyId, connectedAt, snapshotSince, ticket, at }: NewConnection,
-): UserContent {
+export function authorized(previous: User | undefined, connection: NewConnection): UserContent {
+  const { addresses, grant, watch, historyId, connectedAt, snapshotSince, ticket, at } = connection;
   const resumed = isResumed(previous) ? previous : undefined;
   const isPaused = resumed?.status === "paused";
   const sync = {
@@ -84,6 +84,7 @@ export function authorized(
   // Documents of an older version lack the time of the connection.
   const since = resumed === undefined ? connectedAt : resumed.connectedAt;
   const { tags } = ticket ?? resumed ?? {};
+  const language = connection.language ?? resumed?.language;
   const first = snapshotSince && newSnapshot(snapshotSince, historyId, at);
   const snapshot = resumed === undefined ? first : resumed.snapshot;
   return {
@@ -101,6 +102,7 @@ export function authorized(
     sync: isPaused ? withoutDue(sync) : sync,
     ...(since !== undefined && { connectedAt: since }),
     ...(tags !== undefined && { tags }),
+    ...(language !== undefined && { language }),
     ...(snapshot !== undefined && { snapshot }),
     followUp: { dueAt: later(at, ANNOUNCE_GRACE_MS), failures: 0 },
   };

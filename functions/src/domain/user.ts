@@ -236,6 +236,8 @@ interface UserFields {
   connectedAt?: Date;
   /** What the application said about this connection in a start ticket: at most 10 short texts. */
   tags?: Readonly<Record<string, string>>;
+  /** The language of the page on which the person last allowed access (BCP 47). */
+  language?: string;
   /** The last snapshot of this history, running or complete. */
   snapshot?: Snapshot;
   /**

@@ -2,8 +2,8 @@ import type { Notice } from "../domain/notice.ts";
 import { createHash } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { type Html, html } from "../platform/html.ts";
-import { EN } from "../texts/en.ts";
-import { type Texts, adviceOn } from "../texts/texts.ts";
+import { textsFor } from "../texts/languages.ts";
+import { adviceOn } from "../texts/texts.ts";
 
 /** A mail as plain text and as HTML, with the id by which mail systems recognize a duplicate. */
 export interface NoticeMail {
@@ -15,15 +15,15 @@ export interface NoticeMail {
 }
 
 /**
- * Writes a mail that asks a person to allow access again. Apart from the logo, the re-authorization
+ * Writes a mail that asks a person to allow access again, in their language. Apart from the logo, the re-authorization
  * link is the only URL in it. `domain` is the domain of the sender's email address.
  */
 export function noticeMail(
   notice: Notice,
   { name, logoUrl, supportEmail }: Config["app"],
   domain: string,
-  texts: Texts = EN,
 ): NoticeMail {
+  const texts = textsFor(notice.language ?? null);
   const { notice: words, reauthorize, language } = texts;
   const { emailAddress, isLast, number, reason, reauthorizeUrl } = notice;
   const { host } = new URL(reauthorizeUrl);

@@ -65,6 +65,7 @@ export async function notify(user: User, context: NoticeContext): Promise<void> 
     number,
     isLast: number === NOTICE_AFTER_MS.length - 1,
     emailAddress: user.emailAddress,
+    ...(user.language !== undefined && { language: user.language }),
     reason: user.statusReason,
     reauthorizeUrl: links.to(user),
   });

@@ -341,6 +341,7 @@ function packed(sync: User["sync"]): DocumentData {
 function normalize({
   sync: { more, ...sync },
   tags: storedTags,
+  language,
   snapshot: storedSnapshot,
   ...user
 }: z.infer<typeof DOCUMENT>): UserContent & Pick<User, "id"> {
@@ -350,6 +351,7 @@ function normalize({
   return {
     ...user,
     ...(tags !== undefined && { tags }),
+    ...(typeof language === "string" && { language }),
     ...(snapshot !== undefined && { snapshot }),
     sync: { ...sync, recent: unpackPositions(stored, user.historyId) },
   };
@@ -518,6 +520,7 @@ const DOCUMENT = z.object({
   connectedAt: DATE.exactOptional(),
   // Checked in normalize: an invalid one does not end a connection.
   tags: z.unknown().optional(),
+  language: z.unknown().optional(),
   snapshot: z.unknown().optional(),
   signedOutAt: DATE.exactOptional(),
 });

@@ -35,6 +35,7 @@ export function shown(user: User, now: Date) {
     followUp,
     ...(user.snapshot !== undefined && { snapshot: user.snapshot }),
     ...(user.tags !== undefined && { tags: user.tags }),
+    ...(user.language !== undefined && { language: user.language }),
     ...(user.signedOutAt !== undefined && { signedOutAt: user.signedOutAt }),
     overdue: overdue(user, now),
     completeness: completeness(user, now),
