@@ -1,7 +1,7 @@
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import { parseUserId } from "../../functions/src/domain/user.ts";
-import { type MailboxLedger, isTold } from "./ledger.ts";
-import type { Ledgers } from "./ledgers.ts";
+import { type MailboxLedger, isTold } from "../checker/ledger.ts";
+import type { Ledgers } from "../checker/ledgers.ts";
 import type { Person } from "./persons.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";

@@ -2,7 +2,8 @@ import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts
 import { parseUserId } from "../../functions/src/domain/user.ts";
 import type { Checks } from "./checks.ts";
 import type { SimulatedGoogle } from "./google.ts";
-import { type MailboxLedger, type RecordTruth, isInGap, isTold } from "./ledger.ts";
+import { type MailboxLedger, type RecordTruth, isInGap, isTold } from "../checker/ledger.ts";
+import { checkOrder } from "../checker/order.ts";
 import type { Person, Persons } from "./persons.ts";
 import type { SimulatedPubsub } from "./pubsub.ts";
 import type { SimulatedStore } from "./store.ts";
@@ -127,36 +128,6 @@ const HOUR_MS = 60 * 60_000;
 
 /** From a change to its publication, where nothing goes wrong. */
 const PROMPT_MS = 5 * 60_000;
-
-/** A run that was frozen on the way, and what it publishes then. */
-const LISTING_MS_MAX = 20 * 60_000;
-
-/**
- * A record that became readable no later than another with a higher id is published before it.
- * What Gmail reveals late may come late.
- */
-function checkOrder(world: World, { sub, records, firsts, reused }: MailboxLedger): void {
-  const told = records
-    .flatMap((record) => record.events.map(({ id }) => ({ id, record, first: firsts.get(id) })))
-    .filter(({ first }) => first !== undefined && first.event.json["recovered"] !== true)
-    .filter(({ id }) => !reused.has(id));
-  for (const [index, { record, first }] of told.entries()) {
-    for (const later of told.slice(index + 1)) {
-      if (first === undefined || later.first === undefined) continue;
-      // A listing of many pages may have passed the place of a record before it was revealed.
-      const isLate = record.readableAt > record.at;
-      const knownAt = record.readableAt + (isLate ? LISTING_MS_MAX : 0);
-      const isSwapped =
-        later.first.order < first.order &&
-        later.record.epoch === record.epoch &&
-        (isLate ? later.first.at > knownAt : later.record.readableAt >= knownAt);
-      if (isSwapped) {
-        world.violate("P3", `${sub}: ${later.record.id} is published before ${record.id}`);
-        return;
-      }
-    }
-  }
-}
 
 /** No token, code or secret in a log line, a document or an event. */
 function checkSecrets(world: World, { google, store, published, logged }: Finished): void {

@@ -11,10 +11,6 @@ export interface GrantChecks {
   onLogged(record: LoggedRecord): void;
   /** From now on the mailbox or the administrator is a reason for a flag, or no more. */
   troubled(sub: string, kind: "admin" | "mail", isOn: boolean): void;
-  /** The id of the event that has to tell the stored status. */
-  announcementOf(sub: string): string | undefined;
-  /** Whether a status was ever stored that has to be told under this id. */
-  isAnnouncement(eventId: string): boolean;
 }
 
 const MINUTE = 60_000;
@@ -35,25 +31,10 @@ const CIRCUIT_MIN = 3;
 const GUARD_WAITS_MS = 55 * MINUTE;
 const GUARD_VERDICT_MS = 4 * 60 * MINUTE;
 
-const KIND_OF_STATUS: Record<Status, string> = {
-  active: "connected",
-  reauthorization_required: "reauthorization_required",
-  mailbox_unavailable: "unavailable",
-  paused: "paused",
-  disconnected: "disconnected",
-};
-
 export function createGrantChecks(world: World, google: SimulatedGoogle): GrantChecks {
   const { scheduler, count, violate } = world;
   /** Since when a user has been flagged, and for what. */
   const flagged = new Map<string, { at: number; status: Status }>();
-  /** By user: which event tells the stored status. */
-  const announcements = new Map<string, string>();
-  const everAnnouncements = new Set<string>();
-  /** How often a mailbox has come back under one grant. */
-  const returns = new Map<string, number>();
-  /** By user: the highest generation ever stored. */
-  const generations = new Map<string, number>();
   /** When users were flagged. */
   const flags: number[] = [];
   /** What was written last of each user. */
@@ -65,9 +46,6 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
   const troubles = new Map<string, { reasons: number; endedAt: number }>();
 
   return {
-    announcementOf: (sub) => announcements.get(sub),
-    isAnnouncement: (eventId) => everAnnouncements.has(eventId),
-
     troubled(sub, kind, isOn) {
       const key = `${sub}/${kind}`;
       // Several reasons can be there at once.
@@ -79,9 +57,7 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
       const { at, before, after } = commit;
       users.set(after.id, after);
       if (before !== undefined) noteAge(before);
-      checkEdges(commit);
       checkEmptied(commit);
-      noteAnnouncement(commit);
       const isFlagged = after.status !== "active" && after.status !== before?.status;
       if (isFlagged) checkFlag(commit);
       if (after.status === "active") flagged.delete(after.id);
@@ -117,51 +93,6 @@ export function createGrantChecks(world: World, google: SimulatedGoogle): GrantC
 
   function isYoung({ grantedAt }: User["grant"]): boolean {
     return scheduler.now() - grantedAt.getTime() < GUARD_WAITS_MS;
-  }
-
-  function noteAnnouncement({ before, after: { id, status, grant } }: Commit): void {
-    const key = `${id}/${grant.generation}`;
-    const isGrantKept = before?.grant.generation === grant.generation;
-    const wasHeld = before?.status === "mailbox_unavailable" || before?.status === "paused";
-    if (isGrantKept && wasHeld && status === "active") {
-      returns.set(key, (returns.get(key) ?? 0) + 1);
-    }
-    const times = returns.get(key) ?? 0;
-    // What can happen once under one grant has one id.
-    const isRepeatable =
-      status === "active" || status === "mailbox_unavailable" || status === "paused";
-    const episode = isRepeatable && times > 0 ? `/${times + 1}` : "";
-    const eventId = `${id}/${KIND_OF_STATUS[status]}/${grant.generation}${episode}`;
-    announcements.set(id, eventId);
-    everAnnouncements.add(eventId);
-  }
-
-  function checkEdges({ before, after, kind }: Commit): void {
-    const { grant, status, watch, sync } = after;
-    if (status !== "active" && (watch.renewAt !== undefined || sync.dueAt !== undefined)) {
-      violate("P7", `${after.id} is ${status} and due`);
-    }
-    if (status === "reauthorization_required" && (grant.refreshToken ?? grant.accessToken)) {
-      violate("P7", `${after.id} is ${status} and holds tokens`);
-    }
-    const highest = generations.get(after.id) ?? 0;
-    const step = grant.generation - (before?.grant.generation ?? highest);
-    // A user who was erased starts anywhere above the last generation.
-    const isNext = before === undefined ? step > 0 : step === 1;
-    if (step !== 0 && (!isNext || kind === "update")) {
-      violate("P8", `${after.id} goes from generation ${before?.grant.generation}`);
-    }
-    if (before === undefined && step <= 0) violate("P8", `${after.id} repeats a generation`);
-    generations.set(after.id, Math.max(highest, grant.generation));
-    if (before?.status === "disconnected" && status !== "disconnected" && kind !== "authorize") {
-      violate("P7", `${after.id} is connected again by itself`);
-    }
-    if (before?.status === "paused" && status === "active" && kind === "authorize") {
-      violate("P7", `${after.id} is resumed by another than the operator`);
-    }
-    if (before?.status === "reauthorization_required" && status === "active" && step === 0) {
-      violate("P7", `${after.id} is active again without anybody's doing`);
-    }
   }
 
   function checkFlag({ before, after }: Commit): void {

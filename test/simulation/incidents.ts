@@ -1,5 +1,4 @@
 import { CLIENT } from "./google.ts";
-import { REWIND } from "./ledger.ts";
 import type { Person } from "./persons.ts";
 import { type Operated, startOperatorActs } from "./operator-acts.ts";
 import { type People, startRudeIncidents } from "./rude-incidents.ts";
@@ -9,6 +8,8 @@ import type { Outages, World } from "./world.ts";
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
+/** More than the head of a mailbox ever rises in a run; a rewind goes further back. */
+const REWIND = 10_000_000n;
 
 export interface Incidents {
   /** Ends everything that is still going on. */

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { readOptions } from "../support/options.ts";
 import { type Batch, missing } from "./batch.ts";
 import { SITUATIONS } from "./counters.ts";
@@ -10,13 +11,15 @@ const COUNTED_FROM = 2_000;
 const TRACE_LINES = 200;
 
 const USAGE = `npm run simulate -- --seeds N [--from N]   many runs, and how often each situation came about
-npm run simulate -- --seed N               one run, and everything that happened in it`;
+npm run simulate -- --seed N               one run, and everything that happened in it
+  --record FILE                            and its recording, for npm run check-recording`;
 
 const { values } = readOptions(USAGE, {
   options: {
     seed: { type: "string" },
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "0" },
+    record: { type: "string" },
   },
 });
 
@@ -24,7 +27,14 @@ if (values.seed !== undefined) await replay(Number(values.seed));
 else await runMany(Number(values.from), Number(values.seeds));
 
 async function replay(seed: number): Promise<void> {
-  const { parameters, violations, trace, traceHash } = await simulate(seed, { isTraced: true });
+  const recording: object[] = [];
+  const { parameters, violations, trace, traceHash } = await simulate(seed, {
+    isTraced: true,
+    record: (line) => void recording.push(line),
+  });
+  if (values.record !== undefined) {
+    writeFileSync(values.record, recording.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  }
   console.log(JSON.stringify(parameters, setsAsLists, 2));
   for (const line of trace) console.log(line);
   console.log(`seed ${seed}: ${trace.length} lines, hash ${traceHash.toString(16)}`);

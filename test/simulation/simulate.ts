@@ -11,7 +11,7 @@ import type { User } from "../../functions/src/domain/user.ts";
 import type { MemoryUsers } from "../support/memory-users.ts";
 import { ringOf } from "../support/test-keys.ts";
 import { checkCosts, watchCosts } from "./costs.ts";
-import { type Checks, createChecks } from "./checks.ts";
+import { type Checks, WATCHED_LABELS, createChecks, rulesOf } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
 import { type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
@@ -21,7 +21,6 @@ import { type Fleet, createFleet } from "./fleet.ts";
 import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } from "./google.ts";
 import { startImports } from "./imports.ts";
 import { startIncidents } from "./incidents.ts";
-import { WATCHED_LABELS } from "./ledgers.ts";
 import { type LogListeners, createSimulatedLog } from "./log-counts.ts";
 import { startMail } from "./mail.ts";
 import { type SimulatedMailServer, createSimulatedMailServer } from "./mail-server.ts";
@@ -31,6 +30,7 @@ import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
 import { createSimulatedPubsub } from "./pubsub.ts";
 import { hash, randomStreams } from "./random.ts";
+import { createRecorder } from "./recorder.ts";
 import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
@@ -80,6 +80,8 @@ export interface Options {
   plan?: Plan;
   /** Called before time begins. */
   direct?: (stage: Stage) => void;
+  /** Takes each line of the recording of the run (see `npm run check-recording`). */
+  record?: (line: object) => void;
   /** The documents, where they are not only in memory. */
   openUsers?: (scheduler: Scheduler) => MemoryUsers;
 }
@@ -200,6 +202,18 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   });
 
   const checks: Checks = createChecks(world, google);
+  const recorder =
+    options.record &&
+    createRecorder(
+      {
+        now: scheduler.now,
+        model: google.model,
+        settings: { settleMs: parameters.settleMs, ...rulesOf(parameters) },
+        isReconciled,
+      },
+      options.record,
+    );
+  recorder?.follow(checks);
   const persons = createPersons(world, { fleet, google, store, publicUrl: PUBLIC_URL });
   const situations = watchSituations(world, { fleet, store, persons });
   const notices = createNoticeChecks(world, mailServer);
@@ -224,6 +238,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   };
   store.onCommit = (commit) => {
     situations.onCommit(commit);
+    recorder?.onCommit(commit);
     checks.onCommit(commit);
     notices.onCommit(commit);
     imports.onCommit(commit);
@@ -236,6 +251,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     situations.onMail(notice);
   };
   topic.onPublished = (event) => {
+    recorder?.onPublished(event);
     checks.onPublished(event);
     situations.onPublished(event);
     delays.onPublished(event);
@@ -298,6 +314,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   }
   await pass(healedAt);
 
+  recorder?.end(headsAt);
   const { published } = topic;
   checkFinally(world, {
     google,

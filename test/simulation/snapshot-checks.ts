@@ -1,8 +1,8 @@
 import { type Snapshot, type User, parseUserId } from "../../functions/src/domain/user.ts";
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { GoogleCall, SimulatedGoogle } from "./google.ts";
-import type { MailboxLedger } from "./ledger.ts";
-import type { Ledgers } from "./ledgers.ts";
+import type { MailboxLedger } from "../checker/ledger.ts";
+import type { Ledgers } from "../checker/ledgers.ts";
 import type { Commit, SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 

@@ -1,6 +1,5 @@
-import type { SimulatedGoogle } from "./google.ts";
-import type { Parameters } from "./parameters.ts";
-import { type MailboxLedger, createLedger, refresh } from "./ledger.ts";
+import type { GmailTruth } from "./evidence.ts";
+import { type MailboxLedger, type Rules, createLedger, refresh } from "./ledger.ts";
 
 /** The ledgers of all mailboxes. */
 export interface Ledgers {
@@ -12,17 +11,8 @@ export interface Ledgers {
   onRecords: (sub: string, count: number) => void;
 }
 
-/** What is watched where labels are. Not every mailbox has the second one. */
-export const WATCHED_LABELS = ["INBOX", "Label_1"];
-
-export function createLedgers(
-  { model }: SimulatedGoogle,
-  { rude }: Pick<Parameters, "rude">,
-): Ledgers {
-  const rules = {
-    publishesDrafts: rude.has("published drafts"),
-    watchedLabels: rude.has("watched labels") ? WATCHED_LABELS : [],
-  };
+/** Opens the ledgers of what has happened at Gmail, to be told as these rules say. */
+export function createLedgers(gmail: Pick<GmailTruth, "account">, rules: Rules): Ledgers {
   const ledgers = new Map<string, MailboxLedger>();
   const dirty = new Set<string>();
 
@@ -41,7 +31,7 @@ export function createLedgers(
       const ledger = ledgerOf(sub);
       if (!dirty.delete(sub)) return ledger;
       const { length } = ledger.records;
-      refresh(ledger, model.account(sub));
+      refresh(ledger, gmail.account(sub));
       const made = ledger.records.length - length;
       if (made > 0) ledgersOfAll.onRecords(sub, made);
       return ledger;

@@ -1,5 +1,4 @@
-import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
-import type { AccountTruth, HistoryTruth } from "../gmail-emulator/truth.ts";
+import type { HistoryTruth, MailboxTruth, PublishedEvent } from "./evidence.ts";
 
 /** One record of Gmail's history, and what has to be heard of it. */
 export interface RecordTruth {
@@ -59,7 +58,7 @@ export interface MailboxLedger {
   /** The thread of every message that history ever told of. */
   readonly threads: Map<string, string>;
   /** First publications by event id, in order. */
-  readonly firsts: Map<string, { order: number; at: number; event: PubsubCloudEvent }>;
+  readonly firsts: Map<string, { order: number; at: number; event: PublishedEvent }>;
   readonly gaps: PublishedGap[];
   /** Index of the first record that this connection has to tell of; absent while there is none. */
   since: number | undefined;
@@ -74,9 +73,6 @@ export interface MailboxLedger {
   /** The ids of notifications that were acknowledged. */
   readonly acknowledged: Set<string>;
 }
-
-/** More than the head of a mailbox ever rises in a run; a rewind goes further back. */
-export const REWIND = 10_000_000n;
 
 export function createLedger(sub: string, rules: Rules): MailboxLedger {
   return {
@@ -98,7 +94,7 @@ export function createLedger(sub: string, rules: Rules): MailboxLedger {
 }
 
 /** Takes in what has happened to the mailbox since. */
-export function refresh(ledger: MailboxLedger, { history }: AccountTruth): void {
+export function refresh(ledger: MailboxLedger, { history }: MailboxTruth): void {
   const { records } = ledger;
   for (const [index, truth] of history.entries()) {
     const known = records[index];

@@ -1,38 +1,38 @@
-import type { User } from "../../functions/src/domain/user.ts";
-import type { SimulatedGoogle } from "./google.ts";
+import type { Court, GmailTruth, Written } from "./evidence.ts";
+import { isNewConnection } from "./documents.ts";
 import { type MailboxLedger, type RecordTruth, isTold } from "./ledger.ts";
 import { type Ledgers, epochOf } from "./ledgers.ts";
-import type { Commit } from "./store.ts";
-import type { World } from "./world.ts";
+
+/** Looks at every cursor that is stored: P4, and what a recovery has to tell by then. */
+export interface CursorChecks {
+  onWritten(written: Written): void;
+  /** The head has gone back. */
+  rewound(sub: string): void;
+}
 
 /** From the answer that names a new cursor to the write that stores it, with a pause of its instance. */
 const CONNECTING_MS = 15 * 60_000;
 
-/** Looks at every cursor that is stored: P4, and what a recovery has to tell by then. */
 export function createCursorChecks(
-  { scheduler, count, parameters, violate }: World,
-  { model }: SimulatedGoogle,
+  { now, count, violate }: Court,
+  gmail: GmailTruth,
   ledgers: Ledgers,
-): {
-  onCommit(commit: Commit): void;
-  /** The head has gone back. */
-  rewound(sub: string): void;
-} {
+  settleMs: number,
+): CursorChecks {
   const rewoundAt = new Map<string, number>();
   return {
-    rewound: (sub) => void rewoundAt.set(sub, scheduler.now()),
+    rewound: (sub) => void rewoundAt.set(sub, now()),
 
-    onCommit({ kind, before, after }) {
+    onWritten({ kind, before, after }) {
       const ledger = ledgers.current(after.id);
       const cursor = BigInt(after.historyId);
       const isNew = before === undefined || isNewConnection(before, after);
       if (isNew) {
         const epoch = epochOf(ledger);
-        const { head } = model.position(after.id);
+        const { head } = gmail.position(after.id);
         // The kept cursor, an imported one, and what `watch` named may be of before the head went back.
         const isKept = kind === "create" || before?.historyId === after.historyId;
-        const isOld =
-          isKept || scheduler.now() < (rewoundAt.get(after.id) ?? -Infinity) + CONNECTING_MS;
+        const isOld = isKept || now() < (rewoundAt.get(after.id) ?? -Infinity) + CONNECTING_MS;
         if (cursor > head && !isOld)
           violate("P4", `${after.id} starts at ${cursor}, above the head ${head}`);
         const first = ledger.records.findIndex((it) => it.epoch === epoch && it.id > cursor);
@@ -43,14 +43,6 @@ export function createCursorChecks(
       }
       if (after.status === "disconnected") ledger.since = undefined;
       if (ledger.since === undefined || before === undefined) return;
-      if (cursor < BigInt(before.historyId) && !isRewindTold(ledger, BigInt(before.historyId))) {
-        violate("P4", `the cursor goes back from ${before.historyId} to ${cursor}`);
-      }
-      const begun = before.sync.recovery === undefined ? after.sync.recovery : undefined;
-      if (begun !== undefined && begun.fromHistoryId !== before.historyId) {
-        const where = `at ${begun.fromHistoryId}, not at the cursor ${before.historyId}`;
-        violate("P1", `a recovery of ${after.id} begins ${where}`);
-      }
       if (after.historyId === before.historyId) return;
       checkTold(ledger, cursor);
       checkRecovered(ledger, cursor);
@@ -65,7 +57,7 @@ export function createCursorChecks(
       const { recoveredSince: since } = gap;
       if (since === undefined) continue;
       const { watchedLabels } = ledger.rules;
-      for (const { id, internalDate, labelIds } of model.account(ledger.sub).messages) {
+      for (const { id, internalDate, labelIds } of gmail.account(ledger.sub).messages) {
         const isWatched = watchedLabels.some((label) => labelIds.includes(label));
         if (watchedLabels.length > 0 && !isWatched) continue;
         const added = ledger.expected.get(`${ledger.sub}/added/${id}`);
@@ -85,7 +77,7 @@ export function createCursorChecks(
     // Until the gap that tells of it, a cursor is of the time before the head went back.
     const isKnown = ledger.gaps.some((gap) => gap.isRewound && gap.epoch === epoch);
     const isOld =
-      cursor > model.position(ledger.sub).head || (epoch > ledger.sinceEpoch && !isKnown);
+      cursor > gmail.position(ledger.sub).head || (epoch > ledger.sinceEpoch && !isKnown);
     for (let index = ledger.toldUpTo; index < ledger.records.length; index++) {
       const record = ledger.records[index];
       if (record === undefined) break;
@@ -106,19 +98,11 @@ export function createCursorChecks(
   /** What shows later than the time to settle is promised only where its notification came first. */
   function excuse({ acknowledged }: MailboxLedger, record: RecordTruth): boolean {
     const lagMs = record.readableAt - record.at;
-    const promisedMs = 0.9 * parameters.settleMs;
-    const isTooLate = record.readableAt > scheduler.now() && lagMs > promisedMs;
+    const promisedMs = 0.9 * settleMs;
+    const isTooLate = record.readableAt > now() && lagMs > promisedMs;
     if (!isTooLate || acknowledged.has(String(record.id))) return false;
     record.isExcused = true;
     count("late record that nothing told of in time");
     return true;
   }
-
-  function isRewindTold(ledger: MailboxLedger, from: bigint): boolean {
-    return ledger.gaps.some((gap) => gap.from === from && gap.to < from);
-  }
-}
-
-function isNewConnection(before: User, after: User): boolean {
-  return before.status === "disconnected" && after.grant.generation > before.grant.generation;
 }

@@ -1,30 +1,37 @@
-import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
-import type { SimulatedGoogle } from "./google.ts";
+import type { Court, GmailTruth, PublishedEvent } from "./evidence.ts";
 import type { MailboxLedger } from "./ledger.ts";
 import { type Ledgers, epochOf } from "./ledgers.ts";
-import type { World } from "./world.ts";
+
+/** Looks at everything that is published: P2, P3, P9, and that nothing is made up. */
+export interface StreamChecks {
+  onPublished(event: PublishedEvent): void;
+  /** From now on no start id of this mailbox is found, or they are again. */
+  lostHistory(sub: string, isLost: boolean): void;
+}
+
+/** What events are compared with; without it they are compared with each other only. */
+export interface Truth {
+  gmail: GmailTruth;
+  /** Whether a status was ever stored that has to be told under this id. */
+  isAnnouncement(eventId: string): boolean;
+}
 
 /** A run that began while the history was lost may tell of it so much later. */
 const LOST_LASTS_MS = 45 * 60_000;
+/** How Google's tokens and client secrets begin. */
+const SECRET = /\bya29\.|\bGOCSPX-|(?<![\w/+])1\/\/0/;
 
-/** Looks at everything that is published: P2, P3, and that nothing is made up. */
 export function createStreamChecks(
-  world: World,
-  { model }: SimulatedGoogle,
+  { now, count, violate }: Court,
   ledgers: Ledgers,
-  /** Whether a status was ever stored that has to be told under this id. */
-  isAnnouncement: (eventId: string) => boolean,
-): {
-  onPublished(event: PubsubCloudEvent): void;
-  lostHistory(sub: string, isLost: boolean): void;
-} {
-  const { scheduler, count, violate } = world;
+  truth?: Truth,
+): StreamChecks {
   /** Until when a mailbox's history counts as lost. */
   const lostUntil = new Map<string, number>();
 
   return {
     lostHistory: (sub, isLost) =>
-      void lostUntil.set(sub, isLost ? Infinity : scheduler.now() + LOST_LASTS_MS),
+      void lostUntil.set(sub, isLost ? Infinity : now() + LOST_LASTS_MS),
 
     onPublished(event) {
       const { attributes, json, orderingKey } = event;
@@ -35,6 +42,7 @@ export function createStreamChecks(
       if (orderingKey !== key || json["userId"] !== sub) {
         violate("P3", `${id} is on the ordering key ${orderingKey}`);
       }
+      checkSecrets(event);
       const first = ledger.firsts.get(id);
       if (first !== undefined) {
         count("repeated publication");
@@ -42,19 +50,27 @@ export function createStreamChecks(
         const isSame = !ledger.reused.has(id) && !(isGap && ledger.isEdited);
         if (isSame) checkRepeat(first.event, event);
       } else {
-        ledger.firsts.set(id, { order: ledger.firsts.size, at: scheduler.now(), event });
+        ledger.firsts.set(id, { order: ledger.firsts.size, at: now(), event });
       }
-      // Looked at where snapshots are.
+      // A check of its own looks at snapshots.
       if ("snapshotId" in json) return;
-      if (attributes["ce-type"] === "mailbox.gap") checkGap(ledger, event, first === undefined);
+      const isPassing = checkPassing(event);
+      if (attributes["ce-type"] === "mailbox.gap") noteGap(ledger, event, first === undefined);
+      else if (truth === undefined || isPassing) return;
       else if ("messageId" in json) checkChange(ledger, event);
-      else if (!isPassing(event) && !isAnnouncement(id))
-        violate("P7", `${id} announces what never was`);
+      else if (!truth.isAnnouncement(id)) violate("P7", `${id} announces what never was`);
     },
   };
 
+  /** What a person wrote in a header field is no secret of the receiver's. */
+  function checkSecrets({ attributes, json }: PublishedEvent): void {
+    const { headers: _, snippet: __, ...own } = json;
+    const found = SECRET.exec(JSON.stringify([attributes, own]));
+    if (found !== null) violate("P9", `${attributes["ce-id"]} contains ${found[0]}…`);
+  }
+
   /** An event of no status: it says how a mailbox is doing, or what it is called. */
-  function isPassing({ attributes, json }: PubsubCloudEvent): boolean {
+  function checkPassing({ attributes, json }: PublishedEvent): boolean {
     const type = attributes["ce-type"];
     if (type === "mailbox.address_changed") {
       count("address change told");
@@ -68,9 +84,9 @@ export function createStreamChecks(
     return true;
   }
 
-  function checkRepeat(first: PubsubCloudEvent, event: PubsubCloudEvent): void {
+  function checkRepeat(first: PublishedEvent, event: PublishedEvent): void {
     const isRecovered = first.json["recovered"] === true || event.json["recovered"] === true;
-    const told = ({ attributes, json }: PubsubCloudEvent) => {
+    const told = ({ attributes, json }: PublishedEvent) => {
       // The address may have changed in between.
       const { emailAddress: ________, lagSeconds: _________, ...steady } = json;
       const { recovered: _, reauthorizeUrl: __, recoveredChanges: ___, ...detailed } = steady;
@@ -80,6 +96,7 @@ export function createStreamChecks(
         headersMissing: _m,
         internalDate: _d,
         sizeEstimate: _s,
+        snippet: _n,
         ...rest
       } = detailed;
       // History can leave the thread out; a recovery's list does not.
@@ -99,45 +116,47 @@ export function createStreamChecks(
     }
   }
 
-  function checkGap(ledger: MailboxLedger, { json }: PubsubCloudEvent, isNew: boolean): void {
+  function noteGap(ledger: MailboxLedger, { json }: PublishedEvent, isNew: boolean): void {
     const from = BigInt(String(json["fromHistoryId"]));
     const to = BigInt(String(json["toHistoryId"]));
-    const { head, oldest } = model.position(ledger.sub);
-    const epoch = epochOf(ledger);
+    const { reason } = json;
+    const isOfRecord = reason === "unreadable_record";
+    const isUnseen = reason === "notified_unseen";
     count("gap published");
     if (to < from) count("gap after a rewind");
-    const isUnreadable = json["reason"] === "unreadable_record";
-    const isUnseen = json["reason"] === "notified_unseen";
     if (isUnseen) count("gap of a notified id that never showed");
-    const isLost = scheduler.now() < (lostUntil.get(ledger.sub) ?? -Infinity);
-    const isRewound = epoch > 0;
-    const isForgotten = from < oldest || isRewound || isLost;
-    const isAboveHead = from > head;
-    if (!isUnreadable && !isUnseen && !isForgotten && !isAboveHead) {
-      violate("P1", `a gap from ${from}, which Gmail still knows (${oldest})`);
-    }
-    if (to > head && !isRewound && !isUnseen) {
-      violate("P1", `a gap up to ${to}, above the head ${head}`);
-    }
+    if (truth !== undefined && !isUnseen) checkBounds(ledger, { from, to, isOfRecord }, truth);
     // What came between the gap and its repetition came after the pinned head: history tells of it.
-    const isRecoverable = isNew && !isUnreadable && !isUnseen;
-    const recoveredSince = isRecoverable ? Date.parse(String(json["since"])) : undefined;
-    const at = scheduler.now();
-    const isOfRecord = isUnreadable;
-    const isRewind = to < from || json["reason"] === "history_rewound";
+    const isRecoverable = isNew && !isOfRecord && !isUnseen;
     ledger.gaps.push({
       from,
       to,
-      epoch,
-      at,
-      isRewound: isRewind,
-      recoveredSince,
+      epoch: epochOf(ledger),
+      at: now(),
+      isRewound: to < from || reason === "history_rewound",
+      recoveredSince: isRecoverable ? Date.parse(String(json["since"])) : undefined,
       isRecovered: false,
       isOfRecord,
     });
   }
 
-  function checkChange(ledger: MailboxLedger, { attributes, json }: PubsubCloudEvent): void {
+  /** A gap is honest: Gmail has forgotten what is in it, and it ends where the mailbox does. */
+  function checkBounds(
+    ledger: MailboxLedger,
+    { from, to, isOfRecord }: { from: bigint; to: bigint; isOfRecord: boolean },
+    { gmail }: Truth,
+  ): void {
+    const { head, oldest } = gmail.position(ledger.sub);
+    const isLost = now() < (lostUntil.get(ledger.sub) ?? -Infinity);
+    const isRewound = epochOf(ledger) > 0;
+    const isForgotten = from < oldest || isRewound || isLost;
+    if (!isOfRecord && !isForgotten && from <= head) {
+      violate("P1", `a gap from ${from}, which Gmail still knows (${oldest})`);
+    }
+    if (to > head && !isRewound) violate("P1", `a gap up to ${to}, above the head ${head}`);
+  }
+
+  function checkChange(ledger: MailboxLedger, { attributes, json }: PublishedEvent): void {
     const id = attributes["ce-id"] ?? "";
     const expected = ledger.expected.get(id);
     if (json["recovered"] === true) {
