@@ -71,6 +71,8 @@ const renew = () => scenario.runSchedule("watchRenewal");
 /** A list that is not empty is billed by its documents, an empty one as one read. */
 const OTHER_LIST = { reads: 2, logLines: 1 };
 const NO_OTHER_LIST = { reads: 0, logLines: 1 };
+/** What an act adds to another that takes everything else. */
+const ONLY_CALLS = { reads: 0, writes: 0, published: 0, logLines: 0 };
 
 describe("the operation counts", () => {
   it("match infra/operation-counts.json", async () => {
@@ -108,13 +110,7 @@ describe("the operation counts", () => {
     expect(plain.calls).toEqual({ "token.refresh": 1, "history.list": 1 });
     const { "token.refresh": refreshes = 0, ...calls } = plain.calls;
     expect({ ...plain, calls }).toEqual(counts["notification"]);
-    counts["tokenRefresh"] = {
-      reads: 0,
-      writes: 0,
-      published: 0,
-      logLines: 0,
-      calls: { "token.refresh": refreshes },
-    };
+    counts["tokenRefresh"] = { ...ONLY_CALLS, calls: { "token.refresh": refreshes } };
     for (const email of EMAILS.slice(1)) scenario.emulator.deliver(email);
     await scenario.settled();
     await reconcile();
@@ -133,6 +129,14 @@ describe("the operation counts", () => {
     await scenario.settled();
     const message = `/gmail/v1/users/${scenario.stored(ada).id}/messages/${messageId}`;
     counts["messageRead"] = await measure(() => call(scenario, message));
+
+    await scenario.close();
+    scenario = await startScenario({ env: { CHANGES_DETAIL: "headers" } });
+    await scenario.connect(ada);
+    const detailed = await measure(() => scenario.emulator.deliver(ada));
+    const { "messages.get": details = 0, ...others } = detailed.calls;
+    expect({ ...detailed, calls: others }).toEqual(counts["notification"]);
+    counts["messageDetail"] = { ...ONLY_CALLS, calls: { "messages.get": details } };
 
     await expect(`${JSON.stringify(counts, undefined, 2)}\n`).toMatchFileSnapshot(FILE);
   });

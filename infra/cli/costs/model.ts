@@ -94,6 +94,7 @@ function timesPerDay(given: Assumptions): Record<Situation, number> {
     emptyReconciliation: 0,
     emptyRenewal: 0,
     messageRead: given.readsPerDay,
+    messageDetail: given.detailsPerDay,
   };
 }
 
@@ -193,13 +194,13 @@ export function freeEnds(given: Assumptions): End[] {
 /** Returns at how many mailboxes each limit is reached, the lowest first. */
 export function limits(given: Assumptions): End[] {
   const times = timesPerDay(given);
-  const detailUnits = given.detailsPerDay * (GMAIL_UNITS["messages.get"] ?? NaN);
-  const countedUnits = Object.entries(times).reduce((sum, [name, n]) => {
-    const calls = Object.entries(counts[name as Situation].calls);
-    return sum + n * calls.reduce((units, [call, c]) => units + c * (GMAIL_UNITS[call] ?? NaN), 0);
-  }, 0);
-  const unitsPerDay = countedUnits + detailUnits;
-  const { notification, recheck, renewal, quietLook, messageRead } = times;
+  const units = (name: Situation) => {
+    const calls = Object.entries(counts[name].calls);
+    const each = calls.reduce((sum, [call, c]) => sum + c * (GMAIL_UNITS[call] ?? NaN), 0);
+    return times[name] * each;
+  };
+  const unitsPerDay = Object.keys(times).reduce((sum, name) => sum + units(name as Situation), 0);
+  const { notification, recheck, renewal, quietLook } = times;
   const perSecond = (perDay: number) => (perDay * given.peak) / DAY_SECONDS;
   const secondsEach = given.functionMs / 1_000;
 
@@ -229,12 +230,12 @@ export function limits(given: Assumptions): End[] {
     [
       "gmailApi, its share of Gmail's quota",
       (GMAIL_UNITS_PER_MINUTE * PROJECT_SHARE) / 60,
-      perSecond(messageRead * (GMAIL_UNITS["messages.get"] ?? NaN)),
+      perSecond(units("messageRead")),
     ],
     [
       "CHANGES_DETAIL, its share of Gmail's quota",
       (GMAIL_UNITS_PER_MINUTE * DETAIL_SHARE) / 60,
-      perSecond(detailUnits),
+      perSecond(units("messageDetail")),
     ],
   ];
   return ends
