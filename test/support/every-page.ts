@@ -1,3 +1,6 @@
+import { pause } from "../../functions/src/grant/pause.ts";
+import { resume } from "../../functions/src/mailbox/resume.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { EN } from "../../functions/src/texts/en.ts";
 import type { Texts } from "../../functions/src/texts/texts.ts";
 import { linkOf } from "./flow.ts";
@@ -64,6 +67,13 @@ async function openLife(
   await decide("Allow");
   await shows(texts.connected.title);
   await visit("connected");
+
+  const operator = await scenario.operator({ log: createLog(() => {}) }).getContext();
+  await pause(await scenario.read(ADA), "operator_request", operator);
+  await open(publicUrl);
+  await shows(texts.paused.title);
+  await visit("paused");
+  await resume(await scenario.read(ADA), operator);
 
   await endGrant(scenario, ADA, 3);
   await open(linkOf(scenario, ADA));
