@@ -176,6 +176,7 @@ function countPublished(event: MailboxEvent, telemetry: Telemetry): void {
     case "delayed":
     case "caught_up":
     case "snapshot_completed":
+    case "snapshot_failed":
       return;
     default:
       event satisfies never;

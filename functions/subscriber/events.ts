@@ -9,6 +9,7 @@ export interface EventData {
   "mailbox.gap": Gap;
   "mailbox.message.existing": MessageExisting;
   "mailbox.snapshot.completed": SnapshotCompleted;
+  "mailbox.snapshot.failed": SnapshotFailed;
   "mailbox.connected": Connected;
   "mailbox.reauthorization_required": ReauthorizationRequired;
   "mailbox.unavailable": Unavailable;
@@ -28,6 +29,7 @@ export const EVENT_TYPES = [
   "mailbox.gap",
   "mailbox.message.existing",
   "mailbox.snapshot.completed",
+  "mailbox.snapshot.failed",
   "mailbox.connected",
   "mailbox.reauthorization_required",
   "mailbox.unavailable",
@@ -214,6 +216,31 @@ export interface SnapshotCompleted {
    * together are the mailbox. An unsigned 64-bit number as decimal digits.
    */
   upToHistoryId: string;
+}
+
+/**
+ * mailbox.snapshot.failed: Google refused to list the mailbox for three days, so the receiver has
+ * given a snapshot up: older messages are missing. The operator can request another one.
+ */
+export interface SnapshotFailed {
+  /** The connected account: Google's `sub`. It never changes. */
+  userId: string;
+  /** The present email address of the account, in lower case. */
+  emailAddress: string;
+  /** The snapshot: the same in all of its events. */
+  snapshotId: string;
+  /**
+   * How many messages it has published. Messages that were deleted while the receiver repeated a
+   * page are not counted.
+   */
+  messages: number;
+  /**
+   * The position of the stream when the snapshot was requested. An unsigned 64-bit number as
+   * decimal digits.
+   */
+  upToHistoryId: string;
+  /** A short stable code that says why. Later versions may add codes. */
+  reason: string;
 }
 
 /**

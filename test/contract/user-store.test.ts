@@ -214,7 +214,16 @@ const FULL: Complete<Content> = {
     edge: ["18a", "18b"],
     isSeeking: true,
     oldPages: 1,
+    failure: {
+      since: minutes(-40),
+      at: minutes(-2),
+      family: "throttled",
+      reason: "rateLimitExceeded",
+      count: 4,
+      call: "messages.list",
+    },
     completedAt: minutes(-10),
+    failedAt: minutes(-9),
   },
   signedOutAt: minutes(-70),
 };
@@ -1020,7 +1029,13 @@ describe.skipIf(!firestore.isHad)("users in Firestore, past the interface", () =
         edge: ["18a", "18b"],
         isSeeking: true,
         oldPages: 1,
+        failure: {
+          ...snapshot.failure,
+          since: time(snapshot.failure.since),
+          at: time(snapshot.failure.at),
+        },
         completedAt: time(snapshot.completedAt),
+        failedAt: time(snapshot.failedAt),
       },
       signedOutAt: time(FULL.signedOutAt),
     });

@@ -65,6 +65,8 @@ export const SITUATIONS = [
   "snapshot requested",
   "snapshot requested by the operator",
   "snapshot completed",
+  "snapshot refused",
+  "snapshot given up",
   "existing message published",
   "existing message repeated after the end",
   "message told as added and as existing",

@@ -228,6 +228,12 @@ export const FOCUS = {
     rates: { ...parameters.rates, crash: 0.02, publishFailsAfter: 0.1 },
     incidents: { ...parameters.incidents, grantEnds: 10 },
   }),
+  /** Snapshots of mailboxes whose lists Google refuses for hours, or for days. */
+  refusedSnapshots: (parameters) => ({
+    ...rudely(parameters, ["refused snapshots"]),
+    acts: 20,
+    rates: { ...parameters.rates, crash: 0.01, publishFailsAfter: 0.1 },
+  }),
   /** Mailboxes that an operator pauses and resumes, while people authorize, leave and come back. */
   pauses: (parameters) => ({
     ...rudely(parameters, ["paused mailboxes"]),

@@ -465,6 +465,16 @@ export const MUTATIONS: readonly Mutation[] = [
     "UNITS[method] ?? 0",
     "0",
   ]),
+  focused("refusedSnapshots", "a snapshot is tried for ever", [
+    "reasonToGiveUp",
+    "later(failure.since, FAILING_MS_MAX) <= failure.at",
+    "false",
+  ]),
+  focused("refusedSnapshots", "a snapshot is given up after its first failure", [
+    "reasonToGiveUp",
+    "later(failure.since, FAILING_MS_MAX) <= failure.at",
+    "true",
+  ]),
   focused("snapshots", "drafts belong to a snapshot", [
     "stillThere",
     "messages.length === 0",

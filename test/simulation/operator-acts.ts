@@ -8,7 +8,7 @@ import type { Fleet } from "./fleet.ts";
 import type { Person } from "./persons.ts";
 import type { SimulatedTopic } from "./publisher.ts";
 import type { Stream } from "./random.ts";
-import type { People, Striking } from "./rude-incidents.ts";
+import { type People, REFUSALS, type Striking } from "./rude-incidents.ts";
 import type { SimulatedStore } from "./store.ts";
 import type { World } from "./world.ts";
 
@@ -32,7 +32,7 @@ export interface Operated {
 /** What an operator does to documents, and what happens to them otherwise. */
 export function startOperatorActs(
   world: World,
-  { fleet, store, topic, checks, persons, rewinds }: Operated & People,
+  { fleet, store, topic, google, checks, persons, rewinds, snapshots }: Operated & People,
   { strike, last }: Striking,
 ): void {
   const { scheduler, parameters, count } = world;
@@ -80,8 +80,12 @@ export function startOperatorActs(
   }
 
   if (rude.has("snapshots")) {
-    const snapshots = world.random("snapshots");
-    strike(1.5, ({ sub }) => void askForSnapshot(sub, snapshots), snapshots);
+    const draws = world.random("snapshots");
+    strike(1.5, ({ sub }) => void askForSnapshot(sub, draws), draws);
+  }
+  if (rude.has("refused snapshots")) {
+    const refusals = world.random("refused snapshots");
+    strike(2, ({ sub }) => void refuseSnapshot(sub, refusals), refusals);
   }
   if (rude.has("paused mailboxes")) {
     const pauses = world.random("pauses");
@@ -150,6 +154,26 @@ export function startOperatorActs(
       snapshotNow(user, since, context),
     );
     if (result?.isDone === true) count("snapshot requested by the operator");
+  }
+
+  /** Google refuses the lists of a mailbox of which a snapshot has begun. */
+  async function refuseSnapshot(sub: string, draws: Stream): Promise<void> {
+    const allow = google.model.refuse(sub, {
+      method: "messages.list",
+      preset: draws.pick(REFUSALS),
+    });
+    const allowSnapshot = snapshots.refused(sub);
+    checks.troubled(sub, "mail", true);
+    count("snapshot refused");
+    world.trace(() => `${sub.slice(-4)} lists are refused`);
+    const isLong = draws.chance(0.6);
+    last(isLong ? draws.between(3 * DAY, 5 * DAY) : draws.between(HOUR, 3 * DAY), () => {
+      allow();
+      allowSnapshot();
+      checks.troubled(sub, "mail", false);
+      world.trace(() => `${sub.slice(-4)} lists are no longer refused`);
+    });
+    await askForSnapshot(sub, draws);
   }
 
   async function pausePerson(person: Person, draws: Stream): Promise<void> {

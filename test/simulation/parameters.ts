@@ -194,7 +194,9 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
 }
 
 /** The same run in a world that is rude, with the numbers that this makes reasonable. */
-export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
+export function impolite(parameters: Parameters, drawn: Rudeness): Parameters {
+  const isRefused = drawn.has("refused snapshots");
+  const rude: Rudeness = isRefused ? new Set([...drawn, "snapshots"]) : drawn;
   return {
     ...parameters,
     rude,
@@ -235,6 +237,14 @@ export function impolite(parameters: Parameters, rude: Rudeness): Parameters {
       quietMs: 6 * HOUR,
       renewAfterMs: 24 * HOUR,
       mailboxes: 1,
+    }),
+    // A snapshot is given up after three days.
+    ...(isRefused && {
+      chaosMs: 6 * 24 * HOUR,
+      quietMs: 6 * HOUR,
+      renewAfterMs: 24 * HOUR,
+      mailboxes: 1,
+      incidents: NO_INCIDENTS,
     }),
   };
 }

@@ -5,6 +5,7 @@ import type { SimulatedGoogle } from "./google.ts";
 import type { Person, Persons } from "./persons.ts";
 import type { Stream } from "./random.ts";
 import type { Rewinds } from "./rewinds.ts";
+import type { SnapshotChecks } from "./snapshot-checks.ts";
 import type { World } from "./world.ts";
 
 const SECOND = 1_000;
@@ -25,6 +26,7 @@ export interface People {
   checks: Checks;
   persons: Persons;
   delays: DelayChecks;
+  snapshots: SnapshotChecks;
   rewinds: Rewinds;
 }
 
@@ -32,7 +34,7 @@ export interface People {
 const GROWN_BY_MAX = 100n;
 /** Calls that were seen to be refused to one mailbox for days, and how. */
 const REFUSED_CALLS = ["history.list", "users.watch", "users.getProfile", "messages", "gmail"];
-const REFUSALS: readonly [Preset, ...Preset[]] = [
+export const REFUSALS: readonly [Preset, ...Preset[]] = [
   "callerForbidden",
   "preconditionFailed",
   "backendError",
@@ -47,7 +49,7 @@ const TOKEN_CODES: readonly [Preset, ...Preset[]] = [
 /** What happens to single mailboxes where the world is rude. */
 export function startRudeIncidents(
   world: World,
-  { google, checks, persons, delays, rewinds }: People,
+  { google, checks, persons, delays, rewinds, snapshots }: People,
   { strike, last }: Striking,
 ): void {
   const { scheduler, parameters, count } = world;
@@ -86,6 +88,8 @@ export function startRudeIncidents(
         world.trace(() => `${sub.slice(-4)} ${method} refused: ${preset}`);
         checks.troubled(sub, "mail", true);
         const isOfHistory = method === "history.list" || method === "gmail";
+        const allowSnapshot =
+          method === "messages" || method === "gmail" ? snapshots.refused(sub) : undefined;
         // A cursor that is refused as malformed for long counts as expired: told as a gap each time.
         const isOfCursor = isOfHistory && preset === "invalidArgument";
         if (isOfHistory && !isOfCursor) delays.refused(sub, true);
@@ -95,6 +99,7 @@ export function startRudeIncidents(
         }
         last(random.between(20 * MINUTE, days * 1.5 * DAY), () => {
           allow();
+          allowSnapshot?.();
           delays.refused(sub, false);
           if (isOfCursor) {
             checks.lostHistory(sub, false);

@@ -43,6 +43,7 @@ export const RUDE = [
   "imported grants",
   "snapshots",
   "detailed changes",
+  "refused snapshots",
 ] as const;
 
 export type Rude = (typeof RUDE)[number];
@@ -87,6 +88,7 @@ const CHANCE: Record<Rude, number> = {
   "imported grants": 0.1,
   snapshots: 0.25,
   "detailed changes": 0.12,
+  "refused snapshots": 0.006,
 };
 
 /** How rude the world is in a run: only where everything may go wrong. */

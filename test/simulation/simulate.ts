@@ -272,7 +272,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
   const operated = { fleet, store, topic };
-  const people = { google, checks, persons, rewinds, securityEvents, delays, operated };
+  const people = { google, checks, persons, rewinds, securityEvents, delays, snapshots, operated };
   const incidents = startIncidents(world, people, GMAIL_TOPIC, chaos);
 
   const pass = async (time: number) => {

@@ -11,6 +11,8 @@ export interface SnapshotChecks {
   onCommit(commit: Commit): void;
   onPublished(event: PubsubCloudEvent): void;
   onCall(call: GoogleCall): void;
+  /** From now on Google refuses the lists of this mailbox, until the returned function is called. */
+  refused(sub: string): () => void;
   checkFinally(lastCallsAt: number): void;
 }
 
@@ -22,6 +24,7 @@ interface Asked {
   /** Event ids of what was published before: it may come again. */
   told: ReadonlySet<string>;
   isCompleted: boolean;
+  isFailed: boolean;
   /** The stream that it belongs to has ended. */
   isDropped: boolean;
 }
@@ -35,6 +38,20 @@ const DISORDER_MS = DAY;
  * what is repeated of it.
  */
 const UNITS_PER_TURN_MAX = 180 + 800;
+/** After so long of refusals a snapshot is given up. */
+const FAILING_MS_MAX = 3 * DAY;
+/** The longest pauses before its last attempt and before its end, and what chance lets fail. */
+const GIVEN_UP_LATE_MS = 12 * HOUR;
+/** Failures of another kind start the three days again, and an unreadable document is not tried. */
+const OTHER_FAILURES = [
+  "refused mailboxes",
+  "unknown token codes",
+  "bursts of 401",
+  "invalid account states",
+  "unreadable documents",
+  "turns that throw",
+  "lost histories",
+] as const;
 const SMALL_PAGE = 5;
 const IMPRECISE = ["old imports", "unsorted lists", "replicas behind", "stray answers"] as const;
 const UNITS: Readonly<Record<string, number>> = { "messages.list": 5, "messages.get": 20 };
@@ -52,6 +69,10 @@ export function createSnapshotChecks(
   /** What one run has spent on one mailbox, by when it began; absent where it also recovers. */
   const spent = new Map<string, number | undefined>();
   const users = new Map<string, User>();
+  /** By mailbox: how many refusals hold, and since when the first of them has. */
+  const refusals = new Map<string, { count: number; since: number }>();
+  /** By mailbox: when refusals ended that held long enough to give a snapshot up. */
+  const longRefusals = new Map<string, number>();
 
   return {
     onCommit({ before, after }) {
@@ -71,6 +92,7 @@ export function createSnapshotChecks(
         messages,
         told,
         isCompleted: false,
+        isFailed: false,
         isDropped: false,
       });
     },
@@ -85,6 +107,13 @@ export function createSnapshotChecks(
       const of = asked.get(`${sub}/${String(json["snapshotId"])}`);
       if (type === "mailbox.message.existing") checkExisting(sub, of, json, isFirst);
       if (type === "mailbox.snapshot.completed") checkCompleted(sub, of, json);
+      if (type === "mailbox.snapshot.failed") checkFailed(sub, of);
+    },
+
+    refused(sub) {
+      const before = refusals.get(sub) ?? { count: 0, since: scheduler.now() };
+      refusals.set(sub, { ...before, count: before.count + 1 });
+      return () => allowed(sub);
     },
 
     onCall({ sub, method, runSince }) {
@@ -101,16 +130,34 @@ export function createSnapshotChecks(
     },
 
     checkFinally(lastCallsAt) {
-      for (const { sub, snapshot, isCompleted, isDropped } of asked.values()) {
+      for (const { sub, snapshot, isCompleted, isFailed, isDropped } of asked.values()) {
         const id = parseUserId(sub);
         const user = id === undefined ? undefined : store.storedUser(id);
-        if (user?.status !== "active" || isCompleted || isDropped) continue;
+        if (user?.status !== "active" || isCompleted || isFailed || isDropped) continue;
         const since = Math.max(user.statusAt.getTime(), snapshot.requestedAt.getTime());
         if (since > lastCallsAt - 3 * HOUR) continue;
         violate("P11", `snapshot ${snapshot.id} of ${sub} is not complete`);
       }
     },
   };
+
+  function allowed(sub: string): void {
+    const { count: refused = 0, since = 0 } = refusals.get(sub) ?? {};
+    if (refused > 1) {
+      refusals.set(sub, { count: refused - 1, since });
+      return;
+    }
+    refusals.delete(sub);
+    const now = scheduler.now();
+    if (now - since >= FAILING_MS_MAX) longRefusals.set(sub, now);
+    const user = users.get(sub);
+    if (user?.status !== "active" || OTHER_FAILURES.some((it) => parameters.rude.has(it))) return;
+    const of = asked.get(`${sub}/${user.snapshot?.id}`);
+    if (of === undefined || of.isCompleted || of.isFailed || of.isDropped) return;
+    const from = Math.max(since, user.statusAt.getTime(), of.snapshot.requestedAt.getTime());
+    if (now - from <= FAILING_MS_MAX + GIVEN_UP_LATE_MS) return;
+    violate("P13", `snapshot ${of.snapshot.id} of ${sub} is refused for days and not given up`);
+  }
 
   function drop(sub: string): void {
     for (const of of asked.values()) of.isDropped ||= of.sub === sub;
@@ -155,8 +202,9 @@ export function createSnapshotChecks(
     count("existing message published");
     const ledger = ledgers.current(sub);
     if (of === undefined) return violate("P2", `no snapshot tells of ${messageId} of ${sub}`);
-    if (of.isCompleted) count("existing message repeated after the end");
-    if (of.isCompleted && isFirst && of.messages.includes(messageId)) {
+    const isOver = of.isCompleted || of.isFailed;
+    if (isOver) count("existing message repeated after the end");
+    if (isOver && isFirst && of.messages.includes(messageId)) {
       violate("P3", `${messageId} of ${sub} is told after the end of its snapshot`);
     }
     if (ledger.threads.get(messageId) !== json["threadId"]) {
@@ -181,6 +229,7 @@ export function createSnapshotChecks(
 
   function checkCompleted(sub: string, of: Asked | undefined, json: Record<string, unknown>): void {
     if (of === undefined) return violate("P2", `a snapshot of ${sub} ends that never was`);
+    if (of.isFailed) violate("P3", `snapshot ${of.snapshot.id} of ${sub} has two ends`);
     if (of.isCompleted) return;
     of.isCompleted = true;
     count("snapshot completed");
@@ -204,6 +253,23 @@ export function createSnapshotChecks(
     if (Number(json["messages"]) > existing * listings) {
       violate("P2", `a snapshot of ${sub} says ${String(json["messages"])} for ${existing}`);
     }
+  }
+
+  function checkFailed(sub: string, of: Asked | undefined): void {
+    if (of === undefined) return violate("P2", `a snapshot of ${sub} fails that never was`);
+    if (of.isCompleted) violate("P3", `snapshot ${of.snapshot.id} of ${sub} has two ends`);
+    if (of.isFailed) return;
+    of.isFailed = true;
+    count("snapshot given up");
+    const now = scheduler.now();
+    const requestedAt = of.snapshot.requestedAt.getTime();
+    const isRefused = now - (refusals.get(sub)?.since ?? now) >= FAILING_MS_MAX;
+    const wasRefused = (longRefusals.get(sub) ?? -Infinity) > requestedAt;
+    if (isRefused || wasRefused) return;
+    violate(
+      "P2",
+      `snapshot ${of.snapshot.id} of ${sub} is given up without being refused for days`,
+    );
   }
 
   function epoch(sub: string): number {

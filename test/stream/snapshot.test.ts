@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
 import { createLog } from "../../functions/src/platform/log.ts";
 import { pause } from "../../functions/src/grant/pause.ts";
+import { snapshotNow } from "../../infra/cli/mailboxes/actions.ts";
 import type { Operator } from "../../infra/cli/operator.ts";
 import { type CommandResult, runCommand } from "../operator/operator-cli.ts";
 import { replaceDuringRefusal } from "../support/replaced-token.ts";
@@ -41,6 +42,13 @@ const connect = () => scenario.connect(ADA, { exists: true });
 const ofType = (type: string) =>
   scenario.events(ADA).filter(({ attributes }) => attributes["ce-type"] === `mailbox.${type}`);
 const idsOf = (type: string) => ofType(type).map(({ json }) => json["messageId"]);
+
+/** Runs the reconciliation every half hour. */
+async function retryFor(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += HOUR_MS / 2) {
+    await scenario.reconcileAfter(HOUR_MS / 2);
+  }
+}
 
 /** Runs the reconciliation until the snapshot is complete. */
 async function complete(): Promise<void> {
@@ -161,6 +169,71 @@ describe("a snapshot", () => {
     expect(idsOf("message.existing")).toEqual(before);
     expect(idsOf("message.existing")).not.toContain(live);
     expect(ofType("snapshot.completed")[0]?.json).toMatchObject({ messages: 60 });
+  });
+
+  it("is given up when Gmail refuses its list for three days, and can be requested again", async () => {
+    scenario.emulator.settings.messagePageMax = 2;
+    const before = mailOf(...Array.from({ length: 40 }, (_, days) => days + 1));
+    await connect();
+    await scenario.reconcileAfter(3 * MINUTE_MS);
+    const told = idsOf("message.existing").length;
+    expect(told).toBeLessThan(40);
+    const list = { method: "messages.list", preset: "callerForbidden" } as const;
+    const allow = scenario.emulator.refuse(ADA, list);
+    scenario.emulator.resetCalls();
+    await retryFor(3 * DAY_MS - HOUR_MS);
+    expect(ofType("snapshot.failed")).toEqual([]);
+    // Two confirmations at most, then one call an hour.
+    expect(scenario.emulator.countCalls("messages.list")).toBeLessThan(100);
+    await retryFor(4 * HOUR_MS);
+    const { id, snapshot } = scenario.stored(ADA);
+    const [failed, ...others] = ofType("snapshot.failed");
+    expect(failed).toMatchObject({
+      attributes: { "ce-id": `${id}/snapshot_failed/${snapshot?.id}` },
+      json: { snapshotId: snapshot?.id, messages: told, reason: snapshot?.failure?.reason },
+    });
+    expect(others).toEqual([]);
+    expect(scenario.logged("snapshot_failed")).toHaveLength(1);
+    expect(scenario.stored(ADA).status).toBe("active");
+    expect(scenario.stored(ADA).followUp).not.toHaveProperty("dueAt");
+    scenario.emulator.resetCalls();
+    await retryFor(DAY_MS);
+    expect(scenario.emulator.countCalls("messages.list")).toBe(0);
+
+    allow();
+    const context = await scenario.operator({ log: createLog(() => {}) }).getContext();
+    const since = new Date(scenario.clock.now().getTime() - 90 * DAY_MS);
+    const requested = await snapshotNow(await scenario.read(ADA), since, context);
+    expect(requested.isDone).toBe(true);
+    await complete();
+    const again = ofType("message.existing").filter(
+      ({ json }) => json["snapshotId"] === scenario.stored(ADA).snapshot?.id,
+    );
+    expect(again.map(({ json }) => json["messageId"])).toEqual(before);
+  });
+
+  it("is given up when Gmail accepts no page token for three days", async () => {
+    scenario.emulator.settings.messagePageMax = 2;
+    mailOf(...Array.from({ length: 40 }, (_, days) => days + 1));
+    await connect();
+    scenario.emulator.settings.pageTokenMs = 1;
+    await retryFor(3 * DAY_MS + 4 * HOUR_MS);
+    expect(ofType("snapshot.failed")).toHaveLength(1);
+    expect(ofType("snapshot.failed")[0]?.json).toMatchObject({ messages: 2 });
+  });
+
+  it("is not given up for refusals before and after days in which it was not tried", async () => {
+    mailOf(1, 2);
+    await connect();
+    const list = { method: "messages.list", preset: "callerForbidden" } as const;
+    const allow = scenario.emulator.refuse(ADA, list);
+    await retryFor(2 * DAY_MS);
+    await scenario.reconcileAfter(2 * DAY_MS);
+    await retryFor(2 * DAY_MS);
+    allow();
+    await complete();
+    expect(ofType("snapshot.failed")).toEqual([]);
+    expect(scenario.stored(ADA).snapshot).not.toHaveProperty("failure");
   });
 
   it("continues after a re-authorization, and under the same id", async () => {

@@ -56,6 +56,13 @@ const STATUS = {
   generation: z.int().positive().describe("The number of the grant: one higher for each one."),
 };
 const SNAPSHOT_ID = text("The snapshot: the same in all of its events.");
+const SNAPSHOT_END = {
+  ...MAILBOX,
+  snapshotId: SNAPSHOT_ID,
+  messages: count(
+    "How many messages it has published. Messages that were deleted while the receiver repeated a page are not counted.",
+  ),
+};
 const REASON = text("A short stable code that says why. Later versions may add codes.");
 const REAUTHORIZE_URL = text(
   "Where the person restores access. Works once, for this account, for 7 days. Treat it as a secret of that person.",
@@ -143,14 +150,21 @@ export const EVENT_DEFINITIONS = {
     meaning: "A snapshot has published every message.",
     id: "{userId}/snapshot_completed/{snapshotId}",
     data: z.object({
-      ...MAILBOX,
-      snapshotId: SNAPSHOT_ID,
-      messages: count(
-        "How many messages it has published. Messages that were deleted while the receiver repeated a page are not counted.",
-      ),
+      ...SNAPSHOT_END,
       upToHistoryId: historyId(
         "The position of the stream when the snapshot was requested. Its messages and all later changes together are the mailbox.",
       ),
+    }),
+  },
+  snapshot_failed: {
+    type: "mailbox.snapshot.failed",
+    meaning:
+      "Google refused to list the mailbox for three days, so the receiver has given a snapshot up: older messages are missing. The operator can request another one.",
+    id: "{userId}/snapshot_failed/{snapshotId}",
+    data: z.object({
+      ...SNAPSHOT_END,
+      upToHistoryId: historyId("The position of the stream when the snapshot was requested."),
+      reason: REASON,
     }),
   },
   connected: {

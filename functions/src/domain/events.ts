@@ -72,6 +72,15 @@ export interface SnapshotCompleted {
   upToHistoryId: HistoryId;
 }
 
+/** A snapshot was given up: a part of its messages has not been published. */
+export interface SnapshotFailed {
+  kind: "snapshot_failed";
+  snapshotId: string;
+  messages: number;
+  upToHistoryId: HistoryId;
+  reason: string;
+}
+
 /** A part of the history that cannot be published change by change. */
 export interface Gap {
   kind: "gap";
@@ -119,6 +128,7 @@ export type MailboxEvent =
   | Gap
   | Existing
   | SnapshotCompleted
+  | SnapshotFailed
   | LifecycleEvent
   | DelayEvent;
 
@@ -157,7 +167,8 @@ export function eventId(userId: UserId, event: MailboxEvent): string {
     case "existing":
       return `${userId}/existing/${event.snapshotId}/${event.messageId}`;
     case "snapshot_completed":
-      return `${userId}/snapshot_completed/${event.snapshotId}`;
+    case "snapshot_failed":
+      return `${userId}/${event.kind}/${event.snapshotId}`;
     case "address_changed":
       return `${userId}/${event.kind}/${event.changeId}`;
     case "delayed":

@@ -1,5 +1,7 @@
 import { later } from "./clock.ts";
-import type { Existing, SnapshotCompleted } from "./events.ts";
+import type { Existing, SnapshotCompleted, SnapshotFailed } from "./events.ts";
+import type { Failure } from "./failure.ts";
+import { type FailedStep, noteFailure } from "./failure-streak.ts";
 import type { HistoryMessage } from "./history.ts";
 import type { HistoryId } from "./history-id.ts";
 import type { Snapshot, User } from "./user.ts";
@@ -13,6 +15,14 @@ import type { Snapshot, User } from "./user.ts";
 const OLD_PAGES_ENDING = 2;
 /** Messages remembered of the last page: any of them may be deleted. */
 const EDGE_MAX = 10;
+const DAY_MS = 24 * 3_600_000;
+/** How long a snapshot fails before it is given up: longer than a daily limit of Google, or an outage. */
+const FAILING_MS_MAX = 3 * DAY_MS;
+/**
+ * Failures further apart are not consecutive: in between, the snapshot was not tried, because access
+ * had ended or nothing ran. The waits between attempts are at most an hour.
+ */
+const FAILURES_APART_MS_MAX = DAY_MS;
 
 /** Returns a snapshot of the messages since a date, which begins at the cursor. */
 export function newSnapshot(since: Date, upToHistoryId: HistoryId, at: Date): Snapshot {
@@ -22,7 +32,8 @@ export function newSnapshot(since: Date, upToHistoryId: HistoryId, at: Date): Sn
 
 /** Returns the snapshot that is still to be published, if there is one. */
 export function runningSnapshot({ snapshot }: Pick<User, "snapshot">): Snapshot | undefined {
-  return snapshot?.completedAt === undefined ? snapshot : undefined;
+  const isOver = snapshot?.completedAt !== undefined || snapshot?.failedAt !== undefined;
+  return isOver ? undefined : snapshot;
 }
 
 /**
@@ -49,10 +60,13 @@ export interface SnapshotPage {
   isOld: boolean;
 }
 
-/** Records a published page, and whether its listing ends with it. */
+/**
+ * Records a published page, and whether its listing ends with it. It ends the failures, unless it
+ * only found the place again at which Gmail rejected the next page.
+ */
 export function afterSnapshotPage(snapshot: Snapshot, page: SnapshotPage): Snapshot {
   const { messages, nextPageToken: token, published, isOld } = page;
-  const { isSeeking: _, token: __, oldPages: before = 0, edge: earlier, ...rest } = snapshot;
+  const { isSeeking, token: _, oldPages: before = 0, edge: earlier, failure, ...rest } = snapshot;
   // An empty page says nothing.
   const oldPages = isOld ? before + 1 : messages.length === 0 ? before : 0;
   const next = { ...rest, messages: rest.messages + published };
@@ -60,7 +74,14 @@ export function afterSnapshotPage(snapshot: Snapshot, page: SnapshotPage): Snaps
     return { ...next, listing: rest.listing + 1 };
   const last = messages.slice(-EDGE_MAX).map(({ id }) => id);
   const edge = last.length > 0 ? last : earlier;
-  return { ...next, token, oldPages, ...(edge !== undefined && { edge }) };
+  const isFurther = isSeeking !== true || messages.length > 0;
+  return {
+    ...next,
+    token,
+    oldPages,
+    ...(edge !== undefined && { edge }),
+    ...(!isFurther && failure !== undefined && { failure }),
+  };
 }
 
 /**
@@ -94,16 +115,34 @@ export function afterRefusedPage({ token: _, ...snapshot }: Snapshot): Snapshot 
 
 /** Leaves out the current listing, because the mailbox does not have its label. */
 export function withoutListing(snapshot: Snapshot): Snapshot {
-  const { token: _, edge: __, isSeeking: ___, oldPages: ____, ...rest } = snapshot;
+  const { token: _, edge: __, isSeeking: ___, oldPages: ____, failure: _____, ...rest } = snapshot;
   return { ...rest, listing: rest.listing + 1 };
+}
+
+/** Records a failed call. */
+export function afterFailure(
+  snapshot: Snapshot,
+  failure: Failure,
+  step: FailedStep,
+  now: Date,
+): Snapshot {
+  const { failure: before } = snapshot;
+  const isNext = before !== undefined && later(before.at, FAILURES_APART_MS_MAX) >= now;
+  return { ...snapshot, failure: noteFailure(isNext ? before : undefined, failure, step, now) };
+}
+
+/** Returns why a snapshot is given up: for what has failed too long to go on, unless that is ours. */
+export function reasonToGiveUp({ failure }: Snapshot): string | undefined {
+  if (failure === undefined || failure.family === "ours") return undefined;
+  return later(failure.since, FAILING_MS_MAX) <= failure.at ? failure.reason : undefined;
 }
 
 /** Returns whether two states of a user are at the same place of the same snapshot. */
 export function isSamePlace(a: Snapshot | undefined, b: Snapshot | undefined): boolean {
   const place = (snapshot: Snapshot | undefined) => {
     if (snapshot === undefined) return undefined;
-    const { id, listing, token, isSeeking, messages, completedAt } = snapshot;
-    return JSON.stringify([id, listing, token, isSeeking, messages, completedAt]);
+    const { id, listing, token, isSeeking, messages, completedAt, failedAt } = snapshot;
+    return JSON.stringify([id, listing, token, isSeeking, messages, completedAt, failedAt]);
   };
   return place(a) === place(b);
 }
@@ -124,7 +163,15 @@ export function toExisting(
   }));
 }
 
-/** Returns the event that ends a snapshot. */
+/** Returns the event that ends a complete snapshot. */
 export function toCompleted({ id, messages, upToHistoryId }: Snapshot): SnapshotCompleted {
   return { kind: "snapshot_completed", snapshotId: id, messages, upToHistoryId };
+}
+
+/** Returns the event that ends a snapshot that was given up. */
+export function toFailed(
+  { id, messages, upToHistoryId }: Snapshot,
+  reason: string,
+): SnapshotFailed {
+  return { kind: "snapshot_failed", snapshotId: id, messages, upToHistoryId, reason };
 }

@@ -137,8 +137,12 @@ export interface Snapshot {
   isSeeking?: true;
   /** The number of consecutive pages with only old messages. */
   oldPages?: number;
+  /** The consecutive failures since the last page. They stay when the snapshot is given up. */
+  failure?: SyncFailure;
   /** When `mailbox.snapshot.completed` was published. */
   completedAt?: Date;
+  /** When `mailbox.snapshot.failed` was published. */
+  failedAt?: Date;
 }
 
 /** The consecutive failures of this mailbox. Absent after a success. */

@@ -6,15 +6,18 @@ import { endingOf } from "../domain/failure-streak.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import { settled } from "../domain/retention.ts";
 import {
+  afterFailure,
   afterRefusedPage,
   afterSkippedPage,
   afterSnapshotPage,
   isListed,
   isSamePlace,
+  reasonToGiveUp,
   runningSnapshot,
   snapshotStart,
   toCompleted,
   toExisting,
+  toFailed,
   unpublishedOf,
   withoutListing,
 } from "../domain/snapshot.ts";
@@ -49,7 +52,7 @@ const RETRY_MS = 60_000;
 const RETRY_MS_MAX = 3_600_000;
 /** Clocks differ, mail is dated before it arrives, and lists have been seen out of order. */
 const DISORDER_MS = 24 * 3_600_000;
-/** Consecutive failures after which one message or label that Gmail rejects is passed over. */
+/** Consecutive failures after which one message that Gmail rejects is passed over. */
 const REFUSALS_MAX = 3;
 
 /**
@@ -102,6 +105,8 @@ function metered(access: Access, budgets: readonly SnapshotBudget[]): Access {
 
 /** Performs one step; returns false if the turn ends with it. */
 async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
+  const reason = reasonToGiveUp(snapshot);
+  if (reason !== undefined) return giveUp(run, snapshot, reason);
   const labels = run.context.config.gmail.watchLabelIds;
   if (isListed(snapshot, labels.length)) return complete(run, snapshot);
   const labelId = labels[snapshot.listing];
@@ -173,21 +178,38 @@ async function stillThere(
   return sorted.kind === "answered" ? { ...sorted, value: sorted.value.messages } : sorted;
 }
 
-/** Publishes the end of a snapshot, then records it. */
-async function complete(run: Run, snapshot: Snapshot): Promise<boolean> {
+/** Publishes the end of a complete snapshot, then records it. */
+async function complete(run: Run, snapshot: Snapshot): Promise<false> {
   const { context, user } = run;
-  const completed = toCompleted(snapshot);
-  if (!(await publish(run, snapshot, [completed]))) return false;
-  const completedAt = storeNow(run.user, context.clock);
-  const isStored = await store(run, snapshot, { ...snapshot, completedAt }, [completed]);
-  if (isStored) {
-    context.log.info("snapshot_completed", "published the mail that was in a mailbox", {
-      userId: user.id,
-      snapshotId: snapshot.id,
-      messages: snapshot.messages,
-    });
+  const { id: snapshotId, messages } = snapshot;
+  const completedAt = storeNow(user, context.clock);
+  if (await end(run, snapshot, { completedAt }, toCompleted(snapshot))) {
+    const fields = { userId: user.id, snapshotId, messages };
+    context.log.info("snapshot_completed", "published the mail that was in a mailbox", fields);
   }
   return false;
+}
+
+/** Publishes that a snapshot is given up, then records it. */
+async function giveUp(run: Run, snapshot: Snapshot, reason: string): Promise<false> {
+  const { context, user } = run;
+  const { id: snapshotId, messages } = snapshot;
+  const failedAt = storeNow(user, context.clock);
+  if (await end(run, snapshot, { failedAt }, toFailed(snapshot, reason))) {
+    const fields = { userId: user.id, snapshotId, messages, reason };
+    context.log.error("snapshot_failed", "a snapshot failed for days and is given up", fields);
+  }
+  return false;
+}
+
+async function end(
+  run: Run,
+  snapshot: Snapshot,
+  at: Pick<Snapshot, "completedAt" | "failedAt">,
+  event: MailboxEvent,
+): Promise<boolean> {
+  const isPublished = await publish(run, snapshot, [event]);
+  return isPublished && store(run, snapshot, { ...snapshot, ...at }, [event]);
 }
 
 /** Returns whether the topic accepted the events; false also when they are no longer wanted. */
@@ -219,9 +241,9 @@ async function store(
   from: Snapshot,
   snapshot: Snapshot,
   events: readonly MailboxEvent[] = [],
-  isProgress = true,
 ): Promise<boolean> {
   const { context, user } = run;
+  const isProgress = snapshot.failure === undefined || runningSnapshot({ snapshot }) === undefined;
   const { kind } = await modify(
     context.users,
     user.id,
@@ -243,11 +265,11 @@ async function store(
   return kind === "written" && (await reread(run));
 }
 
-/** Due at once, unless the snapshot is complete or a status is to be published first. */
+/** Due at once, unless the snapshot has ended or a status is to be published first. */
 function afterStep(user: User, snapshot: Snapshot, context: MailboxContext): FollowUp {
   const followUp = { ...user.followUp, failures: 0 };
   if (!isAnnounced(user)) return followUp;
-  if (snapshot.completedAt !== undefined) return settled(user, followUp, context);
+  if (runningSnapshot({ snapshot }) === undefined) return settled(user, followUp, context);
   return { ...followUp, dueAt: storeNow(user, context.clock) };
 }
 
@@ -261,12 +283,12 @@ async function refused(
   const isBad = answer.kind === "failed" && answer.failure.kind === "bad_request";
   if (!isBad) return failed(run, answer);
   if (snapshot.token !== undefined) {
-    await store(run, snapshot, afterRefusedPage(snapshot), [], false);
+    await store(run, snapshot, afterRefusedPage(snapshot));
     return failed(run, answer);
   }
-  const isGivenUp =
-    answer.failure.reason === "invalid_label" || run.user.followUp.failures >= REFUSALS_MAX;
-  if (labelId === undefined || !isGivenUp) return failed(run, answer);
+  if (labelId === undefined || answer.failure.reason !== "invalid_label") {
+    return failed(run, answer);
+  }
   run.context.log.error(
     "label_left_out",
     "Gmail rejects the list of a watched label; the snapshot leaves it out",
@@ -288,7 +310,7 @@ async function failed(run: Run, answer: Unanswered): Promise<false> {
     if (flagging.kind === "flagged" || flagging.kind === "superseded") return false;
   }
   reportFailure(context.log, failure, { userId: user.id, call });
-  await postpone(user, retryAt(failure, context), context);
+  await postpone(user, retryAt(failure, context), context, answer);
   return false;
 }
 
@@ -298,25 +320,30 @@ function retryAt(failure: Failure, { clock }: MailboxContext): Date | undefined 
   return failure.retryAt < max ? failure.retryAt : max;
 }
 
-/** Continues at this time, or after a growing pause. */
+/** Continues at this time, or after a growing pause; records what Google refused. */
 async function postpone(
   { id }: User,
   until: Date | undefined,
   { users, clock, random }: MailboxContext,
+  refusal?: Extract<Unanswered, { kind: "failed" }>,
 ): Promise<void> {
   await modify(
     users,
     id,
     (user) => {
-      if (user.status !== "active" || runningSnapshot(user) === undefined || !isAnnounced(user)) {
-        return "skip";
-      }
+      const snapshot = runningSnapshot(user);
+      if (user.status !== "active" || snapshot === undefined || !isAnnounced(user)) return "skip";
       const { failures } = user.followUp;
       const waitMs = jittered(backoffMs(failures, RETRY_MS, RETRY_MS_MAX), random);
       const now = storeNow(user, clock);
       const dueAt = until !== undefined && until > now ? until : later(now, waitMs);
       const isFailure = until === undefined;
-      return { followUp: { ...user.followUp, dueAt, failures: failures + (isFailure ? 1 : 0) } };
+      return {
+        followUp: { ...user.followUp, dueAt, failures: failures + (isFailure ? 1 : 0) },
+        ...(refusal && {
+          snapshot: afterFailure(snapshot, refusal.failure, refusal.call, now),
+        }),
+      };
     },
     { what: "the pause of a snapshot" },
   );

@@ -123,6 +123,9 @@ export const LOG_EVENTS = {
       note: "Mailboxes change and Gmail sends no notifications. Does Gmail still have permission to publish to the topic gmail-notifications, and does the subscription still exist?",
     },
   },
+  snapshot_failed: {
+    severities: ["ERROR"],
+  },
   label_left_out: {
     severities: ["ERROR"],
   },

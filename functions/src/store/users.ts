@@ -416,6 +416,16 @@ const FLEET_GUARD = z.object({
   verdict: z.enum(["sound", "unsound"]).exactOptional(),
 });
 
+/** Consecutive failures of a mailbox, or of its snapshot. */
+const FAILURE = z.object({
+  since: DATE,
+  at: DATE,
+  family: z.enum(["ours", "mailbox", "credentials", "account", "throttled"]),
+  reason: z.string(),
+  count: COUNT,
+  call: z.string(),
+});
+
 const SNAPSHOT = z.object({
   id: z.string(),
   since: DATE,
@@ -427,7 +437,9 @@ const SNAPSHOT = z.object({
   edge: z.array(z.string()).exactOptional(),
   isSeeking: z.literal(true).exactOptional(),
   oldPages: COUNT.exactOptional(),
+  failure: FAILURE.exactOptional(),
   completedAt: DATE.exactOptional(),
+  failedAt: DATE.exactOptional(),
 });
 
 /** Documents of an older version are checked like any other input. */
@@ -495,16 +507,7 @@ const DOCUMENT = z.object({
       .exactOptional(),
     recoveries: z.object({ count: COUNT, at: DATE }).exactOptional(),
     cursorRefusals: z.object({ count: COUNT, since: DATE }).exactOptional(),
-    failure: z
-      .object({
-        since: DATE,
-        at: DATE,
-        family: z.enum(["ours", "mailbox", "credentials", "account", "throttled"]),
-        reason: z.string(),
-        count: COUNT,
-        call: z.string(),
-      })
-      .exactOptional(),
+    failure: FAILURE.exactOptional(),
     behindSince: DATE.exactOptional(),
     delayedAt: DATE.exactOptional(),
   }),
