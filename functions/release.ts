@@ -6,7 +6,7 @@ import { type ArchivedFile, zip } from "./zip.ts";
 /** What Terraform reads of this project, and an example that needs nothing else. */
 const TERRAFORM = ["infra", "functions/src/entries/functions.json", "LICENSE"] as const;
 const TERRAFORM_FILE =
-  /\.(tf|tfvars\.example|rules)$|\.(indexes|exempt)\.json$|\/(services|log-\w+)\.json$/;
+  /\.(tf|tfvars\.example|rules)$|\.(indexes|exempt)\.json$|\/(services|log-\w+)\.json$|\/(token-keys|key-ring)\.sh$/;
 const FIREBASE = [
   "infra/firestore.rules",
   "infra/firestore.indexes.json",

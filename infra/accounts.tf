@@ -72,7 +72,7 @@ resource "google_service_account" "scheduler" {
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = {
     for name, function in google_cloudfunctions2_function.function :
-    name => function if local.functions[name].public || local.functions[name].trigger != "http"
+    name => function if local.functions[name].public ? var.invoker_iam_check : local.functions[name].trigger != "http"
   }
 
   project  = var.project_id
@@ -83,6 +83,24 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
     topic    = google_service_account.pubsub.member
     schedule = google_service_account.scheduler.member
   }[local.functions[each.key].trigger]
+}
+
+# Where a policy of the organization refuses allUsers. Each deployment of a function asks again, and Google's
+# provider has no argument for it.
+resource "terraform_data" "open" {
+  for_each = {
+    for name, function in google_cloudfunctions2_function.function :
+    name => function.name if local.functions[name].public && !var.invoker_iam_check
+  }
+
+  provisioner "local-exec" {
+    command     = "gcloud run services update ${each.value} --no-invoker-iam-check --region=${var.region} --project=${var.project_id}"
+    environment = { CLOUDSDK_CORE_DISABLE_PROMPTS = "1" }
+  }
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.function[each.key]]
+  }
 }
 
 # Each of these accounts can read the mail of every connected person.

@@ -9,6 +9,7 @@ CDPATH='' cd -- "$(dirname -- "$0")/.."
 source infra/deploy/tools.sh
 source infra/deploy/advice.sh
 source infra/deploy/database.sh
+source infra/deploy/key-ring.sh
 source infra/deploy/secrets.sh
 source infra/deploy/functions.sh
 source infra/deploy/remove.sh
@@ -133,9 +134,13 @@ check_tools() {
 }
 
 read_settings() {
-  local assignments
-  assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" \
-    ${env_file:+"$env_file"}) || refuse "fix ${env_file:-what is missing: see infra/.env.example}"
+  local assignments file=$env_file
+  # Terraform has its settings elsewhere.
+  if $check_only && [[ -z $file ]]; then
+    file=$work/.env
+    echo OAUTH_CLIENT_ID=unknown >"$file"
+  fi
+  assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" ${file:+"$file"}) || refuse "fix ${env_file:-what is missing: see infra/.env.example}"
   # Sets region, public_url, function_names and what else infra/deploy-settings.ts names; all quoted.
   eval "$assignments"
 }

@@ -102,7 +102,7 @@ resource "google_cloudfunctions2_function" "function" {
 
     dynamic "secret_environment_variables" {
       for_each = {
-        for name, version in var.secret_versions :
+        for name, version in local.secret_versions :
         name => version if contains(local.secret_readers[name], each.key)
       }
 

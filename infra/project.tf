@@ -25,7 +25,7 @@ locals {
   )
 
   # The functions read their secrets as they start, so there have to be versions first.
-  is_deployed = length(var.secret_versions) > 0
+  is_deployed = length(var.secret_versions) + length(var.secret_writes) > 0
 }
 
 resource "google_project_service" "api" {

@@ -3,7 +3,7 @@ locals {
   secret_readers = transpose({ for name, function in local.functions : name => function.secrets })
 }
 
-# Only the secrets, not what they hold: that would stand in the state of Terraform.
+# Only the secrets: what they hold is added by hand, or below.
 resource "google_secret_manager_secret" "secret" {
   for_each = local.secret_readers
 
@@ -15,6 +15,45 @@ resource "google_secret_manager_secret" "secret" {
   }
 
   depends_on = [google_project_service.api]
+}
+
+# Values of var.secrets. They are write-only: no plan and no state contains them.
+resource "google_secret_manager_secret_version" "written" {
+  for_each = { for name, number in var.secret_writes : name => number if name != "TOKEN_KEYS" }
+
+  secret                 = google_secret_manager_secret.secret[each.key].id
+  secret_data_wo         = var.secrets[each.key]
+  secret_data_wo_version = each.value
+  # An instance that runs still reads it, and so does an earlier deployment.
+  deletion_policy = "ABANDON"
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# A resource of the provider would keep the key ring in the state, so gcloud encrypts and stores it.
+resource "terraform_data" "token_keys" {
+  for_each = { for name, number in var.secret_writes : name => number if name == "TOKEN_KEYS" }
+
+  provisioner "local-exec" {
+    interpreter = ["bash"]
+    command     = "${path.module}/deploy/token-keys.sh"
+    environment = {
+      PROJECT = var.project_id
+      SECRET  = google_secret_manager_secret.secret["TOKEN_KEYS"].secret_id
+      KMS_KEY = google_kms_crypto_key.token_keys.id
+    }
+  }
+}
+
+locals {
+  # The version of each secret that the functions read.
+  secret_versions = merge(
+    var.secret_versions,
+    { for name, written in google_secret_manager_secret_version.written : name => written.version },
+    { for name, made in terraform_data.token_keys : name => "1" },
+  )
 }
 
 resource "google_kms_key_ring" "receiver" {

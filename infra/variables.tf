@@ -83,7 +83,7 @@ variable "domains" {
 }
 
 variable "secret_versions" {
-  description = "Which version of each secret the functions read, by the name of its environment variable. Empty: everything is made but the functions, so that the versions can be added."
+  description = "Which version the functions read of each secret that you add by hand, by the name of its environment variable. With neither this nor secret_writes, everything is made but the functions."
   type        = map(string)
   default     = {}
 
@@ -96,25 +96,65 @@ variable "secret_versions" {
     error_message = "Must be version numbers: an instance reads \"latest\" only when it starts, so two of them could disagree."
   }
   validation {
-    condition = length(var.secret_versions) == 0 || length(setsubtract(
-      ["OAUTH_CLIENT_SECRET", "TOKEN_KEYS"], keys(var.secret_versions)
+    condition = length(var.secret_versions) + length(var.secret_writes) == 0 || length(setsubtract(
+      ["OAUTH_CLIENT_SECRET", "TOKEN_KEYS"], concat(keys(var.secret_versions), keys(var.secret_writes))
     )) == 0
-    error_message = "OAUTH_CLIENT_SECRET and TOKEN_KEYS are both needed."
+    error_message = "OAUTH_CLIENT_SECRET and TOKEN_KEYS are both needed, in secret_versions or in secret_writes."
   }
   validation {
-    condition     = contains(keys(var.secret_versions), "NOTICE_SMTP_URL") == contains(keys(var.settings), "NOTICE_FROM")
+    condition     = length(setintersection(keys(var.secret_writes), keys(var.secret_versions))) == 0
+    error_message = "A secret is either in secret_versions or in secret_writes."
+  }
+  validation {
+    condition = (
+      contains(concat(keys(var.secret_versions), keys(var.secret_writes)), "NOTICE_SMTP_URL") ==
+      contains(keys(var.settings), "NOTICE_FROM")
+    )
     error_message = "Mail to people needs both the secret NOTICE_SMTP_URL and the setting NOTICE_FROM."
   }
 }
 
+variable "secret_writes" {
+  description = "The secrets that this module stores, by the names of their environment variables, each with a number that you raise when its value in secrets has changed. For TOKEN_KEYS, 1 makes a new key ring, by gcloud and openssl; later ones are added by hand and named in secret_versions."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.secret_writes), keys(local.secret_readers))) == 0
+    error_message = "The secrets are ${join(", ", keys(local.secret_readers))}."
+  }
+  validation {
+    condition     = lookup(var.secret_writes, "TOKEN_KEYS", 1) == 1
+    error_message = "TOKEN_KEYS can only be 1: another key ring would open no token that the first has sealed. infra/docs/runbook.md says how keys are rotated."
+  }
+}
+
+variable "secrets" {
+  description = "The values of the secrets in secret_writes, but for TOKEN_KEYS. They are ephemeral: no plan and no state contains them, so that every plan needs them."
+  type        = map(string)
+  default     = {}
+  ephemeral   = true
+
+  validation {
+    condition     = alltrue([for name in keys(var.secret_writes) : try(length(var.secrets[name]) > 0, false) if name != "TOKEN_KEYS"])
+    error_message = "Every secret in secret_writes needs its value in secrets, except TOKEN_KEYS."
+  }
+}
+
+variable "invoker_iam_check" {
+  description = "Whether Cloud Run asks IAM who may call the public functions. Set it to false where a policy of the organization (iam.allowedPolicyMemberDomains) refuses allUsers: then nothing is asked for these two, and gcloud says so to Cloud Run after each deployment."
+  type        = bool
+  default     = true
+}
+
 variable "oauth_client_id" {
-  description = "The OAuth client of type \"web application\", made by hand: Google has no API for it. Needed once secret_versions is set."
+  description = "The OAuth client of type \"web application\", made by hand: Google has no API for it. Needed once secret_versions or secret_writes is set."
   type        = string
   default     = null
 
   validation {
-    condition     = var.oauth_client_id != null || length(var.secret_versions) == 0
-    error_message = "Must be set once secret_versions is."
+    condition     = var.oauth_client_id != null || length(var.secret_versions) + length(var.secret_writes) == 0
+    error_message = "Must be set once secret_versions or secret_writes is."
   }
   validation {
     condition     = var.oauth_client_id == null || can(regex("^[!-~]+$", var.oauth_client_id))
@@ -133,7 +173,7 @@ variable "settings" {
   }
   validation {
     condition     = length(setintersection(keys(var.settings), keys(local.secret_readers))) == 0
-    error_message = "A secret belongs into Secret Manager: see secret_versions."
+    error_message = "A secret belongs into Secret Manager: see secret_writes."
   }
   validation {
     condition = length(setintersection(keys(var.settings), [

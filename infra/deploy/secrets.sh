@@ -59,13 +59,6 @@ first_version() {
     < <(printf %s "$value") >/dev/null
 }
 
-new_key_ring() {
-  local id key
-  id=$(date -u +%Y-%m-%d)
-  key=$(openssl rand -base64 32) || exit 1
-  printf '{"primary":"%s","keys":{"%s":"%s"}}' "$id" "$id" "$key"
-}
-
 # typed_for SETTING ITS-VALUE SECRET: a secret that goes with a setting. Where the setting needs no
 # secret, such as a collector without headers, people type `none`.
 typed_for() {

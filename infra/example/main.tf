@@ -2,7 +2,7 @@
 # that others share, and change the two paths.
 
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11"
 
   required_providers {
     google = {
@@ -28,6 +28,8 @@ module "receiver" {
   source_zip      = abspath("${path.module}/../../functions/dist/gcloud.zip")
   oauth_client_id = var.oauth_client_id
   secret_versions = var.secret_versions
+  secret_writes   = var.secret_writes
+  secrets         = { OAUTH_CLIENT_SECRET = var.oauth_client_secret }
 
   settings = {
     APP_NAME = "Example"

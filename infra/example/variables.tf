@@ -15,8 +15,21 @@ variable "oauth_client_id" {
   default     = null
 }
 
+variable "oauth_client_secret" {
+  description = "Its secret, from the environment (TF_VAR_oauth_client_secret): every plan needs it while secret_writes names it, and none contains it."
+  type        = string
+  default     = null
+  ephemeral   = true
+}
+
+variable "secret_writes" {
+  description = "The secrets that Terraform stores."
+  type        = map(number)
+  default     = { OAUTH_CLIENT_SECRET = 1, TOKEN_KEYS = 1 }
+}
+
 variable "secret_versions" {
-  description = "The versions of the secrets, once they have been added."
+  description = "The versions of the secrets that were added by hand."
   type        = map(string)
   default     = {}
 }

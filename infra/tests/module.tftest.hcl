@@ -36,6 +36,57 @@ run "keeps_the_functions_until_there_are_secrets" {
   }
 }
 
+run "stores_the_secrets_that_it_is_given" {
+  command = plan
+
+  variables {
+    secret_versions = {}
+    secret_writes   = { OAUTH_CLIENT_SECRET = 3, TOKEN_KEYS = 1 }
+    secrets         = { OAUTH_CLIENT_SECRET = "GOCSPX-in-no-state" }
+  }
+
+  assert {
+    condition     = tostring(google_secret_manager_secret_version.written["OAUTH_CLIENT_SECRET"].secret_data_wo_version) == "3"
+    error_message = "The number decides whether the value is written again."
+  }
+  assert {
+    condition     = google_secret_manager_secret_version.written["OAUTH_CLIENT_SECRET"].secret_data == null
+    error_message = "A secret has to be write-only."
+  }
+  assert {
+    condition     = length(google_cloudfunctions2_function.function) == 6
+    error_message = "One apply has to be enough."
+  }
+}
+
+run "opens_pages_where_all_users_is_refused" {
+  command = plan
+
+  variables {
+    invoker_iam_check = false
+  }
+
+  assert {
+    condition     = length(setintersection(keys(google_cloud_run_v2_service_iam_member.invoker), ["connect", "securityEvent"])) == 0
+    error_message = "A policy of the organization refuses allUsers."
+  }
+  assert {
+    condition     = join(",", keys(terraform_data.open)) == "connect,securityEvent"
+    error_message = "Only the public functions are open."
+  }
+}
+
+run "refuses_a_second_key_ring" {
+  command = plan
+
+  variables {
+    secret_versions = { OAUTH_CLIENT_SECRET = "1" }
+    secret_writes   = { TOKEN_KEYS = 2 }
+  }
+
+  expect_failures = [var.secret_writes]
+}
+
 run "lets_in_only_who_is_named" {
   command = plan
 

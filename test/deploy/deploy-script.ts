@@ -52,6 +52,8 @@ export interface Cloud {
   giveSecret(name: string, value: string): Promise<void>;
   /** From now on the settings of the env file are these. */
   set(settings: string): Promise<void>;
+  /** From now on there is no env file. */
+  removeSettings(): Promise<void>;
   /** From now on a receiver runs in this region, too. */
   giveReceiverIn(region: string): Promise<void>;
   /** A function `connect` that runs already, with these environment variables. */
@@ -148,6 +150,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
       await writeFile(path.join(cloud, "secrets", name), value);
     },
     set: (text) => writeFile(path.join(project, `infra/.env.${PROJECT}`), text),
+    removeSettings: () => rm(path.join(project, `infra/.env.${PROJECT}`)),
     giveReceiverIn: (region) => writeFile(path.join(cloud, "regions"), `${region}\n`),
     giveConnect: async (environment) => {
       await writeFile(path.join(cloud, "things", "functions connect"), "");

@@ -38,7 +38,14 @@ thing=${thing//\//+}
 case $said in
   'auth print-access-token') echo "$ACCESS_TOKEN" ;;
   'secrets versions list '*) [[ ! -e $CLOUD/secrets/${words[3]} ]] || echo 1 ;;
-  'secrets versions add '*) cat >"$CLOUD/secrets/${words[3]}" ;;
+  'secrets versions describe 1')
+    secret=${flags#*--secret=} secret=${secret%% *}
+    [[ -e $CLOUD/secrets/$secret ]] && echo ENABLED || is_there "secrets versions 1 of $secret"
+    ;;
+  'secrets versions add '*)
+    cat >"$CLOUD/secrets/${words[3]}"
+    echo "projects/1/secrets/${words[3]}/versions/1"
+    ;;
   'kms encrypt') printf 'wrapped:' && cat ;;
   'logging sinks describe _Default') cat "$CLOUD/exclusions" 2>/dev/null || true ;;
   'logging sinks update _Default')

@@ -180,7 +180,7 @@ it("finds its own folder, whatever CDPATH is", () => {
 });
 
 it("makes no key ring without a key", () => {
-  const script = "source infra/deploy/secrets.sh; openssl() { return 1; }; new_key_ring";
+  const script = "source infra/deploy/key-ring.sh; openssl() { return 1; }; new_key_ring";
   const { status, stdout } = spawnSync("bash", ["-c", script], { encoding: "utf8" });
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
 });

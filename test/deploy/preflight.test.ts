@@ -174,6 +174,15 @@ describe("deploy.sh", { timeout: 300_000 }, () => {
     ]);
   });
 
+  it("checks without settings, too, as Terraform has its own", async () => {
+    const bare = await emptyCloud("");
+    await bare.removeSettings();
+    const { succeeded, output } = await bare.deploy({ args: ["--check"] });
+    await bare.close();
+    expect(succeeded).toBe(true);
+    expect(output).toMatch(/^could not check +oauth-client/m);
+  });
+
   it("creates nothing in a project in which it would stop later", async () => {
     resource(cloud.state, "/billingInfo")["billingEnabled"] = false;
     const { succeeded, output } = await cloud.deploy();

@@ -95,11 +95,15 @@ describe("a release", () => {
   });
 
   it.skipIf(!isHad(findTerraform()))("has a Terraform module that is whole", async () => {
-    const example = path.join(unpack("terraform"), "infra/example");
+    const unpacked = unpack("terraform");
+    const example = path.join(unpacked, "infra/example");
+    for (const each of ["token-keys", "key-ring"]) {
+      expect(existsSync(path.join(unpacked, `infra/deploy/${each}.sh`))).toBe(true);
+    }
     const provider = await startTerraformProvider(readGoogleSchema(), "unknown");
     try {
       expect(await runTerraform(example, ["init"], provider.env)).toMatchObject({ isOk: true });
-      const variables = ["-var=project_id=acme-mail"];
+      const variables = ["-var=project_id=acme-mail", "-var=secret_writes={}"];
       const plan = await runTerraform(example, ["plan", ...variables], provider.env);
       expect(plan).toMatchObject({ isOk: true });
     } finally {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What may stand in a block: types of attributes (`string!`: required), and blocks in it. */
+/** What may stand in a block: types of attributes (`string!`: required, `string-`: write-only), and blocks in it. */
 export interface BlockSchema {
   readonly [name: string]: string | BlockSchema;
 }
@@ -11,6 +11,8 @@ export interface GoogleSchema {
   readonly resources: Readonly<Record<string, BlockSchema>>;
   /** What Google adds to a resource, and how it is made of the rest: `projects/{project}`. */
   readonly computed: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The attributes that Google's provider cannot change: another value is another resource. */
+  readonly fixed: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The provider hashicorp/google as far as `infra/` uses it. */
@@ -22,6 +24,8 @@ export function readGoogleSchema(): GoogleSchema {
 export interface Member {
   name: string;
   isRequired: boolean;
+  /** Whether the provider gets it, and neither a plan nor the state does. */
+  isWriteOnly: boolean;
   /** A type for an attribute, a schema for a block. */
   holds: string | BlockSchema;
 }
@@ -31,6 +35,7 @@ export function membersOf(schema: BlockSchema): Member[] {
   return Object.entries(schema).map(([name, holds]) => ({
     name: name.replace(/!$/, ""),
     isRequired: (typeof holds === "string" ? holds : name).endsWith("!"),
-    holds: typeof holds === "string" ? holds.replace(/!$/, "") : holds,
+    isWriteOnly: typeof holds === "string" && holds.endsWith("-"),
+    holds: typeof holds === "string" ? holds.replace(/[!-]$/, "") : holds,
   }));
 }

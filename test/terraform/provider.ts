@@ -23,9 +23,9 @@ const ADDRESSES = ["google", "google-beta"].map(
 );
 
 /**
- * A provider that knows what may be written and makes nothing: enough for Terraform to validate and
- * to plan a first deployment (Terraform plugin protocol 5, reattached as for debugging). What
- * Google would compute is `known`, made by the schema, or `unknown`, as it is in a real first plan.
+ * A provider that knows what may be written and makes nothing: enough for Terraform to validate, to
+ * plan and to apply (Terraform plugin protocol 5, reattached as for debugging). What Google would
+ * compute is `known`, made by the schema, or `unknown` until it is applied, as in a real plan.
  */
 export async function startTerraformProvider(
   schema: GoogleSchema,
@@ -88,14 +88,32 @@ function methodsOf(
     ValidateResourceTypeConfig: () => [],
     ValidateDataSourceConfig: () => [],
     Configure: () => [],
+    UpgradeResourceState: (request) => {
+      const json = decodeMessage(request.get(3) ?? Buffer.of()).get(1) ?? Buffer.of();
+      return [[1, encodeMessage([[2, json]])]];
+    },
+    ReadResource: (request) => [[1, request.get(2) ?? Buffer.of()]],
     PlanResourceChange: (request) => {
       const type = String(request.get(1));
-      return [[1, completed(request.get(3), schema.computed[type] ?? {}, computed)]];
+      const prior = stateIn(request.get(2));
+      const proposed = withoutWriteOnly(stateIn(request.get(3)), schema.resources[type] ?? {});
+      if (!isObject(prior) || !isObject(proposed)) {
+        return [[1, completed(proposed, schema.computed[type] ?? {}, computed)]];
+      }
+      const replaced = (schema.fixed[type] ?? []).filter((name) => prior[name] !== proposed[name]);
+      return [
+        [1, encodeMessage([[1, encodeValue(proposed)]])],
+        ...replaced.map((name): Field => [2, attributePath(name)]),
+      ];
+    },
+    ApplyResourceChange: (request) => {
+      const type = String(request.get(1));
+      return [[1, completed(stateIn(request.get(3)), schema.computed[type] ?? {}, "known")]];
     },
     ReadDataSource: (request) => {
       const type = `data.${String(request.get(1))}`;
       // What is there already is known in a real plan too.
-      return [[1, completed(request.get(2), schema.computed[type] ?? {}, "known")]];
+      return [[1, completed(stateIn(request.get(2)), schema.computed[type] ?? {}, "known")]];
     },
     Stop: () => [],
   };
@@ -120,11 +138,12 @@ function schemaMessage(block: BlockSchema, computed: Readonly<Record<string, str
 
 /** `Schema.Block`; `computed` names what the provider adds, `block.attribute` one level down. */
 function blockMessage(block: BlockSchema, computed: readonly string[]): Buffer {
-  const attribute = (name: string, type: string, mark: Field) =>
-    encodeMessage([[1, name], [2, JSON.stringify(ctyType(type))], mark]);
-  const fields = membersOf(block).map(({ name, isRequired, holds }): Field => {
+  const attribute = (name: string, type: string, ...marks: Field[]) =>
+    encodeMessage([[1, name], [2, JSON.stringify(ctyType(type))], ...marks]);
+  const fields = membersOf(block).map(({ name, isRequired, isWriteOnly, holds }): Field => {
     if (typeof holds === "string") {
-      return [2, attribute(name, holds, isRequired ? [4, true] : [5, true])];
+      const presence: Field = isRequired ? [4, true] : [5, true];
+      return [2, attribute(name, holds, presence, [10, isWriteOnly])];
     }
     const nested = computed
       .filter((path) => path.startsWith(`${name}.`))
@@ -153,13 +172,29 @@ function mapEntry(key: string, value: Buffer): Buffer {
   ]);
 }
 
+/** What a `DynamicValue` holds. */
+function stateIn(dynamicValue: Buffer | undefined): Value {
+  return decodeValue(decodeMessage(dynamicValue ?? Buffer.of()).get(1) ?? Buffer.of());
+}
+
+/** The SDK of real providers does this: Terraform refuses a plan or a state with a write-only value in it. */
+function withoutWriteOnly(state: Value, block: BlockSchema): Value {
+  if (!isObject(state)) return state;
+  const names = membersOf(block).filter(({ isWriteOnly }) => isWriteOnly);
+  return { ...state, ...Object.fromEntries(names.map(({ name }) => [name, null])) };
+}
+
+/** An `AttributePath` of one step. */
+function attributePath(name: string): Buffer {
+  return encodeMessage([[1, encodeMessage([[1, name]])]]);
+}
+
 /** A `DynamicValue` with what Google adds. */
 function completed(
-  dynamicValue: Buffer | undefined,
+  state: Value,
   computed: Readonly<Record<string, string>>,
   how: "known" | "unknown",
 ): Buffer {
-  const state = decodeValue(decodeMessage(dynamicValue ?? Buffer.of()).get(1) ?? Buffer.of());
   // Null: it is to be destroyed.
   if (isObject(state)) {
     for (const [path, template] of Object.entries(computed)) {

@@ -153,7 +153,7 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
   });
 
   it.each(["before the secrets have versions", "deployed"])("can be planned: %s", async (when) => {
-    const variables = when === "deployed" ? DEPLOYED : VARIABLES;
+    const variables = { ...(when === "deployed" ? DEPLOYED : VARIABLES), secret_writes: {} };
     expect(await copy.plan(variables, "example")).toMatchObject({ kind: "planned" });
   });
 
@@ -179,6 +179,18 @@ describe.skipIf(!isHad(terraform))("the Terraform module, for Terraform itself",
     ],
     ["a slash at the end", { public_url: "https://mail.example.com/" }, "Must be an https URL"],
     ["a client secret alone", { secret_versions: { OAUTH_CLIENT_SECRET: "1" } }, "both needed"],
+    ["a secret that is given twice", { secret_writes: { TOKEN_KEYS: 1 } }, "either in"],
+    [
+      "a second key ring",
+      { secret_versions: {}, secret_writes: { OAUTH_CLIENT_SECRET: 1, TOKEN_KEYS: 2 } },
+      "how keys are rotated",
+    ],
+    [
+      "a secret without its value",
+      { secret_versions: {}, secret_writes: { OAUTH_CLIENT_SECRET: 1, TOKEN_KEYS: 1 } },
+      "needs its value in secrets",
+    ],
+    ["an unknown secret to store", { secret_writes: { KEY: 1 } }, "The secrets are NOTICE_SMTP"],
     [
       "the latest version",
       { secret_versions: { OAUTH_CLIENT_SECRET: "1", TOKEN_KEYS: "latest" } },

@@ -8,6 +8,7 @@ import type { Missing } from "../support/emulator-source.ts";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 const COMMAND_MS_MAX = 60_000;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+const UNZIP = { encoding: "latin1", maxBuffer: OUTPUT_BYTES_MAX } as const;
 const ENV = {
   // No settings of whoever runs this: a mirror, or another provider in place of ours.
   TF_CLI_CONFIG_FILE: "/dev/null",
@@ -82,6 +83,14 @@ export interface InfraCopy {
   test(): Promise<TerraformRun>;
   /** Plans a first deployment of the module itself, or of the example. */
   plan(variables: Readonly<Record<string, unknown>>, folder?: "." | "example"): Promise<Plan>;
+  /**
+   * Applies the example, with further environment variables, to what was applied before. Returns what
+   * stands in the state and in the saved plan, too.
+   */
+  apply(
+    variables: Readonly<Record<string, unknown>>,
+    more: Readonly<Record<string, string>>,
+  ): Promise<TerraformRun & { state: string; plan: string }>;
   /** Does something with a file changed, and puts it back. */
   withEdit<T>(edit: Edit, act: () => Promise<T>): Promise<T>;
   remove(): Promise<void>;
@@ -116,6 +125,18 @@ export async function copyInfra(env: Readonly<Record<string, string>>): Promise<
       if (!plan.isOk) return { kind: "refused", output: plan.output };
       const { output } = await runTerraform(at, ["show", "-json", "plan"], env);
       return readPlan(JSON.parse(output));
+    },
+
+    async apply(variables, more) {
+      const at = path.join(infra, "example");
+      const file = path.join(at, "test.tfvars.json");
+      await writeFile(file, JSON.stringify(variables));
+      const run = (args: string[]) => runTerraform(at, args, { ...env, ...more });
+      let { isOk, output } = await run(["plan", "-out=plan", `-var-file=${file}`]);
+      const { stdout: plan } = spawnSync("unzip", ["-p", path.join(at, "plan")], UNZIP);
+      if (isOk) ({ isOk, output } = await run(["apply", `-var-file=${file}`, "plan"]));
+      const state = await readFile(path.join(at, "terraform.tfstate"), "utf8").catch(() => "");
+      return { isOk, output, state, plan };
     },
 
     async withEdit({ file, from, to }, act) {
