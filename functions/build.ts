@@ -12,6 +12,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Metafile } from "esbuild";
 import { ROOT, START, bundle } from "./bundling.ts";
+import { buildEmulator } from "./emulator-package.ts";
 import { type Lockfile, lockfileFor } from "./lockfile.ts";
 import { buildSubscriber } from "./subscriber-package.ts";
 import { billOf, noticesOf, thirdParties } from "./third-party.ts";
@@ -103,3 +104,4 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
 }
 
 await buildSubscriber(path.join(dist, "subscriber"), version, lockfile);
+await buildEmulator(path.join(dist, "gmail-emulator"), version, lockfile);

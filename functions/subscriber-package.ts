@@ -1,17 +1,24 @@
-import { spawnSync } from "node:child_process";
-import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { type Metafile, build } from "esbuild";
 import { ROOT } from "./bundling.ts";
 import type { Lockfile } from "./lockfile.ts";
-import { noticesOf, thirdParties } from "./third-party.ts";
+import {
+  type Bundling,
+  bundleEntries,
+  emptied,
+  writeDeclarations,
+  writePackageFiles,
+} from "./npm-package.ts";
 
 const SOURCE = path.join(ROOT, "functions/subscriber");
-/** Each is an entry of the package. `gmail` needs googleapis, which the subscriber installs. */
-const ENTRIES = ["index", "gmail"];
-const PEERS = ["googleapis/*"];
-/** What may be bundled: the package itself, the definitions of the events, and packages of others. */
-const BUNDLED = /^(functions\/(subscriber|src\/domain)|node_modules)\//;
+/** `gmail` needs googleapis, which the subscriber installs. */
+const BUNDLING: Omit<Bundling, "format"> = {
+  source: SOURCE,
+  entries: ["index", "gmail"],
+  external: ["googleapis/*"],
+  // The package itself, the definitions of the events, and packages of others.
+  allowed: /^(functions\/(subscriber|src\/domain)|node_modules)\//,
+};
 
 /**
  * Makes the subscriber's package in this folder, ready for `npm pack`: bundles for `import` and
@@ -22,59 +29,19 @@ export async function buildSubscriber(
   version: string,
   lockfile: Lockfile,
 ): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const bundles = [await bundleAs("esm", ".js", folder), await bundleAs("cjs", ".cjs", folder)];
+  await emptied(folder);
+  const bundles = [
+    await bundleEntries(folder, { ...BUNDLING, format: "esm" }),
+    await bundleEntries(folder, { ...BUNDLING, format: "cjs" }),
+  ];
   await writeTypes(folder);
   await cp(path.join(SOURCE, "schemas"), path.join(folder, "schemas"), { recursive: true });
-  await cp(path.join(SOURCE, "README.md"), path.join(folder, "README.md"));
-  await cp(path.join(ROOT, "LICENSE"), path.join(folder, "LICENSE"));
-  const manifest = JSON.parse(await readFile(path.join(SOURCE, "package.json"), "utf8"));
-  const write = (file: string, text: string) => writeFile(path.join(folder, file), text);
-  await write("package.json", `${JSON.stringify({ ...manifest, version }, undefined, 2)}\n`);
-  await write("THIRD-PARTY-NOTICES.txt", noticesOf(thirdParties(bundles, [], lockfile), ROOT));
-}
-
-async function bundleAs(
-  format: "esm" | "cjs",
-  extension: string,
-  folder: string,
-): Promise<Metafile> {
-  const { metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: ENTRIES.map((entry) => path.join(SOURCE, `${entry}.ts`)),
-    outdir: folder,
-    outExtension: { ".js": extension },
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    format,
-    external: PEERS,
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: "none",
-    metafile: true,
-    logLevel: "warning",
-  });
-  const stray = Object.keys(metafile.inputs).filter((input) => !BUNDLED.test(input));
-  if (stray.length > 0) throw new Error(`not for subscribers: ${stray.join(", ")}`);
-  return metafile;
+  await writePackageFiles(folder, { source: SOURCE, version, bundles, lockfile });
 }
 
 /** Declarations, with the endings that each way of importing looks for. */
 async function writeTypes(folder: string): Promise<void> {
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [
-      path.join(ROOT, "node_modules/typescript/bin/tsc"),
-      "--project",
-      SOURCE,
-      "--outDir",
-      path.join(folder, "types"),
-    ],
-    { cwd: ROOT, encoding: "utf8" },
-  );
-  if (status !== 0) throw new Error(`tsc: ${stdout}`);
+  writeDeclarations(SOURCE, path.join(folder, "types"));
   const made = path.join(folder, "types/subscriber");
   for (const file of await readdir(made)) {
     if (!file.endsWith(".d.ts")) continue;

@@ -39,7 +39,7 @@ export function createCallLog(): CallLog {
 
 const GMAIL_GROUPS = ["history", "users", "messages", "labels", "threads", "drafts", "settings"];
 
-/** `token` means `token.code` and `token.refresh`; `gmail` every Gmail method; `*` everything. */
+/** `token` means every call of the token endpoint; `gmail` every Gmail method; `*` everything. */
 export function isMethod(method: string, pattern: string): boolean {
   if (pattern === "*" || method === pattern || method.startsWith(`${pattern}.`)) return true;
   return pattern === "gmail" && GMAIL_GROUPS.some((group) => method.startsWith(`${group}.`));

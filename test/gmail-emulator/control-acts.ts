@@ -33,11 +33,22 @@ const count = z.union([z.int().positive(), z.literal("all")]).exactOptional();
 const account = { account: text };
 const messages = { ...account, messageIds: z.union([text, z.array(text)]) };
 const labelled = z.strictObject({ ...messages, labelIds: z.array(text) });
+const file = z.strictObject({
+  filename: text,
+  mimeType: text,
+  data: z.base64().transform((data) => Buffer.from(data, "base64")),
+});
 const mail = {
   from: text.exactOptional(),
   to: text.exactOptional(),
+  cc: text.exactOptional(),
+  bcc: text.exactOptional(),
   subject: z.string().exactOptional(),
   text: z.string().exactOptional(),
+  html: z.string().exactOptional(),
+  attachments: z.array(file).exactOptional(),
+  headers: z.record(z.string(), z.string()).exactOptional(),
+  raw: text.exactOptional(),
   threadId: text.exactOptional(),
   labelIds: z.array(text).exactOptional(),
   internalDate: z.number().exactOptional(),
@@ -250,6 +261,14 @@ const CONSOLE: Record<string, Act> = {
   "set-topic-publishing": act(
     z.strictObject({ ...topic, state: z.enum(["allowed", "forbidden"]) }),
     (emulator, body) => emulator.setTopicPublishing(body.topic, body.state),
+  ),
+  "create-service-account": act(
+    z.strictObject({ email: text, projectId: text.exactOptional() }),
+    (emulator, body) => emulator.createServiceAccount(body.email, body.projectId),
+  ),
+  "delegate-domain": act(
+    z.strictObject({ email: text, domain: text, scopes: z.array(text) }),
+    (emulator, body) => emulator.delegateDomain(body.email, body.domain, body.scopes),
   ),
   "rotate-signing-key": act(nothing, (emulator) => emulator.rotateSigningKey()),
   "security-event": act(

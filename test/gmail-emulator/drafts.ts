@@ -1,9 +1,11 @@
 import { type Answer, ok } from "./answer.ts";
 import { invalidArgument, notFound } from "./errors.ts";
+import type { Account } from "./google.ts";
 import { getMessage } from "./messages.ts";
 import type { MethodCall } from "./methods.ts";
-import { readMessage } from "./mime.ts";
-import { type Mail, saveDraft, sendDraft } from "./people.ts";
+import { deleteMessages } from "./message-acts.ts";
+import { readMessage } from "./message-request.ts";
+import { type Mail, type MessageAct, draftIdOf, saveDraft, sendDraft } from "./people.ts";
 
 /** Gmail `users.drafts.list`. A draft's id outlives the messages that replace each other under it. */
 export function listDrafts({ account }: MethodCall): Answer {
@@ -26,11 +28,7 @@ export function getDraft({ google, account, token, query, ids: [id = ""] }: Meth
 export function createDraft({ google, account, body }: MethodCall): Answer {
   const mail = readDraft(body);
   if (mail === undefined) return invalidArgument("Missing draft message");
-  google.serial += 1;
-  const id = `r-${google.serial}`;
-  const { messageId, threadId } = saveDraft(google, account.email, mail);
-  account.drafts.set(id, messageId);
-  return ok({ id, message: { id: messageId, threadId, labelIds: ["DRAFT"] } });
+  return saved(account, saveDraft(google, account.email, mail));
 }
 
 /** Gmail `users.drafts.update`: a new message takes the place of the old one. */
@@ -39,18 +37,26 @@ export function updateDraft({ google, account, body, ids: [id = ""] }: MethodCal
   const mail = readDraft(body);
   if (replaces === undefined) return notFound();
   if (mail === undefined) return invalidArgument("Missing draft message");
-  const { messageId, threadId } = saveDraft(google, account.email, { ...mail, replaces });
-  account.drafts.set(id, messageId);
+  return saved(account, saveDraft(google, account.email, { ...mail, replaces }));
+}
+
+function saved(account: Account, { messageId, threadId }: MessageAct): Answer {
+  const id = draftIdOf(account, messageId);
   return ok({ id, message: { id: messageId, threadId, labelIds: ["DRAFT"] } });
+}
+
+/** Gmail `users.drafts.delete`: for good, without the trash. */
+export function deleteDraft(call: MethodCall): Answer {
+  const messageId = call.account.drafts.get(call.ids[0] ?? "");
+  return messageId === undefined ? notFound() : deleteMessages(call, [messageId]);
 }
 
 /** Gmail `users.drafts.send`. */
 export function sendDraftOf({ google, account, body }: MethodCall): Answer {
   const { id } = (body ?? {}) as Record<string, unknown>;
   const messageId = typeof id === "string" ? account.drafts.get(id) : undefined;
-  if (typeof id !== "string" || messageId === undefined) return notFound();
+  if (messageId === undefined) return notFound();
   sendDraft(google, account.email, messageId);
-  account.drafts.delete(id);
   const { threadId, labelIds } = account.mailbox.messages.get(messageId) ?? {};
   return ok({ id: messageId, threadId, labelIds });
 }
@@ -58,5 +64,5 @@ export function sendDraftOf({ google, account, body }: MethodCall): Answer {
 function readDraft(body: unknown): Mail | undefined {
   if (typeof body !== "object" || body === null) return undefined;
   const { labelIds: _, ...mail } = readMessage((body as Record<string, unknown>)["message"]) ?? {};
-  return "text" in mail ? mail : undefined;
+  return "raw" in mail ? mail : undefined;
 }

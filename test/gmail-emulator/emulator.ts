@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { Server } from "node:http";
 import { createAdaptorServer, type HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
+import { batchRoutes } from "./batch-routes.ts";
 import { type Call, createCallLog } from "./calls.ts";
 import { type ConsentDecision, giveConsent } from "./consent.ts";
 import { controlRoutes } from "./control-routes.ts";
@@ -17,7 +18,9 @@ import {
   type PushCounters,
   type PushPolicy,
 } from "./push.ts";
-import { type RiscConsole, riscService } from "./risc.ts";
+import { riscService } from "./risc.ts";
+import type { RiscConsole } from "./risc-console.ts";
+import type { ServiceAccountKey } from "./service-accounts.ts";
 import { serveLoopbackOnly } from "../support/loopback-only.ts";
 
 export interface EmulatorOptions extends Omit<ModelOptions, "publish"> {
@@ -37,6 +40,8 @@ export const DEFAULT_CLIENT: NewClient = {
 
 /** Google on loopback: its endpoints over HTTP, and the functions of the model. */
 export interface GmailEmulator extends GmailModel, RiscConsole {
+  /** Returns the key file of a new service account, with the emulator's token endpoint in it. */
+  createServiceAccount(email: string, projectId?: string): ServedKey;
   /** `127.0.0.1:PORT`, for `GMAIL_EMULATOR_HOST`. */
   readonly host: string;
   readonly url: string;
@@ -57,6 +62,8 @@ export interface GmailEmulator extends GmailModel, RiscConsole {
   close(): Promise<void>;
 }
 
+type ServedKey = ServiceAccountKey & { readonly token_uri: string };
+
 const LOOPBACK = "127.0.0.1";
 
 export async function startGmailEmulator(options: EmulatorOptions = {}): Promise<GmailEmulator> {
@@ -76,6 +83,10 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
     publish: delivery.publish,
   });
   const controls = {
+    createServiceAccount: (email: string, projectId?: string): ServedKey => ({
+      ...model.createServiceAccount(email, projectId),
+      token_uri: `http://${host()}/token`,
+    }),
     faults,
     setPush: delivery.setPush,
     redeliverNext: delivery.redeliverNext,
@@ -89,24 +100,26 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
   const services = { calls, faults, now };
   const { clientId } = modelOptions.clients?.[0] ?? DEFAULT_CLIENT;
   const risc = riscService(model, clientId, services);
+  const gmail = gmailRoutes(model, services);
   const app = new Hono<{ Bindings: HttpBindings }>()
     .route("/", oauthRoutes(model, services))
-    .route("/", gmailRoutes(model, services))
+    .route("/", gmail)
+    .route("/", batchRoutes(gmail))
     .route("/", risc.routes)
     .route("/", metadataRoutes(model, now))
     .route("/emulator", controlRoutes({ ...model, ...controls }));
   const server = createAdaptorServer({ fetch: app.fetch });
   if (server instanceof Server) serveLoopbackOnly(server);
+  const host = () => `${LOOPBACK}:${portOf(server.address())}`;
   server.listen(port, LOOPBACK);
   await once(server, "listening");
-  const host = `${LOOPBACK}:${portOf(server.address())}`;
 
   return {
     ...model,
     ...controls,
     ...risc.console,
-    host,
-    url: `http://${host}`,
+    host: host(),
+    url: `http://${host()}`,
     consent: giveConsent,
     async close() {
       faults.clear();

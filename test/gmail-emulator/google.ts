@@ -3,6 +3,7 @@ import type { MailSettings } from "./mail-settings.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Notification, NotificationFaults } from "./notifications.ts";
 import type { Substitute } from "./presets.ts";
+import type { ServiceAccount } from "./service-accounts.ts";
 import type { AccessToken, AuthorizationCode, RefreshToken } from "./tokens.ts";
 import type { Signer } from "./signing.ts";
 import type { Watch } from "./watch.ts";
@@ -127,6 +128,8 @@ export interface Google {
   readonly clients: Map<string, OAuthClient>;
   readonly projects: Map<string, Project>;
   readonly topics: Map<string, Topic>;
+  /** By address. */
+  readonly serviceAccounts: Map<string, ServiceAccount>;
   /** By `sub`. */
   readonly accounts: Map<string, Account>;
   /** By lower-case address. */

@@ -1,6 +1,6 @@
 import { type Answer, noContent, ok } from "./answer.ts";
 import { invalidArgument, labelExists, notFound } from "./errors.ts";
-import type { Mailbox } from "./mailbox.ts";
+import type { Mailbox, Message } from "./mailbox.ts";
 import { isSystemLabel, SYSTEM_LABELS } from "./messages.ts";
 import type { MethodCall } from "./methods.ts";
 import { modifyLabels } from "./people.ts";
@@ -17,7 +17,14 @@ export function getLabel({ account: { mailbox }, ids: [id = ""] }: MethodCall): 
   if (label === undefined) return notFound();
   const its = [...mailbox.messages.values()].filter(({ labelIds }) => labelIds.includes(id));
   const unread = its.filter(({ labelIds }) => labelIds.includes("UNREAD"));
-  return ok({ ...label, messagesTotal: its.length, messagesUnread: unread.length });
+  const threads = (messages: Message[]) => new Set(messages.map(({ threadId }) => threadId)).size;
+  return ok({
+    ...label,
+    messagesTotal: its.length,
+    messagesUnread: unread.length,
+    threadsTotal: threads(its),
+    threadsUnread: threads(unread),
+  });
 }
 
 /** Gmail `users.labels.create`. */
@@ -27,8 +34,7 @@ export function createLabelOf({ google, account: { mailbox }, body }: MethodCall
   if (fields === undefined || typeof name !== "string" || name === "") {
     return invalidArgument("Invalid label name");
   }
-  const names = [...mailbox.userLabels.keys()].map((id) => labelOf(mailbox, id)?.["name"]);
-  if (names.includes(name) || isSystemLabel(name)) return labelExists();
+  if (isTaken(mailbox, name)) return labelExists();
   google.serial += 1;
   const id = `Label_${google.serial}`;
   mailbox.userLabels.set(id, fields);
@@ -41,6 +47,8 @@ export function updateLabel({ account: { mailbox }, body, ids: [id = ""] }: Meth
   const fields = readFields(body);
   if (present === undefined) return notFound();
   if (fields === undefined) return invalidArgument("Invalid label");
+  const { name } = fields;
+  if (typeof name === "string" && isTaken(mailbox, name, id)) return labelExists();
   mailbox.userLabels.set(id, { ...present, ...fields });
   return ok(labelOf(mailbox, id));
 }
@@ -54,6 +62,13 @@ export function deleteLabel({ google, account, ids: [id = ""] }: MethodCall): An
   modifyLabels(google, email, messageIds, { remove: [id] });
   mailbox.userLabels.delete(id);
   return noContent();
+}
+
+/** Whether another label has this name; letters of either case are the same. */
+function isTaken(mailbox: Mailbox, name: string, own?: string): boolean {
+  const others = [...mailbox.userLabels.keys()].filter((id) => id !== own);
+  const names = others.map((id) => String(labelOf(mailbox, id)?.["name"]).toLowerCase());
+  return names.includes(name.toLowerCase()) || isSystemLabel(name.toUpperCase());
 }
 
 function labelOf({ userLabels }: Mailbox, id: string): Record<string, unknown> | undefined {

@@ -1,6 +1,6 @@
 import { type Answer, noContent, ok } from "./answer.ts";
 import { delegationRequired, invalidArgument, notFound } from "./errors.ts";
-import type { Account, Google } from "./google.ts";
+import type { Google } from "./google.ts";
 import type { MethodCall } from "./methods.ts";
 
 /** Settings that there is one of. */
@@ -32,6 +32,12 @@ export function createSettings(email: string): MailSettings {
     },
   };
 }
+
+/** What names an item in a path, where Gmail gives it no id. */
+const KEY_FIELDS: Partial<Record<SettingList, string>> = {
+  forwardingAddresses: "forwardingEmail",
+  sendAs: "sendAsEmail",
+};
 
 /** Gmail's name of each list in a response. */
 const LIST_FIELDS: Record<SettingList, string> = {
@@ -74,16 +80,23 @@ export const createItem =
   (list: SettingList): Run =>
   ({ google, account, body }) => {
     const fields = readFields(body);
-    if (fields === undefined) return invalidArgument("Invalid settings");
-    return ok(addItem(google, account, list, fields));
+    const item = fields && named(google, list, fields);
+    if (item === undefined) return invalidArgument("Invalid settings");
+    account.settings.lists[list].set(item.key, item.fields);
+    return ok(item.fields);
   };
 
-function addItem(google: Google, account: Account, list: SettingList, fields: Fields): Fields {
-  google.serial += 1;
-  const id = `ANe1Bm${google.serial}`;
-  const item = { ...fields, id };
-  account.settings.lists[list].set(id, item);
-  return item;
+/** An item with what names it; `undefined` where that is missing. */
+function named(google: Google, list: SettingList, fields: Fields) {
+  const field = KEY_FIELDS[list];
+  if (field === undefined) {
+    google.serial += 1;
+    const key = `ANe1Bm${google.serial}`;
+    return { key, fields: { ...fields, id: key } };
+  }
+  const key = fields[field];
+  if (typeof key !== "string" || key === "") return undefined;
+  return { key, fields: { ...fields, verificationStatus: "accepted" } };
 }
 
 export const patchItem =
@@ -103,7 +116,10 @@ export const deleteItem =
     account.settings.lists[list].delete(id) ? noContent() : notFound();
 
 /** Gmail takes these from service accounts with domain-wide authority alone. */
-export const sharingForbidden: Run = () => delegationRequired();
+export const forDelegates =
+  (run: Run): Run =>
+  (call) =>
+    call.token.isDelegated === true ? run(call) : delegationRequired();
 
 function readFields(body: unknown): Fields | undefined {
   return typeof body === "object" && body !== null ? { ...body } : undefined;

@@ -1,5 +1,7 @@
+import type { Content } from "./content.ts";
 import type { Google } from "./google.ts";
 import { idStep } from "./ids.ts";
+import type { Header } from "./mime.ts";
 
 /** A message as history names it. */
 export interface MessageRef {
@@ -46,9 +48,9 @@ export interface Message {
   readonly internalDate: number;
   /** Where it stands in `messages.list`: as if it were of this date. */
   readonly listedAt: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: readonly Header[];
   readonly text: string;
-  readonly attachments: readonly Attachment[];
+  readonly content: Content;
   /** The record that added it: both become readable together. */
   readonly added: HistoryRecord;
   labelIds: string[];

@@ -1,8 +1,16 @@
 import { type Answer, noContent, ok } from "./answer.ts";
 import { invalidArgument, notFound } from "./errors.ts";
 import type { MethodCall } from "./methods.ts";
-import { isTexts, readMessage } from "./mime.ts";
-import { type LabelChange, type MessageAct, deliver, modifyLabels, send } from "./people.ts";
+import { isTexts, readMessage } from "./message-request.ts";
+import { parseMail, valueOf } from "./mime.ts";
+import {
+  type LabelChange,
+  type MessageAct,
+  deleteMessage,
+  deliver,
+  modifyLabels,
+  send,
+} from "./people.ts";
 
 /** Gmail `users.messages.modify`. */
 export function modifyOne(call: MethodCall): Answer {
@@ -25,22 +33,63 @@ export const trashOne =
   (call: MethodCall): Answer =>
     changeMessages(call, call.ids.slice(0, 1), { [act]: ["TRASH"] }) ?? messageOf(call);
 
-/** Gmail `users.messages.insert` and `import`. Without `labelIds`, neither puts it into the inbox. */
-export function insertMessage({ google, account, body }: MethodCall): Answer {
-  const mail = readMessage(body);
-  if (mail === undefined) return invalidArgument("'raw' RFC822 payload message string is required");
-  return added(deliver(google, account.email, { labelIds: [], ...mail }), mail.labelIds ?? []);
+/**
+ * Gmail `users.messages.insert` and `import`, which differ in what dates a message unless
+ * `internalDateSource` says. Without `labelIds`, neither puts it into the inbox.
+ */
+export const insertMessage =
+  (standard: "receivedTime" | "dateHeader") =>
+  ({ google, account, query, body }: MethodCall): Answer => {
+    const mail = readMessage(body);
+    if (mail?.raw === undefined) return rawRequired();
+    const source = query.get("internalDateSource") ?? standard;
+    const date = source === "dateHeader" ? sentAt(mail.raw) : undefined;
+    const dated = { labelIds: [], ...mail, ...(date !== undefined && { internalDate: date }) };
+    return added(deliver(google, account.email, dated), mail.labelIds ?? []);
+  };
+
+function sentAt(raw: string | Uint8Array): number | undefined {
+  const at = Date.parse(valueOf(parseMail(Buffer.from(raw)).headers, "Date") ?? "");
+  return Number.isNaN(at) ? undefined : at;
+}
+
+function rawRequired(): Answer {
+  return invalidArgument("'raw' RFC822 payload message string is required");
 }
 
 /** Gmail `users.messages.send`. */
 export function sendMessage({ google, account, body }: MethodCall): Answer {
   const mail = readMessage(body);
-  if (mail === undefined) return invalidArgument("'raw' RFC822 payload message string is required");
-  return added(send(google, account.email, mail), ["SENT"]);
+  if (mail === undefined) return rawRequired();
+  const act = send(google, account.email, mail);
+  return added(act, account.mailbox.messages.get(act.messageId)?.labelIds ?? []);
 }
 
 function added({ messageId: id, threadId }: MessageAct, labelIds: readonly string[]): Answer {
   return ok({ id, threadId, labelIds });
+}
+
+/** Gmail `users.messages.delete`: for good, without the trash. */
+export function deleteOne(call: MethodCall): Answer {
+  return deleteMessages(call, call.ids.slice(0, 1));
+}
+
+/** Gmail `users.messages.batchDelete`: ids that are not there do no harm. */
+export function deleteMany(call: MethodCall): Answer {
+  const { ids } = (call.body ?? {}) as Record<string, unknown>;
+  if (!isTexts(ids) || ids.length === 0) return invalidArgument("Invalid ids");
+  const { messages } = call.account.mailbox;
+  return deleteMessages(
+    call,
+    [...new Set(ids)].filter((id) => messages.has(id)),
+  );
+}
+
+/** Deletes these messages in one record, if every one is there. */
+export function deleteMessages({ google, account }: MethodCall, ids: readonly string[]): Answer {
+  if (!ids.every((id) => account.mailbox.messages.has(id))) return notFound();
+  if (ids.length > 0) deleteMessage(google, account.email, ids);
+  return noContent();
 }
 
 /** Changes labels; answers only what is wrong. */

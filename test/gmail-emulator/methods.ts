@@ -1,5 +1,12 @@
 import { type Answer, ok } from "./answer.ts";
-import { createDraft, getDraft, listDrafts, sendDraftOf, updateDraft } from "./drafts.ts";
+import {
+  createDraft,
+  deleteDraft,
+  getDraft,
+  listDrafts,
+  sendDraftOf,
+  updateDraft,
+} from "./drafts.ts";
 import type { Account, Google } from "./google.ts";
 import { listHistory } from "./history-list.ts";
 import { createLabelOf, deleteLabel, getLabel, listLabels, updateLabel } from "./labels.ts";
@@ -7,18 +14,26 @@ import {
   type Setting,
   createItem,
   deleteItem,
+  forDelegates,
   getItem,
   getSetting,
   listItems,
   patchItem,
   putSetting,
-  sharingForbidden,
 } from "./mail-settings.ts";
 import { seenHead } from "./mailbox.ts";
-import { insertMessage, modifyMany, modifyOne, sendMessage, trashOne } from "./message-acts.ts";
+import {
+  deleteMany,
+  deleteOne,
+  insertMessage,
+  modifyMany,
+  modifyOne,
+  sendMessage,
+  trashOne,
+} from "./message-acts.ts";
 import { getAttachment, getMessage, listMessages } from "./messages.ts";
 import { GMAIL_SCOPES } from "./scopes.ts";
-import { getThread, listThreads, modifyThread, trashThread } from "./threads.ts";
+import { deleteThread, getThread, listThreads, modifyThread, trashThread } from "./threads.ts";
 import type { AccessToken } from "./tokens.ts";
 import { startWatch, stopWatch } from "./watch.ts";
 
@@ -80,20 +95,24 @@ export const METHODS = {
   "messages.batchModify": on("POST", "messages/batchModify", CHANGING, 50, modifyMany),
   "messages.trash": on("POST", "messages/:id/trash", CHANGING, 20, trashOne("add")),
   "messages.untrash": on("POST", "messages/:id/untrash", CHANGING, 20, trashOne("remove")),
+  "messages.delete": on("DELETE", "messages/:id", [full], 20, deleteOne),
+  "messages.batchDelete": on("POST", "messages/batchDelete", [full], 50, deleteMany),
   "messages.send": on("POST", "messages/send", [...COMPOSING, send], 100, sendMessage),
-  "messages.import": on("POST", "messages/import", IMPORTING, 25, insertMessage),
-  "messages.insert": on("POST", "messages", IMPORTING, 25, insertMessage),
+  "messages.import": on("POST", "messages/import", IMPORTING, 25, insertMessage("dateHeader")),
+  "messages.insert": on("POST", "messages", IMPORTING, 25, insertMessage("receivedTime")),
 
   "threads.list": on("GET", "threads", READING, 10, listThreads),
   "threads.get": on("GET", "threads/:id", READING, 40, getThread),
   "threads.modify": on("POST", "threads/:id/modify", CHANGING, 10, modifyThread),
   "threads.trash": on("POST", "threads/:id/trash", CHANGING, 20, trashThread("add")),
   "threads.untrash": on("POST", "threads/:id/untrash", CHANGING, 20, trashThread("remove")),
+  "threads.delete": on("DELETE", "threads/:id", [full], 20, deleteThread),
 
   "drafts.list": on("GET", "drafts", DRAFTS, 5, listDrafts),
   "drafts.get": on("GET", "drafts/:id", DRAFTS, 20, getDraft),
   "drafts.create": on("POST", "drafts", COMPOSING, 10, createDraft),
   "drafts.update": on("PUT", "drafts/:id", COMPOSING, 15, updateDraft),
+  "drafts.delete": on("DELETE", "drafts/:id", COMPOSING, 10, deleteDraft),
   "drafts.send": on("POST", "drafts/send", COMPOSING, 100, sendDraftOf),
 
   "labels.list": on("GET", "labels", [...READING, labels], 1, listLabels),
@@ -110,19 +129,9 @@ export const METHODS = {
     create: on("POST", "settings/filters", [settingsBasic], 5, createItem("filters")),
     delete: on("DELETE", "settings/filters/:id", [settingsBasic], 5, deleteItem("filters")),
   }),
-  ...listed("forwardingAddresses", {
-    create: on("POST", "settings/forwardingAddresses", [settingsSharing], 100, sharingForbidden),
-    delete: on(
-      "DELETE",
-      "settings/forwardingAddresses/:id",
-      [settingsSharing],
-      5,
-      sharingForbidden,
-    ),
-  }),
+  ...listed("forwardingAddresses", sharedWriting("forwardingAddresses")),
   ...listed("sendAs", {
-    create: on("POST", "settings/sendAs", [settingsSharing], 100, sharingForbidden),
-    delete: on("DELETE", "settings/sendAs/:id", [settingsSharing], 5, sharingForbidden),
+    ...sharedWriting("sendAs"),
     update: on("PUT", "settings/sendAs/:id", [settingsBasic], 100, patchItem("sendAs")),
     patch: on("PATCH", "settings/sendAs/:id", [settingsBasic], 100, patchItem("sendAs")),
   }),
@@ -146,6 +155,16 @@ function single<Name extends string>(setting: Setting, name: Name) {
     [`settings.get${name}`]: on("GET", path, SETTINGS, 1, getSetting(setting)),
     [`settings.update${name}`]: on("PUT", path, [settingsBasic], 5, putSetting(setting)),
   } as Record<`settings.get${Name}` | `settings.update${Name}`, Method>;
+}
+
+function sharedWriting(name: "forwardingAddresses" | "sendAs") {
+  const path = `settings/${name}`;
+  const create = forDelegates(createItem(name));
+  const remove = forDelegates(deleteItem(name));
+  return {
+    create: on("POST", path, [settingsSharing], 100, create),
+    delete: on("DELETE", `${path}/:id`, [settingsSharing], 5, remove),
+  };
 }
 
 function listed<Name extends "filters" | "forwardingAddresses" | "sendAs", Act extends string>(

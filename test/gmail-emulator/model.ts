@@ -53,6 +53,12 @@ import {
 import { refuse, stopRefusing } from "./refusals.ts";
 import { loadState, saveState } from "./saved-state.ts";
 import { type SecurityEvent, securityEventToken } from "./security-event.ts";
+import {
+  createServiceAccount,
+  delegateDomain,
+  type ServiceAccount,
+  type ServiceAccountKey,
+} from "./service-accounts.ts";
 import { createSigner, type Signer } from "./signing.ts";
 import { answerRevoke, answerToken, answerTokenInfo } from "./token-endpoint.ts";
 import { endAccessTokens, endGrant, endMailTokens, endRefreshTokens } from "./tokens.ts";
@@ -262,6 +268,12 @@ export function createGmailModel(options: ModelOptions = {}) {
       if (project === undefined) throw new Error(`no project ${projectId}`);
       project.gmailApiEnabled = state === "enabled";
     },
+    /** Returns the key file of a new service account. */
+    createServiceAccount: (email: string, projectId?: string): ServiceAccountKey =>
+      createServiceAccount(google, email, projectId ?? firstProject(google)),
+    /** Domain-wide delegation, as the administrator of the domain grants it. */
+    delegateDomain: (email: string, domain: string, scopes: readonly string[]) =>
+      delegateDomain(google, email, domain, scopes),
     addTopic: (name: string) => void google.topics.set(name, { name, publishable: true }),
     removeTopic: (name: string) => void google.topics.delete(name),
     /** Whether Gmail's service account may publish to the topic. */
@@ -295,6 +307,9 @@ export function createGmailModel(options: ModelOptions = {}) {
     /** The same account's `sub`; `account` takes much longer. */
     subOf: (secret: string): string | undefined =>
       google.accounts.get(google.secrets.get(secret) ?? "")?.sub,
+    /** The service accounts, by what they sign with. */
+    serviceAccounts: (): Pick<ServiceAccount, "email" | "publicKey">[] =>
+      [...google.serviceAccounts.values()].map(({ email, publicKey }) => ({ email, publicKey })),
     /** Every token and code issued and every client secret set, to look for where none may be. */
     secretsIssued: (): string[] => [...google.secrets.keys()],
 
@@ -318,6 +333,7 @@ function createGoogle(options: ModelOptions): Google {
     clients: new Map(),
     projects: new Map(),
     topics: new Map(topics.map((name) => [name, { name, publishable: true }])),
+    serviceAccounts: new Map(),
     accounts: new Map(),
     addresses: new Map(),
     codes: new Map(),

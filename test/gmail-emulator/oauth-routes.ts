@@ -4,6 +4,7 @@ import { type Answer, ok } from "./answer.ts";
 import { ISSUER } from "./authorization.ts";
 import { consentPage, refusalPage } from "./consent-page.ts";
 import type { GmailModel } from "./model.ts";
+import { JWT_BEARER, subjectOf } from "./service-accounts.ts";
 import { type CallServices, type EmulatorContext, serveCall } from "./serve-call.ts";
 
 const HTML = { "content-type": "text/html; charset=UTF-8" };
@@ -30,10 +31,7 @@ export function oauthRoutes(model: GmailModel, services: CallServices) {
     .post("/token", async (context) => {
       const form = await readForm(context);
       addBasicCredentials(form, context.req.header("authorization"));
-      const isRefresh = form.get("grant_type") === "refresh_token";
-      const account = model.ownerOf(form.get(isRefresh ? "refresh_token" : "code") ?? "");
-      const method = isRefresh ? "token.refresh" : "token.code";
-      return serveCall(context, services, { method, account }, () => model.token(form));
+      return serveCall(context, services, tokenCall(model, form), () => model.token(form));
     })
     .post("/revoke", async (context) => {
       const form = await readForm(context);
@@ -61,6 +59,18 @@ export function oauthRoutes(model: GmailModel, services: CallServices) {
       "/.well-known/risc-configuration",
       serve("discovery", (url) => ok(riscConfiguration(url.origin))),
     );
+}
+
+/** Which kind of call it is, and for whom. */
+function tokenCall(model: GmailModel, form: URLSearchParams) {
+  switch (form.get("grant_type")) {
+    case JWT_BEARER:
+      return { method: "token.assertion", account: subjectOf(form.get("assertion") ?? "") };
+    case "refresh_token":
+      return { method: "token.refresh", account: model.ownerOf(form.get("refresh_token") ?? "") };
+    default:
+      return { method: "token.code", account: model.ownerOf(form.get("code") ?? "") };
+  }
 }
 
 const anonymous = (method: string) => ({ method, account: undefined });

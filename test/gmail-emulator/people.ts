@@ -1,16 +1,20 @@
 import { type Account, accountOf, findAccount, type Google } from "./google.ts";
 import { accountId, messageId } from "./ids.ts";
 import { createSettings } from "./mail-settings.ts";
+import { withHeaders } from "./compose.ts";
+import { type Content, read, textOf } from "./content.ts";
 import {
   type Attachment,
   appendRecord,
   createMailbox,
   type HistoryItem,
   type HistoryRecord,
+  type Mailbox,
   type Message,
   refOf,
 } from "./mailbox.ts";
 import { isSystemLabel } from "./messages.ts";
+import { type Header, parseMail, valueOf } from "./mime.ts";
 import { endAccessTokens, endRefreshTokens } from "./tokens.ts";
 import { notifyWatchers } from "./watch.ts";
 
@@ -56,10 +60,18 @@ export function createAccount(google: Google, account: NewAccount): Account {
 
 export interface Mail {
   from?: string;
+  /** One address or several with commas between them, as in the header field. */
   to?: string;
+  cc?: string;
+  bcc?: string;
   subject?: string;
   text?: string;
+  html?: string;
   attachments?: readonly Attachment[];
+  /** Other header fields. */
+  headers?: Readonly<Record<string, string>>;
+  /** The whole mail (RFC 5322), in place of everything above. */
+  raw?: string | Uint8Array;
   /** Makes it a reply. */
   threadId?: string;
   /** `INBOX` and `UNREAD` unless said. */
@@ -88,18 +100,57 @@ export function deliver(google: Google, address: string, mail: Mail = {}): Messa
   return messageAct(message);
 }
 
-/** A person sends a mail; when the receiver has an account here, it arrives there. */
+/** A person sends a mail; it arrives at each receiver who has an account here. */
 export function send(google: Google, address: string, mail: Mail = {}): MessageAct {
   const account = accountOf(google, address);
-  const receiver = mail.to === undefined ? undefined : findAccount(google, mail.to);
-  const labels = receiver === account ? ["UNREAD", "SENT", "INBOX"] : ["SENT"];
-  const message = addMessage(google, account, { ...mail, from: account.email }, labels);
+  const own = signed(account, mail);
+  const receivers = receiversOf(google, fieldsOf(own));
+  const labels = receivers.includes(account) ? ["UNREAD", "SENT", "INBOX"] : ["SENT"];
+  const message = addMessage(google, account, own, labels);
   notifyWatchers(google, account, [message.added]);
-  if (receiver !== undefined && receiver !== account) {
-    const { threadId: _, labelIds: __, ...sent } = mail;
-    deliver(google, receiver.email, { ...sent, from: account.email });
-  }
+  arrive(google, account, message, receivers);
   return messageAct(message);
+}
+
+/** Gmail lets nobody send under an address that is not theirs. */
+function signed(account: Account, mail: Mail): Mail {
+  const own = [account.email, ...account.settings.lists.sendAs.keys()];
+  const [, from = ""] = /([^\s<>,"]+@[^\s<>,"]+)/.exec(fieldsOf(mail)("From") ?? "") ?? [];
+  if (own.some((address) => address.toLowerCase() === from.toLowerCase())) return mail;
+  const { email } = account;
+  return mail.raw === undefined
+    ? { ...mail, from: email }
+    : { ...mail, raw: withHeaders(Buffer.from(mail.raw), { From: email }) };
+}
+
+type Fields = (name: "From" | "To" | "Cc" | "Bcc") => string | undefined;
+
+function fieldsOf({ raw, from, to, cc, bcc }: Mail): Fields {
+  if (raw === undefined) return (name) => ({ From: from, To: to, Cc: cc, Bcc: bcc })[name];
+  const { headers } = parseMail(Buffer.from(raw));
+  return (name) => valueOf(headers, name);
+}
+
+/** The accounts here that a mail is addressed to. */
+function receiversOf(google: Google, field: Fields): Account[] {
+  const named = [field("To"), field("Cc"), field("Bcc")].join(",");
+  const addresses = named.match(/[^\s<>,;"]+@[^\s<>,;"]+/g) ?? [];
+  const found = addresses.map((address) => findAccount(google, address));
+  return [...new Set(found)].filter((account) => account !== undefined);
+}
+
+/** The same mail reaches the receivers, without what says who else got it unseen. */
+function arrive(
+  google: Google,
+  sender: Account,
+  { content, internalDate, listedAt }: Message,
+  receivers: readonly Account[],
+): void {
+  for (const receiver of receivers) {
+    if (receiver === sender) continue;
+    const raw = withHeaders(read(content).raw, { Bcc: undefined });
+    deliver(google, receiver.email, { raw, internalDate, listedAt });
+  }
 }
 
 /** Saves a draft. With `replaces`, as an autosave does: a new message takes the old one's place. */
@@ -110,6 +161,7 @@ export function saveDraft(
 ): MessageAct {
   const account = accountOf(google, address);
   const previous = replaces === undefined ? undefined : messageOf(account, replaces);
+  const draftId = previous && draftIdOf(account, previous.id);
   const removed = previous === undefined ? [] : [removeMessages(google, account, [previous])];
   const draft = addMessage(
     google,
@@ -117,13 +169,29 @@ export function saveDraft(
     { from: account.email, ...(previous && { threadId: previous.threadId }), ...mail },
     ["DRAFT"],
   );
+  account.drafts.set(draftId ?? `r-${draft.id}`, draft.id);
   notifyWatchers(google, account, [...removed, draft.added]);
   return messageAct(draft);
 }
 
-/** Sends a draft: the message keeps its id, and its label `DRAFT` becomes `SENT`. */
+/** The id that a draft keeps while one message after the other is it. */
+export function draftIdOf({ drafts }: Account, id: string): string | undefined {
+  return [...drafts].find(([, each]) => each === id)?.[0];
+}
+
+/**
+ * Sends a draft: the message keeps its id, and its label `DRAFT` becomes `SENT`. It arrives at each
+ * receiver who has an account here.
+ */
 export function sendDraft(google: Google, address: string, id: string): Act {
-  return modifyLabels(google, address, id, { add: ["SENT"], remove: ["DRAFT"] });
+  const account = accountOf(google, address);
+  const message = messageOf(account, id);
+  const receivers = receiversOf(google, (name) => valueOf(message.headers, name));
+  const arrived = receivers.includes(account) ? ["UNREAD", "INBOX"] : [];
+  const act = modifyLabels(google, address, id, { add: ["SENT", ...arrived], remove: ["DRAFT"] });
+  account.drafts.delete(draftIdOf(account, id) ?? "");
+  arrive(google, account, message, receivers);
+  return act;
 }
 
 /** Makes a label that no message has yet. */
@@ -139,11 +207,11 @@ function addMessage(
 ): Message {
   google.serial += 1;
   const { mailbox } = account;
-  const { from = "sender@example.com", to = "", subject = "(no subject)", text = "" } = mail;
-  const { attachments = [] } = mail;
   const { internalDate = google.now(), listedAt = internalDate, labelIds = labels } = mail;
   const id = messageId(google.random, google.serial);
-  const { threadId = id } = mail;
+  const content = contentOf(mail, id, internalDate);
+  const { headers, text } = told(content);
+  const { threadId = threadOf(mailbox, headers) ?? id } = mail;
   const added = appendRecord(google, mailbox, [
     { kind: "messageAdded", message: { id, threadId, labelIds: [...labelIds] } },
   ]);
@@ -153,15 +221,9 @@ function addMessage(
     serial: google.serial,
     internalDate,
     listedAt,
-    headers: {
-      "Message-ID": `<${id}@mail.example.com>`,
-      Date: new Date(internalDate).toUTCString(),
-      From: from,
-      To: to,
-      Subject: subject,
-    },
+    headers,
     text,
-    attachments,
+    content,
     added,
     labelIds: [...labelIds],
     historyId: added.id,
@@ -169,6 +231,52 @@ function addMessage(
   mailbox.messages.set(id, message);
   rememberLabels(account, labelIds);
   return message;
+}
+
+/** What a mail is made of, with the header fields that every mail has. */
+function contentOf(mail: Mail, id: string, at: number): Content {
+  const standard = {
+    "Message-ID": `<${id}@mail.example.com>`,
+    Date: new Date(at).toUTCString(),
+  };
+  if (mail.raw !== undefined) {
+    const raw = Buffer.from(mail.raw);
+    const { headers } = parseMail(raw);
+    const lacking = Object.entries(standard).filter(([name]) => !valueOf(headers, name));
+    return { raw: lacking.length === 0 ? raw : withHeaders(raw, Object.fromEntries(lacking)) };
+  }
+  const { from = "sender@example.com", to, cc, bcc, subject = "(no subject)" } = mail;
+  const { html, text = html === undefined ? "" : undefined, attachments = [] } = mail;
+  const fields = { ...standard, From: from, To: to, Cc: cc, Bcc: bcc, Subject: subject };
+  const headers = Object.entries({ ...fields, ...mail.headers }).flatMap(
+    ([name, value]): Header[] => (value === undefined ? [] : [{ name, value }]),
+  );
+  return {
+    headers,
+    ...(text !== undefined && { text }),
+    ...(html !== undefined && { html }),
+    attachments,
+  };
+}
+
+/** What a mail says, without writing and reading it where it is plain. */
+function told(content: Content): { headers: readonly Header[]; text: string } {
+  if (!("raw" in content) && content.text !== undefined) {
+    return { headers: content.headers, text: content.text };
+  }
+  const { root } = read(content);
+  return { headers: root.headers, text: textOf(root) };
+}
+
+/** The thread of the message that this one answers. */
+function threadOf({ messages }: Mailbox, headers: readonly Header[]): string | undefined {
+  const answered = ["In-Reply-To", "References"].flatMap(
+    (name) => valueOf(headers, name)?.match(/<[^<>\s]+>/g) ?? [],
+  );
+  if (answered.length === 0) return undefined;
+  return [...messages.values()].find((message) =>
+    answered.includes(valueOf(message.headers, "Message-ID") ?? ""),
+  )?.threadId;
 }
 
 function messageAct({ id, threadId, historyId }: Message): MessageAct {
@@ -239,10 +347,14 @@ export function deleteMessage(google: Google, address: string, ids: MessageIds):
 
 function removeMessages(
   google: Google,
-  { mailbox }: Account,
+  account: Account,
   messages: readonly Message[],
 ): HistoryRecord {
-  for (const { id } of messages) mailbox.messages.delete(id);
+  const { mailbox, drafts } = account;
+  for (const { id, labelIds } of messages) {
+    mailbox.messages.delete(id);
+    if (labelIds.includes("DRAFT")) drafts.delete(draftIdOf(account, id) ?? "");
+  }
   return appendRecord(
     google,
     mailbox,

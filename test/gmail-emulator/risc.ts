@@ -1,10 +1,10 @@
-import { generateKeyPairSync } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import { Hono } from "hono";
 import { importSPKI, jwtVerify } from "jose";
 import { z } from "zod";
 import { type Answer, ok } from "./answer.ts";
 import type { GmailModel } from "./model.ts";
+import type { RiscConsole } from "./risc-console.ts";
 import { type CallServices, type EmulatorContext, serveCall } from "./serve-call.ts";
 
 const AUDIENCE = "https://risc.googleapis.com/google.identity.risc.v1beta.RiscManagementService";
@@ -20,39 +20,17 @@ const STREAM = z.object({
 const STATUS = z.object({ status: z.enum(["enabled", "disabled"]) });
 const STATE = z.object({ state: z.string() });
 
-/** What a developer does for the RISC API in the Cloud console. */
-export interface RiscConsole {
-  /** A service account that may configure the stream, as the key file that is downloaded for it. */
-  createServiceAccount(email: string): { type: "service_account" } & Record<string, string>;
-  /** Hosts that events may be delivered to. */
-  setAuthorizedDomains(domains: readonly string[]): void;
-  /** Google sign-in by Firebase Authentication takes the stream over. */
-  setStreamOwner(owner: "developer" | "firebase"): void;
-}
-
 /**
  * The RISC API (`/v1beta/stream...`) for the emulator's one project. A verification event has been
  * posted before the call that asked for it is answered, where Google takes its time.
  */
 export function riscService(model: GmailModel, audience: string, services: CallServices) {
-  /** PEM by e-mail address. */
-  const accounts = new Map<string, string>();
   let domains: readonly string[] = ["127.0.0.1", "localhost"];
   let owner: "developer" | "firebase" = "developer";
   let stream: z.infer<typeof STREAM> | undefined;
   let status: z.infer<typeof STATUS>["status"] = "enabled";
 
   const console: RiscConsole = {
-    createServiceAccount(email) {
-      const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-      accounts.set(email, publicKey.export({ format: "pem", type: "spki" }).toString());
-      return {
-        type: "service_account",
-        client_email: email,
-        private_key_id: "emulated",
-        private_key: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
-      };
-    },
     setAuthorizedDomains(given) {
       domains = given;
     },
@@ -64,8 +42,8 @@ export function riscService(model: GmailModel, audience: string, services: CallS
   /** A token that the account has signed for itself, for this API and for an hour at most. */
   async function isAuthorized(context: EmulatorContext): Promise<boolean> {
     const token = context.req.header("authorization")?.replace(/^Bearer /, "") ?? "";
-    for (const [email, pem] of accounts) {
-      const key = await importSPKI(pem, "RS256");
+    for (const { email, publicKey } of model.serviceAccounts()) {
+      const key = await importSPKI(publicKey, "RS256");
       const options = { issuer: email, subject: email, audience: AUDIENCE };
       const verified = await jwtVerify(token, key, options).catch(() => undefined);
       if (verified === undefined) continue;

@@ -5,7 +5,7 @@ import type { Google } from "./google.ts";
 type Kept = Omit<Google, "now" | "random" | "signer" | "publish">;
 
 /** Changes with every change of what is saved that an older version could not read. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * Returns everything Google knows, as bytes for {@link loadState}. Tokens and client secrets are

@@ -1,7 +1,7 @@
 import { type Answer, ok } from "./answer.ts";
 import { invalidArgument, notFound } from "./errors.ts";
 import { isSeen, type Message } from "./mailbox.ts";
-import { changeMessages, readChange } from "./message-acts.ts";
+import { changeMessages, deleteMessages, readChange } from "./message-acts.ts";
 import { getMessage, listMessages } from "./messages.ts";
 import type { MethodCall } from "./methods.ts";
 
@@ -37,6 +37,13 @@ export const trashThread =
   (act: "add" | "remove") =>
   (call: MethodCall): Answer =>
     changed(call, { [act]: ["TRASH"] });
+
+/** Gmail `users.threads.delete`: all of its messages, for good. */
+export function deleteThread(call: MethodCall): Answer {
+  const [id = ""] = call.ids;
+  const messageIds = messagesOf(call.account, id).map((message) => message.id);
+  return messageIds.length === 0 ? notFound() : deleteMessages(call, messageIds);
+}
 
 function changed(call: MethodCall, change: Parameters<typeof changeMessages>[2]): Answer {
   const [id = ""] = call.ids;

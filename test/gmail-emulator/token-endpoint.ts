@@ -5,6 +5,7 @@ import { oauthError, tokenRevoked } from "./errors.ts";
 import type { Account, Google, OAuthClient } from "./google.ts";
 import { refusalOf } from "./refusals.ts";
 import { longScope } from "./scopes.ts";
+import { JWT_BEARER, redeemAssertion } from "./service-accounts.ts";
 import {
   type AccessToken,
   type AuthorizationCode,
@@ -18,8 +19,12 @@ import {
 
 const ID_TOKEN_SECONDS = 3600;
 
-/** Google's token endpoint, for codes and refresh tokens (RFC 6749 sections 4.1.3 and 6). */
+/**
+ * Google's token endpoint, for codes and refresh tokens (RFC 6749 sections 4.1.3 and 6), and for
+ * service accounts.
+ */
 export function answerToken(google: Google, form: URLSearchParams): Answer {
+  if (form.get("grant_type") === JWT_BEARER) return redeemAssertion(google, form.get("assertion"));
   const client = authenticate(google, form);
   if ("status" in client) return client;
   switch (form.get("grant_type")) {

@@ -39,6 +39,8 @@ export interface RefreshToken extends Grant {
 export interface AccessToken extends Grant {
   readonly token: string;
   readonly expiresAt: number;
+  /** Given to a service account that acts for the person. */
+  readonly isDelegated?: boolean;
 }
 
 /** Google's limits on length, in bytes, are 256 for codes, 2048 for access, 512 for refresh tokens. */
@@ -63,11 +65,15 @@ export function issueCode(
   return code;
 }
 
-export function issueAccessToken(google: Google, account: Account, grant: Grant): AccessToken {
-  const { sub, clientId, projectId, scopes } = grant;
+export function issueAccessToken(
+  google: Google,
+  account: Account,
+  grant: Grant & Pick<AccessToken, "isDelegated">,
+): AccessToken {
+  const { sub, clientId, projectId, scopes, isDelegated = false } = grant;
   const token = newSecret(google, sub, "ya29.a0", ACCESS_TOKEN_LENGTH);
   const expiresAt = google.now() + google.settings.accessTokenSeconds * 1000;
-  const issued = { token, sub, clientId, projectId, scopes, expiresAt };
+  const issued = { token, sub, clientId, projectId, scopes, expiresAt, isDelegated };
   endAccessTokens(google, account, (other) => other.expiresAt <= google.now());
   account.accessTokens.push(issued);
   google.accessTokens.set(token, issued);

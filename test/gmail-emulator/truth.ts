@@ -1,5 +1,6 @@
 import type { Account, Google } from "./google.ts";
 import { isReadable, type HistoryRecord, type MessageRef, type Omitted } from "./mailbox.ts";
+import { valueOf } from "./mime.ts";
 import { isLive } from "./tokens.ts";
 import { isActive } from "./watch.ts";
 
@@ -81,7 +82,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
       internalDate: message.internalDate,
       listedAt: message.listedAt,
       historyId: String(message.historyId),
-      subject: message.headers["Subject"] ?? "",
+      subject: valueOf(message.headers, "Subject") ?? "",
     })),
     refreshTokens: refreshTokens
       .filter((token) => isLive(google, token))

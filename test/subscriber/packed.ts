@@ -9,14 +9,20 @@ export const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The version that the package is packed with. */
 export const VERSION = "1.2.3";
 
+/** Builds a package into a folder, as `npm run build` does. */
+type Build = (folder: string, version: string, lockfile: Lockfile) => Promise<void>;
+
 /**
- * Builds the subscriber's package in `folder/built`, packs it, and installs the archive in
- * `folder/user`, as a subscriber does who has only the archive. Returns the user's folder.
+ * Builds a package (the subscriber's) in `folder/built`, packs it, and installs the archive in
+ * `folder/user`, as somebody does who has only the archive. Returns the user's folder.
  */
-export async function installPacked(folder: string): Promise<string> {
+export async function installPacked(
+  folder: string,
+  build: Build = buildSubscriber,
+): Promise<string> {
   const lockfile = JSON.parse(readFileSync(path.join(ROOT, "package-lock.json"), "utf8"));
   const built = path.join(folder, "built");
-  await buildSubscriber(built, VERSION, lockfile as Lockfile);
+  await build(built, VERSION, lockfile as Lockfile);
   const archive = run("npm", ["pack", "--silent", "--pack-destination", folder], built).trim();
   const user = path.join(folder, "user");
   mkdirSync(user);
