@@ -5,27 +5,24 @@ import { type Part, decodeText, parseMail } from "./mime.ts";
 /** A mail as it arrived, or what it is made of. */
 export type Content = { readonly raw: Buffer } | Composition;
 
-interface Read {
-  readonly raw: Buffer;
-  readonly root: Part;
+/** The bytes of a mail. */
+export function rawOf(content: Content): Buffer {
+  return "raw" in content ? content.raw : composeMail(content);
 }
 
-/** What was read once is read again as long as the message is there. */
-const readBefore = new WeakMap<Content, Read>();
+/** What was read once is known as long as the message is there. */
+const known = new WeakMap<Content, Part>();
 
-/** The bytes of a mail, and what they say. */
-export function read(content: Content): Read {
-  const known = readBefore.get(content);
-  if (known !== undefined) return known;
-  const raw = "raw" in content ? content.raw : composeMail(content);
-  const made = { raw, root: parseMail(raw) };
-  readBefore.set(content, made);
-  return made;
+/** What a mail says. */
+export function rootOf(content: Content): Part {
+  const root = known.get(content) ?? parseMail(rawOf(content));
+  known.set(content, root);
+  return root;
 }
 
 /** The files of a mail, in the order in which it has them. */
 export function filesOf({ content }: Message): Part[] {
-  return leaves(read(content).root).filter(isFile);
+  return leaves(rootOf(content)).filter(isFile);
 }
 
 export function isFile({ filename, parts }: Part): boolean {

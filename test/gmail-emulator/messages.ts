@@ -1,5 +1,5 @@
 import { type Answer, ok } from "./answer.ts";
-import { read } from "./content.ts";
+import { rawOf } from "./content.ts";
 import { invalidArgument, metadataScopeForbids, notFound } from "./errors.ts";
 import type { Google } from "./google.ts";
 import { isOutlived, readMaxResults } from "./history-list.ts";
@@ -138,7 +138,7 @@ export function getMessage(
   const message = mailbox.messages.get(id);
   if (message === undefined || !isReadable(google, message.added)) return notFound();
 
-  const { raw } = read(message.content);
+  const raw = rawOf(message.content);
   return ok({
     id,
     threadId: message.threadId,

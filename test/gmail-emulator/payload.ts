@@ -1,10 +1,10 @@
-import { filesOf, isFile, read } from "./content.ts";
+import { filesOf, isFile, rootOf } from "./content.ts";
 import type { Message } from "./mailbox.ts";
 import type { Part } from "./mime.ts";
 
 /** Gmail's `payload` with its bodies; files are only named, by ids for `attachments.get`. */
 export function wholePayload(message: Message): Record<string, unknown> {
-  const { root } = read(message.content);
+  const root = rootOf(message.content);
   const files = filesOf(message);
   const json = (part: Part, partId: string): Record<string, unknown> => {
     const { mimeType, filename, headers, parts } = part;
@@ -33,7 +33,7 @@ export function wholePayload(message: Message): Record<string, unknown> {
 
 /** Gmail's `payload` without bodies, and with the headers that were asked for. */
 export function headersOnly(message: Message, names: readonly string[]): Record<string, unknown> {
-  const { mimeType, headers } = read(message.content).root;
+  const { mimeType, headers } = rootOf(message.content);
   const wanted = names.map((name) => name.toLowerCase());
   return {
     mimeType,

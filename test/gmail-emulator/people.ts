@@ -2,7 +2,7 @@ import { type Account, accountOf, findAccount, type Google } from "./google.ts";
 import { accountId, messageId } from "./ids.ts";
 import { createSettings } from "./mail-settings.ts";
 import { withHeaders } from "./compose.ts";
-import { type Content, read, textOf } from "./content.ts";
+import { type Content, rawOf, rootOf, textOf } from "./content.ts";
 import {
   type Attachment,
   appendRecord,
@@ -148,7 +148,7 @@ function arrive(
 ): void {
   for (const receiver of receivers) {
     if (receiver === sender) continue;
-    const raw = withHeaders(read(content).raw, { Bcc: undefined });
+    const raw = withHeaders(rawOf(content), { Bcc: undefined });
     deliver(google, receiver.email, { raw, internalDate, listedAt });
   }
 }
@@ -264,7 +264,7 @@ function told(content: Content): { headers: readonly Header[]; text: string } {
   if (!("raw" in content) && content.text !== undefined) {
     return { headers: content.headers, text: content.text };
   }
-  const { root } = read(content);
+  const root = rootOf(content);
   return { headers: root.headers, text: textOf(root) };
 }
 

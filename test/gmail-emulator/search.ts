@@ -1,4 +1,4 @@
-import { filesOf, read } from "./content.ts";
+import { filesOf, rawOf } from "./content.ts";
 import type { Google } from "./google.ts";
 import type { Mailbox, Message } from "./mailbox.ts";
 import { valueOf } from "./mime.ts";
@@ -176,7 +176,7 @@ const since =
 const largerThan =
   (bytes: number): Test =>
   ({ content }) =>
-    read(content).raw.length > bytes;
+    rawOf(content).length > bytes;
 
 /** Whole words, in this order; letters of either case are the same. */
 function hasWords(text: string, value: string): boolean {
