@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { table } from "../../functions/table.ts";
+import { titleOf } from "../support/test-titles.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 /** The page whose table is made from the titles of tests. */
@@ -173,13 +174,4 @@ export function verificationPage(): string {
   ]);
   const made = table(["OWASP ASVS 5.0", "what is done", "tests, in `test/`"], rows);
   return page.replace(TABLE, (_, begin: string, end: string) => `${begin}\n${made}\n${end}`);
-}
-
-function titleOf(file: string, part: string): string {
-  const text = readFileSync(path.join(ROOT, "test", `${file}.test.ts`), "utf8");
-  const titles = [...text.matchAll(/"((?:[^"\\\n]|\\.)+)"/g)].map(([, title = ""]) => title);
-  const found = titles.filter((title) => title.startsWith(part));
-  const [title] = found;
-  if (title === undefined) throw new Error(`test/${file}.test.ts has no test "${part}"`);
-  return title.replaceAll("|", "\\|");
 }

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { PARITY_PAGE, parityPage } from "../gmail-emulator/parity.ts";
 import { VERIFICATION_PAGE, verificationPage } from "./controls.ts";
 import { generatedFiles } from "../../functions/generated.ts";
 
@@ -7,7 +8,11 @@ import { generatedFiles } from "../../functions/generated.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
 
-const FILES = { ...generatedFiles(), [VERIFICATION_PAGE]: verificationPage() };
+const FILES = {
+  ...generatedFiles(),
+  [VERIFICATION_PAGE]: verificationPage(),
+  [PARITY_PAGE]: parityPage(),
+};
 
 describe("the generated files", () => {
   it.each(Object.entries(FILES))("include %s, up to date", async (file, text) => {

@@ -360,4 +360,53 @@ describe("mail through Google's client", () => {
       await users.labels.update({ userId, id, requestBody: { name: "LETTERS" } });
     });
   });
+
+  describe("calls", () => {
+    it("change the labels of messages and threads, many messages in one record", async () => {
+      const { messageId: id, threadId } = emulator.deliver(ADA, { labelIds: ["INBOX"] });
+      const other = emulator.deliver(ADA, { threadId, labelIds: ["INBOX"] });
+      const labelsOf = () => emulator.account(ADA).messages.map(({ labelIds }) => labelIds);
+      const requestBody = { addLabelIds: ["STARRED"], removeLabelIds: ["INBOX"] };
+      expect((await users.messages.modify({ userId, id, requestBody })).data.labelIds).toEqual([
+        "STARRED",
+      ]);
+      const before = emulator.account(ADA).history.length;
+      const ids = [id, other.messageId];
+      await users.messages.batchModify({ userId, requestBody: { ids, addLabelIds: ["UNREAD"] } });
+      expect(emulator.account(ADA).history).toHaveLength(before + 1);
+      await users.messages.trash({ userId, id });
+      expect(labelsOf()[0]).toContain("TRASH");
+      await users.messages.untrash({ userId, id });
+      await users.threads.trash({ userId, id: threadId });
+      expect(labelsOf().every((labels) => labels.includes("TRASH"))).toBe(true);
+      await users.threads.untrash({ userId, id: threadId });
+      const read = { removeLabelIds: ["UNREAD"] };
+      await users.threads.modify({ userId, id: threadId, requestBody: read });
+      expect(labelsOf()).toEqual([["STARRED"], ["INBOX"]]);
+    });
+  });
+
+  describe("settings", () => {
+    it("are kept, and have no effect", async () => {
+      const scope = `openid email ${GMAIL_SCOPES.settingsBasic}`;
+      const { accessToken } = await connect(emulator, ADA, { scope });
+      const { settings } = gmailClient(emulator, accessToken).users;
+      const vacation = { enableAutoReply: true, responseSubject: "Away" };
+      await settings.updateVacation({ userId, requestBody: vacation });
+      expect((await settings.getVacation({ userId })).data).toMatchObject(vacation);
+      await settings.updateImap({ userId, requestBody: { enabled: false } });
+      expect((await settings.getImap({ userId })).data.enabled).toBe(false);
+      await settings.updatePop({ userId, requestBody: { disposition: "trash" } });
+      expect((await settings.getPop({ userId })).data.disposition).toBe("trash");
+
+      const requestBody = { criteria: { from: "bob" }, action: { addLabelIds: ["STARRED"] } };
+      const made = await settings.filters.create({ userId, requestBody });
+      const id = made.data.id ?? "";
+      expect((await settings.filters.get({ userId, id })).data).toMatchObject(requestBody);
+      emulator.deliver(ADA, { from: "bob@example.com" });
+      expect(emulator.account(ADA).messages[0]?.labelIds).not.toContain("STARRED");
+      await settings.filters.delete({ userId, id });
+      expect((await settings.filters.list({ userId })).data.filter).toBeUndefined();
+    });
+  });
 });

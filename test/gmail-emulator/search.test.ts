@@ -111,7 +111,7 @@ describe("a search", () => {
     ["before:2026-11-01", ["Old", "Ancient"]],
     [`after:${(NOW - 2 * DAY_MS) / 1_000}`, ["Lunch plans", "Lunch menu"]],
     [`before:${(NOW - 2 * DAY_MS) / 1_000}`, without("Lunch plans", "Lunch menu")],
-  ])("%j finds %j", async (q, found) => {
+  ])("finds by %j what Gmail finds: %j", async (q, found) => {
     expect(await find(q)).toEqual(found);
   });
 
