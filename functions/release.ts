@@ -11,6 +11,7 @@ const FIREBASE = [
   "infra/firestore.rules",
   "infra/firestore.indexes.json",
   "infra/.env.example",
+  "infra/deploy/open-pages.sh",
   "LICENSE",
 ] as const;
 

@@ -39,6 +39,7 @@ const READ_BY_SCRIPT = [
   "NOTICE_FROM",
   "OTEL_EXPORTER_OTLP_ENDPOINT",
   "LOAD_BALANCERS",
+  "INVOKER_IAM_CHECK",
 ];
 
 /** The key's path in its project and region. */

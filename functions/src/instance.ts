@@ -32,6 +32,15 @@ export function getBodyReading(): "held" | "left" {
   return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
 }
 
+/**
+ * Returns who may call the public functions, for the Firebase CLI, which loads them with the variables of
+ * `infra/.env.PROJECT`. With `INVOKER_IAM_CHECK=false` it gives no right to `allUsers`, which a policy of the
+ * organization refuses, and `infra/deploy/open-pages.sh` opens the functions afterwards.
+ */
+export function getPublicInvoker(): "public" | "private" {
+  return process.env["INVOKER_IAM_CHECK"] === "false" ? "private" : "public";
+}
+
 /** Timers of this machine. */
 export const after: After = (ms, run) => {
   const timer = setTimeout(run, ms);

@@ -35,7 +35,13 @@ functions/src/entries/functions.json:
   https://console.cloud.google.com/iam-admin/quotas?project=$project
 END
       ;;
-    *'permitted customer'* | *allowedPolicyMemberDomains*) domain_advice ;;
+    *'permitted customer'* | *allowedPolicyMember*) domain_advice ;;
+    *requireInvokerIam*) cat <<END
+A policy of the organization does not allow public functions without a right of everybody. An administrator
+of its policies runs this:
+  gcloud org-policies reset run.managed.requireInvokerIam --project=$project
+END
+      ;;
     *gcp.resourceLocations*) cat <<END
 A policy of the organization (gcp.resourceLocations) does not allow $region. Choose another one with
 --region, or let an administrator allow it. This shows what is allowed:

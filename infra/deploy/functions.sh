@@ -95,6 +95,10 @@ ingress_of() {
 # leave the question out instead; each deployment asks it again.
 let_everybody_call() {
   local command errors
+  if [[ $invoker_iam_check == false ]]; then
+    leave_out_the_question "$1"
+    return 0
+  fi
   command=(gcloud functions add-invoker-policy-binding "$1" --region="$region" --member=allUsers
     --project="$project")
   show "${command[@]}"
@@ -102,13 +106,15 @@ let_everybody_call() {
   errors=$(mktemp "$work/XXXXXX")
   "${command[@]}" >/dev/null 2>"$errors" && return 0
   case $(<"$errors") in
-    *'permitted customer'* | *allowedPolicyMemberDomains*)
-      cloud run services update "$(lower "$1")" --region="$region" --no-invoker-iam-check
-      ;;
+    *'permitted customer'* | *allowedPolicyMember*) leave_out_the_question "$1" ;;
     *)
       fail_with "$errors" "${command[@]}"
       ;;
   esac
+}
+
+leave_out_the_question() {
+  cloud run services update "$(lower "$1")" --region="$region" --no-invoker-iam-check
 }
 
 # may_invoke FUNCTION ACCOUNT

@@ -216,6 +216,17 @@ const BROKEN: [what: string, change: Break, check: string, fix: string][] = [
     "gcloud run services add-iam-policy-binding connect --region=us-central1 --member=allUsers",
   ],
   [
+    "connect is not public, in an organization that refuses everybody a right",
+    (state) => {
+      forbid(state, "/services/connect", /allUsers/);
+      state.resources.set(`v2/projects/${PROJECT}/policies/iam.allowedPolicyMemberDomains`, {
+        spec: { rules: [{ values: { allowedValues: ["C0abc"] } }] },
+      });
+    },
+    "functions/connect",
+    "gcloud run services update connect --region=us-central1 --no-invoker-iam-check",
+  ],
+  [
     "everybody may call a private function",
     (state) =>
       policy(state, "/services/watchrenewal").bindings.push({

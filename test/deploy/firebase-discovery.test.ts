@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseEnv } from "node:util";
@@ -71,6 +80,47 @@ describe("the six functions", { timeout: 120_000 }, () => {
     expect(await sent(manifest, answers())).toEqual(wanted(REGION, "firebase"));
     expect(printed(dryRun(envFile).commands)).toEqual(expected);
   });
+
+  it("give allUsers no right where a policy refuses it, and are opened afterwards", async () => {
+    const found = path.join(folder, "private.json");
+    run([path.join(ROOT, "node_modules/.bin/firebase-functions")], "firebase", {
+      FUNCTIONS_MANIFEST_OUTPUT_PATH: found,
+      INVOKER_IAM_CHECK: "false",
+    });
+    const made = await sent(JSON.parse(readFileSync(found, "utf8")), answers());
+    expect(Object.values(made).filter((each) => each.public)).toEqual([]);
+    expect(openPages("")).toEqual([]);
+    expect(openPages("INVOKER_IAM_CHECK=true\n")).toEqual([]);
+    const services = Object.values(wanted(REGION))
+      .filter((each) => each.public)
+      .map(({ entryPoint }) => entryPoint.toLowerCase());
+    expect(openPages("INVOKER_IAM_CHECK='false'\n")).toEqual(
+      services.map(
+        (name) =>
+          `gcloud run services update ${name} --no-invoker-iam-check --region=${REGION} --project=${PROJECT}`,
+      ),
+    );
+  });
+
+  /** What the CLI's hook calls after a deployment with these settings, in a folder with spaces. */
+  function openPages(more: string): string[] {
+    const { functions } = JSON.parse(readFileSync(path.join(ROOT, "firebase.json"), "utf8"));
+    const project = path.join(folder, "my project");
+    mkdirSync(path.join(project, "infra/deploy"), { recursive: true });
+    const script = "infra/deploy/open-pages.sh";
+    copyFileSync(path.join(ROOT, script), path.join(project, script));
+    writeFileSync(path.join(project, `infra/.env.${PROJECT}`), `${SETTINGS}${more}`);
+    writeFileSync(path.join(project, "gcloud"), '#!/bin/sh\necho "gcloud $*" >>calls\n');
+    chmodSync(path.join(project, "gcloud"), 0o755);
+    const { status, stderr } = spawnSync("sh", ["-c", functions[0].postdeploy[0]], {
+      cwd: project,
+      env: { PATH: `${project}:${process.env["PATH"]}`, GCLOUD_PROJECT: PROJECT },
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const calls = path.join(project, "calls");
+    return existsSync(calls) ? readFileSync(calls, "utf8").trim().split("\n") : [];
+  }
 
   it("are private except connect and securityEvent, and retry every event", () => {
     const isPublic = Object.values(wanted(REGION)).filter((each) => each.public);
@@ -155,7 +205,11 @@ describe(".env.example", () => {
 
   it("names only existing settings, none of them secret, all with valid values", () => {
     const shown = parseEnv(all);
-    expect(Object.keys(shown).filter((name) => !VARIABLE_NAMES.includes(name))).toEqual(["REGION"]);
+    // Of the tools that deploy.
+    expect(Object.keys(shown).filter((name) => !VARIABLE_NAMES.includes(name))).toEqual([
+      "INVOKER_IAM_CHECK",
+      "REGION",
+    ]);
     const secrets = Object.values(settings).flatMap((its) => its.secrets);
     expect(Object.keys(shown).filter((name) => secrets.includes(name))).toEqual([]);
     // NOTICE_FROM goes with a secret.

@@ -172,7 +172,7 @@ describe("a dry run of deploy.sh", () => {
 
 it("finds its own folder, whatever CDPATH is", () => {
   mkdirSync(path.join(folder, "infra"));
-  const { status, stderr } = spawnSync("infra/deploy.sh", ["--help"], {
+  const { status, stderr } = spawnSync("bash", ["infra/deploy.sh", "--help"], {
     encoding: "utf8",
     env: { ...process.env, CDPATH: folder },
   });
@@ -500,6 +500,10 @@ describe("deploy.sh, in an organization with secure defaults", { timeout: 300_00
     [
       "Caller is missing permission 'iam.serviceaccounts.actAs' on service account",
       "--role=roles/iam.serviceAccountUser",
+    ],
+    [
+      "Constraint constraints/run.managed.requireInvokerIam violated",
+      "gcloud org-policies reset run.managed.requireInvokerIam",
     ],
     ["ABORTED: unable to queue the operation", "Another deployment is under way"],
     ["Build failed with status: FAILURE.", "gcloud builds list"],

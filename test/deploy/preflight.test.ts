@@ -29,6 +29,13 @@ function examine(clientId = "123-abc.apps.googleusercontent.com"): Promise<Findi
 const policy = (state: CloudState, constraint: string, rule: object) =>
   state.resources.set(`v2/projects/${PROJECT}/policies/${constraint}`, { spec: { rules: [rule] } });
 
+function letGmailIn(state: CloudState): void {
+  const topic = `v1/projects/${PROJECT}/topics/gmail-notifications`;
+  state.resources.set(topic, { name: topic.slice("v1/".length) });
+  const members = ["serviceAccount:gmail-api-push@system.gserviceaccount.com"];
+  state.policies.set(topic, { bindings: [{ role: "roles/pubsub.publisher", members }] });
+}
+
 /** One thing is wrong, one check fails, and its fix is this. */
 const BROKEN: [what: string, change: (state: CloudState) => unknown, check: string, fix: string][] =
   [
@@ -56,6 +63,16 @@ const BROKEN: [what: string, change: (state: CloudState) => unknown, check: stri
         policy(state, "iam.allowedPolicyMemberDomains", { values: { allowedValues: ["C0abc"] } }),
       "policies/members",
       "gcloud org-policies reset iam.allowedPolicyMemberDomains",
+    ],
+    [
+      "the organization lets nobody call a function without a right",
+      (state) => {
+        policy(state, "iam.allowedPolicyMemberDomains", { values: { allowedValues: ["C0abc"] } });
+        policy(state, "run.managed.requireInvokerIam", { enforce: true });
+        letGmailIn(state);
+      },
+      "policies/public",
+      "gcloud org-policies reset run.managed.requireInvokerIam",
     ],
     [
       "the organization does not allow the region",
@@ -100,7 +117,7 @@ describe("the checks before a deployment", () => {
   it("find nothing wrong with a new project", async () => {
     const findings = await examine();
     expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
-    expect(findings).toHaveLength(13);
+    expect(findings).toHaveLength(14);
   });
 
   it.each(BROKEN)("say that %s", async (_, change, check, fix) => {
@@ -118,11 +135,12 @@ describe("the checks before a deployment", () => {
   it("let a project pass in which Gmail may publish already, whatever the organization's policy", async () => {
     const { state } = emulator;
     policy(state, "iam.allowedPolicyMemberDomains", { values: { allowedValues: ["C0abc"] } });
-    const topic = `v1/projects/${PROJECT}/topics/gmail-notifications`;
-    state.resources.set(topic, { name: topic.slice("v1/".length) });
-    const members = ["serviceAccount:gmail-api-push@system.gserviceaccount.com"];
-    state.policies.set(topic, { bindings: [{ role: "roles/pubsub.publisher", members }] });
-    expect((await examine()).filter(({ kind }) => kind !== "ok")).toEqual([]);
+    letGmailIn(state);
+    const findings = await examine();
+    expect(findings.filter(({ kind }) => kind !== "ok")).toEqual([]);
+    expect(findings.find(({ check }) => check === "policies/public")).toMatchObject({
+      said: expect.stringMatching(/INVOKER_IAM_CHECK=false .* invoker_iam_check = false/),
+    });
   });
 
   it("do not take what they may not see for right", async () => {
@@ -133,6 +151,7 @@ describe("the checks before a deployment", () => {
       ["policies/members", "unchecked"],
       ["policies/region", "unchecked"],
       ["policies/ingress", "unchecked"],
+      ["policies/public", "unchecked"],
       ["policies/accounts", "unchecked"],
       ["cpu-quota", "unchecked"],
     ]);

@@ -89,6 +89,7 @@ describe("a release", () => {
     const settings = JSON.parse(readFileSync(path.join(unpacked, "firebase.json"), "utf8"));
     const [{ source, predeploy }] = settings.functions;
     expect(predeploy).toBeUndefined();
+    expect(existsSync(path.join(unpacked, "infra/deploy/open-pages.sh"))).toBe(true);
     expect(existsSync(path.join(unpacked, source, "functions.js"))).toBe(true);
     const [{ rules, indexes }] = settings.firestore;
     for (const file of [rules, indexes]) expect(existsSync(path.join(unpacked, file))).toBe(true);

@@ -13,7 +13,7 @@ import { onSchedule } from "firebase-functions/v2/scheduler";
 import { VARIABLES } from "../config/variables.ts";
 import { runScheduled, serve } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
-import { after, getBodyReading, getReceiver, libraryLog } from "../instance.ts";
+import { after, getBodyReading, getPublicInvoker, getReceiver, libraryLog } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
@@ -134,13 +134,13 @@ export const mailboxReconciliation = onSchedule(scheduleOf("mailboxReconciliatio
 
 /** Serves the pages. */
 export const connect = onRequest(
-  { ...optionsOf("connect"), invoker: "public" },
+  { ...optionsOf("connect"), invoker: getPublicInvoker() },
   (request, response) => serve(request, response, getReceiver, (receiver) => receiver.connect),
 );
 
 /** Receives Google's security events. */
 export const securityEvent = onRequest(
-  { ...optionsOf("securityEvent"), invoker: "public" },
+  { ...optionsOf("securityEvent"), invoker: getPublicInvoker() },
   (request, response) =>
     serve(request, response, getReceiver, (receiver) => receiver.securityEvent),
 );

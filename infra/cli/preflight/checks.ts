@@ -2,6 +2,7 @@ import { z } from "zod";
 import SERVICES from "../../services.json" with { type: "json" };
 import type { Cloud } from "../doctor/cloud.ts";
 import { isAllowed, readPolicy } from "../doctor/iam.ts";
+import { SHARING, isSharingRestricted, readRules } from "../doctor/org-policies.ts";
 import { Unchecked, failed, gcloud, ok, type Result, warning } from "../doctor/result.ts";
 import { GMAIL } from "../doctor/checks/topics.ts";
 import { FUNCTIONS } from "../functions.ts";
@@ -32,6 +33,7 @@ export const PREFLIGHT_CHECKS: readonly PreflightCheck[] = [
   { name: "policies/members", run: memberPolicy },
   { name: "policies/region", run: regionPolicy },
   { name: "policies/ingress", run: ingressPolicy },
+  { name: "policies/public", run: publicPolicy },
   { name: "policies/accounts", run: accountPolicy },
   { name: "cpu-quota", run: cpuQuota },
   { name: "firestore", run: firestore },
@@ -73,28 +75,6 @@ const QuotaInfo = z.object({
       }),
     )
     .default([]),
-});
-/** Organization Policy v2, `projects.policies.getEffectivePolicy`. */
-const OrgPolicy = z.object({
-  spec: z
-    .object({
-      rules: z
-        .array(
-          z.object({
-            allowAll: z.boolean().default(false),
-            denyAll: z.boolean().default(false),
-            enforce: z.boolean().default(false),
-            values: z
-              .object({
-                allowedValues: z.array(z.string()).default([]),
-                deniedValues: z.array(z.string()).default([]),
-              })
-              .default({ allowedValues: [], deniedValues: [] }),
-          }),
-        )
-        .default([]),
-    })
-    .default({ rules: [] }),
 });
 
 async function project({ cloud, projectId }: Target): Promise<Result> {
@@ -170,12 +150,7 @@ async function region({ cloud, projectId, region: wanted }: Target): Promise<Res
 /** The policy is asked only when a right is given, so an exception for a moment is enough. */
 async function memberPolicy(target: Target): Promise<Result> {
   const { cloud, projectId } = target;
-  const constraint = "iam.allowedPolicyMemberDomains";
-  const rules = await readRules(target, constraint);
-  const isOpen = rules.every(
-    ({ allowAll, values, denyAll }) => allowAll || (!denyAll && values.allowedValues.length === 0),
-  );
-  if (isOpen) return ok("Gmail's account can be let in");
+  if (!(await isSharingRestricted(cloud, projectId))) return ok("Gmail's account can be let in");
   const topic = `projects/${projectId}/topics/gmail-notifications`;
   const policy = await readPolicy(cloud, "pubsub", topic, "roles/pubsub.admin").catch(
     (error: unknown) => {
@@ -188,8 +163,8 @@ async function memberPolicy(target: Target): Promise<Result> {
   }
   return failed(
     "the organization lets only its own accounts in, and Gmail publishes with one of Google's: an administrator of " +
-      `its policies lifts this one, and puts it back later (gcloud org-policies delete ${constraint} --project=${projectId})`,
-    gcloud(projectId, "org-policies", "reset", constraint),
+      `its policies lifts this one, and puts it back later (gcloud org-policies delete ${SHARING} --project=${projectId})`,
+    gcloud(projectId, "org-policies", "reset", SHARING),
   );
 }
 
@@ -229,6 +204,24 @@ async function ingressPolicy(target: Target): Promise<Result> {
     }
   }
   return ok("functions may be public");
+}
+
+/** Cloud Run can leave the question who calls out, where a policy refuses everybody a right. */
+async function publicPolicy(target: Target): Promise<Result> {
+  const { cloud, projectId } = target;
+  if (!(await isSharingRestricted(cloud, projectId))) return ok("allUsers can be let in");
+  const constraint = "run.managed.requireInvokerIam";
+  const rules = await readRules(target, constraint);
+  if (!rules.some(({ enforce }) => enforce)) {
+    return ok(
+      "the organization refuses allUsers: deploy.sh opens the pages without, the Firebase CLI with INVOKER_IAM_CHECK=false " +
+        `in infra/.env.${projectId}, Terraform with invoker_iam_check = false`,
+    );
+  }
+  return failed(
+    "the organization refuses allUsers, and functions that everybody may call without a right",
+    gcloud(projectId, "org-policies", "reset", constraint),
+  );
 }
 
 async function accountPolicy(target: Target): Promise<Result> {
@@ -290,16 +283,6 @@ async function firebase({ cloud, projectId }: Target): Promise<Result> {
   return ok(
     `not a Firebase project: only the Firebase CLI needs one (npx firebase projects:addfirebase ${projectId})`,
   );
-}
-
-async function readRules({ cloud, projectId }: Target, constraint: string) {
-  const policy = await cloud.ask({
-    api: "orgpolicy",
-    path: `projects/${projectId}/policies/${constraint}:getEffectivePolicy`,
-    shape: OrgPolicy,
-    role: "roles/orgpolicy.policyViewer",
-  });
-  return policy?.spec.rules ?? [];
 }
 
 function readProject(cloud: Cloud, projectId: string) {

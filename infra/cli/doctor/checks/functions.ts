@@ -3,7 +3,8 @@ import settings from "../../../../functions/src/entries/functions.json" with { t
 import { z } from "zod";
 import { FUNCTIONS, type FunctionName } from "../../functions.ts";
 import { type CloudFunction, type Deployment, lastPart } from "../deployment.ts";
-import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
+import { isSharingRestricted } from "../org-policies.ts";
+import { type Problem, type Result, Unchecked, failed, gcloud, unlessAny } from "../result.ts";
 import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
 
 /** Cloud Run v2, `projects.locations.services`. */
@@ -147,23 +148,11 @@ async function describeCallers(
       .filter((binding) => isAllowed("invoke", member, [{ bindings: [binding] }]))
       .map(({ role }) => ({ member, role })),
   );
-  const change = (verb: string, member: string, role: string) =>
-    gcloud(
-      it.projectId,
-      "run",
-      "services",
-      `${verb}-iam-policy-binding`,
-      lastPart(service),
-      `--region=${it.region}`,
-      `--member=${member}`,
-      `--role=${role}`,
-    );
+  const region = `--region=${it.region}`;
   if (FUNCTIONS[name].public) {
     if (isUnguarded || open.some(({ member }) => member === "allUsers")) return [];
-    const fix = change("add", "allUsers", "roles/run.invoker");
-    return [{ what: "it is not public, and has to be", fix }];
+    return [{ what: "it is not public, and has to be", fix: await howToOpen(it, service) }];
   }
-  const region = `--region=${it.region}`;
   const guard = ["run", "services", "update", lastPart(service), region, "--invoker-iam-check"];
   return [
     ...(isUnguarded
@@ -171,7 +160,39 @@ async function describeCallers(
       : []),
     ...open.map(({ member, role }) => ({
       what: `${member} may call it`,
-      fix: change("remove", member, role),
+      fix: changeRight(it, service, "remove", member, role),
     })),
   ];
+}
+
+/** Returns the command that makes a service public, where the organization refuses `allUsers`, too. */
+async function howToOpen(it: Deployment, service: string): Promise<string> {
+  const isRefused = await isSharingRestricted(it.cloud, it.projectId).catch((error: unknown) => {
+    // Few may see the policies.
+    if (error instanceof Unchecked) return false;
+    throw error;
+  });
+  if (!isRefused) return changeRight(it, service, "add", "allUsers", "roles/run.invoker");
+  const region = `--region=${it.region}`;
+  return gcloud(
+    it.projectId,
+    "run",
+    "services",
+    "update",
+    lastPart(service),
+    region,
+    "--no-invoker-iam-check",
+  );
+}
+
+function changeRight(
+  { projectId, region }: Deployment,
+  service: string,
+  verb: "add" | "remove",
+  member: string,
+  role: string,
+): string {
+  const name = lastPart(service);
+  const flags = [`--region=${region}`, `--member=${member}`, `--role=${role}`];
+  return gcloud(projectId, "run", "services", `${verb}-iam-policy-binding`, name, ...flags);
 }
