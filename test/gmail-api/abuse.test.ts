@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { sendRaw, written } from "../abuse/wire.ts";
 import { localIdToken } from "../local/id-token.ts";
@@ -254,6 +255,18 @@ describe("a response", () => {
   });
 });
 
+describe("an error of Gmail that repeats the request", () => {
+  it.each(["Mail service not enabled", "Active session is invalid"])(
+    "says nothing about the mailbox: %s",
+    async (label) => {
+      const query = new URLSearchParams({ labelIds: label });
+      const { status, body } = await call(scenario, `/gmail/v1/users/${userId}/messages?${query}`);
+      expect([status, body]).toEqual([400, expect.stringContaining(`Invalid label: ${label}`)]);
+      expect(scenario.stored(ADA).status).toBe("active");
+    },
+  );
+});
+
 describe("a request body", () => {
   const insert = () => `/gmail/v1/users/${userId}/messages`;
   const JSON_TYPE = { "content-type": "application/json" };
@@ -276,6 +289,55 @@ describe("a request body", () => {
     const first = await call(scenario, insert(), init);
     expect([first.status, first.reason]).toEqual([503, "backendError"]);
     expect((await call(scenario, insert(), init)).status).toBe(200);
+  });
+
+  it.each(["GET", "DELETE"])("of a %s request is rejected", async (method) => {
+    await scenario.settled();
+    const path = `/gmail/v1/users/${userId}/messages/${MESSAGE}`;
+    const { status, calls } = await raw(`${method} ${path}`, ["content-length: 2"], "{}");
+    expect([status, calls]).toEqual([400, []]);
+  });
+
+  it.each([
+    "multipart/related; boundary=a",
+    "message/rfc822",
+    "application/x-www-form-urlencoded",
+    "application/json-seq",
+    "",
+  ])("of the type %j is rejected", async (type) => {
+    const headers = ["content-length: 2", ...(type === "" ? [] : [`content-type: ${type}`])];
+    const { status, calls } = await raw(`POST ${insert()}`, headers, "{}");
+    expect([status, calls]).toEqual([415, []]);
+  });
+
+  it("that comes too slowly ends with the time of its request", async () => {
+    const { reads } = scenario.users.operations;
+    const sent = raw(`POST ${insert()}`, ["content-length: 9", "content-type: application/json"]);
+    // The body is awaited once the user has been read.
+    await vi.waitFor(() => expect(scenario.users.operations.reads).toBe(reads + 1));
+    for (const run of waiting) run();
+    const { status, calls } = await sent;
+    expect([status, calls]).toEqual([400, []]);
+    expect(scenario.logged("gmail_api_called")).toMatchObject([{ status: 400 }]);
+    expect(scenario.logged("request_failed")).toEqual([]);
+  });
+
+  it("that breaks off is no failure of the receiver", async () => {
+    scenario.logs.length = 0;
+    const { reads } = scenario.users.operations;
+    const { hostname, port } = new URL(scenario.urls.gmailApi);
+    const socket = connect(Number(port), hostname);
+    socket.write(
+      written(
+        `POST ${insert()}`,
+        [BEARER, "content-length: 9", "content-type: application/json"],
+        "{",
+      ),
+    );
+    await vi.waitFor(() => expect(scenario.users.operations.reads).toBe(reads + 1));
+    socket.destroy();
+    await vi.waitFor(() => expect(scenario.logged("gmail_api_called")).toHaveLength(1));
+    expect(scenario.logged("request_failed")).toEqual([]);
   });
 
   it("without an end is cut off", async () => {

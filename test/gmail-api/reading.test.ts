@@ -126,7 +126,8 @@ describe("an unmodified client", () => {
         string,
         (parameters: object) => Promise<unknown>
       >;
-      const parameters = { userId, ...ids, ...(http !== "GET" && { requestBody: {} }) };
+      const hasBody = http !== "GET" && http !== "DELETE";
+      const parameters = { userId, ...ids, ...(hasBody && { requestBody: {} }) };
       scenario.emulator.resetCalls();
       scenario.clock.advance(60_000);
       await resource[parts.at(-1) ?? ""]?.(parameters).catch(() => {});

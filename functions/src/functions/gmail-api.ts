@@ -23,6 +23,10 @@ export const GMAIL_API_LIMITS: StreamLimits = {
 /** Ways to make a request another than it looks like. Google's front ends understand them. */
 const OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
 
+const METHODS_WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
+/** The only content type of these methods in Gmail: others belong to uploads and form posts. */
+const JSON_TYPE = /^application\/json *(;|$)/i;
+
 /**
  * Gmail's own API at another address: `/gmail/v1/users/{userId}/...` with the receiver's user id, or
  * the email address, in place of `me`. `GET /users/{userId}` responds with what the receiver knows of
@@ -85,6 +89,14 @@ async function answer(
   }
   if (OVERRIDES.some((name) => request.headers[name] !== undefined)) {
     return own(ownError("badRequest", "The HTTP method cannot be overridden."));
+  }
+  if (request.body !== undefined) {
+    if (!METHODS_WITH_BODY.has(request.method)) {
+      return own(ownError("badRequest", `A ${request.method} request has no body.`));
+    }
+    if (!JSON_TYPE.test(request.headers["content-type"] ?? "")) {
+      return own(ownError("unsupportedMediaType", "The request body is not JSON."));
+    }
   }
   if (target.kind === "invalid") return own(ownError("badRequest", `Rejected: ${target.what}.`));
   if (target.kind === "not_allowed") return own(notAllowed(target));

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { Transform } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { type Call, FailedCall, type Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
 import { type User, storeNow, toUser } from "../domain/user.ts";
@@ -59,6 +61,7 @@ export async function passOn(
   if (paced.kind === "wait") return own(throttled(paced.seconds));
   const body = await readBody(request);
   if (body === "too_large") return own(tooLarge());
+  if (body === "incomplete") return own(ownError("badRequest", "The request body did not arrive."));
 
   const ready = await openReady(opened, context);
   if (ready.kind === "superseded") return own(changed());
@@ -77,7 +80,6 @@ export async function passOn(
       const passed = await context.passThrough(token, {
         method: method.http,
         path: target.query === "" ? target.path : `${target.path}?${target.query}`,
-        ...contentTypeOf(request),
         ...(body !== undefined && { body }),
         signal: request.signal,
       });
@@ -202,16 +204,20 @@ async function isFresh({ id }: User, { users, clock }: GmailApiContext): Promise
 
 async function readBody({
   body,
-}: StreamRequest): Promise<Buffer | NonNullable<StreamRequest["body"]> | undefined | "too_large"> {
+  signal,
+}: StreamRequest): Promise<
+  Buffer | NonNullable<StreamRequest["body"]> | undefined | "too_large" | "incomplete"
+> {
   if (body === undefined || body.bytes === 0) return undefined;
   const { stream, bytes } = body;
   if (bytes !== undefined && bytes > REQUEST_BYTES_MAX) return "too_large";
   if (bytes === undefined || bytes > KEPT_BYTES_MAX) {
     return { ...body, stream: stream.pipe(upTo(REQUEST_BYTES_MAX)) };
   }
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  if (signal.aborted) return "incomplete";
+  // The client has gone, or takes longer than a request may.
+  const over = once(signal, "abort").then(() => "incomplete" as const);
+  return Promise.race([buffer(stream).catch(() => "incomplete" as const), over]);
 }
 
 function upTo(bytesMax: number): Transform {
@@ -222,11 +228,6 @@ function upTo(bytesMax: number): Transform {
       done(bytes > bytesMax ? new RangeError("the request is too long") : null, chunk);
     },
   });
-}
-
-function contentTypeOf({ headers }: StreamRequest): { contentType?: string } {
-  const contentType = headers["content-type"];
-  return contentType === undefined ? {} : { contentType };
 }
 
 function typed(contentType: string | undefined): Record<string, string> {

@@ -208,15 +208,25 @@ function classifyPassedOn(answer: Answer): Failure {
   const failure = classifyGmailAnswer("gmail.api", answer);
   switch (failure.kind) {
     case "unauthenticated":
-    case "mailbox_unavailable":
     case "transient":
       return failure;
+    case "mailbox_unavailable":
+      if (hasAccountCode(answer)) return failure;
+      return { kind: "bad_request", reason: answer.reason };
     case "misconfigured":
       if (answer.codes.some((code) => PROJECT_ERRORS.has(code))) return failure;
       return { kind: "bad_request", reason: failure.reason };
     default:
       return { kind: "bad_request", reason: answer.reason };
   }
+}
+
+/**
+ * Returns whether the codes agree that an account is unavailable. Gmail's text can repeat what a
+ * request names ("Invalid label: ..."), so a subscriber could write it.
+ */
+function hasAccountCode({ status, codes }: Answer): boolean {
+  return status === 401 || codes.some((code) => ACCOUNT_CODES.has(code));
 }
 
 /**
@@ -253,6 +263,15 @@ const ACCOUNT_ERRORS = new Set([
   "accountDisabled",
   "accountUnverified",
   "ACCOUNT_STATE_INVALID",
+]);
+
+/** The codes of every error about the account; a precondition fails for other reasons, too. */
+const ACCOUNT_CODES = new Set([
+  ...ACCOUNT_ERRORS,
+  "domainPolicy",
+  "USER_BLOCKED_BY_ADMIN",
+  "failedPrecondition",
+  "FAILED_PRECONDITION",
 ]);
 
 /** `userRateLimitExceeded`, `RATE_LIMIT_EXCEEDED`, `quotaExceeded` and many more. */

@@ -11,7 +11,7 @@ export interface PassedRequest {
   method: string;
   /** Below `/gmail/v1/users/me/`, with the query. */
   path: string;
-  contentType?: string;
+  /** JSON. */
   body?: Buffer | { stream: Readable; bytes?: number };
   /** Ends the call, and the stream of its response. */
   signal: AbortSignal;
@@ -49,13 +49,13 @@ export function gmailPassThrough(rootUrl: string, clock: Pick<Clock, "now">): Pa
   const fresh = new Agent({ keepAlive: false, maxSockets: SOCKETS_MAX });
   const base = new URL("gmail/v1/users/me/", rootUrl);
 
-  return async (accessToken, { method, path, contentType, body, signal }) => {
+  return async (accessToken, { method, path, body, signal }) => {
     const headers: http.OutgoingHttpHeaders = {
       authorization: `Bearer ${accessToken}`,
       accept: "application/json",
       // The bytes are counted and handed on as they are.
       "accept-encoding": "identity",
-      ...(contentType !== undefined && { "content-type": contentType }),
+      ...(body !== undefined && { "content-type": "application/json" }),
       ...(lengthOf(body) !== undefined && { "content-length": lengthOf(body) }),
     };
     const call = (agent: http.Agent) => {
