@@ -13,6 +13,7 @@ import { mailboxStory } from "./demo-story.ts";
 import { type Playground, startPlayground } from "./playground.ts";
 import { tellStory } from "./tell-story.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
+import { startFlow } from "../support/flow.ts";
 import { freePort } from "../support/program.ts";
 import { startMailSink } from "../support/mail-sink.ts";
 import { startSite } from "../browser/site.ts";
@@ -265,6 +266,43 @@ describe("npm start -- --port", () => {
     const child = run("test/local/start.ts", ...args.split(" "));
     expect(await child.ended).toBe(2);
     expect(child.output()).toContain("Usage: npm start");
+  });
+});
+
+describe("npm run example", () => {
+  it(
+    "connects a mailbox by the receiver of npm start, whose settings are the environment's",
+    async () => {
+      const port = await freePort();
+      const origin = `http://127.0.0.1:${port}`;
+      const receiver = runWith({ RETURN_TO_URLS: `${origin}/connected` }, "test/local/start.ts");
+      const output = () => receiver.output();
+      await expect.poll(output, { timeout: PROGRAM_TIMEOUT_MS }).toContain("Ctrl-C ends it.");
+      const live = await listen(`${/http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0]}live`);
+      const { start } = (await live.seen("addresses")) as { start: string };
+
+      const settings = { PORT: String(port), RECEIVER_URL: new URL(start).origin };
+      const example = runWith(settings, "test/examples/application/main.ts", "--local");
+      await expect.poll(() => example.output(), { timeout: PROGRAM_TIMEOUT_MS }).toContain(origin);
+      const browser = openBrowser();
+      const pressed = await browser.post(`${origin}/connect`, {});
+      const asked = await startFlow(browser, pressed.headers.get("location") ?? "");
+      const back = await throughGoogle({ consent: giveConsent }, browser, asked, { account: ADA });
+      await browser.get(back.headers.get("location") ?? "");
+      expect(await (await browser.get(`${origin}/`)).text()).toContain(`Your mailbox: ${ADA}`);
+
+      live.close();
+      example.kill("SIGTERM");
+      receiver.kill("SIGINT");
+      expect(await receiver.ended).toBe(0);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it("is told of a setting that is wrong", async () => {
+    const child = runWith({ CHANGES_DETAIL: "everything" }, "test/local/start.ts");
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toContain("CHANGES_DETAIL");
   });
 });
 

@@ -40,6 +40,8 @@ export interface PlaygroundOptions {
   onDelivery?: (delivery: Delivery) => void;
   /** A folder to continue from, and to keep the state in. */
   data?: string;
+  /** Settings of the receiver. */
+  env?: Record<string, string>;
   /** The emulated Google's ids and tokens are the same for the same number. */
   seed?: number;
 }
@@ -89,6 +91,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     env: {
       ...IMPATIENT,
       ...SCOPES,
+      ...options.env,
       TOKEN_KEYS: tokenKeys,
       NOTICE_SMTP_URL: sink.url,
       NOTICE_FROM: "Local receiver <mail@localhost>",

@@ -4,6 +4,7 @@ import { readOptions } from "../support/options.ts";
 import { freePort } from "../support/program.ts";
 import { type Playground, startPlayground } from "./playground.ts";
 import { type Delivery, PUSH_ACCOUNT } from "./push-subscription.ts";
+import { settingsFrom } from "./settings.ts";
 
 const PORTS = { page: 3000, connect: 8080, gmailApi: 8081, google: 8090 };
 const PORT_MAX = 65_535;
@@ -16,7 +17,10 @@ const USAGE = `Usage: npm start [-- OPTIONS]
                   Without it, everything is gone at the end
   --seed N        the emulated Google makes the same ids and tokens for the same number
   --open          open the page in the browser
-  --help          show this text`;
+  --help          show this text
+
+The receiver's settings are taken from the environment (functions/docs/configuration.md), as in
+CHANGES_DETAIL=headers npm start`;
 
 interface Options {
   push?: string;
@@ -39,11 +43,14 @@ async function start({ push, port, data, seed, open: isOpened = false }: Options
     connectPort: PORTS.connect,
     gmailApiPort: PORTS.gmailApi,
     googlePort: PORTS.google,
+    env: settingsFrom(process.env),
     ...(push !== undefined && { push, onDelivery: (delivery) => console.log(inWords(delivery)) }),
     ...(data !== undefined && { data }),
     ...(seed !== undefined && { seed }),
   }).catch((error: unknown) => {
     fail(1, error instanceof Error ? error.message : String(error));
+    // What was opened before the problem would keep this program running.
+    process.exit();
   });
   if (playground === undefined) return;
   console.log(introduction(playground));

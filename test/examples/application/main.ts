@@ -1,10 +1,14 @@
 import { serve } from "@hono/node-server";
 import { exampleApplication } from "./application.ts";
+import { LOCAL } from "./local.ts";
 
-const { RECEIVER_URL, RETURN_TO_SECRET, PORT = "8090" } = process.env;
+const env: Partial<Record<string, string>> = process.argv.includes("--local")
+  ? { ...LOCAL, ...process.env }
+  : process.env;
+const { RECEIVER_URL, RETURN_TO_SECRET, PORT = LOCAL.PORT } = env;
 if (!RECEIVER_URL || !RETURN_TO_SECRET) {
-  console.error("set RECEIVER_URL and RETURN_TO_SECRET (and PORT, if 8090 is taken)");
-  process.exit(1);
+  console.error("set RECEIVER_URL and RETURN_TO_SECRET, or give --local");
+  process.exit(2);
 }
 
 const hostname = "127.0.0.1";
@@ -15,4 +19,4 @@ const { fetch } = exampleApplication({
   secret: RETURN_TO_SECRET,
   now: () => new Date(),
 });
-serve({ fetch, hostname, port: Number(PORT) }, () => console.log(origin));
+serve({ fetch, hostname, port: Number(PORT) }, () => console.log(`the application: ${origin}/`));
