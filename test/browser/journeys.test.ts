@@ -6,6 +6,7 @@ import { type MailSink, type SunkMail, startMailSink } from "../support/mail-sin
 import { type Scenario, startScenario } from "../support/scenario.ts";
 import { type Site, startSite } from "./site.ts";
 import { expectDiscreet, history } from "./discretion.ts";
+import { pressByKeyboard, tabStops } from "./keyboard.ts";
 import { PHONE, type Visitor, allow, openVisitor, says, shows } from "./visitor.ts";
 
 const ADA = "ada@example.com";
@@ -287,36 +288,3 @@ describe.skipIf(isSkipped)("a person with a real browser and no script", () => {
     expect(scenario.stored(ADA).status).toBe("disconnected");
   });
 });
-
-const FOCUSED = "document.activeElement";
-const TAB_STOPS_MAX = 20;
-
-/** What the Tab key stops at, until it leaves the page; each stop has to look like one. */
-async function tabStops(page: Page): Promise<string[]> {
-  const stops: string[] = [];
-  while (stops.length < TAB_STOPS_MAX) {
-    const before = await page.screenshot();
-    await page.keyboard.press("Tab");
-    const name = await focused(page);
-    if (name === undefined) break;
-    expect(await page.evaluate(`getComputedStyle(${FOCUSED}).outlineStyle`)).toBe("solid");
-    expect((await page.screenshot()).equals(before), `${name} shows its focus`).toBe(false);
-    stops.push(name);
-  }
-  return stops;
-}
-
-async function pressByKeyboard(page: Page, name: string): Promise<void> {
-  for (let stop = 0; stop < TAB_STOPS_MAX; stop += 1) {
-    if ((await focused(page)) === name) return page.keyboard.press("Enter");
-    await page.keyboard.press("Tab");
-  }
-  throw new Error(`the Tab key does not reach ${name}`);
-}
-
-async function focused(page: Page): Promise<string | undefined> {
-  const text = await page.evaluate(
-    `${FOCUSED} === document.body ? null : ${FOCUSED}.textContent.trim()`,
-  );
-  return text === null ? undefined : String(text);
-}

@@ -7,6 +7,8 @@ export interface Call {
   /** What was answered; 0 when the connection was dropped instead. */
   readonly status: number;
   readonly at: number;
+  /** How long it took, in real time. */
+  readonly durationMs: number;
 }
 
 export interface CallLog {

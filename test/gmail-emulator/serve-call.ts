@@ -20,6 +20,7 @@ export async function serveCall(
   { method, account }: { method: string; account: string | undefined },
   run: () => Answer,
 ): Promise<Response> {
+  const startedAt = performance.now();
   const fate = faults.take(method, account);
   await fate.before?.wait();
   let outcome = fate.before?.instead;
@@ -29,7 +30,14 @@ export async function serveCall(
     outcome = fate.after?.instead ?? answer;
   }
   const status = outcome === "drop" ? 0 : outcome.status;
-  calls.record({ method, ...(account !== undefined && { account }), status, at: now() });
+  const durationMs = Math.round(performance.now() - startedAt);
+  calls.record({
+    method,
+    ...(account !== undefined && { account }),
+    status,
+    at: now(),
+    durationMs,
+  });
   return outcome === "drop" ? dropConnection(context) : toResponse(outcome);
 }
 

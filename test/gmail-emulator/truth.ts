@@ -52,7 +52,10 @@ export interface AccountTruth {
     internalDate: number;
     listedAt: number;
     historyId: string;
+    from: string;
+    to: string;
     subject: string;
+    text: string;
   })[];
   /** Live tokens, by what they open. */
   refreshTokens: { clientId: string; scopes: string[]; issuedAt: number }[];
@@ -82,7 +85,10 @@ export function truthOf(google: Google, account: Account): AccountTruth {
       internalDate: message.internalDate,
       listedAt: message.listedAt,
       historyId: String(message.historyId),
+      from: valueOf(message.headers, "From") ?? "",
+      to: valueOf(message.headers, "To") ?? "",
       subject: valueOf(message.headers, "Subject") ?? "",
+      text: message.text,
     })),
     refreshTokens: refreshTokens
       .filter((token) => isLive(google, token))

@@ -83,13 +83,17 @@ describe("the local page", () => {
       data: { emailAddress: ADA, messageId, labelIds: ["UNREAD", "INBOX"] },
     });
 
-    const state = await live.seen("state", ({ users, calls, accounts }) => {
-      const shown = JSON.stringify([users, calls, accounts]);
-      return ["sealed: ", "history.list", "Lunch?"].every((text) => shown.includes(text));
+    const state = await live.seen("state", ({ users, accounts }) => {
+      const shown = JSON.stringify([users, accounts]);
+      return ["sealed: ", "Lunch?"].every((text) => shown.includes(text));
     });
     expect(state).toMatchObject({
       users: [{ document: { emailAddress: ADA, status: "active" } }],
     });
+    const documents = live.all("step").map(({ document }) => JSON.stringify(document));
+    expect(new Set(documents).size).toBeGreaterThan(1);
+    const call = await live.seen("call", ({ method }) => method === "history.list");
+    expect(call).toMatchObject({ account: ADA, status: 200, durationMs: expect.any(Number) });
     await live.seen(
       "log",
       ({ record }) => (record as { event: string }).event === "user_connected",
@@ -143,6 +147,27 @@ describe("the local page", () => {
     };
     expect(live.text()).not.toContain("mailbox.message.added");
     await expect.poll(reconcile, { timeout: 10_000 }).toContain("mailbox.message.added");
+  });
+
+  it("moves the time forward, and runs what came due", async () => {
+    await connect();
+    const { emulator } = playground.stack;
+    const [watched] = emulator.account(ADA).watches;
+    expect((await post("clock", { forwardMs: 3 * 86_400_000 })).status).toBe(200);
+    const [renewed] = emulator.account(ADA).watches;
+    expect(Number(renewed?.expiration) - Number(watched?.expiration)).toBeGreaterThan(86_400_000);
+    await live.seen("state", ({ aheadMs }) => aheadMs === 3 * 86_400_000);
+    for (const forwardMs of [-1, 0, 1.5, 31 * 86_400_000]) {
+      expect((await post("clock", { forwardMs })).status).toBe(400);
+    }
+  });
+
+  it("refuses to deliver an event once more without a subscriber", async () => {
+    await connect();
+    const { id } = await live.seen("published");
+    const answer = await post("resend", { id });
+    expect(answer.status).toBe(409);
+    expect(await answer.text()).toContain("npm start -- --push URL");
   });
 
   it("sends a page that reconnects only what it has not seen", async () => {
@@ -481,6 +506,8 @@ type Told = Record<string, unknown>;
 interface Live {
   /** The first message of this kind, told already or to come, that is as wanted. */
   seen(kind: string, isWanted?: (data: Told) => boolean): Promise<Told>;
+  /** Every message of this kind so far. */
+  all(kind: string): Told[];
   lastId(): string;
   /** All of it, as it came. */
   text(): string;
@@ -500,19 +527,20 @@ async function listen(url: string, lastEventId?: string): Promise<Live> {
   // It ends when the test or the server closes it.
   reading.catch(() => {});
 
-  const find = (kind: string, isWanted: (data: Told) => boolean) =>
+  const all = (kind: string) =>
     text
       .split("\n\n")
       .slice(0, -1)
       .filter((message) => message.startsWith(`event: ${kind}\n`))
-      .map((message) => JSON.parse(/^data: (.*)$/m.exec(message)?.[1] ?? "") as Told)
-      .find(isWanted);
+      .map((message) => JSON.parse(/^data: (.*)$/m.exec(message)?.[1] ?? "") as Told);
+  const find = (kind: string, isWanted: (data: Told) => boolean) => all(kind).find(isWanted);
 
   return {
     async seen(kind, isWanted = () => true) {
       await expect.poll(() => find(kind, isWanted), { timeout: 10_000 }).toBeDefined();
       return find(kind, isWanted) ?? {};
     },
+    all,
     lastId: () => [...text.matchAll(/^id: (.+)$/gm)].at(-1)?.[1] ?? "",
     text: () => text,
     close: () => abort.abort(),

@@ -17,7 +17,7 @@ import { pageRoutes } from "./page-routes.ts";
 import { type Delivery, pushSubscription } from "./push-subscription.ts";
 import { openStackFolder } from "./saved-stack.ts";
 import { startSchedules } from "./schedules.ts";
-import { type Snapshot, countCalls, showAccount, showUser } from "./snapshot.ts";
+import { type Snapshot, showAccount, showCall, showUser } from "./snapshot.ts";
 import { type LocalStack, startLocalStack } from "./stack.ts";
 
 /** The local stack with a page on which one plays every part in it. */
@@ -67,16 +67,21 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const saved = folder?.saved;
   const tokenKeys = saved?.tokenKeys ?? makeTokenKeys();
   const feed = liveFeed(Date.now().toString(36));
-  const clock = { now: () => new Date(), sleep: pause };
-  const users = memoryUsers();
+  let aheadMs = saved?.aheadMs ?? 0;
+  const clock = { now: () => new Date(Date.now() + aheadMs), sleep: pause };
+  const users = memoryUsers(clock);
   if (saved !== undefined) users.load(saved.users);
   for (const { kind, data } of saved?.entries ?? []) feed.tell(kind, data);
+  users.onChanged = (id, user) => {
+    const document = user === undefined ? {} : showUser(user).document;
+    feed.tell("step", { at: clock.now().toISOString(), id, document });
+  };
   const topic = memoryTopic(clock.now);
   topic.onPublished = (event) => {
-    const { attributes, json } = event;
+    const { attributes, json, orderingKey } = event;
     subscription?.publish(event);
     const { "ce-id": id, "ce-type": type, "ce-time": time } = attributes;
-    feed.tell("published", { id, type, time, data: json });
+    feed.tell("published", { id, type, time, data: json, attributes, orderingKey });
   };
   const sink = await startMailSink();
   sink.onMail = (sunk) => {
@@ -117,7 +122,11 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
           url: endpoint,
           sign: stack.emulator.sign,
           now: clock.now,
-          ...(onDelivery !== undefined && { onDelivery }),
+          onDelivery(delivery) {
+            const { event, ...outcome } = delivery;
+            feed.tell("delivery", { id: event.attributes["ce-id"], ...outcome });
+            onDelivery?.(delivery);
+          },
         });
   const { emulator } = stack;
   if (saved === undefined) emulator.createAccount(FIRST_ACCOUNT);
@@ -130,7 +139,13 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const keep = () =>
     inTurn(async () => {
       const entries = feed.entries();
-      await folder?.keep({ google: emulator.save(), users: users.save(), tokenKeys, entries });
+      await folder?.keep({
+        google: emulator.save(),
+        users: users.save(),
+        tokenKeys,
+        aheadMs,
+        entries,
+      });
     });
   await keep();
   const keepingOn = setInterval(() => {
@@ -142,16 +157,37 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const snapshot = (): Snapshot => ({
     accounts: emulator.accounts().map(showAccount),
     users: users.dump().users.map(showUser),
-    calls: countCalls(emulator.calls),
     schedules: schedules.nextRuns(),
+    aheadMs,
   });
-  feed.show("addresses", { start: `${stack.publicUrl}/start`, status: `${stack.publicUrl}/` });
+  feed.show("addresses", {
+    start: `${stack.publicUrl}/start`,
+    status: `${stack.publicUrl}/`,
+    ...(endpoint !== undefined && { push: endpoint }),
+  });
   feed.show("state", snapshot());
+  let callsTold = emulator.calls.length;
   const looking = setInterval(() => {
+    for (const call of emulator.calls.slice(callsTold)) {
+      const shown = showCall(call);
+      if (shown !== undefined) feed.tell("call", shown);
+    }
+    callsTold = emulator.calls.length;
     if (feed.isWatched) feed.show("state", snapshot());
   }, SNAPSHOT_MS);
 
-  const server = createAdaptorServer({ fetch: pageRoutes(stack, feed).fetch });
+  const travel = async (forwardMs: number): Promise<void> => {
+    aheadMs += forwardMs;
+    // What came due in the meantime.
+    await stack.runSchedule("watchRenewal");
+    await stack.runSchedule("mailboxReconciliation");
+  };
+  const routes = pageRoutes(stack, {
+    feed,
+    travel,
+    ...(subscription !== undefined && { resend: subscription.publish }),
+  });
+  const server = createAdaptorServer({ fetch: routes.fetch });
   if (server instanceof Server) serveLoopbackOnly(server);
   server.listen(await freePort(options.pagePort), LOOPBACK);
   await once(server, "listening");

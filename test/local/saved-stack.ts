@@ -10,6 +10,8 @@ export interface SavedStack {
   users: SavedUsers;
   /** The key ring that the stored tokens are sealed with. */
   tokenKeys: string;
+  /** How far the time is ahead of this machine's. */
+  aheadMs: number;
   /** What the page shows. */
   entries: { kind: string; data: unknown }[];
 }
@@ -23,7 +25,7 @@ export interface StackFolder {
 }
 
 /** Changes with every change of what is kept that an older version could not read. */
-const FORMAT = 1;
+const FORMAT = 2;
 const FILE = "local-stack";
 
 /** Opens a folder, which is made if there is none. Throws when what it holds cannot be read. */

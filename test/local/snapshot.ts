@@ -6,14 +6,16 @@ import type { StoredUser } from "../support/memory-users.ts";
 export interface Snapshot {
   accounts: ShownAccount[];
   users: { id: string; document: unknown }[];
-  calls: CallCount[];
   /** When each schedule runs next. */
   schedules: Record<string, string>;
+  /** How far the time is ahead of this machine's. */
+  aheadMs: number;
 }
 
 interface ShownAccount {
   sub: string;
   email: string;
+  name: string;
   standing: string;
   mailService: string;
   isBlockedByAdmin: boolean;
@@ -21,24 +23,29 @@ interface ShownAccount {
   isNotifying: boolean;
   messageCount: number;
   /** The newest first. */
-  messages: { id: string; subject: string; labelIds: readonly string[] }[];
+  messages: ShownMessage[];
 }
 
-interface CallCount {
-  account: string;
-  method: string;
-  count: number;
-  /** How many of them were answered with an error. */
-  refused: number;
+interface ShownMessage {
+  id: string;
+  threadId: string;
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
+  at: string;
+  labelIds: readonly string[];
 }
 
-const MESSAGES_SHOWN_MAX = 20;
+const MESSAGES_SHOWN_MAX = 100;
+const TEXT_CHARACTERS_MAX = 1_000;
 
 export function showAccount(truth: AccountTruth): ShownAccount {
-  const { sub, email, standing, mailService, adminPolicyEnforced, messages, watches } = truth;
+  const { sub, email, name, standing, mailService, adminPolicyEnforced, messages, watches } = truth;
   return {
     sub,
     email,
+    name,
     standing,
     mailService,
     isBlockedByAdmin: adminPolicyEnforced,
@@ -48,7 +55,16 @@ export function showAccount(truth: AccountTruth): ShownAccount {
     messages: messages
       .slice(-MESSAGES_SHOWN_MAX)
       .toReversed()
-      .map(({ id, subject, labelIds }) => ({ id, subject, labelIds })),
+      .map(({ id, threadId, from, to, subject, text, internalDate, labelIds }) => ({
+        id,
+        threadId,
+        from,
+        to,
+        subject,
+        text: text.slice(0, TEXT_CHARACTERS_MAX),
+        at: new Date(internalDate).toISOString(),
+        labelIds,
+      })),
   };
 }
 
@@ -71,24 +87,26 @@ function showText(text: string): string {
     : `sealed: AES-256-GCM, key ${keyId}, ${text.length} characters`;
 }
 
+/** A call of the receiver to Google. */
+export interface ShownCall {
+  at: string;
+  account: string;
+  method: string;
+  status: number;
+  durationMs: number;
+}
+
 /** What the person's own browser asked of Google is no call of the receiver. */
 const BROWSER_CALLS = "auth.";
 
-export function countCalls(calls: readonly Call[]): CallCount[] {
-  const counts = new Map<string, CallCount>();
-  for (const { method, account = "", status } of calls) {
-    if (method.startsWith(BROWSER_CALLS)) continue;
-    const key = `${account} ${method}`;
-    const count = counts.get(key) ?? { account, method, count: 0, refused: 0 };
-    count.count += 1;
-    if (status < 200 || status >= 300) count.refused += 1;
-    counts.set(key, count);
-  }
-  return [...counts.values()].toSorted(
-    (a, b) => compare(a.account, b.account) || compare(a.method, b.method),
-  );
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
+/** Returns `undefined` for what was no call of the receiver. */
+export function showCall({
+  method,
+  account = "",
+  status,
+  at,
+  durationMs,
+}: Call): ShownCall | undefined {
+  if (method.startsWith(BROWSER_CALLS)) return undefined;
+  return { at: new Date(at - durationMs).toISOString(), account, method, status, durationMs };
 }

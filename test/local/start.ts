@@ -108,10 +108,8 @@ The receiver runs on this machine, against an emulated Google. Open
 
   ${url}/
 
-1. Connect ada@example.com; Google's consent page opens in a new tab.
-2. Deliver a mail and watch the change arrive. Then change her password and deliver another.
-3. Open the link in the re-authorization event, or in the mail to her, and allow access: what was
-   missed arrives.`;
+The guide on the page leads through the whole story: connect ada@example.com, deliver a mail, see the
+change, take the access away, allow it again, and see that nothing was lost.`;
 }
 
 /** Names the usual ports that other programs have. */

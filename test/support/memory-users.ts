@@ -38,6 +38,8 @@ export interface SavableUsers extends MemoryUsers {
   /** All of it as plain data. */
   save(): SavedUsers;
   load(saved: SavedUsers): void;
+  /** Called when a document has changed, or is gone. */
+  onChanged: (id: UserId, user: StoredUser | undefined) => void;
 }
 
 /** What a store in memory holds. */
@@ -81,7 +83,9 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
     const stored = users.get(user.id);
     if (stored !== undefined && isSame(user, stored)) return;
     writes += 1;
-    users.set(user.id, frozenCopy({ ...user, revision: String(writes) as Revision }));
+    const changed = frozenCopy({ ...user, revision: String(writes) as Revision });
+    users.set(user.id, changed);
+    store.onChanged(user.id, changed);
   }
 
   function holders(address: string): StoredUser[] {
@@ -92,6 +96,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
 
   const store: SavableUsers = {
     operations,
+    onChanged: () => {},
     remove: (id) => void users.delete(id),
     overwrite(id, patch) {
       const stored = users.get(id);
@@ -239,6 +244,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       operations.writes += 1 + (changes.get(id)?.size ?? 0);
       changes.delete(id);
       users.delete(id);
+      store.onChanged(id, undefined);
       return Promise.resolve("erased");
     },
 

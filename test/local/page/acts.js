@@ -2,18 +2,28 @@ import { setText } from "./element.js";
 
 const said = document.getElementById("said");
 
-/** Tells of an act in the line at the bottom, which is read out. */
+/** Says what was done in the line at the bottom, which is read out. */
 export function say(text) {
   setText(said, text);
 }
 
 /** Does what the emulated people, or the emulated Google, are asked to do. */
-export async function act(name, body) {
+export function act(name, body) {
   return post(`emulator/${name}`, body);
 }
 
-export async function runSchedule(name) {
+export function runSchedule(name) {
   return post(`schedules/${name}`, {});
+}
+
+/** Moves the time forward. */
+export function travel(forwardMs) {
+  return post("clock", { forwardMs });
+}
+
+/** Delivers an event to the subscriber once more. */
+export function resend(id) {
+  return post("resend", { id });
 }
 
 async function post(path, body) {

@@ -53,7 +53,12 @@ export function toFlatJson(value) {
   return JSON.stringify(value, null, 1).replaceAll(/\n\s*/g, " ");
 }
 
-/** Sets the text only when it differs, so that nothing is selected or announced anew for nothing. */
+/** Sets the text only when it differs, so that nothing is selected or announced again for nothing. */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
+}
+
+/** The time of day of an ISO date. */
+export function toClock(at) {
+  return new Date(at).toLocaleTimeString([], { hourCycle: "h23", timeStyle: "medium" });
 }

@@ -1,4 +1,4 @@
-import { element, toFlatJson } from "./element.js";
+import { element, toClock, toFlatJson } from "./element.js";
 
 const list = document.getElementById("log");
 const debug = document.getElementById("debug");
@@ -17,7 +17,7 @@ export function showLog({ at, record }) {
   const row = element(
     "li",
     { "data-severity": severity },
-    element("time", { datetime: at }, new Date(at).toLocaleTimeString()),
+    element("time", { datetime: at }, toClock(at)),
     " ",
     element("strong", { class: LOUD.includes(severity) ? "warning" : "" }, severity),
     ` ${event}: ${message} `,

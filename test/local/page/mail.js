@@ -1,21 +1,20 @@
-import { element } from "./element.js";
+import { element, toClock } from "./element.js";
 
 const list = document.getElementById("notices");
 const none = document.getElementById("no-notices");
 
-/** A mail to a person, as its text says it, with its link to click. */
+/** Shows a mail to a person, with its link. */
 export function showMail({ at, to, subject, text, link }) {
   const row = element(
     "li",
     {},
     element("strong", {}, subject),
     " ",
-    element("time", { datetime: at }, new Date(at).toLocaleTimeString()),
-    element("br"),
-    `to ${to.join(", ")}`,
+    element("time", { datetime: at }, toClock(at)),
+    element("p", { class: "hint" }, `to ${to.join(", ")}`),
   );
   if (link !== "") {
-    const attributes = { class: "button primary", href: link, target: "_blank", rel: "noopener" };
+    const attributes = { class: "button", href: link, target: "_blank", rel: "noopener" };
     row.append(element("p", {}, element("a", attributes, "Open the link in this mail")));
   }
   row.append(

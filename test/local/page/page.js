@@ -1,21 +1,30 @@
-import { chosenAddress, showAccounts, showStanding, wireAccount } from "./account.js";
+import { chosenAccount, showAccounts, wireAccount } from "./account.js";
 import { say } from "./acts.js";
-import { showCalls } from "./calls.js";
-import { showChange } from "./changes.js";
-import { setText } from "./element.js";
+import { showCall } from "./calls.js";
+import { wireComposer } from "./composer.js";
+import { noteEvent, noteOpened, wireGuide } from "./guide.js";
 import { showLog, wireLog } from "./log.js";
 import { showMail } from "./mail.js";
 import { showMessages, wireMailbox } from "./mailbox.js";
-import { showStored } from "./stored.js";
+import { wirePanes } from "./panes.js";
+import { noteLink, showPerson, showSchedules, wirePerson } from "./person.js";
+import { wireShortcuts } from "./shortcuts.js";
+import { noteWrite, showStored } from "./stored.js";
+import { applyFilter, showDelivery, showEndpoint, showEvent, wireStream } from "./stream.js";
 
-let state = { accounts: [], users: [], calls: [], schedules: {} };
+let state = { accounts: [], users: [], schedules: {}, aheadMs: 0 };
 let startedAt;
 
-wireAccount(showState);
+wirePanes();
+wireAccount(showChosen);
 wireMailbox();
+wireComposer();
+wireStream({ subjectOf, onOpened: noteOpened });
+wirePerson();
+wireGuide();
 wireLog();
+wireShortcuts();
 listen();
-setInterval(showNextRuns, 1_000);
 
 function listen() {
   const live = new EventSource("live");
@@ -24,42 +33,50 @@ function listen() {
       show(JSON.parse(data));
     });
   on("hello", (hello) => {
-    // Another server than the one that this page shows: its story begins anew.
+    // Another server than the one that this page shows: its story starts again.
     if (startedAt !== undefined && startedAt !== hello.startedAt) location.reload();
     if (startedAt !== undefined) say("");
     startedAt = hello.startedAt;
   });
-  on("addresses", ({ start, status }) => {
-    document.getElementById("start").href = start;
+  on("addresses", ({ start, status, push }) => {
+    for (const link of document.querySelectorAll("[data-start]")) link.href = start;
     document.getElementById("status").href = status;
+    showEndpoint(push);
   });
-  on("published", showChange);
+  on("published", (event) => {
+    noteLink(event);
+    showEvent(event);
+    noteEvent(event);
+  });
+  on("delivery", showDelivery);
+  on("step", noteWrite);
+  on("call", showCall);
   on("mail", showMail);
   on("log", showLog);
   on("state", (shown) => {
     state = shown;
-    showState();
-    showNextRuns();
+    showAccounts(state.accounts);
+    showSchedules(state);
+    showChosen();
   });
   live.addEventListener("error", () => say("The server does not answer. Is it still running?"));
 }
 
-function showState() {
-  showAccounts(state.accounts);
-  showCalls(state.calls);
-  const account = state.accounts.find(({ email }) => email === chosenAddress());
+function showChosen() {
+  const account = state.accounts.find(({ email }) => email === chosenAccount().email);
   if (account === undefined) return;
   const user = state.users.find(({ id }) => id === account.sub);
-  showStanding(account, user);
+  showPerson(account, user);
   showMessages(account);
-  showStored(user);
+  showStored(account.sub, user);
+  applyFilter();
 }
 
-function showNextRuns() {
-  for (const place of document.querySelectorAll("[data-next]")) {
-    const at = state.schedules[place.dataset.next];
-    const seconds = Math.max(0, Math.round((new Date(at) - Date.now()) / 1_000));
-    const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    setText(place, at === undefined ? "" : `by itself in ${clock}`);
+/** The subject of a message that is still in a mailbox. */
+function subjectOf(messageId) {
+  for (const { messages } of state.accounts) {
+    const found = messages.find(({ id }) => id === messageId);
+    if (found !== undefined) return `“${found.subject}”`;
   }
+  return undefined;
 }
