@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { ALL_VARIABLES, VARIABLE_NAMES } from "./src/config/variables.ts";
+import functions from "./src/entries/functions.json" with { type: "json" };
 import { type ArchivedFile, zip } from "./zip.ts";
 
 /** What Terraform reads of this project, and an example that needs nothing else. */
@@ -23,7 +25,7 @@ export function writeRelease(root: string, built: string, out: string): string[]
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     version: string;
   };
-  const gcloud = zip(filesIn(path.join(built, "gcloud")));
+  const gcloud = zip([...filesIn(path.join(built, "gcloud")), deploymentOf(version)]);
   const archives: [way: string, archive: Buffer][] = [
     ["gcloud", gcloud],
     [
@@ -60,12 +62,24 @@ export function writeRelease(root: string, built: string, out: string): string[]
   return [...sums.map(({ name }) => name), "SHA256SUMS"];
 }
 
+/** What `deploy.sh` has to know of a version to deploy it from another version's folder. */
+function deploymentOf(version: string): ArchivedFile {
+  const deployment = {
+    version,
+    functions,
+    variables: VARIABLE_NAMES,
+    required: ALL_VARIABLES.filter(({ isRequired }) => isRequired).map(({ name }) => name),
+  };
+  const content = Buffer.from(`${JSON.stringify(deployment, null, 2)}\n`);
+  return { path: "deployment.json", content };
+}
+
 /** Without what builds the folder and what runs it on this machine. */
 function firebaseSettings(root: string): Buffer {
-  const { functions, firestore } = JSON.parse(
+  const { functions: codebases, firestore } = JSON.parse(
     readFileSync(path.join(root, "firebase.json"), "utf8"),
   ) as { functions: Record<string, unknown>[]; firestore: unknown };
-  const deployed = functions.map(({ predeploy: _, ...rest }) => rest);
+  const deployed = codebases.map(({ predeploy: _, ...rest }) => rest);
   return Buffer.from(`${JSON.stringify({ functions: deployed, firestore }, null, 2)}\n`);
 }
 

@@ -1,9 +1,11 @@
 /**
  * What `deploy.sh` has to know and a shell cannot read: `tsx infra/deploy-settings.ts PROJECT REGION
- * [ENV_FILE]`. When REGION is empty, it is the one of the file. Prints assignments that the shell
- * evaluates, each value quoted:
+ * [ENV_FILE [RELEASE]]`. When REGION is empty, it is the one of the file. Prints assignments that the
+ * shell evaluates, each value quoted:
  *
- * - `function_names`, and `function_NAME_...` for each function of `functions.json`,
+ * - `function_names`, and `function_NAME_...` for each function of `functions.json`, or of the
+ *   `deployment.json` of the archive that is deployed in place of a build,
+ * - `release_notes`, and `left_functions`, which that version does not have,
  * - `field_groups`, `field_paths`, `field_indexes`: arrays with one item for each field
  *   of `firestore.indexes.json`,
  * - `services` and `secrets`: every API of `services.json`, every secret of a function,
@@ -23,6 +25,7 @@ import { parseEnv } from "node:util";
 import { ConfigError, readConfig } from "../functions/src/config/config.ts";
 import { CommandError } from "./cli/errors.ts";
 import { FUNCTIONS, type FunctionSettings, SECRETS } from "./cli/functions.ts";
+import { functionsOf, leftBy, notesOn, readRelease } from "./release.ts";
 import { shellWord } from "./cli/shell.ts";
 import { withStandIns } from "./cli/stand-ins.ts";
 import { WANTED_FIELDS, type WantedField } from "./cli/firestore-fields.ts";
@@ -58,19 +61,26 @@ try {
 
 function print(args: string[]): string {
   const { environment, named } = readEnvironment(args);
+  const [, , , file] = args;
+  const release = file ? readRelease(file) : undefined;
+  const functions: Readonly<Record<string, FunctionSettings>> =
+    release === undefined ? FUNCTIONS : functionsOf(release);
+  const secrets = [...new Set(Object.values(functions).flatMap((its) => its.secrets))];
   const assignments: [name: string, value: Value][] = [
     ...READ_BY_SCRIPT.map((name): [string, Value] => [name.toLowerCase(), environment[name] ?? ""]),
     ["named_settings", named.join(" ")],
     ["environment", JSON.stringify(environment)],
     ["services", services],
-    ["secrets", SECRETS.toSorted()],
+    ["secrets", secrets.toSorted()],
     ["field_groups", WANTED_FIELDS.map(({ collectionGroup }) => collectionGroup)],
     ["field_paths", WANTED_FIELDS.map(({ fieldPath }) => fieldPath)],
     ["field_indexes", WANTED_FIELDS.map(indexWords)],
     ["exclusion_name", exclusion.name],
     ["exclusion", exclusionWords()],
-    ["function_names", Object.keys(FUNCTIONS)],
-    ...Object.entries(FUNCTIONS).flatMap(([name, its]) => functionValues(name, its)),
+    ["release_notes", release === undefined ? [] : notesOn(release, environment)],
+    ["left_functions", release === undefined ? [] : leftBy(release)],
+    ["function_names", Object.keys(functions)],
+    ...Object.entries(functions).flatMap(([name, its]) => functionValues(name, its)),
   ];
   return assignments.map(([name, value]) => `${name}=${quoted(value)}\n`).join("");
 }
@@ -123,7 +133,7 @@ function exclusionWords(): string {
 }
 
 function readEnvironment([project = "", wantedRegion = "", file]: string[]) {
-  const set = file === undefined ? {} : parseEnv(readFileSync(file, "utf8"));
+  const set = file ? parseEnv(readFileSync(file, "utf8")) : {};
   const secret = SECRETS.filter((name) => set[name]);
   if (secret.length > 0) {
     throw new CommandError(
@@ -132,6 +142,9 @@ function readEnvironment([project = "", wantedRegion = "", file]: string[]) {
   }
   if (set["GMAIL_EMULATOR_HOST"]) throw new CommandError("GMAIL_EMULATOR_HOST: not in the cloud");
   const REGION = wantedRegion || set["REGION"] || "us-central1";
+  if (!/^[a-z]+-[a-z]+\d+$/.test(REGION)) {
+    throw new CommandError("REGION must be a region, such as europe-west1");
+  }
   const environment: Record<string, string> = {
     // An origin of its own: all functions of a project share the one at cloudfunctions.net.
     PUBLIC_URL: `https://connect-PROJECT_NUMBER.${REGION}.run.app`,

@@ -27,7 +27,8 @@ Usage: infra/deploy.sh --project PROJECT [--region REGION] [--env-file FILE] [--
               leaves the rules and indexes of the database as they are: for a database that
               something else uses too (npm run doctor says what is missing)
   --artefact  the archive of a release for gcloud (npm run package), in place of a build: the code of that
-              version, with the settings and sizes of this folder. Checked by a SHA256SUMS next to it
+              version, its functions and their sizes, with the settings and the numbers of instances of
+              this folder; what differs is said. Checked by a SHA256SUMS next to it
   --gmail-api-caller
               the email address of a service account that may call gmailApi, and with it read the mail
               of every connected person; once for each. An account that could call it before still can
@@ -62,6 +63,7 @@ INDEX_TRIES_MAX=90
 main() {
   read_options "$@"
   check_tools
+  read_artefact
   read_settings
   find_project
   if $removing; then
@@ -80,6 +82,7 @@ main() {
   make_image_store
   finish_database
   deploy_functions
+  name_left_functions
   keep_dead_letters
   make_schedules
   keep_links_out_of_logs
@@ -140,9 +143,12 @@ read_settings() {
     file=$work/.env
     echo OAUTH_CLIENT_ID=unknown >"$file"
   fi
-  assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" ${file:+"$file"}) || refuse "fix ${env_file:-what is missing: see infra/.env.example}"
+  assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" "$file" "$release") ||
+    refuse "fix ${env_file:-what is missing: see infra/.env.example}"
   # Sets region, public_url, function_names and what else infra/deploy-settings.ts names; all quoted.
   eval "$assignments"
+  local note
+  for note in ${release_notes[@]+"${release_notes[@]}"}; do comment "$note"; done
 }
 
 # of FUNCTION NAME: one of its settings

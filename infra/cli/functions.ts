@@ -3,10 +3,10 @@ import functions from "../../functions/src/entries/functions.json" with { type: 
 /** How one function is deployed, by every way. */
 export interface FunctionSettings {
   trigger: string;
-  retry?: boolean;
-  schedule?: string;
-  retryCount?: number;
-  minBackoffSeconds?: number;
+  retry?: boolean | undefined;
+  schedule?: string | undefined;
+  retryCount?: number | undefined;
+  minBackoffSeconds?: number | undefined;
   public: boolean;
   timeoutSeconds: number;
   memoryMiB: number;

@@ -37,14 +37,39 @@ deploy_functions() {
   if $failed; then exit 1; fi
 }
 
-unpack_artefact() {
+# Sets release, the file in which the archive says what its version needs.
+read_artefact() {
+  release=''
+  if [[ -z $artefact ]]; then return 0; fi
+  step 'Release'
   local sums name sum
   sums=$(dirname "$artefact")/SHA256SUMS name=$(basename "$artefact")
   if [[ -r $sums ]]; then
     sum=$(openssl dgst -sha256 -r "$artefact" | cut -d ' ' -f 1)
     grep -qxF "$sum  $name" "$sums" || stop "$name is not what $sums says. Get it again."
+  else
+    comment 'There is no SHA256SUMS next to it: it is taken as it is'
   fi
+  release=$work/deployment.json
+  unzip -p "$artefact" deployment.json >"$release" 2>/dev/null || release=''
+  [[ -n $release ]] || comment 'It does not say what it needs: the functions are those of this folder'
+}
+
+# An older version may lack a function. What runs of a newer one would go on next to it.
+name_left_functions() {
+  local name
+  for name in ${left_functions[@]+"${left_functions[@]}"}; do
+    if exists functions describe "$name" --region="$region"; then
+      comment "$name is not in this version, and runs on as it is. This would remove it:"
+      show gcloud functions delete "$name" --region="$region" --project="$project"
+    fi
+  done
+}
+
+unpack_artefact() {
   $dry_run || rm -rf functions/dist/gcloud
+  # A folder in which nothing was built has none.
+  mkdir -p functions/dist
   run unzip -q "$artefact" -d functions/dist/gcloud
 }
 

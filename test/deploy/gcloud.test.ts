@@ -159,6 +159,7 @@ describe("a dry run of deploy.sh", () => {
     ["OAUTH_CLIENT_ID=", "OAUTH_CLIENT_ID is not set"],
     [`${SETTINGS}PUBLIC_URL=ftp://example.com`, "PUBLIC_URL must be"],
     [`${SETTINGS}SYNC_PAGES_MAX=0`, "SYNC_PAGES_MAX must be"],
+    [`${SETTINGS}REGION="x; touch pwned"`, "REGION must be a region"],
     [`${SETTINGS}OAUTH_CLIENT_SECRET=x`, "OAUTH_CLIENT_SECRET: secrets belong in Secret Manager"],
     [`${SETTINGS}GMAIL_EMULATOR_HOST=127.0.0.1:1`, "GMAIL_EMULATOR_HOST: not in the cloud"],
   ])("stops before anything when the settings are unusable: %j", (settings, problem) => {

@@ -27,6 +27,13 @@ const ROOT = path.resolve(import.meta.dirname, "../..");
 const { version } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8"));
 const archive = (way: string) => `gmail-push-receiver-${version}-${way}.zip`;
 
+interface Deployment {
+  version: string;
+  functions: Record<string, object | undefined>;
+  variables: string[];
+  required: string[];
+}
+
 let folder: string;
 const at = (...parts: string[]) => path.join(folder, ...parts);
 beforeAll(() => {
@@ -40,7 +47,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function unpack(way: string): string {
   const to = at(`unpacked-${way}`);
-  const { status, stderr } = spawnSync("unzip", ["-q", at("release", archive(way)), "-d", to]);
+  const { status, stderr } = spawnSync("unzip", ["-qo", at("release", archive(way)), "-d", to]);
   expect({ status, stderr: String(stderr) }).toEqual({ status: 0, stderr: "" });
   return to;
 }
@@ -76,7 +83,12 @@ describe("a release", () => {
 
   it("installs by its own lockfile, and says what it is made of", () => {
     const unpacked = unpack("gcloud");
-    for (const file of ["functions.js", "sbom.cdx.json", "THIRD-PARTY-NOTICES.txt"]) {
+    for (const file of [
+      "functions.js",
+      "deployment.json",
+      "sbom.cdx.json",
+      "THIRD-PARTY-NOTICES.txt",
+    ]) {
       expect(existsSync(path.join(unpacked, file))).toBe(true);
     }
     const env = { ...process.env, npm_config_offline: "true" };
@@ -133,20 +145,93 @@ describe("an archive", () => {
 describe("deploy.sh --artefact", { timeout: 300_000 }, () => {
   const SETTINGS = "OAUTH_CLIENT_ID=123-abc.apps.googleusercontent.com\n";
 
-  it("deploys the release in place of a build, and an earlier one as well", async () => {
+  it("deploys an archive that does not say what it needs, as this folder would", async () => {
     const cloud = await emptyCloud(SETTINGS);
     await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
     const earlier = at("earlier.zip");
     writeFileSync(earlier, zip([{ path: "functions.js", content: Buffer.from("// earlier\n") }]));
-    for (const artefact of [at("release", archive("gcloud")), earlier]) {
-      const { succeeded } = await cloud.deploy({ args: ["--artefact", artefact] });
+    const { succeeded } = await cloud.deploy({ args: ["--artefact", earlier] });
+    expect(succeeded).toBe(true);
+    expect((await cloud.calls()).filter((call) => call.includes("functions deploy "))).toHaveLength(
+      6,
+    );
+    expect(await cloud.deployedCode()).toBe("// earlier\n");
+    await cloud.close();
+  });
+
+  /** A release of long ago: without gmailApi, and with other times and settings. */
+  function writeEarlier(change: (deployment: Deployment) => void = () => {}): string {
+    const text = readFileSync(path.join(unpack("gcloud"), "deployment.json"), "utf8");
+    const deployment = JSON.parse(text) as Deployment;
+    deployment.version = "0.0.9";
+    delete deployment.functions["gmailApi"];
+    Object.assign(deployment.functions["connect"] ?? {}, { timeoutSeconds: 30, maxInstances: 100 });
+    Object.assign(deployment.functions["watchRenewal"] ?? {}, { schedule: "*/5 * * * *" });
+    deployment.variables = deployment.variables.filter((name) => name !== "APP_NAME");
+    change(deployment);
+    const file = at("earlier-release.zip");
+    const code = { path: "functions.js", content: Buffer.from("// earlier\n") };
+    const described = { path: "deployment.json", content: Buffer.from(JSON.stringify(deployment)) };
+    writeFileSync(file, zip([code, described]));
+    return file;
+  }
+
+  it("goes forward, back and forward, each time as that version wants to be deployed", async () => {
+    const cloud = await emptyCloud(`${SETTINGS}APP_NAME=Acme\n`);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    const run = async (artefact: string) => {
+      const { succeeded, output } = await cloud.deploy({ args: ["--artefact", artefact] });
       expect(succeeded).toBe(true);
       const calls = await cloud.calls();
       expect(calls.filter((call) => call.includes("npm run"))).toEqual([]);
-      expect(calls.filter((call) => call.includes("functions deploy "))).toHaveLength(6);
-    }
+      const deploys = calls
+        .filter((call) => / functions deploy | jobs (create|update) /.test(call))
+        .map((call) => call.replace(/ jobs \w+ /, " jobs "));
+      return { output, deploys: deploys.toSorted() };
+    };
+    const forward = await run(at("release", archive("gcloud")));
+    const back = await run(writeEarlier());
     expect(await cloud.deployedCode()).toBe("// earlier\n");
+    const again = await run(at("release", archive("gcloud")));
     await cloud.close();
+
+    expect(forward.deploys).toHaveLength(8);
+    expect(again.deploys).toEqual(forward.deploys);
+    expect(again.output).not.toMatch(/in this folder$/m);
+    expect(back.deploys).toEqual(
+      forward.deploys
+        .filter((call) => !call.includes("deploy gmailApi"))
+        .map((call) => call.replace(/(deploy connect .*)--timeout=\d+s/, "$1--timeout=30s"))
+        .map((call) => call.replace(/(watch-renewal .*)--schedule=\S+/, "$1--schedule=*/5")),
+    );
+    expect(back.output).toContain("Version 0.0.9, with the settings and the instances of this");
+    expect(back.output).toContain("It does not know APP_NAME");
+    expect(back.output).toContain("connect: timeoutSeconds is 30, and 120 in this folder");
+    expect(back.output).toContain("gcloud functions delete gmailApi --region=us-central1");
+  });
+
+  it.each<[what: string, change: (deployment: Deployment) => void, said: string]>([
+    [
+      "a setting that is missing",
+      (its) => (its.required = ["FORMER_SETTING"]),
+      "version 0.0.9 needs FORMER_SETTING",
+    ],
+    [
+      "a function whose name a shell would run",
+      (its) => (its.functions["x=1; touch pwned; y"] = its.functions["connect"]),
+      "no valid deployment.json",
+    ],
+    [
+      "a version that a terminal would obey",
+      (its) => (its.version = "\u001b]0;1"),
+      "no valid deployment.json",
+    ],
+  ])("deploys no version with %s", (_, change, said) => {
+    const env = at(".env");
+    writeFileSync(env, SETTINGS);
+    const { status, stderr } = dryRun(env, "--artefact", writeEarlier(change));
+    expect(status).toBe(2);
+    expect(stderr).toContain(said);
   });
 
   it("deploys nothing that differs from its checksum", () => {
