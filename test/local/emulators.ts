@@ -53,7 +53,7 @@ function whenInterrupted(): Promise<void> {
 }
 
 function guide(stack: FirebaseStack): string {
-  const { emulator, publicUrl, firestoreHost, pubsubHost, operatorEnvFile } = stack;
+  const { emulator, publicUrl, gmailApiUrl, firestoreHost, pubsubHost, operatorEnvFile } = stack;
   const act = (name: string, body: Record<string, unknown>) =>
     `  curl -d '${JSON.stringify({ account: ACCOUNT, ...body })}' ${emulator.url}/emulator/${name}`;
   return `
@@ -61,6 +61,7 @@ the pages             ${publicUrl}/
 the Gmail emulator    ${emulator.url}
 Firestore             FIRESTORE_EMULATOR_HOST=${firestoreHost}
 Pub/Sub               PUBSUB_EMULATOR_HOST=${pubsubHost}
+to read mail          GMAIL_API_URL=${gmailApiUrl} GCE_METADATA_HOST=${emulator.host}
 is all well?          npm run doctor -- --local ${operatorEnvFile}
 
 To connect a mailbox, open ${publicUrl}/start and choose ${ACCOUNT}.

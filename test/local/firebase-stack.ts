@@ -28,6 +28,7 @@ export interface FirebaseStack {
   emulator: GmailEmulator;
   /** Where `connect` is. */
   publicUrl: string;
+  gmailApiUrl: string;
   firestoreHost: string;
   pubsubHost: string;
   database: Firestore;
@@ -89,7 +90,8 @@ export async function startFirebaseStack(
       pubsub: await freePort(usual?.pubsub),
     };
     const functionsUrl = `http://127.0.0.1:${ports.functions}`;
-    const publicUrl = `${functionsUrl}/${PROJECT}/${REGION}/connect`;
+    const urlOf = (name: string) => `${functionsUrl}/${PROJECT}/${REGION}/${name}`;
+    const publicUrl = urlOf("connect");
     const pubsubHost = `127.0.0.1:${ports.pubsub}`;
 
     const emulator = await startGmailEmulator({
@@ -152,6 +154,7 @@ export async function startFirebaseStack(
     return {
       emulator,
       publicUrl,
+      gmailApiUrl: urlOf("gmailApi"),
       firestoreHost: firestore.host,
       pubsubHost,
       database,

@@ -26,6 +26,8 @@ METADATA = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
 EVENTS_MAX = int(os.environ.get("EVENTS_MAX", "0"))
 TIMEOUT_S = 90
 PAUSE_S = 1
+# A wrong name, or a missing right: trying again does not help.
+PERMANENT = (400, 403, 404)
 # Handled ids. A program with several instances keeps them in a database.
 HANDLED_MAX = 100_000
 handled = {}
@@ -104,6 +106,12 @@ def main():
     while not EVENTS_MAX or len(handled) < EVENTS_MAX:
         try:
             is_idle = not receive_some()
+        except urllib.error.HTTPError as error:
+            reason = f"Pub/Sub refuses: {error}\n{error.read().decode(errors='replace')}"
+            if error.code in PERMANENT:
+                sys.exit(reason)
+            print(reason, file=sys.stderr)
+            is_idle = True
         except (urllib.error.URLError, TimeoutError) as error:
             # What was not acknowledged comes again.
             print(f"cannot reach Pub/Sub: {error}", file=sys.stderr)

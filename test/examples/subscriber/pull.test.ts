@@ -74,4 +74,22 @@ describe.skipIf(!emulator.isHad)("the subscriber in Python", () => {
     },
     TIMEOUT_MS,
   );
+
+  it(
+    "ends with Pub/Sub's reason when its subscription does not exist",
+    async () => {
+      const child = spawn("python3", [PROGRAM], {
+        env: {
+          PATH: process.env["PATH"],
+          SUBSCRIPTION: `projects/${PROJECT}/subscriptions/missing`,
+          PUBSUB_EMULATOR_HOST: emulator.host,
+        },
+        stdio: ["ignore", "inherit", "pipe"],
+      });
+      const output = text(child.stderr);
+      expect(await once(child, "exit")).toEqual([1, null]);
+      expect(await output).toContain("NOT_FOUND");
+    },
+    TIMEOUT_MS,
+  );
 });
