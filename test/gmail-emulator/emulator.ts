@@ -65,6 +65,7 @@ export interface GmailEmulator extends GmailModel, RiscConsole {
 type ServedKey = ServiceAccountKey & { readonly token_uri: string };
 
 const LOOPBACK = "127.0.0.1";
+const KEEP_ALIVE_MS = 60_000;
 
 export async function startGmailEmulator(options: EmulatorOptions = {}): Promise<GmailEmulator> {
   const { port = 0, push = { kind: "none" }, pushPolicy, ...modelOptions } = options;
@@ -109,7 +110,11 @@ export async function startGmailEmulator(options: EmulatorOptions = {}): Promise
     .route("/", metadataRoutes(model, now))
     .route("/emulator", controlRoutes({ ...model, ...controls }));
   const server = createAdaptorServer({ fetch: app.fetch });
-  if (server instanceof Server) serveLoopbackOnly(server);
+  if (server instanceof Server) {
+    serveLoopbackOnly(server);
+    // A process that makes a key is busy for seconds: it must not find its connection closed.
+    server.keepAliveTimeout = KEEP_ALIVE_MS;
+  }
   const host = () => `${LOOPBACK}:${portOf(server.address())}`;
   server.listen(port, LOOPBACK);
   await once(server, "listening");
