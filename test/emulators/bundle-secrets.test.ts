@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
 import { findSecrets } from "../support/find-secrets.ts";
 import { tokenKeys } from "../support/test-keys.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const DIST = path.join(ROOT, "functions/dist");
 
 /** The environment of whoever builds: everything that may be secret is set. */
 const SECRETS = {
@@ -22,16 +22,21 @@ const SECRETS = {
 
 describe("T11: what is deployed", () => {
   let files: [name: string, text: string][];
+  /** Others run what is in functions/dist at the same time. */
+  let dist: string;
 
   beforeAll(() => {
+    dist = mkdtempSync(path.join(tmpdir(), "bundle-secrets-"));
     const env = { ...process.env, ...SECRETS };
-    const command = ["--import", "tsx", "functions/build.ts"];
+    const command = ["--import", "tsx", "functions/build.ts", dist];
     const built = spawnSync(process.execPath, command, { cwd: ROOT, env });
     if (built.status !== 0) throw new Error(String(built.stderr));
-    files = readdirSync(DIST, { recursive: true, encoding: "utf8" })
+    files = readdirSync(dist, { recursive: true, encoding: "utf8" })
       .filter((name) => /\.\w+$/.test(name))
-      .map((name) => [name, readFileSync(path.join(DIST, name), "utf8")]);
+      .map((name) => [name, readFileSync(path.join(dist, name), "utf8")]);
   });
+
+  afterAll(() => rmSync(dist, { recursive: true }));
 
   it("T11: is two bundles with source maps, the files that start and install them, the third-party notices, and nothing else", () => {
     const parts = [
