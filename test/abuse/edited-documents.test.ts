@@ -5,8 +5,8 @@ import { createLog } from "../../functions/src/platform/log.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { type MemoryTopic, memoryTopic } from "../support/memory-topic.ts";
 import { inTimeOf } from "../support/read-times.ts";
 import { type MovableClock, movableClock } from "../support/scenario.ts";
@@ -17,7 +17,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const RUNS = 30;
 const SLOW = { timeout: 300_000 };
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 
 type Content = Record<string, unknown>;
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createLog } from "../../functions/src/platform/log.ts";
 import { type User, type UserId, parseUserId } from "../../functions/src/domain/user.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { RUNS_FACTOR, holdsForAll } from "./entry.ts";
 import { anyJson, oneByteChanged, oneMissing, oneReplaced, rawBytes } from "./inputs.ts";
 
@@ -166,7 +166,7 @@ describe("a stored document", () => {
   });
 });
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 
 describe.runIf(firestore.isHad)("a stored document in Firestore", () => {
   let database: Firestore;

@@ -8,8 +8,8 @@ import {
 } from "../../functions/src/domain/callback-claims.ts";
 import { after } from "../../functions/src/instance.ts";
 import { mayPass } from "../../functions/src/platform/store-error.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
 import { putUser } from "../support/users.ts";
 import { memoryUsers } from "../support/memory-users.ts";
@@ -19,7 +19,7 @@ const ONE = callbackIdOf(STATE);
 const OTHER = callbackIdOf("t".repeat(43));
 const SOON = new Date("2026-12-20T12:00:00.123Z");
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 let database: Firestore | undefined;
 
 afterEach(async () => {

@@ -11,13 +11,8 @@ import {
 } from "../../functions/src/domain/events.ts";
 import type { HistoryId } from "../../functions/src/domain/history-id.ts";
 import type { UserId } from "../../functions/src/domain/user.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import {
-  type Subscriber,
-  findPubsubEmulator,
-  openPubsub,
-  subscribe,
-} from "../support/pubsub-emulator.ts";
+import { pubsubForTests } from "../support/emulator-for-tests.ts";
+import { type Subscriber, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 import { type TcpProxy, startTcpProxy } from "../support/tcp-proxy.ts";
 
 const NOW = new Date("2026-11-20T12:00:00.123Z");
@@ -35,7 +30,7 @@ function added(messageId: string): Change & { kind: "added" } {
   };
 }
 
-const emulator = emulatorForTests(findPubsubEmulator());
+const emulator = pubsubForTests();
 
 /** What a subscriber of the topic gets, through the real client and the emulator's server. */
 describe.skipIf(!emulator.isHad)("the publisher", () => {

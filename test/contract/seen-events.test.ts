@@ -3,8 +3,8 @@ import type { Firestore } from "@google-cloud/firestore";
 import { Timestamp } from "@google-cloud/firestore";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { firestoreSeenEvents } from "../../functions/src/store/seen-events.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 
 const ONE = "1".repeat(64) as SecurityEventId;
@@ -12,7 +12,7 @@ const OTHER = "2".repeat(64) as SecurityEventId;
 const SOON = new Date("2026-12-20T12:00:00.123Z");
 const LATE = new Date("2027-01-20T12:00:00.000Z");
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 let database: Firestore | undefined;
 
 afterEach(async () => {

@@ -6,14 +6,14 @@ import type { User, UserContent } from "../../functions/src/domain/user.ts";
 import { type PairedUsers, pairedUsers } from "../simulation/paired-users.ts";
 import type { Parameters } from "../simulation/parameters.ts";
 import { simulate } from "../simulation/simulate.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 
 const HOUR = 3_600_000;
 const PROJECT = `demo-simulation-${process.pid}`;
 const SEEDS = Array.from({ length: 24 }, (_, index) => 1_000 + index);
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 let database: Firestore | undefined;
 
 afterAll(() => database?.terminate());

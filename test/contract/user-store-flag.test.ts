@@ -10,8 +10,8 @@ import {
   type UserStore,
   parseUserId,
 } from "../../functions/src/domain/user.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { timeless } from "../support/read-times.ts";
 
@@ -53,7 +53,7 @@ async function connectAll(users: UserStore, names: readonly string[]): Promise<U
   return fleet;
 }
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 let database: Firestore | undefined;
 
 afterEach(async () => {

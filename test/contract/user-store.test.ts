@@ -19,8 +19,8 @@ import { type EmailAddress, parseEmailAddress } from "../../functions/src/domain
 import { type HistoryId, parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import { isStoreError } from "../../functions/src/platform/store-error.ts";
 import { firestoreUsers } from "../../functions/src/store/users.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 import { memoryUsers } from "../support/memory-users.ts";
 import { askedBy, timeless } from "../support/read-times.ts";
 
@@ -254,7 +254,7 @@ function dueIn(list: DueList, date: Date | undefined, name: string): Content {
   }
 }
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 
 /** What every store of users does. Other tests rely on it and use the store in memory. */
 describe.for([

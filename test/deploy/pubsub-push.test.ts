@@ -1,9 +1,9 @@
-import type { PubSub } from "@google-cloud/pubsub";
+import type { PubSub, Topic } from "@google-cloud/pubsub";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pushBody } from "../gmail-emulator/push.ts";
 import { PROJECT } from "../local/environment.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
-import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
+import { pubsubForTests } from "../support/emulator-for-tests.ts";
+import { openPubsub } from "../support/pubsub-emulator.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -51,23 +51,21 @@ describe("a push of Pub/Sub to gmailNotification", () => {
     warned.mockRestore();
   });
 
-  const source = findPubsubEmulator();
-  describe.skipIf(!isHad(source))("by the Pub/Sub emulator", () => {
-    let emulator: Emulator;
+  const emulator = pubsubForTests();
+  describe.skipIf(!emulator.isHad)("by the Pub/Sub emulator", () => {
     let pubsub: PubSub;
+    let topic: Topic;
 
     beforeEach(async () => {
-      if (source.kind === "missing") return;
-      emulator = await source.start();
       pubsub = openPubsub(emulator, PROJECT);
+      [topic] = await pubsub.createTopic("gmail-notifications");
     });
     afterEach(async () => {
-      await pubsub?.close();
-      await emulator?.stop();
+      await topic.delete();
+      await pubsub.close();
     });
 
     it("arrives through a push subscription", async () => {
-      const [topic] = await pubsub.createTopic("gmail-notifications");
       await topic.createSubscription("push", { pushEndpoint: endpoint });
       const { data, messageId } = deliver();
       await topic.publishMessage({ data });

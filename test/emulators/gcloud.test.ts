@@ -15,22 +15,13 @@ import { eventRequest } from "../gmail-emulator/push.ts";
 import { FUNCTIONS, type FunctionName, requiredEnv } from "../local/environment.ts";
 import { localIdToken } from "../local/id-token.ts";
 import { type Browser, openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
+import { firestoreForTests, pubsubForTests } from "../support/emulator-for-tests.ts";
 import { isHad } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
-import {
-  dumpDatabase,
-  findFirestoreEmulator,
-  openDatabase,
-} from "../support/firestore-emulator.ts";
+import { dumpDatabase, openDatabase } from "../support/firestore-emulator.ts";
 import { type ServedFunction, findNode, serveFunction } from "./framework-cli.ts";
 import { freePort } from "../support/program.ts";
-import {
-  type Subscriber,
-  findPubsubEmulator,
-  openPubsub,
-  subscribe,
-} from "../support/pubsub-emulator.ts";
+import { type Subscriber, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 import { type TcpProxy, startTcpProxy } from "../support/tcp-proxy.ts";
 
 const DIST = fileURLToPath(new URL("../../functions/dist", import.meta.url));
@@ -65,8 +56,8 @@ describe("the built folders", () => {
   });
 });
 
-const firestore = emulatorForTests(findFirestoreEmulator());
-const pubsubEmulator = emulatorForTests(findPubsubEmulator());
+const firestore = firestoreForTests();
+const pubsubEmulator = pubsubForTests();
 const areEmulatorsHad = firestore.isHad && pubsubEmulator.isHad;
 
 /** The folder as `gcloud functions deploy` uploads it, one process for each function. */

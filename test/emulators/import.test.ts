@@ -7,14 +7,10 @@ import { connect } from "../gmail-emulator/application.ts";
 import { DEFAULT_CLIENT, startGmailEmulator } from "../gmail-emulator/emulator.ts";
 import { PROJECT, makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { randomStreams } from "../simulation/random.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import {
-  dumpDatabase,
-  findFirestoreEmulator,
-  openDatabase,
-} from "../support/firestore-emulator.ts";
+import { firestoreForTests, pubsubForTests } from "../support/emulator-for-tests.ts";
+import { dumpDatabase, openDatabase } from "../support/firestore-emulator.ts";
 import { runInfra, startInfra } from "../support/infra-command.ts";
-import { findPubsubEmulator, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
+import { openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 
 const GRANTS = Number(process.env["IMPORT_GRANTS"] ?? 60);
 const SEED = Number(process.env["IMPORT_SEED"] ?? 1);
@@ -22,8 +18,8 @@ const DATABASE = `import-${randomBytes(4).toString("hex")}`;
 const RUNS_MAX = 100;
 const CONSENTS_AT_ONCE = 20;
 
-const firestore = emulatorForTests(findFirestoreEmulator());
-const pubsubEmulator = emulatorForTests(findPubsubEmulator());
+const firestore = firestoreForTests();
+const pubsubEmulator = pubsubForTests();
 
 /** The command as a process on a real Firestore and a real topic, killed again and again. */
 describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("an import that is killed", () => {

@@ -8,20 +8,16 @@ import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { requiredEnv } from "../local/environment.ts";
 import { startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
+import { emulatorForTests, firestoreForTests } from "../support/emulator-for-tests.ts";
 import { findInGcloudSdk, javaVersion, launchedEmulator } from "../support/emulator-source.ts";
 import { findSecrets } from "../support/find-secrets.ts";
-import {
-  dumpDatabase,
-  findFirestoreEmulator,
-  openDatabase,
-} from "../support/firestore-emulator.ts";
+import { dumpDatabase, openDatabase } from "../support/firestore-emulator.ts";
 import { runInfra } from "../support/infra-command.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
 import { movableClock } from "../support/scenario.ts";
 import { keyRing, sealWith, tokenKeys } from "../support/test-keys.ts";
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 
 describe.skipIf(!firestore.isHad)("tokens in Firestore", () => {
   let database: Firestore;

@@ -8,19 +8,10 @@ import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { PROJECT, makeTokenKeys, requiredEnv } from "../local/environment.ts";
 import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import {
-  dumpDatabase,
-  findFirestoreEmulator,
-  openDatabase,
-} from "../support/firestore-emulator.ts";
+import { firestoreForTests, pubsubForTests } from "../support/emulator-for-tests.ts";
+import { dumpDatabase, openDatabase } from "../support/firestore-emulator.ts";
 import { startInfra } from "../support/infra-command.ts";
-import {
-  type Subscriber,
-  findPubsubEmulator,
-  openPubsub,
-  subscribe,
-} from "../support/pubsub-emulator.ts";
+import { type Subscriber, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 import { movableClock } from "../support/scenario.ts";
 
 const ADA = "ada@example.com";
@@ -28,8 +19,8 @@ const TOKEN_KEYS = makeTokenKeys();
 const DATABASE = "gmail-push";
 const ARRIVAL = { timeout: 20_000, interval: 50 };
 
-const firestore = emulatorForTests(findFirestoreEmulator());
-const pubsubEmulator = emulatorForTests(findPubsubEmulator());
+const firestore = firestoreForTests();
+const pubsubEmulator = pubsubForTests();
 
 /** The operator's program as a process, on a deployment whose store and topic are emulators. */
 describe.skipIf(!firestore.isHad || !pubsubEmulator.isHad)("npm run mailboxes", () => {

@@ -41,6 +41,14 @@ export function addBatch(sum: Batch, { seeds, events, counts, failed }: Batch): 
   sum.failed.push(...failed);
 }
 
+/** The first broken promise of each failed run, with the command that shows how it came to that. */
+export function brokenIn({ failed }: Batch): string[] {
+  return failed.map(
+    ({ seed, violations: [first] }) =>
+      `npm run simulate -- --seed ${seed}: ${first?.property} ${first?.what}`,
+  );
+}
+
 /** The situations that never came about: a simulation that lacks one proves nothing about it. */
 export function missing({ counts }: Batch): string[] {
   return SITUATIONS.filter((it) => (counts[it] ?? 0) === 0);

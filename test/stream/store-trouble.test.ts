@@ -1,16 +1,9 @@
-import type { Firestore } from "@google-cloud/firestore";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createLog } from "../../functions/src/platform/log.ts";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EN } from "../../functions/src/texts/en.ts";
-import { firestoreUsers } from "../../functions/src/store/users.ts";
 import type { UserPatch, UserStore } from "../../functions/src/domain/user.ts";
-import { type LocalStack, startLocalStack } from "../local/stack.ts";
 import { begin, cookieHeader, leadsTo, linkOf } from "../support/flow.ts";
 import { type Browser, FROM_OUR_PAGE, openBrowser } from "../support/browser.ts";
-import { type Emulator, isHad } from "../support/emulator-source.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
-import { memoryTopic } from "../support/memory-topic.ts";
-import { type Scenario, movableClock, startScenario } from "../support/scenario.ts";
+import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
  * Goal: a person who comes while the store is in trouble gets a page that says to try again, and
@@ -18,7 +11,6 @@ import { type Scenario, movableClock, startScenario } from "../support/scenario.
  */
 
 const ADA = "ada@example.com";
-const BOB = "bob@example.com";
 const APPLICATION = "https://app.example";
 const MINUTE_MS = 60_000;
 /** What the store says, which no response and no record may contain. */
@@ -287,70 +279,5 @@ describe("while other writers win every race for a document", () => {
     expect(scenario.logged("refresh_token_not_saved")).toHaveLength(1);
     expect(scenario.emulator.countCalls("history.list")).toBe(0);
     relax();
-  });
-});
-
-const source = findFirestoreEmulator();
-
-describe.skipIf(!isHad(source))("a person whose document cannot be read", () => {
-  let firestore: Emulator;
-  let database: Firestore;
-  let stack: LocalStack;
-  beforeAll(async () => {
-    if (source.kind === "found") firestore = await source.start();
-  }, 120_000);
-  afterAll(() => firestore?.stop());
-  beforeEach(async () => {
-    database = openDatabase(firestore);
-    const clock = movableClock();
-    const users = firestoreUsers(
-      database,
-      createLog(() => {}),
-      clock,
-    );
-    stack = await startLocalStack({ users, publish: memoryTopic(clock.now).publish, clock });
-    for (const email of [ADA, BOB]) stack.emulator.createAccount({ email });
-  });
-  afterEach(async () => {
-    await stack.close();
-    await database.terminate();
-  });
-
-  const documentOf = (email: string) => database.doc(`users/${stack.emulator.account(email).sub}`);
-  const isAlive = (email: string) => stack.emulator.account(email).refreshTokens.length > 0;
-
-  async function answerTo(email: string): Promise<string> {
-    const { browser, back } = await begin(stack, email);
-    return leadsTo(await browser.ask(back.href), stack);
-  }
-
-  it("keeps the grant in the document, although everything else is refused", async () => {
-    expect(await answerTo(ADA)).toBe("/");
-    await documentOf(ADA).update({ historyId: "head" });
-    for (const email of [ADA, BOB]) {
-      stack.emulator.setMailService(email, "off");
-      expect(await answerTo(email)).toBe("/refused/mailbox_unavailable");
-    }
-    expect(isAlive(ADA)).toBe(true);
-    // For a person without a document there is nothing to end but what was just refused.
-    expect(isAlive(BOB)).toBe(false);
-  });
-
-  it("is asked to try again, and continues from the kept cursor once the document is fixed", async () => {
-    expect(await answerTo(ADA)).toBe("/");
-    const cursor: unknown = (await documentOf(ADA).get()).get("historyId");
-    await documentOf(ADA).update({ historyId: "head" });
-    const damaged = (await documentOf(ADA).get()).data();
-    expect(await answerTo(ADA)).toBe("/refused/try_later");
-    expect((await documentOf(ADA).get()).data()).toEqual(damaged);
-    expect(isAlive(ADA)).toBe(true);
-
-    await documentOf(ADA).update({ historyId: cursor });
-    expect(await answerTo(ADA)).toBe("/");
-    const { grant, historyId } = (await documentOf(ADA).get()).data() ?? {};
-    expect({ generation: grant.generation, historyId }).toEqual({
-      generation: 2,
-      historyId: cursor,
-    });
   });
 });

@@ -3,14 +3,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { firestoreStore } from "../../functions/subscriber/firestore-store.ts";
 import { memoryStore } from "../../functions/subscriber/memory-store.ts";
 import { type OnceStore, once } from "../../functions/subscriber/once.ts";
-import { emulatorForTests } from "../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulator.ts";
+import { firestoreForTests } from "../support/emulator-for-tests.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
 
 const EVENT = { id: "108/1001/labels.added/18b" };
 const OTHER = { id: "108/1001/labels.added/18c" };
 const CLAIM_MS = 60_000;
 
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 let database: Firestore | undefined;
 afterEach(async () => {
   await database?.terminate();

@@ -1,5 +1,7 @@
-import { afterAll, beforeAll } from "vitest";
-import { type Emulator, type EmulatorSource, isHad } from "./emulator-source.ts";
+import { afterAll, beforeAll, inject } from "vitest";
+import { type Emulator, type EmulatorSource, isHad, runningEmulator } from "./emulator-source.ts";
+import { findFirestoreEmulator } from "./firestore-emulator.ts";
+import { findPubsubEmulator } from "./pubsub-emulator.ts";
 
 /** An emulator that runs while the tests of a file do. */
 export interface EmulatorForTests {
@@ -7,6 +9,18 @@ export interface EmulatorForTests {
   isHad: boolean;
   /** `127.0.0.1:PORT`; throws before the tests begin, and where there is no emulator. */
   readonly host: string;
+}
+
+/** The Firestore emulator of this run, or one for this file where only files are run. */
+export function firestoreForTests(): EmulatorForTests {
+  const host = inject("firestoreHost");
+  return emulatorForTests(host === undefined ? findFirestoreEmulator() : runningEmulator(host));
+}
+
+/** The Pub/Sub emulator of this run, or one for this file where only files are run. */
+export function pubsubForTests(): EmulatorForTests {
+  const host = inject("pubsubHost");
+  return emulatorForTests(host === undefined ? findPubsubEmulator() : runningEmulator(host));
 }
 
 /** Starts it before the tests of this file, and stops it after them. */

@@ -21,6 +21,8 @@ export interface Missing {
 }
 
 const START_MS_MAX = 60_000;
+/** How a line begins that says why tests are skipped; they are listed once more after all tests. */
+export const SKIPPED = "skipped: ";
 
 /** An emulator that is running already and named in the environment. */
 export function runningEmulator(host: string): EmulatorSource {
@@ -62,7 +64,7 @@ export function startEmulator(source: EmulatorSource): Promise<Emulator> {
 export function isHad<Found extends { kind: "found" }>(source: Found | Missing): source is Found {
   if (source.kind === "found") return true;
   if (process.env["CI"]) throw new Error(source.why);
-  console.warn(`skipped: ${source.why}`);
+  console.warn(`${SKIPPED}${source.why}`);
   return false;
 }
 

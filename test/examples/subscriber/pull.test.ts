@@ -4,8 +4,8 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import type { PubSub } from "@google-cloud/pubsub";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { emulatorForTests } from "../../support/emulator-for-tests.ts";
-import { findPubsubEmulator, openPubsub } from "../../support/pubsub-emulator.ts";
+import { pubsubForTests } from "../../support/emulator-for-tests.ts";
+import { openPubsub } from "../../support/pubsub-emulator.ts";
 import { type Scenario, startScenario } from "../../support/scenario.ts";
 
 /** Goal: a subscriber in another language, without any library, reads the stream and the mail. */
@@ -16,7 +16,7 @@ const PROJECT = "demo-python";
 /** The emulator and a program take their time to start on a busy machine. */
 const TIMEOUT_MS = 120_000;
 
-const emulator = emulatorForTests(findPubsubEmulator());
+const emulator = pubsubForTests();
 
 describe.skipIf(!emulator.isHad)("the subscriber in Python", () => {
   let scenario: Scenario;

@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { pubsubPublisher } from "../../../functions/src/pubsub/publisher.ts";
 import { type LocalStack, startLocalStack } from "../../local/stack.ts";
 import { openBrowser, throughGoogle } from "../../support/browser.ts";
-import { emulatorForTests } from "../../support/emulator-for-tests.ts";
+import { pubsubForTests } from "../../support/emulator-for-tests.ts";
 import { memoryUsers } from "../../support/memory-users.ts";
-import { findPubsubEmulator, openPubsub, subscribe } from "../../support/pubsub-emulator.ts";
+import { openPubsub, subscribe } from "../../support/pubsub-emulator.ts";
 import { type MovableClock, movableClock } from "../../support/scenario.ts";
 
 /**
@@ -17,7 +17,7 @@ import { type MovableClock, movableClock } from "../../support/scenario.ts";
 const ADA = "ada@example.com";
 const TOPIC = "mailbox-changes";
 const ARRIVAL = { timeout: 20_000 };
-const emulator = emulatorForTests(findPubsubEmulator());
+const emulator = pubsubForTests();
 
 describe.skipIf(!emulator.isHad)("the topic of changes", () => {
   let pubsub: PubSub;

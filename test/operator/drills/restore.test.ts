@@ -4,8 +4,8 @@ import { createLog } from "../../../functions/src/platform/log.ts";
 import { firestoreUsers } from "../../../functions/src/store/users.ts";
 import { type LocalStack, startLocalStack } from "../../local/stack.ts";
 import { type Browser, openBrowser, throughGoogle } from "../../support/browser.ts";
-import { emulatorForTests } from "../../support/emulator-for-tests.ts";
-import { findFirestoreEmulator, openDatabase } from "../../support/firestore-emulator.ts";
+import { firestoreForTests } from "../../support/emulator-for-tests.ts";
+import { openDatabase } from "../../support/firestore-emulator.ts";
 import { type MemoryTopic, memoryTopic } from "../../support/memory-topic.ts";
 import { inTimeOf } from "../../support/read-times.ts";
 import { type MovableClock, movableClock } from "../../support/scenario.ts";
@@ -18,7 +18,7 @@ import { type MovableClock, movableClock } from "../../support/scenario.ts";
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
 const HOUR_MS = 3_600_000;
-const firestore = emulatorForTests(findFirestoreEmulator());
+const firestore = firestoreForTests();
 
 describe.skipIf(!firestore.isHad)("documents restored to an earlier state", () => {
   let database: Firestore;
