@@ -252,6 +252,7 @@ describe("a response", () => {
     );
     hold.release();
     expect(scenario.logged("request_failed")).toEqual([]);
+    expect(scenario.logged("call_failed")).toEqual([]);
   });
 });
 

@@ -104,6 +104,29 @@ describe("a grant that has ended", () => {
     expect((await profile()).status).toBe(200);
   });
 
+  it.each(["users.getProfile", "token"])(
+    "serves no %s for a mailbox that is paused while its grant is refreshed",
+    async (what) => {
+      await scenario.close();
+      await start({ GMAIL_API_METHODS: "read,token" });
+      scenario.clock.advance(2 * HOUR_MS);
+      scenario.emulator.resetCalls();
+      const hold = scenario.emulator.faults.hold("token.refresh", { count: 1 });
+      const pending =
+        what === "token"
+          ? call(scenario, `/users/${userId}/access-token`, { method: "POST" })
+          : profile();
+      await hold.arrived;
+      const { users } = scenario;
+      const paused = { status: "paused", statusReason: "operator_request" } as const;
+      await users.update(await scenario.read(ADA), paused);
+      hold.release();
+      const { status, reason } = await pending;
+      expect([status, reason]).toEqual([503, "backendError"]);
+      expect(scenario.emulator.countCalls("users.getProfile")).toBe(0);
+    },
+  );
+
   it("gets an error for a mailbox that Google has disabled", async () => {
     scenario.emulator.setMailService(ADA, "off");
     const { status, reason } = await profile();

@@ -166,6 +166,13 @@ describe("a response", () => {
     expect(new Set(sockets).size).toBe(3);
   });
 
+  it("with more headers than Node reads is a failure of the network", async () => {
+    respond = (_, response) =>
+      void response.writeHead(200, { "x-padding": "a".repeat(64 * 1024) }).end("{}");
+    const failure = await failureOf(passThrough("t", request()));
+    expect(failure).toEqual({ kind: "transient", reason: "network" });
+  });
+
   it("that never comes is a failure of the network", async () => {
     respond = (got) => got.socket.destroy();
     const failure = await failureOf(passThrough("t", request()));

@@ -48,7 +48,8 @@ export async function gmailApi(
       userId = user.id;
     });
     ({ response } = passed);
-    if (passed.failed !== undefined && context.reports.take()) {
+    // A client that has gone ends its call: that is no failure.
+    if (passed.failed !== undefined && !request.signal.aborted && context.reports.take()) {
       reportFailure(log, passed.failed.failure, { userId, call: passed.failed.call });
     }
   } catch (error) {

@@ -114,7 +114,7 @@ export async function handOutToken(opened: User, context: GmailApiContext): Prom
   const token = await access.token();
   if (token.kind === "superseded") return own(changed());
   if (token.kind === "failed") return fail(user, token, undefined, context);
-  await keepToken(user, access, context);
+  if ((await keepToken(user, access, context)) === "superseded") return own(changed());
   const { accessTokenExpiresAt: expiresAt } = access.obtained() ?? user.grant;
   const { scopes } = user.grant;
   return own(json(200, { accessToken: token.value, expiresAt: expiresAt?.toISOString(), scopes }));

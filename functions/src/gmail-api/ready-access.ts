@@ -53,19 +53,22 @@ async function refresh(user: User, context: GmailApiContext): Promise<ReadyAcces
   const access = openAccess(user, context, TRIES_MAX);
   const token = await access.token();
   if (token.kind !== "answered") return token;
-  await keepToken(user, access, context);
-  return { kind: "ready", user, access };
+  const kept = await keepToken(user, access, context);
+  return kept === "superseded" ? { kind: kept } : { kind: "ready", user, access };
 }
 
-/** Stores the access token that a call obtained, if any. A lost race costs one more refresh. */
+/**
+ * Stores the access token that a call obtained, if any. A lost race costs one more refresh. Returns
+ * `superseded` if the user was flagged, paused, disconnected or erased, or has another grant.
+ */
 export async function keepToken(
   user: User,
   access: Access,
   { users }: Pick<GmailApiContext, "users">,
-): Promise<void> {
+): Promise<"current" | "superseded"> {
   const obtained = access.obtained();
-  if (obtained === undefined) return;
-  await unlessContended(
+  if (obtained === undefined) return "current";
+  const kept = await unlessContended(
     modify(
       users,
       user.id,
@@ -77,4 +80,5 @@ export async function keepToken(
       { what: "an access token" },
     ),
   );
+  return kept === undefined || sameGrant(user, kept.user) ? "current" : "superseded";
 }
