@@ -36,7 +36,10 @@ const GMAIL_TOPIC = "projects/demo-gmail-push/topics/gmail-notifications";
 const OTHER_TOPIC = "projects/demo-gmail-push/topics/another";
 
 /** Nothing goes wrong by itself, and nothing is due while a flow is under way but what it does. */
-export function calmParameters(derived: Parameters, { upTo, parameters }: Flow): Parameters {
+export function calmParameters(
+  derived: Parameters,
+  { upTo, parameters }: Pick<Flow, "upTo" | "parameters">,
+): Parameters {
   return {
     ...derived,
     family: "reconciled",

@@ -20,6 +20,27 @@ export type Effect = <T>(label: string, perform: () => Outcome<T>, limit: Limit)
 /** What strikes an instance at an effect: death before or after it, or a long sleep after it. */
 export type Strike = "dies_before" | "dies_after" | "sleeps_after";
 
+/** Where nothing is left to chance, an effect can also fail, or its answer get lost. */
+export type Blow = Strike | "is_refused" | "answer_lost";
+
+/** What an instance waits for, and how to go on with it. */
+export interface Waiting {
+  readonly instance: Instance;
+  readonly label: string;
+  /** Nothing can strike it: it is only time that has to pass. */
+  readonly isSleep: boolean;
+  goOn(blow: Blow | undefined): void;
+}
+
+/** Decides what happens next while time stands still, where it does not happen in its time. */
+export interface Director {
+  isUnderWay(): boolean;
+  add(waiting: Waiting): void;
+  /** What an instance was told. */
+  onAnswer(instance: Instance, label: string, outcome: Outcome<unknown>): void;
+  chooseInstance(instances: readonly Instance[]): Instance | undefined;
+}
+
 /** Asked at each effect that a living instance performs. */
 export interface Plan {
   strikeAt(label: string): Strike | undefined;
@@ -56,8 +77,39 @@ export function createEffect(world: World, instance: Instance, crash: () => void
     return false;
   }
 
+  /** The effect happens now, and its answer comes at once. */
+  function goOn<T>(
+    blow: Blow | undefined,
+    perform: () => Outcome<T>,
+    limit: Limit,
+    settle: (outcome: Outcome<T>) => void,
+  ): void {
+    if (blow === "dies_before") return crash();
+    if (blow === "is_refused") return settle({ error: limit.error() });
+    const outcome = perform();
+    if (blow === "dies_after") return crash();
+    if (blow === "answer_lost") return settle({ error: limit.error() });
+    if (blow !== "sleeps_after") return settle(outcome);
+    freeze(world, instance, PLANNED_SLEEP_MINUTES);
+    wake(world, instance, scheduler.now(), () => settle(outcome));
+  }
+
   return <T>(label: string, perform: () => Outcome<T>, limit: Limit) =>
     new Promise<T>((resolve, reject) => {
+      const { director } = world;
+      if (director?.isUnderWay() === true) {
+        const settled = (outcome: Outcome<T>) => {
+          director.onAnswer(instance, label, outcome);
+          settle(outcome);
+        };
+        director.add({
+          instance,
+          label,
+          isSleep: false,
+          goOn: (blow) => goOn(blow, perform, limit, settled),
+        });
+        return;
+      }
       const sentAt = scheduler.now();
       const there = latency();
       const back = isSnapshot(label) ? 0 : latency();
@@ -115,6 +167,11 @@ export function createClock(world: World, instance: Instance): Clock {
     now: () => new Date(Math.round(scheduler.now()) + instance.skewMs),
     sleep: (ms) =>
       new Promise((resolve) => {
+        const { director } = world;
+        if (director?.isUnderWay() === true) {
+          director.add({ instance, label: `sleep ${ms}`, isSleep: true, goOn: () => resolve() });
+          return;
+        }
         if (ms === 1_000 || ms === 2_000 || ms === 4_000) world.count("lag waited out");
         wake(world, instance, scheduler.now() + ms, resolve);
       }),

@@ -117,6 +117,8 @@ export function createFleet(
   function choose(service: Service): Instance {
     const own = lists.get(service) ?? instances;
     const awake = own.filter(({ frozenUntil }) => frozenUntil <= world.scheduler.now());
+    const { director } = world;
+    if (director?.isUnderWay() === true) return director.chooseInstance(awake) ?? start();
     return random.some(awake) ?? random.some(own) ?? start();
   }
 

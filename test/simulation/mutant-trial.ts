@@ -1,7 +1,8 @@
 import { parentPort } from "node:worker_threads";
 import { seedsFrom } from "./batch.ts";
 import type { Focus } from "./focus.ts";
-import type { firstViolation } from "./mutant.ts";
+import type { Size } from "./explore-scenarios.ts";
+import type { exploredViolation, firstViolation } from "./mutant.ts";
 import { familyOf } from "./parameters.ts";
 import { REGRESSIONS } from "./regressions.ts";
 
@@ -12,11 +13,14 @@ export interface Trial {
   product: string;
   seeds: number;
   focus: Focus | undefined;
+  /** Explores small worlds instead, each for so long at most. */
+  explored: { size: Size; secondsMax: number } | undefined;
 }
 
 /** What a trial came to. */
 export interface Tried {
-  caught?: { seed: number; property: string; what: string };
+  /** By the run of a seed, or by the exploration of a small world. */
+  caught?: { by: string; property: string; what: string };
   /** Seeds that break a promise without the change, so they prove nothing about it. */
   broken: number[];
   seeds: number;
@@ -24,6 +28,7 @@ export interface Tried {
 
 interface Bundle {
   firstViolation: typeof firstViolation;
+  exploredViolation: typeof exploredViolation;
 }
 
 /*
@@ -36,8 +41,15 @@ parentPort?.on("message", async (trial: Trial) => {
   parentPort?.postMessage(tried);
 });
 
-async function run({ mutant, product, seeds, focus }: Trial): Promise<Tried> {
+async function run({ mutant, product, seeds, focus, explored }: Trial): Promise<Tried> {
   const changed = (await import(mutant)) as Bundle;
+  if (explored !== undefined) {
+    // Without the change no small world breaks a promise: `npm run explore` has shown that.
+    const found = await changed.exploredViolation(explored.size, explored.secondsMax);
+    if (found === undefined) return { broken: [], seeds: 0 };
+    const { property, what } = found.violation;
+    return { caught: { by: found.scenario, property, what }, broken: [], seeds: 0 };
+  }
   const unchanged = (await import(product)) as Bundle;
   const every = [...seedsFrom(0, seeds), ...REGRESSIONS.map(({ seed }) => seed)];
   const chosen = focus === undefined ? every : every.filter((it) => familyOf(it) === "reconciled");
@@ -47,7 +59,7 @@ async function run({ mutant, product, seeds, focus }: Trial): Promise<Tried> {
     if (violation === undefined) continue;
     if ((await unchanged.firstViolation(seed, focus)) === undefined) {
       const { property, what } = violation;
-      return { caught: { seed, property, what }, broken, seeds: index + 1 };
+      return { caught: { by: `seed ${seed}`, property, what }, broken, seeds: index + 1 };
     }
     broken.push(seed);
   }

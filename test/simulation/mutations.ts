@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Plugin } from "esbuild";
 import { type Place, applyEdits, resolveEdits } from "./anchors.ts";
 import { bundle, withBundles } from "./bundle.ts";
+import { SIZES } from "./explore-scenarios.ts";
 import { type Mutation, MUTATIONS } from "./mutation-list.ts";
 import type { Trial, Tried } from "./mutant-trial.ts";
 import { PRODUCT, readProduct } from "./product.ts";
@@ -18,12 +19,16 @@ import { PRODUCT, readProduct } from "./product.ts";
 
 const USAGE = `npm run simulate:mutations -- [options]
   --seeds N     runs that each change is tried on, at most (1000)
-  --only NAME   changes whose name contains this; may be repeated`;
+  --only NAME   changes whose name contains this; may be repeated
+  --explore N   explores small worlds of size N instead of running seeds
+  --seconds N   how long each small world is explored, at most (20)`;
 
 const { values } = readOptions(USAGE, {
   options: {
     seeds: { type: "string", default: "1000" },
     only: { type: "string", multiple: true, default: [""] },
+    explore: { type: "string" },
+    seconds: { type: "string", default: "20" },
   },
 });
 
@@ -35,6 +40,12 @@ type Result =
 const NAME_CHARACTERS = 76;
 const LINE_CHARACTERS = 230;
 
+const size = values.explore === undefined ? undefined : SIZES[Number(values.explore)];
+const explored = size && { size, secondsMax: Number(values.seconds) };
+if (values.explore !== undefined && explored === undefined) {
+  console.error(USAGE);
+  process.exit(2);
+}
 const startedAt = performance.now();
 const product = readProduct();
 const chosen = MUTATIONS.filter(({ name }) => values.only.some((part) => name.includes(part)));
@@ -91,7 +102,7 @@ async function tryOut(
   if (missed !== undefined) {
     return { kind: "not_tried", why: `${missed.file} is not in the bundle` };
   }
-  const trial: Trial = { ...files, seeds: Number(values.seeds), focus };
+  const trial: Trial = { ...files, seeds: Number(values.seeds), focus, explored };
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
   worker.postMessage(trial);
   const [tried] = (await once(worker, "message")) as [Tried];
@@ -122,8 +133,11 @@ function print({ name, focus }: Mutation, result: Result): void {
 
 function describe(result: Result, focus: Mutation["focus"]): string {
   if (result.kind === "not_tried") return `NOT TRIED: ${result.why}`;
-  const runs = `${result.seeds} runs${focus === undefined ? "" : ` of ${focus}`}`;
+  const runs =
+    explored === undefined
+      ? `${result.seeds} runs${focus === undefined ? "" : ` of ${focus}`}`
+      : "explored";
   if (result.caught === undefined) return `SURVIVED ${runs}`;
-  const { seed, property, what } = result.caught;
-  return `seed ${seed}, ${runs}, ${property}: ${what}`;
+  const { by, property, what } = result.caught;
+  return `${by}, ${runs}, ${property}: ${what}`;
 }

@@ -13,6 +13,7 @@ export interface Scheduler {
   hold(work: Promise<unknown>): void;
   /** From now on nothing happens any more. */
   stop(): void;
+  isStopped(): boolean;
   /** Lets time pass up to an instant. */
   runUntil(time: number): Promise<void>;
 }
@@ -54,6 +55,7 @@ export function createScheduler(start: number, ties: Stream): Scheduler {
       heap.length = 0;
       isStopped = true;
     },
+    isStopped: () => isStopped,
 
     async runUntil(time) {
       for (let first = heap[0]; first !== undefined && first.time <= time; first = heap[0]) {

@@ -13,7 +13,7 @@ import { ringOf } from "../support/test-keys.ts";
 import { checkCosts, watchCosts } from "./costs.ts";
 import { type Checks, WATCHED_LABELS, createChecks, rulesOf } from "./checks.ts";
 import { type Counts, createCounters } from "./counters.ts";
-import { type Plan, createClock } from "./effects.ts";
+import { type Director, type Plan, createClock } from "./effects.ts";
 import { checkFinally } from "./final-checks.ts";
 import { createDetailChecks } from "./detail-checks.ts";
 import { createDelayChecks } from "./delay-checks.ts";
@@ -29,7 +29,7 @@ import { NO_RATES, type Parameters, deriveParameters } from "./parameters.ts";
 import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
 import { createSimulatedPubsub } from "./pubsub.ts";
-import { hash, randomStreams } from "./random.ts";
+import { type Stream, hash, randomStreams } from "./random.ts";
 import { createRecorder } from "./recorder.ts";
 import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
@@ -62,6 +62,7 @@ export interface Result {
 /** The parts of a run, for whoever directs what happens in it. */
 export interface Stage {
   world: World;
+  fleet: Fleet;
   google: SimulatedGoogle;
   checks: Checks;
   persons: Persons;
@@ -78,6 +79,10 @@ export interface Options {
   adjust?: (parameters: Parameters) => Parameters;
   /** Strikes where it says, beside whatever chance does. */
   plan?: Plan;
+  /** Decides what happens next whenever it is under way. */
+  director?: Director;
+  /** Takes chance out of a stream of randomness. */
+  tame?: (label: string, stream: Stream) => Stream;
   /** Called before time begins. */
   direct?: (stage: Stage) => void;
   /** Takes each line of the recording of the run (see `npm run check-recording`). */
@@ -103,9 +108,14 @@ const TOKEN_KEYS = JSON.stringify({
   keys: { simulated: Buffer.alloc(32, 7).toString("base64") },
 });
 
+/** Derived from the one key, once. */
+let ring: KeyRing | undefined;
+
 /** One run of the receiver in a world that its seed decides. The same seed, the same run. */
 export async function simulate(seed: number, options: Options = {}): Promise<Result> {
-  const random = randomStreams(seed);
+  const wild = randomStreams(seed);
+  const { tame } = options;
+  const random = tame === undefined ? wild : (label: string) => tame(label, wild(label));
   const derived = deriveParameters(seed, random("parameters"), random("rudeness"));
   const parameters = options.adjust?.(derived) ?? derived;
   const scheduler = createScheduler(START, random("ties"));
@@ -125,6 +135,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     isOtherClient: false,
     isHealing: false,
     ...(options.plan !== undefined && { plan: options.plan }),
+    ...(options.director !== undefined && { director: options.director }),
     trace(line) {
       if (options.isTraced !== true) return;
       const text = `${new Date(scheduler.now()).toISOString().slice(8, 23)} ${line()}`;
@@ -138,7 +149,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     },
   };
 
-  const { config, ring } = configured(parameters);
+  const { config, ring: keys } = configured(parameters);
   const endpoints = googleEndpoints(undefined);
   const logged: unknown[] = [];
   const unattributed = new Set<string>();
@@ -155,7 +166,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const mailServer = createSimulatedMailServer(world);
   const pubsub = createSimulatedPubsub(world, () => fleet.invoke);
   const redirectUri = `${PUBLIC_URL}/callback`;
-  const digestOf = (refreshToken: string) => digestsOf(ring, refreshToken).doubleHash;
+  const digestOf = (refreshToken: string) => digestsOf(keys, refreshToken).doubleHash;
   const google = createSimulatedGoogle(world, endpoints, {
     redirectUri,
     publish: pubsub.accept,
@@ -193,10 +204,10 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       log: createSimulatedLog(world, instance.name, logged, logListeners),
     };
     return {
-      receiver: createReceiver(createContext(deployed, ring, endpoints, ports)),
+      receiver: createReceiver(createContext(deployed, keys, endpoints, ports)),
       // Only an operator's command needs them, so they are made when one comes.
       get context() {
-        return createContext(deployed, ring, endpoints, ports);
+        return createContext(deployed, keys, endpoints, ports);
       },
     };
   });
@@ -282,7 +293,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       world.violate("P11", error instanceof Error ? error.message : "the run came to a stop");
     }
   };
-  options.direct?.({ world, google, checks, persons, store, published: topic.published });
+  options.direct?.({ world, fleet, google, checks, persons, store, published: topic.published });
   await pass(chaos[0]);
   world.rates = parameters.rates;
   await pass(chaos[1]);
@@ -314,26 +325,8 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   }
   await pass(healedAt);
 
-  recorder?.end(headsAt);
   const { published } = topic;
-  checkFinally(world, {
-    google,
-    checks,
-    persons,
-    store,
-    pubsub,
-    published,
-    logged,
-    heads,
-    headsAt,
-    lastMailAt,
-  });
-  notices.checkFinally(store.stored());
-  imports.checkFinally();
-  checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
-  delays.checkFinally();
-  snapshots.checkFinally(lastCallsAt);
-  if (parameters.limitsCosts) standing.check();
+  if (!scheduler.isStopped()) checkEnd();
   const { counts } = counters;
   return {
     seed,
@@ -348,6 +341,28 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     mails: mailServer.mails,
     hours: standing.hours(),
   };
+
+  function checkEnd(): void {
+    recorder?.end(headsAt);
+    checkFinally(world, {
+      google,
+      checks,
+      persons,
+      store,
+      pubsub,
+      published,
+      logged,
+      heads,
+      headsAt,
+      lastMailAt,
+    });
+    notices.checkFinally(store.stored());
+    imports.checkFinally();
+    checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
+    delays.checkFinally();
+    snapshots.checkFinally(lastCallsAt);
+    if (parameters.limitsCosts) standing.check();
+  }
 }
 
 /** Long enough for every due time, and for the cursor to follow the head of a quiet mailbox. */
@@ -391,7 +406,8 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     ...(rude.has("published drafts") && { PUBLISH_DRAFTS: "true" }),
     ...(rude.has("detailed changes") && { CHANGES_DETAIL: "headers" }),
   });
-  return { config, ring: ringOf(config.sealing.tokenKeys) };
+  ring ??= ringOf(config.sealing.tokenKeys);
+  return { config, ring };
 }
 
 function bytesOf(next: () => number, size: number): Uint8Array {

@@ -1,5 +1,5 @@
 import type { Counters } from "./counters.ts";
-import type { Plan } from "./effects.ts";
+import type { Director, Plan } from "./effects.ts";
 import { NO_RATES, type Parameters, type Rates } from "./parameters.ts";
 import type { Stream } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -26,6 +26,8 @@ export interface World {
   isHealing: boolean;
   /** Without it only chance strikes. */
   readonly plan?: Plan;
+  /** Without it everything happens in its time. */
+  readonly director?: Director;
   trace(line: () => string): void;
   /** Notes that a promise was broken. The run goes on, so that the trace shows what follows. */
   violate(property: string, what: string): void;
