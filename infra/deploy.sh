@@ -144,7 +144,7 @@ read_settings() {
     echo OAUTH_CLIENT_ID=unknown >"$file"
   fi
   assignments=$(node_modules/.bin/tsx infra/deploy-settings.ts "$project" "$region" "$file" "$release") ||
-    refuse "fix ${env_file:-what is missing: see infra/.env.example}"
+    refuse "fix ${env_file:-what is missing: cp infra/.env.example infra/.env.$project, and set it there}"
   # Sets region, public_url, function_names and what else infra/deploy-settings.ts names; all quoted.
   eval "$assignments"
   local note

@@ -171,6 +171,13 @@ describe("a dry run of deploy.sh", () => {
   });
 });
 
+it("says how to begin when a project has no settings yet", () => {
+  const args = ["--project", "without-settings", "--dry-run"];
+  const { status, stderr } = spawnSync("infra/deploy.sh", args, { encoding: "utf8" });
+  expect(status).toBe(2);
+  expect(stderr).toContain("cp infra/.env.example infra/.env.without-settings");
+});
+
 it("finds its own folder, whatever CDPATH is", () => {
   mkdirSync(path.join(folder, "infra"));
   const { status, stderr } = spawnSync("bash", ["infra/deploy.sh", "--help"], {

@@ -324,6 +324,21 @@ describe("npm run example", () => {
     TEST_TIMEOUT_MS,
   );
 
+  it.each([
+    ["test/examples/application/main.ts", "127.0.0.1"],
+    [HELP_DESK, undefined],
+  ])("says that its port is in use: %s", async (script, host) => {
+    const taken = createServer().listen(0, host);
+    await once(taken, "listening");
+    const port = String((taken.address() as AddressInfo).port);
+    const child = runWith({ PORT: port }, script, "--local");
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toBe(
+      `port ${port} is in use: end the program that has it, or set PORT\n`,
+    );
+    taken.close();
+  });
+
   it("is told of a setting that is wrong", async () => {
     const child = runWith({ CHANGES_DETAIL: "everything" }, "test/local/start.ts");
     expect(await child.ended).toBe(1);

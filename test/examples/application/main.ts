@@ -19,4 +19,11 @@ const { fetch } = exampleApplication({
   secret: RETURN_TO_SECRET,
   now: () => new Date(),
 });
-serve({ fetch, hostname, port: Number(PORT) }, () => console.log(`the application: ${origin}/`));
+const server = serve({ fetch, hostname, port: Number(PORT) }, () =>
+  console.log(`the application: ${origin}/`),
+);
+server.once("error", ({ code, message }: NodeJS.ErrnoException) => {
+  const inUse = `port ${PORT} is in use: end the program that has it, or set PORT`;
+  console.error(code === "EADDRINUSE" ? inUse : message);
+  process.exit(1);
+});

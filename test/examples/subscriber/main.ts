@@ -45,4 +45,11 @@ const { fetch: answer } = helpDesk({
   log: console.log,
 });
 const port = Number(env["PORT"] ?? 8080);
-serve({ fetch: answer, port }, () => console.log(`tickets: http://localhost:${port}/`));
+const server = serve({ fetch: answer, port }, () =>
+  console.log(`tickets: http://localhost:${port}/`),
+);
+server.once("error", ({ code, message }: NodeJS.ErrnoException) => {
+  const inUse = `port ${port} is in use: end the program that has it, or set PORT`;
+  console.error(code === "EADDRINUSE" ? inUse : message);
+  process.exit(1);
+});
