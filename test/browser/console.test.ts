@@ -1,9 +1,11 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Playground, startPlayground } from "../local/playground.ts";
-import { openBrowser, throughGoogle } from "../support/browser.ts";
 import { isSkipped, launchChromium } from "./chromium.ts";
+import { connectAda, playStory } from "./console-story.ts";
 import { pressByKeyboard } from "./keyboard.ts";
 import { type Site, startSite } from "./site.ts";
 import { type Visitor, openVisitor, shows } from "./visitor.ts";
@@ -13,6 +15,7 @@ import { type Visitor, openVisitor, shows } from "./visitor.ts";
  * can work with it. Method: a real Chromium on the real page, against the real functions.
  */
 
+const run = promisify(execFile);
 const ADA = "ada@example.com";
 const CONNECTED = "Your Gmail account is connected";
 const ADDED = "#changes details:has(strong:text('message.added'))";
@@ -58,12 +61,6 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  async function connect(): Promise<void> {
-    const { emulator, publicUrl } = playground.stack;
-    const own = openBrowser();
-    await throughGoogle(emulator, own, await own.get(`${publicUrl}/start`), { account: ADA });
-  }
-
   async function says(selector: string, text: string): Promise<void> {
     const place = page.locator(selector);
     await expect.poll(() => place.innerText(), { timeout: 10_000 }).toContain(text);
@@ -97,6 +94,7 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     await at("step 3 of 6");
     await step();
     await page.locator(`${ADDED}[open] pre`).waitFor();
+    await says(`${ADDED} .what`, "“Lunch?” · UNREAD, INBOX");
     await at("step 4 of 6");
     await step();
     await at("step 5 of 6");
@@ -116,13 +114,7 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
   });
 
   it("passes axe in light and dark, on a phone and on a desktop", async () => {
-    await connect();
-    const { emulator } = playground.stack;
-    emulator.deliver(ADA, { subject: "Lunch?" });
-    await emulator.idle();
-    emulator.changePassword(ADA);
-    emulator.deliver(ADA, { subject: "You changed your password" });
-    await emulator.idle();
+    await playStory(playground);
     await page.goto(playground.url);
     await page.locator("#changes summary").first().click();
     await page.evaluate(axe.source);
@@ -165,8 +157,9 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     expect(count).toBe(32);
   });
 
-  it("delivers an event to the subscriber once more, and shows its answer", async () => {
-    await connect();
+  it("delivers an event to the subscriber once more, also as a copied command", async () => {
+    await connectAda(playground);
+    await visitor.context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.goto(playground.url);
     await says("#changes .delivery", "✓ 204");
     await page.locator("#changes summary").first().click();
@@ -174,10 +167,14 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     await expect.poll(() => received.length).toBe(2);
     expect(received[1]).toBe(received[0]);
     await says("#said", `Delivered ${received[0]} once more.`);
+    await page.getByRole("button", { name: "Copy as curl" }).click();
+    await says("#said", "Copied.");
+    await run("bash", ["-c", String(await page.evaluate("navigator.clipboard.readText()"))]);
+    expect(received[2]).toBe(received[0]);
   });
 
   it("shows how the cursor moves, as a difference of two writes", async () => {
-    await connect();
+    await connectAda(playground);
     playground.stack.emulator.deliver(ADA);
     await playground.stack.emulator.idle();
     await page.goto(playground.url);
@@ -216,7 +213,7 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
   });
 
   it("keeps what is looked at in its place while events arrive", async () => {
-    await connect();
+    await connectAda(playground);
     const { emulator } = playground.stack;
     for (let mail = 0; mail < 30; mail += 1) emulator.deliver(ADA);
     await page.goto(playground.url);

@@ -227,6 +227,8 @@ describe("npm start -- --data", () => {
       await connectAda(before.stack);
       before.stack.emulator.deliver(ADA, { subject: "kept" });
       await before.stack.emulator.idle();
+      const forward = JSON.stringify({ forwardMs: 3_600_000 });
+      await fetch(`${before.url}/clock`, { method: "POST", body: forward });
       const account = before.stack.emulator.account(ADA);
       await before.close();
 
@@ -234,6 +236,7 @@ describe("npm start -- --data", () => {
       const { emulator } = after.stack;
       expect(emulator.account(ADA)).toEqual(account);
       const live = await listen(`${after.url}/live`);
+      await live.seen("state", ({ aheadMs }) => aheadMs === 3_600_000);
       await live.seen("published");
       const types = () =>
         [...live.text().matchAll(/^event: published\nid: .*\ndata: .*?"type":"([\w.]+)"/gm)].map(

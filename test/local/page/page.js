@@ -10,7 +10,14 @@ import { wirePanes } from "./panes.js";
 import { noteLink, showPerson, showSchedules, wirePerson } from "./person.js";
 import { wireShortcuts } from "./shortcuts.js";
 import { noteWrite, showStored } from "./stored.js";
-import { applyFilter, showDelivery, showEndpoint, showEvent, wireStream } from "./stream.js";
+import {
+  applyFilter,
+  noteSubjects,
+  showDelivery,
+  showEndpoint,
+  showEvent,
+  wireStream,
+} from "./stream.js";
 
 let state = { accounts: [], users: [], schedules: {}, aheadMs: 0 };
 let startedAt;
@@ -19,7 +26,7 @@ wirePanes();
 wireAccount(showChosen);
 wireMailbox();
 wireComposer();
-wireStream({ subjectOf, onOpened: noteOpened });
+wireStream(noteOpened);
 wirePerson();
 wireGuide();
 wireLog();
@@ -57,6 +64,7 @@ function listen() {
     state = shown;
     showAccounts(state.accounts);
     showSchedules(state);
+    noteSubjects(state.accounts.flatMap(({ messages }) => messages));
     showChosen();
   });
   live.addEventListener("error", () => say("The server does not answer. Is it still running?"));
@@ -70,13 +78,4 @@ function showChosen() {
   showMessages(account);
   showStored(account.sub, user);
   applyFilter();
-}
-
-/** The subject of a message that is still in a mailbox. */
-function subjectOf(messageId) {
-  for (const { messages } of state.accounts) {
-    const found = messages.find(({ id }) => id === messageId);
-    if (found !== undefined) return `“${found.subject}”`;
-  }
-  return undefined;
 }

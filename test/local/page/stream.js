@@ -12,19 +12,21 @@ const onlyPerson = document.getElementById("only-person");
 
 /** Older ones are on the topic, not on the page. */
 const SHOWN_MAX = 300;
-/** What is older than this happened before the page was opened. */
-const FRESH_MS = 5_000;
+/** What arrives before this time of the page's life happened before it was opened. */
+const REPLAYED_MS = 2_000;
 
 /** The events on the page, newest first. */
 const events = [];
 let total = 0;
 let endpoint;
-let subjectOf = () => undefined;
 let onOpened = () => {};
 
-/** Wires the filter. `options.subjectOf` names a message; `options.onOpened` is called with an event. */
-export function wireStream(options) {
-  ({ subjectOf, onOpened } = options);
+/** The subjects of messages by id, also of those that are deleted by now. */
+const subjects = new Map();
+
+/** Wires the filter. `whenOpened` is called with an event that is looked at. */
+export function wireStream(whenOpened) {
+  onOpened = whenOpened;
   filter.addEventListener("input", applyFilter);
   onlyPerson.addEventListener("change", applyFilter);
 }
@@ -43,6 +45,14 @@ export function showEvent(event) {
   if (events.length > SHOWN_MAX) events.pop().row.remove();
   setText(latest, `${total} ${total === 1 ? "event" : "events"}, the last one ${event.type}`);
   applyFilter();
+}
+
+/** Takes over the subjects of messages, and names the events about them. */
+export function noteSubjects(messages) {
+  const unknown = messages.filter(({ id }) => !subjects.has(id));
+  if (unknown.length === 0) return;
+  for (const { id, subject } of unknown) subjects.set(id, `“${subject}”`);
+  for (const { event, row } of events) setText(row.querySelector(".what"), inWords(event));
 }
 
 /** Shows what became of a delivery to the subscriber. */
@@ -96,7 +106,7 @@ function createRow(event) {
     if (details.open && details.children.length === 1) details.append(contentOf(event));
     if (details.open) onOpened(event);
   });
-  const isFresh = Date.now() - new Date(time).getTime() < FRESH_MS;
+  const isFresh = performance.now() > REPLAYED_MS;
   const family = type.includes(".message.") || type.includes(".labels.") ? "mail" : "connection";
   return element("li", { class: isFresh ? `fresh ${family}` : family }, details);
 }
@@ -104,7 +114,7 @@ function createRow(event) {
 function inWords({ data }) {
   const { messageId, labelIds, reason, generation, recoveredChanges, emailAddress } = data;
   const parts = [
-    subjectOf(messageId),
+    subjects.get(messageId),
     labelIds?.join(", "),
     reason,
     generation === undefined ? undefined : `generation ${generation}`,
@@ -129,7 +139,7 @@ function contentOf({ attributes, data, orderingKey }) {
           element(
             "a",
             {
-              class: "button primary",
+              class: "button",
               href: data.reauthorizeUrl,
               target: "_blank",
               rel: "noopener",
