@@ -125,6 +125,10 @@ export const LOG_EVENTS = {
   },
   snapshot_failed: {
     severities: ["ERROR"],
+    alert: {
+      from: "ERROR",
+      note: "Google refused the calls of a snapshot for three days, and it was given up. Subscribers know. Request another one when the cause is gone.",
+    },
   },
   label_left_out: {
     severities: ["ERROR"],
