@@ -32,6 +32,11 @@ export function getBodyReading(): "held" | "left" {
   return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
 }
 
+/** Returns whether `connect` is behind a load balancer, for the Firebase CLI; see {@link getPublicInvoker}. */
+export function isBalanced(): boolean {
+  return Number(process.env["LOAD_BALANCERS"] ?? 0) > 0;
+}
+
 /**
  * Returns who may call the public functions, for the Firebase CLI, which loads them with the variables of
  * `infra/.env.PROJECT`. With `INVOKER_IAM_CHECK=false` it gives no right to `allUsers`, which a policy of the

@@ -124,16 +124,15 @@ let_everybody_call() {
     leave_out_the_question "$1"
     return 0
   fi
-  command=(gcloud functions add-invoker-policy-binding "$1" --region="$region" --member=allUsers
-    --project="$project")
-  show "${command[@]}"
+  command=(functions add-invoker-policy-binding "$1" --region="$region" --member=allUsers)
+  show gcloud "${command[@]}" --project="$project"
   if $dry_run; then return 0; fi
   errors=$(mktemp "$work/XXXXXX")
-  "${command[@]}" >/dev/null 2>"$errors" && return 0
+  if patiently "$errors" "${command[@]}"; then return 0; fi
   case $(<"$errors") in
     *'permitted customer'* | *allowedPolicyMember*) leave_out_the_question "$1" ;;
     *)
-      fail_with "$errors" "${command[@]}"
+      fail_with "$errors" gcloud "${command[@]}" --project="$project"
       ;;
   esac
 }

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { shellWord } from "../../infra/cli/shell.ts";
 import { startCloudEmulator } from "../cloud-emulator/emulator.ts";
 import { emptyProject } from "../cloud-emulator/project.ts";
 import type { CloudState } from "../cloud-emulator/state.ts";
@@ -47,6 +48,10 @@ export interface Cloud {
    * this, or always.
    */
   refuse(part: string, said?: string, times?: number): Promise<void>;
+  /** The next run is killed at once when the call of gcloud that contains this is done. */
+  killAfter(part: string): Promise<void>;
+  /** Every process of this machine, with its arguments, while secrets passed. */
+  processes(): Promise<string>;
   /** Refuses nothing any more. */
   allow(): Promise<void>;
   giveSecret(name: string, value: string): Promise<void>;
@@ -76,7 +81,7 @@ export const ACCESS_TOKEN = "ya29.access-token-of-the-deploying-person";
 
 /** An empty one. The script runs in a copy of this project, with a build that makes nothing. */
 export async function emptyCloud(settings: string): Promise<Cloud> {
-  const folder = await mkdtemp(path.join(tmpdir(), "deploy-"));
+  const folder = await mkdtemp(path.join(tmpdir(), "deploy it's-"));
   const project = path.join(folder, "project");
   const bin = path.join(folder, "bin");
   const cloud = path.join(folder, "cloud");
@@ -106,7 +111,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
     async deploy({ typing, args: more = [] }: { typing?: Typing; args?: string[] } = {}) {
       const script = [path.join(project, "infra/deploy.sh"), "--project", PROJECT, ...more];
       // Of util-linux: runs a command at a terminal of its own and ends as it does.
-      const atTerminal = ["script", "-qec", script.join(" "), "/dev/null"];
+      const atTerminal = ["script", "-qec", script.map(shellWord).join(" "), "/dev/null"];
       const [command = "", ...args] = typing === undefined ? script : atTerminal;
       const child = spawn(command, args, {
         env: {
@@ -120,6 +125,7 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
         },
         timeout: RUN_MS_MAX,
       });
+      await writeFile(path.join(cloud, "pid"), String(child.pid));
       let output = "";
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding("utf8").on("data", (said: string) => {
@@ -141,6 +147,8 @@ export async function emptyCloud(settings: string): Promise<Cloud> {
         path.join(cloud, "refusals", part.replaceAll(/\W/g, "-")),
         `${part}\n${times}\n${said}\n`,
       ),
+    killAfter: (part) => writeFile(path.join(cloud, "kill"), part),
+    processes: () => read("processes"),
     async allow() {
       await rm(path.join(cloud, "refusals"), { recursive: true });
       await mkdir(path.join(cloud, "refusals"));

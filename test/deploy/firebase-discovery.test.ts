@@ -81,14 +81,21 @@ describe("the six functions", { timeout: 120_000 }, () => {
     expect(printed(dryRun(envFile).commands)).toEqual(expected);
   });
 
-  it("give allUsers no right where a policy refuses it, and are opened afterwards", async () => {
+  it("are as the settings say: without a right of allUsers, behind a load balancer", async () => {
     const found = path.join(folder, "private.json");
     run([path.join(ROOT, "node_modules/.bin/firebase-functions")], "firebase", {
       FUNCTIONS_MANIFEST_OUTPUT_PATH: found,
       INVOKER_IAM_CHECK: "false",
+      LOAD_BALANCERS: "1",
     });
     const made = await sent(JSON.parse(readFileSync(found, "utf8")), answers());
     expect(Object.values(made).filter((each) => each.public)).toEqual([]);
+    const usual = wanted(REGION, "firebase");
+    const ingress = Object.entries(made).filter(
+      ([name, its]) => its.ingress !== usual[name]?.ingress,
+    );
+    // The load balancer cannot be passed by.
+    expect(ingress).toMatchObject([["connect", { ingress: "internal-and-gclb" }]]);
     expect(openPages("")).toEqual([]);
     expect(openPages("INVOKER_IAM_CHECK=true\n")).toEqual([]);
     const services = Object.values(wanted(REGION))

@@ -9,6 +9,7 @@ const cli = (file: string) => require(`firebase-tools/lib/${file}.js`);
 const INGRESS: Record<string, string> = {
   ALLOW_ALL: "all",
   ALLOW_INTERNAL_ONLY: "internal-only",
+  ALLOW_INTERNAL_AND_GCLB: "internal-and-gclb",
 };
 
 interface Endpoint {

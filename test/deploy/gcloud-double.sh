@@ -4,6 +4,15 @@
 set -euo pipefail
 
 printf '%s\n' "gcloud $*" >>"$CLOUD/calls"
+# What everybody on this machine sees of the processes, while a secret passes.
+case "$*" in
+  'kms encrypt'* | 'secrets versions add'*) ps -ww -eo args >>"$CLOUD/processes" ;;
+esac
+# Ends the script, as a kill does, once the call that contains this is done.
+if [[ -e $CLOUD/kill && "$*" == *"$(<"$CLOUD/kill")"* ]]; then
+  rm "$CLOUD/kill"
+  trap 'kill -KILL "$(<"$CLOUD/pid")"' EXIT
+fi
 # Each refusal is a file: a part of the call, how often (0: always), and what is said.
 for refusal in "$CLOUD"/refusals/*; do
   [[ -e $refusal ]] || continue
@@ -73,7 +82,14 @@ case $said in
     : >"$CLOUD/things/functions ${words[2]}"
     cp functions/dist/environment.yaml "$CLOUD/environment"
     ;;
-  *' create'*) : >"$CLOUD/things/$thing" ;;
+  *'identity create') ;;
+  *' create'*)
+    if [[ -e $CLOUD/things/$thing ]]; then
+      printf 'ERROR: (gcloud) ALREADY_EXISTS: There is a %s\n' "$thing" >&2
+      exit 1
+    fi
+    : >"$CLOUD/things/$thing"
+    ;;
   *' delete '*)
     thing=${said/ delete/}
     thing=${thing//\//+}

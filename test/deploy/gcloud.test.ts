@@ -408,7 +408,7 @@ describe("deploy.sh, run to its end", { timeout: 600_000 }, () => {
     expect(secrets).toHaveLength(5);
     const settings = JSON.stringify(await cloud.environment());
     for (const secret of secrets) {
-      for (const place of [calls.join("\n"), output, settings]) {
+      for (const place of [calls.join("\n"), output, settings, await cloud.processes()]) {
         expect(place).not.toContain(secret);
       }
     }
@@ -549,6 +549,35 @@ describe("deploy.sh, with a collector of traces", { timeout: 600_000 }, () => {
 });
 
 describe("deploy.sh, when something is rejected or missing", { timeout: 600_000 }, () => {
+  /** As a shell, and whatever else reads it on its way, could take it for something else. */
+  const AWKWARD = `GOCSPX-"by'hand"$HOME\\n%s*&;|`;
+
+  it("goes on after it was killed anywhere, makes nothing twice, and keeps the first keys", async () => {
+    const cloud = await emptyCloud(SETTINGS);
+    await cloud.giveSecret("OAUTH_CLIENT_SECRET", "GOCSPX-client-secret");
+    let keys: string | undefined;
+    for (const done of [
+      "databases create",
+      "secrets create TOKEN_KEYS",
+      "versions add TOKEN_KEYS",
+      "functions deploy gmailNotification",
+    ]) {
+      await cloud.killAfter(done);
+      const { succeeded, output } = await cloud.deploy();
+      expect({ succeeded, isStopped: output.includes("stopped at") }).toEqual({
+        succeeded: false,
+        isStopped: false,
+      });
+      keys ??= await cloud.secret("TOKEN_KEYS").catch(() => undefined);
+    }
+    expect(await cloud.deploy()).toMatchObject({ succeeded: true });
+    expect(keys).toMatch(/^[\w+/=]{40,}$/);
+    expect(await cloud.secret("TOKEN_KEYS")).toBe(keys);
+    const made = changes(await cloud.calls());
+    expect(made.filter((call, index) => made.indexOf(call) !== index)).toEqual([]);
+    await cloud.close();
+  });
+
   it("stops there, says what to do, and continues from there when it is run again", async () => {
     const cloud = await emptyCloud(SETTINGS);
     const stopped: string[] = [];
@@ -569,10 +598,10 @@ describe("deploy.sh, when something is rejected or missing", { timeout: 600_000 
 
     await cloud.refuse("kms encrypt");
     const typed = await run({
-      typing: { after: "OAUTH_CLIENT_SECRET: ", text: "GOCSPX-by-hand\n" },
+      typing: { after: "OAUTH_CLIENT_SECRET: ", text: `${AWKWARD}\n` },
     });
-    expect(typed).not.toContain("GOCSPX");
-    expect(await cloud.secret("OAUTH_CLIENT_SECRET")).toBe("GOCSPX-by-hand");
+    expect(`${typed}${await cloud.processes()}`).not.toContain("GOCSPX");
+    expect(await cloud.secret("OAUTH_CLIENT_SECRET")).toBe(AWKWARD);
     await expect(cloud.secret("TOKEN_KEYS")).rejects.toThrow("ENOENT");
 
     await cloud.allow();

@@ -13,7 +13,14 @@ import { onSchedule } from "firebase-functions/v2/scheduler";
 import { VARIABLES } from "../config/variables.ts";
 import { runScheduled, serve } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
-import { after, getBodyReading, getPublicInvoker, getReceiver, libraryLog } from "../instance.ts";
+import {
+  after,
+  getBodyReading,
+  getPublicInvoker,
+  getReceiver,
+  isBalanced,
+  libraryLog,
+} from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
@@ -95,10 +102,17 @@ function optionsOf(name: keyof typeof settings) {
     maxInstances,
     timeoutSeconds,
     secrets: secrets.map((secret) => SECRETS[secret]),
-    // IAM alone decides who may call: subscribers call from everywhere, and Cloud Scheduler calls the URL
-    // at cloudfunctions.net that the CLI gives to a new job, where it does not count as internal.
-    ingressSettings: settings[name].trigger === "topic" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL",
+    ingressSettings: ingressOf(name),
   } satisfies HttpsOptions;
+}
+
+function ingressOf(name: keyof typeof settings) {
+  if (settings[name].trigger === "topic") return "ALLOW_INTERNAL_ONLY";
+  // A client that reaches `connect` without its load balancer could name any address as its own.
+  if (name === "connect" && isBalanced()) return "ALLOW_INTERNAL_AND_GCLB";
+  // IAM alone decides who may call: subscribers call from everywhere, and Cloud Scheduler calls the URL
+  // at cloudfunctions.net that the CLI gives to a new job, where it does not count as internal.
+  return "ALLOW_ALL";
 }
 
 function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
