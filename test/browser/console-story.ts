@@ -10,7 +10,7 @@ export async function connectAda({ stack }: Playground): Promise<void> {
   await throughGoogle(stack.emulator, browser, toGoogle, { account: ADA });
 }
 
-/** What a console shows something of in each pane: mail, changes, and access that has ended. */
+/** What a console shows something of in each pane: mail, changes, access that has ended, and the mail about it. */
 export async function playStory(playground: Playground): Promise<void> {
   const { emulator } = playground.stack;
   await connectAda(playground);
@@ -25,4 +25,6 @@ export async function playStory(playground: Playground): Promise<void> {
   emulator.changePassword(ADA);
   emulator.deliver(ADA, { subject: "You changed your password", from: "no-reply@example.com" });
   await emulator.idle();
+  // Sends her the mail with the link.
+  await playground.stack.runSchedule("mailboxReconciliation");
 }

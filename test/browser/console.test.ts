@@ -117,6 +117,7 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     await playStory(playground);
     await page.goto(playground.url);
     await page.locator("#changes summary").first().click();
+    await expect.poll(() => page.locator("#notices > li").count()).toBe(1);
     await page.evaluate(axe.source);
     const faults: unknown[] = [];
     let count = 0;
