@@ -22,6 +22,7 @@ import {
   libraryLog,
 } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
+import { leaveDomain } from "./leave-domain.ts";
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
 import { readTraceparent } from "../platform/log.ts";
@@ -131,6 +132,7 @@ export const gmailNotification = onMessagePublished(
     retry: settings.gmailNotification.retry,
   },
   async ({ data, ...event }) => {
+    leaveDomain();
     const receiver = await getReceiver();
     await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
   },

@@ -1,5 +1,6 @@
 import { type CloudEvent, cloudEvent, http } from "@google-cloud/functions-framework";
 import type { After } from "../domain/clock.ts";
+import { leaveDomain } from "./leave-domain.ts";
 import { serve, serveScheduled } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
@@ -9,6 +10,7 @@ import { readTraceparent } from "../platform/log.ts";
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
   // One declared parameter: with two the framework waits for a callback.
   cloudEvent("gmailNotification", async ({ data, ...event }: CloudEvent<unknown>) => {
+    leaveDomain();
     const receiver = await getReceiver();
     await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
   });
