@@ -4,8 +4,8 @@
  */
 export type HistoryId = string & { readonly __brand: "HistoryId" };
 
-const HISTORY_ID_MAX = 2n ** 64n - 1n;
-/** 2^64 - 1 has 20 digits. Checked before `BigInt`, whose cost grows with the length. */
+/** 2^64 - 1. */
+const HISTORY_ID_MAX = "18446744073709551615" as HistoryId;
 const DIGITS = /^[1-9][0-9]{0,19}$/;
 
 /**
@@ -16,7 +16,8 @@ const DIGITS = /^[1-9][0-9]{0,19}$/;
 export function parseHistoryId(value: unknown): HistoryId | undefined {
   const digits = Number.isSafeInteger(value) ? String(value) : value;
   if (typeof digits !== "string" || !DIGITS.test(digits)) return undefined;
-  return BigInt(digits) <= HISTORY_ID_MAX ? (digits as HistoryId) : undefined;
+  const id = digits as HistoryId;
+  return isAfter(id, HISTORY_ID_MAX) ? undefined : id;
 }
 
 /**
