@@ -133,10 +133,10 @@ export async function openContext(
 }
 
 /** Returns the environment for the configuration, for another project if one is named. */
-export function readEnvironment(projectId?: string): Record<string, string | undefined> {
+export function readEnvironment(): Record<string, string | undefined> {
   // The Firebase CLI sets only the other name of the project, and does not allow this one.
   const GOOGLE_CLOUD_PROJECT =
-    projectId || process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
+    process.env["GOOGLE_CLOUD_PROJECT"] || process.env["GCLOUD_PROJECT"] || undefined;
   return { ...process.env, GOOGLE_CLOUD_PROJECT };
 }
 

@@ -10,10 +10,15 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   terminal: processTerminal(process),
-  // The clients take a while to load, and few commands need them.
-  async openOperator(...args) {
+  async openOperator(log, settings) {
+    // Google's clients look for their emulators in the environment of the process.
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+    // The clients take a while to load, and few commands need them.
     const { openOperator } = await import("./open-operator.ts");
-    return openOperator(...args);
+    return openOperator(log);
   },
   operatorName: () => userInfo().username,
 });

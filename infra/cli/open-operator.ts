@@ -13,11 +13,11 @@ import { firestoreUsers } from "../../functions/src/store/users.ts";
 import type { Operator } from "./operator.ts";
 
 /**
- * Reads the functions' own configuration, for another project if one is named. Throws one
- * `ConfigError` that names every problem; it makes no call before its parts are used.
+ * Reads the functions' own configuration from the environment. Throws one `ConfigError` that names
+ * every problem; it makes no call before its parts are used.
  */
-export function openOperator(log: Log, projectId?: string): Operator {
-  const config = readConfig(readEnvironment(projectId));
+export function openOperator(log: Log): Operator {
+  const config = readConfig(readEnvironment());
   const clients = openClients(config);
   let ring: Promise<KeyRing> | undefined;
   let context: Promise<Context> | undefined;

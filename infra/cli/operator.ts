@@ -3,7 +3,9 @@ import type { KeyRing } from "../../functions/src/crypto/sealing.ts";
 import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
 import type { Log } from "../../functions/src/platform/log.ts";
+import { CommandError } from "./errors.ts";
 import type { Session } from "./session.ts";
+import { type Where, findSettings } from "./where.ts";
 
 /** A deployment, as an operator's command sees it. */
 export interface Operator {
@@ -21,17 +23,23 @@ export interface Operator {
 }
 
 /**
- * Opens the store and the keys of a deployment for one command, and always closes them after it.
- * `projectId` replaces `GOOGLE_CLOUD_PROJECT`.
+ * Opens the store and the keys of a deployment for one command, and always closes them after it. A
+ * command that needs keys stops before it acts where a secret could not be read.
  */
 export async function withOperator<T>(
-  { openOperator, log }: Session,
+  session: Session,
   work: (operator: Operator) => Promise<T>,
-  projectId?: string,
+  where: Where,
 ): Promise<T> {
-  const operator = await openOperator(log, projectId);
+  const { env, unread } = await findSettings(where, session);
+  const operator = await session.openOperator(session.log, env);
+  const [secret] = unread;
+  const refuse = () =>
+    Promise.reject(new CommandError(`${secret?.name} could not be read: ${secret?.why}`));
   try {
-    return await work(operator);
+    return await work(
+      secret === undefined ? operator : { ...operator, getKeyRing: refuse, getContext: refuse },
+    );
   } finally {
     await operator.close();
   }

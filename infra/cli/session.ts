@@ -12,9 +12,10 @@ export interface Machine {
   env: Environment;
   terminal: Terminal;
   /**
-   * Opens the store, and keys and services on demand, as the functions do. Throws `ConfigError`.
+   * Opens the store, and keys and services on demand, as functions with these settings do. Throws
+   * `ConfigError`.
    */
-  openOperator(log: Log, projectId?: string): Promise<Operator>;
+  openOperator(log: Log, settings: Environment): Promise<Operator>;
   /** The person who runs the command, for the audit lines. */
   operatorName(): string;
 }

@@ -1,5 +1,6 @@
 import type { Log } from "../../functions/src/platform/log.ts";
 import type { Operator } from "../../infra/cli/operator.ts";
+import type { Environment } from "../../infra/cli/session.ts";
 import { main } from "../../infra/cli/main.ts";
 
 /** What a command has written, and how it ended. */
@@ -20,7 +21,7 @@ export interface CommandOptions {
   env?: Readonly<Record<string, string>>;
 }
 
-type Open = (log: Log, projectId?: string) => Operator;
+type Open = (log: Log, settings: Environment) => Operator;
 
 /** Runs a command of `gmail-push mailboxes` in this process. */
 export function runCommand(
@@ -43,7 +44,7 @@ export async function runProgram(
   const written: string[] = [];
   const code = await main(args, {
     env,
-    openOperator: async (log, projectId) => open(log, projectId),
+    openOperator: async (log, settings) => open(log, settings),
     operatorName: () => "grace",
     terminal: {
       print: (text) => Promise.resolve(void lines.push(...text.split("\n"))),

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { parseEnv } from "node:util";
 import { type Command, InvalidArgumentError } from "commander";
 import { usageError } from "../errors.ts";
-import { type Environment, type Session, printResult } from "../session.ts";
+import { type Session, printResult } from "../session.ts";
+import { type Where, checkProjectId, isLocalStack, whereOptions, withLocalFile } from "../where.ts";
 import { allChecks, pickChecks, runChecks } from "./checks.ts";
 import { googleCloud } from "./cloud.ts";
 import { cloudDeployment, localDeployment } from "./deployment.ts";
@@ -16,46 +15,31 @@ not see is "could not check", with the role that would show it. roles/viewer see
 the content of the secrets needs roles/secretmanager.secretAccessor, and TOKEN_KEYS
 roles/cloudkms.cryptoKeyDecrypter.`;
 
-const LOCAL_VARIABLES = ["FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "GMAIL_EMULATOR_HOST"];
-
-interface Options {
-  project?: string;
-  region: string;
+interface Options extends Where {
   mailbox?: string;
   wait: number;
   only: string[];
-  local?: true | string;
 }
 
 /**
  * Defines `gmail-push doctor`, which says what is wrong with a deployment or with the local stack.
  */
 export function defineDoctor(doctor: Command, session: Session): void {
-  doctor
-    .option("--project <project>", "the Google Cloud project (GOOGLE_CLOUD_PROJECT unless given)")
-    .option("--region <region>", "of the functions", session.env["REGION"] || "us-central1")
+  whereOptions(doctor, session.env)
     .option("--only <check>", "this check, or those below it (functions); repeatable", collect, [])
     .option("--mailbox <address>", "wait until a mail that you send there has come through")
     .option("--wait <seconds>", "for that mail, at most", readSeconds, 120)
-    .option(
-      "--local [file]",
-      "the local stack, with its settings from an env file, or the environment",
-    )
     .addHelpText("after", HELP)
     .action((options: Options) => examine(options, session));
 }
 
 async function examine(options: Options, session: Session): Promise<void> {
   const { only, region, mailbox, wait, local } = options;
-  const env = readEnvironment(local, session.env);
+  const env = withLocalFile(local, session.env);
   const endpoints = endpointsOf(env);
-  const isLocal =
-    local !== undefined ||
-    (!env["GOOGLE_CLOUD_EMULATOR_HOST"] && LOCAL_VARIABLES.some((name) => env[name]));
+  const isLocal = isLocalStack(local, env);
   const projectId = options.project ?? env["GOOGLE_CLOUD_PROJECT"] ?? "";
-  if (!isLocal && !/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(projectId)) {
-    throw usageError("--project needs a project id");
-  }
+  if (!isLocal) checkProjectId(projectId);
   const say = (line: string) => session.terminal.note(line);
   const watching =
     mailbox === undefined ? undefined : { emailAddress: mailbox, waitMs: wait * 1_000, say };
@@ -76,15 +60,6 @@ async function examine(options: Options, session: Session): Promise<void> {
     [...linesOf(findings), "", summaryOf(findings)],
   );
   session.endWith(exitCodeOf(findings));
-}
-
-function readEnvironment(local: Options["local"], env: Environment): Environment {
-  if (typeof local !== "string") return env;
-  try {
-    return { ...env, ...parseEnv(readFileSync(local, "utf8")) };
-  } catch {
-    throw usageError(`${local} cannot be read`);
-  }
 }
 
 function collect(value: string, all: readonly string[]): string[] {

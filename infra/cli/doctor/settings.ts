@@ -8,6 +8,8 @@ import { Unchecked } from "./result.ts";
 
 /** The settings that the functions were deployed with. */
 export interface Settings {
+  /** By their names, as the functions read them. */
+  env: Environment;
   /** Every problem, in the words of the functions. */
   problems: readonly string[];
   /** `undefined` when there are problems. */
@@ -64,16 +66,16 @@ export async function readDeployedSettings(
     : [];
   const { problems, config } = parseSettings(env);
   const all = [...problems, ...stray];
-  return { problems: all, config: all.length > 0 ? undefined : config, unread };
+  return { env, problems: all, config: all.length > 0 ? undefined : config, unread };
 }
 
 /** Parses the settings as the functions would. */
 export function parseSettings(env: Environment) {
   try {
-    return { problems: [], config: readConfig(env) };
+    return { env, problems: [], config: readConfig(env) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return { problems: error.problems, config: undefined };
+    return { env, problems: error.problems, config: undefined };
   }
 }
 

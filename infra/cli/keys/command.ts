@@ -12,6 +12,7 @@ import type { Progress } from "../all-users.ts";
 import { EXIT, usageError } from "../errors.ts";
 import { withOperator } from "../operator.ts";
 import { type Session, printResult, readLoopbackHost } from "../session.ts";
+import { type Where, whereOptions } from "../where.ts";
 import { type ResealServices, reseal } from "./reseal.ts";
 import { checkRing, newRing, withNewKey, withPrimary, withoutKey } from "./ring.ts";
 import { findKeyUsage } from "./usage.ts";
@@ -37,12 +38,13 @@ Links for re-authorization are sealed, too, are not stored, and live for 7 days:
 from before step 2. If others know the old key, do not wait: people who follow such a link are asked
 to start again.
 
-reseal and verify read the configuration of the functions from the environment.`;
+reseal and verify read the settings of the functions as mailboxes does: those deployed in --project,
+or the environment.`;
 
 /** Defines `gmail-push keys`: the key ring that seals tokens, from its creation to its rotation. */
 export function defineKeys(keys: Command, session: Session): void {
   const { terminal, env, endWith } = session;
-  keys.addHelpText("after", HELP);
+  whereOptions(keys, env).addHelpText("after", HELP);
 
   const KMS_KEY = [
     "--kms-key <name>",
@@ -155,15 +157,19 @@ export function defineKeys(keys: Command, session: Session): void {
 
   /** Runs `work` with the users and the keys of the functions. */
   function withKeys<T>(work: (services: ResealServices & { ring: KeyRing }) => Promise<T>) {
-    return withOperator(session, async ({ users, log, getKeyRing }) => {
-      const ring = await getKeyRing();
-      return work({
-        users,
-        ring,
-        primary: ring.primary,
-        tokens: tokenSeal(ring, randomBytes, log),
-      });
-    });
+    return withOperator(
+      session,
+      async ({ users, log, getKeyRing }) => {
+        const ring = await getKeyRing();
+        return work({
+          users,
+          ring,
+          primary: ring.primary,
+          tokens: tokenSeal(ring, randomBytes, log),
+        });
+      },
+      keys.opts<Where>(),
+    );
   }
 
   function showProgress({ users, upTo }: Progress): void {

@@ -5,6 +5,7 @@ import type { User } from "../../../functions/src/domain/user.ts";
 import { CommandError, usageError } from "../errors.ts";
 import type { Session } from "../session.ts";
 import type { Terminal } from "../terminal.ts";
+import { type Where, whereOptions } from "../where.ts";
 import {
   type ActionResult,
   flagNow,
@@ -32,16 +33,19 @@ const LIMIT_MAX = 1_000_000_000;
 const DAYS_MAX = 3_650;
 
 const HELP = `
-The variables of the functions configure it, and it works on the emulators that
-FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and GMAIL_EMULATOR_HOST name.`;
+With --project, it reads the settings that the functions were deployed with (this takes
+roles/cloudfunctions.viewer, and for what needs keys roles/secretmanager.secretAccessor and
+roles/cloudkms.cryptoKeyDecrypter). Without, the variables of the functions configure it, and it
+works on the emulators that FIRESTORE_EMULATOR_HOST, PUBSUB_EMULATOR_HOST and GMAIL_EMULATOR_HOST
+name.`;
 
 /** Defines `gmail-push mailboxes`, which shows the mailboxes of a deployment and acts on them. */
 export function defineMailboxes(mailboxes: Command, session: Session): void {
   const { terminal, log, isJson, operatorName } = session;
-  mailboxes.option("--project <id>", "in place of GOOGLE_CLOUD_PROJECT").addHelpText("after", HELP);
+  whereOptions(mailboxes, session.env).addHelpText("after", HELP);
 
   function open(work: (operator: Operator) => Promise<void>): Promise<void> {
-    return withOperator(session, work, mailboxes.opts<{ project?: string }>().project);
+    return withOperator(session, work, mailboxes.opts<Where>());
   }
 
   /**
