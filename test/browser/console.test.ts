@@ -199,16 +199,26 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     await expect.poll(() => row.locator(".star").getAttribute("aria-pressed")).toBe("true");
     await row.locator(".open").click();
     await says("#thread-subject", "Lunch?");
-    await page.getByRole("button", { name: "Reply as the other person" }).click();
+    await page.getByRole("button", { name: "Answer" }).click();
     await page.getByRole("button", { name: "Deliver to Ada" }).click();
     await expect.poll(() => page.locator("#messages > li").count()).toBe(2);
+    for (const [name, count] of [
+      ["Send as Ada", 3],
+      ["Deliver to Ada", 4],
+    ] as const) {
+      await page.getByRole("button", { name: "Answer" }).click();
+      await page.getByRole("button", { name }).click();
+      await expect.poll(() => page.locator("#messages > li").count()).toBe(count);
+    }
     await page.keyboard.press("u");
-    await says("#threads .from", "Bob (2)");
+    await says("#threads .from", "Bob (4)");
     await page.locator("#folders").getByRole("button", { name: "Trash" }).click();
     await says("#no-threads", "Nothing here");
     const { messages } = playground.stack.emulator.account(ADA);
     expect(messages.map(({ subject, labelIds }) => [subject, labelIds])).toEqual([
       ["Lunch?", ["INBOX", "STARRED"]],
+      ["Re: Lunch?", ["UNREAD", "INBOX"]],
+      ["Re: Lunch?", ["SENT"]],
       ["Re: Lunch?", ["UNREAD", "INBOX"]],
     ]);
   });

@@ -20,12 +20,13 @@ export function wireComposer() {
   });
 }
 
-/** Opens the dialog: for a new mail, or for one that belongs to a conversation. */
+/** Opens the dialog: for a new mail, or for an answer to one, in its conversation. */
 export function openComposer(reply) {
   threadId = reply?.threadId;
   const { elements } = form;
   if (reply !== undefined) {
-    elements.other.value = reply.from;
+    const isOwn = reply.from.includes(chosenAccount().email);
+    elements.other.value = isOwn ? reply.to : reply.from;
     elements.subject.value = `Re: ${reply.subject.replace(/^Re: /, "")}`;
   }
   for (const place of form.querySelectorAll("[data-name]")) setText(place, chosenAccount().name);

@@ -47,7 +47,9 @@ function render() {
     create: createFolder,
     update: updateFolder,
   });
-  const threads = threadsOf(shown.filter((message) => byFolder(folder, message)));
+  const threads = threadsOf(shown).filter(({ messages: its }) =>
+    its.some((message) => byFolder(folder, message)),
+  );
   renderKeyed(list, threads, { key: ({ id }) => id, create: createRow, update: updateRow });
   none.hidden = threads.length > 0;
   const its = openMessages();
