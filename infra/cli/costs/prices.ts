@@ -2,8 +2,9 @@ import { GMAIL_UNITS as GMAIL_METHOD_UNITS } from "../../../functions/src/google
 
 /**
  * The list price of one item in US dollars, and what is free each month. Read in September 2026 for
- * a Tier 1 region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler) and in March 2025 (Cloud
- * KMS); `isVerified: false` is from memory. Check the price pages before an important decision.
+ * a Tier 1 region (Cloud Run, Pub/Sub, Secret Manager, Cloud Scheduler), in March 2025 (Cloud KMS),
+ * and in November 2026 in copies of Google's price pages (Firestore's operations, Cloud Logging);
+ * `isVerified: false` is from memory. Check the price pages before an important decision.
  */
 export interface Price {
   /** US dollars for one unit. */
@@ -28,15 +29,15 @@ export const PRICES = {
   memoryGibSeconds: verified(0.0000025, 360_000),
   requests: verified(0.4 / 1e6, 2e6),
   /** Firestore, US multi-region; its free quota is per day. A single region costs about half. */
-  documentReads: fromMemory(0.06 / 1e5, 50_000 * DAYS),
-  documentWrites: fromMemory(0.18 / 1e5, 20_000 * DAYS),
+  documentReads: verified(0.06 / 1e5, 50_000 * DAYS),
+  documentWrites: verified(0.18 / 1e5, 20_000 * DAYS),
   storedGib: fromMemory(0.18, 1),
   /** Point-in-time recovery has no free quota. */
   recoverableGib: fromMemory(0.18),
   /** Pub/Sub: publishing and delivering both count. */
   pubsubBytes: verified(40 / TIB, 10 * GIB),
   retainedGib: fromMemory(0.27),
-  logBytes: fromMemory(0.5 / GIB, 50 * GIB),
+  logBytes: verified(0.5 / GIB, 50 * GIB),
   secretVersions: verified(0.06, 6),
   secretAccesses: verified(0.03 / 1e4, 10_000),
   kmsKeyVersions: verified(0.06),
@@ -65,5 +66,5 @@ export const GMAIL_UNITS_FREE_PER_DAY = 80_000_000;
  * Firestore's limit for a collection with an index on a growing date (Firestore best practices).
  */
 export const INDEXED_WRITES_PER_SECOND = 500;
-/** The minimum that Pub/Sub counts for a request; from memory. */
+/** The minimum that Pub/Sub counts for a request. */
 export const PUBSUB_BYTES_MIN = 1_000;
