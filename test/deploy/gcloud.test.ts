@@ -478,6 +478,22 @@ describe("deploy.sh, in an organization with secure defaults", { timeout: 300_00
   });
 
   // As Google and gcloud put it.
+  it.each<[said: string, isMissing: boolean]>([
+    ["ResponseError: status=[404], code=[Ok], message=[Resource 'projects/p/...' was gone]", true],
+    ["ERROR: (gcloud.iam.service-accounts.describe) NOT_FOUND: Unknown service account", true],
+    ["Policy binding with the specified principal, role, and condition not found!", true],
+    ["Project 'p' or database 'gmail-push' does not exist.", true],
+    ["PERMISSION_DENIED: Permission denied on resource (or it may not exist).", false],
+    ["There was a problem refreshing your current auth tokens: Unable to reach the server", false],
+    ["gcloud crashed (ConnectionError): Max retries exceeded", false],
+    ["UNAVAILABLE: The service is currently unavailable.", false],
+  ])("takes only an answer for a no: %s", (said, isMissing) => {
+    const script = 'source infra/deploy/advice.sh; is_missing "$0"';
+    const { status, stderr } = spawnSync("bash", ["-c", script, said], { encoding: "utf8" });
+    expect({ stderr, isMissing: status === 0 }).toEqual({ stderr: "", isMissing });
+  });
+
+  // As Google and gcloud put it.
   it.each([
     [
       "Quota violated: CpuAllocPerProjectRegion requested: 100000 allowed: 20000",
