@@ -16,6 +16,8 @@ const [projectId = "", region = "", clientId = "", databaseId = ""] = process.ar
   .slice(2)
   .filter((arg) => arg !== "--all");
 const token = (await text(process.stdin)).trim();
+// With it every check would be unclear, and a deployment would go on.
+if (token === "") throw new Error("there is no access token on the standard input");
 const cloud = googleCloud(endpointsOf(process.env), projectId, token);
 const target = { projectId, region, clientId, databaseId, cloud };
 const findings = await Promise.all(

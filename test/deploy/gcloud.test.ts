@@ -628,7 +628,7 @@ describe("deploy.sh, when something is rejected or missing", { timeout: 600_000 
 
     await cloud.allow();
     await run();
-    expect(stopped).toEqual(["Firestore", "Secrets", "Secrets", "Functions", ""]);
+    expect(stopped).toEqual(["Checks", "Secrets", "Secrets", "Functions", ""]);
     await cloud.close();
   });
 });
