@@ -88,6 +88,7 @@ export async function handle(event: MailboxEvent, desk: Desk, gmailFor: GmailFor
     // Mail from before the desk was opened is no ticket.
     case "mailbox.message.existing":
     case "mailbox.snapshot.completed":
+    case "mailbox.snapshot.failed":
     case "mailbox.labels.added":
     case "mailbox.labels.removed":
     case "mailbox.connected":
