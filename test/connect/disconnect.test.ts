@@ -54,6 +54,17 @@ describe("disconnecting", () => {
     await scenario.runSchedule("mailboxReconciliation");
     expect(scenario.emulator.account(ADA).refreshTokens).toEqual([]);
     expect(scenario.stored(ADA).grant).not.toHaveProperty("refreshToken");
+    expect(scenario.logged("grant_not_revoked")).toEqual([]);
+  });
+
+  it("tells the operator when Google refuses to revoke the grant", async () => {
+    const { browser, page } = await scenario.connect(ADA);
+    const body = { error: "unsupported_grant_type" };
+    scenario.emulator.faults.failNext({ method: "revoke", count: 1, status: 400, body });
+    await browser.post(`${scenario.publicUrl}/disconnect`, { csrf: csrfOf(page) });
+    const { id, grant } = scenario.stored(ADA);
+    expect(grant).not.toHaveProperty("refreshToken");
+    expect(scenario.logged("grant_not_revoked")).toMatchObject([{ userId: id }]);
   });
 });
 

@@ -75,12 +75,11 @@ export async function finishDisconnect(user: User, context: GrantContext): Promi
     });
     return atGoogle;
   }
-  if (!isEnded && context.config.disconnectRevokes) {
+  if (atGoogle === "refused" || (!isEnded && context.config.disconnectRevokes)) {
     log.error("grant_not_revoked", "could not revoke a disconnected grant at Google", {
       userId: user.id,
     });
-  }
-  if (!isEnded && !context.config.disconnectRevokes) {
+  } else if (!isEnded) {
     log.warn(
       "watch_not_stopped",
       "could not stop the watch of a disconnected user; it ends when it expires",
@@ -112,8 +111,9 @@ export async function finishDisconnect(user: User, context: GrantContext): Promi
 
 /**
  * What is left of a connection at Google. `revoked`: this call, or an earlier one, ended the grant.
+ * `refused`: Google will not revoke it, so it lives on.
  */
-type AtGoogle = "revoked" | "ended" | "unfinished";
+type AtGoogle = "revoked" | "ended" | "refused" | "unfinished";
 
 async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle> {
   const sealed = user.grant.refreshToken;
@@ -133,7 +133,7 @@ async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle>
   if (current?.grant.generation !== user.grant.generation) return "ended";
   const revoked = await attempt(() => context.oauth.revoke(refreshToken));
   if (revoked.kind === "answered" || revoked.failure.kind === "gone") return "revoked";
-  return isWorthRetrying(revoked.failure) ? "unfinished" : "ended";
+  return isWorthRetrying(revoked.failure) ? "unfinished" : "refused";
 }
 
 /** Returns whether a call to end something at Google may succeed later. */
