@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { reportLeftOut } from "./test/report-left-out.ts";
 import { EMULATORS, filesAt, thoroughPaths } from "./test/suites.ts";
@@ -6,8 +7,8 @@ export default defineConfig({
   test: {
     // There is no metadata server here: Google's libraries look for one, and warn, unless told so.
     env: { METADATA_SERVER_DETECTION: "none" },
-    // Vitest leaves one processor free; these tests wait for other processes most of the time.
-    maxWorkers: "100%",
+    // More workers than processors: many tests wait for other processes, or by the clock.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ["default", reportLeftOut()],

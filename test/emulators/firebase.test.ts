@@ -86,6 +86,7 @@ describe.skipIf(!isStackHad)("the firebase folder in the Functions emulator", ()
       emailAddress: "ada@example.com",
       addressSince: expect.any(Timestamp),
       connectedAt: expect.any(Timestamp),
+      language: "en",
       status: "active",
       statusReason: "authorized",
       statusAt: expect.any(Timestamp),

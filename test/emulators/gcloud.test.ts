@@ -219,7 +219,11 @@ describe.skipIf(!areEmulatorsHad)("the gcloud folder in the functions-framework"
         );
 
         const body = "a".repeat(1024 * 1024);
-        const refused = await fetch(message, { method: "POST", headers, body });
+        const refused = await fetch(message, {
+          method: "POST",
+          headers: { ...headers, "content-type": "application/json" },
+          body,
+        });
         expect(refused.status).toBe(405);
       });
 
