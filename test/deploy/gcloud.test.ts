@@ -173,7 +173,8 @@ describe("a dry run of deploy.sh", () => {
 
 it("says how to begin when a project has no settings yet", () => {
   const args = ["--project", "without-settings", "--dry-run"];
-  const { status, stderr } = spawnSync("infra/deploy.sh", args, { encoding: "utf8" });
+  const script = path.resolve("infra/deploy.sh");
+  const { status, stderr } = spawnSync(script, args, { encoding: "utf8" });
   expect(status).toBe(2);
   expect(stderr).toContain("cp infra/.env.example infra/.env.without-settings");
 });
