@@ -82,6 +82,10 @@ export async function main(args: readonly string[], machine: Machine): Promise<E
   } catch (error) {
     const { lines, code } = explain(error);
     for (const line of lines) terminal.note(line);
+    const isNamed = args.some((arg) => arg.startsWith("--project"));
+    if (error instanceof ConfigError && !isNamed) {
+      terminal.note("Or give --project PROJECT, to use the settings of the deployment there.");
+    }
     return code;
   }
 }

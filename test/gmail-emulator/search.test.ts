@@ -118,11 +118,12 @@ describe("a search", () => {
   it("takes a day to begin at midnight in California", async () => {
     const edge = Date.UTC(2026, 10, 18, 8);
     const { messageId } = emulator.deliver(ADA, { subject: "Edge", internalDate: edge });
+    const earlier = emulator.deliver(ADA, { subject: "Edge", internalDate: edge - 1 }).messageId;
     const ids = async (q: string) =>
       (await users.messages.list({ userId, q })).data.messages?.map(({ id }) => id) ?? [];
     expect(await ids("subject:edge after:2026/11/18")).toEqual([messageId]);
-    expect(await ids("subject:edge before:2026/11/18")).toEqual([]);
-    emulator.deleteMessage(ADA, messageId);
+    expect(await ids("subject:edge before:2026/11/18")).toEqual([earlier]);
+    emulator.deleteMessage(ADA, [messageId, earlier]);
   });
 
   it.each([

@@ -61,10 +61,10 @@ describe("mailboxes --project", () => {
   });
 
   it("takes nothing from a shell that is set up for another deployment", async () => {
-    const other = { FIRESTORE_DATABASE: "another", TAGS_MAX: "1", PUBLIC_URL: "https://b.example" };
+    const other = { CHANGES_DETAIL: "headers", PUBLIC_URL: "https://b.example" };
     expect(await run(["stats"], other)).toMatchObject({ code: 0 });
     expect(opened).toMatchObject({ PUBLIC_URL: "https://push.example" });
-    expect(opened?.["FIRESTORE_DATABASE"]).not.toBe("another");
+    expect(opened?.["CHANGES_DETAIL"]).toBeUndefined();
   });
 
   it("shows mailboxes without the keys, and says why it cannot act", async () => {

@@ -375,6 +375,7 @@ describe("a command that is used incorrectly", () => {
       "error: the configuration cannot be used:",
       "  PUBLIC_URL is not set",
       "  TOKEN_KEYS is not set",
+      "Or give --project PROJECT, to use the settings of the deployment there.",
     ]);
   });
 
