@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { Agent, request } from "node:http";
+import { Agent, type RequestOptions, request } from "node:http";
 import { connect } from "node:net";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -45,6 +45,8 @@ export interface FunctionProcess {
   /** From the start of the process until now. */
   ageMs(): number;
   /** Resolves to the status once the answer has come. */
+  get(pathname: string): Promise<number>;
+  /** Resolves to the status once the answer has come. */
   post(body: string, headers?: Record<string, string>): Promise<number>;
   usage(): Promise<Usage>;
   /** The end of what it has written. */
@@ -85,24 +87,22 @@ export async function startFunction(
   const readyMs = performance.now() - startedAt;
   const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
 
+  async function send(options: RequestOptions, body?: string): Promise<number> {
+    const sent = request({ host: "127.0.0.1", port, agent, ...options });
+    sent.end(body);
+    const [response] = await once(sent, "response");
+    response.resume();
+    await once(response, "end");
+    return response.statusCode;
+  }
+
   return {
     port,
     readyMs,
     ageMs: () => performance.now() - startedAt,
-    async post(body, headers = {}) {
-      const sent = request({
-        host: "127.0.0.1",
-        port,
-        method: "POST",
-        agent,
-        headers: { "content-type": "application/json", ...headers },
-      });
-      sent.end(body);
-      const [response] = await once(sent, "response");
-      response.resume();
-      await once(response, "end");
-      return response.statusCode;
-    },
+    get: (pathname) => send({ path: pathname }),
+    post: (body, headers = {}) =>
+      send({ method: "POST", headers: { "content-type": "application/json", ...headers } }, body),
     async usage() {
       child.send("usage");
       const [{ cpu, peakBytes }] = await once(child, "message");
