@@ -39,6 +39,14 @@ describe("the suites of tests", () => {
     expect(listed([])).toEqual(files);
   });
 
+  it("need no other program for npm test", () => {
+    const skipping = /\b(isHad|\w+ForTests|findGcloudSdk)\(/;
+    const everyday = listed(["--project", "everyday"]);
+    expect(everyday.length).toBeGreaterThan(50);
+    const texts = everyday.map((file) => readFileSync(path.join(ROOT, file), "utf8"));
+    expect(everyday.filter((_, index) => skipping.test(texts[index] ?? ""))).toEqual([]);
+  });
+
   it("run all in CI", () => {
     const commands = readFileSync(path.join(ROOT, ".ci/run"), "utf8").split("\n");
     expect(commands).toEqual(expect.arrayContaining(COMMANDS.map((name) => `npm run ${name}`)));
