@@ -9,20 +9,22 @@ import { SCENARIOS, SIZES } from "./explore-scenarios.ts";
 import type { Task } from "./explore-worker.ts";
 
 const USAGE = `npm run explore -- [options]   everything that can happen in small worlds, in every order
-  --size N         how much happens in them, 0 to ${SIZES.length - 1} (1)
+  --size N         how much happens in them, 0 to ${SIZES.length - 1} (0)
   --only NAME      scenarios whose name contains this
   --seconds N      for each scenario, at most (no limit)`;
 
 const { values } = readOptions(USAGE, {
   options: {
-    size: { type: "string", default: "1" },
+    size: { type: "string", default: "0" },
     only: { type: "string", default: "" },
     seconds: { type: "string", default: "Infinity" },
   },
 });
 
 const size = SIZES[Number(values.size)];
-const chosen = [...SCENARIOS.entries()].filter(([, { name }]) => name.includes(values.only));
+const chosen = [...SCENARIOS.entries()].filter(
+  ([, { name, sizeMin = 0 }]) => name.includes(values.only) && sizeMin <= Number(values.size),
+);
 if (size === undefined || chosen.length === 0) {
   console.error(USAGE);
   process.exit(2);

@@ -26,10 +26,10 @@ export interface Size {
   blows: number;
 }
 
-/** From the smallest on; in CI there is time for the second. */
+/** From the smallest on, which takes CI two minutes. */
 export const SIZES: readonly [Size, ...Size[]] = [
-  { instances: 2, records: 2, blows: 0 },
-  { instances: 2, records: 2, blows: 1 },
+  { instances: 2, records: 3, blows: 0 },
+  { instances: 2, records: 3, blows: 1 },
   { instances: 2, records: 4, blows: 1 },
   { instances: 3, records: 4, blows: 1 },
   { instances: 3, records: 4, blows: 2 },
@@ -38,6 +38,8 @@ export const SIZES: readonly [Size, ...Size[]] = [
 /** A small world, in which everything that can happen is tried in every order. */
 export interface Scenario {
   name: string;
+  /** Two recoveries at once come to more states than CI has time for. */
+  sizeMin?: number;
   parameters?: Partial<Parameters>;
   /** Each prepares one stretch of time, so many minutes after the start, and says what happens in it. */
   windows: readonly { minute: number; open(scene: Scene): Act[] }[];
@@ -227,21 +229,23 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
         minute: CALM,
         open(scene) {
           const first = lastRecord(scene);
-          const ids = arrive(scene, scene.size.records - 1);
-          return [push(scene, first), push(scene, ids.at(-1))];
+          arrive(scene, scene.size.records - 1);
+          return [push(scene, first)];
         },
       },
       {
         minute: SETTLED,
         open(scene) {
           makeDue(scene);
-          return [reveal(scene), schedule(scene, "mailboxReconciliation")];
+          const [id] = arrive(scene, 1);
+          return [reveal(scene), push(scene, id), schedule(scene, "mailboxReconciliation")];
         },
       },
     ],
   },
   {
     name: "a history that has expired",
+    sizeMin: 1,
     windows: [
       {
         minute: CALM,
