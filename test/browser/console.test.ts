@@ -223,6 +223,65 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     ]);
   });
 
+  it("shows markup in names, mails and labels as text", async () => {
+    const { emulator } = playground.stack;
+    const markup = `"><img src=x><script>document.title = "taken over"</script>`;
+    const eve = emulator.createAccount({ email: "eve@example.com", name: markup });
+    const mail = { from: markup, to: markup, subject: markup, text: markup };
+    emulator.deliver(eve.email, { ...mail, labelIds: ["INBOX", markup] });
+    await page.goto(playground.url);
+    await page.locator("#account").selectOption(eve.email);
+    await says("#threads .subject", markup);
+    await page.locator("#threads .open").click();
+    await says("#messages .labels", markup);
+    await page.getByRole("button", { name: "Answer" }).click();
+    await says("#composer [value=send]", markup);
+    await page.goto(`${playground.stack.publicUrl}/start`);
+    await says("form", markup);
+    expect(await page.locator("img, script").count()).toBe(0);
+  });
+
+  it("begins a new mail with an empty form after an answer", async () => {
+    playground.stack.emulator.deliver(ADA, { subject: "Minutes", from: "Cy <cy@example.com>" });
+    await page.goto(playground.url);
+    const values = () =>
+      Promise.all(["other", "subject"].map((name) => page.locator(`[name=${name}]`).inputValue()));
+    await page.locator("#threads .open").click();
+    await page.getByRole("button", { name: "Answer" }).click();
+    expect(await values()).toEqual(["Cy <cy@example.com>", "Re: Minutes"]);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Compose" }).click();
+    expect(await values()).toEqual(["Bob Example <bob@example.com>", "Lunch?"]);
+  });
+
+  it("goes on in the inbox when the last message of a label is deleted", async () => {
+    const { emulator } = playground.stack;
+    emulator.deliver(ADA, { subject: "Old" });
+    const { messageId } = emulator.deliver(ADA, { subject: "Report" });
+    emulator.createLabel(ADA, "Work");
+    emulator.addLabels(ADA, messageId, ["Work"]);
+    await page.goto(playground.url);
+    await page.locator("#folders").getByRole("button", { name: "Work" }).click();
+    await page.locator("#threads .open").click();
+    await page.getByRole("button", { name: "Delete: Report" }).press("Enter");
+    await says("#threads", "Old");
+    const inbox = page.locator("#folders").getByRole("button", { name: "Inbox" });
+    expect(await inbox.getAttribute("aria-pressed")).toBe("true");
+    expect(await page.evaluate("document.activeElement.id")).toBe("mailbox-heading");
+  });
+
+  it("says that the browser does not let it copy", async () => {
+    await connectAda(playground);
+    await page.goto(playground.url);
+    await page.locator("#changes summary").first().click();
+    await page.evaluate(
+      "navigator.clipboard.writeText = () => Promise.reject(new Error('denied'))",
+    );
+    await page.getByRole("button", { name: "Copy JSON" }).click();
+    const said = page.locator("#said");
+    await expect.poll(() => said.innerText()).toContain("does not let this page copy");
+  });
+
   it("keeps what is looked at in its place while events arrive", async () => {
     await connectAda(playground);
     const { emulator } = playground.stack;

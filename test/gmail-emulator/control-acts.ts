@@ -29,6 +29,8 @@ function act<Schema extends z.ZodType>(
 
 const text = z.string().min(1);
 const historyId = z.string().regex(/^\d{1,20}$/);
+/** Milliseconds since the epoch that are a date in JavaScript. */
+const time = z.number().nonnegative().max(8.64e15);
 const count = z.union([z.int().positive(), z.literal("all")]).exactOptional();
 const account = { account: text };
 const messages = { ...account, messageIds: z.union([text, z.array(text)]) };
@@ -51,8 +53,8 @@ const mail = {
   raw: text.exactOptional(),
   threadId: text.exactOptional(),
   labelIds: z.array(text).exactOptional(),
-  internalDate: z.number().exactOptional(),
-  listedAt: z.number().exactOptional(),
+  internalDate: time.exactOptional(),
+  listedAt: time.exactOptional(),
 };
 const newAccount = {
   name: text.exactOptional(),

@@ -82,6 +82,16 @@ describe("the control API", () => {
     expect(emulator.settings.historyPageMax).toBe(500);
   });
 
+  it("delivers no mail with a time that is no date", async () => {
+    emulator.createAccount({ email: ADA });
+    for (const time of [-1, 8.64e15 + 1]) {
+      for (const field of ["internalDate", "listedAt"]) {
+        expect((await post("deliver", { account: ADA, [field]: time })).status).toBe(400);
+      }
+    }
+    expect(emulator.account(ADA).messages).toEqual([]);
+  });
+
   it("accepts commands from pages on loopback, and from no page of the web", async () => {
     const local = await post("create-account", { email: ADA }, { origin: "http://localhost:3000" });
     expect(local.status).toBe(200);

@@ -191,6 +191,30 @@ describe("the local page", () => {
     expect(answer.resume().statusCode).toBe(403);
   });
 
+  it.each(["/..%2fstart.ts", "/%2e%2e/start.ts", "/%", "/%00", "//etc/passwd"])(
+    "serves no file at %s",
+    async (target) => {
+      // `fetch` would resolve the dots itself.
+      const { hostname: host, port } = new URL(playground.url);
+      const [answer] = (await once(request({ host, port, path: target }).end(), "response")) as [
+        IncomingMessage,
+      ];
+      expect(answer.resume().statusCode).toBe(404);
+    },
+  );
+
+  it.each(["constructor", "toString", "__proto__"])("knows no schedule %s", async (name) => {
+    expect((await post(`schedules/${name}`)).status).toBe(404);
+  });
+
+  it("shows only the beginning of a huge mail", async () => {
+    const huge = "x".repeat(1_000_000);
+    const mail = { account: ADA, subject: huge, from: huge, to: huge, text: huge };
+    expect((await post("emulator/deliver", mail)).status).toBe(200);
+    const { accounts } = await live.seen("state", (state) => JSON.stringify(state).includes("xxx"));
+    expect(JSON.stringify(accounts).length).toBeLessThan(3_000);
+  });
+
   it("uses another port when the usual one is taken", async () => {
     const taken = Number(new URL(playground.url).port);
     const second = await startPlayground({ pagePort: taken, connectPort: taken });

@@ -37,5 +37,5 @@ export function startSchedules(run: (name: ScheduleName) => Promise<unknown>): S
 }
 
 export function parseScheduleName(text: string): ScheduleName | undefined {
-  return text in EVERY_MS ? (text as ScheduleName) : undefined;
+  return Object.hasOwn(EVERY_MS, text) ? (text as ScheduleName) : undefined;
 }

@@ -39,6 +39,7 @@ interface ShownMessage {
 
 const MESSAGES_SHOWN_MAX = 100;
 const TEXT_CHARACTERS_MAX = 1_000;
+const HEADER_CHARACTERS_MAX = 200;
 
 export function showAccount(truth: AccountTruth): ShownAccount {
   const { sub, email, name, standing, mailService, adminPolicyEnforced, messages, watches } = truth;
@@ -58,9 +59,9 @@ export function showAccount(truth: AccountTruth): ShownAccount {
       .map(({ id, threadId, from, to, subject, text, internalDate, labelIds }) => ({
         id,
         threadId,
-        from,
-        to,
-        subject,
+        from: from.slice(0, HEADER_CHARACTERS_MAX),
+        to: to.slice(0, HEADER_CHARACTERS_MAX),
+        subject: subject.slice(0, HEADER_CHARACTERS_MAX),
         text: text.slice(0, TEXT_CHARACTERS_MAX),
         at: new Date(internalDate).toISOString(),
         labelIds,

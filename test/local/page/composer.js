@@ -24,6 +24,7 @@ export function wireComposer() {
 export function openComposer(reply) {
   threadId = reply?.threadId;
   const { elements } = form;
+  form.reset();
   if (reply !== undefined) {
     const isOwn = reply.from.includes(chosenAccount().email);
     elements.other.value = isOwn ? reply.to : reply.from;

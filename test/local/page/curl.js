@@ -11,7 +11,7 @@ export function curlOf({ attributes, data, orderingKey }, endpoint = EXAMPLE_END
     publishTime: attributes["ce-time"],
   };
   const body = JSON.stringify({ message, subscription: "projects/local/subscriptions/copied" });
-  return `curl -X POST '${endpoint}' -H 'content-type: application/json' --data-raw ${quoted(body)}`;
+  return `curl -X POST ${quoted(endpoint)} -H 'content-type: application/json' --data-raw ${quoted(body)}`;
 }
 
 /** In a shell, nothing but the quote itself has a meaning between single quotes. */

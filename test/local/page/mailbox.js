@@ -11,6 +11,7 @@ const none = document.getElementById("no-threads");
 const thread = document.getElementById("thread");
 const subject = document.getElementById("thread-subject");
 const messages = document.getElementById("messages");
+const heading = document.getElementById("mailbox-heading");
 
 let folder = FOLDERS[0].id;
 let openId;
@@ -35,25 +36,31 @@ export function closeThread() {
   const row = list.querySelector(`[data-key="${CSS.escape(openId)}"] [data-item]`);
   openId = undefined;
   render();
-  (row ?? document.getElementById("mailbox-heading")).focus();
+  (row ?? heading).focus();
 }
 
 const openMessages = () =>
   shown.filter(({ threadId }) => threadId === openId).toSorted((a, b) => (a.at < b.at ? -1 : 1));
 
 function render() {
-  renderKeyed(folders, foldersOf(shown), {
+  const its = openMessages();
+  const isGone = openId !== undefined && its.length === 0;
+  if (isGone) openId = undefined;
+  const known = foldersOf(shown);
+  // A label that no message has any more is no folder.
+  if (known.every(({ id }) => id !== folder)) folder = FOLDERS[0].id;
+  renderKeyed(folders, known, {
     key: ({ id }) => id,
     create: createFolder,
     update: updateFolder,
   });
-  const threads = threadsOf(shown).filter(({ messages: its }) =>
-    its.some((message) => byFolder(folder, message)),
+  const threads = threadsOf(shown).filter((conversation) =>
+    conversation.messages.some((message) => byFolder(folder, message)),
   );
   renderKeyed(list, threads, { key: ({ id }) => id, create: createRow, update: updateRow });
   none.hidden = threads.length > 0;
-  const its = openMessages();
-  if (its.length === 0) openId = undefined;
+  // The keyboard goes on from the mailbox, not from the top of the page.
+  if (isGone && thread.contains(document.activeElement)) heading.focus();
   thread.hidden = openId === undefined;
   conversations.hidden = openId !== undefined;
   if (openId === undefined) return;

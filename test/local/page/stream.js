@@ -173,6 +173,10 @@ function button(label, onClick) {
 }
 
 async function copy(text) {
-  await navigator.clipboard.writeText(text);
-  say("Copied.");
+  try {
+    await navigator.clipboard.writeText(text);
+    say("Copied.");
+  } catch {
+    say("The browser does not let this page copy: its permissions say why.");
+  }
 }
