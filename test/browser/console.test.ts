@@ -270,6 +270,24 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     expect(await page.evaluate("document.activeElement.id")).toBe("mailbox-heading");
   });
 
+  it("sends a draft", async () => {
+    const { emulator } = playground.stack;
+    emulator.saveDraft(ADA, { subject: "Plan", to: "bob@example.com" });
+    await page.goto(playground.url);
+    await page.locator("#folders").getByRole("button", { name: "Drafts" }).click();
+    await page.locator("#threads .open").click();
+    await page.getByRole("button", { name: "Send: Plan" }).click();
+    await says("#messages .labels", "SENT");
+    expect(emulator.account(ADA).messages.map(({ labelIds }) => labelIds)).toEqual([["SENT"]]);
+  });
+
+  it("names the person of each event of a connection", async () => {
+    await connectAda(playground);
+    await page.goto(playground.url);
+    const connected = page.locator("#changes .what");
+    await expect.poll(() => connected.innerText()).toContain(`${ADA} · generation 1`);
+  });
+
   it("says that the browser does not let it copy", async () => {
     await connectAda(playground);
     await page.goto(playground.url);

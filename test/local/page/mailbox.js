@@ -139,20 +139,22 @@ async function toggleStar(threadId) {
   }
 }
 
+const SEND = ["Send", "send-draft", (messageId) => ({ messageId })];
 /** What can be done with a message: on the button, and to Gmail. */
 const ACTS = [
   ["Archive", "archive"],
   ["Mark unread", "mark-unread"],
-  ["Label “Work”", "add-labels", { labelIds: ["Work"] }],
+  ["Label “Work”", "add-labels", (messageIds) => ({ messageIds, labelIds: ["Work"] })],
   ["Trash", "trash"],
   ["Delete", "delete-message"],
 ];
 
-function createMessage({ id, from, to, at, text, subject: title }) {
-  const buttons = ACTS.map(([label, name, body = {}]) => {
+function createMessage({ id, from, to, at, text, subject: title, labelIds }) {
+  const acts = labelIds.includes("DRAFT") ? [SEND, ...ACTS] : ACTS;
+  const buttons = acts.map(([label, name, bodyOf = (messageIds) => ({ messageIds })]) => {
     const button = element("button", { type: "button", "aria-label": `${label}: ${title}` }, label);
     button.addEventListener("click", async () => {
-      const answer = await act(name, { account: chosenAccount().email, messageIds: id, ...body });
+      const answer = await act(name, { account: chosenAccount().email, ...bodyOf(id) });
       if (answer !== undefined) say(`${label}: “${title}”.`);
     });
     return button;

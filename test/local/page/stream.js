@@ -114,7 +114,7 @@ function createRow(event) {
 function inWords({ data }) {
   const { messageId, labelIds, reason, generation, recoveredChanges, emailAddress } = data;
   const parts = [
-    subjects.get(messageId),
+    messageId === undefined ? emailAddress : subjects.get(messageId),
     labelIds?.join(", "),
     reason,
     generation === undefined ? undefined : `generation ${generation}`,
