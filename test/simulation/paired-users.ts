@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../functions/src/domain/clock.ts";
 import type {
+  ReadTimes,
   Revision,
   User,
   UserId,
@@ -58,6 +59,12 @@ export function pairedUsers(
     });
     hold(answer);
     return answer;
+  }
+
+  /** The times of a read from the other store: Firestore's time is the real one. */
+  function readNow(): ReadTimes {
+    const at = clock.now();
+    return { at, localAt: at, receivedAt: at };
   }
 
   const nobody = () => [];
@@ -155,11 +162,17 @@ export function pairedUsers(
     writeFleetGuard: (state) =>
       both("writeFleetGuard", memory.writeFleetGuard(state), other.writeFleetGuard(state), nobody),
 
-    authorize: (id, make) =>
-      both("authorize", memory.authorize(id, make), other.authorize(id, make), (user) => [user]),
+    authorize(id, make) {
+      const theirs = other.authorize(id, (stored, generation) =>
+        make(stored, generation, readNow()),
+      );
+      return both("authorize", memory.authorize(id, make), theirs, (user) => [user]);
+    },
 
-    create: (id, make) =>
-      both("create", memory.create(id, make), other.create(id, make), (user) => [user]),
+    create(id, make) {
+      const theirs = other.create(id, (generation) => make(generation, readNow()));
+      return both("create", memory.create(id, make), theirs, (user) => [user]);
+    },
 
     erase: (user) => both("erase", memory.erase(inMemory(user)), other.erase(user), nobody),
   };
