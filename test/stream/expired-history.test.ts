@@ -367,6 +367,20 @@ describe("the recovery of an expired history", () => {
     expect(new Set(added()).size).toBe(4);
   });
 
+  it("P1: finds such a message among hundreds that arrived with it", async () => {
+    await start();
+    scenario.emulator.deliver(ADA);
+    scenario.clock.advance(7 * HOUR_MS);
+    scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });
+    const late = scenario.emulator.deliver(ADA);
+    scenario.emulator.setIndexLag(ADA, { kind: "none" });
+    for (let nth = 0; nth < 620; nth++) scenario.emulator.deliver(ADA);
+    scenario.emulator.expireHistory(ADA);
+    await recover();
+    expect(added()).toContain(late.messageId);
+    expect(new Set(added()).size).toBe(622);
+  });
+
   it("P2: publishes the same under the same ids when the second pass is repeated after a crash", async () => {
     await start();
     scenario.emulator.setIndexLag(ADA, { kind: "delayed", ms: 90_000 });

@@ -142,8 +142,8 @@ export interface FirstPages {
 
 /**
  * Returns the messages of the first pages that are still to be published: those that were missing
- * when the scan began, down to the last one of `newest` on the page that leads back to it and on
- * the one after it, and those of `untold`.
+ * when the scan began, down to the last one of `newest`, and those of `untold`. Ends with the first
+ * page after those of `newest`.
  */
 export async function readNew(
   run: Run,
@@ -157,8 +157,8 @@ export async function readNew(
     const listed: Answer<MessagePage> = await listPage(run, listing, token);
     if (listed.kind !== "answered") return listed;
     run.pages += 1;
-    const wasMet = isMet;
-    isMet ||= listed.value.messages.some(({ id }) => newest.has(id));
+    const isNewest = listed.value.messages.some(({ id }) => newest.has(id));
+    isMet ||= isNewest;
     const ended: Answer<boolean> = isMet
       ? { kind: "answered", value: false }
       : await isEnd(listed.value.messages);
@@ -166,7 +166,7 @@ export async function readNew(
     if (ended.value) break;
     for (const message of listed.value.messages) messages.set(message.id, message);
     token = listed.value.nextPageToken;
-    const isThrough = wasMet && [...untold].every((id) => messages.has(id));
+    const isThrough = isMet && !isNewest && [...untold].every((id) => messages.has(id));
     if (isThrough || token === undefined) break;
   }
   const all = [...messages.values()];

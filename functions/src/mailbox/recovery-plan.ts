@@ -26,9 +26,11 @@ const WALKED_PAGES_MAX = 1_000;
 const NOTED_BYTES_MAX = 200_000;
 /** The size of one stored page besides its token and its message's id. */
 const NOTED_PAGE_BYTES = 50;
-/** Newest messages remembered for the second pass: one page of Gmail's, or less of each label. */
-const NEWEST_MAX = 500;
-const NEWEST_MAX_ALL = 2_000;
+/**
+ * Newest messages remembered for the second pass, of all listings together: more than arrive while
+ * Gmail's index is behind.
+ */
+const NEWEST_MAX = 2_000;
 /** Messages remembered where the published ones begin: any of them may be deleted. */
 const TOLD_MAX = 5;
 /** Consecutive rejections of one step, each in a run of its own, before it is skipped. */
@@ -146,13 +148,13 @@ function newestDropped(pages: readonly WalkedPage[]): WalkedPage[] {
   return pages.slice(Math.min(first + 1, Math.max(pages.length - OLD_PAGES - 1, 0)));
 }
 
-/** Returns the ids at the start of each listing's scan, up to one page of Gmail's. */
+/** Returns the ids at the start of each listing's scan, up to its share of {@link NEWEST_MAX}. */
 function withNewest(
   { newest = [], listing }: Recovery,
   messages: readonly HistoryMessage[],
   labels: number,
 ): string[] {
-  const each = Math.min(NEWEST_MAX, Math.floor(NEWEST_MAX_ALL / Math.max(labels, 1)));
+  const each = Math.floor(NEWEST_MAX / Math.max(labels, 1));
   const room = Math.max(each * (listing + 1) - newest.length, 0);
   const known = new Set(newest);
   const more = messages.map(({ id }) => id).filter((id) => !known.has(id));
