@@ -23,6 +23,8 @@ import type { World } from "./world.ts";
 export interface GoogleCall {
   /** When the oldest of the runs began that were under way in its instance as it was sent. */
   runSince: number;
+  /** The number of those runs. */
+  runs: number;
   method: string;
   /** The account that its token or code is of. */
   sub: string;
@@ -173,7 +175,7 @@ export function createSimulatedGoogle(
       ) => {
         const accessToken = bearer.slice("Bearer ".length);
         const token = tokens.get(accessToken);
-        const runSince = oldestRun(instance);
+        const runs = runsOf(instance);
         if (request.method === "messages.list") {
           const asked = Number(request.query?.get("maxResults"));
           const size = Math.min(asked, Math.max(pageMax, MESSAGES_PAGE_MIN));
@@ -183,7 +185,7 @@ export function createSimulatedGoogle(
           request.method,
           () => {
             const { method } = request;
-            if (token !== undefined) note(runSince, method, token);
+            if (token !== undefined) note(runs, method, token);
             return asClient(
               faults.around(method, token?.sub ?? "", () =>
                 model.gmail({ ...request, accessToken, userId: "me" }),
@@ -200,14 +202,14 @@ export function createSimulatedGoogle(
       const post = async (url: string, form: URLSearchParams) => {
         const isRevoke = url === endpoints.revoke;
         const method = isRevoke ? "token.revoke" : tokenMethod(form);
-        const runSince = oldestRun(instance);
+        const runs = runsOf(instance);
         const { data } = await effect<{ data: unknown }>(
           method,
           () => {
             const secret = form.get("token") ?? form.get("refresh_token") ?? form.get("code") ?? "";
             const sub = subOf(secret);
             const token = tokens.get(secret) ?? newToken(sub, "access", method === "token.code");
-            note(runSince, method, token);
+            note(runs, method, token);
             const answer = faults.around(method, sub, () =>
               isRevoke ? revoke(secret) : issue(form, sub, method),
             );
@@ -231,9 +233,9 @@ export function createSimulatedGoogle(
     return readClaims(claimsOf(body), `${ISSUER}/`, new Date(scheduler.now()));
   }
 
-  function note(runSince: number, method: string, token: Token): void {
+  function note(runs: Runs, method: string, token: Token): void {
     const { sub, isOfAuthorization } = token;
-    google.onCall({ runSince, method, sub, isOfAuthorization });
+    google.onCall({ ...runs, method, sub, isOfAuthorization });
   }
 
   function subOf(secret: string): string {
@@ -336,8 +338,11 @@ function tokenMethod(form: URLSearchParams): "token.refresh" | "token.code" {
   return form.get("grant_type") === "refresh_token" ? "token.refresh" : "token.code";
 }
 
-function oldestRun({ invocations }: Instance): number {
-  return Math.min(...[...invocations].map(({ startedAt }) => startedAt));
+type Runs = Pick<GoogleCall, "runSince" | "runs">;
+
+function runsOf({ invocations }: Instance): Runs {
+  const runSince = Math.min(...[...invocations].map(({ startedAt }) => startedAt));
+  return { runSince, runs: invocations.size };
 }
 
 function unsigned(claims: Record<string, unknown>): string {

@@ -66,7 +66,10 @@ export function createSnapshotChecks(
   /** By user and snapshot. */
   const asked = new Map<string, Asked>();
   const seen = new Set<string>();
-  /** What one run has spent on one mailbox, by when it began; absent where it also recovers. */
+  /**
+   * What one run has spent on one mailbox, by when it began; absent where it also recovers, or
+   * where the call may be one of another run.
+   */
   const spent = new Map<string, number | undefined>();
   const users = new Map<string, User>();
   /** By mailbox: how many refusals hold, and since when the first of them has. */
@@ -116,13 +119,14 @@ export function createSnapshotChecks(
       return () => allowed(sub);
     },
 
-    onCall({ sub, method, runSince }) {
+    onCall({ sub, method, runSince, runs }) {
       const units = UNITS[method];
       if (units === undefined) return;
       const key = `${sub}/${runSince}`;
       const before = spent.has(key) ? spent.get(key) : 0;
       const isRecovering = users.get(sub)?.sync.recovery !== undefined;
-      const sum = isRecovering || before === undefined ? undefined : before + units;
+      const isUnclear = isRecovering || runs > 1 || before === undefined;
+      const sum = isUnclear ? undefined : before + units;
       spent.set(key, sum);
       if (sum === undefined || parameters.pageMax > SMALL_PAGE || sum <= UNITS_PER_TURN_MAX) return;
       if (before !== undefined && before > UNITS_PER_TURN_MAX) return;
