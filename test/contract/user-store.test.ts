@@ -353,7 +353,7 @@ describe.for([
         expect(taken).toEqual([both, both]);
       });
 
-      it("is told to authorize and create about a document that does not exist", async () => {
+      it("is known to authorize and create, even if the document does not exist", async () => {
         const taken = await timed(async (store) => {
           const seen: Pick<User, "read">[] = [];
           await store.authorize(sub("1"), (_, __, times) => {

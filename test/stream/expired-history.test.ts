@@ -367,7 +367,7 @@ describe("the recovery of an expired history", () => {
     expect(new Set(added()).size).toBe(4);
   });
 
-  it("P1: finds such a message among hundreds that arrived with it", async () => {
+  it("P1: finds a message that the index showed late among hundreds that arrived after it", async () => {
     await start();
     scenario.emulator.deliver(ADA);
     scenario.clock.advance(7 * HOUR_MS);

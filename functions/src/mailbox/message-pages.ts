@@ -5,7 +5,7 @@ import type { Run } from "./run.ts";
 
 /**
  * How many pages to search for a page that new mail has moved since the scan: ten thousand
- * messages.
+ * messages, or two thousand where each is dated.
  */
 const SHIFTED_PAGES_MAX = 20;
 /** Messages of one page whose labels are requested; if there are more, each is published. */

@@ -324,7 +324,7 @@ function labelOf(run: Run, { listing }: Recovery): string | undefined {
   return labelsOf(run)[listing];
 }
 
-/** Small pages where each message may be dated: a page and the one after it are read at once. */
+/** Returns what to list: half of what can be dated, because a page is read with the one after it. */
 function listingOf(run: Run, recovery: Recovery): MessageListing {
   const isDated = connectionLimitOf(recovery, run.user) !== undefined;
   return {
