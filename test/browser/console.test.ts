@@ -99,6 +99,7 @@ describe.skipIf(isSkipped)("the local console", { timeout: TIMEOUT_MS }, () => {
     await step();
     await at("step 5 of 6");
     await says("#pill", "reauthorization required");
+    expect(await page.textContent("#standing")).not.toContain("Gmail notifies");
     const receiver = await stepInNewTab();
     await pressByKeyboard(receiver, "Continue with Google");
     await receiver.waitForURL(/\/o\/oauth2\/v2\/auth/);

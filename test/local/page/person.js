@@ -55,6 +55,10 @@ function label(button) {
   return button.textContent.trim().replaceAll(/\s+/g, " ");
 }
 
+function notifying({ isNotifying }) {
+  return isNotifying ? "Gmail notifies of every change." : "Gmail notifies of nothing.";
+}
+
 /** Shows the state of the connection: in words, in the diagram, and in the bar. */
 export function showPerson(account, user) {
   shownUser = user;
@@ -66,7 +70,7 @@ export function showPerson(account, user) {
   for (const node of nodes) node.classList.toggle("current", node.dataset.status === status);
   const parts = [
     status === "none" ? "Not connected." : `The receiver says: ${words} (${statusReason}).`,
-    account.isNotifying ? "Gmail notifies of every change." : "Gmail notifies of nothing.",
+    ...(status === "active" ? [notifying(account)] : []),
     ...(account.standing === "active" ? [] : [`Google has ${account.standing} the account.`]),
     ...(account.isBlockedByAdmin ? ["Its administrator blocks the app."] : []),
   ];
