@@ -62,6 +62,7 @@ export const SITUATIONS = [
   "document edited by hand",
   "document restored from a backup",
   "person forgotten",
+  "hundreds of messages about as old as a snapshot goes",
   "snapshot requested",
   "snapshot requested by the operator",
   "snapshot completed",

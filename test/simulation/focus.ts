@@ -228,6 +228,14 @@ export const FOCUS = {
     rates: { ...parameters.rates, crash: 0.02, publishFailsAfter: 0.1 },
     incidents: { ...parameters.incidents, grantEnds: 10 },
   }),
+  /** Snapshots of mailboxes with unsorted lists and much mail near the oldest date. */
+  denseSnapshots: (parameters) => ({
+    ...rudely(parameters, ["snapshots", "unsorted lists"]),
+    quietMs: HOUR,
+    chaosMs: HOUR,
+    acts: 10,
+    pageMax: 500,
+  }),
   /** Snapshots of mailboxes whose lists Google refuses for hours, or for days. */
   refusedSnapshots: (parameters) => ({
     ...rudely(parameters, ["refused snapshots"]),

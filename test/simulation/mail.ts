@@ -10,6 +10,8 @@ const DAY = 24 * HOUR;
 const LATE_MS_MAX = 10 * MINUTE;
 /** How far Gmail's list of messages was seen to be out of order. */
 const DISORDER_MS_MAX = 7.4 * HOUR;
+/** How far back a snapshot of a new mailbox goes. */
+export const SNAPSHOT_MS = 30 * DAY;
 /** What one act writes at most. */
 const ACT_RECORDS = 3;
 const LABELS = ["STARRED", "IMPORTANT", "Label_1", "Label_2"] as const;
@@ -57,6 +59,16 @@ export function startMail(
       const labelIds = earlier.chance(0.1) ? ["DRAFT"] : earlier.chance(0.8) ? ["INBOX"] : ["SENT"];
       const { messageId } = model.deliver(sub, { internalDate, labelIds });
       if (!labelIds.includes("DRAFT")) ids.push(messageId);
+    }
+    if (earlier.chance(rude.has("unsorted lists") ? 0.3 : 0.03)) {
+      world.count("hundreds of messages about as old as a snapshot goes");
+      const hours = Array.from({ length: earlier.int(210, 450) }, () => earlier.between(-7, 7));
+      for (const ago of hours.toSorted((a, b) => b - a)) {
+        const internalDate = Math.round(scheduler.now() - SNAPSHOT_MS - ago * HOUR);
+        const isPlaced = rude.has("unsorted lists") && earlier.chance(0.5);
+        const listedAt = Math.round(internalDate + earlier.between(-1, 1) * DISORDER_MS_MAX);
+        keep(model.deliver(sub, { internalDate, ...(isPlaced && { listedAt }) }));
+      }
     }
     checks.touched(sub);
   }

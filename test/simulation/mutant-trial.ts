@@ -21,8 +21,8 @@ export interface Trial {
 export interface Tried {
   /** By the run of a seed, or by the exploration of a small world. */
   caught?: { by: string; property: string; what: string };
-  /** Seeds that break a promise without the change, so they prove nothing about it. */
-  broken: number[];
+  /** The runs that break a promise without the change, so they prove nothing about it. */
+  broken: string[];
   seeds: number;
 }
 
@@ -53,7 +53,7 @@ async function run({ mutant, product, seeds, focus, explored }: Trial): Promise<
   const unchanged = (await import(product)) as Bundle;
   const every = [...seedsFrom(0, seeds), ...REGRESSIONS.map(({ seed }) => seed)];
   const chosen = focus === undefined ? every : every.filter((it) => familyOf(it) === "reconciled");
-  const broken: number[] = [];
+  const broken: string[] = [];
   for (const [index, seed] of chosen.entries()) {
     const violation = await changed.firstViolation(seed, focus);
     if (violation === undefined) continue;
@@ -61,7 +61,7 @@ async function run({ mutant, product, seeds, focus, explored }: Trial): Promise<
       const { property, what } = violation;
       return { caught: { by: `seed ${seed}`, property, what }, broken, seeds: index + 1 };
     }
-    broken.push(seed);
+    broken.push(focus === undefined ? `seed ${seed}` : `seed ${seed} of ${focus}`);
   }
   return { broken, seeds: chosen.length };
 }

@@ -465,6 +465,11 @@ export const MUTATIONS: readonly Mutation[] = [
     "UNITS[method] ?? 0",
     "0",
   ]),
+  focused("denseSnapshots", "a page of which not each message can be dated is published", [
+    "advance",
+    "left.length > DATED_PAGE_SIZE",
+    "false",
+  ]),
   focused("refusedSnapshots", "a snapshot is tried for ever", [
     "reasonToGiveUp",
     "later(failure.since, FAILING_MS_MAX) <= failure.at",

@@ -53,9 +53,10 @@ const edits = chosen.flatMap((mutation) => mutation.edits);
 const resolved = new Map(resolveEdits(product, edits).map((it, index) => [edits[index], it]));
 const all = await withBundles(tryAll);
 const caught = all.filter((it) => it.kind === "tried" && it.caught !== undefined).length;
-const broken = all.flatMap((it) => (it.kind === "tried" ? it.broken : []));
-if (broken.length > 0) {
-  console.log(`${broken.length} runs broke a promise without any change, and were not counted`);
+const broken = new Set(all.flatMap((it) => (it.kind === "tried" ? it.broken : [])));
+if (broken.size > 0) {
+  const runs = [...broken].join(", ");
+  console.log(`broke a promise without any change, and were not counted: ${runs}`);
 }
 const seconds = (performance.now() - startedAt) / 1_000;
 console.log(`${caught} of ${all.length} mutations caught in ${seconds.toFixed(0)} s`);

@@ -22,7 +22,7 @@ import { CLIENT, OTHER_CLIENT, type SimulatedGoogle, createSimulatedGoogle } fro
 import { startImports } from "./imports.ts";
 import { startIncidents } from "./incidents.ts";
 import { type LogListeners, createSimulatedLog } from "./log-counts.ts";
-import { startMail } from "./mail.ts";
+import { SNAPSHOT_MS, startMail } from "./mail.ts";
 import { type SimulatedMailServer, createSimulatedMailServer } from "./mail-server.ts";
 import { createNoticeChecks } from "./notice-checks.ts";
 import { NO_RATES, type Parameters, deriveParameters } from "./parameters.ts";
@@ -392,7 +392,7 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     SYNC_PAGES_MAX: String(parameters.pagesMax),
     // A few pages in each run: live changes and everything else come in between.
     ...(rude.has("snapshots") && {
-      SNAPSHOT_DAYS: "30",
+      SNAPSHOT_DAYS: String(SNAPSHOT_MS / (24 * HOUR)),
       SNAPSHOT_QUOTA_PERCENT: parameters.pageMax < 3 ? "3" : "1",
       GMAIL_UNITS_PER_MINUTE: "6000",
     }),

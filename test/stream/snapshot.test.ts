@@ -302,6 +302,21 @@ describe("a snapshot", () => {
   });
 });
 
+it("finds young mail listed among more old mail than may be dated in a minute", async () => {
+  await start({ SNAPSHOT_DAYS: "10" });
+  const ago = (ms: number) => scenario.clock.now().getTime() - 10 * DAY_MS - ms;
+  const deliver = (options: { internalDate: number; listedAt?: number }) =>
+    scenario.emulator.deliver(ADA, options).messageId;
+  for (let nth = 450; nth > 0; nth--) deliver({ internalDate: ago(nth * MINUTE_MS) });
+  const young = deliver({
+    internalDate: ago(-5 * MINUTE_MS),
+    listedAt: ago(300 * MINUTE_MS - MINUTE_MS / 2),
+  });
+  await connect();
+  await complete();
+  expect(idsOf("message.existing")).toEqual([young]);
+});
+
 it("publishes only watched labels, and leaves out one that the mailbox does not have", async () => {
   await start({ WATCH_LABEL_IDS: "INBOX,Label_404" });
   scenario.emulator.deliver(ADA, { labelIds: ["SENT"] });

@@ -3,7 +3,7 @@ import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { type MailboxEvent, PublishFailure } from "../domain/events.ts";
 import type { Call, Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
-import type { HistoryMessage } from "../domain/history.ts";
+import type { HistoryMessage, MessageListing } from "../domain/history.ts";
 import { settled } from "../domain/retention.ts";
 import {
   afterFailure,
@@ -28,7 +28,7 @@ import { flag } from "../grant/flagging.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
 import { modify } from "../store/modify.ts";
 import type { MailboxContext } from "./context.ts";
-import { isOldPage, withoutOld } from "./message-ages.ts";
+import { type AgeLimit, DATED_ONE_BY_ONE_MAX, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, withoutDrafts } from "./message-pages.ts";
 import { reportFailure } from "./report.ts";
 import { type Run, isCurrent, keptToken, reread, startRun } from "./run.ts";
@@ -44,6 +44,8 @@ const UNITS: Partial<Record<Call, number>> = GMAIL_UNITS;
 const USER_UNITS_PER_TURN = 300;
 /** Most pages cost that much: two lists, the drafts, and the date of a message. */
 const PAGE_UNITS = 35;
+/** Near the oldest message, where each is dated: half of what can be, since dates cost most. */
+const DATED_PAGE_SIZE = DATED_ONE_BY_ONE_MAX / 2;
 const PAGES_PER_TURN_MAX = 100;
 const TURN_MS_MAX = 10_000;
 /** The pause of a snapshot while the stream of its mailbox is behind: live changes come first. */
@@ -103,22 +105,31 @@ function metered(access: Access, budgets: readonly SnapshotBudget[]): Access {
   };
 }
 
-/** Performs one step; returns false if the turn ends with it. */
-async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
+/**
+ * Performs one step; returns false if the turn ends with it. A page of old messages is requested
+ * again with the `size` of which each message can be dated.
+ */
+async function advance(run: Run, snapshot: Snapshot, size?: number): Promise<boolean> {
   const reason = reasonToGiveUp(snapshot);
   if (reason !== undefined) return giveUp(run, snapshot, reason);
   const labels = run.context.config.gmail.watchLabelIds;
   if (isListed(snapshot, labels.length)) return complete(run, snapshot);
-  const labelId = labels[snapshot.listing];
-  const listed = await listPage(run, { labelId }, snapshot.token);
-  if (listed.kind !== "answered") return refused(run, snapshot, labelId, listed);
+  const listing = { labelId: labels[snapshot.listing], ...(size !== undefined && { size }) };
+  const listed = await listPage(run, listing, snapshot.token);
+  if (listed.kind !== "answered") return refused(run, snapshot, listing.labelId, listed);
   const { messages, nextPageToken } = listed.value;
   const left = unpublishedOf(snapshot, messages);
   if (left === undefined) return store(run, snapshot, afterSkippedPage(snapshot, nextPageToken));
 
-  const young = await youngOf(run, snapshot, left);
+  const limits = limitsOf(run, snapshot);
+  const reachesOld = await isOldPage(run, left.slice(-1), limits(DISORDER_MS));
+  if (reachesOld.kind !== "answered") return failed(run, reachesOld);
+  if (reachesOld.value && left.length > DATED_PAGE_SIZE && size === undefined) {
+    return advance(run, snapshot, DATED_PAGE_SIZE);
+  }
+  const young = await youngOf(run, left, reachesOld.value, limits);
   if (young.kind !== "answered") return failed(run, young);
-  const told = await stillThere(run, labelId, snapshot.token, young.value.messages);
+  const told = await stillThere(run, listing, snapshot.token, young.value.messages);
   if (told.kind !== "answered") return failed(run, told);
   const events = toExisting(snapshot, told.value);
   const { isOld } = young.value;
@@ -127,26 +138,30 @@ async function advance(run: Run, snapshot: Snapshot): Promise<boolean> {
   return isPublished && store(run, snapshot, afterSnapshotPage(snapshot, page), events);
 }
 
+/** Returns limits of age, so much younger than the oldest message of the snapshot. */
+function limitsOf({ user }: Run, { since }: Snapshot): (ms: number) => AgeLimit {
+  const isFailureUnknown = user.followUp.failures >= REFUSALS_MAX;
+  return (ms) => ({ earliest: later(since, ms), isFailureUnknown });
+}
+
 /**
  * Returns the messages that are young enough, and whether the page contains only messages that are
- * older by more than lists are out of order. The date of the last message is enough for most pages.
+ * older by more than lists are out of order. `reachesOld`: its last message may be old, which for
+ * most pages is all that has to be asked.
  */
 async function youngOf(
   run: Run,
-  { since }: Snapshot,
   messages: readonly HistoryMessage[],
+  reachesOld: boolean,
+  limits: (ms: number) => AgeLimit,
 ): Promise<Answer<{ messages: readonly HistoryMessage[]; isOld: boolean }>> {
-  const isFailureUnknown = run.user.followUp.failures >= REFUSALS_MAX;
-  const limit = (ms: number) => ({ earliest: later(since, ms), isFailureUnknown });
-  const last = await isOldPage(run, messages.slice(-1), limit(DISORDER_MS));
-  if (last.kind !== "answered") return last;
-  if (!last.value) return { kind: "answered", value: { messages, isOld: false } };
-  const young = await withoutOld(run, messages, limit(0));
+  if (!reachesOld) return { kind: "answered", value: { messages, isOld: false } };
+  const young = await withoutOld(run, messages, limits(0));
   if (young.kind !== "answered") return young;
   if (young.value.length > 0) {
     return { kind: "answered", value: { messages: young.value, isOld: false } };
   }
-  const old = await isOldPage(run, messages, limit(-DISORDER_MS));
+  const old = await isOldPage(run, messages, limits(-DISORDER_MS));
   if (old.kind !== "answered") return old;
   return { kind: "answered", value: { messages: [], isOld: old.value } };
 }
@@ -157,7 +172,7 @@ async function youngOf(
  */
 async function stillThere(
   run: Run,
-  labelId: string | undefined,
+  listing: MessageListing,
   token: string | undefined,
   messages: readonly HistoryMessage[],
 ): Promise<Answer<readonly HistoryMessage[]>> {
@@ -169,7 +184,7 @@ async function stillThere(
       isFirst = false;
       return { kind: "answered", value: [...messages] };
     }
-    const again = await listPage(run, { labelId }, token);
+    const again = await listPage(run, listing, token);
     if (again.kind !== "answered") return again;
     return { ...again, value: again.value.messages.filter(({ id }) => wanted.has(id)) };
   };
