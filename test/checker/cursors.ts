@@ -75,15 +75,18 @@ export function createCursorChecks(
   function checkTold(ledger: MailboxLedger, cursor: bigint): void {
     const epoch = epochOf(ledger);
     // Until the gap that tells of it, a cursor is of the time before the head went back.
-    const isKnown = ledger.gaps.some((gap) => gap.isRewound && gap.epoch === epoch);
-    const isOld =
-      cursor > gmail.position(ledger.sub).head || (epoch > ledger.sinceEpoch && !isKnown);
+    const known = ledger.gaps.filter(({ isRewound }) => isRewound).map((gap) => gap.epoch);
+    const knownEpoch = Math.max(ledger.sinceEpoch, ...known);
+    const isOld = cursor > gmail.position(ledger.sub).head || epoch > knownEpoch;
     for (let index = ledger.toldUpTo; index < ledger.records.length; index++) {
       const record = ledger.records[index];
       if (record === undefined) break;
-      // A cursor of the present count has passed everything of an earlier one.
-      const isPassed =
-        record.epoch < epoch ? !isOld || record.id <= cursor : !isOld && record.id <= cursor;
+      const isOfEarlier = record.epoch < epoch;
+      // A cursor of the present count has passed every record of an earlier one, and an old cursor
+      // none of a later one.
+      const isPassed = isOld
+        ? isOfEarlier && record.epoch <= knownEpoch && record.id <= cursor
+        : isOfEarlier || record.id <= cursor;
       if (!isPassed) break;
       if (!isTold(ledger, record) && !excuse(ledger, record)) {
         violate(

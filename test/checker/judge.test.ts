@@ -158,6 +158,7 @@ describe("judge", () => {
       "a gap up to 130, above the head",
       [...CONNECTED, gmail(10, [125], { oldest: 105 }), gap(11, 100, 130)],
     ],
+    ["P2", "a gap from 120 to 50 is of history_expired", [...KEPT, gap(14, 120, 50)]],
     ["P2", "added/m999 never happened", [...KEPT, added(14, 999)]],
     ["P2", "added/m110 tells", [...CONNECTED, added(11, 110, { threadId: "another" })]],
     ["P3", "120 is published before 110", [...CONNECTED, added(11, 120), added(12, 110)]],

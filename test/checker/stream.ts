@@ -122,8 +122,12 @@ export function createStreamChecks(
     const { reason } = json;
     const isOfRecord = reason === "unreadable_record";
     const isUnseen = reason === "notified_unseen";
+    const isRewound = reason === "history_rewound";
     count("gap published");
-    if (to < from) count("gap after a rewind");
+    if (isRewound) count("gap after a rewind");
+    if (to < from && !isRewound) {
+      violate("P2", `a gap from ${from} to ${to} is of ${String(reason)}, and not of a rewind`);
+    }
     if (isUnseen) count("gap of a notified id that never showed");
     if (truth !== undefined && !isUnseen) checkBounds(ledger, { from, to, isOfRecord }, truth);
     // What came between the gap and its repetition came after the pinned head: history tells of it.
@@ -133,7 +137,7 @@ export function createStreamChecks(
       to,
       epoch: epochOf(ledger),
       at: now(),
-      isRewound: to < from || reason === "history_rewound",
+      isRewound,
       recoveredSince: isRecoverable ? Date.parse(String(json["since"])) : undefined,
       isRecovered: false,
       isOfRecord,

@@ -292,6 +292,15 @@ export const FOCUS = {
     settleMs: 2 * MINUTE,
     incidents: { ...NO_INCIDENTS, headRewinds: 5 },
   }),
+  /** Histories that have also expired when the receiver looks. */
+  expiredRewinds: (parameters) => ({
+    ...rudely(parameters, ["rewinds of every size"]),
+    quietMs: 20 * MINUTE,
+    chaosMs: 10 * HOUR,
+    acts: 80,
+    settleMs: 2 * MINUTE,
+    incidents: { ...NO_INCIDENTS, headRewinds: 5, historyExpires: 10 },
+  }),
   /** Messages whose details Gmail answers late, wrongly, or not at all. */
   details: (parameters) => ({
     ...rudely(parameters, ["detailed changes", "bursts of 401", "stray answers"]),

@@ -241,7 +241,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "notifiedAfter(sync, historyId, rewoundAt)",
     "sync.recent",
   ]),
-  focused("rewinds", "an expiry hides a rewind", [
+  focused("expiredRewinds", "an expiry hides a rewind", [
     "causeOf",
     'reason !== "history_expired" || highestHead === undefined',
     "true",
