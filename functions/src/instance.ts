@@ -75,7 +75,8 @@ async function buildReceiver(): Promise<Receiver> {
   const log = telemetry === undefined ? instanceLog : createLog(writeLine, {}, telemetry.logFields);
   const receiver = createReceiver(await openContext(config, log, { telemetry }));
   const heapLimitMib = Math.round(getHeapStatistics().heap_size_limit / 2 ** 20);
-  log.info("instance_started", "this instance is ready", { heapLimitMib });
+  const { compileCache } = globalThis as { compileCache?: string };
+  log.info("instance_started", "this instance is ready", { heapLimitMib, compileCache });
   return receiver;
 }
 

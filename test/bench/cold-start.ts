@@ -1,17 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { ROOT, START, bundle } from "../../functions/bundling.ts";
-import { type FunctionProcess, type Source, startFunction } from "./function-process.ts";
+import { ROOT, bundle, makeStart } from "../../functions/bundling.ts";
+import { type FunctionProcess, HEAP, type Source, startFunction } from "./function-process.ts";
 import { type BenchOptions, type Row, inTurns, toRow } from "./rows.ts";
-import {
-  FLOOR,
-  NOTIFICATION_HEADERS,
-  OURS,
-  type Stage,
-  notificationOf,
-  setStage,
-} from "./stage.ts";
+import { FLOOR, NOTIFICATION_HEADERS, OURS, notificationOf, setStage } from "./stage.ts";
 
 const SOURCES = {
   hello: { folder: "test/bench/baselines/hello", target: "hello", signatureType: "http" },
@@ -33,7 +26,7 @@ export async function coldStart({ runs, note }: BenchOptions): Promise<Row[]> {
   const stage = await setStage();
   try {
     await buildLibraries();
-    for (const name of ["ours", "firebase", "libraries"] as const) compile(SOURCES[name], stage);
+    for (const name of ["ours", "firebase", "libraries"] as const) rehearse(SOURCES[name]);
     await stage.store(runs * NAMES.length);
     let mailbox = -1;
     const medians = await inTurns(NAMES, runs, async (name, run) => {
@@ -78,16 +71,17 @@ async function buildLibraries(): Promise<void> {
   await mkdir(folder, { recursive: true });
   const framework = "@google-cloud/functions-framework";
   await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework]);
-  await writeFile(path.join(folder, "index.js"), START);
+  await makeStart(folder);
   const manifest = { type: "commonjs", main: "index.js" };
   await writeFile(path.join(folder, "package.json"), JSON.stringify(manifest));
 }
 
 /** As the build of a deployment does with `postinstall`. */
-function compile({ folder }: Source, { env }: Stage): void {
-  const options = { cwd: path.join(ROOT, folder), env: { ...process.env, ...env } };
-  const { status, stderr } = spawnSync(process.execPath, ["index.js"], options);
-  if (status !== 0) throw new Error(`${folder} does not load: ${stderr}`);
+function rehearse({ folder }: Source): void {
+  const options = { cwd: path.join(ROOT, folder), encoding: "utf8" } as const;
+  const { stdout, stderr } = spawnSync(process.execPath, [HEAP, "rehearsal.js"], options);
+  if (!stdout.startsWith("rehearsed: gmailNotification"))
+    throw new Error(`${folder}: ${stdout}${stderr}`);
 }
 
 type Figures = Record<"readyMs" | "firstMs" | "cpuMs" | "peakMb", number>;

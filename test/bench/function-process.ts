@@ -22,7 +22,7 @@ const IDLE_MS = 4_000;
 const POLL_MS = 2;
 
 /** As V8 limits itself where a function has 512 MiB; on a larger machine it lets garbage lie. */
-const HEAP = "--max-old-space-size=256";
+export const HEAP = "--max-old-space-size=256";
 
 /** What is measured: a folder that the functions-framework serves. */
 export interface Source {

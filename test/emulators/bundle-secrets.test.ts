@@ -40,7 +40,7 @@ describe("T11: what is deployed", () => {
 
   afterAll(() => rmSync(dist, { recursive: true }));
 
-  it("T11: is two bundles with source maps, the files that start and install them, the third-party notices, and nothing else", () => {
+  it("T11: is two bundles with source maps, the files that start, rehearse and install them, the third-party notices, and nothing else", () => {
     const parts = [
       "THIRD-PARTY-NOTICES.txt",
       "functions.js",
@@ -48,6 +48,8 @@ describe("T11: what is deployed", () => {
       "index.js",
       "package-lock.json",
       "package.json",
+      "rehearsal.js",
+      "rehearsal.js.map",
       "sbom.cdx.json",
       "telemetry.js",
       "telemetry.js.map",

@@ -254,7 +254,8 @@ export const LOG_EVENTS = {
 
   instance_started: {
     severities: ["INFO"],
-    meaning: "An instance is ready. `heapLimitMib` is what V8 allows its heap in all.",
+    meaning:
+      "An instance is ready. `heapLimitMib` is what V8 allows its heap in all. `compileCache` is `used`, or the start took longer: `absent` after an update of Node, until you deploy again, or `rejected` by V8, with other flags.",
   },
   user_connected: {
     severities: ["INFO"],
