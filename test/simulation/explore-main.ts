@@ -5,13 +5,16 @@ import { Worker } from "node:worker_threads";
 import { readOptions } from "../support/options.ts";
 import { bundle, withBundles } from "./bundle.ts";
 import type { Exploration } from "./explore.ts";
-import { SCENARIOS, SIZES } from "./explore-scenarios.ts";
+import { SCENARIOS, SIZES, type Size, isOfSize } from "./explore-scenarios.ts";
 import type { Task } from "./explore-worker.ts";
 
 const USAGE = `npm run explore -- [options]   everything that can happen in small worlds, in every order
-  --size N         how much happens in them, 0 to ${SIZES.length - 1} (0)
+  --size N         how much happens in them (0)
+${SIZES.map((each, index) => `                   ${index}: ${describe(each)}`).join("\n")}
   --only NAME      scenarios whose name contains this
-  --seconds N      for each scenario, at most (no limit)`;
+  --seconds N      for each scenario, at most (no limit)
+
+Ends with 0 if everything was tried and no promise is broken, and with 1 otherwise.`;
 
 const { values } = readOptions(USAGE, {
   options: {
@@ -22,15 +25,15 @@ const { values } = readOptions(USAGE, {
 });
 
 const size = SIZES[Number(values.size)];
-const chosen = [...SCENARIOS.entries()].filter(
-  ([, { name, sizeMin = 0 }]) => name.includes(values.only) && sizeMin <= Number(values.size),
-);
-if (size === undefined || chosen.length === 0) {
+const secondsMax = Number(values.seconds);
+const tasks = [...SCENARIOS.entries()].flatMap(([scenario, each]): Task[] => {
+  if (size === undefined || !isOfSize(each, size) || !each.name.includes(values.only)) return [];
+  return [{ scenario, size, bound: { secondsMax } }];
+});
+if (size === undefined || tasks.length === 0 || Number.isNaN(secondsMax)) {
   console.error(USAGE);
   process.exit(2);
 }
-const secondsMax = Number(values.seconds);
-const tasks = chosen.map(([scenario]): Task => ({ scenario, size, bound: { secondsMax } }));
 const startedAt = performance.now();
 const all = await withBundles(exploreAll);
 const sum = (count: (each: Exploration) => number) =>
@@ -38,10 +41,14 @@ const sum = (count: (each: Exploration) => number) =>
 console.log(
   `${sum(({ states }) => states)} states, ${sum(({ transitions }) => transitions)} transitions, ` +
     `${sum(({ ends }) => ends)} ends in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s: ` +
-    `${size.instances} instances, ${size.records} records, ${size.blows} blows`,
+    describe(size),
 );
 const isKept = all.every(({ counterexample }) => counterexample === undefined);
 process.exitCode = isKept && all.every(({ isComplete }) => isComplete) ? 0 : 1;
+
+function describe({ instances, records, blows }: Size): string {
+  return `${instances} instances, ${records} records, ${blows} ${blows === 1 ? "blow" : "blows"}`;
+}
 
 /** Explores on every core, each scenario as soon as a worker is free. */
 async function exploreAll(folder: string): Promise<Exploration[]> {

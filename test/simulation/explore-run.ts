@@ -2,8 +2,9 @@ import { type MemoryUsers, memoryUsers } from "../support/memory-users.ts";
 import { calmParameters } from "./crash-flows.ts";
 import type { Blow, Director, Waiting } from "./effects.ts";
 import type { Act, Scenario, Scene, Size } from "./explore-scenarios.ts";
+import { type Footprint, footprintOf } from "./explore-order.ts";
 import { nameOf } from "./explore-state.ts";
-import type { Instance } from "./fleet.ts";
+import type { Fleet, Instance } from "./fleet.ts";
 import { simulate } from "./simulate.ts";
 import type { Violation } from "./world.ts";
 
@@ -21,8 +22,26 @@ export interface Explored {
   violation?: Violation;
 }
 
-interface Option {
+/** One thing that is possible; no two of a point have the same label. */
+export interface Option extends Footprint {
   label: string;
+}
+
+/** A point of a run at which something has to happen next. */
+export interface Point {
+  depth: number;
+  options: readonly Option[];
+  /** The name of the state that the world is in. */
+  state(): string;
+}
+
+/**
+ * Says which of the options happens; `undefined` ends the run there. Where nothing is possible, any
+ * number lets it go on to its end.
+ */
+export type Choose = (point: Point) => number | undefined;
+
+interface Playable extends Option {
   play(): void;
 }
 
@@ -34,23 +53,19 @@ const BLOWS: readonly Blow[] = [
   "answer_lost",
   "sleeps_after",
 ];
+/** Nothing commutes with it. */
+const ANYTHING: Footprint = { isBlow: false, reach: "anything" };
 const SEED = 1;
 const MINUTE = 60_000;
 /** A run that comes here is going round in circles. */
 const STEPS_MAX = 500;
 
 /**
- * Plays a scenario: first what the prefix says, then always the first of what is possible, until
- * the world has come to rest, a promise is broken, or a state is known. While a window is open, time
+ * Plays a scenario until the world has come to rest, a promise is broken, or the choice ends it. While a window is open, time
  * stands still, an effect happens at once and so does its answer, and nothing is left to chance.
  * After the last window the simulation goes on without faults, and judges the end as ever.
  */
-export async function explore(
-  scenario: Scenario,
-  size: Size,
-  prefix: readonly number[],
-  isKnown: (state: string, depth: number) => boolean,
-): Promise<Explored> {
+export async function explore(scenario: Scenario, size: Size, choose: Choose): Promise<Explored> {
   const steps: Step[] = [];
   const waiting: Waiting[] = [];
   /** By instance, everything that it was told since the first window opened. */
@@ -59,6 +74,7 @@ export async function explore(
   let blows = size.blows;
   let isOpen = false;
   let isCut = false;
+  const failures: unknown[] = [];
   let memory: MemoryUsers | undefined;
 
   const director: Director = {
@@ -99,10 +115,17 @@ export async function explore(
       const start = scheduler.now();
       for (const { minute, open } of scenario.windows) {
         const scene: Scene = { ...stage, person, size };
-        scheduler.at(start + minute * MINUTE, () => scheduler.hold(pass(scene, open)));
+        scheduler.at(start + minute * MINUTE, () => {
+          const passed = pass(scene, open).catch((error: unknown) => {
+            failures.push(error);
+            scheduler.stop();
+          });
+          scheduler.hold(passed);
+        });
       }
     },
   });
+  for (const failure of failures) throw failure;
   const [violation] = violations;
   return { steps, isCut, ...(violation !== undefined && { violation }) };
 
@@ -114,7 +137,9 @@ export async function explore(
     while (!scheduler.isStopped()) {
       await new Promise((resolve) => void setImmediate(resolve));
       const options = optionsNow(scene);
-      if (steps.length >= prefix.length && isKnown(stateOf(scene), steps.length)) {
+      const state = () => stateOf(scene);
+      const chosen = choose({ depth: steps.length, options, state });
+      if (chosen === undefined) {
         isCut = true;
         scheduler.stop();
         break;
@@ -124,9 +149,9 @@ export async function explore(
         scene.world.violate("P11", "too many effects: something goes round in circles");
         break;
       }
-      const chosen = prefix[steps.length] ?? 0;
       const option = options[chosen];
-      if (option === undefined) throw new Error("a prefix does not lead where it led before");
+      if (option === undefined)
+        throw new Error("the same choices do not lead where they led before");
       steps.push({ options: options.map(({ label }) => label), chosen });
       option.play();
     }
@@ -140,15 +165,16 @@ export async function explore(
   }
 
   /** First what is simplest: so the first of all is a run in which nothing goes wrong. */
-  function optionsNow({ world, fleet }: Scene): Option[] {
+  function optionsNow({ world, fleet }: Scene): Playable[] {
     const alive = waiting.filter(({ instance }) => !instance.isDead);
     waiting.splice(0, waiting.length, ...alive);
     const now = world.scheduler.now();
     const ready = alive
       .filter(({ instance }) => instance.frozenUntil <= now)
       .toSorted((a, b) => Number(a.isSleep) - Number(b.isSleep));
-    const strike = (one: Waiting, blow?: Blow): Option => ({
-      label: [one.instance.name, one.label, blow].filter((part) => part !== undefined).join(" "),
+    const strike = (one: Waiting, blow?: Blow): Playable => ({
+      label: [nameAmong(ready, one), blow].filter((part) => part !== undefined).join(" "),
+      ...(isAnyoneOnPages(fleet) ? ANYTHING : footprintOf(one.instance.name, one.label, blow)),
       play() {
         if (blow !== undefined) blows -= 1;
         waiting.splice(waiting.indexOf(one), 1);
@@ -159,6 +185,7 @@ export async function explore(
       ...ready.map((one) => strike(one)),
       ...acts.map((each) => ({
         label: each.label,
+        ...ANYTHING,
         play() {
           acts = acts.filter((other) => other !== each);
           const before = new Map(fleet.instances.map((it) => [it, it.invocations.size]));
@@ -199,4 +226,18 @@ export async function explore(
       google.model.account(person.sub),
     );
   }
+}
+
+/** Tells apart what one instance waits for at the same time. */
+function nameAmong(ready: readonly Waiting[], one: Waiting): string {
+  const { instance, label } = one;
+  const alike = ready.filter((other) => other.instance === instance && other.label === label);
+  const place = alike.indexOf(one);
+  return place === 0 ? `${instance.name} ${label}` : `${instance.name} ${label} (${place + 1})`;
+}
+
+/** The next page is requested as soon as one has come, from an instance that is idle at that time. */
+function isAnyoneOnPages({ instances }: Fleet): boolean {
+  const names = instances.flatMap(({ invocations }) => [...invocations].map(({ name }) => name));
+  return names.some((name) => /^(GET|POST) /.test(name));
 }

@@ -1,4 +1,5 @@
-import { type Explored, explore } from "./explore-run.ts";
+import { commute } from "./explore-order.ts";
+import { type Explored, type Option, type Point, explore } from "./explore-run.ts";
 import type { Scenario, Size } from "./explore-scenarios.ts";
 
 /** What the exploration of one scenario came to. */
@@ -22,6 +23,8 @@ export interface Bound {
   secondsMax: number;
   /** Any way to a broken promise will do. */
   isAnyEnough?: boolean;
+  /** Also those that cannot make a difference: shows that they make none. */
+  triesAllOrders?: boolean;
 }
 
 /** Tries everything that can happen in a scenario; each state is explored once. */
@@ -57,41 +60,103 @@ export async function exploreScenario(
 
 type Found = Omit<Exploration, "scenario" | "seconds" | "counterexample"> & { violated?: Explored };
 
-/** Looks for a run with fewer steps than `depth` that breaks a promise. */
+/** A way into a world that is still to be tried. */
+interface Branch {
+  prefix: readonly number[];
+  /** Options at its end that need no try: another branch tries them first, and then does the same. */
+  asleep: ReadonlySet<string>;
+}
+
+/** What is known of a state. */
+interface Visit {
+  /** Of the way on which it was reached. */
+  depth: number;
+  /** Options that were asleep on each way to it. */
+  asleep: ReadonlySet<string>;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Looks for a run with fewer steps than `depthMax` that breaks a promise. Without that limit it comes
+ * to every state, but not by every step: of two options that commute, only one order is tried (these
+ * are sleep sets, with the states matched as in Godefroid's thesis of 1996).
+ */
 async function search(
   scenario: Scenario,
   size: Size,
-  depth: number,
-  { secondsMax }: Bound,
+  depthMax: number,
+  { secondsMax, triesAllOrders = false }: Bound,
 ): Promise<Found> {
   const startedAt = performance.now();
-  /** The depth at which each state was reached. */
-  const known = new Map<string, number>();
-  const isKnown = (state: string, at: number): boolean => {
-    const before = known.get(state);
-    // Where a shorter way is looked for, a state that is reached sooner is worth another look.
-    if (before !== undefined && (depth === Infinity || before <= at)) return true;
-    known.set(state, at);
-    return at >= depth;
-  };
+  const isReduced = !triesAllOrders && depthMax === Infinity;
+  const known = new Map<string, Visit>();
   // Those that differ least from the first run come first: most faults need little to show.
-  const prefixes: number[][] = [[]];
+  const branches: Branch[] = [{ prefix: [], asleep: NONE }];
   const found: Found = { states: 0, transitions: 0, ends: 0, runs: 0, isComplete: false };
-  for (const prefix of prefixes) {
+  for (const { prefix, ...branch } of branches) {
     if (performance.now() - startedAt > secondsMax * 1_000) return found;
-    const run = await explore(scenario, size, prefix, isKnown);
+    let { asleep } = branch;
+    const taken: number[] = [];
+    const run = await explore(scenario, size, (point) => {
+      const { depth, options } = point;
+      let chosen = prefix[depth];
+      if (chosen === undefined) {
+        const isLeft = visit(known, point, asleep, depthMax);
+        if (isLeft === undefined) return undefined;
+        const [first, ...others] = branchesAt(options, asleep, isLeft, isReduced);
+        for (const other of others) {
+          branches.push({ prefix: [...taken, other.chosen], asleep: other.asleep });
+        }
+        if (first === undefined && options.length > 0) return undefined;
+        asleep = first?.asleep ?? NONE;
+        chosen = first?.chosen ?? 0;
+      }
+      if (options.length > 0) taken.push(chosen);
+      return chosen;
+    });
     found.runs += 1;
     found.states = known.size;
     found.transitions += run.steps.length - Math.max(0, prefix.length - 1);
     if (!run.isCut) found.ends += 1;
     if (run.violation !== undefined) return { ...found, violated: run };
-    const taken = run.steps.map(({ chosen }) => chosen);
-    for (const [index, { options }] of run.steps.entries()) {
-      if (index < prefix.length) continue;
-      for (let other = 1; other < options.length; other++) {
-        prefixes.push([...taken.slice(0, index), other]);
-      }
-    }
   }
   return { ...found, isComplete: true };
+}
+
+/** Notes a state that was reached. Returns which options are left to try there, if there can be any. */
+function visit(
+  known: Map<string, Visit>,
+  { depth, state }: Point,
+  asleep: ReadonlySet<string>,
+  depthMax: number,
+): ((option: Option) => boolean) | undefined {
+  const name = state();
+  const before = known.get(name);
+  // Where a shorter way is looked for, a state that is reached sooner is worth another look.
+  if (before === undefined || (depthMax !== Infinity && before.depth > depth)) {
+    known.set(name, { depth, asleep });
+    return depth >= depthMax ? undefined : ({ label }) => !asleep.has(label);
+  }
+  const woken = new Set([...before.asleep].filter((label) => !asleep.has(label)));
+  const still = [...before.asleep].filter((label) => asleep.has(label));
+  known.set(name, { ...before, asleep: new Set(still) });
+  return woken.size === 0 ? undefined : ({ label }) => woken.has(label);
+}
+
+/** For each option that is left to try, what is asleep after it. */
+function branchesAt(
+  options: readonly Option[],
+  asleep: ReadonlySet<string>,
+  isLeft: (option: Option) => boolean,
+  isReduced: boolean,
+): { chosen: number; asleep: ReadonlySet<string> }[] {
+  const tried = options.filter(({ label }) => asleep.has(label));
+  return [...options.entries()]
+    .filter(([, option]) => isLeft(option))
+    .map(([chosen, option]) => {
+      const resting = isReduced ? tried.filter((other) => commute(other, option)) : [];
+      tried.push(option);
+      return { chosen, asleep: new Set(resting.map(({ label }) => label)) };
+    });
 }

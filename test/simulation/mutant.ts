@@ -1,5 +1,5 @@
 import { exploreScenario } from "./explore.ts";
-import { SCENARIOS, type Size } from "./explore-scenarios.ts";
+import { SCENARIOS, type Size, isOfSize } from "./explore-scenarios.ts";
 import { FOCUS, type Focus } from "./focus.ts";
 import { simulate } from "./simulate.ts";
 import type { Violation } from "./world.ts";
@@ -19,7 +19,7 @@ export async function exploredViolation(
   size: Size,
   secondsMax: number,
 ): Promise<{ scenario: string; violation: Violation } | undefined> {
-  for (const scenario of SCENARIOS) {
+  for (const scenario of SCENARIOS.filter((each) => isOfSize(each, size))) {
     const bound = { secondsMax, isAnyEnough: true };
     const { counterexample } = await exploreScenario(scenario, size, bound);
     const violation = counterexample?.violation;
