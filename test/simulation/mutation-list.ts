@@ -174,9 +174,9 @@ export const MUTATIONS: readonly Mutation[] = [
     "return { historyId: maxHistoryId(progressFrom(user).historyId, page.upTo), recent: [], sync: atOnce(clock) };",
   ]),
   mutation("a remembered head counts as a record that was read", [
-    "readRecords",
-    "recent.filter(isRecord)",
-    "recent.filter(({ isNotified }) => isNotified !== true)",
+    "isRemembered",
+    "isRecord(position)",
+    "position.isNotified !== true",
   ]),
   mutation(
     "the oldest unsettled positions count as settled when there are many",

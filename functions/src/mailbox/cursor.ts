@@ -27,9 +27,9 @@ import {
   findUnseen,
   heldUntil,
   isOldHead,
+  isRead,
   isTracked,
   progressOf,
-  readRecords,
   settle,
 } from "./settling.ts";
 
@@ -158,9 +158,9 @@ export function planPage(
  * ones.
  */
 export function unknownTo(user: User, records: readonly HistoryRecord[]): Set<HistoryId> {
-  const known = readRecords(progressOf(user));
+  const progress = progressOf(user);
   const ids = records.map(({ historyId }) => historyId);
-  return new Set(ids.filter((id) => isAfter(id, user.historyId) && !known.has(id)));
+  return new Set(ids.filter((id) => !isRead(progress, id)));
 }
 
 /** Returns about as many bytes as the event has in transit. */

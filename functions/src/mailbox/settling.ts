@@ -1,6 +1,6 @@
 import { later } from "../domain/clock.ts";
 import type { ReadPosition, User } from "../domain/user.ts";
-import { type HistoryId, compareHistoryIds, isAfter, latestOf } from "../domain/history-id.ts";
+import { type HistoryId, compareHistoryIds, isAfter, maxHistoryId } from "../domain/history-id.ts";
 
 /**
  * The maximum number of remembered unsettled records. The next listing publishes those beyond it
@@ -85,10 +85,10 @@ export function settle(progress: Progress, read: Read, settleMs: number): Progre
     ({ at, isNotified }) => isNotified !== true && at.getTime() <= settledBefore,
   );
   let settledCount = 0;
-  for (const [index, { historyId, isNotified }] of positions.entries()) {
+  for (const { historyId, isNotified } of positions) {
     if (isNotified === true || old === undefined || isAfter(historyId, old.historyId)) break;
     if (read.upTo !== undefined && isAfter(historyId, read.upTo)) break;
-    settledCount = index + 1;
+    settledCount += 1;
   }
   return {
     historyId: positions[settledCount - 1]?.historyId ?? progress.historyId,
@@ -143,12 +143,17 @@ export function heldUntil(
 }
 
 /**
- * Returns the records that were read and are not settled. A remembered head, or a notified id, is
- * not one of them: the record of that id may still be hidden, and has to be published when it
- * appears.
+ * Returns whether a record was published: it is settled, or remembered as read. A remembered head,
+ * or a notified id, was not read: the record of that id may still be hidden, and has to be
+ * published when it appears.
  */
-export function readRecords({ recent }: Progress): Set<HistoryId> {
-  return new Set(recent.filter(isRecord).map(({ historyId }) => historyId));
+export function isRead(progress: Progress, record: HistoryId): boolean {
+  return !isAfter(record, progress.historyId) || isRemembered(progress, record);
+}
+
+function isRemembered({ recent }: Progress, record: HistoryId): boolean {
+  const position = positionOf(record, recent);
+  return position !== undefined && isRecord(position);
 }
 
 function isRecord({ isHead, isNotified }: ReadPosition): boolean {
@@ -156,14 +161,14 @@ function isRecord({ isHead, isNotified }: ReadPosition): boolean {
 }
 
 /** Returns the highest record that is known to have been read. */
-export function highestRead(progress: Progress): HistoryId {
-  return latestOf(progress.historyId, readRecords(progress));
+export function highestRead({ historyId, recent }: Progress): HistoryId {
+  const last = recent.findLast(isRecord);
+  return last === undefined ? historyId : maxHistoryId(historyId, last.historyId);
 }
 
 /** Returns whether the progress accounts for every one of these records. */
 export function covers(progress: Progress, records: readonly HistoryId[]): boolean {
-  const known = readRecords(progress);
-  return records.every((id) => !isAfter(id, progress.historyId) || known.has(id));
+  return records.every((id) => isRead(progress, id));
 }
 
 /**
@@ -172,10 +177,8 @@ export function covers(progress: Progress, records: readonly HistoryId[]): boole
  */
 export function isTracked({ historyId, recent }: Progress, notified: HistoryId): boolean {
   if (!isAfter(notified, historyId)) return true;
-  return recent.some(
-    (position) =>
-      position.historyId === notified && (isRecord(position) || position.isNotified === true),
-  );
+  const position = positionOf(notified, recent);
+  return position !== undefined && (isRecord(position) || position.isNotified === true);
 }
 
 /**
@@ -190,13 +193,9 @@ export function isOldHead(
   startedAt: Date,
   settleMs: number,
 ): boolean {
-  return recent.some(
-    ({ historyId, at, isHead, isNotified }) =>
-      historyId === notified &&
-      isHead === true &&
-      isNotified !== true &&
-      later(at, Math.max(settleMs, AHEAD_HOLD_MS)) <= startedAt,
-  );
+  const { at, isHead, isNotified } = positionOf(notified, recent) ?? {};
+  if (at === undefined || isHead !== true || isNotified === true) return false;
+  return later(at, Math.max(settleMs, AHEAD_HOLD_MS)) <= startedAt;
 }
 
 /**
@@ -236,31 +235,34 @@ export function notifiedAfter(
 /**
  * Returns the positions ascending, each once, with the time it was first read; without the head.
  */
-function merge(progress: Progress, read: Read, settleMs: number): ReadPosition[] {
+function merge(progress: Progress, read: Read, settleMs: number): readonly ReadPosition[] {
   const { records, head, notified = [], startedAt, readAt: at } = read;
-  const known = readRecords(progress);
-  const fresh = new Set(records.filter((id) => isAfter(id, progress.historyId) && !known.has(id)));
   // A record that has appeared replaces the head or the notification that named it.
-  const positions = new Map<HistoryId, ReadPosition>();
-  for (const position of progress.recent) {
-    // An edited document may contain positions that the cursor has passed: it would go back to
-    // them.
-    const isPast = !isAfter(position.historyId, progress.historyId);
-    if (isPast || fresh.has(position.historyId)) continue;
-    // A future time, as an edited document may contain, would never settle.
-    const isFuture = position.at > at;
-    positions.set(position.historyId, isFuture ? { ...position, at } : position);
+  const added = new Map<HistoryId, ReadPosition>();
+  for (const historyId of records) {
+    if (!isRead(progress, historyId)) added.set(historyId, { historyId, at });
   }
-  for (const historyId of fresh) positions.set(historyId, { historyId, at });
   for (const historyId of notified) {
-    const position = positions.get(historyId);
-    const isKnown = position !== undefined && (isRecord(position) || position.isNotified === true);
-    if (isKnown || !isAfter(historyId, progress.historyId)) continue;
+    if (added.has(historyId) || isTracked(progress, historyId)) continue;
     if (isOldHead(progress, historyId, startedAt, settleMs)) continue;
-    const isHead = position?.isHead === true || head?.historyId === historyId;
-    positions.set(historyId, { historyId, at, isNotified: true, ...(isHead && { isHead }) });
+    const wasHead = positionOf(historyId, progress.recent)?.isHead === true;
+    const isHead = wasHead || head?.historyId === historyId;
+    added.set(historyId, { historyId, at, isNotified: true, ...(isHead && { isHead }) });
   }
-  return [...positions.values()].sort(byId);
+  return withPositions(timely(progress, at), [...added.values()].sort(byId));
+}
+
+/**
+ * Returns the remembered positions without what only an edited document contains: positions that
+ * the cursor has passed, as it would go back to them, and future times, as they would never settle.
+ */
+function timely({ historyId, recent }: Progress, now: Date): readonly ReadPosition[] {
+  const first = placeOf(historyId, recent);
+  const isPassed = recent[first]?.historyId === historyId;
+  const ahead = recent.slice(isPassed ? first + 1 : first);
+  const isFuture = ({ at }: ReadPosition) => at.getTime() > now.getTime();
+  if (!ahead.some(isFuture)) return ahead;
+  return ahead.map((position) => (isFuture(position) ? { ...position, at: now } : position));
 }
 
 /** Adds the head that this listing named, unless its position is known. */
@@ -268,10 +270,47 @@ function withHead(
   positions: readonly ReadPosition[],
   progress: Progress,
   { head }: Read,
-): ReadPosition[] {
-  if (head === undefined || !isAfter(head.historyId, progress.historyId)) return [...positions];
-  if (positions.some(({ historyId }) => historyId === head.historyId)) return [...positions];
-  return [...positions, { ...head, isHead: true as const }].sort(byId);
+): readonly ReadPosition[] {
+  if (head === undefined || !isAfter(head.historyId, progress.historyId)) return positions;
+  if (positionOf(head.historyId, positions) !== undefined) return positions;
+  return withPositions(positions, [{ ...head, isHead: true }]);
+}
+
+/*
+ * A catch-up adds page after page to tens of thousands of ascending positions. So what is looked up
+ * is searched for by halves, and what is added leaves the positions before it where they are.
+ */
+
+/** Returns the index of the first position that is not before the id. */
+function placeOf(id: HistoryId, positions: readonly ReadPosition[]): number {
+  let low = 0;
+  let high = positions.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const position = positions[middle];
+    if (position !== undefined && isAfter(id, position.historyId)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function positionOf(id: HistoryId, positions: readonly ReadPosition[]): ReadPosition | undefined {
+  const position = positions[placeOf(id, positions)];
+  return position?.historyId === id ? position : undefined;
+}
+
+/** Returns ascending positions with others, also ascending, which replace those of the same id. */
+function withPositions(
+  positions: readonly ReadPosition[],
+  added: readonly ReadPosition[],
+): readonly ReadPosition[] {
+  const [first] = added;
+  if (first === undefined) return positions;
+  const start = placeOf(first.historyId, positions);
+  const replaced = new Set(added.map(({ historyId }) => historyId));
+  const others = positions.slice(start).filter(({ historyId }) => !replaced.has(historyId));
+  const rest = others.length === 0 ? added : [...others, ...added].sort(byId);
+  return positions.slice(0, start).concat(rest);
 }
 
 function byId(a: ReadPosition, b: ReadPosition): number {
@@ -283,9 +322,12 @@ function withoutUnseen(
   positions: readonly ReadPosition[],
   progress: Progress,
   read: Read,
-): ReadPosition[] {
+): readonly ReadPosition[] {
+  const isOver = (position: ReadPosition) =>
+    position.isNotified === true && !isWaitedFor(position, progress, read);
+  if (!positions.some(isOver)) return positions;
   return positions.flatMap((position) => {
-    if (position.isNotified !== true || isWaitedFor(position, progress, read)) return [position];
+    if (!isOver(position)) return [position];
     const { isNotified: _, ...head } = position;
     return head.isHead === true ? [head] : [];
   });
@@ -317,26 +359,23 @@ function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: R
   // Later pages may show other notified ids, and those that do not appear belong to a gap, too.
   if (unseen !== undefined && upTo === undefined) return true;
   if (progress.isNotifiedAhead !== true) return false;
-  const shown = new Set([...readRecords(progress), ...records]);
   const waited = progress.recent.filter(({ isNotified }) => isNotified === true);
   const ids = [...notified, ...waited.map(({ historyId }) => historyId)];
-  return !ids.some((id) => shown.has(id));
+  return !ids.some((id) => records.includes(id) || isRemembered(progress, id));
 }
 
 /**
  * Positions are only remembered to avoid repetitions, or to settle sooner, so some may be dropped.
  */
 function bounded(positions: readonly ReadPosition[]): readonly ReadPosition[] {
-  let records = 0;
-  const heads = positions
-    .filter(({ isHead, isNotified }) => isHead === true && isNotified !== true)
-    .map(({ historyId }) => historyId);
+  const special = positions.filter((position) => !isRecord(position));
+  const heads = special.filter(({ isNotified }) => isNotified !== true);
+  const notified = special.filter(({ isNotified }) => isNotified === true);
   // The oldest settle first, and the newest reaches farthest.
-  const dropped = new Set(heads.slice(HEADS_MAX - 1, -1));
-  const notified = positions.filter(({ isNotified }) => isNotified === true);
-  for (const { historyId } of notified.slice(0, -NOTIFIED_MAX)) dropped.add(historyId);
-  return positions.filter((position) => {
-    if (isRecord(position)) return ++records <= RECENT_MAX;
-    return !dropped.has(position.historyId);
-  });
+  const dropped = new Set([...heads.slice(HEADS_MAX - 1, -1), ...notified.slice(0, -NOTIFIED_MAX)]);
+  if (dropped.size === 0 && positions.length - special.length <= RECENT_MAX) return positions;
+  let records = 0;
+  return positions.filter((position) =>
+    isRecord(position) ? ++records <= RECENT_MAX : !dropped.has(position),
+  );
 }
