@@ -185,10 +185,18 @@ export function planRead(user: User, read: Read, trigger: Trigger, settleMs: num
   const listed = { ...read, notified: notifiedIds(trigger) };
   const unseen = findUnseen(progressOf(user), listed, settleMs);
   const whole: Read = { ...listed, unseen };
+  // A driver asks several times for the user that it has.
+  const settled = new Map<User, Progress>();
   return {
     gap: unseen && gapOf(unseen),
-    progressFrom: (stored) =>
-      settle(progressOf(stored), whole, settleMsOf(stored, read.startedAt, settleMs)),
+    progressFrom(stored) {
+      const known = settled.get(stored);
+      if (known !== undefined) return known;
+      const ms = settleMsOf(stored, read.startedAt, settleMs);
+      const progress = settle(progressOf(stored), whole, ms);
+      settled.set(stored, progress);
+      return progress;
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { later } from "../domain/clock.ts";
 import type { ReadPosition, User } from "../domain/user.ts";
-import { type HistoryId, compareHistoryIds, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
+import { byId, isRecord, positionOf, positionsAfter, withPositions } from "../domain/positions.ts";
 
 /**
  * The maximum number of remembered unsettled records. The next listing publishes those beyond it
@@ -156,10 +157,6 @@ function isRemembered({ recent }: Progress, record: HistoryId): boolean {
   return position !== undefined && isRecord(position);
 }
 
-function isRecord({ isHead, isNotified }: ReadPosition): boolean {
-  return isHead !== true && isNotified !== true;
-}
-
 /** Returns the highest record that is known to have been read. */
 export function highestRead({ historyId, recent }: Progress): HistoryId {
   const last = recent.findLast(isRecord);
@@ -257,9 +254,7 @@ function merge(progress: Progress, read: Read, settleMs: number): readonly ReadP
  * the cursor has passed, as it would go back to them, and future times, as they would never settle.
  */
 function timely({ historyId, recent }: Progress, now: Date): readonly ReadPosition[] {
-  const first = placeOf(historyId, recent);
-  const isPassed = recent[first]?.historyId === historyId;
-  const ahead = recent.slice(isPassed ? first + 1 : first);
+  const ahead = positionsAfter(historyId, recent);
   const isFuture = ({ at }: ReadPosition) => at.getTime() > now.getTime();
   if (!ahead.some(isFuture)) return ahead;
   return ahead.map((position) => (isFuture(position) ? { ...position, at: now } : position));
@@ -274,47 +269,6 @@ function withHead(
   if (head === undefined || !isAfter(head.historyId, progress.historyId)) return positions;
   if (positionOf(head.historyId, positions) !== undefined) return positions;
   return withPositions(positions, [{ ...head, isHead: true }]);
-}
-
-/*
- * A catch-up adds page after page to tens of thousands of ascending positions. So what is looked up
- * is searched for by halves, and what is added leaves the positions before it where they are.
- */
-
-/** Returns the index of the first position that is not before the id. */
-function placeOf(id: HistoryId, positions: readonly ReadPosition[]): number {
-  let low = 0;
-  let high = positions.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const position = positions[middle];
-    if (position !== undefined && isAfter(id, position.historyId)) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function positionOf(id: HistoryId, positions: readonly ReadPosition[]): ReadPosition | undefined {
-  const position = positions[placeOf(id, positions)];
-  return position?.historyId === id ? position : undefined;
-}
-
-/** Returns ascending positions with others, also ascending, which replace those of the same id. */
-function withPositions(
-  positions: readonly ReadPosition[],
-  added: readonly ReadPosition[],
-): readonly ReadPosition[] {
-  const [first] = added;
-  if (first === undefined) return positions;
-  const start = placeOf(first.historyId, positions);
-  const replaced = new Set(added.map(({ historyId }) => historyId));
-  const others = positions.slice(start).filter(({ historyId }) => !replaced.has(historyId));
-  const rest = others.length === 0 ? added : [...others, ...added].sort(byId);
-  return positions.slice(0, start).concat(rest);
-}
-
-function byId(a: ReadPosition, b: ReadPosition): number {
-  return compareHistoryIds(a.historyId, b.historyId);
 }
 
 /** Removes the notified ids that are not waited for any more; what is left of one may be a head. */

@@ -28,7 +28,7 @@ import * as z from "zod";
 import type { Clock } from "../domain/clock.ts";
 import { parseEmailAddress } from "../domain/email-address.ts";
 import { parseHistoryId } from "../domain/history-id.ts";
-import { packPositions, unpackPositions } from "./position-codec.ts";
+import { type PositionCodec, positionCodec } from "./position-codec.ts";
 import { type Log, ReceiverError } from "../platform/log.ts";
 import { repairDocument } from "./user-repair.ts";
 
@@ -58,6 +58,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
   const flaggings = db.collection("flaggings");
   const guard = db.collection("fleet").doc("guard");
   const generations = db.collection("fleet").doc("generations");
+  const codec = positionCodec();
 
   function decode(document: DocumentSnapshot, localAt: Date): User | undefined {
     const content = { ...document.data(), id: document.id };
@@ -87,7 +88,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       );
     }
     const read = readTimesOf(document, localAt);
-    return toUser({ ...normalize(data), revision: toRevision(document.updateTime), read });
+    return toUser({ ...normalize(data, codec), revision: toRevision(document.updateTime), read });
   }
 
   function readTimesOf({ readTime }: DocumentSnapshot, localAt: Date): ReadTimes {
@@ -202,7 +203,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     async update(user, patch, changes = []) {
       const document = users.doc(user.id);
       const batch = db.batch();
-      batch.update(document, encode(patch), { lastUpdateTime: toTimestamp(user.revision) });
+      batch.update(document, encode(patch, codec), { lastUpdateTime: toTimestamp(user.revision) });
       for (const { id, ...change } of changes) {
         batch.set(document.collection("changes").doc(id.replaceAll("/", ":")), change);
       }
@@ -270,7 +271,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
           throw new ReceiverError("a user document is unreadable");
         const last = stored?.grant.generation ?? floorOf(await transaction.get(generations));
         const next = make(stored, last + 1, read);
-        transaction.set(document, { ...next, sync: packed(next.sync) });
+        transaction.set(document, { ...next, sync: packed(next.sync, codec) });
       });
       const user = await store.find(id);
       if (user === undefined)
@@ -285,7 +286,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
         const [found, last] = await transaction.getAll(document, generations);
         if (found === undefined || last === undefined || found.exists) return false;
         const next = make(floorOf(last) + 1, readTimesOf(found, localAt));
-        transaction.create(document, { ...next, sync: packed(next.sync) });
+        transaction.create(document, { ...next, sync: packed(next.sync, codec) });
         return true;
       });
       return isCreated ? store.find(id) : undefined;
@@ -319,32 +320,35 @@ async function unlessRefused<T>(written: Promise<T>): Promise<T | "refused"> {
 }
 
 /** Dates become timestamps by themselves; everything else is stored unchanged. */
-function encode(patch: UserPatch): DocumentData {
+function encode(patch: UserPatch, codec: PositionCodec): DocumentData {
   const { sync } = patch;
   const isRemoved = "notifiedAs" in patch && patch.notifiedAs === undefined;
   return {
     ...patch,
     ...(isRemoved && { notifiedAs: FieldValue.delete() }),
-    ...(sync !== undefined && { sync: packed(sync) }),
+    ...(sync !== undefined && { sync: packed(sync, codec) }),
   };
 }
 
 /** With any number of positions, the document stays within Firestore's size limit. */
-function packed(sync: User["sync"]): DocumentData {
-  return { ...sync, ...packPositions(sync.recent) };
+function packed(sync: User["sync"], codec: PositionCodec): DocumentData {
+  return { ...sync, ...codec.pack(sync.recent) };
 }
 
 /**
  * Returns positions in order, each id once, none at or below the cursor: as the receiver writes
  * them, but not always as in a restored or edited document.
  */
-function normalize({
-  sync: { more, ...sync },
-  tags: storedTags,
-  language,
-  snapshot: storedSnapshot,
-  ...user
-}: z.infer<typeof DOCUMENT>): UserContent & Pick<User, "id"> {
+function normalize(
+  {
+    sync: { more, ...sync },
+    tags: storedTags,
+    language,
+    snapshot: storedSnapshot,
+    ...user
+  }: z.infer<typeof DOCUMENT>,
+  codec: PositionCodec,
+): UserContent & Pick<User, "id"> {
   const stored = { recent: sync.recent, ...(more !== undefined && { more }) };
   const tags = parseTags(storedTags);
   const snapshot = SNAPSHOT.safeParse(storedSnapshot).data;
@@ -353,7 +357,7 @@ function normalize({
     ...(tags !== undefined && { tags }),
     ...(typeof language === "string" && { language }),
     ...(snapshot !== undefined && { snapshot }),
-    sync: { ...sync, recent: unpackPositions(stored, user.historyId) },
+    sync: { ...sync, recent: codec.unpack(stored, user.historyId) },
   };
 }
 
