@@ -57,6 +57,7 @@ export const THOROUGH: readonly LeftOut[] = [
       "test/local/local-stack.test.ts",
       "test/operator/keys.test.ts",
       "test/operator/risc.test.ts",
+      "test/scale/",
       "test/subscriber/package.test.ts",
       "test/subscriber/schemas.test.ts",
     ],

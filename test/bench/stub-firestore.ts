@@ -5,6 +5,7 @@ import {
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
+import { type Key, type KeyRange, type StubIndex, createIndex } from "./stub-index.ts";
 import { serveGrpc } from "./stub-server.ts";
 
 // What it exports lazily is invisible to `import`.
@@ -13,8 +14,8 @@ const { v1 } = createRequire(import.meta.url)(
 ) as typeof import("@google-cloud/firestore");
 
 /**
- * As much of Firestore as a notification and a renewal use: queries on one field, reads by name,
- * commits with preconditions on top-level fields. It takes less time than the emulator, so that what
+ * As much of Firestore as the receiver uses of users who are connected: queries and counts on one
+ * field, by an index; reads by name; commits with preconditions on top-level fields. It takes less time than the emulator, so that what
  * is measured is the caller; and it counts.
  */
 export interface StubFirestore {
@@ -42,6 +43,7 @@ interface Time {
 }
 interface Value {
   stringValue?: string;
+  referenceValue?: string;
   timestampValue?: Time;
   mapValue?: { fields: Record<string, Value> };
 }
@@ -51,14 +53,36 @@ interface StoredDocument {
   createTime: Time;
   updateTime: Time;
 }
+interface FieldFilter {
+  field: { fieldPath: string };
+  op: string;
+  value: Value;
+}
+interface FieldRange extends KeyRange {
+  fieldPath: string;
+}
+interface Versions {
+  stored: StoredDocument | undefined;
+  next: StoredDocument;
+}
 interface Condition {
-  fieldFilter?: { field: { fieldPath: string }; op: string; value: Value };
+  fieldFilter?: FieldFilter;
   compositeFilter?: { op: string; filters: Condition[] };
 }
+interface StructuredQuery {
+  from: { collectionId: string }[];
+  where: Condition | null;
+  orderBy: { field: { fieldPath: string } }[];
+  startAt: { values: Value[] } | null;
+  limit: { value: number } | null;
+}
 interface RunQueryRequest {
-  structuredQuery: {
-    where: Condition;
-    limit: { value: number } | null;
+  structuredQuery: StructuredQuery;
+}
+interface RunAggregationQueryRequest {
+  structuredAggregationQuery: {
+    structuredQuery: StructuredQuery;
+    aggregations: { alias: string }[];
   };
 }
 interface Write {
@@ -74,46 +98,79 @@ const NOTHING: Operations = {
   commits: 0,
   documentsWritten: 0,
 };
+/** The field path of a document's own name. */
+const NAME = "__name__";
+/** Firestore bills a count as one read for so many entries of the index. */
+const COUNTED_AS_ONE = 1_000;
 /** Update times are made up, a second apart. */
 const FIRST_UPDATE_SECONDS = Date.UTC(2026, 0, 1) / 1_000;
 
 export async function startStubFirestore(): Promise<StubFirestore> {
   const documents = new Map<string, StoredDocument>();
-  const byAddress = new Map<string, StoredDocument>();
+  /** By collection and field, made by the first query of that field. */
+  const indexes = new Map<string, StubIndex>();
   const operations = { ...NOTHING };
   let commits = 0;
 
-  function query({ structuredQuery: { where, limit } }: RunQueryRequest): StoredDocument[] {
-    operations.queries += 1;
-    // A due list is "has come, or too far ahead": no date here is ever the latter. Of the two addresses only the
-    // first is ever stored here.
-    const { fieldFilter } = where.compositeFilter?.filters[0] ?? where;
-    if (fieldFilter === undefined) throw new Error("not a query of this stub");
-    const { field, op, value } = fieldFilter;
-    const { fieldPath } = field;
-    const found: StoredDocument[] = [];
-    if (op === "EQUAL" && fieldPath === "emailAddress") {
-      const holder = byAddress.get(value.stringValue ?? "");
-      if (holder !== undefined) found.push(holder);
-    } else if (op === "LESS_THAN_OR_EQUAL" || op === "GREATER_THAN_OR_EQUAL") {
-      const [map = "", name = ""] = fieldPath.split(".");
-      // The mailboxes that are incomplete are asked for between two dates.
-      const isBetween = op === "GREATER_THAN_OR_EQUAL";
-      const since = isBetween ? toNumber(value.timestampValue) : -Infinity;
-      const last = isBetween ? where.compositeFilter?.filters[1]?.fieldFilter : fieldFilter;
-      if (last?.op !== "LESS_THAN_OR_EQUAL") throw new Error(`not a query of this stub: ${op}`);
-      const until = toNumber(last.value.timestampValue);
-      // The least recently written first: whoever was dealt with stands at the end, and is no
-      // longer due. So the list begins where a reading before it ended, without its cursor.
-      for (const document of documents.values()) {
-        if (found.length === limit?.value) break;
-        const at = document.fields[map]?.mapValue?.fields[name]?.timestampValue;
-        if (at === undefined || toNumber(at) < since || toNumber(at) > until) continue;
-        found.push(document);
+  function indexOf(collection: string, fieldPath: string): StubIndex {
+    const present = indexes.get(`${collection} ${fieldPath}`);
+    if (present !== undefined) return present;
+    const index = createIndex();
+    for (const document of documents.values()) {
+      const key = keyOf(document, fieldPath);
+      if (collectionOf(document.name) === collection && key !== undefined) {
+        index.add(key, document.name);
       }
-    } else throw new Error(`not a query of this stub: ${fieldPath} ${op}`);
-    operations.documentsRead += Math.max(1, found.length);
-    return found;
+    }
+    indexes.set(`${collection} ${fieldPath}`, index);
+    return index;
+  }
+
+  function replaceIn(index: StubIndex, fieldPath: string, versions: Versions): void {
+    const { name } = versions.next;
+    const before = versions.stored && keyOf(versions.stored, fieldPath);
+    const key = keyOf(versions.next, fieldPath);
+    if (before === key) return;
+    if (before !== undefined) index.remove(before, name);
+    if (key !== undefined) index.add(key, name);
+  }
+
+  function put(next: StoredDocument): void {
+    const versions = { stored: documents.get(next.name), next };
+    for (const [id, index] of indexes) {
+      const [collection, fieldPath = ""] = id.split(" ");
+      if (collectionOf(next.name) === collection) replaceIn(index, fieldPath, versions);
+    }
+    documents.set(next.name, next);
+  }
+
+  function query({ from, where, orderBy, startAt, limit }: StructuredQuery): StoredDocument[] {
+    operations.queries += 1;
+    const collection = from[0]?.collectionId ?? "";
+    const max = limit?.value ?? Infinity;
+    const wanted = where === null ? [] : rangesOf(where);
+    if (where === null) wanted.push({ fieldPath: orderBy[0]?.field.fieldPath ?? NAME });
+    const names = new Set<string>();
+    for (const { fieldPath, ...range } of wanted) {
+      const index = indexOf(collection, fieldPath);
+      for (const name of index.names(range, max, startAt === null ? undefined : toEntry(startAt))) {
+        if (names.size < max) names.add(name);
+      }
+    }
+    operations.documentsRead += Math.max(1, names.size);
+    return [...names].map((name) => documents.get(name)).filter((found) => found !== undefined);
+  }
+
+  function count({ from, where }: StructuredQuery): number {
+    operations.queries += 1;
+    if (where === null) throw new Error("not a count of this stub");
+    const counted = rangesOf(where).reduce(
+      (sum, { fieldPath, ...range }) =>
+        sum + indexOf(from[0]?.collectionId ?? "", fieldPath).count(range),
+      0,
+    );
+    operations.documentsRead += Math.max(1, Math.ceil(counted / COUNTED_AS_ONE));
+    return counted;
   }
 
   function get(name: string): StoredDocument | undefined {
@@ -142,19 +199,25 @@ export async function startStubFirestore(): Promise<StubFirestore> {
         else fields[name] = value;
       }
       const createTime = stored?.createTime ?? updateTime;
-      const document = { name: update.name, fields, createTime, updateTime };
-      documents.delete(update.name);
-      documents.set(update.name, document);
-      byAddress.set(fields["emailAddress"]?.stringValue ?? "", document);
+      put({ name: update.name, fields, createTime, updateTime });
     }
     return updateTime;
   }
 
   const served = await serveGrpc(v1.FirestoreClient, "google.firestore.v1.Firestore", {
     runQuery(call: ServerWritableStream<RunQueryRequest, unknown>) {
-      const found = query(call.request);
+      const found = query(call.request.structuredQuery);
       if (found.length === 0) call.write({ readTime: now() });
       for (const document of found) call.write({ document, readTime: now() });
+      call.end();
+    },
+    runAggregationQuery(call: ServerWritableStream<RunAggregationQueryRequest, unknown>) {
+      const { structuredQuery, aggregations } = call.request.structuredAggregationQuery;
+      const integerValue = String(count(structuredQuery));
+      const aggregateFields = Object.fromEntries(
+        aggregations.map(({ alias }) => [alias, { integerValue }]),
+      );
+      call.write({ result: { aggregateFields }, readTime: now() });
       call.end();
     },
     batchGetDocuments(call: ServerWritableStream<{ documents: string[] }, unknown>) {
@@ -185,6 +248,50 @@ function now(): Time {
   return { seconds: String(Math.floor(ms / 1_000)), nanos: (ms % 1_000) * 1_000_000 };
 }
 
-function toNumber(time: Time | undefined): number {
-  return time === undefined ? Number.NaN : Number(time.seconds) + time.nanos / 1e9;
+/** What a query asks for: ranges of fields, any of which a document may be in. */
+function rangesOf({ fieldFilter, compositeFilter }: Condition): FieldRange[] {
+  if (fieldFilter !== undefined) return [rangeOf(fieldFilter)];
+  const ranges = compositeFilter?.filters.flatMap(rangesOf) ?? [];
+  if (compositeFilter?.op !== "AND") return ranges;
+  // All of them are of one field here.
+  return [ranges.reduce((all, range) => ({ ...all, ...range }))];
+}
+
+function rangeOf({ field: { fieldPath }, op, value }: FieldFilter): FieldRange {
+  const key = toKey(value);
+  switch (op) {
+    case "EQUAL":
+      return { fieldPath, from: key, to: key };
+    case "LESS_THAN_OR_EQUAL":
+      return { fieldPath, to: key };
+    case "GREATER_THAN_OR_EQUAL":
+      return { fieldPath, from: key };
+    case "GREATER_THAN":
+      // Dates have whole milliseconds.
+      return { fieldPath, from: typeof key === "number" ? key + 1 : key };
+    default:
+      throw new Error(`not a query of this stub: ${fieldPath} ${op}`);
+  }
+}
+
+function keyOf({ name, fields }: StoredDocument, fieldPath: string): Key | undefined {
+  if (fieldPath === NAME) return name;
+  let value: Value | undefined = { mapValue: { fields } };
+  for (const part of fieldPath.split(".")) value = value?.mapValue?.fields[part];
+  return value && toKey(value);
+}
+
+function toKey({ timestampValue: time, stringValue, referenceValue }: Value): Key | undefined {
+  if (time) return Number(time.seconds) * 1_000 + time.nanos / 1e6;
+  return stringValue ?? referenceValue;
+}
+
+/** The place where a page ends: a value and a name, or only a name. */
+function toEntry({ values }: { values: Value[] }): { key: Key; name: string } {
+  const key = toKey(values[0] ?? {}) ?? "";
+  return { key, name: values.at(-1)?.referenceValue ?? "" };
+}
+
+function collectionOf(name: string): string {
+  return name.split("/").at(-2) ?? "";
 }

@@ -30,7 +30,11 @@ interface Event {
 const EVENTS_MAX = 400_000;
 
 /** A scheduler over a heap of events; `ties` decides between simultaneous ones. */
-export function createScheduler(start: number, ties: Stream): Scheduler {
+export function createScheduler(
+  start: number,
+  ties: Stream,
+  eventsMax: number = EVENTS_MAX,
+): Scheduler {
   const heap: Event[] = [];
   let now = start;
   let events = 0;
@@ -62,8 +66,7 @@ export function createScheduler(start: number, ties: Stream): Scheduler {
         pop(heap);
         now = first.time;
         events += 1;
-        if (events > EVENTS_MAX)
-          throw new Error("too many events: something goes round in circles");
+        if (events > eventsMax) throw new Error("too many events: something goes round in circles");
         first.act();
         if (held !== undefined) await held;
         held = undefined;

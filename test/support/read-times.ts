@@ -48,6 +48,8 @@ function withReadTimes(users: UserStore, begin: () => (read: ReadTimes) => ReadT
       reading(async (stamp) =>
         (await users.listByEmailAddress(address)).map((user) => stamp(user)),
       ),
+    listBehind: (range, limit) =>
+      reading(async (stamp) => (await users.listBehind(range, limit)).map((user) => stamp(user))),
     listDue: (list, range, limit, after) =>
       reading(async (stamp) => {
         const page = await users.listDue(list, range, limit, after);
