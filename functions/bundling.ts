@@ -82,6 +82,8 @@ export async function makeStart(folder: string): Promise<void> {
  * V8 compiles as usual. The name has a hash of the bundle because V8 compares only its length.
  */
 function startOf(bundled: Uint8Array): string {
+  // esbuild escapes other characters, but not in a tagged template.
+  if (bundled.some((byte) => byte > 127)) throw new Error("functions.js is not ASCII");
   const hash = createHash("sha256").update(bundled).digest("hex").slice(0, 16);
   return `const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
@@ -105,7 +107,7 @@ function writeCache() {
   renameSync(\`\${cache}.new\`, cache);
 }
 
-// As Node wraps every module. The bundle is ASCII, so that nothing has to be decoded.
+// As Node wraps every module. The bundle is ASCII: nothing has to be decoded.
 const head = "(function (exports, require, module, __filename, __dirname) {";
 const cachedData = readCache();
 const script = new Script(\`\${head}\${readFileSync(filename, "latin1")}\n})\`, {

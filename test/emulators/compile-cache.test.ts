@@ -112,6 +112,11 @@ describe("a compile cache", () => {
     expect(start()).toBe("absent 2");
   });
 
+  it("is never made of a bundle with other characters than ASCII, which it would misread", async () => {
+    writeFileSync(at("functions.js"), "exports.value = String.raw`–`;");
+    await expect(makeStart(folder)).rejects.toThrow("not ASCII");
+  });
+
   it("is made even if the rehearsal fails, and the build goes on and says why", async () => {
     writeFileSync(
       at("functions.js"),

@@ -42,7 +42,7 @@ export function page(
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="robots" content="noindex" />
-        <title>${title} – ${name}</title>
+        <title>${`${title} – ${name}`}</title>
         ${{ markup: `<style>${STYLE}</style>` }}
       </head>
       <body>
