@@ -38,6 +38,7 @@ export interface Usage {
 
 /** One function in a process of its own, as the buildpack of Cloud Functions starts it. */
 export interface FunctionProcess {
+  pid: number;
   /** Of loopback. */
   port: number;
   /** From the start of the process to its listening. */
@@ -97,6 +98,7 @@ export async function startFunction(
   }
 
   return {
+    pid: child.pid ?? 0,
     port,
     readyMs,
     ageMs: () => performance.now() - startedAt,
