@@ -10,8 +10,8 @@ import { readFields } from "./firestore-values.ts";
 
 /*
  * A recording is a file of JSON Lines. Two of its kinds of line are Google's own: what a pull of the
- * subscription answers, and what a query of the documents answers. The others only a simulation can
- * write, which knows what has happened at Gmail.
+ * subscription answers, and what a query of the documents answers. The others only a program can
+ * write that emulates Gmail: it knows what has happened there.
  */
 
 /** One line, in the order in which things happened. */
@@ -32,6 +32,8 @@ export interface Recording {
 export type GmailLine = MailboxTruth & { userId: string; head: bigint; oldest: bigint };
 export type IncidentLine = z.infer<typeof INCIDENT>;
 export type Settings = z.infer<typeof SETTINGS>;
+/** The settings as a recording has them. */
+export type SettingsLine = z.input<typeof SETTINGS>;
 
 /** A line that is none of the kinds, or a known kind whose content cannot be read. */
 export class UnreadableLine extends Error {}
@@ -130,7 +132,7 @@ const SETTINGS = z.object({
   settleMs: z.number().default(600_000),
   /** `PUBLISH_DRAFTS` and `WATCH_LABEL_IDS` of the deployment. */
   publishesDrafts: z.boolean().default(false),
-  watchedLabels: z.array(z.string()).default([]),
+  watchedLabels: z.array(z.string()).readonly().default([]),
   /** Whether `mailboxReconciliation` ran. */
   isReconciled: z.boolean().default(true),
   /** What Gmail showed until then must be told at the end; only where the recording has Gmail's truth. */

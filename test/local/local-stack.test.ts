@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,6 +8,8 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Parsed, parse } from "../../functions/subscriber/parse.ts";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { judge } from "../checker/judge.ts";
+import { readRecording } from "../checker/recording.ts";
 import { giveConsent } from "../gmail-emulator/consent.ts";
 import { mailboxStory } from "./demo-story.ts";
 import { type Playground, startPlayground } from "./playground.ts";
@@ -286,6 +288,96 @@ describe("npm start -- --data", () => {
     const child = run("test/local/start.ts", "--data", folder);
     expect(await child.ended).toBe(1);
     expect(child.output()).toContain("cannot be read: delete it to begin anew");
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe("npm start -- --record", () => {
+  const judged = (lines: readonly object[]) =>
+    judge(readRecording(lines.map((line) => JSON.stringify(line)).join("\n")));
+
+  it(
+    "records what npm run check-recording can judge, with Gmail's truth",
+    async () => {
+      const lines: object[] = [];
+      const record = (line: object) => void lines.push(line);
+      const { url, stack, close } = await startPlayground({ pagePort: 0, connectPort: 0, record });
+      const { emulator } = stack;
+      const forward = async () => {
+        await emulator.idle();
+        const body = JSON.stringify({ forwardMs: 3_600_000 });
+        await fetch(`${url}/clock`, { method: "POST", body });
+      };
+      await connectAda(stack);
+      const { messageId } = emulator.deliver(ADA, { subject: "recorded" });
+      emulator.addLabels(ADA, [messageId], ["STARRED"]);
+      await forward();
+      emulator.loseNotifications(1);
+      emulator.deliver(ADA, { subject: "in a gap" });
+      emulator.expireHistory(ADA);
+      await forward();
+      emulator.rewindHead(ADA, "1000");
+      emulator.deliver(ADA, { subject: "after a rewind" });
+      await forward();
+      emulator.changePassword(ADA);
+      await forward();
+      await connectAda(stack);
+      emulator.deliver(ADA, { subject: "of another grant" });
+      await forward();
+      await close();
+
+      const { broken, unjudged, events, mailboxes } = judged(lines);
+      expect(broken).toEqual([]);
+      expect(events).toBeGreaterThan(8);
+      expect(mailboxes).toBe(1);
+      expect(unjudged.join("\n")).not.toContain("only Gmail knows");
+
+      const isOfLabel = (line: object) => JSON.stringify(line).includes("mailbox.labels.added");
+      const without = lines.filter((line) => !isOfLabel(line));
+      expect(without.length).toBeLessThan(lines.length);
+      expect(judged(without).broken.map(({ property }) => property)).toContain("P4");
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    "records a stack that continues without Gmail's truth",
+    async () => {
+      const data = await mkdtemp(path.join(tmpdir(), "local-stack-"));
+      const before = await startPlayground({ pagePort: 0, connectPort: 0, data });
+      await connectAda(before.stack);
+      before.stack.emulator.deliver(ADA, { subject: "published before the recording" });
+      await before.stack.emulator.idle();
+      await before.close();
+
+      const lines: object[] = [];
+      const record = (line: object) => void lines.push(line);
+      const after = await startPlayground({ pagePort: 0, connectPort: 0, data, record });
+      const body = JSON.stringify({ forwardMs: 3_600_000 });
+      await fetch(`${after.url}/clock`, { method: "POST", body });
+      await after.close();
+      const { broken, unjudged, documents } = judged(lines);
+      expect(broken).toEqual([]);
+      expect(documents).toBeGreaterThan(1);
+      expect(unjudged.join("\n")).toContain("only Gmail knows");
+      await rm(data, { recursive: true });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it("writes the file at once, and says how it is judged", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "local-stack-"));
+    const file = path.join(folder, "run.jsonl");
+    const child = run("test/local/start.ts", "--record", file);
+    await expect
+      .poll(() => child.output(), { timeout: PROGRAM_TIMEOUT_MS })
+      .toContain(`npm run check-recording -- ${file}`);
+    expect(readRecording(await readFile(file, "utf8")).settings.settleMs).toBe(120_000);
+    child.kill("SIGINT");
+    expect(await child.ended).toBe(0);
+    const refused = run("test/local/start.ts", "--record", path.join(folder, "none", "run.jsonl"));
+    expect(await refused.ended).toBe(1);
+    expect(refused.output()).toContain("no such file or directory");
     await rm(folder, { recursive: true });
   });
 });

@@ -4,12 +4,13 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import pLimit from "p-limit";
+import { type MailboxAtGmail, createRecorder } from "../checker/recorder.ts";
 import { serveLoopbackOnly } from "../support/loopback-only.ts";
 import { linkIn, startMailSink } from "../support/mail-sink.ts";
 import { memoryTopic } from "../support/memory-topic.ts";
-import { memoryUsers } from "../support/memory-users.ts";
+import { type StoredUser, memoryUsers } from "../support/memory-users.ts";
 import { freePort } from "../support/program.ts";
-import { DEFAULT_CLIENT } from "../gmail-emulator/emulator.ts";
+import { DEFAULT_CLIENT, type GmailEmulator } from "../gmail-emulator/emulator.ts";
 import { randomStreams } from "../simulation/random.ts";
 import { makeTokenKeys } from "./environment.ts";
 import { liveFeed } from "./live-feed.ts";
@@ -44,6 +45,8 @@ export interface PlaygroundOptions {
   env?: Record<string, string>;
   /** The emulated Google's ids and tokens are the same for the same number. */
   seed?: number;
+  /** Takes each line of a recording for `npm run check-recording`. */
+  record?: (line: object) => void;
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -72,13 +75,25 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const users = memoryUsers(clock);
   if (saved !== undefined) users.load(saved.users);
   for (const { kind, data } of saved?.entries ?? []) feed.tell(kind, data);
+  const recorder =
+    options.record &&
+    createRecorder({
+      now: () => clock.now().getTime(),
+      // What was published the last time is not in this recording, and so would seem to be lost.
+      mailboxOf: (id) => (saved === undefined ? mailboxAt(stack.emulator, id) : undefined),
+      write: options.record,
+    });
+  const recordUser = ({ id, revision: _, ...content }: StoredUser) => recorder?.stored(id, content);
   users.onChanged = (id, user) => {
+    if (user === undefined) recorder?.erased(id);
+    else recordUser(user);
     const document = user === undefined ? {} : showUser(user).document;
     feed.tell("step", { at: clock.now().toISOString(), id, document });
   };
   const topic = memoryTopic(clock.now);
   topic.onPublished = (event) => {
     const { attributes, json, orderingKey } = event;
+    recorder?.published(event);
     subscription?.publish(event);
     const { "ce-id": id, "ce-type": type, "ce-time": time } = attributes;
     feed.tell("published", { id, type, time, data: json, attributes, orderingKey });
@@ -114,6 +129,14 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       feed.tell("log", { at: clock.now().toISOString(), record });
     },
   });
+  const { changes, gmail, sync } = stack.config;
+  recorder?.settings({
+    from: clock.now().toISOString(),
+    settleMs: sync.settleMs,
+    publishesDrafts: changes.publishDrafts,
+    watchedLabels: gmail.watchLabelIds,
+  });
+  for (const user of users.dump().users) recordUser(user);
   const { push: endpoint, onDelivery } = options;
   const subscription =
     endpoint === undefined
@@ -208,6 +231,14 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
       await sink.close();
     },
   };
+}
+
+function mailboxAt(emulator: GmailEmulator, userId: string): MailboxAtGmail | undefined {
+  // A deleted account is none.
+  const account = emulator.accounts().find(({ sub }) => sub === userId);
+  if (account === undefined) return undefined;
+  const { historyId, oldestHistoryId } = account;
+  return { ...account, head: BigInt(historyId), oldest: BigInt(oldestHistoryId) };
 }
 
 /** Does not keep the process from ending. */

@@ -1,3 +1,4 @@
+import { openSync, writeSync } from "node:fs";
 import open from "open";
 import { isLoopbackOrigin } from "../support/loopback-only.ts";
 import { readOptions } from "../support/options.ts";
@@ -16,6 +17,7 @@ const USAGE = `Usage: npm start [-- OPTIONS]
   --data FOLDER   continue from this folder, and keep everything in it: accounts, mail, users, events.
                   Without it, everything is gone at the end
   --seed N        the emulated Google makes the same ids and tokens for the same number
+  --record FILE   write down what happens, for npm run check-recording; FILE is replaced
   --open          open the page in the browser
   --help          show this text
 
@@ -27,16 +29,24 @@ interface Options {
   port?: number;
   data?: string;
   seed?: number;
+  record?: string;
   open?: boolean;
 }
 
-const options = checkOptions();
-if (typeof options === "string") fail(2, `${options}\n\n${USAGE}`);
-else await start(options);
+const checked = checkOptions();
+if (typeof checked === "string") fail(2, `${checked}\n\n${USAGE}`);
+else await start(checked);
 
-async function start({ push, port, data, seed, open: isOpened = false }: Options): Promise<void> {
+async function start(options: Options): Promise<void> {
+  const { push, port, data, seed, record, open: isOpened = false } = options;
   if (port !== undefined && (await freePort(port)) !== port) {
     return fail(1, `port ${port} is in use: end the program that has it, or choose another --port`);
+  }
+  let recordLine: ((line: object) => void) | undefined;
+  try {
+    recordLine = record === undefined ? undefined : recordTo(record);
+  } catch (error) {
+    return fail(1, error instanceof Error ? error.message : String(error));
   }
   const playground = await startPlayground({
     pagePort: port ?? PORTS.page,
@@ -47,6 +57,7 @@ async function start({ push, port, data, seed, open: isOpened = false }: Options
     ...(push !== undefined && { push, onDelivery: (delivery) => console.log(inWords(delivery)) }),
     ...(data !== undefined && { data }),
     ...(seed !== undefined && { seed }),
+    ...(recordLine !== undefined && { record: recordLine }),
   }).catch((error: unknown) => {
     fail(1, error instanceof Error ? error.message : String(error));
     // What was opened before the problem would keep this program running.
@@ -56,6 +67,9 @@ async function start({ push, port, data, seed, open: isOpened = false }: Options
   console.log(introduction(playground));
   for (const line of moved(playground, port)) console.log(line);
   if (push !== undefined) console.log(pushed(push, playground));
+  if (record !== undefined) {
+    console.log(`\nEverything is recorded: npm run check-recording -- ${record} judges it.`);
+  }
   console.log("\nCtrl-C ends it.");
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => void playground.close());
@@ -71,6 +85,7 @@ function checkOptions(): Options | string {
       port: { type: "string" },
       data: { type: "string" },
       seed: { type: "string" },
+      record: { type: "string" },
       open: { type: "boolean" },
     },
   });
@@ -88,6 +103,12 @@ function checkOptions(): Options | string {
     ...(port !== undefined && { port }),
     ...(seed !== undefined && { seed }),
   };
+}
+
+/** Returns what writes lines of JSON to a file, at once: they are there when the program is killed. */
+function recordTo(file: string): (line: object) => void {
+  const opened = openSync(file, "w", 0o600);
+  return (line) => void writeSync(opened, `${JSON.stringify(line)}\n`);
 }
 
 /** `NaN` for what is no whole number in the range. */

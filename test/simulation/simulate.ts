@@ -30,7 +30,7 @@ import { type Persons, createPersons } from "./persons.ts";
 import { createSimulatedTopic } from "./publisher.ts";
 import { createSimulatedPubsub } from "./pubsub.ts";
 import { type Stream, hash, randomStreams } from "./random.ts";
-import { createRecorder } from "./recorder.ts";
+import { recordRun } from "./recorder.ts";
 import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
 import { startSchedules } from "./schedules.ts";
@@ -215,12 +215,11 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const checks: Checks = createChecks(world, google);
   const recorder =
     options.record &&
-    createRecorder(
+    recordRun(
       {
         now: scheduler.now,
         model: google.model,
-        settings: { settleMs: parameters.settleMs, ...rulesOf(parameters) },
-        isReconciled,
+        settings: { settleMs: parameters.settleMs, ...rulesOf(parameters), isReconciled },
       },
       options.record,
     );

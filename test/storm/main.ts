@@ -1,16 +1,19 @@
+import { writeFileSync } from "node:fs";
 import { readOptions } from "../support/options.ts";
 import { findStage, runStorm } from "./storm.ts";
 
 const USAGE = `Usage: npx tsx test/storm/main.ts [options]
   --seed N       what is done, and in which order (1)
   --kills N      how often a notified process is killed (200)
-  --built DIR    the built folder to serve (functions/dist/gcloud)`;
+  --built DIR    the built folder to serve (functions/dist/gcloud)
+  --record FILE  keep the recording that the storm is judged by (npm run check-recording)`;
 
 const { values } = readOptions(USAGE, {
   options: {
     seed: { type: "string", default: "1" },
     kills: { type: "string", default: "200" },
     built: { type: "string" },
+    record: { type: "string" },
   },
 });
 
@@ -26,6 +29,9 @@ if (stage.kind === "missing") {
     seed: Number(values.seed),
     kills: Number(values.kills),
     ...(values.built !== undefined && { built: values.built }),
+    record(recording) {
+      if (values.record !== undefined) writeFileSync(values.record, recording);
+    },
     onProgress: (line) => console.error(line),
   });
   console.table(table);

@@ -23,6 +23,7 @@ describe.skipIf(!isHad(findStage()))("two processes that are killed again and ag
       cursorBack: 0,
       flagged: 0,
       unsettled: 0,
+      broken: 0,
       abandoned: 0,
       alerts: 0,
     });

@@ -11,6 +11,8 @@ import {
   type GmailEmulator,
   startGmailEmulator,
 } from "../gmail-emulator/emulator.ts";
+import { judge as judgeRecording } from "../checker/judge.ts";
+import { readRecording } from "../checker/recording.ts";
 import { UNLIMITED, requiredEnv } from "../local/environment.ts";
 import { type Stream, randomStreams } from "../simulation/random.ts";
 import { openBrowser, throughGoogle } from "../support/browser.ts";
@@ -19,6 +21,7 @@ import { findFirestoreEmulator, openDatabase } from "../support/firestore-emulat
 import { findPubsubEmulator, openPubsub } from "../support/pubsub-emulator.ts";
 import { type FunctionProcess, createFunctionProcess } from "./function-process.ts";
 import { createPeople } from "./people.ts";
+import { recordingOf } from "./recording.ts";
 import { type Verdict, judge } from "./verdict.ts";
 import { type Witness, startWitness } from "./witness.ts";
 
@@ -27,6 +30,8 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUILT_FOLDER = path.join(ROOT, "functions/dist/gcloud");
 
 const ALERTS_SHOWN_MAX = 10;
+const BROKEN_SHOWN_MAX = 10;
+const SETTLE_MS = 2_000;
 const ADDRESSES = [
   "ada@example.com",
   "bob@example.com",
@@ -41,6 +46,8 @@ export interface StormOptions {
   /** A built folder; the project's own unless said. */
   built?: string;
   onProgress?: (line: string) => void;
+  /** Takes the recording of the storm (`npm run check-recording`). */
+  record?: (recording: string) => void;
 }
 
 export interface StormReport extends Verdict {
@@ -57,6 +64,8 @@ export interface StormReport extends Verdict {
   misordered: number;
   /** Mailboxes that never came to rest at their head. */
   unsettled: number;
+  /** Promises that the checker of recordings finds broken. */
+  broken: number;
   /** CRITICAL lines. */
   alerts: number;
   seconds: number;
@@ -102,15 +111,32 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
     const unsettled = await settle(stage);
     const { emulator, witness } = stage;
     const { published, attempts, abandoned } = emulator.pushCounters();
+    const endedAt = Date.now();
     await witness.drain([...connected.keys()]);
 
     const all = witness.published();
+    const mailboxes = [...connected].map(([sub, connectedAt]) => ({
+      account: emulator.account(sub),
+      connectedAt,
+    }));
+    const recording = recordingOf({
+      startedAt,
+      endedAt,
+      settleMs: SETTLE_MS,
+      mailboxes,
+      published: all,
+      samples: witness.samples,
+    });
+    options.record?.(recording);
+    const broken = judgeRecording(readRecording(recording)).broken.map(
+      ({ property, what }) => `${property}: ${what}`,
+    );
     const verdict = judge(
-      [...connected].map(([sub, connectedAt]) => ({
-        account: emulator.account(sub),
+      mailboxes.map(({ account, connectedAt }) => ({
+        account,
         connectedAt,
-        published: all.filter(({ userId }) => userId === sub),
-        samples: witness.samples.filter(({ userId }) => userId === sub),
+        published: all.filter(({ userId }) => userId === account.sub),
+        samples: witness.samples.filter(({ userId }) => userId === account.sub),
       })),
     );
     const alerts = processes.flatMap((each) => linesOf(each.output(), '"severity":"CRITICAL"'));
@@ -121,10 +147,16 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
       redeliveries: attempts - published,
       abandoned,
       ...verdict,
-      findings: [...verdict.findings, ...unsettled, ...alerts.slice(0, ALERTS_SHOWN_MAX)],
+      findings: [
+        ...verdict.findings,
+        ...broken.slice(0, BROKEN_SHOWN_MAX),
+        ...unsettled,
+        ...alerts.slice(0, ALERTS_SHOWN_MAX),
+      ],
       samples: witness.samples.length,
       misordered: witness.misordered(),
       unsettled: unsettled.length,
+      broken: broken.length,
       alerts: alerts.length,
       seconds: Math.round((Date.now() - startedAt) / 1000),
     };
@@ -174,7 +206,7 @@ async function setUp(
     ...required,
     ...UNLIMITED,
     // So that what takes hours otherwise is part of the storm.
-    HISTORY_SETTLE_MS: "2000",
+    HISTORY_SETTLE_MS: String(SETTLE_MS),
     RECONCILE_AFTER_MS: "3000",
     WATCH_RENEW_AFTER_MS: "5000",
   };

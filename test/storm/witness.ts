@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Firestore, QueryDocumentSnapshot } from "@google-cloud/firestore";
+import { type Firestore, type QueryDocumentSnapshot, Timestamp } from "@google-cloud/firestore";
 import type { Message, PubSub } from "@google-cloud/pubsub";
 
 /** A message as the topic took it. */
@@ -10,6 +10,7 @@ export interface Published {
   userId: string;
   eventId: string;
   type: string;
+  attributes: Readonly<Record<string, string>>;
   json: Readonly<Record<string, unknown>>;
 }
 
@@ -22,6 +23,8 @@ export interface Sample {
   recent: readonly bigint[];
   status: string;
   generation: number;
+  /** All of it, with times as `Date`. */
+  document: object;
 }
 
 /** Looks on from outside: at the topic as a subscriber, and at the stored users. */
@@ -67,6 +70,7 @@ export async function startWitness(
       userId,
       eventId: attributes["ce-id"] ?? "",
       type,
+      attributes,
       json: JSON.parse(data.toString("utf8")),
     };
     messages.set(id, published);
@@ -125,5 +129,13 @@ function sampleOf(document: QueryDocumentSnapshot): Sample {
       .map(({ historyId }) => BigInt(historyId)),
     status: document.get("status"),
     generation: document.get("grant.generation"),
+    document: withDates(document.data()) as object,
   };
+}
+
+function withDates(value: unknown): unknown {
+  if (value instanceof Timestamp) return value.toDate();
+  if (Array.isArray(value)) return value.map(withDates);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, withDates(each)]));
 }
