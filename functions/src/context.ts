@@ -81,6 +81,7 @@ export function createContext(
     ...guarded,
     fleetGuard: createFleetGuard(guarded),
     mailboxes: inTurn(),
+    behindPlace: {},
     detailUnits: detailUnits(config.gmail.unitsPerMinute, clock),
     mailServer: {},
     callbacks: onceEach(CALLBACKS_MAX),

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { UserContent } from "../../functions/src/domain/user.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
@@ -99,7 +100,51 @@ describe("the due lists", () => {
     expect(Math.max(...waits())).toBeLessThanOrEqual(HOUR_MS);
   });
 
-  it("leave time for pending announcements in a run full of slow mailboxes", async () => {
+  it("serve all others while one mailbox takes long", async () => {
+    await crowd(() => ({}));
+    const { update } = scenario.users;
+    const served: string[] = [];
+    scenario.users.update = async (user, ...rest) => {
+      // The first of the list waits for all others, and in vain for those that wait for it.
+      const mayWait = () => user.id === "crowd-0" && served.length < CROWD - 1;
+      for (let turns = 0; turns < 1_000 && mayWait(); turns++) await turn();
+      if (user.id.startsWith("crowd-")) served.push(user.id);
+      return update(user, ...rest);
+    };
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(served).toHaveLength(CROWD);
+    expect(served.indexOf("crowd-0")).toBe(CROWD - 1);
+  });
+
+  it("publish in turn the delays of more mailboxes than a run reads", async () => {
+    const many = 2_100;
+    const { now } = scenario.clock;
+    for (let index = 0; index < many; index++) {
+      const name = `late-${index}`;
+      await putUser(scenario.users, name, {
+        emailAddress: addressOf(`${name}@example.com`),
+        followUp: { failures: 0, announced: { status: "active", generation: 1 } },
+        sync: {
+          retries: 0,
+          recent: [],
+          dueReason: "throttled",
+          dueAt: new Date(now().getTime() + 20 * HOUR_MS),
+          behindSince: new Date(now().getTime() - 2 * HOUR_MS + index),
+        },
+      });
+    }
+    const told = () => scenario.logged("mailbox_delayed").map(({ userId }) => userId);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(told().length).toBeLessThan(many);
+    await scenario.runSchedule("mailboxReconciliation");
+    expect(new Set(told()).size).toBe(many);
+    expect(told()).toHaveLength(many);
+  });
+
+  it.each([
+    ["full of slow mailboxes", 1_000],
+    ["whose first mailbox takes longer than the run may", MINUTE_MS],
+  ])("leave time for pending announcements in a run %s", async (_, tookMs) => {
     await crowd(() => ({}));
     await putUser(scenario.users, "flagged", {
       emailAddress: addressOf("flagged@example.com"),
@@ -110,7 +155,7 @@ describe("the due lists", () => {
     });
     const { update } = scenario.users;
     scenario.users.update = (user, ...rest) => {
-      if (user.id.startsWith("crowd-")) scenario.clock.advance(1_000);
+      if (user.id.startsWith("crowd-")) scenario.clock.advance(tookMs);
       return update(user, ...rest);
     };
     await scenario.runSchedule("mailboxReconciliation");

@@ -27,6 +27,21 @@ async function deliverToAll(emails: readonly string[] = FLEET): Promise<string[]
   return ids;
 }
 
+/** Counts of the store read an index: their number must not grow with the fleet. */
+function countCounts(): { flaggings: number; active: number } {
+  const counts = { flaggings: 0, active: 0 };
+  const { countFlaggings, countActive } = scenario.users;
+  scenario.users.countFlaggings = (after) => {
+    counts.flaggings += 1;
+    return countFlaggings(after);
+  };
+  scenario.users.countActive = () => {
+    counts.active += 1;
+    return countActive();
+  };
+  return counts;
+}
+
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 5 * MINUTE_MS) {
     scenario.clock.advance(5 * MINUTE_MS);
@@ -38,9 +53,11 @@ async function pass(ms: number): Promise<void> {
 describe("many grants that fail at once", () => {
   it("P6: are held while no refresh succeeds, and flagged within two hours if Google accepts our client", async () => {
     for (const email of FLEET) scenario.emulator.changePassword(email);
+    const counts = countCounts();
     await deliverToAll();
     expect(flagged()).toBeLessThanOrEqual(20);
     expect(scenario.logged("fleet_guard")).toMatchObject([{ severity: "CRITICAL" }]);
+    expect(counts.active).toBe(1);
     await pass(30 * MINUTE_MS);
     expect(flagged()).toBeLessThanOrEqual(20);
     await pass(90 * MINUTE_MS);
@@ -75,9 +92,11 @@ describe("many grants that fail at once", () => {
     scenario.clock.advance(2 * HOUR_MS);
     await deliverToAll([ADA]);
     for (const email of FLEET) scenario.emulator.changePassword(email);
+    const counts = countCounts();
     await deliverToAll();
     expect(flagged()).toBe(FLEET.length);
     expect(scenario.logged("fleet_guard")).toEqual([]);
+    expect(counts).toEqual({ flaggings: 0, active: 0 });
   });
 
   it("are flagged before the guard asks about the client if a sample of the others refreshes", async () => {

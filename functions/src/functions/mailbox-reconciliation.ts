@@ -9,11 +9,10 @@ import { type Budget, eachDue } from "../mailbox/each-due.ts";
 import { snapshotBudget } from "../mailbox/snapshot.ts";
 import { sync } from "../mailbox/sync.ts";
 
-/**
- * The share of a run's time by which each step stops, so that none takes the time of later ones.
- */
+/** The share of a run's time by which it publishes no more delays; then it reads mailboxes. */
 const TELL_UNTIL = 0.2;
-const SYNC_UNTIL = 0.8;
+/** The share of a run's time by which it starts to read no more mailboxes; the rest is follow-ups'. */
+export const SYNC_UNTIL = 0.8;
 
 /** How a reconciliation run ended. */
 interface ReconciliationRun {
@@ -41,23 +40,37 @@ async function reconcile(context: FollowUpContext): Promise<ReconciliationRun> {
   const { config, clock } = context;
   const { concurrency, timeMsMax } = config.reconciliation;
   const startedAt = clock.now();
-  const until = (part: number): Budget => ({
+  // What an earlier step has started may last longer than its time: no step loses its own to that.
+  const between = (from: number, to: number): Budget => ({
     concurrency,
-    timeMsMax: startedAt.getTime() + timeMsMax * part - clock.now().getTime(),
+    timeMsMax: Math.max(
+      startedAt.getTime() + timeMsMax * to - clock.now().getTime(),
+      timeMsMax * (to - from),
+    ),
   });
   const run: ReconciliationRun = { synced: 0, postponed: 0, followedUp: 0, isCutShort: false };
 
   const snapshots = snapshotBudget(context);
-  await watchBehind(until(TELL_UNTIL), context);
-  const isSyncCut = await eachDue("sync.dueAt", until(SYNC_UNTIL), context, async (user) => {
-    run[await syncDue(user, context)] += 1;
-    return "done";
-  });
-  const isFollowUpCut = await eachDue("followUp.dueAt", until(1), context, async (user) => {
-    await followUp(user, snapshots, context);
-    run.followedUp += 1;
-    return "done";
-  });
+  await watchBehind(between(0, TELL_UNTIL), context);
+  const isSyncCut = await eachDue(
+    "sync.dueAt",
+    between(TELL_UNTIL, SYNC_UNTIL),
+    context,
+    async (user) => {
+      run[await syncDue(user, context)] += 1;
+      return "done";
+    },
+  );
+  const isFollowUpCut = await eachDue(
+    "followUp.dueAt",
+    between(SYNC_UNTIL, 1),
+    context,
+    async (user) => {
+      await followUp(user, snapshots, context);
+      run.followedUp += 1;
+      return "done";
+    },
+  );
   run.isCutShort = isSyncCut || isFollowUpCut;
   return run;
 }

@@ -40,6 +40,7 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
   const { users, oauth, clock, log, randomToken } = context;
   const refreshed = new Map<UserId, Date>();
   let sampledAt: Date | undefined;
+  let active: { at: Date; count: number } | undefined;
   let judging: Promise<boolean> | undefined;
 
   const guard: FleetGuard = {
@@ -57,10 +58,12 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
       if (isYoung(user.grant, now)) return true;
       // Recorded first: of many simultaneous failures, each is in the others' count.
       await users.noteFlagging(user.id, now);
+      // Costs no read, however many are flagged at once.
+      if (isEvident(user, now)) return true;
       const state = await users.readFleetGuard();
       const isLatched = state !== undefined && isInForce(state, now);
       if (!isLatched && (await isOrdinary(now))) return true;
-      if (await othersRefresh(user, now)) return true;
+      if (await sampleRefreshes(user, now)) return true;
       // One decision for all that fail at once: the first latches, or probes, and alerts.
       judging ??= judge(user, now).finally(() => {
         judging = undefined;
@@ -74,13 +77,20 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
   async function isOrdinary(now: Date): Promise<boolean> {
     const flagged = await users.countFlaggings(later(now, -WINDOW_MS));
     if (flagged <= FLAGGED_MIN) return true;
-    return flagged <= FLAGGED_SHARE * (await users.countActive());
+    // A count reads the whole index, and each of many failures asks for it.
+    if (active === undefined || active.at <= later(now, -WINDOW_MS)) {
+      active = { at: now, count: await users.countActive() };
+    }
+    return flagged <= FLAGGED_SHARE * active.count;
   }
 
-  async function othersRefresh(user: User, now: Date): Promise<boolean> {
+  /** Returns whether Google has just accepted the grant of another user. */
+  function isEvident({ id }: User, now: Date): boolean {
     const since = later(now, -EVIDENCE_MS);
-    const isKnown = [...refreshed].some(([id, at]) => id !== user.id && at >= since);
-    if (isKnown) return true;
+    return [...refreshed].some(([other, at]) => other !== id && at >= since);
+  }
+
+  async function sampleRefreshes(user: User, now: Date): Promise<boolean> {
     if (sampledAt !== undefined && sampledAt > later(now, -SAMPLE_EVERY_MS)) return false;
     sampledAt = now;
     const others = await sampleOthers(user.id, context);

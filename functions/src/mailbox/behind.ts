@@ -18,11 +18,13 @@ const BATCHES_MAX = 20;
 /**
  * Measures how long the oldest incomplete mailbox has been incomplete, by one query, and publishes
  * the delays that have become due: also of mailboxes that wait for hours, because Google asked for
- * it or their recoveries pause, and those that could not be published before. Starts no publication
- * after `timeMsMax`.
+ * it or their recoveries pause, and those that could not be published before. A mailbox stays in the
+ * list after its delay is published, so each run continues where the last one ended: otherwise a few
+ * thousand would hide all later ones. Starts no publication after `timeMsMax`, and none of a new delay
+ * after half of it.
  */
 export async function watchBehind(budget: Budget, context: MailboxContext): Promise<void> {
-  const { users, telemetry, clock, config } = context;
+  const { users, telemetry, clock, config, behindPlace } = context;
   const [oldest] = await users.listBehind({ upTo: clock.now() }, 1);
   const now = oldest === undefined ? clock.now() : storeNow(oldest, clock);
   const ageMs = oldest?.sync.behindSince ? now.getTime() - oldest.sync.behindSince.getTime() : 0;
@@ -32,14 +34,20 @@ export async function watchBehind(budget: Budget, context: MailboxContext): Prom
   const upTo = later(now, -config.sync.delayedAfterMs);
   const newFrom = later(upTo, -NEW_MS);
   const { concurrency, timeMsMax } = budget;
-  const deadline = later(clock.now(), timeMsMax);
-  await tellAll({ from: newFrom, upTo, deadline, concurrency }, context);
+  const startedAt = clock.now();
+  const deadline = later(startedAt, timeMsMax);
+  const half = later(startedAt, timeMsMax / 2);
+  await tellAll({ from: newFrom, upTo, deadline: half, concurrency }, context);
   if (oldest?.sync.behindSince !== undefined && oldest.sync.behindSince < newFrom) {
-    await tellAll({ from: oldest.sync.behindSince, upTo: newFrom, deadline, concurrency }, context);
+    const { from = oldest.sync.behindSince } = behindPlace;
+    behindPlace.from = await tellAll({ from, upTo: newFrom, deadline, concurrency }, context);
   }
 }
 
-/** The oldest first. The next run of a mailbox publishes what is beyond the bound. */
+/**
+ * The oldest first. Returns where to continue, if there are more than one run reads; the next run of
+ * a mailbox publishes its delay, too.
+ */
 async function tellAll(
   {
     upTo,
@@ -48,7 +56,7 @@ async function tellAll(
     ...range
   }: { from: Date; upTo: Date; deadline: Date; concurrency: number },
   context: MailboxContext,
-): Promise<void> {
+): Promise<Date | undefined> {
   const { users, clock } = context;
   const limit = pLimit(concurrency);
   const tellInTime = async (user: User) => {
@@ -59,10 +67,12 @@ async function tellAll(
     const behind = await users.listBehind({ from, upTo }, BATCH);
     await Promise.all(behind.map((user) => limit(() => tellInTime(user))));
     const last = behind.at(-1)?.sync.behindSince;
-    if (last === undefined || behind.length < BATCH || last <= from) return;
-    if (clock.now() >= deadline) return;
-    from = last;
+    if (clock.now() >= deadline) return from;
+    if (last === undefined || behind.length < BATCH) return undefined;
+    // More of one instant than one page holds would be read for ever.
+    from = last > from ? last : later(last, 1);
   }
+  return from;
 }
 
 async function tell(user: User, context: MailboxContext): Promise<void> {

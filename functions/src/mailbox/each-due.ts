@@ -1,4 +1,3 @@
-import pLimit from "p-limit";
 import { type Clock, type Random, backoffMs, jittered, later } from "../domain/clock.ts";
 import { type Log, describeUnknown } from "../platform/log.ts";
 import type { Telemetry } from "../platform/telemetry/telemetry.ts";
@@ -49,7 +48,8 @@ const SYNC_AHEAD_MS_MIN = 25 * HOUR_MS;
 /**
  * Calls `act` for each user whose date in the list has come, the longest overdue first, until the
  * list ends, the time is up, or `act` returns `stop`. Resolves to true if users may be left. A
- * cursor moves through the list once, so users whose turn changes nothing delay only themselves.
+ * cursor moves through the list once, so users whose turn changes nothing delay only themselves, and
+ * so do those whose turn takes long: the others do not wait for them.
  * Users who cannot be served move back: after a turn that threw by a growing wait, after a document
  * that cannot be decoded by an hour. Inactive users lose a date that only active ones have. A date
  * further ahead than any that the receiver writes comes from a wrong clock and counts as due now.
@@ -68,7 +68,6 @@ export async function eachDue(
   // Fixed, so that a user who becomes due during the run waits for the next one.
   let range: DueRange = { upTo: startedAt, beyond: later(startedAt, aheadMs) };
   let isBehind = false;
-  const limit = pLimit(budget.concurrency);
   let found = 0;
   let isAhead = false;
   let isStopped = false;
@@ -130,28 +129,38 @@ export async function eachDue(
   }
 
   // Ends with the list, whose range is fixed, or with the time.
-  for (let after: DueCursor | undefined; ;) {
-    const page = await users.listDue(list, range, BATCH, after);
-    if (!isBehind && page.readAt > later(clock.now(), BEHIND_MS_MAX)) {
-      isBehind = true;
-      range = { upTo: page.readAt, beyond: later(page.readAt, aheadMs) };
-      continue;
+  async function* turns(): AsyncGenerator<() => Promise<void>> {
+    for (let after: DueCursor | undefined; ;) {
+      const page = await users.listDue(list, range, BATCH, after);
+      if (!isBehind && page.readAt > later(clock.now(), BEHIND_MS_MAX)) {
+        isBehind = true;
+        range = { upTo: page.readAt, beyond: later(page.readAt, aheadMs) };
+        continue;
+      }
+      const due = page.users.filter(isDue);
+      if (after === undefined) {
+        telemetry.record("gmail_receiver.overdue", overdue(list, due[0], clock), { list });
+      }
+      found += due.length;
+      telemetry.record("gmail_receiver.due", found, { list });
+      for (const document of page.unreadable) yield () => takeUnreadable(document);
+      for (const user of due) yield () => take(user);
+      // By the store's clock the rest of the list is not due yet.
+      if (isStopped || page.next === undefined || isAhead) return;
+      after = page.next;
     }
-    const due = page.users.filter(isDue);
-    if (after === undefined) {
-      telemetry.record("gmail_receiver.overdue", overdue(list, due[0], clock), { list });
-    }
-    found += due.length;
-    telemetry.record("gmail_receiver.due", found, { list });
-    await Promise.all([
-      ...page.unreadable.map((document) => limit(() => takeUnreadable(document))),
-      ...due.map((user) => limit(() => take(user))),
-    ]);
-    if (isStopped) return true;
-    // By the store's clock the rest of the list is not due yet.
-    if (page.next === undefined || isAhead) return false;
-    after = page.next;
   }
+
+  const waiting = turns();
+  async function serve(): Promise<void> {
+    for (let turn = await waiting.next(); !turn.done; turn = await waiting.next()) {
+      await turn.value();
+    }
+  }
+  // If the store does not answer, the turns that have begun still end before the run does.
+  const served = await Promise.allSettled(Array.from({ length: budget.concurrency }, serve));
+  for (const end of served) if (end.status === "rejected") throw end.reason;
+  return isStopped;
 }
 
 /** Returns how far ahead a date of this list can be if a correct clock wrote it. */

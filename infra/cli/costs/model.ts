@@ -1,4 +1,5 @@
 import counts from "../../operation-counts.json" with { type: "json" };
+import { SYNC_UNTIL } from "../../../functions/src/functions/mailbox-reconciliation.ts";
 import { PROJECT_SHARE } from "../../../functions/src/gmail-api/pacing.ts";
 import { PROJECT_SHARE as DETAIL_SHARE } from "../../../functions/src/mailbox/detail-units.ts";
 import { FUNCTIONS, SECRETS } from "../functions.ts";
@@ -71,6 +72,8 @@ const RENEWAL_SPREAD_MEAN = 0.9;
 const LOOK_SPREAD_MEAN = 0.75;
 const RENEWAL_RUNS_PER_DAY = MINUTES / 10;
 const BILLED_MS_MIN = 100;
+/** A renewal makes three calls one after the other, with the refresh; a poll makes two. */
+const RENEWAL_LASTS = 1.5;
 
 type Situation = keyof typeof counts;
 
@@ -121,7 +124,8 @@ export function billedPerMonth(mailboxes: number, given: Assumptions): Record<It
   const { concurrency } = defaultConfig().reconciliation;
   const seconds =
     all(notification * given.functionMs + staleNotification * BILLED_MS_MIN) / 1_000 +
-    all((recheck + renewal + quietLook) * (given.functionMs / concurrency)) / 1_000 +
+    all((recheck + renewal * RENEWAL_LASTS + quietLook) * (given.functionMs / concurrency)) /
+      1_000 +
     (DAYS * runsPerDay * BILLED_MS_MIN) / 1_000;
   const readSeconds = all(times.messageRead * given.functionMs) / 1_000;
   const { gmailNotification, gmailApi } = FUNCTIONS;
@@ -206,9 +210,12 @@ export function limits(given: Assumptions): End[] {
 
   const { reconciliation, renewal: renewals } = defaultConfig();
   const reconciledPerSecond =
-    (reconciliation.concurrency / secondsEach) * (reconciliation.timeMsMax / 60_000);
+    (reconciliation.concurrency / secondsEach) * ((reconciliation.timeMsMax * SYNC_UNTIL) / 60_000);
   const renewedPerSecond =
-    Math.min(renewals.concurrency / secondsEach, GMAIL_UNITS_PER_MINUTE / 2 / 100 / 60) *
+    Math.min(
+      renewals.concurrency / (secondsEach * RENEWAL_LASTS),
+      GMAIL_UNITS_PER_MINUTE / 2 / 100 / 60,
+    ) *
     (renewals.timeMsMax / 600_000);
   const { maxInstances, concurrency } = FUNCTIONS.gmailNotification;
   const ends: [what: string, of: number, each: number][] = [
