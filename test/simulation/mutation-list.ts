@@ -164,7 +164,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "read.readAt.getTime() - settleMs",
   ]),
   focused("slow", "a position counts as read when its listing began", [
-    "merge",
+    "additions",
     "readAt: at",
     "startedAt: at",
   ]),
@@ -183,7 +183,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ["settle", "settledCount - 1", "Math.max(settledCount, positions.length - 3) - 1"],
     [
       "settle",
-      "positions.slice(settledCount)",
+      "positionsAfter(historyId, positions)",
       "positions.slice(Math.max(settledCount, positions.length - 3))",
     ],
   ),
@@ -194,7 +194,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   mutation("what was read is not remembered", [
     "settle",
-    "bounded(positions.slice(settledCount))",
+    "bounded(positionsAfter(historyId, positions))",
     "[]",
   ]),
 

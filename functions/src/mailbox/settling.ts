@@ -1,7 +1,14 @@
 import { later } from "../domain/clock.ts";
 import type { ReadPosition, User } from "../domain/user.ts";
 import { type HistoryId, isAfter, maxHistoryId } from "../domain/history-id.ts";
-import { byId, isRecord, positionOf, positionsAfter, withPositions } from "../domain/positions.ts";
+import {
+  byId,
+  isRecord,
+  partsOf,
+  positionOf,
+  positionsAfter,
+  withPositions,
+} from "../domain/positions.ts";
 
 /**
  * The maximum number of remembered unsettled records. The next listing publishes those beyond it
@@ -81,21 +88,31 @@ export interface Read {
 export function settle(progress: Progress, read: Read, settleMs: number): Progress {
   const merged = merge(progress, read, settleMs);
   const positions = withHead(withoutUnseen(merged, progress, read), progress, read);
-  const settledBefore = read.startedAt.getTime() - settleMs;
-  const old = positions.findLast(
-    ({ at, isNotified }) => isNotified !== true && at.getTime() <= settledBefore,
-  );
+  const old = lastOf(positions, read.startedAt.getTime() - settleMs);
   let settledCount = 0;
   for (const { historyId, isNotified } of positions) {
     if (isNotified === true || old === undefined || isAfter(historyId, old.historyId)) break;
     if (read.upTo !== undefined && isAfter(historyId, read.upTo)) break;
     settledCount += 1;
   }
+  const historyId = positions[settledCount - 1]?.historyId ?? progress.historyId;
   return {
-    historyId: positions[settledCount - 1]?.historyId ?? progress.historyId,
-    recent: bounded(positions.slice(settledCount)),
+    historyId,
+    recent: bounded(positionsAfter(historyId, positions)),
     ...(isAhead(progress, read) && { isNotifiedAhead: true }),
   };
+}
+
+/** Returns the last position, notified ids left out, that was known at a time (epoch ms). */
+function lastOf(positions: readonly ReadPosition[], time: number): ReadPosition | undefined {
+  const { special, records } = partsOf(positions);
+  const heads = special.filter(({ isNotified }) => isNotified !== true);
+  const ends = [...records.values()].map((group) => group.at(-1));
+  return [...heads, ...ends]
+    .filter((position) => position !== undefined)
+    .filter(({ at }) => at.getTime() <= time)
+    .sort(byId)
+    .at(-1);
 }
 
 /**
@@ -109,7 +126,8 @@ export function findUnseen(
 ): UnseenRange | undefined {
   if (progress.isNotifiedAhead === true) return undefined;
   const { upTo } = read;
-  const waiting = merge(progress, read, settleMs).filter(
+  const { special } = partsOf(timely(progress, read.readAt));
+  const waiting = withPositions(special, additions(progress, read, settleMs)).filter(
     ({ historyId, isNotified }) =>
       isNotified === true && !isAboveHead(historyId, read) && !(upTo && isAfter(historyId, upTo)),
   );
@@ -133,7 +151,7 @@ export function heldUntil(
 ): Date | undefined {
   if (isNotifiedAhead === true) return undefined;
   // An id above the head blocks nothing.
-  const held = recent.filter(
+  const held = partsOf(recent).special.filter(
     ({ historyId, isNotified }) => isNotified === true && !isAfter(historyId, head),
   );
   const first = held.reduce<Date | undefined>(
@@ -233,6 +251,11 @@ export function notifiedAfter(
  * Returns the positions ascending, each once, with the time it was first read; without the head.
  */
 function merge(progress: Progress, read: Read, settleMs: number): readonly ReadPosition[] {
+  return withPositions(timely(progress, read.readAt), additions(progress, read, settleMs));
+}
+
+/** Returns what a read adds to the positions, or replaces in them, ascending. */
+function additions(progress: Progress, read: Read, settleMs: number): readonly ReadPosition[] {
   const { records, head, notified = [], startedAt, readAt: at } = read;
   // A record that has appeared replaces the head or the notification that named it.
   const added = new Map<HistoryId, ReadPosition>();
@@ -246,7 +269,7 @@ function merge(progress: Progress, read: Read, settleMs: number): readonly ReadP
     const isHead = wasHead || head?.historyId === historyId;
     added.set(historyId, { historyId, at, isNotified: true, ...(isHead && { isHead }) });
   }
-  return withPositions(timely(progress, at), [...added.values()].sort(byId));
+  return [...added.values()].sort(byId);
 }
 
 /**
@@ -255,8 +278,10 @@ function merge(progress: Progress, read: Read, settleMs: number): readonly ReadP
  */
 function timely({ historyId, recent }: Progress, now: Date): readonly ReadPosition[] {
   const ahead = positionsAfter(historyId, recent);
+  const { special, records } = partsOf(ahead);
   const isFuture = ({ at }: ReadPosition) => at.getTime() > now.getTime();
-  if (!ahead.some(isFuture)) return ahead;
+  const times = [...records.keys()];
+  if (!special.some(isFuture) && !times.some((time) => time > now.getTime())) return ahead;
   return ahead.map((position) => (isFuture(position) ? { ...position, at: now } : position));
 }
 
@@ -279,7 +304,7 @@ function withoutUnseen(
 ): readonly ReadPosition[] {
   const isOver = (position: ReadPosition) =>
     position.isNotified === true && !isWaitedFor(position, progress, read);
-  if (!positions.some(isOver)) return positions;
+  if (!partsOf(positions).special.some(isOver)) return positions;
   return positions.flatMap((position) => {
     if (!isOver(position)) return [position];
     const { isNotified: _, ...head } = position;
@@ -313,7 +338,7 @@ function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: R
   // Later pages may show other notified ids, and those that do not appear belong to a gap, too.
   if (unseen !== undefined && upTo === undefined) return true;
   if (progress.isNotifiedAhead !== true) return false;
-  const waited = progress.recent.filter(({ isNotified }) => isNotified === true);
+  const waited = partsOf(progress.recent).special.filter(({ isNotified }) => isNotified === true);
   const ids = [...notified, ...waited.map(({ historyId }) => historyId)];
   return !ids.some((id) => records.includes(id) || isRemembered(progress, id));
 }
@@ -322,7 +347,7 @@ function isAhead(progress: Progress, { unseen, upTo, notified = [], records }: R
  * Positions are only remembered to avoid repetitions, or to settle sooner, so some may be dropped.
  */
 function bounded(positions: readonly ReadPosition[]): readonly ReadPosition[] {
-  const special = positions.filter((position) => !isRecord(position));
+  const { special } = partsOf(positions);
   const heads = special.filter(({ isNotified }) => isNotified !== true);
   const notified = special.filter(({ isNotified }) => isNotified === true);
   // The oldest settle first, and the newest reaches farthest.

@@ -1,6 +1,14 @@
 import type { ReadPosition } from "../domain/user.ts";
 import { type HistoryId, parseHistoryId } from "../domain/history-id.ts";
-import { byId, isRecord, positionOf, positionsAfter, withPositions } from "../domain/positions.ts";
+import {
+  byId,
+  isRecord,
+  partsOf,
+  positionOf,
+  positionsAfter,
+  together,
+  withPositions,
+} from "../domain/positions.ts";
 
 /**
  * The number of positions that are stored one by one; if there are more, all records are packed
@@ -37,78 +45,65 @@ export interface PositionCodec {
   unpack(stored: StoredPositions, cursor: HistoryId): readonly ReadPosition[];
 }
 
-/** Records that were read at one time, ascending, and their text. */
-interface Group {
-  records: readonly ReadPosition[];
-  /** `time:first,difference,difference...` */
-  text: string;
-}
+/** Records that were read at one time, ascending. */
+type Group = readonly ReadPosition[];
 
 /**
  * Returns a codec that remembers what it has converted: a catch-up writes and reads tens of
  * thousands of positions with every page, and all but those of the page are the same as before.
  */
 export function positionCodec(): PositionCodec {
-  /** By their first record. */
-  const packed = new WeakMap<ReadPosition, Group>();
+  const texts = new WeakMap<Group, string>();
   /** By their text, the one that was used last at the end. */
-  const unpacked = new Map<string, Group>();
+  const groups = new Map<string, Group>();
   let remembered = 0;
 
-  function remember(group: Group): Group {
-    const { records, text } = group;
-    const [first] = records;
-    if (first !== undefined) packed.set(first, group);
-    remembered += records.length - (unpacked.get(text)?.records.length ?? 0);
-    unpacked.delete(text);
-    unpacked.set(text, group);
-    for (const [oldest, { records: forgotten }] of unpacked) {
+  function remember(group: Group, text: string): void {
+    texts.set(group, text);
+    remembered += group.length - (groups.get(text)?.length ?? 0);
+    groups.delete(text);
+    groups.set(text, group);
+    for (const [oldest, { length }] of groups) {
       if (remembered <= REMEMBERED_MAX) break;
-      unpacked.delete(oldest);
-      remembered -= forgotten.length;
+      groups.delete(oldest);
+      remembered -= length;
     }
+  }
+
+  function write(group: Group): string {
+    const text = texts.get(group) ?? textOf(group);
+    remember(group, text);
+    return text;
+  }
+
+  function read(text: string): Group {
+    const group = groups.get(text) ?? recordsOf(text);
+    // A part of a string keeps all of it in memory, so the group's own text is remembered.
+    if (group.length > 0) write(group);
     return group;
-  }
-
-  function groupOf(records: readonly ReadPosition[]): Group {
-    const known = records[0] && packed.get(records[0]);
-    const isKnown =
-      known?.records.length === records.length &&
-      known.records.every((record, index) => record === records[index]);
-    return remember(isKnown ? known : { records, text: textOf(records) });
-  }
-
-  function read(text: string): readonly ReadPosition[] {
-    const known = unpacked.get(text);
-    if (known !== undefined) return remember(known).records;
-    const records = recordsOf(text);
-    // A part of a string keeps all of it in memory, so its own text is remembered.
-    return records.length === 0 ? [] : remember({ records, text: textOf(records) }).records;
   }
 
   return {
     pack(positions) {
       if (positions.length <= LISTED_MAX) return { recent: positions };
-      const groups = byTime(positions).map(groupOf);
-      return {
-        recent: positions.filter((position) => !isRecord(position)),
-        more: limited(groups.map(({ text }) => text).join(";")),
-      };
+      const { special, records } = partsOf(positions);
+      const packed = [...records.values()].sort(byFirst).map(write);
+      return { recent: special, more: limited(packed.join(";")) };
     },
 
     unpack({ recent, more = "" }, cursor) {
-      const groups = more.split(";").map(read);
-      const isInOrder = groups.every((records, index) => {
-        const [before, first] = [groups[index - 1]?.at(-1), records[0]];
-        return before === undefined || first === undefined || byId(before, first) < 0;
-      });
-      const all = joined(groups);
-      const records = isInOrder ? all : inOrder(all);
+      const packed = more.split(";").map(read);
+      const full = packed.filter(({ length }) => length > 0);
+      const records = together(full) ?? inOrder(full.flat());
       const same = recent.map(({ historyId }) => positionOf(historyId, records));
       const listed = inOrder([...recent, ...same.filter((record) => record !== undefined)]);
       return positionsAfter(cursor, withPositions(records, listed));
     },
   };
+}
+
+function byFirst([a]: Group, [b]: Group): number {
+  return a === undefined || b === undefined ? 0 : byId(a, b);
 }
 
 /** Returns the positions ascending, each id once. */
@@ -127,31 +122,8 @@ function inOrder(all: readonly ReadPosition[]): readonly ReadPosition[] {
   return [...positions.values()].sort(byId);
 }
 
-/** Far quicker than `flat`, which asks of each element whether it is an array. */
-function joined(groups: readonly (readonly ReadPosition[])[]): readonly ReadPosition[] {
-  const all: ReadPosition[] = [];
-  for (const records of groups) for (const record of records) all.push(record);
-  return all;
-}
-
-/** Returns the records among ascending positions, those of one time together. */
-function byTime(positions: readonly ReadPosition[]): (readonly ReadPosition[])[] {
-  const groups = new Map<number, ReadPosition[]>();
-  let time: number | undefined;
-  let group: ReadPosition[] = [];
-  for (const position of positions) {
-    if (!isRecord(position)) continue;
-    if (position.at.getTime() !== time) {
-      time = position.at.getTime();
-      group = groups.get(time) ?? [];
-      groups.set(time, group);
-    }
-    group.push(position);
-  }
-  return [...groups.values()];
-}
-
-function textOf(records: readonly ReadPosition[]): string {
+/** Returns `time:first,difference,difference...` */
+function textOf(records: Group): string {
   let last = 0n;
   const differences = records.map(({ historyId }) => {
     const id = BigInt(historyId);
@@ -162,7 +134,7 @@ function textOf(records: readonly ReadPosition[]): string {
   return `${records[0]?.at.getTime().toString(RADIX)}:${differences.join(",")}`;
 }
 
-function recordsOf(text: string): readonly ReadPosition[] {
+function recordsOf(text: string): Group {
   const [, time = "", differences = ""] = GROUP.exec(text) ?? [];
   const at = new Date(Number.parseInt(time, RADIX));
   if (Number.isNaN(at.getTime())) return [];
