@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Metafile } from "esbuild";
-import { ROOT, bundle, makeStart } from "./bundling.ts";
+import { ROOT, START, bundle, makeStart } from "./bundling.ts";
 import { buildEmulator } from "./emulator-package.ts";
 import { type Lockfile, lockfileFor } from "./lockfile.ts";
 import { buildSubscriber } from "./subscriber-package.ts";
@@ -84,7 +84,7 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
     version,
     private: true,
     type: "commonjs",
-    main: "index.js",
+    main: START,
     engines: { node: "24" },
     // Google's build runs it in every way of deploying. The Firebase CLI turns all other scripts off. The
     // heap is that of every deployment: the V8 of Node 20 rejects what was compiled with another.

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Metafile, type Plugin, build } from "esbuild";
 import { spokenDefinitions } from "./definitions.ts";
+import { LEFT_OUT, type LeftOut, leaveOut } from "./left-out.ts";
 
 /** The project: what is bundled is named from here. */
 export const ROOT = path.resolve(import.meta.dirname, "..");
@@ -37,6 +38,7 @@ export async function bundle(
   entry: string,
   outfile: string,
   external: string[],
+  leftOut: readonly LeftOut[] = LEFT_OUT,
 ): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
@@ -48,7 +50,7 @@ export async function bundle(
     // The Functions emulator loads the file with `require` and awaits nothing.
     format: "cjs",
     external,
-    plugins: [TELEMETRY, spokenDefinitions(SPOKEN)],
+    plugins: [TELEMETRY, spokenDefinitions(SPOKEN), leaveOut(leftOut)],
     banner: { js: BANNER },
     minifySyntax: true,
     // Names stay: shorter ones are no faster, and stack traces stay readable without the source map.
@@ -65,10 +67,13 @@ export async function bundle(
 /** Where a deployment keeps what V8 has compiled: a by-product of this machine, never deployed itself. */
 const CACHE_FOLDER = ".compile-cache";
 
+/** Named so that the functions-framework does not search for the package that the file belongs to. */
+export const START = "index.cjs";
+
 /** Writes what starts the bundle `functions.js` of a folder, and the rehearsal that makes it start faster. */
 export async function makeStart(folder: string): Promise<void> {
   await writeFile(
-    path.join(folder, "index.js"),
+    path.join(folder, START),
     startOf(await readFile(path.join(folder, "functions.js"))),
   );
   await bundle("functions/rehearsal.ts", path.join(folder, "rehearsal.js"), []);

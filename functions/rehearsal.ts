@@ -1,6 +1,6 @@
 // Bundled beside the functions as `rehearsal.js`; the build of a deployment runs it (`postinstall`) where
 // the functions will then run. It calls, once, the functions that somebody waits for, with answers of Google
-// that are made up here, so that `index.js` can keep what V8 compiled. Its keys are drawn when it runs, and
+// that are made up here, so that `index.cjs` can keep what V8 compiled. Its keys are drawn when it runs, and
 // nothing of the environment counts.
 //
 // Only a bundle that does not load fails the build. Whatever else goes wrong is printed, and costs the first
@@ -183,7 +183,7 @@ function gmailStub(): Server {
   });
 }
 
-const INDEX: string = "./index.js";
+const INDEX: string = "./index.cjs";
 const FRAMEWORK: string = "@google-cloud/functions-framework/testing";
 
 /** Loads the functions of this folder with an environment that is made up, and returns how to find one. */
@@ -234,7 +234,7 @@ async function rehearse(): Promise<void> {
   let logged = "";
   const finish = (end: string) => {
     write(`${end}\n`);
-    // Open connections would keep the process. `index.js` saves what is compiled when it exits.
+    // Open connections would keep the process. `index.cjs` saves what is compiled when it exits.
     process.exit(0);
   };
   const fail = (why: unknown) => finish(`not all rehearsed: ${String(why)}\n${logged}`);

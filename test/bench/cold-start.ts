@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { ROOT, bundle, makeStart } from "../../functions/bundling.ts";
+import { ROOT, START, bundle, makeStart } from "../../functions/bundling.ts";
 import { type FunctionProcess, HEAP, type Source, startFunction } from "./function-process.ts";
 import { type BenchOptions, type Row, inTurns, toRow } from "./rows.ts";
 import { FLOOR, NOTIFICATION_HEADERS, OURS, notificationOf, setStage } from "./stage.ts";
@@ -64,15 +64,15 @@ function firstAnswer(name: Name, started: FunctionProcess, mailbox: number): Pro
   }
 }
 
-/** The floor, made into a folder like ours: what the client libraries take by themselves. */
+/** The floor, made into a folder like ours, with all of the client libraries: what they take by themselves. */
 async function buildLibraries(): Promise<void> {
   const folder = path.join(ROOT, SOURCES.libraries.folder);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const framework = "@google-cloud/functions-framework";
-  await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework]);
+  await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework], []);
   await makeStart(folder);
-  const manifest = { type: "commonjs", main: "index.js" };
+  const manifest = { type: "commonjs", main: START };
   await writeFile(path.join(folder, "package.json"), JSON.stringify(manifest));
 }
 

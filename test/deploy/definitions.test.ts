@@ -1,11 +1,7 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import protobuf from "protobufjs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bundle } from "../../functions/bundling.ts";
+import { describe, expect, it } from "vitest";
 import { onlyServices, spokenDefinitions } from "../../functions/definitions.ts";
 
 /** Goal: a bundle holds less of Google's definitions, and says the same with what it holds. */
@@ -141,22 +137,4 @@ describe("the plugin that reduces them", () => {
 
 it("are checked out with line feeds, without which no shell runs them", () => {
   expect(readFileSync(".gitattributes", "utf8")).toContain("* text=auto eol=lf\n");
-});
-
-describe("a bundle", () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), "bundled-clients-"));
-  });
-  afterAll(() => rm(folder, { recursive: true }));
-
-  it("opens and closes every client that the functions use", async () => {
-    const file = path.join(folder, "clients.cjs");
-    await bundle("test/deploy/bundled-clients.ts", file, []);
-    const { stdout, stderr } = spawnSync(process.execPath, [file], {
-      encoding: "utf8",
-      env: { METADATA_SERVER_DETECTION: "none" },
-    });
-    expect({ stdout, stderr }).toEqual({ stdout: "closed\nclosed\nclosed\n", stderr: "" });
-  });
 });

@@ -45,7 +45,7 @@ describe("T11: what is deployed", () => {
       "THIRD-PARTY-NOTICES.txt",
       "functions.js",
       "functions.js.map",
-      "index.js",
+      "index.cjs",
       "package-lock.json",
       "package.json",
       "rehearsal.js",

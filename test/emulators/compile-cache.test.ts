@@ -50,7 +50,7 @@ const rehearse = () => run("node", [HEAP, "rehearsal.js"], 24);
 
 /** Starts an instance, which resolves to what it found. */
 function start(major = 24, flags: string[] = []): string {
-  const script = `const { value } = require("./index.js"); console.log(globalThis.compileCache, value);`;
+  const script = `const { value } = require("./index.cjs"); console.log(globalThis.compileCache, value);`;
   return run("node", [HEAP, ...flags, "--eval", script], major).trim();
 }
 
@@ -85,7 +85,7 @@ describe.each(["gcloud", "firebase"])("the compile cache of the %s folder", (too
       rmSync(file);
       return length;
     };
-    const loaded = sizeAfter(`require("./index.js"); process.exit();`);
+    const loaded = sizeAfter(`require("./index.cjs"); process.exit();`);
     expect(sizeAfter(rehearsal)).toBeGreaterThan(1.2 * loaded);
   });
 

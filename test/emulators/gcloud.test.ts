@@ -37,7 +37,7 @@ describe("the built folders", () => {
     const name = "@google-cloud/functions-framework";
     expect(readJson("gcloud/package.json")).toMatchObject({
       type: "commonjs",
-      main: "index.js",
+      main: "index.cjs",
       dependencies: { [name]: dependencies[name] },
     });
     expect(Object.keys(readJson("gcloud/package.json").dependencies)).toEqual([name]);

@@ -63,7 +63,7 @@ const BUNDLE = path.join(ROOT, "functions/dist/firebase");
 
 /** Whether all that the stack needs is there. */
 export function findFirebaseStack(): { kind: "found" } | Missing {
-  if (!existsSync(path.join(BUNDLE, "index.js"))) {
+  if (!existsSync(path.join(BUNDLE, "functions.js"))) {
     return { kind: "missing", why: "functions/dist/firebase is not there: run `npm run build`" };
   }
   if (javaVersion() === 0) {

@@ -73,7 +73,7 @@ export interface StormReport extends Verdict {
 
 /** Whether all that the storm needs is there. */
 export function findStage(built = BUILT_FOLDER): { kind: "found" } | Missing {
-  if (!existsSync(path.join(built, "index.js"))) {
+  if (!existsSync(path.join(built, "functions.js"))) {
     const why = `${path.relative(ROOT, built)} is not there: run \`npm run build\``;
     return { kind: "missing", why };
   }

@@ -53,9 +53,11 @@ export function idTokenVerifier(
   { certs }: GoogleEndpoints,
   clock: Clock,
 ): VerifyIdToken {
-  const keys = createRemoteJWKSet(new URL(certs), { timeoutDuration: KEYS_TIMEOUT_MS });
+  let keys: ReturnType<typeof createRemoteJWKSet> | undefined;
 
   return async (idToken, nonce) => {
+    // On first use, because it loads Node's own HTTP client, which most instances never need.
+    keys ??= createRemoteJWKSet(new URL(certs), { timeoutDuration: KEYS_TIMEOUT_MS });
     try {
       const { payload } = await jwtVerify(idToken, keys, {
         issuer: [GOOGLE_ISSUER, new URL(GOOGLE_ISSUER).host],
