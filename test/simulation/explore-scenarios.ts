@@ -1,3 +1,8 @@
+import type { Context } from "../../functions/src/context.ts";
+import { type User, parseUserId } from "../../functions/src/domain/user.ts";
+import { pause } from "../../functions/src/grant/pause.ts";
+import { resume } from "../../functions/src/mailbox/resume.ts";
+import { snapshotNow } from "../../infra/cli/mailboxes/actions.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import { openBrowser } from "./browser.ts";
 import type { End } from "./fleet.ts";
@@ -49,6 +54,7 @@ const GMAIL_TOPIC = "projects/demo-gmail-push/topics/gmail-notifications";
 const PUBLIC_URL = "https://connect.example.com";
 const SCOPES = ["https://www.googleapis.com/auth/gmail.metadata"];
 const REDELIVERED_MS = 10_000;
+const DAY = 24 * 3_600_000;
 
 /** When everybody has connected, and nothing is due. */
 const CALM = 20;
@@ -59,6 +65,8 @@ const SETTLED = CALM + 5;
 function arrive({ google: { model }, checks, person }: Scene, count: number): string[] {
   model.loseNotifications(count);
   const ids = Array.from({ length: count }, () => model.deliver(person.sub).historyId);
+  // Where no watch was, none was lost, and the next one must not be.
+  model.loseNotifications(0);
   checks.touched(person.sub);
   return ids;
 }
@@ -121,6 +129,36 @@ function schedule({ fleet }: Scene, name: "watchRenewal" | "mailboxReconciliatio
       () => {},
     );
   });
+}
+
+/** What an operator does with this person's mailbox. */
+function command(
+  { fleet, person }: Scene,
+  label: string,
+  run: (user: User, context: Context) => Promise<unknown>,
+): Act {
+  return act(label, () => {
+    const id = parseUserId(person.sub);
+    fleet.invoke(
+      "connect",
+      label,
+      async (_, { context }) => {
+        const user = id === undefined ? undefined : await context.users.find(id);
+        if (user !== undefined) await run(user, context);
+      },
+      () => {},
+    );
+  });
+}
+
+function pausing(scene: Scene): Act {
+  return command(scene, "an operator pauses", (user, context) =>
+    pause(user, "operator_request", context),
+  );
+}
+
+function resuming(scene: Scene): Act {
+  return command(scene, "an operator resumes", resume);
 }
 
 /** The mailbox, and its watch, are due from now on. */
@@ -313,6 +351,104 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
             push(scene, ids.at(-1)),
             act("the person authorizes", () => void authorize(scene)),
           ];
+        },
+      },
+    ],
+  },
+  {
+    name: "another grant while the first one works",
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          const ids = arrive(scene, scene.size.records - 1);
+          return [
+            push(scene, ids.at(-1)),
+            act("the person authorizes", () => void authorize(scene)),
+          ];
+        },
+      },
+    ],
+  },
+  {
+    name: "a watch that is renewed",
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          makeDue(scene);
+          const ids = arrive(scene, scene.size.records);
+          return [push(scene, ids.at(-1)), schedule(scene, "watchRenewal")];
+        },
+      },
+    ],
+  },
+  {
+    name: "another address",
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          makeDue(scene);
+          scene.persons.rename(scene.person);
+          const ids = arrive(scene, scene.size.records - 1);
+          return [push(scene, ids.at(-1)), schedule(scene, "watchRenewal")];
+        },
+      },
+      {
+        minute: SETTLED,
+        open(scene) {
+          const ids = arrive(scene, 1);
+          return [push(scene, ids.at(-1))];
+        },
+      },
+    ],
+  },
+  {
+    name: "a pause",
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          const ids = arrive(scene, scene.size.records - 1);
+          return [push(scene, ids.at(-1)), pausing(scene)];
+        },
+      },
+      { minute: SETTLED, open: (scene) => [resuming(scene)] },
+    ],
+  },
+  {
+    name: "the end of a pause",
+    windows: [
+      { minute: CALM, open: (scene) => [pausing(scene)] },
+      {
+        minute: SETTLED,
+        open(scene) {
+          const ids = arrive(scene, scene.size.records);
+          return [push(scene, ids.at(-1)), resuming(scene)];
+        },
+      },
+    ],
+  },
+  {
+    name: "a snapshot",
+    parameters: { rude: new Set(["snapshots"]) },
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          const ids = arrive(scene, scene.size.records);
+          return [push(scene, ids.at(-1))];
+        },
+      },
+      {
+        minute: SETTLED,
+        open(scene) {
+          const since = new Date(scene.world.scheduler.now() - DAY);
+          const request = command(scene, "an operator asks for a snapshot", (user, context) =>
+            snapshotNow(user, since, context),
+          );
+          return [request, schedule(scene, "mailboxReconciliation")];
         },
       },
     ],
