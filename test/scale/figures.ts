@@ -5,10 +5,15 @@ export interface Figure {
   limit: string;
 }
 
+/**
+ * Where the users are: in memory, with indexes; in the bench's stub of Firestore, or in an emulator at
+ * a host, by Firestore's client.
+ */
+export type StoreKind = "memory" | "stub" | { firestoreHost: string };
+
 export interface ScaleOptions {
   users: number;
-  /** Where a Firestore emulator is; else the stub is started. */
-  firestoreHost?: string | undefined;
+  store: StoreKind;
   note?(line: string): void;
 }
 

@@ -1,9 +1,8 @@
-import type { Firestore } from "@google-cloud/firestore";
 import type { EmailAddress } from "../../functions/src/domain/email-address.ts";
 import type { UserContent, UserId } from "../../functions/src/domain/user.ts";
 import type { TokenSeal } from "../../functions/src/crypto/token-seal.ts";
 import { addressOf, userOf } from "../support/users.ts";
-import { FIRST_HISTORY_ID, accessTokenOf, refreshTokenOf } from "./google.ts";
+import { FIRST_HISTORY_ID, accessTokenOf, historyIdOf, refreshTokenOf } from "./google.ts";
 
 /** A mailbox of the fleet, by its number. */
 export type Mailbox = number;
@@ -37,25 +36,27 @@ export function mailboxOfAddress(address: string): Mailbox {
   return Number(/^person(\d+)@/.exec(address)?.[1]);
 }
 
+/** Stores users who exist already, many at a time. */
+export type StoreUsers = (users: ReadonlyMap<UserId, UserContent>) => Promise<unknown>;
+
 /** Stores a fleet of mailboxes that were connected a month ago and are read up to the first id. */
 export async function storeFleet(
-  database: Firestore,
+  store: StoreUsers,
   users: number,
   now: Date,
   seal: TokenSeal,
   ownOf: (mailbox: Mailbox) => Own,
 ): Promise<void> {
   for (let first = 0; first < users; first += BATCH) {
-    const batch = database.batch();
+    const some = new Map<UserId, UserContent>();
     for (let mailbox = first; mailbox < Math.min(users, first + BATCH); mailbox++) {
-      const content = contentOf(mailbox, now, seal, ownOf(mailbox));
-      batch.set(database.doc(`users/${userIdOf(mailbox)}`), content);
+      some.set(userIdOf(mailbox), contentOf(mailbox, now, seal, ownOf(mailbox)));
     }
-    await batch.commit();
+    await store(some);
   }
 }
 
-function contentOf(mailbox: Mailbox, now: Date, seal: TokenSeal, own: Own) {
+function contentOf(mailbox: Mailbox, now: Date, seal: TokenSeal, own: Own): UserContent {
   const id = userIdOf(mailbox);
   const connectedAt = new Date(now.getTime() - 30 * DAY_MS);
   const {
@@ -81,5 +82,5 @@ function contentOf(mailbox: Mailbox, now: Date, seal: TokenSeal, own: Own) {
     followUp: { announced: { status: "active", generation: 1 }, failures: 0 },
     ...own,
   });
-  return { ...content, historyId: String(FIRST_HISTORY_ID) };
+  return { ...content, historyId: historyIdOf(FIRST_HISTORY_ID) };
 }

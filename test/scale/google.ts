@@ -18,6 +18,8 @@ export interface FleetGoogle {
   watched: Set<Mailbox>;
   /** Calls beyond the quota. */
   refused: number;
+  /** How long Gmail needs for a mailbox beyond the usual, in milliseconds. */
+  slownessMs(mailbox: Mailbox): number;
   /** The mailboxes whose refresh tokens have ended. */
   revoked: Set<Mailbox>;
   /** One more message arrives; returns its history id. */
@@ -44,10 +46,11 @@ export function fleetGoogle(time: SimulatedTime, unread: number): FleetGoogle {
     watches: new Map(),
     watched: new Set(),
     refused: 0,
+    slownessMs: () => 0,
     revoked: new Set(),
     deliver(mailbox) {
       heads.set(mailbox, headOf(mailbox) + 1);
-      return historyId(headOf(mailbox));
+      return historyIdOf(headOf(mailbox));
     },
     ports: {
       gmail: {
@@ -59,19 +62,19 @@ export function fleetGoogle(time: SimulatedTime, unread: number): FleetGoogle {
               { length: Math.max(0, head - first + 1) },
               (_, at) => first + at,
             );
-            return { records: ids.map((id) => recordOf(mailbox, id)), head: historyId(head) };
+            return { records: ids.map((id) => recordOf(mailbox, id)), head: historyIdOf(head) };
           }),
         getProfile: (accessToken) =>
           gmail("users.getProfile", accessToken, (mailbox) => ({
             emailAddress: addressOfMailbox(mailbox),
-            historyId: historyId(headOf(mailbox)),
+            historyId: historyIdOf(headOf(mailbox)),
           })),
         watch: (accessToken) =>
           gmail("users.watch", accessToken, (mailbox) => {
             add(google.watches, minute(), 1);
             google.watched.add(mailbox);
             const expiresAt = new Date(time.now().getTime() + WATCH_MS);
-            return { historyId: historyId(headOf(mailbox)), expiresAt };
+            return { historyId: historyIdOf(headOf(mailbox)), expiresAt };
           }),
         listMessages: unexpected,
         getInternalDate: unexpected,
@@ -125,6 +128,8 @@ export function fleetGoogle(time: SimulatedTime, unread: number): FleetGoogle {
     }
     add(google.units, minute(), GMAIL_UNITS[call]);
     const mailbox = mailboxOf(accessToken);
+    const slownessMs = google.slownessMs(mailbox);
+    if (slownessMs > 0) await time.sleep(slownessMs);
     if (google.revoked.has(mailbox)) {
       throw refusal(call, { kind: "unauthenticated", reason: "authError" });
     }
@@ -142,10 +147,11 @@ function mailboxOf(token: string): Mailbox {
 function recordOf(mailbox: Mailbox, id: number) {
   const message = { id: `${mailbox}m${id}`, labelIds: ["UNREAD", "INBOX"] };
   const items = [{ kind: "added" as const, message }];
-  return { historyId: historyId(id), items, unreadable: false };
+  return { historyId: historyIdOf(id), items, unreadable: false };
 }
 
-function historyId(id: number): HistoryId {
+/** The history id with this number. */
+export function historyIdOf(id: number): HistoryId {
   const parsed = parseHistoryId(String(id));
   if (parsed === undefined) throw new Error(`not a history id: ${id}`);
   return parsed;

@@ -11,7 +11,8 @@ import { revocation, tableOfRevocation } from "./revocation.ts";
 const USAGE = `npm run scale -- [due-lists] [renewal] [outage] [revocation] [options]
   --users N            mailboxes (100000)
   --concurrency N      of renewals and of the reconciliation (as configured)
-  --emulator           the Firestore emulator instead of the stub: it reads all documents for each query`;
+  --store WHERE        memory, which is the fastest (memory); stub: Firestore's client and the bench's stub; emulator:
+                       the Firestore emulator, which reads all documents for each query`;
 
 const REVOKED_MAX = 5_000;
 
@@ -20,7 +21,7 @@ const { values, positionals } = readOptions(USAGE, {
   options: {
     users: { type: "string", default: "100000" },
     concurrency: { type: "string" },
-    emulator: { type: "boolean", default: false },
+    store: { type: "string", default: "memory" },
   },
 });
 
@@ -46,7 +47,9 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 };
 
 const wanted = positionals.length === 0 ? Object.keys(SCENARIOS) : positionals;
-const isKnown = wanted.every((name) => SCENARIOS[name] !== undefined);
+const isKnown =
+  wanted.every((name) => SCENARIOS[name] !== undefined) &&
+  ["memory", "stub", "emulator"].includes(values.store);
 if (isKnown && /^[1-9]\d{0,6}$/.test(values.users)) await measure();
 else {
   console.error(USAGE);
@@ -57,12 +60,14 @@ async function measure(): Promise<void> {
   console.log(
     `Node ${process.version}, ${availableParallelism()} processors (${cpus()[0]?.model})`,
   );
-  const emulator = values.emulator ? await startEmulator(findFirestoreEmulator()) : undefined;
+  const isEmulated = values.store === "emulator";
+  const emulator = isEmulated ? await startEmulator(findFirestoreEmulator()) : undefined;
+  const own = values.store === "stub" ? "stub" : "memory";
   try {
     for (const name of wanted) {
       const figures = await SCENARIOS[name]?.({
         users: Number(values.users),
-        firestoreHost: emulator?.host,
+        store: emulator === undefined ? own : { firestoreHost: emulator.host },
         note: (line) => console.error(line),
       });
       for (const { what, figure, limit } of figures ?? []) {

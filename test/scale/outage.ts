@@ -34,12 +34,12 @@ const MAIL_EVERY_MS_MIN = 500;
 const WAITED_MS_MAX = 12 * HOUR_MS;
 
 export async function outage(
-  { users, firestoreHost, note }: ScaleOptions,
+  { users, store, note }: ScaleOptions,
   env: Record<string, string> = {},
 ): Promise<AfterOutage> {
   const world = await openWorld({
     users,
-    firestoreHost,
+    store,
     env,
     unread: UNREAD,
     ownOf: (mailbox, start) => failing(mailbox, start),

@@ -23,12 +23,12 @@ const DAY_MS = 24 * HOUR_MS;
 const EVERY_MS = 10 * MINUTE_MS;
 
 export async function renewalDay(
-  { users, firestoreHost, note }: ScaleOptions,
+  { users, store, note }: ScaleOptions,
   env: Record<string, string> = {},
 ): Promise<RenewalDay> {
   const world = await openWorld({
     users,
-    firestoreHost,
+    store,
     env,
     ownOf: (_, start) => ({
       watch: {

@@ -31,13 +31,13 @@ const WAITED_MS_MAX = 12 * HOUR_MS;
  * its turn, and those whose grants ended still get mail.
  */
 export async function revocation(
-  { users, firestoreHost, note }: ScaleOptions,
+  { users, store, note }: ScaleOptions,
   revoked: number,
   env: Record<string, string> = {},
 ): Promise<Revocation> {
   const world = await openWorld({
     users,
-    firestoreHost,
+    store,
     env,
     ownOf: (mailbox, start) => quiet(mailbox, start),
   });

@@ -1,5 +1,12 @@
 import { fileURLToPath } from "node:url";
+import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { UserStore } from "../../functions/src/domain/user.ts";
+import type { Log } from "../../functions/src/platform/log.ts";
+import { firestoreUsers } from "../../functions/src/store/users.ts";
+import { openDatabase } from "../support/firestore-emulator.ts";
+import type { StoreKind } from "./figures.ts";
+import type { StoreUsers } from "./fleet.ts";
+import { indexedUsers } from "./indexed-users.ts";
 import { startProgram } from "../support/program.ts";
 import type { SimulatedTime } from "./time.ts";
 
@@ -21,18 +28,16 @@ export function timedStore(
   time: SimulatedTime,
   operations: Operations,
 ): UserStore {
-  const timed = Object.entries(users).map(([name, method]) => {
-    const request = method as (...args: unknown[]) => Promise<unknown>;
-    return [
-      name,
-      async (...args: unknown[]) => {
-        operations.requests += 1;
-        const answer = await time.lasting(FIRESTORE_MS, request(...args));
-        count(name as keyof UserStore, answer, operations);
-        return answer;
-      },
-    ];
-  });
+  const methods = Object.entries(users).filter(([, method]) => typeof method === "function");
+  const timed = methods.map(([name, method]) => [
+    name,
+    async (...args: unknown[]) => {
+      operations.requests += 1;
+      const answer = await time.lasting(FIRESTORE_MS, method(...args));
+      count(name as keyof UserStore, answer, operations);
+      return answer;
+    },
+  ]);
   return Object.fromEntries(timed) as UserStore;
 }
 
@@ -68,8 +73,44 @@ function count(method: keyof UserStore, answer: unknown, operations: Operations)
   }
 }
 
+/** The users of a run, and how they are stored before it. */
+export interface OpenStore {
+  users: UserStore;
+  storeUsers: StoreUsers;
+  close(): Promise<void>;
+}
+
+export async function openStore(kind: StoreKind, log: Log, clock: Clock): Promise<OpenStore> {
+  if (kind === "memory") {
+    const users = indexedUsers(clock);
+    return {
+      users,
+      async storeUsers(some) {
+        for (const [id, content] of some) await users.authorize(id, () => content);
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+  const stub = kind === "stub" ? await startStub() : undefined;
+  const database = openDatabase({
+    host: kind === "stub" ? (stub?.host ?? "") : kind.firestoreHost,
+  });
+  return {
+    users: firestoreUsers(database, log, clock),
+    async storeUsers(some) {
+      const batch = database.batch();
+      for (const [id, content] of some) batch.set(database.doc(`users/${id}`), { ...content });
+      await batch.commit();
+    },
+    async close() {
+      await database.terminate();
+      await stub?.stop();
+    },
+  };
+}
+
 /** The stub of Firestore in a process of its own. */
-export async function startStore(): Promise<{ host: string; stop(): Promise<void> }> {
+async function startStub(): Promise<{ host: string; stop(): Promise<void> }> {
   const file = fileURLToPath(new URL("store-process.ts", import.meta.url));
   const args = ["--max-old-space-size=4096", "--import", "tsx", file];
   const program = startProgram({ command: process.execPath, args });

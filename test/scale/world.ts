@@ -9,24 +9,22 @@ import type { HistoryId } from "../../functions/src/domain/history-id.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { createLog } from "../../functions/src/platform/log.ts";
 import { type Receiver, createReceiver } from "../../functions/src/receiver.ts";
-import { firestoreUsers } from "../../functions/src/store/users.ts";
 import { notificationData } from "../gmail-emulator/notifications.ts";
 import { requiredEnv } from "../local/environment.ts";
 import { randomStreams } from "../simulation/random.ts";
-import { openDatabase } from "../support/firestore-emulator.ts";
 import { memoryCallbackClaims } from "../support/memory-callback-claims.ts";
 import { memorySeenEvents } from "../support/memory-seen-events.ts";
 import { inTimeOf } from "../support/read-times.ts";
 import { ringOf } from "../support/test-keys.ts";
 import { type Mailbox, type Own, addressOfMailbox, mailboxOfAddress, storeFleet } from "./fleet.ts";
 import { type FleetGoogle, add, fleetGoogle } from "./google.ts";
-import { type Operations, startStore, timedStore } from "./store.ts";
+import type { StoreKind } from "./figures.ts";
+import { type Operations, openStore, timedStore } from "./store.ts";
 import { type SimulatedTime, simulateTime } from "./time.ts";
 
 export interface WorldOptions {
   users: number;
-  /** Where a Firestore emulator is; else the stub is started. */
-  firestoreHost?: string | undefined;
+  store: StoreKind;
   /** Variables of the receiver, in addition to the required ones. */
   env?: Record<string, string>;
   /** Messages that arrived in each mailbox and are not published. */
@@ -67,11 +65,9 @@ const DAY_MS = 24 * 3_600_000;
 const MB = 1_000_000;
 
 export async function openWorld(options: WorldOptions): Promise<World> {
-  const { users: count, firestoreHost, env, unread = 0, ownOf } = options;
+  const { users: count, env, unread = 0, ownOf } = options;
   // Else Google's client looks for the credentials of a machine of Google's, and warns of none.
   process.env["METADATA_SERVER_DETECTION"] ??= "none";
-  const store = firestoreHost === undefined ? await startStore() : undefined;
-  const database = openDatabase({ host: firestoreHost ?? store?.host ?? "" });
   const start = new Date(Date.now() + DAY_MS);
   const time = simulateTime(start.getTime());
   const config = readConfig({ ...requiredEnv(), ...env });
@@ -82,11 +78,12 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     add(logged, event, 1);
   });
   const operations: Operations = { requests: 0, reads: 0, writes: 0 };
-  const users = inTimeOf(timedStore(firestoreUsers(database, log, time), time, operations), time);
+  const store = await openStore(options.store, log, time);
+  const users = inTimeOf(timedStore(store.users, time, operations), time);
   const google = fleetGoogle(time, unread);
   const random = randomStreams(1)("receiver").next;
   const seal = tokenSeal(ring, randomBytes, log);
-  await storeFleet(database, count, start, seal, (mailbox) => ownOf(mailbox, start));
+  await storeFleet(store.storeUsers, count, start, seal, (mailbox) => ownOf(mailbox, start));
 
   const world: World = {
     time,
@@ -149,10 +146,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       return process.memoryUsage().heapUsed / MB;
     },
 
-    async close() {
-      await database.terminate();
-      await store?.stop();
-    },
+    close: store.close,
   };
   return world;
 }
