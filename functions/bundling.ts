@@ -70,12 +70,18 @@ const CACHE_FOLDER = ".compile-cache";
 /** Named so that the functions-framework does not search for the package that the file belongs to. */
 export const START = "index.cjs";
 
-/** Writes what starts the bundle `functions.js` of a folder, and the rehearsal that makes it start faster. */
+/** What Node puts before every module. */
+const HEAD = "(function (exports, require, module, __filename, __dirname) {";
+
+/**
+ * Makes the bundle `functions.js` of a folder into what V8 compiles, so that no start copies it, and writes
+ * what starts it, and the rehearsal that makes it start faster.
+ */
 export async function makeStart(folder: string): Promise<void> {
-  await writeFile(
-    path.join(folder, START),
-    startOf(await readFile(path.join(folder, "functions.js"))),
-  );
+  const file = path.join(folder, "functions.js");
+  const wrapped = `${HEAD}${await readFile(file, "utf8")}\n})`;
+  await writeFile(file, wrapped);
+  await writeFile(path.join(folder, START), startOf(wrapped));
   await bundle("functions/rehearsal.ts", path.join(folder, "rehearsal.js"), []);
 }
 
@@ -86,10 +92,10 @@ export async function makeStart(folder: string): Promise<void> {
  * compile cache leaves out. Without such a cache, or with one of another version of Node or with other flags,
  * V8 compiles as usual. The name has a hash of the bundle because V8 compares only its length.
  */
-function startOf(bundled: Uint8Array): string {
+function startOf(wrapped: string): string {
   // esbuild escapes other characters, but not in a tagged template.
-  if (bundled.some((byte) => byte > 127)) throw new Error("functions.js is not ASCII");
-  const hash = createHash("sha256").update(bundled).digest("hex").slice(0, 16);
+  if (/[^\0-\x7f]/.test(wrapped)) throw new Error("functions.js is not ASCII");
+  const hash = createHash("sha256").update(wrapped).digest("hex").slice(0, 16);
   return `const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { Script, constants } = require("node:vm");
@@ -112,12 +118,11 @@ function writeCache() {
   renameSync(\`\${cache}.new\`, cache);
 }
 
-// As Node wraps every module. The bundle is ASCII: nothing has to be decoded.
-const head = "(function (exports, require, module, __filename, __dirname) {";
 const cachedData = readCache();
-const script = new Script(\`\${head}\${readFileSync(filename, "latin1")}\n})\`, {
+// The bundle is ASCII: nothing has to be decoded. Its source map does not count the wrapper.
+const script = new Script(readFileSync(filename, "latin1"), {
   filename,
-  columnOffset: -head.length,
+  columnOffset: ${-HEAD.length},
   cachedData,
   importModuleDynamically: constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
