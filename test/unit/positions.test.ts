@@ -70,6 +70,20 @@ describe("positions", () => {
     );
   });
 
+  it("pass the records of other times on as they are", () => {
+    const read = (first: number, seconds: number) =>
+      Array.from({ length: 3 }, (_, index) => ({ historyId: id(first + index), at: at(seconds) }));
+    const positions = together([read(100, 1), read(200, 2)]) ?? [];
+    const group = partsOf(positions).records.get(2_000);
+    const head = { historyId: id(900), at: at(2), isHead: true as const };
+    const more = withPositions(withPositions(positions, [head]), read(300, 3));
+    expect(partsOf(more).records.get(2_000)).toBe(group);
+    const rest = positionsAfter(id(101), more);
+    expect(partsOf(rest).records.get(2_000)).toBe(group);
+    expect(partsOf(rest).records.get(1_000)).toEqual(read(100, 1).slice(2));
+    expect(partsOf(rest).special).toEqual([head]);
+  });
+
   it("come together from the groups of several times, if no id occurs twice", () => {
     fc.assert(
       fc.property(POSITIONS, (some) => {
