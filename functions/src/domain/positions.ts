@@ -28,7 +28,7 @@ export function partsOf(positions: readonly ReadPosition[]): Parts {
   const known = divided.get(positions);
   if (known !== undefined) return known;
   const special = positions.filter((position) => !isRecord(position));
-  const parts = { special, records: withRecords(new Map(), positions.filter(isRecord)) };
+  const parts = { special, records: byTime(positions.filter(isRecord)) };
   divided.set(positions, parts);
   return parts;
 }
@@ -121,18 +121,23 @@ function isBefore(a: ReadPosition | undefined, b: ReadPosition | undefined): boo
 
 /** Returns groups with more records: each joins those of its time. */
 function withRecords(groups: Parts["records"], records: readonly ReadPosition[]): Parts["records"] {
-  const added = new Map<number, ReadPosition[]>();
-  for (const record of records) {
-    const time = record.at.getTime();
-    const group = added.get(time);
-    if (group === undefined) added.set(time, [record]);
-    else group.push(record);
-  }
   const all = new Map(groups);
-  for (const [time, group] of added) {
-    all.set(time, [...(groups.get(time) ?? []), ...group].sort(byId));
+  for (const [time, added] of byTime(records)) {
+    const group = groups.get(time);
+    all.set(time, group === undefined ? added : [...group, ...added].sort(byId));
   }
   return all;
+}
+
+function byTime(records: readonly ReadPosition[]): Parts["records"] {
+  const groups = new Map<number, ReadPosition[]>();
+  for (const record of records) {
+    const time = record.at.getTime();
+    const group = groups.get(time);
+    if (group === undefined) groups.set(time, [record]);
+    else group.push(record);
+  }
+  return groups;
 }
 
 /** Returns the index of the first position that is not before the id. */
