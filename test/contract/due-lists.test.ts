@@ -70,4 +70,32 @@ describe.runIf(firestore.isHad)("a due list in Firestore", () => {
     expect(await run()).toEqual(["behind"]);
     expect(unreadable()).toBe(COUNT);
   });
+
+  it("names the incomplete mailboxes behind documents that cannot be decoded", async () => {
+    const clock = { now: () => new Date() };
+    const users = firestoreUsers(
+      database,
+      createLog(() => {}),
+      clock,
+    );
+    const batch = database.batch();
+    for (let index = 0; index < COUNT; index++) {
+      const sync = { behindSince: Timestamp.fromDate(LONG_AGO) };
+      batch.set(database.doc(`users/strange-behind-${index}`), { sync });
+    }
+    await batch.commit();
+    for (const [name, since] of [
+      ["older", "2021-01-01"],
+      ["newer", "2022-01-01"],
+    ] as const) {
+      const sync = { retries: 0, recent: [], behindSince: new Date(since) };
+      await putUser(users, name, { sync });
+    }
+
+    const behind = async (limit: number) =>
+      (await users.listBehind({ upTo: new Date() }, limit)).map(({ id }) => id);
+    expect(await behind(1)).toEqual(["older"]);
+    expect(await behind(2)).toEqual(["older", "newer"]);
+    expect(await behind(100)).toEqual(["older", "newer"]);
+  });
 });

@@ -17,6 +17,9 @@ export interface ScaleOptions {
   note?(line: string): void;
 }
 
+/** What the growth of the heap may not exceed; a store in memory grows with what is written. */
+export const HEAP_LIMIT = "256 MB in all; the users count, too, where they are in memory";
+
 const MINUTE_MS = 60_000;
 
 /** Whole numbers with separators, small ones with two digits. */

@@ -1,7 +1,14 @@
 import { quantile } from "../bench/rows.ts";
 import type { Own, Mailbox } from "./fleet.ts";
 import { evenly } from "./fleet.ts";
-import { type Figure, type ScaleOptions, duration, highest, number } from "./figures.ts";
+import {
+  type Figure,
+  HEAP_LIMIT,
+  type ScaleOptions,
+  duration,
+  highest,
+  number,
+} from "./figures.ts";
 import { UNITS_PER_MINUTE } from "./google.ts";
 import { type World, openWorld } from "./world.ts";
 
@@ -122,7 +129,7 @@ export function tableOfOutage(after: AfterOutage, settings: string): Figure[] {
     {
       what: what("growth of the heap"),
       figure: `${number(after.heapGrowthMb)} MB`,
-      limit: "256 MB in all",
+      limit: HEAP_LIMIT,
     },
   ];
 }

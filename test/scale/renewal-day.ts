@@ -1,4 +1,11 @@
-import { type Figure, type ScaleOptions, duration, highest, number } from "./figures.ts";
+import {
+  type Figure,
+  HEAP_LIMIT,
+  type ScaleOptions,
+  duration,
+  highest,
+  number,
+} from "./figures.ts";
 import { UNITS_PER_MINUTE } from "./google.ts";
 import { openWorld } from "./world.ts";
 
@@ -113,7 +120,7 @@ export function tableOfRenewalDay(day: RenewalDay, settings: string): Figure[] {
     {
       what: what("growth of the heap"),
       figure: `${number(day.heapGrowthMb)} MB`,
-      limit: "256 MB in all",
+      limit: HEAP_LIMIT,
     },
   ];
 }

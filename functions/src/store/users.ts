@@ -45,6 +45,11 @@ const SAME_TOKEN_MAX = 2;
 /** The maximum number of values of an `in` query. */
 const IN_VALUES_MAX = 30;
 
+/** Pages of incomplete mailboxes that are read at a time, beyond documents that cannot be decoded. */
+const BEHIND_PAGES_MAX = 10;
+/** The size of a page after such documents, even if one user is wanted. */
+const BEHIND_PAGE_MIN = 100;
+
 /** Changes that are looked up, and stored if missing, in one transaction. */
 const KEPT_AT_ONCE_MAX = 200;
 
@@ -159,12 +164,23 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
     },
 
     async listBehind({ from = new Date(0), upTo }, limit) {
-      const query = users
+      const ordered = users
         .where("sync.behindSince", ">=", from)
         .where("sync.behindSince", "<=", upTo)
-        .orderBy("sync.behindSince")
-        .limit(limit);
-      return (await getUsers(query)).found;
+        .orderBy("sync.behindSince");
+      const behind: User[] = [];
+      let size = limit;
+      let query = ordered.limit(size);
+      // A short answer means the end of the list: readable documents take the place of others.
+      for (let pages = 0; pages < BEHIND_PAGES_MAX; pages++) {
+        const { docs, found } = await getUsers(query);
+        behind.push(...found);
+        const last = docs.at(-1);
+        if (last === undefined || docs.length < size || behind.length >= limit) break;
+        size = Math.max(limit, BEHIND_PAGE_MIN);
+        query = ordered.startAfter(last).limit(size);
+      }
+      return behind.slice(0, limit);
     },
 
     postpone(list, { id, revision }, dueAt) {
