@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import type { Metafile } from "esbuild";
 import { ROOT, START, bundle, makeStart } from "./bundling.ts";
 import { buildEmulator } from "./emulator-package.ts";
+import { LEFT_OUT, type LeftOut } from "./left-out.ts";
 import { type Lockfile, lockfileFor } from "./lockfile.ts";
 import { buildSubscriber } from "./subscriber-package.ts";
 import { billOf, noticesOf, thirdParties } from "./third-party.ts";
@@ -55,8 +56,13 @@ const TOOLS: Record<string, Tool> = {
   firebase: { external: [], named: ["firebase-admin", "firebase-functions"] },
 };
 
-async function make(entry: string, outfile: string, external: string[]): Promise<Metafile> {
-  const metafile = await bundle(`functions/src/${entry}`, outfile, external);
+async function make(
+  entry: string,
+  outfile: string,
+  external: string[],
+  leftOut: readonly LeftOut[] = [],
+): Promise<Metafile> {
+  const metafile = await bundle(`functions/src/${entry}`, outfile, external, leftOut);
   const { inputs, outputs } = metafile;
   const stray = Object.keys(inputs).filter(
     (input) => !/^(functions\/src|node_modules)\//.test(input),
@@ -72,7 +78,7 @@ for (const [tool, { external, named }] of Object.entries(TOOLS)) {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const bundles = [
-    await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external),
+    await make(`entries/${tool}.ts`, path.join(folder, "functions.js"), external, LEFT_OUT),
     await make("platform/telemetry/otlp.ts", path.join(folder, "telemetry.js"), []),
   ];
   await makeStart(folder);

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type Metafile, type Plugin, build } from "esbuild";
 import { spokenDefinitions } from "./definitions.ts";
-import { LEFT_OUT, type LeftOut, leaveOut } from "./left-out.ts";
+import { type LeftOut, leaveOut } from "./left-out.ts";
 
 /** The project: what is bundled is named from here. */
 export const ROOT = path.resolve(import.meta.dirname, "..");
@@ -38,7 +38,7 @@ export async function bundle(
   entry: string,
   outfile: string,
   external: string[],
-  leftOut: readonly LeftOut[] = LEFT_OUT,
+  leftOut: readonly LeftOut[] = [],
 ): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: ROOT,

@@ -11,7 +11,7 @@ export interface LeftOut {
 }
 
 /**
- * What is left out. No upstream option does the same. `infra/docs/scale.md` says what each of them brings;
+ * What is left out of the functions. No upstream option does the same. `infra/docs/scale.md` says what each of them brings;
  * `test/deploy/left-out.test.ts` opens and uses the clients without them.
  */
 export const LEFT_OUT: readonly LeftOut[] = [
@@ -48,6 +48,20 @@ export const LEFT_OUT: readonly LeftOut[] = [
     module: "@google-cloud/firestore/build/protos/firestore_v1_proto_api.js",
     package: "@google-cloud/firestore",
     instead: `exports.google = { firestore: { v1: {} } };`,
+  },
+  {
+    // Writes trace contexts into messages, if the Pub/Sub client is told to trace, which it is not
+    // (https://github.com/googleapis/google-cloud-node/blob/main/handwritten/pubsub/src/telemetry-tracing.ts).
+    module: "@opentelemetry/core/build/src/index.js",
+    package: "@google-cloud/pubsub",
+    instead: `exports.W3CTraceContextPropagator = class W3CTraceContextPropagator {};`,
+  },
+  {
+    // Pulls messages; the functions only publish
+    // (https://github.com/googleapis/google-cloud-node/blob/main/handwritten/pubsub/src/subscriber.ts).
+    module: "@google-cloud/pubsub/build/src/subscriber.js",
+    package: "@google-cloud/pubsub",
+    instead: `exports.SubscriberCloseBehaviors = {};`,
   },
 ];
 

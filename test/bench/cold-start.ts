@@ -70,7 +70,7 @@ async function buildLibraries(): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const framework = "@google-cloud/functions-framework";
-  await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework], []);
+  await bundle(`${FLOOR.folder}/index.js`, path.join(folder, "functions.js"), [framework]);
   await makeStart(folder);
   const manifest = { type: "commonjs", main: START };
   await writeFile(path.join(folder, "package.json"), JSON.stringify(manifest));

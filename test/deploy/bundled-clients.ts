@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { v1 as firestore } from "@google-cloud/firestore";
 import { KeyManagementServiceClient } from "@google-cloud/kms";
-import { v1 as pubsub } from "@google-cloud/pubsub";
+import { PubSub } from "@google-cloud/pubsub";
 import { credentials } from "@grpc/grpc-js";
 
 /** `google.firestore.v1.CommitResponse` and so on: the field 1 or 2, and what is in it. */
@@ -48,12 +48,14 @@ async function openCallAndClose(): Promise<void> {
   for await (const read of users.batchGetDocuments({ database: DATABASE, documents: ["a"] })) {
     print(read);
   }
-  const topic = new pubsub.PublisherClient(options);
+  process.env["PUBSUB_EMULATOR_HOST"] = `127.0.0.1:${options.port}`;
+  const pubsub = new PubSub({ projectId: options.projectId });
+  const topic = pubsub.topic("t", { messageOrdering: true });
   const message = { data: Buffer.from("x"), attributes: { k: "v" }, orderingKey: "1" };
-  print(await topic.publish({ topic: "projects/demo/topics/t", messages: [message] }));
+  print(await topic.publishMessage(message));
   const keys = new KeyManagementServiceClient(options);
   print(await keys.decrypt({ name: "k", ciphertext: Buffer.from("y") }));
-  for (const client of [users, topic, keys]) {
+  for (const client of [users, pubsub, keys]) {
     await client.close();
     console.log("closed");
   }
