@@ -61,9 +61,10 @@ const MINUTE = 60_000;
 const STEPS_MAX = 500;
 
 /**
- * Plays a scenario until the world has come to rest, a promise is broken, or the choice ends it. While a window is open, time
- * stands still, an effect happens at once and so does its answer, and nothing is left to chance.
- * After the last window the simulation goes on without faults, and judges the end as ever.
+ * Plays a scenario until the world has come to rest, a promise is broken, or the choice ends it.
+ * While a window is open, time stands still, an effect happens at once and so does its answer, and
+ * nothing is left to chance. After the last window the simulation goes on without faults, and judges
+ * the end as ever.
  */
 export async function explore(scenario: Scenario, size: Size, choose: Choose): Promise<Explored> {
   const steps: Step[] = [];

@@ -310,6 +310,40 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
     ],
   },
   {
+    name: "a history of many pages that has expired",
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          const ids = arrive(scene, 2 * scene.size.records);
+          scene.google.model.expireHistory(scene.person.sub);
+          return [push(scene, ids.at(-1)), act("a record", () => void arrive(scene, 1))];
+        },
+      },
+    ],
+  },
+  {
+    name: "every kind of record, and pages without any",
+    parameters: { emptyPages: 1 },
+    windows: [
+      {
+        minute: CALM,
+        open(scene) {
+          const { google, checks, person } = scene;
+          const { model } = google;
+          model.loseNotifications(4);
+          const { messageId } = model.deliver(person.sub);
+          model.addLabels(person.sub, [messageId], ["STARRED"]);
+          model.appendRawRecord(person.sub, { messagesAdded: [{ message: { id: 7 } }] });
+          const { historyId } = model.deleteMessage(person.sub, [messageId]);
+          model.loseNotifications(0);
+          checks.touched(person.sub);
+          return [push(scene, historyId), schedule(scene, "mailboxReconciliation")];
+        },
+      },
+    ],
+  },
+  {
     name: "a history that is rewound",
     windows: [
       {
