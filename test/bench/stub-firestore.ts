@@ -5,7 +5,7 @@ import {
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
-import { type Key, type KeyRange, type StubIndex, createIndex } from "./stub-index.ts";
+import { type Entry, type Key, type KeyRange, type StubIndex, createIndex } from "./stub-index.ts";
 import { serveGrpc } from "./stub-server.ts";
 
 // What it exports lazily is invisible to `import`.
@@ -115,13 +115,11 @@ export async function startStubFirestore(): Promise<StubFirestore> {
   function indexOf(collection: string, fieldPath: string): StubIndex {
     const present = indexes.get(`${collection} ${fieldPath}`);
     if (present !== undefined) return present;
-    const index = createIndex();
-    for (const document of documents.values()) {
-      const key = keyOf(document, fieldPath);
-      if (collectionOf(document.name) === collection && key !== undefined) {
-        index.add(key, document.name);
-      }
-    }
+    const index = createIndex(
+      [...documents.values()]
+        .filter(({ name }) => collectionOf(name) === collection)
+        .flatMap((document) => entryOf(document, fieldPath)),
+    );
     indexes.set(`${collection} ${fieldPath}`, index);
     return index;
   }
@@ -274,6 +272,11 @@ function rangeOf({ field: { fieldPath }, op, value }: FieldFilter): FieldRange {
   }
 }
 
+function entryOf(document: StoredDocument, fieldPath: string): Entry[] {
+  const key = keyOf(document, fieldPath);
+  return key === undefined ? [] : [{ key, name: document.name }];
+}
+
 function keyOf({ name, fields }: StoredDocument, fieldPath: string): Key | undefined {
   if (fieldPath === NAME) return name;
   let value: Value | undefined = { mapValue: { fields } };
@@ -287,7 +290,7 @@ function toKey({ timestampValue: time, stringValue, referenceValue }: Value): Ke
 }
 
 /** The place where a page ends: a value and a name, or only a name. */
-function toEntry({ values }: { values: Value[] }): { key: Key; name: string } {
+function toEntry({ values }: { values: Value[] }): Entry {
   const key = toKey(values[0] ?? {}) ?? "";
   return { key, name: values.at(-1)?.referenceValue ?? "" };
 }

@@ -7,7 +7,13 @@ import {
   type UserStore,
   latestHolder,
 } from "../../functions/src/domain/user.ts";
-import { type Key, type KeyRange, type StubIndex, createIndex } from "../bench/stub-index.ts";
+import {
+  type Entry,
+  type Key,
+  type KeyRange,
+  type StubIndex,
+  createIndex,
+} from "../bench/stub-index.ts";
 import { type StoredUser, memoryUsers } from "../support/memory-users.ts";
 
 /** What is looked up by an index; the store in memory looks at every user instead. */
@@ -21,13 +27,13 @@ const KEYS = {
 } as const satisfies Record<string, (user: StoredUser) => Key | undefined>;
 
 type Field = keyof typeof KEYS;
-const FIELDS = Object.keys(KEYS) as Field[];
 
 /** The store in memory, with an index for each query of a fleet: no notified address differs here. */
 export function indexedUsers(clock: Pick<Clock, "now">): UserStore {
   const users = memoryUsers(clock);
   const { find } = users;
-  const indexes = new Map<Field, StubIndex>(FIELDS.map((field) => [field, createIndex()]));
+  /** Made by the first query of the field. */
+  const indexes = new Map<Field, StubIndex>();
   const stored = new Map<UserId, StoredUser>();
 
   users.onChanged = (id, next) => {
@@ -47,8 +53,19 @@ export function indexedUsers(clock: Pick<Clock, "now">): UserStore {
     return found.filter((user) => user !== undefined);
   }
 
-  function idsIn(field: Field, range: KeyRange, limit: number, after?: Place): string[] {
-    return indexes.get(field)?.names(range, limit, after) ?? [];
+  function indexOf(field: Field): StubIndex {
+    const present = indexes.get(field);
+    if (present !== undefined) return present;
+    const keyed = [...stored.values()].map((user) => ({ key: KEYS[field](user), name: user.id }));
+    const index = createIndex(
+      keyed.flatMap(({ key, name }) => (key === undefined ? [] : [{ key, name }])),
+    );
+    indexes.set(field, index);
+    return index;
+  }
+
+  function idsIn(field: Field, range: KeyRange, limit: number, after?: Entry): string[] {
+    return indexOf(field).names(range, limit, after);
   }
 
   return {
@@ -80,21 +97,16 @@ export function indexedUsers(clock: Pick<Clock, "now">): UserStore {
       return { users: await read(idsIn("id", {}, limit, place)), unreadable: [] };
     },
     async countActive() {
-      return indexes.get("sync.dueAt")?.count({}) ?? 0;
+      return indexOf("sync.dueAt").count({});
     },
   };
-}
-
-interface Place {
-  key: Key;
-  name: string;
 }
 
 function toCursor(list: DueList, user: StoredUser): DueCursor {
   return `${KEYS[list](user)}/${user.id}` as DueCursor;
 }
 
-function toPlace(cursor: DueCursor): Place {
+function toPlace(cursor: DueCursor): Entry {
   const end = cursor.indexOf("/");
   return { key: Number(cursor.slice(0, end)), name: cursor.slice(end + 1) };
 }
