@@ -1,5 +1,8 @@
 /** What {@link frozenCopy} has made: it never changes, so that it is not copied again. */
-const copies = new WeakSet<object>();
+let copies = new WeakSet<object>();
+let copyCount = 0;
+/** V8 needs minutes for each of more objects: beyond, earlier copies are copied once more. */
+const COPIES_MAX = 500_000;
 
 /**
  * A copy of plain data that nothing can change, as if it had been written to a disk. What is such a
@@ -12,7 +15,12 @@ export function frozenCopy<T>(value: T): T {
 function copyOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null || copies.has(value)) return value;
   const copy = shallowCopy(value);
+  if (copyCount === COPIES_MAX) {
+    copies = new WeakSet();
+    copyCount = 0;
+  }
   copies.add(copy);
+  copyCount += 1;
   return Object.freeze(copy);
 }
 
