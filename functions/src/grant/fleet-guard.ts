@@ -39,7 +39,7 @@ const LATCH_MS_MAX = 24 * 3_600_000;
 export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): FleetGuard {
   const { users, oauth, clock, log, randomToken } = context;
   const refreshed = new Map<UserId, Date>();
-  let sampledAt: Date | undefined;
+  let sample: { at: Date; hasSuccess: Promise<boolean> } | undefined;
   let active: { at: Date; count: number } | undefined;
   let judging: Promise<boolean> | undefined;
 
@@ -90,10 +90,20 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
     return [...refreshed].some(([other, at]) => other !== id && at >= since);
   }
 
-  async function sampleRefreshes(user: User, now: Date): Promise<boolean> {
-    if (sampledAt !== undefined && sampledAt > later(now, -SAMPLE_EVERY_MS)) return false;
-    sampledAt = now;
-    const others = await sampleOthers(user.id, context);
+  /** Tries the grants of others, at most once a minute; users who fail meanwhile wait for the result. */
+  function sampleRefreshes({ id }: User, now: Date): Promise<boolean> {
+    if (sample === undefined || sample.at <= later(now, -SAMPLE_EVERY_MS)) {
+      const hasSuccess = tryOthers(id, now).catch((error: unknown) => {
+        sample = undefined;
+        throw error;
+      });
+      sample = { at: now, hasSuccess };
+    }
+    return sample.hasSuccess;
+  }
+
+  async function tryOthers(id: UserId, now: Date): Promise<boolean> {
+    const others = await sampleOthers(id, context);
     const established = others.filter(({ grant }) => !isYoung(grant, now));
     for (const other of established.slice(0, SAMPLE_MAX)) {
       if (await tryRefresh(other, own)) return true;
