@@ -277,6 +277,25 @@ describe("a mail to a person whose grant has ended", () => {
     expect(Math.abs(waitMs - 3 * DAY_MS)).toBeLessThan(MINUTE_MS);
   });
 
+  it("is not sent earlier when a late run cannot publish the end of the grant again", async () => {
+    scenario.topic.failure = new PublishFailure("transient", "unavailable");
+    await flag(ADA);
+    scenario.topic.failure = undefined;
+    scenario.clock.advance(2 * MINUTE_MS);
+    // Before this publication fails, other runs publish the same status and send the mail.
+    scenario.topic.publish = async () => {
+      await reconcile();
+      await reconcile();
+      throw new PublishFailure("transient", "unavailable");
+    };
+    const late = startSecondInstance(scenario, {});
+    await late.mailboxReconciliation();
+    expect(late.logged("announcement_failed")).toHaveLength(1);
+    expect(sink.mails).toHaveLength(1);
+    const waitMs = Number(due(ADA)) - scenario.clock.now().getTime();
+    expect(Math.abs(waitMs - 3 * DAY_MS)).toBeLessThan(MINUTE_MS);
+  });
+
   it("is not sent earlier when a wrong clock wrote the due time", async () => {
     await flag(ADA);
     await pass(MINUTE_MS);

@@ -491,6 +491,11 @@ export const MUTATIONS: readonly Mutation[] = [
     'if ((await users.update(user, claim)) === "refused") return;',
     "",
   ]),
+  focused("mails", "a publication that fails late brings the next mail forward", [
+    "postpone",
+    "!sameGrant(told, user) || isAnnounced(user)",
+    "!sameGrant(told, user)",
+  ]),
   focused("mails", "a mail is sent although its claim was refused", [
     "notify",
     'if ((await users.update(user, claim)) === "refused") return;',

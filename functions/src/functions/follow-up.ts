@@ -80,9 +80,10 @@ async function erase(user: User, context: FollowUpContext): Promise<void> {
   }
 }
 
-async function postpone({ id, status }: User, { users, clock }: FollowUpContext): Promise<void> {
-  const user = await users.find(id);
-  if (user?.status !== status) return;
+/** Tries again to publish a status later, unless another run has published it in the meantime. */
+async function postpone(told: User, { users, clock }: FollowUpContext): Promise<void> {
+  const user = await users.find(told.id);
+  if (!sameGrant(told, user) || isAnnounced(user)) return;
   const { failures } = user.followUp;
   const waitMs = backoffMs(failures, ANNOUNCE_RETRY_MS, ANNOUNCE_RETRY_MS_MAX);
   const dueAt = later(clock.now(), waitMs);
