@@ -551,6 +551,17 @@ describe("a history that is rewound", () => {
     expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
   });
 
+  it("is published as one where Gmail does not know an imported cursor from before it", async () => {
+    const cursor = await rest();
+    const { id, sync } = scenario.stored(ADA);
+    const { highestHead: _, ...imported } = sync;
+    scenario.users.overwrite(id, { sync: imported });
+    scenario.emulator.rewindHead(ADA, String(cursor - 100n));
+    scenario.emulator.settings.startAboveHead = "not_found";
+    await scenario.reconcileAfter(7 * HOUR_MS);
+    expect(gaps()).toMatchObject([{ reason: "history_rewound" }]);
+  });
+
   it("is not published as one where the first server to name the head is behind", async () => {
     await rest();
     scenario.emulator.loseNotifications();

@@ -112,9 +112,8 @@ async function causeOf(
   { from, reason }: ExpiredCursor,
   head: HistoryId,
 ): Promise<Recovery["reason"] | SyncOutcome> {
-  const { highestHead } = run.user.sync;
-  if (reason !== "history_expired" || highestHead === undefined) return reason;
-  if (!isAfter(highestHead, head)) return reason;
+  const { highestHead = from } = run.user.sync;
+  if (reason !== "history_expired" || !isAfter(highestHead, head)) return reason;
   const rewind = await confirmRewind(run, { from, reason: "history_rewound", highestHead });
   if (rewind.kind === "ended") return rewind.outcome;
   return rewind.kind === "confirmed" ? rewind.reason : reason;
