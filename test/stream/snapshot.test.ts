@@ -317,6 +317,25 @@ it("finds young mail listed among more old mail than may be dated in a minute", 
   expect(idsOf("message.existing")).toEqual([young]);
 });
 
+it("finds a message that new mail moves to the next page, where drafts are published", async () => {
+  await start({ PUBLISH_DRAFTS: "true" });
+  scenario.emulator.settings.messagePageMax = 2;
+  const before = mailOf(1, 2, 3);
+  await connect();
+  const first = scenario.emulator.faults.hold("messages.list", { count: 1 });
+  scenario.clock.advance(3 * MINUTE_MS);
+  const run = scenario.runSchedule("mailboxReconciliation");
+  await first.arrived;
+  first.release();
+  const again = scenario.emulator.faults.hold("messages.list", { count: 1 });
+  await again.arrived;
+  scenario.emulator.deliver(ADA);
+  again.release();
+  await run;
+  await complete();
+  expect(idsOf("message.existing")).toEqual(before);
+});
+
 it("publishes only watched labels, and leaves out one that the mailbox does not have", async () => {
   await start({ WATCH_LABEL_IDS: "INBOX,Label_404" });
   scenario.emulator.deliver(ADA, { labelIds: ["SENT"] });

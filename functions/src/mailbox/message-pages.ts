@@ -55,20 +55,34 @@ export async function withoutDrafts(
   if (drafts.kind !== "answered") return drafts;
   const after = await read();
   if (after.kind !== "answered") return after;
+  const reads = { before: before.value, after: after.value, drafts: drafts.value };
+  return sortOut(run, reads, isFailureTold);
+}
 
-  const isBefore = new Set(before.value.map(({ id }) => id));
-  const isAfter = new Set(after.value.map(({ id }) => id));
-  const all = [...after.value.filter(({ id }) => !isBefore.has(id)), ...before.value];
-  const decided = new Set([...all.map(({ id }) => id), ...drafts.value]);
+/** Sorts what was listed before and after the drafts were. */
+export async function sortOut(
+  run: Run,
+  reads: {
+    before: readonly HistoryMessage[];
+    after: readonly HistoryMessage[];
+    drafts: ReadonlySet<string>;
+  },
+  isFailureTold: boolean,
+): Promise<Answer<Sorted>> {
+  const { before, after, drafts } = reads;
+  const isBefore = new Set(before.map(({ id }) => id));
+  const isAfter = new Set(after.map(({ id }) => id));
+  const all = [...after.filter(({ id }) => !isBefore.has(id)), ...before];
+  const decided = new Set([...all.map(({ id }) => id), ...drafts]);
   const messages: HistoryMessage[] = [];
   let asked = 0;
   for (const message of all) {
     const { id } = message;
-    if (drafts.value.has(id)) continue;
+    if (drafts.has(id)) continue;
     const isUnsure = !isBefore.has(id) || !isAfter.has(id);
     if (isUnsure && asked < ASKED_MESSAGES_MAX) {
       asked += 1;
-      const isTold = await isNoDraft(run, id, isFailureTold);
+      const isTold = await isToBeTold(run, id, isFailureTold);
       if (isTold.kind !== "answered") return isTold;
       if (!isTold.value) continue;
     }
@@ -77,8 +91,8 @@ export async function withoutDrafts(
   return { kind: "answered", value: { messages, decided } };
 }
 
-/** Returns false for a draft, and for a deleted message. */
-async function isNoDraft(
+/** Returns false for a deleted message, and for a draft where drafts are not published. */
+async function isToBeTold(
   run: Run,
   messageId: string,
   isFailureTold: boolean,
@@ -87,7 +101,10 @@ async function isNoDraft(
   const labels = await access.call("messages.get", (bearer) =>
     context.gmail.getLabelIds(bearer, messageId),
   );
-  if (labels.kind === "answered") return { ...labels, value: !labels.value.includes("DRAFT") };
+  const { publishDrafts } = context.config.changes;
+  if (labels.kind === "answered") {
+    return { ...labels, value: publishDrafts || !labels.value.includes("DRAFT") };
+  }
   if (labels.kind === "superseded") return labels;
   switch (labels.failure.kind) {
     case "gone":
@@ -177,8 +194,10 @@ export async function readNew(
   return { kind: "answered", value: told };
 }
 
-async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
+/** Returns the drafts; none where drafts are published like other messages. */
+export async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
   const drafts = new Set<string>();
+  if (run.context.config.changes.publishDrafts) return { kind: "answered", value: drafts };
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
     const listed: Answer<MessagePage> = await listPage(run, { labelId: "DRAFT" }, token);

@@ -29,7 +29,7 @@ import { storedChanges } from "../pubsub/cloud-event.ts";
 import { modify } from "../store/modify.ts";
 import type { MailboxContext } from "./context.ts";
 import { type AgeLimit, DATED_ONE_BY_ONE_MAX, isOldPage, withoutOld } from "./message-ages.ts";
-import { listPage, withoutDrafts } from "./message-pages.ts";
+import { listPage, readDrafts, sortOut } from "./message-pages.ts";
 import { reportFailure } from "./report.ts";
 import { type Run, isCurrent, keptToken, reread, startRun } from "./run.ts";
 
@@ -168,7 +168,8 @@ async function youngOf(
 
 /**
  * Lists the page once more, just before it is published: without drafts, and without messages that
- * were deleted in the meantime, since subscribers hear of a deletion as soon as it happens.
+ * were deleted in the meantime, since subscribers hear of a deletion as soon as it happens. New mail
+ * may only have moved a message to the next page.
  */
 async function stillThere(
   run: Run,
@@ -177,19 +178,15 @@ async function stillThere(
   messages: readonly HistoryMessage[],
 ): Promise<Answer<readonly HistoryMessage[]>> {
   if (messages.length === 0) return { kind: "answered", value: messages };
-  const wanted = new Set(messages.map(({ id }) => id));
-  let isFirst = true;
-  const read = async (): Promise<Answer<HistoryMessage[]>> => {
-    if (isFirst && !run.context.config.changes.publishDrafts) {
-      isFirst = false;
-      return { kind: "answered", value: [...messages] };
-    }
-    const again = await listPage(run, listing, token);
-    if (again.kind !== "answered") return again;
-    return { ...again, value: again.value.messages.filter(({ id }) => wanted.has(id)) };
-  };
+  const drafts = await readDrafts(run);
+  if (drafts.kind !== "answered") return drafts;
+  const again = await listPage(run, listing, token);
+  if (again.kind !== "answered") return again;
+  const isWanted = new Set(messages.map(({ id }) => id));
+  const after = again.value.messages.filter(({ id }) => isWanted.has(id));
   const isFailureTold = run.user.followUp.failures >= REFUSALS_MAX;
-  const sorted = await withoutDrafts(run, read, isFailureTold);
+  const reads = { before: messages, after, drafts: drafts.value };
+  const sorted = await sortOut(run, reads, isFailureTold);
   return sorted.kind === "answered" ? { ...sorted, value: sorted.value.messages } : sorted;
 }
 
