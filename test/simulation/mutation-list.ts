@@ -243,7 +243,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("expiredRewinds", "an expiry hides a rewind", [
     "causeOf",
-    'reason !== "history_expired" || highestHead === undefined',
+    "!isAfter(highestHead, head)",
     "true",
   ]),
   mutation("a gap begins at the last record read, not where the listing began", [

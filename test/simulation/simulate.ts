@@ -156,6 +156,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const logListeners: LogListeners = {
     onLogged(record) {
       delays.onLogged(record);
+      snapshots.onLogged(record);
       checks.onLogged(record);
       standing.onLogged(record.userId);
     },

@@ -1,6 +1,7 @@
 import { type Snapshot, type User, parseUserId } from "../../functions/src/domain/user.ts";
 import type { PubsubCloudEvent } from "../../functions/src/pubsub/cloud-event.ts";
 import type { GoogleCall, SimulatedGoogle } from "./google.ts";
+import type { LoggedRecord } from "./delay-checks.ts";
 import type { MailboxLedger } from "../checker/ledger.ts";
 import type { Ledgers } from "../checker/ledgers.ts";
 import type { Commit, SimulatedStore } from "./store.ts";
@@ -11,6 +12,7 @@ export interface SnapshotChecks {
   onCommit(commit: Commit): void;
   onPublished(event: PubsubCloudEvent): void;
   onCall(call: GoogleCall): void;
+  onLogged(record: LoggedRecord): void;
   /** From now on Google refuses the lists of this mailbox, until the returned function is called. */
   refused(sub: string): () => void;
   checkFinally(lastCallsAt: number): void;
@@ -74,6 +76,8 @@ export function createSnapshotChecks(
   const users = new Map<string, User>();
   /** By mailbox: how many refusals hold, and since when the first of them has. */
   const refusals = new Map<string, { count: number; since: number }>();
+  /** Mailboxes with a message whose date could not be read: it counts as young. */
+  const undated = new Set<string>();
   /** By mailbox: when refusals ended that held long enough to give a snapshot up. */
   const longRefusals = new Map<string, number>();
 
@@ -131,6 +135,10 @@ export function createSnapshotChecks(
       if (sum === undefined || parameters.pageMax > SMALL_PAGE || sum <= UNITS_PER_TURN_MAX) return;
       if (before !== undefined && before > UNITS_PER_TURN_MAX) return;
       violate("P12", `one run spends ${sum} units on the snapshot of ${sub}`);
+    },
+
+    onLogged({ event, userId }) {
+      if (event === "message_date_unreadable" && userId !== undefined) undated.add(userId);
     },
 
     checkFinally(lastCallsAt) {
@@ -224,8 +232,8 @@ export function createSnapshotChecks(
     if (labelIds.includes("DRAFT") && !ledger.rules.publishesDrafts) {
       violate("P2", `the draft ${messageId} of ${sub} is told as existing`);
     }
-    // An old message among young ones is told with them, and so is one whose date Gmail does not know.
-    const isDated = IMPRECISE.every((rude) => !parameters.rude.has(rude));
+    // An old message among young ones is told with them, and so is one whose date is not known.
+    const isDated = !undated.has(sub) && IMPRECISE.every((rude) => !parameters.rude.has(rude));
     if (isDated && internalDate < of.snapshot.since.getTime() - DISORDER_MS) {
       violate("P2", `${messageId} of ${sub} is too old for the snapshot`);
     }

@@ -171,7 +171,7 @@ export function createStandingCosts(world: World): StandingCosts {
       // Where a run reads no more than a few messages, a recovery takes a run for each few; and
       // where each record takes pages of its own, so does every listing.
       const read = (pageMax * pagesMax) / (1 + emptyPages);
-      const isShort = read <= SHORT_RUN_MESSAGES || (pageMax === 1 && emptyPages > 0);
+      const isShort = read <= SHORT_RUN_MESSAGES || pageMax === 1;
       const shortness = isShort ? 2 : 1;
       // A run that dies while it reads the dates of a page leaves them to the next one.
       const attempts = world.parameters.rates.crash > 0 ? DYING_ATTEMPTS : 1;
