@@ -59,6 +59,20 @@ async function complete(): Promise<void> {
   throw new Error("the snapshot does not end");
 }
 
+/** Runs the reconciliation, and `act` between the first list that it requests and the second. */
+async function runBetweenLists(act: () => void): Promise<void> {
+  const first = scenario.emulator.faults.hold("messages.list", { count: 1 });
+  scenario.clock.advance(3 * MINUTE_MS);
+  const run = scenario.runSchedule("mailboxReconciliation");
+  await first.arrived;
+  first.release();
+  const second = scenario.emulator.faults.hold("messages.list", { count: 1 });
+  await second.arrived;
+  act();
+  second.release();
+  await run;
+}
+
 describe("a snapshot", () => {
   beforeEach(() => start());
 
@@ -106,16 +120,7 @@ describe("a snapshot", () => {
     const [first, second, third] = mailOf(1, 2, 3);
     scenario.emulator.deliver(ADA, { labelIds: ["DRAFT"] });
     await connect();
-    const held = scenario.emulator.faults.hold("messages.list", { count: 1 });
-    scenario.clock.advance(3 * MINUTE_MS);
-    const run = scenario.runSchedule("mailboxReconciliation");
-    await held.arrived;
-    held.release();
-    const again = scenario.emulator.faults.hold("messages.list", { count: 1 });
-    await again.arrived;
-    scenario.emulator.deleteMessage(ADA, second ?? "");
-    again.release();
-    await run;
+    await runBetweenLists(() => void scenario.emulator.deleteMessage(ADA, second ?? ""));
     await complete();
     expect(idsOf("message.existing")).toEqual([first, third]);
   });
@@ -322,16 +327,7 @@ it("finds a message that new mail moves to the next page, where drafts are publi
   scenario.emulator.settings.messagePageMax = 2;
   const before = mailOf(1, 2, 3);
   await connect();
-  const first = scenario.emulator.faults.hold("messages.list", { count: 1 });
-  scenario.clock.advance(3 * MINUTE_MS);
-  const run = scenario.runSchedule("mailboxReconciliation");
-  await first.arrived;
-  first.release();
-  const again = scenario.emulator.faults.hold("messages.list", { count: 1 });
-  await again.arrived;
-  scenario.emulator.deliver(ADA);
-  again.release();
-  await run;
+  await runBetweenLists(() => void scenario.emulator.deliver(ADA));
   await complete();
   expect(idsOf("message.existing")).toEqual(before);
 });

@@ -36,13 +36,14 @@ export function page(
   { app, texts }: PageFrame,
 ): Response {
   const { name, logoUrl, supportEmail } = app;
+  const windowTitle = `${title} – ${name}`;
   const document = html`<!doctype html>
     <html lang="${texts.language}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="robots" content="noindex" />
-        <title>${`${title} – ${name}`}</title>
+        <title>${windowTitle}</title>
         ${{ markup: `<style>${STYLE}</style>` }}
       </head>
       <body>
