@@ -127,6 +127,18 @@ describe("a long catch-up", () => {
     expect(changesPublished()).toHaveLength(1_500);
     expect(scenario.stored(ADA).sync.dueReason).toBe("quiet");
   });
+
+  it("P11: comes past the unsettled pages although an empty one precedes each", async () => {
+    await start({ SYNC_PAGES_MAX: "2" });
+    scenario.emulator.settings.historyPageMax = 1;
+    scenario.emulator.settings.emptyHistoryPages = 1;
+    scenario.emulator.loseNotifications();
+    const sent = Array.from({ length: 6 }, () => scenario.emulator.deliver(ADA).messageId);
+    await scenario.reconcileAfter(7 * HOUR_MS);
+    // Less time than it takes until the first of them settle.
+    for (let run = 1; run < 6; run++) await scenario.reconcileAfter(SECOND_MS);
+    expect(added()).toEqual(sent);
+  });
 });
 
 describe("a record that appears long after its notification was served", () => {

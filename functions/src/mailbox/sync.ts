@@ -252,18 +252,19 @@ async function listOnce(run: Run): Promise<Listing> {
     first ??= { historyId: head, at: readAt };
     run.highestHead = maxHistoryId(run.highestHead ?? head, head);
 
-    // A page of known, unsettled records is skipped, or small pages would never end.
-    const isPassedOver = records.length > 0 && unknownTo(run.user, records).size === 0;
+    // A page without a new record does not count, or runs of few pages would never come past the
+    // unsettled records.
+    const isPassedOver = unknownTo(run.user, records).size === 0;
     if (!isPassedOver) {
       // A run that resumed long after its time has nothing of its own to save: the next one
       // continues.
       const isTooLate = run.pages > 0 && context.clock.now() >= run.deadline;
       if (isTooLate) return ended(await unfinished(run));
-      if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
-      if (isAfter(start, run.user.historyId)) {
-        return ended({ kind: "superseded", changes: run.changes });
-      }
       run.pages += 1;
+    }
+    if (!(await isCurrent(run))) return ended({ kind: "superseded", changes: run.changes });
+    if (isAfter(start, run.user.historyId)) {
+      return ended({ kind: "superseded", changes: run.changes });
     }
     let page: PageState = { records, index: 0, upTo };
     for (let isLast = false; !isLast;) {
