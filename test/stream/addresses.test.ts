@@ -119,8 +119,23 @@ describe("a connected account that is renamed at Google", () => {
     expect(userOf(sub)?.emailAddress).toBe(ADA);
     expect(userOf(sub)?.watch.failures).toBe(0);
     scenario.topic.failure = undefined;
-    await renewAll();
+    scenario.clock.advance(2 * MINUTE_MS);
+    await scenario.runSchedule("watchRenewal");
     expect(userOf(sub)?.emailAddress).toBe(RENAMED);
+  });
+
+  it("is found soon if the topic did not accept the address that a poll has found", async () => {
+    expect(await toldAtOnce(RENAMED)).toBe(false);
+    // Only the mail itself is accepted.
+    scenario.topic.onPublished = () => {
+      scenario.topic.failure = new PublishFailure("transient", "UNAVAILABLE");
+    };
+    await pollAll();
+    expect(userOf(sub)?.emailAddress).toBe(ADA);
+    scenario.topic.onPublished = () => {};
+    scenario.topic.failure = undefined;
+    await scenario.runSchedule("watchRenewal");
+    expect(await toldAtOnce(RENAMED)).toBe(true);
   });
 
   it("is found after a renewal at once when it connects while Gmail's profile does not answer", async () => {

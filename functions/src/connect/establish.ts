@@ -122,16 +122,16 @@ async function prepare(
   const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
   const signedIn = grant.emailAddress ?? named;
   if (signedIn === undefined) return { kind: "try_later", failure: failureOf(profiled) };
-  const addressesOf = await addressesAfter(stored, signedIn, named, context);
+  const { addressesOf, isUntold } = await addressesAfter(stored, signedIn, named, context);
   for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
     await settleHolders(address, userId, context);
   }
   const now = clock.now();
   // An earlier watch may have ended with its grant. And a renewal reads the address of the
-  // notifications again, if Gmail's profile could not be read.
+  // notifications again, if Gmail's profile could not be read, or the topic did not accept it.
   const watch: Watch = {
     ...(watched?.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
-    ...((watched?.kind !== "answered" || named === undefined) && { renewAt: now }),
+    ...((watched?.kind !== "answered" || named === undefined || isUntold) && { renewAt: now }),
   };
   const sealed: Omit<Grant, "generation"> = {
     scopes: token.scopes,
@@ -185,12 +185,12 @@ async function addressesAfter(
   signedIn: EmailAddress,
   named: EmailAddress | undefined,
   context: ConnectContext,
-): Promise<(previous: User | undefined) => StoredAddresses> {
+): Promise<{ addressesOf(previous: User | undefined): StoredAddresses; isUntold: boolean }> {
   const asNew = { ...afterSignIn(undefined, signedIn, named), addressSince: context.clock.now() };
   const found = isResumed(stored)
     ? await announceAddresses(stored, afterSignIn(stored, signedIn, named), context)
     : undefined;
-  return (previous) => {
+  const addressesOf = (previous: User | undefined): StoredAddresses => {
     if (!isResumed(previous)) return asNew;
     const kept = patched(previous, found?.patchOf(previous) ?? {});
     const { emailAddress, notifiedAs, addressSince } = kept;
@@ -200,6 +200,7 @@ async function addressesAfter(
       ...(addressSince !== undefined && { addressSince }),
     };
   };
+  return { addressesOf, isUntold: found?.isUntold === true };
 }
 
 /**

@@ -65,10 +65,13 @@ async function settleOnce(user: User, context: GrantContext): Promise<"settled" 
   if (named === undefined) return "settled";
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
-  const { patchOf } = await announceAddresses(user, addresses, context);
-  // The topic did not accept the new address: the next renewal or poll tries again.
-  if (isEmpty(patchOf(user))) return "settled";
-  return write(user, patchOf, context);
+  const { patchOf, isUntold } = await announceAddresses(user, addresses, context);
+  const renewAt = context.clock.now();
+  return write(
+    user,
+    isUntold === true ? ({ watch }) => ({ watch: { ...watch, renewAt } }) : patchOf,
+    context,
+  );
 }
 
 /** Nothing has to be revoked at Google: the grant has ended there. */
@@ -103,8 +106,4 @@ async function write(
     { what: "another user's address", from: user },
   );
   return kind === "written" ? "settled" : "changed";
-}
-
-function isEmpty(patch: UserPatch): boolean {
-  return Object.keys(patch).length === 0;
 }

@@ -12,6 +12,11 @@ export interface FoundAddress {
   named: EmailAddress;
   /** Returns what a write has to store, if `user` still has the addresses that were compared. */
   patchOf(user: User): UserPatch;
+  /**
+   * The topic did not accept the new address, so it is not stored. Notifications lead nowhere until
+   * it is: the caller makes a renewal due soon, which tries again.
+   */
+  isUntold?: true;
 }
 
 /**
@@ -59,7 +64,7 @@ export async function announceAddresses(
         status: user.status,
         reason: error.reason,
       });
-      return { named, patchOf: () => ({}) };
+      return { named, patchOf: () => ({}), isUntold: true };
     }
   }
   const now = clock.now();

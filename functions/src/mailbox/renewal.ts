@@ -101,8 +101,9 @@ export async function renew(user: User, context: MailboxContext): Promise<Renewa
   if (answer.kind === "superseded") return answer;
   if (answer.kind === "failed") return failed(user, answer, access.obtained(), context);
 
-  const watch = afterWatch(answer.value, context);
   const found = await findAddress(user, access, context);
+  const watch = afterWatch(answer.value, context);
+  if (found?.isUntold === true) watch.renewAt = later(clock.now(), RETRY_MS);
   const stored = await writeWatch(user, watch, access.obtained(), context, found);
   if (stored === "superseded") return { kind: "superseded" };
   if (found !== undefined) await settleHolders(found.named, user.id, context);

@@ -393,13 +393,14 @@ async function finish(run: Run, listed: Listed, lags: boolean): Promise<SyncOutc
     const found = isMissed ? await findAddress(run.user, run.access, context) : undefined;
     const isSilent = isMissed && found === undefined;
     if (isSilent) logSilent(run);
+    const isRenewed = isSilent || found?.isUntold === true;
     const written = await writeProgress(run, listed.last.records, (user) => ({
       ...read.progressFrom(user),
       sync: served,
       // The next listing ends a delay that another run has published in the meantime.
       ...(isUntold(user, caughtUp, context) && { sync: { ...served, ...atOnce(context.clock) } }),
       isThrough: true,
-      ...(isSilent && { watch: { ...user.watch, renewAt: context.clock.now() } }),
+      ...(isRenewed && { watch: { ...user.watch, renewAt: context.clock.now() } }),
       ...found?.patchOf(user),
     }));
     if (written !== "written") return { kind: "superseded", changes: run.changes };
