@@ -158,7 +158,7 @@ export function deriveParameters(seed: number, random: Stream, rudeness: Stream)
     seed,
     family,
     instances: family === "calm" ? 1 : random.int(1, 3),
-    mailboxes: family === "fleet" ? FLEET : random.pick([1, 1, 2, 3]),
+    mailboxes: family === "fleet" ? FLEET : random.pick([1, 1, 1, 1, 2, 2, 2, 3]),
     settleMs: random.pick([20 * SECOND, 2 * MINUTE, 2 * MINUTE]),
     quietMs:
       family === "prompt"
@@ -269,7 +269,7 @@ type Rest = Omit<
 
 function calm(random: Stream): Rest {
   return {
-    chaosMs: random.between(2 * HOUR, 24 * HOUR),
+    chaosMs: random.between(2 * HOUR, 12 * HOUR),
     acts: random.int(0, 25),
     pagesMax: 40,
     pageMax: 500,
@@ -286,7 +286,7 @@ function calm(random: Stream): Rest {
 function notified(random: Stream): Rest {
   const rate = (max: number) => (random.chance(0.5) ? random.between(0, max) : 0);
   return {
-    chaosMs: random.between(2 * HOUR, 24 * HOUR),
+    chaosMs: random.between(2 * HOUR, 12 * HOUR),
     acts: random.int(5, 60),
     pagesMax: 1_000,
     pageMax: random.pick([1, 2, 3, 500]),
@@ -312,7 +312,7 @@ function notified(random: Stream): Rest {
 function prompt(random: Stream): Rest {
   const rate = (max: number) => (random.chance(0.5) ? random.between(0, max) : 0);
   return {
-    chaosMs: random.between(2 * HOUR, 20 * HOUR),
+    chaosMs: random.between(2 * HOUR, 10 * HOUR),
     acts: random.int(5, 40),
     pagesMax: random.pick([1, 2, 40]),
     pageMax: random.pick([1, 2, 3, 500]),
@@ -344,12 +344,11 @@ function reconciled(
   const pagesMax = random.pick([1, 2, 3, 40, 40]);
   return {
     // A mailbox that is looked at every few minutes takes more of our time for the same.
-    chaosMs: random.between(2 * HOUR, quietMs < HOUR ? 10 * HOUR : 36 * HOUR),
+    chaosMs: random.between(2 * HOUR, quietMs < HOUR ? 6 * HOUR : 18 * HOUR),
     acts: random.int(5, 60),
     pagesMax,
     pageMax: random.pick([1, 2, 3, 5, 500]),
-    // A run that may read one page has to find something on it.
-    emptyPages: pagesMax > 1 ? random.pick([0, 0, 0, 1]) : 0,
+    emptyPages: random.pick([0, 0, 0, 1]),
     notificationIdAhead: random.pick(["no", "no", "with_head", "past_head"]),
     startAboveHead: random.pick(["empty", "not_found"]),
     skewMsMax,

@@ -14,15 +14,24 @@ const ABSURD_MS = 30 * 24 * 60 * MINUTE;
 
 type Name = "watchRenewal" | "mailboxReconciliation";
 
+/** Which calls are made; `simulate` changes it as the run goes on. */
+export interface Calls {
+  /** No call begins after this time. */
+  overAt: number;
+  /** Whether a look at a quiet mailbox would find nothing, so that it is no reason for a call. */
+  isAtRest(user: User): boolean;
+}
+
 /**
  * Cloud Scheduler: calls at their times, sometimes twice, sometimes not at all, whether or not the
- * one before has ended. A call at which nothing is due would do nothing, so it is not made.
+ * one before has ended. A call at which nothing is due would do nothing, so it is not made, and
+ * none for mailboxes at rest only.
  */
 export function startSchedules(
   world: World,
   fleet: Fleet,
   stored: () => readonly User[],
-  isOver: () => boolean,
+  calls: Calls,
 ): void {
   const random = world.random("schedules");
   const { scheduler, count, parameters } = world;
@@ -30,7 +39,7 @@ export function startSchedules(
 
   function every(ms: number, name: Name, dueOf: (user: User) => (Date | undefined)[]): void {
     const tick = () => {
-      if (isOver()) return;
+      if (scheduler.now() >= calls.overAt) return;
       scheduler.quietly(scheduler.now() + ms, tick);
       const horizon = scheduler.now() + parameters.skewMsMax;
       const isDue = stored().some((user) =>
@@ -64,10 +73,10 @@ export function startSchedules(
 
   every(RENEWAL_EVERY_MS, "watchRenewal", ({ watch }) => [watch.renewAt]);
   if (parameters.family === "notified") return;
-  every(RECONCILIATION_EVERY_MS, "mailboxReconciliation", ({ sync, followUp }) => [
-    sync.dueAt,
-    followUp.dueAt,
-    delayDueAt(sync),
+  every(RECONCILIATION_EVERY_MS, "mailboxReconciliation", (user) => [
+    calls.isAtRest(user) ? undefined : user.sync.dueAt,
+    user.followUp.dueAt,
+    delayDueAt(user.sync),
   ]);
 }
 

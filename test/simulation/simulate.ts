@@ -33,7 +33,7 @@ import { type Stream, hash, randomStreams } from "./random.ts";
 import { recordRun } from "./recorder.ts";
 import { createRewinds } from "./rewinds.ts";
 import { type Scheduler, createScheduler } from "./scheduler.ts";
-import { startSchedules } from "./schedules.ts";
+import { type Calls, startSchedules } from "./schedules.ts";
 import { createSnapshotChecks } from "./snapshot-checks.ts";
 import { createSecurityEvents } from "./security-events.ts";
 import { watchSituations } from "./situations.ts";
@@ -273,14 +273,14 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
 
   const rewinds = createRewinds(world, google, store, checks);
   const chaos = [START + CONNECTING_MS, START + CONNECTING_MS + parameters.chaosMs] as const;
-  let lastCallsAt = Infinity;
+  const calls: Calls = { overAt: Infinity, isAtRest: () => false };
   const imports = startImports(world, { fleet, google, persons, digestOf }, chaos);
   for (const person of persons.all) {
     const connectsAt = START + random("start").between(0, 5 * MINUTE);
     if (!imports.isOffered(person)) persons.connect(person, connectsAt);
     startMail(world, person, { google, checks, rewinds }, chaos);
   }
-  startSchedules(world, fleet, store.stored, () => scheduler.now() >= lastCallsAt);
+  startSchedules(world, fleet, store.stored, calls);
   const securityEvents = createSecurityEvents(world, { fleet, google, url: `${PUBLIC_URL}/` });
   const operated = { fleet, store, topic };
   const people = { google, checks, persons, rewinds, securityEvents, delays, snapshots, operated };
@@ -309,10 +309,16 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
       persons.connect(person, chaos[1] + minute * MINUTE);
     }
   }
-  lastCallsAt = chaos[1] + healingMs(parameters, store.stored());
+  const lastCallsAt = chaos[1] + healingMs(parameters, store.stored());
   const healedAt = lastCallsAt + LAST_CALLS_MS;
+  calls.overAt = lastCallsAt;
   // The last looks for what a notification told, and two at a quiet mailbox, make the cursor follow.
-  await pass(Math.max(chaos[1], lastCallsAt - 30 * MINUTE - 2.6 * parameters.quietMs));
+  const { quietMs } = parameters;
+  const lastLooksAt = Math.max(chaos[1], lastCallsAt - 30 * MINUTE - 2.6 * quietMs);
+  calls.isAtRest = ({ id, historyId, sync }) =>
+    sync.dueReason === "quiet" && historyId === google.model.account(id).historyId;
+  await pass(lastLooksAt);
+  calls.isAtRest = () => false;
   const headsAt = scheduler.now();
   const heads = new Map(google.model.accounts().map(({ sub, historyId }) => [sub, historyId]));
   await pass(lastCallsAt - 30 * MINUTE);
@@ -360,7 +366,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
     imports.checkFinally();
     checkCosts(world, costs, { published, pubsub, spanMs: healedAt - START });
     delays.checkFinally();
-    snapshots.checkFinally(lastCallsAt);
+    snapshots.checkFinally(calls.overAt);
     if (parameters.limitsCosts) standing.check();
   }
 }
