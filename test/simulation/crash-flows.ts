@@ -128,7 +128,7 @@ function loseHistory(scene: Scene): void {
   arrive(scene, { told: 1 });
 }
 
-const TO_THE_END_OF_A_PAGE = ["history.list", "publish 2", "users.update", "users.find"];
+const TO_THE_END_OF_A_PAGE = ["history.list", "publish 2", "users.update"];
 
 const MAIL = [
   "users.listDue followUp.dueAt",
@@ -249,12 +249,10 @@ export const FLOWS: readonly Flow[] = [
       "history.list",
       "users.getProfile",
       "users.update",
-      "users.find",
       "publish 1",
       "messages.list",
       "messages.get",
       "users.update",
-      "users.find",
       "messages.list",
       "messages.get",
       "users.update",

@@ -88,7 +88,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ["writeUntilTaken", 'if (isSuperseded(read, user)) return "skip";', ""],
     ["writeUntilTaken", 'if (isCovered && sync.dueReason !== "lag") return "skip";', ""],
   ),
-  mutation("a refused write counts as written", ["modify", 'written === "written"', "true"]),
+  mutation("a refused write counts as written", ["modify", 'written !== "refused"', "true"]),
   mutation("ids are compared as numbers", [
     "compareHistoryIds",
     "if (a.length !== b.length) return a.length - b.length;",

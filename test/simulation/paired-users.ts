@@ -132,13 +132,18 @@ export function pairedUsers(
         ({ users }) => users,
       ),
 
-    update: (user, patch, changes) =>
-      both(
-        "update",
+    async update(user, patch, changes) {
+      const answers = Promise.all([
         memory.update(inMemory(user), patch, changes),
         other.update(user, patch, changes),
-        nobody,
-      ),
+      ]);
+      hold(answers);
+      const [mine, theirs] = await answers;
+      if ((mine === "refused") !== (theirs === "refused")) {
+        differences.push(`update: ${theirs}, in memory ${mine}`);
+      } else if (mine !== "refused") revisions.set(`${user.id} ${theirs}`, mine);
+      return theirs;
+    },
 
     keepMissing: (user, changes) =>
       both(

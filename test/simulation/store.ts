@@ -147,7 +147,7 @@ export function createSimulatedStore(
             const [field, member] = list.split(".") as [keyof UserPatch, string];
             const patch: UserPatch = { [field]: { ...(user[field] as object), [member]: dueAt } };
             mirror.set(user.id, patched(user, patch));
-            return memory.update({ id: user.id, revision }, patch);
+            return memory.update({ id: user.id, revision }, patch).then(asWritten);
           }),
         listBehind: (range, max) => read("users.listBehind", () => memory.listBehind(range, max)),
         listAll: (after, max) => read("users.listAll", () => memory.listAll(after, max)),
@@ -278,6 +278,10 @@ export function createSimulatedStore(
   }
 
   return store;
+}
+
+function asWritten(updated: string): "written" | "refused" {
+  return updated === "refused" ? "refused" : "written";
 }
 
 /** As Firestore's client throws it: a gRPC status code and prose. */

@@ -178,7 +178,7 @@ export function memoryUsers(clock: Pick<Clock, "now"> = { now: () => new Date() 
       const own = changes.get(user.id) ?? new Map<string, StoredChange>();
       for (const change of kept) own.set(change.id.replaceAll("/", ":"), frozenCopy(change));
       changes.set(user.id, own);
-      return Promise.resolve("written");
+      return Promise.resolve(users.get(user.id)?.revision ?? stored.revision);
     },
 
     keepMissing(user, kept) {

@@ -405,14 +405,14 @@ export interface UserStore {
 
   /**
    * Writes the patch (and the changes, in the same commit) if the document is still the one that
-   * was read. `refused` means that another writer changed it, or that this write was applied
-   * although it seemed to fail: read again.
+   * was read; returns the revision that it has then. `refused` means that another writer changed
+   * it, or that this write was applied although it seemed to fail: read again.
    */
   update(
     user: UserVersion,
     patch: UserPatch,
     changes?: readonly StoredChange[],
-  ): Promise<"written" | "refused">;
+  ): Promise<Revision | "refused">;
 
   /**
    * Stores changes that may have been stored before: each is written only if its id does not exist

@@ -5,7 +5,13 @@ import { completeSince, accounted } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { HistoryMessage, MessageListing } from "../domain/history.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
-import { type Recovery, type UserPatch, storeNow, storeNowAtLeast } from "../domain/user.ts";
+import {
+  type Recovery,
+  type UserPatch,
+  patched,
+  storeNow,
+  storeNowAtLeast,
+} from "../domain/user.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
 import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
 import { type ExpiredCursor, confirmRewind } from "./expiry.ts";
@@ -366,15 +372,17 @@ async function write(run: Run, patch: UserPatch): Promise<Ended> {
   const sync = accounted(user.sync, patch.sync ?? user.sync, storeNow(user, context.clock));
   // Stored before: the history may have stored more about the same message, with its labels.
   const isKept = kept.length === 0 || (await context.users.keepMissing(user, kept)) === "written";
-  const written = isKept
-    ? await context.users.update(user, { ...patch, sync, ...keptToken(run) })
-    : "refused";
-  if (written === "written") run.unkept = [];
+  const whole = { ...patch, sync, ...keptToken(run) };
+  const written = isKept ? await context.users.update(user, whole) : "refused";
+  if (written !== "refused") {
+    run.user = { ...patched(user, whole), revision: written };
+    run.unkept = [];
+    return undefined;
+  }
   // A page that was not stored is scanned again.
-  else run.walkToken = undefined;
-  if (!(await reread(run))) return { kind: "superseded", changes };
-  if (written === "refused" && isMoved(user, run.user)) return { kind: "superseded", changes };
-  return undefined;
+  run.walkToken = undefined;
+  const isSuperseded = !(await reread(run)) || isMoved(user, run.user);
+  return isSuperseded ? { kind: "superseded", changes } : undefined;
 }
 
 function endOf(run: Run, answer: Unanswered): Promise<Ended> {

@@ -170,6 +170,7 @@ async function writeUntilTaken(
     changes: (current) => storedChanges(current, run.unkept, context),
   });
   if (kind === "written") {
+    run.user = user;
     run.unkept = [];
     return "written";
   }

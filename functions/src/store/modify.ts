@@ -19,9 +19,7 @@ const COMMIT_CHANGES_MAX = 300;
 
 /** The result of a read-modify-write. */
 export type Modified =
-  /**
-   * `user` is what is stored now, with the revision from before: a further write needs a new read.
-   */
+  /** `user` is what is stored now, as of the read before: its times are those of that read. */
   | { kind: "written"; user: User }
   /** `user` is the one that `change` skipped; absent if none can be read. */
   | { kind: "skipped"; user: User | undefined };
@@ -62,7 +60,9 @@ export async function modify(
     const written = isKept
       ? await users.update(user, patch, kept.slice(-COMMIT_CHANGES_MAX))
       : "refused";
-    if (written === "written") return { kind: "written", user: patched(user, patch) };
+    if (written !== "refused") {
+      return { kind: "written", user: { ...patched(user, patch), revision: written } };
+    }
     if (tries === TRIES_MAX) throw new StoreContended(what);
     await pause?.();
     user = await users.find(id);

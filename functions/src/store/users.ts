@@ -23,7 +23,9 @@ import {
   type Query,
   type QueryDocumentSnapshot,
   Timestamp,
+  type WriteResult,
 } from "@google-cloud/firestore";
+import assert from "node:assert/strict";
 import * as z from "zod";
 import type { Clock } from "../domain/clock.ts";
 import { parseEmailAddress } from "../domain/email-address.ts";
@@ -223,7 +225,7 @@ export function firestoreUsers(db: Firestore, log: Log, clock: Pick<Clock, "now"
       for (const { id, ...change } of changes) {
         batch.set(document.collection("changes").doc(id.replaceAll("/", ":")), change);
       }
-      return unlessRefused(batch.commit().then(() => "written" as const));
+      return unlessRefused(batch.commit().then(revisionOf));
     },
 
     async keepMissing(user, changes) {
@@ -390,6 +392,12 @@ function floorOf(document: DocumentSnapshot): number {
 
 /** Longer than any period in which they are counted; a TTL policy removes them. */
 const FLAGGING_KEPT_MS = 24 * 3_600_000;
+
+/** Returns the revision of the document that is updated first in a commit. */
+function revisionOf([updated]: readonly WriteResult[]): Revision {
+  assert(updated !== undefined, "a commit has a result for each write");
+  return toRevision(updated.writeTime);
+}
 
 function toRevision({ seconds, nanoseconds }: Timestamp): Revision {
   return `${seconds}.${nanoseconds}` as Revision;
