@@ -55,7 +55,7 @@ export function startSchedules(
       }
       const isDoubled = random.chance(world.rates.scheduleDoubled);
       if (isDoubled) count("schedule doubled");
-      for (let calls = isDoubled ? 2 : 1; calls > 0; calls--) {
+      for (let left = isDoubled ? 2 : 1; left > 0; left--) {
         scheduler.at(scheduler.now() + random.between(0, 3_000), () => call(name));
       }
     };
