@@ -9,18 +9,30 @@ export interface StubPubsub {
   counts: { requests: number; messages: number };
   /** Called for each message as it is published. */
   onPublished: (orderingKey: string, type: string | undefined) => void;
+  /** Called for each request. */
+  onRequest: (messages: readonly PublishedMessage[]) => void;
   close(): void;
 }
 
+export interface PublishedMessage {
+  orderingKey: string;
+  attributes: Record<string, string>;
+}
+
 interface PublishRequest {
-  messages: { orderingKey: string; attributes: Record<string, string> }[];
+  messages: PublishedMessage[];
 }
 
 export async function startStubPubsub(): Promise<StubPubsub> {
   const counts = { requests: 0, messages: 0 };
-  const stub = { counts, onPublished: (_key: string, _type: string | undefined) => {} };
+  const stub = {
+    counts,
+    onPublished: (_key: string, _type: string | undefined) => {},
+    onRequest: (_: readonly PublishedMessage[]) => {},
+  };
   function publish({ messages }: PublishRequest): { messageIds: string[] } {
     counts.requests += 1;
+    stub.onRequest(messages);
     for (const { orderingKey, attributes } of messages) {
       stub.onPublished(orderingKey, attributes["ce-type"]);
     }

@@ -11,6 +11,7 @@ import {
 } from "../../functions/src/domain/events.ts";
 import type { HistoryId } from "../../functions/src/domain/history-id.ts";
 import type { UserId } from "../../functions/src/domain/user.ts";
+import { type StubPubsub, startStubPubsub } from "../bench/stub-pubsub.ts";
 import { pubsubForTests } from "../support/emulator-for-tests.ts";
 import { type Subscriber, openPubsub, subscribe } from "../support/pubsub-emulator.ts";
 import { type TcpProxy, startTcpProxy } from "../support/tcp-proxy.ts";
@@ -269,4 +270,61 @@ describe.skipIf(!emulator.isHad)("the publisher", () => {
     const ids = subscriber.received.map(({ json }) => json["messageId"]);
     expect(ids).toEqual(["before", "18b", "18c"]);
   }, 60_000);
+});
+
+describe("a request of the publisher", () => {
+  let stub: StubPubsub;
+  let publish: Publish;
+  /** The ordering keys of the messages of each request. */
+  let requests: string[][];
+
+  beforeEach(async () => {
+    stub = await startStubPubsub();
+    requests = [];
+    stub.onRequest = (messages) => {
+      requests.push(messages.map(({ orderingKey }) => orderingKey));
+    };
+    const clock = { now: () => NOW };
+    publish = pubsubPublisher(openPubsub(stub, "demo"), `projects/demo/topics/${TOPIC}`, clock);
+  });
+  afterEach(() => stub.close());
+
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, index) => added(`18b${String(index)}`));
+
+  it("contains the events of one call only, and waits for no other call", async () => {
+    await Promise.all([publish(ADA, many(2)), publish(BOB, many(3))]);
+    expect(requests.toSorted()).toEqual([
+      [ADA.id, ADA.id],
+      [BOB.id, BOB.id, BOB.id],
+    ]);
+  });
+
+  it("has at most 1,000 messages", async () => {
+    await publish(ADA, many(1_200));
+    expect(requests.map(({ length }) => length)).toEqual([1_000, 200]);
+  });
+
+  it("stays below the bytes that Pub/Sub accepts, whatever the tags", async () => {
+    const names = Array.from({ length: 10 }, (_, index) => `${"n".repeat(40)}${String(index)}`);
+    const tags = Object.fromEntries(names.map((name) => [name, "\u{20ac}".repeat(256)]));
+    await publish({ ...ADA, tags }, many(1_000));
+    const sizes = requests.map(({ length }) => length);
+    expect(sizes.length).toBeGreaterThan(2);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(1_000);
+  });
+
+  it("has one ordering key: a snapshot has its own", async () => {
+    await publish(ADA, [added("18b"), { ...added("18c"), kind: "existing", snapshotId: "1" }]);
+    expect(requests).toEqual([[ADA.id], [`${ADA.id}/snapshot`]]);
+  });
+
+  it("keeps a placeholder of the client library in a tag", async () => {
+    let told: Record<string, string> = {};
+    stub.onRequest = ([message]) => {
+      told = message?.attributes ?? {};
+    };
+    await publish({ ...ADA, tags: { team: "{{projectId}}" } }, [added("18b")]);
+    expect(told["tag-team"]).toBe("{{projectId}}");
+  });
 });
