@@ -14,7 +14,7 @@ ${SIZES.map((each, index) => `                   ${index}: ${describe(each)}`).j
   --only NAME      scenarios whose name contains this
   --seconds N      for each scenario, at most (no limit)
 
-Ends with 0 if everything was tried and no promise is broken, and with 1 otherwise.`;
+Ends with 1 if a promise is broken. Without --seconds, everything was tried.`;
 
 const { values } = readOptions(USAGE, {
   options: {
@@ -44,7 +44,7 @@ console.log(
     describe(size),
 );
 const isKept = all.every(({ counterexample }) => counterexample === undefined);
-process.exitCode = isKept && all.every(({ isComplete }) => isComplete) ? 0 : 1;
+process.exitCode = isKept ? 0 : 1;
 
 function describe({ instances, records, blows }: Size): string {
   return `${instances} instances, ${records} records, ${blows} ${blows === 1 ? "blow" : "blows"}`;

@@ -56,11 +56,13 @@ export function pubsubPublisher(pubsub: PubSub, topic: string, clock: Pick<Clock
 
   async function send(messages: readonly Message[], before: Promise<void> | undefined) {
     await before;
-    const client = await (opened ??= openClient(pubsub));
-    for (const part of toRequests(messages)) {
-      await client.publish({ topic, messages: part }, CALL_OPTIONS).catch((error: unknown) => {
-        throw failureOf(error);
-      });
+    try {
+      const client = await (opened ??= openClient(pubsub));
+      for (const part of toRequests(messages)) {
+        await client.publish({ topic, messages: part }, CALL_OPTIONS);
+      }
+    } catch (error) {
+      throw failureOf(error);
     }
   }
 
