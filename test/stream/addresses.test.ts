@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { pause } from "../../functions/src/grant/pause.ts";
 import { PublishFailure } from "../../functions/src/domain/events.ts";
+import { createLog } from "../../functions/src/platform/log.ts";
 import { type Scenario, startScenario } from "../support/scenario.ts";
 
 /**
@@ -319,6 +321,16 @@ describe("an address that goes to another account, which connects", () => {
     expect(userOf(sub)).toMatchObject({ status: "active", emailAddress: RENAMED });
     expect(messagesOf(sub)).toEqual([messageId]);
     expect(messagesOf(other)).toHaveLength(1);
+  });
+
+  it("leaves an old account that is paused without due work if the topic accepts nothing", async () => {
+    const context = await scenario.operator({ log: createLog(() => {}) }).getContext();
+    await pause(await scenario.read(ADA), "operator_request", context);
+    reassign();
+    scenario.topic.failure = new PublishFailure("transient", "UNAVAILABLE");
+    await scenario.connect(ADA, { exists: true });
+    expect(userOf(sub)).toMatchObject({ status: "paused", emailAddress: ADA });
+    expect(userOf(sub)?.watch).not.toHaveProperty("renewAt");
   });
 
   it("starts at the present after the person disconnected", async () => {

@@ -66,6 +66,8 @@ async function settleOnce(user: User, context: GrantContext): Promise<"settled" 
   const addresses = afterProfile(user, named);
   if (isSameAddresses(user, addresses)) return "settled";
   const { patchOf, isUntold } = await announceAddresses(user, addresses, context);
+  // Becoming active again makes a renewal due.
+  if (isUntold === true && user.status !== "active") return "settled";
   const renewAt = context.clock.now();
   return write(
     user,
