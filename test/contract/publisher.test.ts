@@ -319,6 +319,16 @@ describe("a request of the publisher", () => {
     expect(requests).toEqual([[ADA.id], [`${ADA.id}/snapshot`]]);
   });
 
+  it("is made again after the client could not be opened", async () => {
+    const pubsub = openPubsub(stub, "demo");
+    const opening = vi.spyOn(pubsub, "getClientConfig");
+    opening.mockRejectedValueOnce(new Error("no project"));
+    const again = pubsubPublisher(pubsub, `projects/demo/topics/${TOPIC}`, { now: () => NOW });
+    await expect(again(ADA, many(1))).rejects.toThrow(PublishFailure);
+    await again(ADA, many(1));
+    expect(requests).toEqual([[ADA.id]]);
+  });
+
   it("keeps a placeholder of the client library in a tag", async () => {
     let told: Record<string, string> = {};
     stub.onRequest = ([message]) => {

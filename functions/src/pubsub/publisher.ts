@@ -54,10 +54,19 @@ export function pubsubPublisher(pubsub: PubSub, topic: string, clock: Pick<Clock
   let opened: Promise<v1.PublisherClient> | undefined;
   const latest = new Map<string, Promise<void>>();
 
+  function open(): Promise<v1.PublisherClient> {
+    opened ??= openClient(pubsub).catch((error: unknown) => {
+      // Else the instance would never publish again.
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  }
+
   async function send(messages: readonly Message[], before: Promise<void> | undefined) {
     await before;
     try {
-      const client = await (opened ??= openClient(pubsub));
+      const client = await open();
       for (const part of toRequests(messages)) {
         await client.publish({ topic, messages: part }, CALL_OPTIONS);
       }
