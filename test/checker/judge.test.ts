@@ -109,6 +109,11 @@ function gmail(minute: number, ids: readonly number[], state: { oldest?: number 
   };
 }
 
+/** What the judge is told of, besides Gmail's truth. */
+function incident(minute: number, kind: string): object {
+  return { incident: { at: time(minute), userId: ALICE, kind } };
+}
+
 const END = { settings: { completeUpTo: time(60) } };
 
 function brokenIn(lines: readonly object[]): string[] {
@@ -280,6 +285,25 @@ describe("judge", () => {
     ],
   ])("accepts %s", (_, lines) => {
     expect(brokenIn([...WITHOUT_TRUTH, ...lines])).toEqual([]);
+  });
+
+  it("allows what an older document repeats, and what it reads after all", () => {
+    const lines = [
+      ...CONNECTED,
+      incident(10, "history_lost"),
+      gap(11, 100, 120),
+      incident(12, "history_found"),
+      gmail(13, [130]),
+      added(14, 130),
+    ];
+    // The same document as before the gap: it publishes the gap again, and what was in it.
+    const restored = [incident(20, "edited"), gap(80, 100, 120), added(81, 110), added(82, 120)];
+    const end = [stored(83, 130), END];
+    expect(brokenIn([...lines, ...restored, ...end])).toEqual([]);
+    expect(brokenIn([...lines, ...restored.slice(1), ...end])).toEqual([
+      "P1 a gap from 100, which Gmail still knows (1)",
+      "P3 1001: 130 is published before 110",
+    ]);
   });
 
   it("expects no event from before the recording", () => {

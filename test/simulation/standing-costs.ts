@@ -189,7 +189,9 @@ export function createStandingCosts(world: World): StandingCosts {
           const eachDate = kind === "units" ? (UNITS["messages.get"] ?? 0) : 1;
           const isDating = kind === "units" || kind === "calls";
           const dates = isDating ? eachDate * attempts * sumUntil(cost, HELD_UP_HOURS, "dated") : 0;
-          const max = shortness * (base + each * stimuli + recovered) + dates;
+          // A listing is as many calls more as Gmail gives pages without a record.
+          const listings = kind === "calls" ? 1 + emptyPages : 1;
+          const max = shortness * listings * (base + each * stimuli + recovered) + dates;
           if (cost[kind] <= max) continue;
           const when = new Date(hour * HOUR).toISOString();
           violate("P12", `${cost[kind]} ${kind} for ${sub} in the hour of ${when}, ${max} at most`);
