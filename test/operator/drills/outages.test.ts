@@ -15,7 +15,8 @@ const DAY_MS = 24 * HOUR_MS;
 
 let scenario: Scenario;
 beforeEach(async () => {
-  scenario = await startScenario();
+  // Renewals that fail are tried again at one time for all, so that the circuit sees all of them.
+  scenario = await startScenario({ random: () => 0.5 });
   for (const email of EMAILS) await scenario.connect(email);
 });
 afterEach(() => scenario.close());
