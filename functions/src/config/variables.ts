@@ -244,7 +244,7 @@ export const VARIABLES = {
       "SYNC_PAGES_MAX",
       "40",
       format.number(1, 1_000),
-      "How many pages of history one sync reads.",
+      "How many pages of history with something new one sync reads.",
     ),
     // A function with an event trigger may run for 540 s, a scheduled one for 1800 s.
     timeMsMax: preset(
