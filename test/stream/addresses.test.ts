@@ -140,6 +140,15 @@ describe("a connected account that is renamed at Google", () => {
     expect(await toldAtOnce(RENAMED)).toBe(true);
   });
 
+  it("is found after a renewal at once when it connects again while the topic accepts nothing", async () => {
+    scenario.topic.failure = new PublishFailure("transient", "UNAVAILABLE");
+    await scenario.connect(RENAMED, { exists: true });
+    expect(userOf(sub)?.emailAddress).toBe(ADA);
+    scenario.topic.failure = undefined;
+    await scenario.runSchedule("watchRenewal");
+    expect(userOf(sub)?.emailAddress).toBe(RENAMED);
+  });
+
   it("is found after a renewal at once when it connects while Gmail's profile does not answer", async () => {
     scenario.emulator.setMailAddress(RENAMED, EVE);
     scenario.emulator.faults.failNext({ method: "users.getProfile", count: 1, status: 503 });
@@ -321,6 +330,16 @@ describe("an address that goes to another account, which connects", () => {
     expect(userOf(sub)).toMatchObject({ status: "active", emailAddress: RENAMED });
     expect(messagesOf(sub)).toEqual([messageId]);
     expect(messagesOf(other)).toHaveLength(1);
+  });
+
+  it("renews an old account at once if the topic did not accept its new address", async () => {
+    reassign();
+    scenario.topic.failure = new PublishFailure("transient", "UNAVAILABLE");
+    await scenario.connect(ADA, { exists: true });
+    expect(userOf(sub)?.emailAddress).toBe(ADA);
+    scenario.topic.failure = undefined;
+    await scenario.runSchedule("watchRenewal");
+    expect(userOf(sub)?.emailAddress).toBe(RENAMED);
   });
 
   it("leaves an old account that is paused without due work if the topic accepts nothing", async () => {
