@@ -24,8 +24,8 @@ export interface Calls {
 
 /**
  * Cloud Scheduler: calls at their times, sometimes twice, sometimes not at all, whether or not the
- * one before has ended. A call at which nothing is due would do nothing, so it is not made, and
- * none for mailboxes at rest only.
+ * one before has ended. A call at which nothing is due would do nothing, so it is not made; nor is
+ * one that is due only for mailboxes at rest.
  */
 export function startSchedules(
   world: World,

@@ -19,7 +19,7 @@ const COMMIT_CHANGES_MAX = 300;
 
 /** The result of a read-modify-write. */
 export type Modified =
-  /** `user` is what is stored now, as of the read before: its times are those of that read. */
+  /** `user` is what is stored now, with the times of the read before the write. */
   | { kind: "written"; user: User }
   /** `user` is the one that `change` skipped; absent if none can be read. */
   | { kind: "skipped"; user: User | undefined };
