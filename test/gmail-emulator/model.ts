@@ -62,7 +62,7 @@ import {
 import { createSigner, type Signer } from "./signing.ts";
 import { answerRevoke, answerToken, answerTokenInfo } from "./token-endpoint.ts";
 import { endAccessTokens, endGrant, endMailTokens, endRefreshTokens } from "./tokens.ts";
-import { type AccountTruth, truthOf } from "./truth.ts";
+import { type AccountTruth, type MessageTruth, messageTruth, truthOf } from "./truth.ts";
 
 /** An OAuth client to start with. */
 export interface NewClient {
@@ -294,6 +294,11 @@ export function createGmailModel(options: ModelOptions = {}) {
     position: (address: string): { head: bigint; oldest: bigint } => {
       const { head, floor } = account(address).mailbox;
       return { head, oldest: floor };
+    },
+    /** One message of `account`. */
+    message: (address: string, id: string): MessageTruth | undefined => {
+      const found = account(address).mailbox.messages.get(id);
+      return found === undefined ? undefined : messageTruth(found);
     },
     findAccount: (address: string): AccountTruth | undefined => {
       const found = findAccount(google, address);

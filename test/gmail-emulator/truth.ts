@@ -1,5 +1,11 @@
 import type { Account, Google } from "./google.ts";
-import { isReadable, type HistoryRecord, type MessageRef, type Omitted } from "./mailbox.ts";
+import {
+  isReadable,
+  type HistoryRecord,
+  type Message,
+  type MessageRef,
+  type Omitted,
+} from "./mailbox.ts";
 import { valueOf } from "./mime.ts";
 import { isLive } from "./tokens.ts";
 import { isActive } from "./watch.ts";
@@ -21,6 +27,16 @@ export interface HistoryTruth {
   /** What its messages lack where they are listed. */
   omits: readonly Omitted[];
   raw?: Record<string, unknown>;
+}
+
+export interface MessageTruth extends MessageRef {
+  internalDate: number;
+  listedAt: number;
+  historyId: string;
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
 }
 
 export interface WatchTruth {
@@ -48,15 +64,7 @@ export interface AccountTruth {
   /** The oldest `startHistoryId` that is still found. */
   oldestHistoryId: string;
   history: HistoryTruth[];
-  messages: (MessageRef & {
-    internalDate: number;
-    listedAt: number;
-    historyId: string;
-    from: string;
-    to: string;
-    subject: string;
-    text: string;
-  })[];
+  messages: MessageTruth[];
   /** Live tokens, by what they open. */
   refreshTokens: { clientId: string; scopes: string[]; issuedAt: number }[];
   accessTokens: { clientId: string; scopes: string[]; expiresAt: number }[];
@@ -78,18 +86,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
     historyId: String(mailbox.head),
     oldestHistoryId: String(mailbox.floor),
     history: mailbox.history.map((record) => historyTruth(google, account, record)),
-    messages: [...mailbox.messages.values()].map((message) => ({
-      id: message.id,
-      threadId: message.threadId,
-      labelIds: [...message.labelIds],
-      internalDate: message.internalDate,
-      listedAt: message.listedAt,
-      historyId: String(message.historyId),
-      from: valueOf(message.headers, "From") ?? "",
-      to: valueOf(message.headers, "To") ?? "",
-      subject: valueOf(message.headers, "Subject") ?? "",
-      text: message.text,
-    })),
+    messages: [...mailbox.messages.values()].map(messageTruth),
     refreshTokens: refreshTokens
       .filter((token) => isLive(google, token))
       .map(({ clientId, scopes, issuedAt }) => ({ clientId, scopes: [...scopes], issuedAt })),
@@ -100,6 +97,22 @@ export function truthOf(google: Google, account: Account): AccountTruth {
       ...watch,
       active: isActive(google, { ...watch, stopped: _ }),
     })),
+  };
+}
+
+export function messageTruth(message: Message): MessageTruth {
+  const { id, threadId, labelIds, internalDate, listedAt, historyId, headers, text } = message;
+  return {
+    id,
+    threadId,
+    labelIds: [...labelIds],
+    internalDate,
+    listedAt,
+    historyId: String(historyId),
+    from: valueOf(headers, "From") ?? "",
+    to: valueOf(headers, "To") ?? "",
+    subject: valueOf(headers, "Subject") ?? "",
+    text,
   };
 }
 

@@ -316,7 +316,7 @@ export async function simulate(seed: number, options: Options = {}): Promise<Res
   const { quietMs } = parameters;
   const lastLooksAt = Math.max(chaos[1], lastCallsAt - 30 * MINUTE - 2.6 * quietMs);
   calls.isAtRest = ({ id, historyId, sync }) =>
-    sync.dueReason === "quiet" && historyId === google.model.account(id).historyId;
+    sync.dueReason === "quiet" && historyId === String(google.model.position(id).head);
   await pass(lastLooksAt);
   calls.isAtRest = () => false;
   const headsAt = scheduler.now();

@@ -225,7 +225,7 @@ export function createSnapshotChecks(
     const added = `${sub}/added/${messageId}`;
     const isLive = ledger.firsts.has(added) && !of.told.has(added);
     if (isLive) count("message told as added and as existing");
-    const message = model.account(sub).messages.find(({ id }) => id === messageId);
+    const message = model.message(sub, messageId);
     // Deleted since its page was read.
     if (message === undefined) return;
     const { labelIds, internalDate } = message;
