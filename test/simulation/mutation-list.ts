@@ -103,8 +103,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ]),
   focused("details", "a message whose details fail is left out", [
     "detailed",
-    'return { ...event, headersMissing: isLate ? "late" : missingOf(answer.failure) };',
-    "throw new Error(missingOf(answer.failure));",
+    'return { ...event, headersMissing: isLate ? "late" : missingOf(answer.error.failure) };',
+    "throw new Error(missingOf(answer.error.failure));",
   ]),
 
   // Imports.
@@ -255,7 +255,7 @@ export const MUTATIONS: readonly Mutation[] = [
     "endLate",
     "return write(run, afterRecovery(run.user, recovery));",
     `return run.access.call("users.getProfile", (token) => run.context.gmail.getProfile(token)).then((late) => {
-    const toHistoryId = late.kind === "answered" ? late.value.historyId : recovery.toHistoryId;
+    const toHistoryId = late.ok ? late.value.historyId : recovery.toHistoryId;
     return write(run, afterRecovery(run.user, { ...recovery, toHistoryId }));
   });`,
   ]),
@@ -611,7 +611,7 @@ export const MUTATIONS: readonly Mutation[] = [
   focused("histories", "the walk stops at the first old message", [
     "isOldPage",
     "isAnyOld ||= dated.value !== undefined;",
-    'if (dated.value !== undefined) return { kind: "answered", value: true };',
+    "if (dated.value !== undefined) return ok(true);",
   ]),
   focused("life", "a draft that is sent stays untold", [
     "withSentDrafts",

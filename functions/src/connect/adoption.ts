@@ -2,8 +2,9 @@ import type { VerifyIdToken } from "../google/id-token.ts";
 import { fullNameOf } from "../crypto/token-digest.ts";
 import { backoffMs, jittered } from "../domain/clock.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
-import { type Attempt, type Failure, attempt } from "../domain/failure.ts";
+import { type FailedCall, type Failure, attempt } from "../domain/failure.ts";
 import type { HistoryId } from "../domain/history-id.ts";
+import type { Result } from "../domain/result.ts";
 import { coversScope } from "../domain/scope.ts";
 import type { Status, User, UserId } from "../domain/user.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
@@ -72,7 +73,7 @@ export async function adoptGrant(
 
   await pace();
   const refreshed = await refresh(refreshToken, context);
-  if (refreshed.kind === "failed") return afterFailure(refreshed.failure);
+  if (!refreshed.ok) return afterFailure(refreshed.error.failure);
   const token = { ...refreshed.value, refreshToken: refreshed.value.refreshToken ?? refreshToken };
   if (token.refreshToken !== refreshToken) await keepRotated(token.refreshToken);
 
@@ -113,10 +114,10 @@ export async function adoptGrant(
 async function refresh(
   refreshToken: string,
   { oauth, clock, random }: ConnectContext,
-): Promise<Attempt<TokenAnswer>> {
+): Promise<Result<TokenAnswer, FailedCall>> {
   for (let tries = 1; ; tries++) {
     const answer = await attempt(() => oauth.refresh(refreshToken));
-    const isOver = answer.kind === "answered" || answer.failure.kind !== "transient";
+    const isOver = answer.ok || answer.error.failure.kind !== "transient";
     if (isOver || tries === TRIES_MAX) return answer;
     await clock.sleep(jittered(backoffMs(tries, RETRY_MS, RETRY_MS_MAX), random));
   }

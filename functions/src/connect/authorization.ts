@@ -39,9 +39,9 @@ export async function completeAuthorization(
   const exchanged = await attempt(() =>
     context.oauth.exchangeCode(code, pending.codeVerifier, redirectUriOf(config)),
   );
-  if (exchanged.kind === "failed") {
-    const isCodeBad = exchanged.failure.kind === "bad_request";
-    return isCodeBad ? { kind: "code_refused" } : refused(exchanged.failure);
+  if (!exchanged.ok) {
+    const { failure } = exchanged.error;
+    return failure.kind === "bad_request" ? { kind: "code_refused" } : refused(failure);
   }
   const { idToken } = exchanged.value;
   if (idToken === undefined) return { kind: "identity_refused" };
@@ -119,7 +119,7 @@ async function giveBack(
   // A document that cannot be read may contain a living grant.
   if (stored === undefined && (await context.users.exists(userId))) return;
   const revoked = await attempt(() => context.oauth.revoke(refreshToken ?? accessToken));
-  if (revoked.kind === "answered" || revoked.failure.kind === "gone") return;
+  if (revoked.ok || revoked.error.failure.kind === "gone") return;
   context.log.error("grant_not_revoked", "could not revoke an unused grant at Google", {
     userId,
   });
@@ -140,7 +140,7 @@ async function liveRefreshToken(
   const held = tokens.open(stored.id, "refresh_token", sealed);
   if (held === undefined) return undefined;
   const refreshed = await attempt(() => oauth.refresh(held));
-  if (refreshed.kind === "failed") return undefined;
+  if (!refreshed.ok) return undefined;
   const { refreshToken: rotated = held } = refreshed.value;
   if (rotated !== held) await storeRotated(stored, rotated, context);
   return rotated;

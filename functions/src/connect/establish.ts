@@ -2,11 +2,12 @@ import { settleHolders } from "../grant/address-holders.ts";
 import type { ConnectContext } from "./context.ts";
 import { later } from "../domain/clock.ts";
 import { afterSignIn } from "../domain/addresses.ts";
-import { type Attempt, attempt, type Failure } from "../domain/failure.ts";
+import { type FailedCall, type Failure, attempt } from "../domain/failure.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import { announceAddresses } from "../grant/address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import type { HistoryId } from "../domain/history-id.ts";
+import { type Result, ok } from "../domain/result.ts";
 import { sync } from "../mailbox/sync.ts";
 import { afterWatch, watchAgain } from "../mailbox/watch.ts";
 import {
@@ -113,13 +114,13 @@ async function prepare(
     stored?.status === "paused"
       ? undefined
       : await attempt(() => watchAgain(token.accessToken, context));
-  const refusal = watched?.kind === "failed" ? refusalOf(watched.failure) : undefined;
+  const refusal = watched?.ok === false ? refusalOf(watched.error.failure) : undefined;
   if (refusal !== undefined) return refusal;
   const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
-  if (start.kind === "failed") return { kind: "try_later", failure: start.failure };
+  if (!start.ok) return { kind: "try_later", failure: start.error.failure };
   const { historyId = start.value.historyId } = grant;
-  const named = profiled.kind === "answered" ? profiled.value.emailAddress : undefined;
+  const named = profiled.ok ? profiled.value.emailAddress : undefined;
   const signedIn = grant.emailAddress ?? named;
   if (signedIn === undefined) return { kind: "try_later", failure: failureOf(profiled) };
   const { addressesOf, isUntold } = await addressesAfter(stored, signedIn, named, context);
@@ -130,8 +131,8 @@ async function prepare(
   // An earlier watch may have ended with its grant. And a renewal reads the address of the
   // notifications again, if Gmail's profile could not be read, or the topic did not accept it.
   const watch: Watch = {
-    ...(watched?.kind === "answered" ? afterWatch(watched.value, context) : { failures: 0 }),
-    ...((watched?.kind !== "answered" || named === undefined || isUntold) && { renewAt: now }),
+    ...(watched?.ok === true ? afterWatch(watched.value, context) : { failures: 0 }),
+    ...((watched?.ok !== true || named === undefined || isUntold) && { renewAt: now }),
   };
   const sealed: Omit<Grant, "generation"> = {
     scopes: token.scopes,
@@ -159,7 +160,7 @@ async function prepare(
         at: inStoreTime(now, read),
       });
     },
-    isWatched: watched?.kind === "answered",
+    isWatched: watched?.ok === true,
   };
 }
 
@@ -223,16 +224,16 @@ function refusalOf(failure: Failure): Exclude<Establishment, Connected> | undefi
  * watch.
  */
 function startingPoint(
-  watched: Attempt<{ historyId: HistoryId }> | undefined,
+  watched: Result<{ historyId: HistoryId }, FailedCall> | undefined,
   stored: User | undefined,
-  profiled: Attempt<{ historyId: HistoryId }>,
-): Attempt<{ historyId: HistoryId }> {
-  if (watched?.kind === "answered") return watched;
-  return isResumed(stored) ? { kind: "answered", value: stored } : profiled;
+  profiled: Result<{ historyId: HistoryId }, FailedCall>,
+): Result<{ historyId: HistoryId }, FailedCall> {
+  if (watched?.ok === true) return watched;
+  return isResumed(stored) ? ok(stored) : profiled;
 }
 
-function failureOf(answer: Attempt<unknown>): Failure {
-  if (answer.kind === "failed") return answer.failure;
+function failureOf(answer: Result<unknown, FailedCall>): Failure {
+  if (!answer.ok) return answer.error.failure;
   return { kind: "transient", reason: "malformed_answer" };
 }
 

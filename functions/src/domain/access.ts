@@ -1,14 +1,20 @@
-import type { Attempt, Call, Failure } from "./failure.ts";
+import type { Call, FailedCall, Failure } from "./failure.ts";
+import type { Result } from "./result.ts";
 import type { Grant, Status } from "./user.ts";
 
 /**
- * The result of a call. `call` is the one that failed: the refresh of the token, or the call
- * itself.
+ * Why a call has no value: it failed, or the refresh of its token did; or the user no longer has the
+ * grant of this run, so the failure means nothing.
  */
-export type Answer<T> =
-  | Attempt<T>
-  /** The user no longer has the grant of this run, so the failure means nothing. */
-  | { kind: "superseded" };
+export type Unanswered = FailedCall | "superseded";
+
+/** Returns whether a call failed, and its failure is of this kind. */
+export function hasFailed<K extends Failure["kind"]>(
+  why: Unanswered,
+  kind: K,
+): why is FailedCall & { failure: Extract<Failure, { kind: K }> } {
+  return why !== "superseded" && why.failure.kind === kind;
+}
 
 /** What a refresh adds to the stored grant, including the client that the grant belongs to. */
 export type ObtainedToken = Pick<Grant, "accessToken" | "accessTokenExpiresAt" | "clientId">;
@@ -21,13 +27,16 @@ export interface Access {
    * `mailbox_unavailable` only after the stored grant was found unchanged and Google refused a
    * second time, a moment later.
    */
-  call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>>;
+  call<T>(
+    method: Call,
+    request: (accessToken: string) => Promise<T>,
+  ): Promise<Result<T, Unanswered>>;
 
   /**
    * Returns a valid access token, refreshed if necessary; repeats and confirms a failure as `call`
    * does.
    */
-  token(): Promise<Answer<string>>;
+  token(): Promise<Result<string, Unanswered>>;
 
   /**
    * Returns what the next write should store of the access token that this run obtained, if any.

@@ -1,3 +1,5 @@
+import { type Result, err, ok } from "./result.ts";
+
 /**
  * The meaning of a failed call to Google. The original error, which may carry tokens and codes,
  * goes no further. `reason` is a short stable code, Google's own if there is one: never prose,
@@ -59,17 +61,12 @@ export class FailedCall extends Error {
   }
 }
 
-/** The result of a call to Google. `call` is the one that failed. */
-export type Attempt<T> =
-  | { kind: "answered"; value: T }
-  | { kind: "failed"; failure: Failure; call: Call };
-
 /** Makes a call and returns a {@link FailedCall} as a value. Rethrows everything else. */
-export async function attempt<T>(request: () => Promise<T>): Promise<Attempt<T>> {
+export async function attempt<T>(request: () => Promise<T>): Promise<Result<T, FailedCall>> {
   try {
-    return { kind: "answered", value: await request() };
+    return ok(await request());
   } catch (error) {
     if (!(error instanceof FailedCall)) throw error;
-    return { kind: "failed", failure: error.failure, call: error.call };
+    return err(error);
   }
 }

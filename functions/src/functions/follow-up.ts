@@ -4,8 +4,9 @@ import { notify } from "../notices/series.ts";
 import type { MailboxContext } from "../mailbox/context.ts";
 import type { NoticeContext } from "../notices/context.ts";
 import { backoffMs, later } from "../domain/clock.ts";
-import type { Access, Answer } from "../domain/access.ts";
+import { type Access, type Unanswered, hasFailed } from "../domain/access.ts";
 import { reasonOf } from "../domain/failure-streak.ts";
+import type { Result } from "../domain/result.ts";
 import { modify } from "../store/modify.ts";
 import { type User, sameGrant, storeNow } from "../domain/user.ts";
 import { restored } from "../domain/transitions.ts";
@@ -98,16 +99,17 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
   const { users, clock, log } = context;
   const access = openAccess(user, context);
   const answer = await look(user, access, context);
-  if (answer.kind === "superseded") return;
-  if (answer.kind === "failed" && answer.failure.kind === "reauthorize") {
-    const flagging = await flag(user, answer.failure, context);
+  const why = answer.ok ? undefined : answer.error;
+  if (why === "superseded") return;
+  if (why !== undefined && hasFailed(why, "reauthorize")) {
+    const flagging = await flag(user, why.failure, context);
     if (flagging.kind === "flagged" || flagging.kind === "superseded") return;
   }
   const obtained = access.obtained();
   const grantOf = ({ grant }: User) =>
     obtained === undefined ? {} : { grant: { ...grant, ...obtained } };
   const now = clock.now();
-  if (answer.kind === "available") {
+  if (why === undefined) {
     const { kind } = await modify(
       users,
       user.id,
@@ -122,8 +124,9 @@ async function probe(user: User, context: FollowUpContext): Promise<void> {
     return;
   }
   // Rejected as it was when its status was written: that is a result, in any class.
+  const { failure } = why;
   const isStillGone =
-    answer.failure.kind === "mailbox_unavailable" || reasonOf(answer.failure) === user.statusReason;
+    failure.kind === "mailbox_unavailable" || reasonOf(failure) === user.statusReason;
   const failures = user.followUp.failures + (isStillGone ? 1 : 0);
   const waitMs = failures > DAILY_PROBES_MAX ? 7 * PROBE_AFTER_MS : PROBE_AFTER_MS;
   const dueAt = later(now, isStillGone ? waitMs : PROBE_RETRY_MS);
@@ -148,13 +151,11 @@ async function look(
   { historyId, sync }: User,
   access: Access,
   { gmail }: FollowUpContext,
-): Promise<{ kind: "available" } | Exclude<Answer<unknown>, { kind: "answered" }>> {
+): Promise<Result<unknown, Unanswered>> {
   const profile = await access.call("users.getProfile", (token) => gmail.getProfile(token));
-  if (profile.kind !== "answered") return profile;
+  if (!profile.ok) return profile;
   const history = await access.call("history.list", (token) => gmail.listHistory(token, historyId));
-  const isExpired = history.kind === "failed" && history.failure.kind === "history_expired";
-  if (history.kind !== "answered" && !isExpired) return history;
-  if (!isExpired && sync.recovery === undefined) return { kind: "available" };
-  const listed = await access.call("messages.list", (token) => gmail.listMessages(token, {}));
-  return listed.kind === "answered" ? { kind: "available" } : listed;
+  const isExpired = !history.ok && hasFailed(history.error, "history_expired");
+  if (!isExpired && (!history.ok || sync.recovery === undefined)) return history;
+  return access.call("messages.list", (token) => gmail.listMessages(token, {}));
 }

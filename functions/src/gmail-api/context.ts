@@ -1,4 +1,5 @@
-import type { Access, Answer } from "../domain/access.ts";
+import type { Access, Unanswered } from "../domain/access.ts";
+import type { Result } from "../domain/result.ts";
 import type { User, UserId } from "../domain/user.ts";
 import type { PassThrough } from "../google/gmail-pass-through.ts";
 import type { GrantContext } from "../grant/context.ts";
@@ -6,9 +7,7 @@ import type { RateLimit } from "../platform/rate-limit.ts";
 import type { Pacing } from "./pacing.ts";
 
 /** A user with a stored live access token, or why there is none. */
-export type ReadyAccess =
-  | { kind: "ready"; user: User; access: Access }
-  | Exclude<Answer<never>, { kind: "answered" }>;
+export type ReadyAccess = Result<{ user: User; access: Access }, Unanswered>;
 
 /** One refresh for all calls of a user that need it. */
 export interface Refresh {

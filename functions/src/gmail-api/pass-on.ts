@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { Transform } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { type Call, FailedCall, type Failure } from "../domain/failure.ts";
+import type { Unanswered } from "../domain/access.ts";
+import { FailedCall, type Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
 import { type User, storeNow, toUser } from "../domain/user.ts";
 import type { PassedResponse } from "../google/gmail-pass-through.ts";
@@ -16,7 +17,7 @@ import type { Target } from "./target.ts";
 /** The response to a subscriber, and what failed if the response is not Gmail's own. */
 export interface Passed {
   response: StreamResponse;
-  failed?: { failure: Failure; call: Call };
+  failed?: FailedCall;
 }
 
 type MethodTarget = Extract<Target, { kind: "method" }>;
@@ -64,9 +65,8 @@ export async function passOn(
   if (body === "incomplete") return own(ownError("badRequest", "The request body did not arrive."));
 
   const ready = await openReady(opened, context);
-  if (ready.kind === "superseded") return own(changed());
-  if (ready.kind === "failed") return fail(opened, ready, undefined, context);
-  const { user, access } = ready;
+  if (!ready.ok) return fail(opened, ready.error, undefined, context);
+  const { user, access } = ready.value;
   for (let tries = 0; ; tries++) {
     let isSent = false;
     let failed: Failed | undefined;
@@ -88,19 +88,18 @@ export async function passOn(
       throw new FailedCall("gmail.api", passed.failure);
     });
     if (access.obtained() !== undefined) await keepToken(user, access, context);
-    if (answer.kind === "answered") {
+    if (answer.ok) {
       const { status, contentType, body: stream } = answer.value;
       return { response: { status, headers: typed(contentType), body: stream } };
     }
-    if (answer.kind === "superseded") return own(changed());
     const waitMs = FRESH_WAITS_MS[tries];
     const isMissing = failed?.status === 404 && READS_ONE.has(method.name);
     if (waitMs === undefined || !isMissing || !(await isFresh(user, context))) {
-      return fail(user, answer, failed, context);
+      return fail(user, answer.error, failed, context);
     }
     await context.clock.sleep(waitMs);
     if (context.pacing.take(user.id, method.units).kind === "wait") {
-      return fail(user, answer, failed, context);
+      return fail(user, answer.error, failed, context);
     }
   }
 }
@@ -108,12 +107,10 @@ export async function passOn(
 /** Returns the access token itself (group `token`). */
 export async function handOutToken(opened: User, context: GmailApiContext): Promise<Passed> {
   const ready = await openReady(opened, context);
-  if (ready.kind === "superseded") return own(changed());
-  if (ready.kind === "failed") return fail(opened, ready, undefined, context);
-  const { user, access } = ready;
+  if (!ready.ok) return fail(opened, ready.error, undefined, context);
+  const { user, access } = ready.value;
   const token = await access.token();
-  if (token.kind === "superseded") return own(changed());
-  if (token.kind === "failed") return fail(user, token, undefined, context);
+  if (!token.ok) return fail(user, token.error, undefined, context);
   if ((await keepToken(user, access, context)) === "superseded") return own(changed());
   const { accessTokenExpiresAt: expiresAt } = access.obtained() ?? user.grant;
   const { scopes } = user.grant;
@@ -142,10 +139,11 @@ export function refusalFor(user: User, links: ReauthorizationLinks): OwnResponse
 /** A failed call: flags the user where the failure proves that the grant or the mailbox has ended. */
 async function fail(
   user: User,
-  failed: { failure: Failure; call: Call },
+  failed: Unanswered,
   response: Failed | undefined,
   context: GmailApiContext,
 ): Promise<Passed> {
+  if (failed === "superseded") return own(changed());
   const { failure, call } = failed;
   const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
   if (ending?.kind === "flag") {

@@ -1,5 +1,6 @@
 import type { Access } from "../domain/access.ts";
 import { later } from "../domain/clock.ts";
+import { err, ok } from "../domain/result.ts";
 import { type User, sameGrant } from "../domain/user.ts";
 import { hasLiveToken, openAccess } from "../grant/access.ts";
 import { unlessContended } from "../platform/store-error.ts";
@@ -22,10 +23,10 @@ export async function openReady(user: User, context: GmailApiContext): Promise<R
   const isOver = known?.failedAt !== undefined && later(known.failedAt, FAILED_MS) <= clock.now();
   if (known === undefined || isOver) return begin(user, context);
   const joined = await known.result;
-  if (joined.kind !== "ready") return joined;
+  if (!joined.ok) return joined;
   // An access of its own: what one call learns about the token must not confuse another one.
   const stored = await users.find(user.id);
-  return sameGrant(user, stored) ? open(stored, context) : { kind: "superseded" };
+  return sameGrant(user, stored) ? open(stored, context) : err("superseded");
 }
 
 async function begin(user: User, context: GmailApiContext): Promise<ReadyAccess> {
@@ -38,7 +39,7 @@ async function begin(user: User, context: GmailApiContext): Promise<ReadyAccess>
     ready = await own.result;
     return ready;
   } finally {
-    if (ready?.kind === "failed") own.failedAt = clock.now();
+    if (ready?.ok === false && ready.error !== "superseded") own.failedAt = clock.now();
     else refreshes.delete(user.id);
     const [oldest] = refreshes.keys();
     if (refreshes.size > FAILED_MAX && oldest !== undefined) refreshes.delete(oldest);
@@ -46,15 +47,15 @@ async function begin(user: User, context: GmailApiContext): Promise<ReadyAccess>
 }
 
 function open(user: User, context: GmailApiContext): ReadyAccess {
-  return { kind: "ready", user, access: openAccess(user, context, TRIES_MAX) };
+  return ok({ user, access: openAccess(user, context, TRIES_MAX) });
 }
 
 async function refresh(user: User, context: GmailApiContext): Promise<ReadyAccess> {
   const access = openAccess(user, context, TRIES_MAX);
   const token = await access.token();
-  if (token.kind !== "answered") return token;
+  if (!token.ok) return token;
   const kept = await keepToken(user, access, context);
-  return kept === "superseded" ? { kind: kept } : { kind: "ready", user, access };
+  return kept === "superseded" ? err(kept) : ok({ user, access });
 }
 
 /**

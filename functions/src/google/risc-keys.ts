@@ -134,7 +134,6 @@ async function select(keys: LocalJWKSet, kid: string): Promise<KeySearch> {
 
 async function orUnavailable<T>(find: () => Promise<T>): Promise<T | Unavailable> {
   const found = await attempt(find);
-  if (found.kind === "answered") return found.value;
-  const { failure } = found;
-  return { kind: "unavailable", reason: failure.reason };
+  if (found.ok) return found.value;
+  return { kind: "unavailable", reason: found.error.failure.reason };
 }

@@ -1,7 +1,8 @@
 import type { GrantContext } from "./context.ts";
 import { FailedCall, attempt, type Call } from "../domain/failure.ts";
 import { type Clock, backoffMs, jittered, later } from "../domain/clock.ts";
-import type { Access, Answer, ObtainedToken } from "../domain/access.ts";
+import type { Access, ObtainedToken, Unanswered } from "../domain/access.ts";
+import { type Result, err } from "../domain/result.ts";
 import { type User, sameGrant } from "../domain/user.ts";
 import { storeRotated } from "./rotated-token.ts";
 
@@ -66,7 +67,10 @@ export function openAccess(
     isCacheTrusted = false;
   }
 
-  function call<T>(method: Call, request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+  function call<T>(
+    method: Call,
+    request: (accessToken: string) => Promise<T>,
+  ): Promise<Result<T, Unanswered>> {
     return repeated((token) => {
       // Google's responses about a mailbox that is known to be unavailable say nothing about our
       // configuration.
@@ -75,13 +79,15 @@ export function openAccess(
     });
   }
 
-  async function repeated<T>(request: (accessToken: string) => Promise<T>): Promise<Answer<T>> {
+  async function repeated<T>(
+    request: (accessToken: string) => Promise<T>,
+  ): Promise<Result<T, Unanswered>> {
     let tries = 0;
     let isConfirming = false;
     for (let step = 0; ; step++) {
-      const answer: Answer<T> = await attempt(async () => request(await accessToken()));
-      if (answer.kind !== "failed" || step === STEPS_MAX) return answer;
-      const { failure } = answer;
+      const answer: Result<T, FailedCall> = await attempt(async () => request(await accessToken()));
+      if (answer.ok || step === STEPS_MAX) return answer;
+      const { failure } = answer.error;
       switch (failure.kind) {
         case "transient":
           tries += 1;
@@ -98,7 +104,7 @@ export function openAccess(
           const isOfOldToken = failure.kind === "unauthenticated" && held?.minted === false;
           if (!isOfOldToken) {
             const stored = await context.users.find(user.id);
-            if (!sameGrant(user, stored)) return { kind: "superseded" };
+            if (!sameGrant(user, stored)) return err("superseded");
             // Another run may have stored a rotated token: then the rejected one is outdated.
             const isRotated = stored.grant.refreshToken !== user.grant.refreshToken;
             user = stored;
@@ -166,5 +172,5 @@ export async function refreshGrant(user: User, context: GrantContext): Promise<R
 /** Returns whether Google accepts the stored grant of another user, as a sample. */
 export async function tryRefresh(user: User, context: GrantContext): Promise<boolean> {
   const answer = await attempt(() => refreshGrant(user, context));
-  return answer.kind === "answered";
+  return answer.ok;
 }

@@ -1,5 +1,6 @@
 import { openAccess } from "./access.ts";
 import type { GrantContext } from "./context.ts";
+import { hasFailed } from "../domain/access.ts";
 import { afterProfile, isSameAddresses } from "../domain/addresses.ts";
 import { announceAddresses } from "./address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
@@ -53,13 +54,9 @@ async function settleOnce(user: User, context: GrantContext): Promise<"settled" 
   if (user.grant.refreshToken === undefined) return displace(user, context);
   const access = openAccess(user, context);
   const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
-  switch (answer.kind) {
-    case "superseded":
-      return "changed";
-    case "failed":
-      return answer.failure.kind === "reauthorize" ? displace(user, context) : "settled";
-    case "answered":
-      break;
+  if (!answer.ok) {
+    if (answer.error === "superseded") return "changed";
+    return hasFailed(answer.error, "reauthorize") ? displace(user, context) : "settled";
   }
   const { emailAddress: named } = answer.value;
   if (named === undefined) return "settled";

@@ -30,7 +30,7 @@ export async function findAddress(
   context: GrantContext,
 ): Promise<FoundAddress | undefined> {
   const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
-  const named = answer.kind === "answered" ? answer.value.emailAddress : undefined;
+  const named = answer.ok ? answer.value.emailAddress : undefined;
   if (named === undefined) return undefined;
   const found = afterProfile(user, named);
   return isSameAddresses(user, found) ? undefined : await announceAddresses(user, found, context);

@@ -125,15 +125,16 @@ async function endAtGoogle(user: User, context: GrantContext): Promise<AtGoogle>
     context.gmail.stop(token),
   );
   if (!context.config.disconnectRevokes) {
-    return stopped.kind === "failed" && isWorthRetrying(stopped.failure) ? "unfinished" : "ended";
+    const isOver = stopped.ok || stopped.error === "superseded";
+    return isOver || !isWorthRetrying(stopped.error.failure) ? "ended" : "unfinished";
   }
   // A watch that could not be stopped does no harm: Gmail ends it with the grant. Revoking ends
   // everything that the person allows the project: never after a new connection.
   const current = await context.users.find(user.id);
   if (current?.grant.generation !== user.grant.generation) return "ended";
   const revoked = await attempt(() => context.oauth.revoke(refreshToken));
-  if (revoked.kind === "answered" || revoked.failure.kind === "gone") return "revoked";
-  return isWorthRetrying(revoked.failure) ? "unfinished" : "refused";
+  if (revoked.ok || revoked.error.failure.kind === "gone") return "revoked";
+  return isWorthRetrying(revoked.error.failure) ? "unfinished" : "refused";
 }
 
 /** Returns whether a call to end something at Google may succeed later. */

@@ -144,8 +144,8 @@ export function createFleetGuard(context: Omit<GrantContext, "fleetGuard">): Fle
       // A code that was never issued: the response concerns only the client.
       oauth.exchangeCode(`4/${randomToken()}`, randomToken(), redirectUriOf(context.config)),
     );
-    if (exchanged.kind === "answered") return "unknown";
-    const { failure } = exchanged;
+    if (exchanged.ok) return "unknown";
+    const { failure } = exchanged.error;
     if (failure.kind === "misconfigured") return "unsound";
     const isCodeRefused = failure.kind === "bad_request" && failure.reason === "invalid_grant";
     return isCodeRefused ? "sound" : "unknown";

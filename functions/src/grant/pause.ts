@@ -66,8 +66,8 @@ async function stopWatch(user: User, context: GrantContext): Promise<boolean> {
     const stopped = await openAccess(user, context).call("users.stop", (token) =>
       gmail.stop(token),
     );
-    if (stopped.kind === "failed") {
-      if (isWorthRetrying(stopped.failure)) return false;
+    if (!stopped.ok && stopped.error !== "superseded") {
+      if (isWorthRetrying(stopped.error.failure)) return false;
       log.warn(
         "watch_not_stopped",
         "could not stop the watch of a paused mailbox; it ends when it expires",

@@ -26,16 +26,16 @@ export async function withDetails<T extends Change | Gap>(
 
   async function detailed(event: AddedMessage): Promise<AddedMessage> {
     const leftMs = deadline - context.clock.now().getTime();
-    if (token.kind !== "answered") return { ...event, headersMissing: "failed" };
+    if (!token.ok) return { ...event, headersMissing: "failed" };
     if (leftMs <= 0) return { ...event, headersMissing: "late" };
     if (!context.detailUnits.take(user.id)) return { ...event, headersMissing: "throttled" };
     // Not behind the circuit, where a call can wait for the probe of another one.
     const answer = await attempt(() =>
       context.gmail.getDetail(token.value, event.messageId, leftMs),
     );
-    if (answer.kind === "answered") return { ...event, ...answer.value };
+    if (answer.ok) return { ...event, ...answer.value };
     const isLate = context.clock.now().getTime() >= deadline;
-    return { ...event, headersMissing: isLate ? "late" : missingOf(answer.failure) };
+    return { ...event, headersMissing: isLate ? "late" : missingOf(answer.error.failure) };
   }
 
   return Promise.all(

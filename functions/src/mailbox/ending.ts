@@ -1,4 +1,4 @@
-import type { GrantFailure } from "../domain/access.ts";
+import type { GrantFailure, Unanswered } from "../domain/access.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type FailedStep, endingOf } from "../domain/failure-streak.ts";
 import { accounted } from "../domain/completeness.ts";
@@ -32,6 +32,12 @@ export async function giveUp(run: Run, failure: Failure, step: FailedStep): Prom
     case "guarded":
       return postpone(run, { kind: "misconfigured", reason: "fleet_guard" }, step);
   }
+}
+
+/** Ends a run whose call to Google has no value. */
+export async function endUnanswered(run: Run, why: Unanswered): Promise<SyncOutcome> {
+  if (why === "superseded") return { kind: why, changes: run.changes };
+  return giveUp(run, why.failure, why.call);
 }
 
 /** Ends a run where it is: its mailbox is due at once. */

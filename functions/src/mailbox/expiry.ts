@@ -2,7 +2,7 @@ import { type SyncOutcome } from "./report.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../domain/user.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
-import { giveUp } from "./ending.ts";
+import { endUnanswered, giveUp } from "./ending.ts";
 import { type Run, reread } from "./run.ts";
 
 /** A cursor that Gmail seems not to know any more. */
@@ -80,14 +80,15 @@ async function confirmLoss(
   const listed = await access.call("history.list", (token) =>
     context.gmail.listHistory(token, expired.from),
   );
-  if (listed.kind === "answered") {
+  if (listed.ok) {
     if (!isAfter(expired.from, listed.value.head)) return { kind: "unconfirmed" };
     return confirmRewind(run, { from: expired.from, reason: "history_rewound" });
   }
-  if (listed.kind === "superseded") return ended({ ...listed, changes: run.changes });
-  const isExpired = listed.failure.kind === "history_expired" || isSame(listed.failure);
+  if (listed.error === "superseded") return ended(await endUnanswered(run, listed.error));
+  const { failure } = listed.error;
+  const isExpired = failure.kind === "history_expired" || isSame(failure);
   if (isExpired) return { kind: "confirmed", ...expired };
-  return ended(await giveUp(run, listed.failure, listed.call));
+  return ended(await endUnanswered(run, listed.error));
 }
 
 /** Asks Gmail again, because one server may be behind: a lower head is accepted if it stays low. */
@@ -97,8 +98,7 @@ export async function confirmRewind(run: Run, expired: ExpiredCursor): Promise<C
   for (let looks = 0; looks < LOW_HEADS; looks++) {
     if (looks > 0) await context.clock.sleep(CONFIRM_MS);
     const head = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
-    if (head.kind === "superseded") return ended({ ...head, changes: run.changes });
-    if (head.kind === "failed") return ended(await giveUp(run, head.failure, head.call));
+    if (!head.ok) return ended(await endUnanswered(run, head.error));
     if (!isAfter(highestHead, head.value.historyId)) return { kind: "unconfirmed" };
   }
   return { kind: "confirmed", ...expired };

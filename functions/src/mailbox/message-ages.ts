@@ -1,5 +1,6 @@
 import type { Failure } from "../domain/failure.ts";
-import type { Answer } from "../domain/access.ts";
+import type { Unanswered } from "../domain/access.ts";
+import { type Result, ok } from "../domain/result.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
@@ -34,17 +35,17 @@ export async function isOldPage(
   run: Run,
   messages: readonly HistoryMessage[],
   { earliest, isFailureUnknown }: AgeLimit,
-): Promise<Answer<boolean>> {
+): Promise<Result<boolean, Unanswered>> {
   let isAnyOld = false;
   for (const index of spread(messages.length)) {
     const dated = await dateOf(run, messages[index], isFailureUnknown);
-    if (dated.kind !== "answered") return dated;
+    if (!dated.ok) return dated;
     if (dated.value !== undefined && dated.value >= earliest) {
-      return { kind: "answered", value: false };
+      return ok(false);
     }
     isAnyOld ||= dated.value !== undefined;
   }
-  return { kind: "answered", value: isAnyOld };
+  return ok(isAnyOld);
 }
 
 /**
@@ -56,12 +57,12 @@ export async function withoutOld(
   run: Run,
   messages: readonly HistoryMessage[],
   { earliest, isFailureUnknown }: AgeLimit,
-): Promise<Answer<HistoryMessage[]>> {
+): Promise<Result<HistoryMessage[], Unanswered>> {
   const samples = spread(messages.length);
   const dates = new Map<number, Date | undefined>();
   for (const index of samples) {
     const dated = await dateOf(run, messages[index], isFailureUnknown);
-    if (dated.kind !== "answered") return dated;
+    if (!dated.ok) return dated;
     dates.set(index, dated.value);
   }
   const isOld = (date: Date | undefined) => date !== undefined && date < earliest;
@@ -82,11 +83,11 @@ export async function withoutOld(
       }
       dated += 1;
       const answer = await dateOf(run, messages[index], isFailureUnknown);
-      if (answer.kind !== "answered") return answer;
+      if (!answer.ok) return answer;
       dates.set(index, answer.value);
     }
   }
-  return { kind: "answered", value: messages.filter((_, index) => !isOld(dates.get(index))) };
+  return ok(messages.filter((_, index) => !isOld(dates.get(index))));
 }
 
 /** Returns indexes of a list, ascending, from the first to the last: all of a short one. */
@@ -101,16 +102,16 @@ async function dateOf(
   run: Run,
   message: HistoryMessage | undefined,
   isFailureUnknown: boolean,
-): Promise<Answer<Date | undefined>> {
+): Promise<Result<Date | undefined, Unanswered>> {
   const { context, access, user } = run;
-  if (message === undefined) return { kind: "answered", value: undefined };
+  if (message === undefined) return ok(undefined);
   const { id: messageId } = message;
   const dated = await access.call("messages.get", (bearer) =>
     context.gmail.getInternalDate(bearer, messageId),
   );
-  if (dated.kind !== "failed") return dated;
-  const { failure } = dated;
-  if (failure.kind === "gone") return { kind: "answered", value: undefined };
+  if (dated.ok || dated.error === "superseded") return dated;
+  const { failure } = dated.error;
+  if (failure.kind === "gone") return ok(undefined);
   const isLasting = failure.kind === "transient" || failure.kind === "refused";
   if (!isOfMessage(failure) && !(isFailureUnknown && isLasting)) return dated;
   // Requested for ever, one message would block the whole mailbox.
@@ -118,7 +119,7 @@ async function dateOf(
     userId: user.id,
     messageId,
   });
-  return { kind: "answered", value: undefined };
+  return ok(undefined);
 }
 
 /** Google has answered, without a date: a retry would not change that. */

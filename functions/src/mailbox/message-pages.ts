@@ -1,5 +1,6 @@
 import type { WalkedPage } from "../domain/user.ts";
-import type { Answer } from "../domain/access.ts";
+import type { Unanswered } from "../domain/access.ts";
+import { type Result, ok } from "../domain/result.ts";
 import type { HistoryMessage, MessageListing, MessagePage } from "../domain/history.ts";
 import type { Run } from "./run.ts";
 
@@ -18,7 +19,7 @@ export function listPage(
   run: Run,
   listing: MessageListing,
   token: string | undefined,
-): Promise<Answer<MessagePage>> {
+): Promise<Result<MessagePage, Unanswered>> {
   const { context, access } = run;
   return access.call("messages.list", (bearer) =>
     context.gmail.listMessages(bearer, listing, token),
@@ -41,20 +42,20 @@ export interface Sorted {
  */
 export async function withoutDrafts(
   run: Run,
-  read: () => Promise<Answer<HistoryMessage[]>>,
+  read: () => Promise<Result<HistoryMessage[], Unanswered>>,
   /** A message that cannot be read is published, after this step has failed too often. */
   isFailureTold: boolean,
-): Promise<Answer<Sorted>> {
+): Promise<Result<Sorted, Unanswered>> {
   const before = await read();
-  if (before.kind !== "answered") return before;
+  if (!before.ok) return before;
   if (before.value.length === 0 || run.context.config.changes.publishDrafts) {
     const decided = new Set(before.value.map(({ id }) => id));
-    return { kind: "answered", value: { messages: before.value, decided } };
+    return ok({ messages: before.value, decided });
   }
   const drafts = await readDrafts(run);
-  if (drafts.kind !== "answered") return drafts;
+  if (!drafts.ok) return drafts;
   const after = await read();
-  if (after.kind !== "answered") return after;
+  if (!after.ok) return after;
   const reads = { before: before.value, after: after.value, drafts: drafts.value };
   return sortOut(run, reads, isFailureTold);
 }
@@ -68,7 +69,7 @@ export async function sortOut(
     drafts: ReadonlySet<string>;
   },
   isFailureTold: boolean,
-): Promise<Answer<Sorted>> {
+): Promise<Result<Sorted, Unanswered>> {
   const { before, after, drafts } = reads;
   const isBefore = new Set(before.map(({ id }) => id));
   const isAfter = new Set(after.map(({ id }) => id));
@@ -83,12 +84,12 @@ export async function sortOut(
     if (isUnsure && asked < ASKED_MESSAGES_MAX) {
       asked += 1;
       const isTold = await isToBeTold(run, id, isFailureTold);
-      if (isTold.kind !== "answered") return isTold;
+      if (!isTold.ok) return isTold;
       if (!isTold.value) continue;
     }
     messages.push(message);
   }
-  return { kind: "answered", value: { messages, decided } };
+  return ok({ messages, decided });
 }
 
 /** Returns false for a deleted message, and for a draft where drafts are not published. */
@@ -96,24 +97,22 @@ async function isToBeTold(
   run: Run,
   messageId: string,
   isFailureTold: boolean,
-): Promise<Answer<boolean>> {
+): Promise<Result<boolean, Unanswered>> {
   const { context, access } = run;
   const labels = await access.call("messages.get", (bearer) =>
     context.gmail.getLabelIds(bearer, messageId),
   );
   const { publishDrafts } = context.config.changes;
-  if (labels.kind === "answered") {
-    return { ...labels, value: publishDrafts || !labels.value.includes("DRAFT") };
-  }
-  if (labels.kind === "superseded") return labels;
-  switch (labels.failure.kind) {
+  if (labels.ok) return ok(publishDrafts || !labels.value.includes("DRAFT"));
+  if (labels.error === "superseded") return labels;
+  switch (labels.error.failure.kind) {
     case "gone":
-      return { kind: "answered", value: false };
+      return ok(false);
     case "bad_request":
-      return { kind: "answered", value: true };
+      return ok(true);
     case "refused":
     case "transient":
-      return isFailureTold ? { kind: "answered", value: true } : labels;
+      return isFailureTold ? ok(true) : labels;
     default:
       return labels;
   }
@@ -129,13 +128,13 @@ export async function readPage(
   run: Run,
   listing: MessageListing,
   page: WalkedPage,
-): Promise<Answer<HistoryMessage[]>> {
+): Promise<Result<HistoryMessage[], Unanswered>> {
   const messages: HistoryMessage[] = [];
   let token = page.token;
   let first = -1;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, listing, token);
-    if (listed.kind !== "answered") return listed;
+    const listed: Result<MessagePage, Unanswered> = await listPage(run, listing, token);
+    if (!listed.ok) return listed;
     run.pages += 1;
     const known = new Set(messages.map(({ id }) => id));
     messages.push(...listed.value.messages.filter(({ id }) => !known.has(id)));
@@ -144,7 +143,7 @@ export async function readPage(
     first = messages.findIndex(({ id }) => id === page.firstMessageId);
     if (isThrough || first === 0 || token === undefined) break;
   }
-  return { kind: "answered", value: messages.slice(Math.max(first, 0)) };
+  return ok(messages.slice(Math.max(first, 0)));
 }
 
 /** What the second pass knows of the first pages. */
@@ -154,7 +153,7 @@ export interface FirstPages {
   /** The messages of it that were missing when they should have been published. */
   untold: ReadonlySet<string>;
   /** Returns whether the search can end at a page that contains none of `newest`. */
-  isEnd: (messages: readonly HistoryMessage[]) => Promise<Answer<boolean>>;
+  isEnd: (messages: readonly HistoryMessage[]) => Promise<Result<boolean, Unanswered>>;
 }
 
 /**
@@ -166,20 +165,20 @@ export async function readNew(
   run: Run,
   listing: MessageListing,
   { newest, untold, isEnd }: FirstPages,
-): Promise<Answer<HistoryMessage[]>> {
+): Promise<Result<HistoryMessage[], Unanswered>> {
   const messages = new Map<string, HistoryMessage>();
   let isMet = false;
   let token: string | undefined;
   for (let pages = 0; pages <= SHIFTED_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, listing, token);
-    if (listed.kind !== "answered") return listed;
+    const listed: Result<MessagePage, Unanswered> = await listPage(run, listing, token);
+    if (!listed.ok) return listed;
     run.pages += 1;
     const isNewest = listed.value.messages.some(({ id }) => newest.has(id));
     isMet ||= isNewest;
-    const ended: Answer<boolean> = isMet
-      ? { kind: "answered", value: false }
+    const ended: Result<boolean, Unanswered> = isMet
+      ? ok(false)
       : await isEnd(listed.value.messages);
-    if (ended.kind !== "answered") return ended;
+    if (!ended.ok) return ended;
     if (ended.value) break;
     for (const message of listed.value.messages) messages.set(message.id, message);
     token = listed.value.nextPageToken;
@@ -191,20 +190,24 @@ export async function readNew(
   const isNew = ({ id }: HistoryMessage, index: number) =>
     !newest.has(id) && (last < 0 || index < last);
   const told = all.filter((message, index) => isNew(message, index) || untold.has(message.id));
-  return { kind: "answered", value: told };
+  return ok(told);
 }
 
 /** Returns the drafts; none where drafts are published like other messages. */
-export async function readDrafts(run: Run): Promise<Answer<ReadonlySet<string>>> {
+export async function readDrafts(run: Run): Promise<Result<ReadonlySet<string>, Unanswered>> {
   const drafts = new Set<string>();
-  if (run.context.config.changes.publishDrafts) return { kind: "answered", value: drafts };
+  if (run.context.config.changes.publishDrafts) return ok(drafts);
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
-    const listed: Answer<MessagePage> = await listPage(run, { labelId: "DRAFT" }, token);
-    if (listed.kind !== "answered") return listed;
+    const listed: Result<MessagePage, Unanswered> = await listPage(
+      run,
+      { labelId: "DRAFT" },
+      token,
+    );
+    if (!listed.ok) return listed;
     for (const { id } of listed.value.messages) drafts.add(id);
     token = listed.value.nextPageToken;
     if (token === undefined) break;
   }
-  return { kind: "answered", value: drafts };
+  return ok(drafts);
 }

@@ -1,6 +1,6 @@
-import type { Answer } from "../domain/access.ts";
 import { later } from "../domain/clock.ts";
 import type { Change, Gap } from "../domain/events.ts";
+import type { FailedCall } from "../domain/failure.ts";
 import type { HistoryMessage } from "../domain/history.ts";
 import type { Recovery, User, UserPatch, WalkedPage } from "../domain/user.ts";
 import type { AgeLimit } from "./message-ages.ts";
@@ -248,14 +248,11 @@ export function isRefusedForGood({ refusals = 0 }: Recovery): boolean {
   return refusals >= REFUSALS_MAX;
 }
 
-/** A failed or outdated call of a recovery. */
-export type Unanswered = Exclude<Answer<unknown>, { kind: "answered" }>;
-
 /**
  * Returns whether Gmail rejected only one item. It can forbid a single message; other calls show
  * whether it forbids the mailbox.
  */
-export function isOfOneItem({ failure, call }: Extract<Unanswered, { kind: "failed" }>): boolean {
+export function isOfOneItem({ failure, call }: FailedCall): boolean {
   const { kind } = failure;
   const isForbidden = kind === "refused" && call === "messages.get";
   return kind === "transient" || kind === "bad_request" || isForbidden;

@@ -1,10 +1,11 @@
-import type { Answer } from "../domain/access.ts";
+import { type Unanswered, hasFailed } from "../domain/access.ts";
 import { withDetails } from "./detail.ts";
 import { later } from "../domain/clock.ts";
 import { completeSince, accounted } from "../domain/completeness.ts";
 import { type Change, type Gap, PublishFailure } from "../domain/events.ts";
 import type { HistoryMessage, MessageListing } from "../domain/history.ts";
 import { type HistoryId, isAfter } from "../domain/history-id.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import {
   type Recovery,
   type UserPatch,
@@ -13,12 +14,11 @@ import {
   storeNowAtLeast,
 } from "../domain/user.ts";
 import { storedChanges } from "../pubsub/cloud-event.ts";
-import { dueBy, giveUp, unfinished, waitUntil } from "./ending.ts";
+import { dueBy, endUnanswered, giveUp, unfinished, waitUntil } from "./ending.ts";
 import { type ExpiredCursor, confirmRewind } from "./expiry.ts";
 import { DATED_ONE_BY_ONE_MAX, isOldPage, withoutOld } from "./message-ages.ts";
 import { listPage, readNew, readPage, withoutDrafts } from "./message-pages.ts";
 import {
-  type Unanswered,
   afterLastPage,
   afterLate,
   afterPublishedPage,
@@ -63,7 +63,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   }
 
   const answer = await access.call("users.getProfile", (token) => context.gmail.getProfile(token));
-  if (answer.kind !== "answered") return endOf(run, answer);
+  if (!answer.ok) return endUnanswered(run, answer.error);
   const to = answer.value.historyId;
   const begun = { count: (recoveries?.count ?? 0) + 1, at: now };
   // After a rewind to exactly the cursor, the ids above it start again.
@@ -83,11 +83,11 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
   }
   const pinnedAt = storeNow(user, context.clock);
   const cause = await causeOf(run, { from, reason }, to);
-  if (typeof cause !== "string") return cause;
+  if (!cause.ok) return cause.error;
   const recovery: Recovery = {
     fromHistoryId: from,
     toHistoryId: to,
-    reason: cause,
+    reason: cause.value,
     since: completeSince(user),
     pinnedAt,
     listing: 0,
@@ -101,7 +101,7 @@ export async function beginRecovery(run: Run, { from, reason }: ExpiredCursor): 
       userId: user.id,
       fromHistoryId: from,
       toHistoryId: recovery.toHistoryId,
-      reason: cause,
+      reason: cause.value,
     },
   );
   // Due, so that another run continues if this one dies.
@@ -117,12 +117,12 @@ async function causeOf(
   run: Run,
   { from, reason }: ExpiredCursor,
   head: HistoryId,
-): Promise<Recovery["reason"] | SyncOutcome> {
+): Promise<Result<Recovery["reason"], SyncOutcome>> {
   const { highestHead = from } = run.user.sync;
-  if (reason !== "history_expired" || !isAfter(highestHead, head)) return reason;
+  if (reason !== "history_expired" || !isAfter(highestHead, head)) return ok(reason);
   const rewind = await confirmRewind(run, { from, reason: "history_rewound", highestHead });
-  if (rewind.kind === "ended") return rewind.outcome;
-  return rewind.kind === "confirmed" ? rewind.reason : reason;
+  if (rewind.kind === "ended") return err(rewind.outcome);
+  return ok(rewind.kind === "confirmed" ? rewind.reason : reason);
 }
 
 function pauseMs(recoveries: number): number {
@@ -181,17 +181,17 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
   if (recovery.pages.length > 0 && token === undefined) return findWalkToken(run, recovery);
 
   const listed = await listPage(run, listingOf(run, recovery), token);
-  if (listed.kind !== "answered") {
-    return token === undefined ? refusedListing(run, recovery, listed) : refusedToken(run, listed);
+  if (!listed.ok) {
+    return token === undefined
+      ? refusedListing(run, recovery, listed.error)
+      : refusedToken(run, listed.error);
   }
   run.pages += 1;
   const { messages, nextPageToken } = listed.value;
   const told = indexOfTold(recovery, messages);
-  const isOld: Answer<boolean> =
-    told >= 0
-      ? { kind: "answered", value: false }
-      : await isOldPage(run, messages, scanLimitOf(recovery));
-  if (isOld.kind !== "answered") return refusedStep(run, recovery, isOld);
+  const isOld: Result<boolean, Unanswered> =
+    told >= 0 ? ok(false) : await isOldPage(run, messages, scanLimitOf(recovery));
+  if (!isOld.ok) return refusedStep(run, recovery, isOld.error);
   const walked = { messages, token, nextPageToken, told, isOld: isOld.value };
   return keep(run, afterWalkedPage(recovery, walked, labelsOf(run).length), nextPageToken);
 }
@@ -199,7 +199,7 @@ async function walkOn(run: Run, recovery: Recovery): Promise<Ended> {
 /** In a later run: finds the token that continues after the last stored page. */
 async function findWalkToken(run: Run, recovery: Recovery): Promise<Ended> {
   const listed = await listPage(run, listingOf(run, recovery), recovery.pages.at(-1)?.token);
-  if (listed.kind !== "answered") return refusedToken(run, listed);
+  if (!listed.ok) return refusedToken(run, listed.error);
   run.walkToken = listed.value.nextPageToken;
   if (run.walkToken !== undefined) return undefined;
   const { refusals: _, ...rest } = recovery;
@@ -219,13 +219,14 @@ async function publishOldest(run: Run, recovery: Recovery): Promise<Ended> {
     () => readPage(run, listingOf(run, recovery), page),
     isFailureUnknown,
   );
-  if (read.kind !== "answered") {
-    const isOfToken = read.kind === "failed" && read.failure.kind === "bad_request";
-    return isOfToken ? refusedToken(run, read) : refusedStep(run, recovery, read);
+  if (!read.ok) {
+    return hasFailed(read.error, "bad_request")
+      ? refusedToken(run, read.error)
+      : refusedStep(run, recovery, read.error);
   }
   const { messages, decided } = read.value;
   const young = await sinceConnected(run, recovery, messages);
-  if (young.kind !== "answered") return refusedStep(run, recovery, young);
+  if (!young.ok) return refusedStep(run, recovery, young.error);
   const failed = await publish(run, toChanges(recovery, young.value, labelId));
   return failed ?? keep(run, afterPublishedPage(recovery, page, messages, decided));
 }
@@ -235,11 +236,9 @@ async function sinceConnected(
   run: Run,
   recovery: Recovery,
   messages: readonly HistoryMessage[],
-): Promise<Answer<readonly HistoryMessage[]>> {
+): Promise<Result<readonly HistoryMessage[], Unanswered>> {
   const limit = connectionLimitOf(recovery, run.user);
-  return limit === undefined
-    ? { kind: "answered", value: messages }
-    : withoutOld(run, messages, limit);
+  return limit === undefined ? ok(messages) : withoutOld(run, messages, limit);
 }
 
 /**
@@ -264,12 +263,13 @@ async function tellLate(run: Run, recovery: Recovery): Promise<Ended> {
   };
   const read = () => readNew(run, listingOf(run, recovery), first);
   const late = await withoutDrafts(run, read, limit.isFailureUnknown);
-  if (late.kind !== "answered") {
-    const isOfLabel = late.kind === "failed" && late.failure.kind === "bad_request";
-    return isOfLabel ? refusedListing(run, recovery, late) : refusedStep(run, recovery, late);
+  if (!late.ok) {
+    return hasFailed(late.error, "bad_request")
+      ? refusedListing(run, recovery, late.error)
+      : refusedStep(run, recovery, late.error);
   }
   const young = await sinceConnected(run, recovery, late.value.messages);
-  if (young.kind !== "answered") return refusedStep(run, recovery, young);
+  if (!young.ok) return refusedStep(run, recovery, young.error);
   const failed = await publish(run, toChanges(recovery, young.value, labelId));
   return failed ?? endLate(run, recovery);
 }
@@ -287,10 +287,9 @@ function endLate(run: Run, recovery: Recovery): Promise<Ended> {
 async function refusedListing(run: Run, recovery: Recovery, refused: Unanswered): Promise<Ended> {
   const { context, user } = run;
   const labelId = labelOf(run, recovery);
-  const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
-  if (!isBad || labelId === undefined) return endOf(run, refused);
-  const isUnknown =
-    refused.failure.kind === "bad_request" && refused.failure.reason === "invalid_label";
+  if (!hasFailed(refused, "bad_request") || labelId === undefined)
+    return endUnanswered(run, refused);
+  const isUnknown = refused.failure.reason === "invalid_label";
   if (!isUnknown && !isRefusedForGood(recovery)) return refusedStep(run, recovery, refused);
   context.log.error(
     "label_left_out",
@@ -304,8 +303,8 @@ async function refusedListing(run: Run, recovery: Recovery, refused: Unanswered)
 /** Handles a rejected page token, which may live for only an hour. */
 async function refusedToken(run: Run, refused: Unanswered): Promise<Ended> {
   const { recovery } = run.user.sync;
-  const isBad = refused.kind === "failed" && refused.failure.kind === "bad_request";
-  if (!isBad || recovery === undefined) return endOf(run, refused);
+  if (!hasFailed(refused, "bad_request") || recovery === undefined)
+    return endUnanswered(run, refused);
   const failed = await keep(run, afterRefusedToken(recovery));
   return (
     failed ?? giveUp(run, { kind: "transient", reason: "page_token_refused" }, "messages.list")
@@ -314,8 +313,7 @@ async function refusedToken(run: Run, refused: Unanswered): Promise<Ended> {
 
 /** Counts the rejections of one step, since one message or one label must not block a mailbox. */
 async function refusedStep(run: Run, recovery: Recovery, refused: Unanswered): Promise<Ended> {
-  const isCounted = refused.kind === "failed" && isOfOneItem(refused);
-  if (!isCounted) return endOf(run, refused);
+  if (refused === "superseded" || !isOfOneItem(refused)) return endUnanswered(run, refused);
   const failed = await keep(run, afterRefusal(recovery));
   return failed ?? giveUp(run, refused.failure, refused.call);
 }
@@ -383,10 +381,4 @@ async function write(run: Run, patch: UserPatch): Promise<Ended> {
   run.walkToken = undefined;
   const isSuperseded = !(await reread(run)) || isMoved(user, run.user);
   return isSuperseded ? { kind: "superseded", changes } : undefined;
-}
-
-function endOf(run: Run, answer: Unanswered): Promise<Ended> {
-  return answer.kind === "failed"
-    ? giveUp(run, answer.failure, answer.call)
-    : Promise.resolve({ kind: "superseded", changes: run.changes });
 }

@@ -2,7 +2,8 @@ import { openAccess } from "../grant/access.ts";
 import { flag } from "../grant/flagging.ts";
 import { settleHolders } from "../grant/address-holders.ts";
 import type { MailboxContext } from "./context.ts";
-import type { Call, Failure } from "../domain/failure.ts";
+import type { Unanswered } from "../domain/access.ts";
+import type { Failure } from "../domain/failure.ts";
 import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { modify } from "../store/modify.ts";
 import { type User, type Watch, notificationAddress, sameGrant } from "../domain/user.ts";
@@ -98,8 +99,7 @@ export async function renew(user: User, context: MailboxContext): Promise<Renewa
   const hasFailed = user.watch.failures > 0 || user.sync.failure !== undefined;
   const access = hasFailed ? openAccess(user, context, 1) : openAccess(user, context);
   const answer = await access.call("users.watch", (token) => watchAgain(token, context));
-  if (answer.kind === "superseded") return answer;
-  if (answer.kind === "failed") return failed(user, answer, access.obtained(), context);
+  if (!answer.ok) return failed(user, answer.error, access.obtained(), context);
 
   const found = await findAddress(user, access, context);
   const watch = afterWatch(answer.value, context);
@@ -120,10 +120,12 @@ export async function renew(user: User, context: MailboxContext): Promise<Renewa
 
 async function failed(
   user: User,
-  { failure, call }: { failure: Failure; call: Call },
+  why: Unanswered,
   obtained: Partial<User["grant"]> | undefined,
   context: MailboxContext,
 ): Promise<RenewalOutcome> {
+  if (why === "superseded") return { kind: why };
+  const { failure, call } = why;
   const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
   if (ending?.kind === "flag") {
     const flagging = await flag(user, ending.failure, context);

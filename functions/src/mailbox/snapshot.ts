@@ -1,9 +1,10 @@
-import type { Access, Answer } from "../domain/access.ts";
+import { type Access, type Unanswered, hasFailed } from "../domain/access.ts";
 import { backoffMs, jittered, later } from "../domain/clock.ts";
 import { type MailboxEvent, PublishFailure } from "../domain/events.ts";
-import type { Call, Failure } from "../domain/failure.ts";
+import type { Call, FailedCall, Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
 import type { HistoryMessage, MessageListing } from "../domain/history.ts";
+import { type Result, ok } from "../domain/result.ts";
 import { settled } from "../domain/retention.ts";
 import {
   afterFailure,
@@ -116,21 +117,21 @@ async function advance(run: Run, snapshot: Snapshot, size?: number): Promise<boo
   if (isListed(snapshot, labels.length)) return complete(run, snapshot);
   const listing = { labelId: labels[snapshot.listing], ...(size !== undefined && { size }) };
   const listed = await listPage(run, listing, snapshot.token);
-  if (listed.kind !== "answered") return refused(run, snapshot, listing.labelId, listed);
+  if (!listed.ok) return refused(run, snapshot, listing.labelId, listed.error);
   const { messages, nextPageToken } = listed.value;
   const left = unpublishedOf(snapshot, messages);
   if (left === undefined) return store(run, snapshot, afterSkippedPage(snapshot, nextPageToken));
 
   const limits = limitsOf(run, snapshot);
   const reachesOld = await isOldPage(run, left.slice(-1), limits(DISORDER_MS));
-  if (reachesOld.kind !== "answered") return failed(run, reachesOld);
+  if (!reachesOld.ok) return failed(run, reachesOld.error);
   if (reachesOld.value && left.length > DATED_PAGE_SIZE && size === undefined) {
     return advance(run, snapshot, DATED_PAGE_SIZE);
   }
   const young = await youngOf(run, left, reachesOld.value, limits);
-  if (young.kind !== "answered") return failed(run, young);
+  if (!young.ok) return failed(run, young.error);
   const told = await stillThere(run, listing, snapshot.token, young.value.messages);
-  if (told.kind !== "answered") return failed(run, told);
+  if (!told.ok) return failed(run, told.error);
   const events = toExisting(snapshot, told.value);
   const { isOld } = young.value;
   const page = { messages: left, nextPageToken, published: events.length, isOld };
@@ -154,16 +155,16 @@ async function youngOf(
   messages: readonly HistoryMessage[],
   reachesOld: boolean,
   limits: (ms: number) => AgeLimit,
-): Promise<Answer<{ messages: readonly HistoryMessage[]; isOld: boolean }>> {
-  if (!reachesOld) return { kind: "answered", value: { messages, isOld: false } };
+): Promise<Result<{ messages: readonly HistoryMessage[]; isOld: boolean }, Unanswered>> {
+  if (!reachesOld) return ok({ messages, isOld: false });
   const young = await withoutOld(run, messages, limits(0));
-  if (young.kind !== "answered") return young;
+  if (!young.ok) return young;
   if (young.value.length > 0) {
-    return { kind: "answered", value: { messages: young.value, isOld: false } };
+    return ok({ messages: young.value, isOld: false });
   }
   const old = await isOldPage(run, messages, limits(-DISORDER_MS));
-  if (old.kind !== "answered") return old;
-  return { kind: "answered", value: { messages: [], isOld: old.value } };
+  if (!old.ok) return old;
+  return ok({ messages: [], isOld: old.value });
 }
 
 /**
@@ -176,18 +177,18 @@ async function stillThere(
   listing: MessageListing,
   token: string | undefined,
   messages: readonly HistoryMessage[],
-): Promise<Answer<readonly HistoryMessage[]>> {
-  if (messages.length === 0) return { kind: "answered", value: messages };
+): Promise<Result<readonly HistoryMessage[], Unanswered>> {
+  if (messages.length === 0) return ok(messages);
   const drafts = await readDrafts(run);
-  if (drafts.kind !== "answered") return drafts;
+  if (!drafts.ok) return drafts;
   const again = await listPage(run, listing, token);
-  if (again.kind !== "answered") return again;
+  if (!again.ok) return again;
   const isWanted = new Set(messages.map(({ id }) => id));
   const after = again.value.messages.filter(({ id }) => isWanted.has(id));
   const isFailureTold = run.user.followUp.failures >= REFUSALS_MAX;
   const reads = { before: messages, after, drafts: drafts.value };
   const sorted = await sortOut(run, reads, isFailureTold);
-  return sorted.kind === "answered" ? { ...sorted, value: sorted.value.messages } : sorted;
+  return sorted.ok ? ok(sorted.value.messages) : sorted;
 }
 
 /** Publishes the end of a complete snapshot, then records it. */
@@ -292,8 +293,7 @@ async function refused(
   labelId: string | undefined,
   answer: Unanswered,
 ): Promise<boolean> {
-  const isBad = answer.kind === "failed" && answer.failure.kind === "bad_request";
-  if (!isBad) return failed(run, answer);
+  if (!hasFailed(answer, "bad_request")) return failed(run, answer);
   if (snapshot.token !== undefined) {
     await store(run, snapshot, afterRefusedPage(snapshot));
     return failed(run, answer);
@@ -309,12 +309,10 @@ async function refused(
   return store(run, snapshot, withoutListing(snapshot));
 }
 
-type Unanswered = Exclude<Answer<unknown>, { kind: "answered" }>;
-
 /** Ends the turn after a call that failed: flags the user if the grant has ended, or retries later. */
 async function failed(run: Run, answer: Unanswered): Promise<false> {
   const { context, user } = run;
-  if (answer.kind === "superseded") return false;
+  if (answer === "superseded") return false;
   const { failure, call } = answer;
   const ending = endingOf(user.sync.failure, failure, call, context.clock.now());
   if (ending?.kind === "flag") {
@@ -337,7 +335,7 @@ async function postpone(
   { id }: User,
   until: Date | undefined,
   { users, clock, random }: MailboxContext,
-  refusal?: Extract<Unanswered, { kind: "failed" }>,
+  refusal?: FailedCall,
 ): Promise<void> {
   await modify(
     users,

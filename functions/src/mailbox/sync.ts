@@ -232,13 +232,14 @@ async function listOnce(run: Run): Promise<Listing> {
     const answer = await access.call("history.list", (token) =>
       context.gmail.listHistory(token, start, pageToken),
     );
-    if (answer.kind === "superseded") return ended({ kind: "superseded", changes: run.changes });
-    if (answer.kind === "failed") {
-      const { failure } = answer;
+    if (!answer.ok) {
+      const why = answer.error;
+      if (why === "superseded") return ended({ kind: why, changes: run.changes });
+      const { failure } = why;
       const isOfToken = failure.kind === "history_expired" || failure.kind === "bad_request";
       if (isOfToken && pageToken !== undefined) return { kind: "restart" };
       if (isOfCursor(failure)) return { kind: "refused", from: start, failure };
-      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, answer.call));
+      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, why.call));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
     const readAt = storeNow(run.user, context.clock);
