@@ -60,7 +60,7 @@ export function instrument<Parts extends InstrumentedPorts>(
         const call = async () => {
           const response = await passThrough(accessToken, request);
           resolve(response);
-          if (response.kind === "success") await endOf(response.body, request.signal);
+          if (response.ok) await endOf(response.value.body, request.signal);
         };
         google("gmail.api", "gmail.api", call).catch(reject);
       }),

@@ -8,6 +8,7 @@ import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type Gmail, gmailClient } from "../../functions/src/google/gmail.ts";
 import { idTokenVerifier } from "../../functions/src/google/id-token.ts";
 import { type OAuth, googleOAuth } from "../../functions/src/google/oauth.ts";
+import { err } from "../../functions/src/domain/result.ts";
 import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import { UNREADABLE, WRONG_MEMBERS } from "./answer-cases.ts";
 import { CANARIES, findSecret } from "./canaries.ts";
@@ -139,8 +140,10 @@ async function ask(method: Method): Promise<void> {
     case "jwks": {
       // Its keys are kept, so each answer is asked for by a new one.
       const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-      const { kind } = await verify(ID_TOKEN, { requested: NONCE });
-      return expect(["verified", "refused", "unavailable"]).toContain(kind);
+      const verified = await verify(ID_TOKEN, { requested: NONCE });
+      return expect([undefined, "refused", "unavailable"]).toContain(
+        verified.ok ? undefined : verified.error.kind,
+      );
     }
   }
 }
@@ -245,7 +248,7 @@ describe("an answer of Google's", () => {
   ])("with keys that is %s leaves an ID token unverified for now", async (_, raw) => {
     answer = raw;
     const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-    expect(await verify(ID_TOKEN, { requested: NONCE })).toEqual({ kind: "unavailable" });
+    expect(await verify(ID_TOKEN, { requested: NONCE })).toEqual(err({ kind: "unavailable" }));
   });
 
   it.each([
@@ -259,7 +262,8 @@ describe("an answer of Google's", () => {
   ])("with %s verifies nothing", async (_, keys) => {
     answer = json({ keys });
     const verify = idTokenVerifier(CLIENT_ID, googleEndpoints(google.host), clock);
-    expect((await verify(ID_TOKEN, { requested: NONCE })).kind).toBe("refused");
+    const verified = await verify(ID_TOKEN, { requested: NONCE });
+    expect(verified).toMatchObject({ error: { kind: "refused" } });
   });
 
   describe("of any kind", () => {

@@ -1,11 +1,12 @@
 import type { Clock } from "../../functions/src/domain/clock.ts";
 import type { GoogleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { type Gmail, type GmailUsers, gmailOf } from "../../functions/src/google/gmail.ts";
-import type { IdentityCheck, VerifyIdToken } from "../../functions/src/google/id-token.ts";
+import type { VerifyIdToken } from "../../functions/src/google/id-token.ts";
 import { type OAuth, type OAuthClient, googleOAuth } from "../../functions/src/google/oauth.ts";
 import { parseEmailAddress } from "../../functions/src/domain/email-address.ts";
 import { readClaims } from "../../functions/src/security-events/event.ts";
 import type { Verification } from "../../functions/src/security-events/verification.ts";
+import { err, ok } from "../../functions/src/domain/result.ts";
 import { parseUserId } from "../../functions/src/domain/user.ts";
 import type { Answer } from "../gmail-emulator/answer.ts";
 import { ISSUER } from "../gmail-emulator/authorization.ts";
@@ -356,13 +357,15 @@ function claimsOf(token: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(part, "base64url").toString()) as Record<string, unknown>;
 }
 
-function readIdToken(idToken: string, nonce: Parameters<VerifyIdToken>[1]): IdentityCheck {
+function readIdToken(
+  ...[idToken, nonce]: Parameters<VerifyIdToken>
+): Awaited<ReturnType<VerifyIdToken>> {
   const claims = claimsOf(idToken);
   const userId = parseUserId(claims["sub"]);
   const emailAddress = parseEmailAddress(claims["email"]);
   const isAnswer = nonce === "not_requested" || claims["nonce"] === nonce.requested;
   if (!isAnswer || userId === undefined || emailAddress === undefined) {
-    return { kind: "refused", reason: "claims" };
+    return err({ kind: "refused", reason: "claims" });
   }
-  return { kind: "verified", identity: { userId, emailAddress } };
+  return ok({ userId, emailAddress });
 }

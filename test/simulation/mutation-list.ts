@@ -125,8 +125,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     [
       "adoptGrant",
-      'if (identified.kind !== "identified") return identified;',
-      `if (identified.kind !== "identified") return identified;
+      "if (!identified.ok) return identified.error;",
+      `if (!identified.ok) return identified.error;
       if (token.refreshToken !== refreshToken) await keepRotated(token.refreshToken);`,
     ],
   ),

@@ -1,10 +1,9 @@
-import type { VerifyIdToken } from "../google/id-token.ts";
+import type { Identity, VerifyIdToken } from "../google/id-token.ts";
 import { fullNameOf } from "../crypto/token-digest.ts";
 import { backoffMs, jittered } from "../domain/clock.ts";
-import type { EmailAddress } from "../domain/email-address.ts";
 import { type FailedCall, type Failure, attempt } from "../domain/failure.ts";
 import type { HistoryId } from "../domain/history-id.ts";
-import type { Result } from "../domain/result.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { coversScope } from "../domain/scope.ts";
 import type { Status, User, UserId } from "../domain/user.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
@@ -78,14 +77,14 @@ export async function adoptGrant(
   if (token.refreshToken !== refreshToken) await keepRotated(token.refreshToken);
 
   const identified = await identify(token, context);
-  if (identified.kind !== "identified") return identified;
-  const { userId, emailAddress } = identified;
+  if (!identified.ok) return identified.error;
+  const { userId, emailAddress } = identified.value;
   const stored = await context.users.find(userId);
   const earlier = [...replaced, refreshToken];
   if (stored !== undefined) return keepStored(stored, earlier, token.refreshToken, context);
   const missing = context.config.gmail.scopes.filter((scope) => !coversScope(token.scopes, scope));
   if (missing.length > 0) return { kind: "refused", reason: "scopes_missing", userId };
-  if (!isAllowedDomain(identified, context)) {
+  if (!isAllowedDomain(identified.value, context)) {
     return { kind: "refused", reason: "domain_refused", userId };
   }
 
@@ -136,31 +135,27 @@ function afterFailure({ kind, reason }: Failure): Extract<Adoption, { reason: st
   }
 }
 
-interface Identified {
-  kind: "identified";
-  userId: UserId;
-  emailAddress?: EmailAddress;
-  hostedDomain?: string;
-}
+/** A grant may lack the scope `email`. */
+type Identified = Pick<Identity, "userId" | "hostedDomain"> & Partial<Identity>;
 
 /** Reads whose grant it is. */
 async function identify(
   { idToken }: TokenAnswer,
   { verifyIdToken }: { verifyIdToken: VerifyIdToken },
-): Promise<Identified | Extract<Adoption, { reason: string }>> {
-  if (idToken === undefined) return { kind: "refused", reason: "identity_missing" };
+): Promise<Result<Identified, Extract<Adoption, { reason: string }>>> {
+  if (idToken === undefined) return err({ kind: "refused", reason: "identity_missing" });
   const check = await verifyIdToken(idToken, "not_requested");
-  switch (check.kind) {
-    case "verified":
-      return { kind: "identified", ...check.identity };
+  if (check.ok) return check;
+  const why = check.error;
+  switch (why.kind) {
     case "address_missing":
-      return { ...check, kind: "identified" };
+      return ok(why);
     case "address_unverified":
-      return { kind: "refused", reason: check.kind, userId: check.userId };
+      return err({ kind: "refused", reason: why.kind, userId: why.userId });
     case "refused":
-      return { kind: "refused", reason: "identity_refused" };
+      return err({ kind: "refused", reason: "identity_refused" });
     case "unavailable":
-      return { kind: "failed", reason: "google_keys_unavailable", isOurs: false };
+      return err({ kind: "failed", reason: "google_keys_unavailable", isOurs: false });
   }
 }
 

@@ -1,6 +1,7 @@
 import { redirectUriOf } from "../config/config.ts";
 import type { ConnectContext } from "./context.ts";
 import { attempt, type Failure } from "../domain/failure.ts";
+import type { Unidentified } from "../google/id-token.ts";
 import type { TokenAnswer } from "../google/oauth.ts";
 import { SIGN_IN_SCOPES } from "../domain/scope.ts";
 import type { User, UserId } from "../domain/user.ts";
@@ -46,22 +47,8 @@ export async function completeAuthorization(
   const { idToken } = exchanged.value;
   if (idToken === undefined) return { kind: "identity_refused" };
   const check = await context.verifyIdToken(idToken, { requested: pending.nonce });
-  switch (check.kind) {
-    case "unavailable":
-      return refused({ kind: "transient", reason: "google_keys_unavailable" });
-    case "refused":
-      context.log.warn("id_token_rejected", "rejected an ID token", { reason: check.reason });
-      return { kind: "identity_refused" };
-    case "address_missing":
-      context.log.warn("id_token_rejected", "rejected an ID token", { reason: "claims" });
-      return { kind: "identity_refused" };
-    case "address_unverified":
-      await giveBack(check.userId, exchanged.value, pending, context);
-      return { kind: "address_unverified" };
-    case "verified":
-      break;
-  }
-  const { identity } = check;
+  if (!check.ok) return unidentified(check.error, exchanged.value, pending, context);
+  const identity = check.value;
   if (!isAllowedDomain(identity, context)) {
     await giveBack(identity.userId, exchanged.value, pending, context);
     return { kind: "domain_refused" };
@@ -90,6 +77,27 @@ export async function completeAuthorization(
     await giveBack(identity.userId, token, pending, context);
   }
   return established;
+}
+
+async function unidentified(
+  why: Unidentified,
+  token: TokenAnswer,
+  pending: PendingAuthorization,
+  context: ConnectContext,
+): Promise<Authorization> {
+  switch (why.kind) {
+    case "unavailable":
+      return refused({ kind: "transient", reason: "google_keys_unavailable" });
+    case "refused":
+      context.log.warn("id_token_rejected", "rejected an ID token", { reason: why.reason });
+      return { kind: "identity_refused" };
+    case "address_missing":
+      context.log.warn("id_token_rejected", "rejected an ID token", { reason: "claims" });
+      return { kind: "identity_refused" };
+    case "address_unverified":
+      await giveBack(why.userId, token, pending, context);
+      return { kind: "address_unverified" };
+  }
 }
 
 function refused(failure: Failure): Authorization {

@@ -5,7 +5,7 @@ import type { Unanswered } from "../domain/access.ts";
 import { FailedCall, type Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
 import { type User, storeNow, toUser } from "../domain/user.ts";
-import type { PassedResponse } from "../google/gmail-pass-through.ts";
+import type { PassedError } from "../google/gmail-pass-through.ts";
 import { flag } from "../grant/flagging.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
 import type { StreamRequest, StreamResponse } from "../platform/http-stream.ts";
@@ -21,7 +21,6 @@ export interface Passed {
 }
 
 type MethodTarget = Extract<Target, { kind: "method" }>;
-type Failed = Extract<PassedResponse, { kind: "failure" }>;
 
 /** A body up to this length is kept, so that it can be sent again with a new access token. */
 const KEPT_BYTES_MAX = 1024 * 1024;
@@ -69,7 +68,7 @@ export async function passOn(
   const { user, access } = ready.value;
   for (let tries = 0; ; tries++) {
     let isSent = false;
-    let failed: Failed | undefined;
+    let failed: PassedError | undefined;
     const answer = await access.call("gmail.api", async (token) => {
       failed = undefined;
       const isStream = body !== undefined && !Buffer.isBuffer(body);
@@ -83,9 +82,9 @@ export async function passOn(
         ...(body !== undefined && { body }),
         signal: request.signal,
       });
-      if (passed.kind === "success") return passed;
-      failed = passed;
-      throw new FailedCall("gmail.api", passed.failure);
+      if (passed.ok) return passed.value;
+      failed = passed.error;
+      throw new FailedCall("gmail.api", failed.failure);
     });
     if (access.obtained() !== undefined) await keepToken(user, access, context);
     if (answer.ok) {
@@ -140,7 +139,7 @@ export function refusalFor(user: User, links: ReauthorizationLinks): OwnResponse
 async function fail(
   user: User,
   failed: Unanswered,
-  response: Failed | undefined,
+  response: PassedError | undefined,
   context: GmailApiContext,
 ): Promise<Passed> {
   if (failed === "superseded") return own(changed());

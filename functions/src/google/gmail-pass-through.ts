@@ -3,6 +3,7 @@ import * as https from "node:https";
 import type { Readable } from "node:stream";
 import type { Clock } from "../domain/clock.ts";
 import { FailedCall, type Failure } from "../domain/failure.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { ReceiverError } from "../platform/log.ts";
 import { classify } from "./classify.ts";
 
@@ -17,23 +18,30 @@ export interface PassedRequest {
   signal: AbortSignal;
 }
 
-/** Gmail's response. A success is a stream that has to be read or destroyed. */
-export type PassedResponse =
-  | { kind: "success"; status: number; contentType?: string; body: Readable }
-  | {
-      kind: "failure";
-      failure: Failure;
-      status: number;
-      contentType?: string;
-      retryAfter?: string;
-      body: Buffer;
-    };
+/** A success of Gmail. The body has to be read or destroyed. */
+export interface PassedResponse {
+  status: number;
+  contentType?: string;
+  body: Readable;
+}
+
+/** An error response of Gmail. */
+export interface PassedError {
+  failure: Failure;
+  status: number;
+  contentType?: string;
+  retryAfter?: string;
+  body: Buffer;
+}
 
 /**
  * Calls Gmail as it was called itself. Throws {@link FailedCall} if no complete response came. Neither
  * redirects are followed nor are failures retried.
  */
-export type PassThrough = (accessToken: string, request: PassedRequest) => Promise<PassedResponse>;
+export type PassThrough = (
+  accessToken: string,
+  request: PassedRequest,
+) => Promise<Result<PassedResponse, PassedError>>;
 
 /** After this long without a byte in either direction, the call has failed. */
 const IDLE_MS_MAX = 30_000;
@@ -125,16 +133,19 @@ function send(
   });
 }
 
-async function toResponse(response: http.IncomingMessage, now: Date): Promise<PassedResponse> {
+async function toResponse(
+  response: http.IncomingMessage,
+  now: Date,
+): Promise<Result<PassedResponse, PassedError>> {
   const { statusCode: status = 502, headers } = response;
   const contentType = headers["content-type"];
   const type = contentType === undefined ? {} : { contentType };
-  if (status >= 200 && status < 300) return { kind: "success", status, ...type, body: response };
+  if (status >= 200 && status < 300) return ok({ status, ...type, body: response });
   const body = await readError(response);
   const failure = classify("gmail.api", { status, headers, data: body.toString() }, now);
   const retryAfter = headers["retry-after"];
   const again = retryAfter === undefined ? {} : { retryAfter };
-  return { kind: "failure", failure, status, ...type, ...again, body };
+  return err({ failure, status, ...type, ...again, body });
 }
 
 /** Reads at most {@link ERROR_BYTES_MAX} of a body. The rest ends with its connection. */

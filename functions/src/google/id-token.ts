@@ -2,6 +2,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import * as z from "zod";
 import type { Clock } from "../domain/clock.ts";
 import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { type UserId, parseUserId } from "../domain/user.ts";
 import { type GoogleEndpoints, GOOGLE_ISSUER } from "./endpoints.ts";
 
@@ -13,9 +14,8 @@ export interface Identity {
   hostedDomain?: string;
 }
 
-/** The result of verifying an ID token. */
-export type IdentityCheck =
-  | { kind: "verified"; identity: Identity }
+/** Why an ID token does not identify a person. */
+export type Unidentified =
   /** A valid token with an address that Google has not verified. */
   | { kind: "address_unverified"; userId: UserId }
   /** A valid token without an address: the person did not grant the scope `email`. */
@@ -42,7 +42,7 @@ const CLAIMS = z.object({
 export type VerifyIdToken = (
   idToken: string,
   nonce: { requested: string } | "not_requested",
-) => Promise<IdentityCheck>;
+) => Promise<Result<Identity, Unidentified>>;
 
 /**
  * Returns a verifier of ID tokens (OpenID Connect Core §3.1.3.7): signature by one of Google's
@@ -68,33 +68,33 @@ export function idTokenVerifier(
         currentDate: clock.now(),
       });
       if (nonce !== "not_requested" && payload["nonce"] !== nonce.requested) {
-        return { kind: "refused", reason: "nonce" };
+        return err({ kind: "refused", reason: "nonce" });
       }
       return toIdentity(payload);
     } catch (error) {
-      return refusal(error);
+      return err(refusal(error));
     }
   };
 }
 
-function toIdentity(payload: unknown): IdentityCheck {
+function toIdentity(payload: unknown): Result<Identity, Unidentified> {
   const claims = CLAIMS.safeParse(payload);
-  if (!claims.success) return { kind: "refused", reason: "claims" };
+  if (!claims.success) return err({ kind: "refused", reason: "claims" });
   const userId = parseUserId(claims.data.sub);
-  if (userId === undefined) return { kind: "refused", reason: "claims" };
+  if (userId === undefined) return err({ kind: "refused", reason: "claims" });
   const { hd, email, email_verified: isVerified } = claims.data;
   const hostedDomain = hd === undefined ? {} : { hostedDomain: hd.toLowerCase() };
-  if (email === undefined) return { kind: "address_missing", userId, ...hostedDomain };
+  if (email === undefined) return err({ kind: "address_missing", userId, ...hostedDomain });
   const emailAddress = parseEmailAddress(email);
   if (emailAddress === undefined || isVerified === undefined) {
-    return { kind: "refused", reason: "claims" };
+    return err({ kind: "refused", reason: "claims" });
   }
-  if (!isVerified) return { kind: "address_unverified", userId };
-  return { kind: "verified", identity: { userId, emailAddress, ...hostedDomain } };
+  if (!isVerified) return err({ kind: "address_unverified", userId });
+  return ok({ userId, emailAddress, ...hostedDomain });
 }
 
 /** Keeps only jose's stable codes: its messages can quote the token. */
-function refusal(error: unknown): IdentityCheck {
+function refusal(error: unknown): Unidentified {
   // Not fetched in time, or not a key set: this says nothing about the token.
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) {
     return { kind: "unavailable" };

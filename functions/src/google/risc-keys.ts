@@ -3,28 +3,19 @@ import { Gaxios } from "gaxios";
 import { type CryptoKey, type LocalJWKSet, createLocalJWKSet, errors } from "jose";
 import * as z from "zod";
 import { type Clock, later } from "../domain/clock.ts";
+import type { Result } from "../domain/result.ts";
 import type { GoogleEndpoints } from "./endpoints.ts";
 import { classify } from "./classify.ts";
 
-/** The result of looking for a key. */
-export type KeySearch =
-  | { kind: "found"; key: CryptoKey }
-  /** Google's key set, fetched at most a minute ago, has no such key. */
-  | { kind: "unknown" }
-  | Unavailable;
-
-/** Google's documents could not be fetched. `reason` is a stable code. */
-export interface Unavailable {
-  kind: "unavailable";
-  reason: string;
-}
-
-/** The issuer and the keys of security events. Neither method throws. */
+/** The issuer and the keys of security events, or why Google's documents could not be fetched. */
 export interface RiscKeys {
   /** Returns the `iss` of genuine tokens. */
-  findIssuer(): Promise<{ kind: "found"; issuer: string } | Unavailable>;
-  /** Returns the RS256 key of this id. */
-  findKey(keyId: string): Promise<KeySearch>;
+  findIssuer(): Promise<Result<string, FailedCall>>;
+  /**
+   * Returns the RS256 key of this id; `undefined` if Google's key set, fetched at most a minute ago,
+   * has no such key.
+   */
+  findKey(keyId: string): Promise<Result<CryptoKey | undefined, FailedCall>>;
 }
 
 const FETCH_TIMEOUT_MS = 5_000;
@@ -69,19 +60,14 @@ export function googleRiscKeys(endpoints: GoogleEndpoints, clock: Clock): RiscKe
   });
 
   return {
-    findIssuer: () =>
-      orUnavailable(async () => {
-        const { issuer } = await configuration.notOlderThan(AGE_MS_MAX);
-        return { kind: "found", issuer };
-      }),
+    findIssuer: () => attempt(async () => (await configuration.notOlderThan(AGE_MS_MAX)).issuer),
 
     findKey: (keyId) =>
-      orUnavailable(async () => {
-        const known = await select(await keySet.notOlderThan(AGE_MS_MAX), keyId);
-        return known.kind === "found"
-          ? known
-          : select(await keySet.notOlderThan(KEYS_COOL_DOWN_MS), keyId);
-      }),
+      attempt(
+        async () =>
+          (await select(await keySet.notOlderThan(AGE_MS_MAX), keyId)) ??
+          select(await keySet.notOlderThan(KEYS_COOL_DOWN_MS), keyId),
+      ),
   };
 }
 
@@ -122,18 +108,12 @@ function kept<T>(clock: Clock, fetchAnew: () => Promise<T>): Kept<T> {
   };
 }
 
-async function select(keys: LocalJWKSet, kid: string): Promise<KeySearch> {
+async function select(keys: LocalJWKSet, kid: string): Promise<CryptoKey | undefined> {
   try {
-    return { kind: "found", key: await keys({ alg: "RS256", kid }) };
+    return await keys({ alg: "RS256", kid });
   } catch (error) {
     // No key, several of one id, or not an RSA key of sufficient size.
-    if (error instanceof errors.JOSEError || error instanceof TypeError) return { kind: "unknown" };
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
     throw error;
   }
-}
-
-async function orUnavailable<T>(find: () => Promise<T>): Promise<T | Unavailable> {
-  const found = await attempt(find);
-  if (found.ok) return found.value;
-  return { kind: "unavailable", reason: found.error.failure.reason };
 }

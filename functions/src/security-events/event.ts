@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { DOUBLE_HASH_BYTES, type TokenName } from "../crypto/token-digest.ts";
 import { type UserId, parseUserId } from "../domain/user.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import type { Refusal } from "./refusal.ts";
 import { isIssuer } from "./token.ts";
 
@@ -43,11 +44,6 @@ export interface SecurityEventToken {
   events: readonly SecurityEvent[];
 }
 
-/** The result of {@link readClaims}. */
-export type ReadClaims =
-  | { kind: "verified"; token: SecurityEventToken }
-  | { kind: "refused"; refusal: Refusal };
-
 const ACCOUNT_EVENTS = [
   "sessions_revoked",
   "tokens_revoked",
@@ -87,13 +83,11 @@ export function readClaims(
   claims: Readonly<Record<string, unknown>>,
   issuer: string,
   now: Date,
-): ReadClaims {
+): Result<SecurityEventToken, Refusal> {
   const iat = CLAIMS.iat.safeParse(claims["iat"]).data;
   if (iat === undefined) return unusable("iat");
   const aheadMs = iat * 1_000 - now.getTime();
-  if (aheadMs > AHEAD_MS_MAX) {
-    return { kind: "refused", refusal: { kind: "issued_in_future", aheadMs } };
-  }
+  if (aheadMs > AHEAD_MS_MAX) return err({ kind: "issued_in_future", aheadMs });
   const jti = CLAIMS.jti.safeParse(claims["jti"]).data;
   if (jti === undefined) return unusable("jti");
   const stated = Object.entries(CLAIMS.events.safeParse(claims["events"]).data ?? {});
@@ -102,18 +96,17 @@ export function readClaims(
   if (events.includes(undefined)) return unusable("subject");
 
   const toe = Math.min(CLAIMS.toe.safeParse(claims["toe"]).data ?? iat, iat);
-  const token: SecurityEventToken = {
+  return ok({
     id: createHash("sha256").update(`${issuer}\n${jti}`).digest("hex") as SecurityEventId,
     jti,
     issuedAt: new Date(iat * 1_000),
     happenedAt: new Date(toe * 1_000),
     events: events.filter((event) => event !== undefined),
-  };
-  return { kind: "verified", token };
+  });
 }
 
-function unusable(claim: (Refusal & { kind: "claim_unusable" })["claim"]): ReadClaims {
-  return { kind: "refused", refusal: { kind: "claim_unusable", claim } };
+function unusable(claim: (Refusal & { kind: "claim_unusable" })["claim"]): Result<never, Refusal> {
+  return err({ kind: "claim_unusable", claim });
 }
 
 /** Returns `undefined` if an event about an account or a token does not name it. */

@@ -1,14 +1,17 @@
 import type { SecurityEventContext } from "./context.ts";
 import { later } from "../domain/clock.ts";
+import { FailedCall } from "../domain/failure.ts";
 import type { SecurityEventToken } from "./event.ts";
 import { type Reaction, react } from "./reaction.ts";
-import type { Verification } from "./verification.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** The result of a delivery. */
 export type Reception =
   | { kind: "accepted"; token: SecurityEventToken; reactions: readonly Reaction[] }
   | { kind: "repeated"; token: SecurityEventToken }
-  | Exclude<Verification, { kind: "verified" }>;
+  | { kind: "refused"; refusal: Refusal }
+  /** Google's keys are not available. */
+  | { kind: "unavailable"; reason: string };
 
 /** Google retries a delivery for hours, not for weeks. */
 const SEEN_MS = 30 * 24 * 3_600_000;
@@ -20,8 +23,8 @@ const SEEN_MS = 30 * 24 * 3_600_000;
  */
 export async function receive(body: string, context: SecurityEventContext): Promise<Reception> {
   const verification = await context.verifySecurityEvent(body);
-  if (verification.kind !== "verified") return verification;
-  const { token } = verification;
+  if (!verification.ok) return unverified(verification.error);
+  const token = verification.value;
   const { seenEvents, clock } = context;
   if (await seenEvents.has(token.id)) return { kind: "repeated", token };
   const reactions: Reaction[] = [];
@@ -31,4 +34,10 @@ export async function receive(body: string, context: SecurityEventContext): Prom
   }
   await seenEvents.add(token.id, later(clock.now(), SEEN_MS));
   return { kind: "accepted", token, reactions };
+}
+
+function unverified(why: Refusal | FailedCall): Reception {
+  return why instanceof FailedCall
+    ? { kind: "unavailable", reason: why.failure.reason }
+    : { kind: "refused", refusal: why };
 }

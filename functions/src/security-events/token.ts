@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import * as z from "zod";
+import { type Result, err, ok } from "../domain/result.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** A parsed token. Nothing in it can be trusted before its signature is verified. */
@@ -8,9 +9,6 @@ export interface ParsedToken {
   header: { alg: string; kid?: string | undefined };
   claims: Readonly<Record<string, unknown>>;
 }
-
-/** The result of {@link parseToken}. */
-export type Parsed = { kind: "parsed"; token: ParsedToken } | { kind: "refused"; refusal: Refusal };
 
 /** The `typ` of security event tokens; any other token is meant for something else. */
 const TYPES = new Set(["jwt", "secevent+jwt", "application/secevent+jwt"]);
@@ -24,7 +22,7 @@ const HEADER = z.object({
 });
 
 /** Parses the body of a delivery (RFC 8935 §2: the token itself). Pure. */
-export function parseToken(body: string): Parsed {
+export function parseToken(body: string): Result<ParsedToken, Refusal> {
   const compact = body.trim();
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(compact)) return malformed("token");
   const header = HEADER.safeParse(decoded(() => decodeProtectedHeader(compact))).data;
@@ -34,10 +32,10 @@ export function parseToken(body: string): Parsed {
 
   const { alg, kid, typ, crit } = header;
   if (typ !== undefined && !TYPES.has(typ.toLowerCase())) {
-    return { kind: "refused", refusal: { kind: "type_unsupported", typ } };
+    return err({ kind: "type_unsupported", typ });
   }
-  if (crit !== undefined) return { kind: "refused", refusal: { kind: "extension_unsupported" } };
-  return { kind: "parsed", token: { compact, header: { alg, kid }, claims } };
+  if (crit !== undefined) return err({ kind: "extension_unsupported" });
+  return ok({ compact, header: { alg, kid }, claims });
 }
 
 /**
@@ -66,16 +64,13 @@ export function isIssuer(given: unknown, issuer: string): boolean {
  * Returns the id of the key that the token names. RS256 is the only algorithm that Google uses.
  * Pure.
  */
-export function keyIdOf({
-  header: { alg, kid },
-}: ParsedToken): { kind: "key_id"; keyId: string } | { kind: "refused"; refusal: Refusal } {
-  if (alg !== "RS256") return { kind: "refused", refusal: { kind: "algorithm_refused", alg } };
-  if (kid === undefined) return { kind: "refused", refusal: { kind: "key_missing" } };
-  return { kind: "key_id", keyId: kid };
+export function keyIdOf({ header: { alg, kid } }: ParsedToken): Result<string, Refusal> {
+  if (alg !== "RS256") return err({ kind: "algorithm_refused", alg });
+  return kid === undefined ? err({ kind: "key_missing" }) : ok(kid);
 }
 
-function malformed(part: (Refusal & { kind: "malformed" })["part"]): Parsed {
-  return { kind: "refused", refusal: { kind: "malformed", part } };
+function malformed(part: (Refusal & { kind: "malformed" })["part"]): Result<never, Refusal> {
+  return err({ kind: "malformed", part });
 }
 
 /** jose's own messages may quote the token. */

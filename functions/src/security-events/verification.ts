@@ -1,14 +1,17 @@
 import { type CryptoKey, compactVerify, errors } from "jose";
 import type { Clock } from "../domain/clock.ts";
+import type { FailedCall } from "../domain/failure.ts";
+import { type Result, err } from "../domain/result.ts";
 import type { RiscKeys } from "../google/risc-keys.ts";
-import { type ReadClaims, readClaims } from "./event.ts";
+import { type SecurityEventToken, readClaims } from "./event.ts";
+import type { Refusal } from "./refusal.ts";
 import { findDistrust, keyIdOf, parseToken } from "./token.ts";
 
-/** The result of verifying a delivery. */
-export type Verification =
-  | ReadClaims
-  /** Google's keys are not available: nothing is known about the token. */
-  | { kind: "unavailable"; reason: string };
+/**
+ * The token of a delivery, or why there is none: it is refused; or Google's keys are not available,
+ * so nothing is known about it.
+ */
+export type Verification = Result<SecurityEventToken, Refusal | FailedCall>;
 
 /**
  * Returns a verifier of security event tokens (RFC 8417, Google's Cross-Account Protection): parse,
@@ -21,27 +24,23 @@ export function securityEventVerifier(
 ): (body: string) => Promise<Verification> {
   return async (body) => {
     const parsed = parseToken(body);
-    if (parsed.kind === "refused") return parsed;
-    const { token } = parsed;
+    if (!parsed.ok) return parsed;
+    const token = parsed.value;
 
     const discovered = await keys.findIssuer();
-    if (discovered.kind === "unavailable") return discovered;
-    const { issuer } = discovered;
+    if (!discovered.ok) return discovered;
+    const issuer = discovered.value;
     const distrust = findDistrust(token, issuer, clientIds);
-    if (distrust !== undefined) return { kind: "refused", refusal: distrust };
+    if (distrust !== undefined) return err(distrust);
 
     const named = keyIdOf(token);
-    if (named.kind === "refused") return named;
-    const { keyId: kid } = named;
+    if (!named.ok) return named;
+    const kid = named.value;
     const found = await keys.findKey(kid);
-    if (found.kind === "unavailable") return found;
-    if (found.kind === "unknown") {
-      return { kind: "refused", refusal: { kind: "key_unknown", kid } };
-    }
+    if (!found.ok) return found;
+    if (found.value === undefined) return err({ kind: "key_unknown", kid });
 
-    if (!(await isSigned(token.compact, found.key))) {
-      return { kind: "refused", refusal: { kind: "signature_wrong", kid } };
-    }
+    if (!(await isSigned(token.compact, found.value))) return err({ kind: "signature_wrong", kid });
     return readClaims(token.claims, issuer, clock.now());
   };
 }
