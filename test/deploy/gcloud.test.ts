@@ -393,7 +393,7 @@ describe("deploy.sh, run to its end", { timeout: 600_000 }, () => {
     expect(config).not.toHaveProperty("notices");
     const [marker, json = ""] = Buffer.from(wrapped, "base64").toString().split(/:(.*)/s);
     expect(marker).toBe("wrapped");
-    expect(parseKeyRing(json)).toMatchObject({ kind: "key_ring" });
+    expect(parseKeyRing(json)).toMatchObject({ ok: true });
   });
 
   it("puts no secret on a command line, into the settings or into its output", async () => {

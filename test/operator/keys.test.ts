@@ -15,8 +15,8 @@ const KEY = "projects/demo-project/locations/global/keyRings/ring/cryptoKeys/key
 /** The ids of a ring, the primary first; undefined for what is no ring. */
 function idsOf(json: string): string[] | undefined {
   const parsed = parseKeyRing(json.trim());
-  if (parsed.kind !== "key_ring") return undefined;
-  const { primary, keys } = parsed.ring;
+  if (!parsed.ok) return undefined;
+  const { primary, keys } = parsed.value;
   return [primary, ...[...keys.keys()].filter((id) => id !== primary)];
 }
 

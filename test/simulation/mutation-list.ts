@@ -111,9 +111,9 @@ export const MUTATIONS: readonly Mutation[] = [
   focused("imports", "an import replaces the grant of a known person", [
     "establishUnknown",
     `context.users.create(grant.userId, (generation, read) =>
-    prepared.content(undefined, generation, read),
+    content(undefined, generation, read),
   )`,
-    "context.users.authorize(grant.userId, prepared.content)",
+    "context.users.authorize(grant.userId, content)",
   ]),
   focused(
     "imports",
@@ -146,9 +146,9 @@ export const MUTATIONS: readonly Mutation[] = [
     [
       "establishUnknown",
       `context.users.create(grant.userId, (generation, read) =>
-    prepared.content(undefined, generation, read),
+    content(undefined, generation, read),
   )`,
-      "context.users.authorize(grant.userId, prepared.content)",
+      "context.users.authorize(grant.userId, content)",
     ],
   ),
 

@@ -1,10 +1,10 @@
 import {
   type KeyRing,
-  type Opened,
   type SealingContext,
   open as openSealed,
   seal as sealText,
 } from "../../functions/src/crypto/sealing.ts";
+import { ok } from "../../functions/src/domain/result.ts";
 
 /*
  * Stands in for `crypto/sealing.ts` in the bundles of the simulation. Everything is sealed as it is
@@ -33,9 +33,13 @@ export function seal(
   return sealed;
 }
 
-export function open(ring: KeyRing, sealed: string, context: SealingContext): Opened {
+export function open(
+  ring: KeyRing,
+  sealed: string,
+  context: SealingContext,
+): ReturnType<typeof openSealed> {
   const found = known.get(ring)?.get(sealed);
   const isSame = found?.userId === context.userId && found.purpose === context.purpose;
   if (found === undefined || !isSame) return openSealed(ring, sealed, context);
-  return { kind: "opened", plaintext: found.plaintext };
+  return ok(found.plaintext);
 }

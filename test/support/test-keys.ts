@@ -3,6 +3,7 @@ import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { type KeyRing, parseKeyRing } from "../../functions/src/crypto/sealing.ts";
 import { type TokenSeal, tokenSeal } from "../../functions/src/crypto/token-seal.ts";
 import { createLog } from "../../functions/src/platform/log.ts";
+import { valueOf } from "./result.ts";
 
 /** A ring of keys that follow from their ids, so that two rings share those of one name. */
 export function tokenKeys(primary: string, ...others: string[]): string {
@@ -19,9 +20,7 @@ export function keyRing(primary: string, ...others: string[]): KeyRing {
 
 /** The ring that this JSON has to be. */
 export function ringOf(json: string): KeyRing {
-  const parsed = parseKeyRing(json);
-  if (parsed.kind !== "key_ring") throw new Error(parsed.problems.join("; "));
-  return parsed.ring;
+  return valueOf(parseKeyRing(json));
 }
 
 /** As the first format sealed it: with the key of the ring itself. */

@@ -75,7 +75,7 @@ describe.skipIf(!isHad(findTerraform()))("terraform apply", { timeout: 240_000 }
     const [, ring = ""] = Buffer.from(wrapped, "base64")
       .toString()
       .split(/wrapped:(.*)/s);
-    expect(parseKeyRing(ring)).toMatchObject({ kind: "key_ring" });
+    expect(parseKeyRing(ring)).toMatchObject({ ok: true });
     const [key = ""] = /[\w+/]{43}=/.exec(ring) ?? [];
     for (const written of [output, state, plan, (await calls()).join("\n")]) {
       expect(written).toContain("acme-mail");

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseNotification } from "../../functions/src/pubsub/notification.ts";
+import { valueOf } from "../support/result.ts";
 
 /**
  * Goal: a notification is read to the digit, and everything else that is published to the topic is told
@@ -24,7 +25,7 @@ function content(members: Record<string, string>): string {
 
 const whyOf = (data: unknown) => {
   const parsed = parseNotification(data);
-  return parsed.kind === "malformed" ? parsed.why : parsed.kind;
+  return parsed.ok ? "notification" : parsed.error;
 };
 const ADA = '"ada@example.com"';
 
@@ -43,8 +44,7 @@ describe("a notification", () => {
       subscription: SUBSCRIPTION,
       deliveryAttempt: 3,
     };
-    expect(parseNotification(data)).toEqual({
-      kind: "notification",
+    expect(valueOf(parseNotification(data))).toEqual({
       emailAddress: "ada@example.com",
       historyId: "1710",
       publishedAt: new Date("2026-11-20T13:02:03.749Z"),
@@ -63,8 +63,9 @@ describe("a notification", () => {
         throw new Error("not read");
       }
     }
-    expect(parseNotification({ message: new Message(), subscription: SUBSCRIPTION })).toEqual({
-      kind: "notification",
+    expect(
+      valueOf(parseNotification({ message: new Message(), subscription: SUBSCRIPTION })),
+    ).toEqual({
       emailAddress: "ada@example.com",
       historyId: "7",
       publishedAt: new Date("2026-11-20T13:02:03Z"),
@@ -91,7 +92,9 @@ describe("a notification", () => {
     ["18446744073709551615", "18446744073709551615"],
     ["  12  ", "12"],
   ])("keeps every digit of historyId %s", (historyId, expected) => {
-    expect(parseNotification(envelope(content({ emailAddress: ADA, historyId })))).toMatchObject({
+    expect(
+      valueOf(parseNotification(envelope(content({ emailAddress: ADA, historyId })))),
+    ).toMatchObject({
       historyId: expected,
     });
   });
@@ -145,7 +148,7 @@ describe("a notification", () => {
       historyId: "9007199254740993",
       y: "[1,-2,3.5,1e9,12345678901234567890]",
     });
-    expect(parseNotification(envelope(text))).toMatchObject({
+    expect(valueOf(parseNotification(envelope(text)))).toMatchObject({
       emailAddress: "9007199254740993@example.com",
       historyId: "9007199254740993",
     });
@@ -153,7 +156,7 @@ describe("a notification", () => {
 
   it("uses the last of a repeated member, as JSON parsers do", () => {
     const text = `{"historyId":1,"emailAddress":"eve@example.org","emailAddress":${ADA},"historyId":2}`;
-    expect(parseNotification(envelope(text))).toMatchObject({
+    expect(valueOf(parseNotification(envelope(text)))).toMatchObject({
       emailAddress: "ada@example.com",
       historyId: "2",
     });
@@ -168,15 +171,15 @@ describe("a notification", () => {
 
   it("ignores an invalid time or id", () => {
     const text = content({ emailAddress: ADA, historyId: "7" });
-    const bare = { kind: "notification", emailAddress: "ada@example.com", historyId: "7" };
+    const bare = { emailAddress: "ada@example.com", historyId: "7" };
     for (const publishTime of ["", "yesterday", "2026-13-45T99:99:99Z", "2026", 5, null, {}]) {
       const more = { publishTime, messageId: "a".repeat(256) };
       const longest = { messageId: "a".repeat(255) };
-      expect(parseNotification(envelope(text, "base64", longest))).toMatchObject(longest);
-      expect(parseNotification(envelope(text, "base64", more))).toEqual(bare);
+      expect(valueOf(parseNotification(envelope(text, "base64", longest)))).toMatchObject(longest);
+      expect(valueOf(parseNotification(envelope(text, "base64", more)))).toEqual(bare);
     }
     const snake = { messageId: undefined, message_id: "8", publish_time: "2026-01-01T00:00:00Z" };
-    expect(parseNotification(envelope(text, "base64", snake))).toEqual({
+    expect(valueOf(parseNotification(envelope(text, "base64", snake)))).toEqual({
       ...bare,
       messageId: "8",
       publishedAt: new Date("2026-01-01T00:00:00Z"),
@@ -300,8 +303,7 @@ describe("any input", () => {
           emailAddress: `"${name}@example.com"`,
           historyId: quoted ? `"${id}"` : String(id),
         });
-        expect(parseNotification(envelope(text, how))).toEqual({
-          kind: "notification",
+        expect(valueOf(parseNotification(envelope(text, how)))).toEqual({
           emailAddress: `${name}@example.com`,
           historyId: String(id),
           messageId: "1",

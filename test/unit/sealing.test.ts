@@ -10,6 +10,7 @@ import {
   parseKeyRing,
   seal,
 } from "../../functions/src/crypto/sealing.ts";
+import { err, ok } from "../../functions/src/domain/result.ts";
 import { ringOf } from "../support/test-keys.ts";
 
 /**
@@ -29,13 +30,13 @@ function keyRing(primary: string, keys: Record<string, string>): KeyRing {
 const ring = keyRing("2026-11", { "2026-11": NEW_KEY, "2026-05": OLD_KEY });
 /** Its IV is written with both of the characters in which base64 and base64url differ. */
 const sealed = seal(ring, TOKEN, ADA, (size) => Buffer.alloc(size, 0xfb));
-const opened = { kind: "opened", plaintext: TOKEN };
-const notAuthentic = { kind: "unreadable", why: "not_authentic" };
-const malformed = { kind: "unreadable", why: "malformed" };
+const opened = ok(TOKEN);
+const notAuthentic = err("not_authentic");
+const malformed = err("malformed");
 
 const problemsOf = (ringText: unknown) => {
   const parsed = parseKeyRing(typeof ringText === "string" ? ringText : JSON.stringify(ringText));
-  return parsed.kind === "unusable" ? parsed.problems : [];
+  return parsed.ok ? [] : parsed.error;
 };
 
 /** One bit of one of the parts of a sealed value, which stays well-formed. */
@@ -126,7 +127,7 @@ describe("a sealed text", () => {
 
   it("does not open once its key has left the ring", () => {
     const without = keyRing("2026-05", { "2026-05": OLD_KEY });
-    expect(open(without, sealed, ADA)).toEqual({ kind: "unreadable", why: "unknown_key" });
+    expect(open(without, sealed, ADA)).toEqual(err("unknown_key"));
   });
 
   it("works for any text, and the empty one", () => {
@@ -138,11 +139,11 @@ describe("a sealed text", () => {
         (text, userId, purpose) => {
           const context = { userId, purpose };
           const value = seal(ring, text, context, randomBytes);
-          expect(open(ring, value, context)).toEqual({ kind: "opened", plaintext: text });
+          expect(open(ring, value, context)).toEqual(ok(text));
         },
       ),
     );
-    expect(open(ring, seal(ring, "", ADA, randomBytes), ADA)).toMatchObject({ plaintext: "" });
+    expect(open(ring, seal(ring, "", ADA, randomBytes), ADA)).toEqual(ok(""));
   });
 
   it("is bound to its context", () => {
@@ -173,7 +174,7 @@ describe("a sealed text", () => {
   it("is never longer than the limit for opening", () => {
     const longest = "x".repeat(49_000);
     const value = seal(ring, longest, ADA, randomBytes);
-    expect(open(ring, value, ADA)).toEqual({ kind: "opened", plaintext: longest });
+    expect(open(ring, value, ADA)).toEqual(ok(longest));
     expect(() => seal(ring, "x".repeat(49_200), ADA, randomBytes)).toThrow("too long");
     expect(open(ring, `${value}${"A".repeat(600)}`, ADA)).toEqual(malformed);
   });
@@ -253,7 +254,7 @@ describe("a value that we did not seal", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), lookalike, mutated), (value) => {
         fc.pre(value !== sealed);
-        expect(open(ring, value, ADA).kind).toBe("unreadable");
+        expect(open(ring, value, ADA).ok).toBe(false);
       }),
       { numRuns: 10_000 },
     );
@@ -346,8 +347,10 @@ describe("a key ring", () => {
     fc.assert(
       fc.property(text, (value) => {
         const parsed = parseKeyRing(value);
-        const usable = parsed.kind === "key_ring" && parsed.ring.keys.has(parsed.ring.primary);
-        expect(usable || (parsed.kind === "unusable" && parsed.problems.length > 0)).toBe(true);
+        const isSound = parsed.ok
+          ? parsed.value.keys.has(parsed.value.primary)
+          : parsed.error.length > 0;
+        expect(isSound).toBe(true);
       }),
       { numRuns: 10_000 },
     );

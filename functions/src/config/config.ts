@@ -106,9 +106,7 @@ function crossFieldErrors(env: Environment, functionName: string | undefined): s
     }
   } else if (TOKEN_KEYS) {
     const keyRing = parseKeyRing(TOKEN_KEYS);
-    if (keyRing.kind === "unusable") {
-      problems.push(...keyRing.problems.map((problem) => `TOKEN_KEYS: ${problem}`));
-    }
+    if (!keyRing.ok) problems.push(...keyRing.error.map((problem) => `TOKEN_KEYS: ${problem}`));
   }
   if (NOTICE_SMTP_URL && !NOTICE_FROM) problems.push("NOTICE_FROM is not set, NOTICE_SMTP_URL is");
   if (NOTICE_FROM && !NOTICE_SMTP_URL) problems.push("NOTICE_SMTP_URL is not set, NOTICE_FROM is");

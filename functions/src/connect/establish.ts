@@ -7,7 +7,7 @@ import type { TokenAnswer } from "../google/oauth.ts";
 import { announceAddresses } from "../grant/address.ts";
 import type { EmailAddress } from "../domain/email-address.ts";
 import type { HistoryId } from "../domain/history-id.ts";
-import { type Result, ok } from "../domain/result.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { sync } from "../mailbox/sync.ts";
 import { afterWatch, watchAgain } from "../mailbox/watch.ts";
 import {
@@ -72,9 +72,10 @@ export async function establish(
   context: ConnectContext,
 ): Promise<Establishment> {
   const prepared = await prepare(grant, context);
-  if (prepared.kind !== "prepared") return prepared;
-  const user = await context.users.authorize(grant.userId, prepared.content);
-  return resume(user, prepared.isWatched, grant.stored, context);
+  if (!prepared.ok) return prepared.error;
+  const { content, isWatched } = prepared.value;
+  const user = await context.users.authorize(grant.userId, content);
+  return resume(user, isWatched, grant.stored, context);
 }
 
 /**
@@ -86,25 +87,25 @@ export async function establishUnknown(
   context: ConnectContext,
 ): Promise<Establishment | { kind: "known" }> {
   const prepared = await prepare({ ...grant, stored: undefined }, context);
-  if (prepared.kind !== "prepared") return prepared;
+  if (!prepared.ok) return prepared.error;
+  const { content, isWatched } = prepared.value;
   const user = await context.users.create(grant.userId, (generation, read) =>
-    prepared.content(undefined, generation, read),
+    content(undefined, generation, read),
   );
   if (user === undefined) return { kind: "known" };
-  return resume(user, prepared.isWatched, undefined, context);
+  return resume(user, isWatched, undefined, context);
 }
 
-type Prepared = {
-  kind: "prepared";
-  content(previous: User | undefined, generation: number, read: ReadTimes): UserContent;
+interface Prepared {
+  content: (previous: User | undefined, generation: number, read: ReadTimes) => UserContent;
   isWatched: boolean;
-};
+}
 
 /** Does everything at Google that comes before the grant is stored. */
 async function prepare(
   grant: VerifiedGrant & { stored: User | undefined; historyId?: HistoryId },
   context: ConnectContext,
-): Promise<Prepared | Exclude<Establishment, Connected>> {
+): Promise<Result<Prepared, Exclude<Establishment, Connected>>> {
   const { userId, token, stored, ticket, language } = grant;
   const { tokens, clock } = context;
   const { days } = context.config.snapshot;
@@ -115,14 +116,14 @@ async function prepare(
       ? undefined
       : await attempt(() => watchAgain(token.accessToken, context));
   const refusal = watched?.ok === false ? refusalOf(watched.error.failure) : undefined;
-  if (refusal !== undefined) return refusal;
+  if (refusal !== undefined) return err(refusal);
   const profiled = await attempt(() => context.gmail.getProfile(token.accessToken));
   const start = startingPoint(watched, stored, profiled);
-  if (!start.ok) return { kind: "try_later", failure: start.error.failure };
+  if (!start.ok) return err({ kind: "try_later", failure: start.error.failure });
   const { historyId = start.value.historyId } = grant;
   const named = profiled.ok ? profiled.value.emailAddress : undefined;
   const signedIn = grant.emailAddress ?? named;
-  if (signedIn === undefined) return { kind: "try_later", failure: failureOf(profiled) };
+  if (signedIn === undefined) return err({ kind: "try_later", failure: failureOf(profiled) });
   const { addressesOf, isUntold } = await addressesAfter(stored, signedIn, named, context);
   for (const address of new Set([signedIn, ...(named === undefined ? [] : [named])])) {
     await settleHolders(address, userId, context);
@@ -143,8 +144,7 @@ async function prepare(
     accessTokenExpiresAt: token.expiresAt,
     grantedAt: now,
   };
-  return {
-    kind: "prepared",
+  return ok({
     content(previous, generation, read) {
       // A recovery compares the time of the connection with Gmail's dates of messages.
       const since = inStoreTime(connectedAt, read);
@@ -161,7 +161,7 @@ async function prepare(
       });
     },
     isWatched: watched?.ok === true,
-  };
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ConnectContext } from "./context.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { isWatching } from "../domain/schedule.ts";
 import { type AuthorizationWish, isKept } from "./authorization-request.ts";
 import { disconnect } from "../grant/disconnect.ts";
@@ -136,8 +137,8 @@ async function showStatus(request: ConnectRequest, context: ConnectContext): Pro
 async function start(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { url, headers } = request;
   const asked = await readStart(url.searchParams, context);
-  if (asked.kind === "refused") return refusedStart(asked, request);
-  const { wish, ticket } = asked;
+  if (!asked.ok) return refusedStart(asked.error, request);
+  const { wish, ticket } = asked.value;
   const application = wish.returnTo ?? ticket?.issuer;
   if (application !== undefined) {
     return handoverPage(new URL(application).origin, wishOf(url), request.frame);
@@ -158,22 +159,17 @@ async function startForApplication(
   const { url } = request;
   if (!isSameOrigin(request, context)) return errorPage("forbidden", request.frame);
   const asked = await readStart(url.searchParams, context);
-  if (asked.kind === "refused") return refusedStart(asked, request);
-  const { wish, ticket } = asked;
+  if (!asked.ok) return refusedStart(asked.error, request);
+  const { wish, ticket } = asked.value;
   if (ticket !== undefined) {
     const { callbackClaims, randomToken } = context;
     const isFirst = await callbackClaims.claim(ticket.id, randomToken(), ticket.expireAt);
-    if (!isFirst) {
-      return refusedStart({ kind: "refused", error: "ticket_refused", reason: "used" }, request);
-    }
+    if (!isFirst) return refusedStart({ error: "ticket_refused", reason: "used" }, request);
   }
   return beginAt(wish, request, context);
 }
 
-function refusedStart(
-  { error, reason }: Start & { kind: "refused" },
-  { frame, log }: ConnectRequest,
-): Response {
+function refusedStart({ error, reason }: RefusedStart, { frame, log }: ConnectRequest): Response {
   if (error === "ticket_refused") log.info("ticket_refused", "rejected a start ticket", { reason });
   return errorPage(error, frame);
 }
@@ -188,35 +184,40 @@ function beginAt(
   return redirect({ to, cookies: [...ended, ...cookies] });
 }
 
-type Start =
-  | { kind: "wish"; wish: AuthorizationWish; ticket?: StartTicket }
-  | { kind: "refused"; error: PageError; reason: string };
+interface Start {
+  wish: AuthorizationWish;
+  ticket?: StartTicket;
+}
+
+interface RefusedStart {
+  error: PageError;
+  reason: string;
+}
 
 /** Reads what the application wants: everything in a ticket, or each parameter once. */
-async function readStart(params: URLSearchParams, context: ConnectContext): Promise<Start> {
+async function readStart(
+  params: URLSearchParams,
+  context: ConnectContext,
+): Promise<Result<Start, RefusedStart>> {
   const { urls, isTicketRequired } = context.config.returnTo;
   const [wanted, appStates, tickets] = WISHES.map((name) => params.getAll(name));
-  const refusedTicket = (reason: string): Start => ({
-    kind: "refused",
-    error: "ticket_refused",
-    reason,
-  });
+  const refusedTicket = (reason: string) => err({ error: "ticket_refused", reason } as const);
   const [compact, ...more] = tickets ?? [];
   if (compact === undefined) {
     const plain = readPlainStart(wanted ?? [], appStates ?? [], urls);
-    if (plain === undefined) return { kind: "refused", error: "return_refused", reason: "query" };
-    return isTicketRequired ? refusedTicket("missing") : { kind: "wish", wish: plain };
+    if (plain === undefined) return err({ error: "return_refused", reason: "query" });
+    return isTicketRequired ? refusedTicket("missing") : ok({ wish: plain });
   }
   // Changing another person's link must not add to what the application signed.
   if (more.length > 0 || wanted?.length !== 0 || appStates?.length !== 0) {
     return refusedTicket("query");
   }
   const check = await readTicket(compact, context);
-  if (check.kind === "refused") return refusedTicket(check.reason);
-  const { ticket } = check;
+  if (!check.ok) return refusedTicket(check.error);
+  const ticket = check.value;
   const { returnTo, appState, appSub, tags } = ticket;
   const wish = { returnTo, appState, appSub, tags };
-  return isKept(wish) ? { kind: "wish", wish, ticket } : refusedTicket("too_long");
+  return isKept(wish) ? ok({ wish, ticket }) : refusedTicket("too_long");
 }
 
 function readPlainStart(
@@ -306,8 +307,8 @@ async function linkedUser(link: string, context: ConnectContext): Promise<User |
 async function endConnection(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { frame } = request;
   const sender = await readSender(request, context);
-  if (sender instanceof Response) return sender;
-  const ended = await disconnect(sender, "user_request", context);
+  if (!sender.ok) return sender.error;
+  const ended = await disconnect(sender.value, "user_request", context);
   if (ended.kind === "superseded") return errorPage("session_lost", frame);
   const name = sessionCookieName(frame.publicUrl);
   return withCookies(disconnectedPage(frame), [cookie(name, "", 0)]);
@@ -320,14 +321,14 @@ async function endConnection(request: ConnectRequest, context: ConnectContext): 
 async function readSender(
   request: ConnectRequest,
   context: ConnectContext,
-): Promise<User | Response> {
+): Promise<Result<User, Response>> {
   const { frame } = request;
-  if (!isSameOrigin(request, context)) return errorPage("forbidden", frame);
+  if (!isSameOrigin(request, context)) return err(errorPage("forbidden", frame));
   const signed = await signedIn(request, context);
-  if (signed === undefined) return errorPage("session_lost", frame);
+  if (signed === undefined) return err(errorPage("session_lost", frame));
   const { user, session } = signed;
   const isOwn = isOwnForm(session, (await request.form()).get("csrf"));
-  return isOwn ? user : errorPage("forbidden", frame);
+  return isOwn ? ok(user) : err(errorPage("forbidden", frame));
 }
 
 async function askToErase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
@@ -340,10 +341,10 @@ async function askToErase(request: ConnectRequest, context: ConnectContext): Pro
 async function erase(request: ConnectRequest, context: ConnectContext): Promise<Response> {
   const { frame } = request;
   const sender = await readSender(request, context);
-  if (sender instanceof Response) return sender;
-  const outcome = await forget(sender, context);
+  if (!sender.ok) return sender.error;
+  const outcome = await forget(sender.value, context);
   request.log.info("user_erasing", "a person asked for the erasure of their data", {
-    userId: sender.id,
+    userId: sender.value.id,
     outcome: outcome.kind,
   });
   switch (outcome.kind) {

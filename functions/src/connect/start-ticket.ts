@@ -3,6 +3,7 @@ import { printable, TAGS } from "../domain/tags.ts";
 import { errors, jwtVerify } from "jose";
 import * as z from "zod";
 import { later } from "../domain/clock.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { type CallbackId, callbackIdOf } from "../domain/callback-claims.ts";
 import { isAppState, parseReturnTo } from "./return-to.ts";
 
@@ -20,11 +21,6 @@ export interface StartTicket {
   appState?: string;
   tags?: Readonly<Record<string, string>>;
 }
-
-/** The result of verifying a start ticket. */
-export type TicketCheck =
-  | { kind: "valid"; ticket: StartTicket }
-  | { kind: "refused"; reason: string };
 
 const AGE_SECONDS_MAX = 10 * 60;
 /** The allowed difference between the application's clock and this instance's. */
@@ -49,6 +45,7 @@ const CLAIMS = z.object({
  * Verifies a start ticket: a JWT (RFC 7519) that the application signs with `RETURN_TO_SECRET`
  * (HS256), with `typ: connect-ticket+jwt`, `iss` an origin of `RETURN_TO_URLS`, `aud` `PUBLIC_URL`,
  * and at most ten minutes between `iat` and `exp`. The caller checks whether it was used before.
+ * Returns a stable code or the name of a claim for a ticket that is refused.
  */
 export async function readTicket(
   compact: string,
@@ -59,10 +56,10 @@ export async function readTicket(
     config: Pick<ConnectContext["config"], "publicUrl" | "returnTo">;
     clock: ConnectContext["clock"];
   },
-): Promise<TicketCheck> {
+): Promise<Result<StartTicket, string>> {
   const { urls, secret } = config.returnTo;
-  if (secret === undefined) return { kind: "refused", reason: "secret_missing" };
-  if (compact.length > TICKET_CHARS_MAX) return { kind: "refused", reason: "too_long" };
+  if (secret === undefined) return err("secret_missing");
+  if (compact.length > TICKET_CHARS_MAX) return err("too_long");
   try {
     const { payload } = await jwtVerify(compact, new TextEncoder().encode(secret), {
       algorithms: ["HS256"],
@@ -76,16 +73,16 @@ export async function readTicket(
     });
     const { data: claims, error } = CLAIMS.safeParse(payload);
     if (claims === undefined) {
-      return { kind: "refused", reason: String(error.issues[0]?.path[0] ?? "claims") };
+      return err(String(error.issues[0]?.path[0] ?? "claims"));
     }
     const { iss, jti, iat, exp, sub, app_state, tags } = claims;
-    if (exp - iat > AGE_SECONDS_MAX) return { kind: "refused", reason: "exp" };
+    if (exp - iat > AGE_SECONDS_MAX) return err("exp");
     const returnTo =
       claims.return_to === undefined ? undefined : parseReturnTo(claims.return_to, urls);
     if (claims.return_to !== undefined && returnTo === undefined) {
-      return { kind: "refused", reason: "return_to" };
+      return err("return_to");
     }
-    const ticket: StartTicket = {
+    return ok({
       id: callbackIdOf(JSON.stringify(["connect-ticket", iss, jti])),
       // It is remembered for as long as it is valid.
       expireAt: later(new Date(exp * 1_000), 2 * CLOCK_TOLERANCE_SECONDS * 1_000),
@@ -94,14 +91,13 @@ export async function readTicket(
       ...(returnTo !== undefined && { returnTo }),
       ...(app_state !== undefined && { appState: app_state }),
       ...(tags !== undefined && { tags }),
-    };
-    return { kind: "valid", ticket };
+    });
   } catch (error) {
     // Only stable codes and names of claims: a message can quote the ticket.
     if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
-      return { kind: "refused", reason: error.claim };
+      return err(error.claim);
     }
-    if (error instanceof errors.JOSEError) return { kind: "refused", reason: error.code };
+    if (error instanceof errors.JOSEError) return err(error.code);
     throw error;
   }
 }

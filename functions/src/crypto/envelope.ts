@@ -31,10 +31,10 @@ export function envelopes(ring: KeyRing, randomBytes: (size: number) => Uint8Arr
     open(purpose, sealed, shape) {
       if (sealed.length > SEALED_CHARS_MAX) return undefined;
       const opened = open(ring, sealed as Sealed, { userId: "", purpose });
-      if (opened.kind !== "opened") return undefined;
+      if (!opened.ok) return undefined;
       // Only the receiver can have sealed it, so it is JSON; an older version may have used another
       // shape.
-      return shape.safeParse(JSON.parse(opened.plaintext)).data;
+      return shape.safeParse(JSON.parse(opened.value)).data;
     },
   };
 }

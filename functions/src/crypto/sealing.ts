@@ -1,3 +1,4 @@
+import { type Result, err, ok } from "../domain/result.ts";
 import { type Sealed } from "../domain/user.ts";
 import assert from "node:assert/strict";
 import {
@@ -28,16 +29,11 @@ export interface SealingContext {
   purpose: string;
 }
 
-/** The result of {@link parseKeyRing}. */
-export type ParsedKeyRing =
-  | { kind: "key_ring"; ring: KeyRing }
-  | { kind: "unusable"; problems: readonly string[] };
-
-/** The result of {@link open}. */
-export type Opened =
-  | { kind: "opened"; plaintext: string }
-  /** Never the user's fault: the key was removed, or the value was moved or damaged. */
-  | { kind: "unreadable"; why: "unknown_key" | "malformed" | "not_authentic" };
+/**
+ * Why a sealed value does not open. Never the user's fault: the key was removed, or the value was
+ * moved or damaged.
+ */
+export type Unreadable = "unknown_key" | "malformed" | "not_authentic";
 
 const ALGORITHM = "aes-256-gcm";
 const VERSION = "v2";
@@ -57,9 +53,9 @@ const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=$/;
  * Parses `{"primary":"2026-11","keys":{"2026-11":"<32 bytes, base64>"}}`. The problems name what is
  * wrong by its place and quote nothing of the text, because a key may be where an id belongs.
  */
-export function parseKeyRing(json: string): ParsedKeyRing {
+export function parseKeyRing(json: string): Result<KeyRing, readonly string[]> {
   const parsed = parseObject(json);
-  if (parsed === undefined) return { kind: "unusable", problems: ["is not a JSON object"] };
+  if (parsed === undefined) return err(["is not a JSON object"]);
 
   const problems: string[] = [];
   const keys = new Map<string, KeyObject>();
@@ -84,8 +80,8 @@ export function parseKeyRing(json: string): ParsedKeyRing {
   else if (!entries.some(([id]) => id === primary)) problems.push('"primary" names none of "keys"');
 
   return problems.length === 0 && typeof primary === "string"
-    ? { kind: "key_ring", ring: { primary, keys } }
-    : { kind: "unusable", problems };
+    ? ok({ primary, keys })
+    : err(problems);
 }
 
 /** Seals a short text with the primary key. The result differs each time. */
@@ -112,20 +108,24 @@ export function seal(
 }
 
 /** Opens what was sealed for the same context with any key of the ring. Never throws. */
-export function open(ring: KeyRing, sealed: string, context: SealingContext): Opened {
+export function open(
+  ring: KeyRing,
+  sealed: string,
+  context: SealingContext,
+): Result<string, Unreadable> {
   const parts = parseSealed(sealed);
-  if (parts === undefined) return { kind: "unreadable", why: "malformed" };
+  if (parts === undefined) return err("malformed");
   const key = ring.keys.get(parts.keyId);
-  if (key === undefined) return { kind: "unreadable", why: "unknown_key" };
+  if (key === undefined) return err("unknown_key");
   const own = parts.version === VERSION ? deriveKey(key, context) : key;
   const decipher = createDecipheriv(ALGORITHM, own, parts.iv, { authTagLength: TAG_BYTES });
   decipher.setAAD(additionalData(context, parts.keyId));
   decipher.setAuthTag(parts.tag);
   try {
     const plaintext = Buffer.concat([decipher.update(parts.ciphertext), decipher.final()]);
-    return { kind: "opened", plaintext: plaintext.toString("utf8") };
+    return ok(plaintext.toString("utf8"));
   } catch {
-    return { kind: "unreadable", why: "not_authentic" };
+    return err("not_authentic");
   }
 }
 

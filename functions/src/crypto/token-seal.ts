@@ -30,14 +30,14 @@ export function tokenSeal(
     seal: (userId, purpose, token) => seal(ring, token, { userId, purpose }, randomBytes),
     open(userId, purpose, sealed) {
       const opened = open(ring, sealed, { userId, purpose });
-      if (opened.kind === "opened") return opened.plaintext;
+      if (opened.ok) return opened.value;
       log.alert(
         "token_decrypt_failed",
         "none of our keys decrypts a stored token; check TOKEN_KEYS",
         {
           userId,
           purpose,
-          why: opened.why,
+          why: opened.error,
         },
       );
       return undefined;

@@ -24,12 +24,12 @@ export async function gmailNotification(
   context: MailboxContext,
 ): Promise<void> {
   const notification = parseNotification(data);
-  if (notification.kind === "malformed") {
+  if (!notification.ok) {
     return log.error("notification_malformed", "dropped a malformed notification", {
-      why: notification.why,
+      why: notification.error,
     });
   }
-  const { emailAddress, historyId, messageId, publishedAt } = notification;
+  const { emailAddress, historyId, messageId, publishedAt } = notification.value;
   const fields = { pubsubMessageId: messageId, notifiedHistoryId: historyId };
   try {
     // One run serves all notifications of a mailbox that arrive during another run.

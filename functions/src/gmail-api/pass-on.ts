@@ -4,8 +4,9 @@ import { buffer } from "node:stream/consumers";
 import type { Unanswered } from "../domain/access.ts";
 import { FailedCall, type Failure } from "../domain/failure.ts";
 import { endingOf } from "../domain/failure-streak.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 import { type User, storeNow, toUser } from "../domain/user.ts";
-import type { PassedError } from "../google/gmail-pass-through.ts";
+import type { PassedError, PassedRequest } from "../google/gmail-pass-through.ts";
 import { flag } from "../grant/flagging.ts";
 import type { ReauthorizationLinks } from "../grant/reauthorization-link.ts";
 import type { StreamRequest, StreamResponse } from "../platform/http-stream.ts";
@@ -59,9 +60,9 @@ export async function passOn(
   }
   const paced = context.pacing.take(opened.id, method.units);
   if (paced.kind === "wait") return own(throttled(paced.seconds));
-  const body = await readBody(request);
-  if (body === "too_large") return own(tooLarge());
-  if (body === "incomplete") return own(ownError("badRequest", "The request body did not arrive."));
+  const read = await readBody(request);
+  if (!read.ok) return own(read.error);
+  const body = read.value;
 
   const ready = await openReady(opened, context);
   if (!ready.ok) return fail(opened, ready.error, undefined, context);
@@ -202,19 +203,18 @@ async function isFresh({ id }: User, { users, clock }: GmailApiContext): Promise
 async function readBody({
   body,
   signal,
-}: StreamRequest): Promise<
-  Buffer | NonNullable<StreamRequest["body"]> | undefined | "too_large" | "incomplete"
-> {
-  if (body === undefined || body.bytes === 0) return undefined;
+}: StreamRequest): Promise<Result<PassedRequest["body"], OwnResponse>> {
+  if (body === undefined || body.bytes === 0) return ok(undefined);
   const { stream, bytes } = body;
-  if (bytes !== undefined && bytes > REQUEST_BYTES_MAX) return "too_large";
+  if (bytes !== undefined && bytes > REQUEST_BYTES_MAX) return err(tooLarge());
   if (bytes === undefined || bytes > KEPT_BYTES_MAX) {
-    return { ...body, stream: stream.pipe(upTo(REQUEST_BYTES_MAX)) };
+    return ok({ ...body, stream: stream.pipe(upTo(REQUEST_BYTES_MAX)) });
   }
-  if (signal.aborted) return "incomplete";
+  const incomplete = err(ownError("badRequest", "The request body did not arrive."));
+  if (signal.aborted) return incomplete;
   // The client has gone, or takes longer than a request may.
-  const over = once(signal, "abort").then(() => "incomplete" as const);
-  return Promise.race([buffer(stream).catch(() => "incomplete" as const), over]);
+  const over = once(signal, "abort").then(() => incomplete);
+  return Promise.race([buffer(stream).then(ok, () => incomplete), over]);
 }
 
 function upTo(bytesMax: number): Transform {

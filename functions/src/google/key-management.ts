@@ -55,9 +55,9 @@ export async function unwrapKeyRing(
 ): Promise<KeyRing> {
   const json = kmsKey === undefined ? tokenKeys : await unwrap(tokenKeys, kmsKey);
   const parsed = parseKeyRing(json);
-  if (parsed.kind === "key_ring") return parsed.ring;
+  if (parsed.ok) return parsed.value;
   log.alert("token_keys_invalid", "TOKEN_KEYS is not a valid key ring", {
-    problems: [...parsed.problems],
+    problems: [...parsed.error],
   });
   throw new KeysUnusable("TOKEN_KEYS is not a valid key ring");
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Result, err, ok } from "../domain/result.ts";
 import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./log.ts";
 import { clientOf } from "./rate-limit.ts";
 import { isStoreError } from "./store-error.ts";
@@ -151,10 +152,10 @@ async function answer<T extends { http: ServeOptions }>(
     const { publicUrl, projectId, loadBalancers } = server.http;
     log = server.http.log.with(parseTraceHeader(header(request, "traceparent"), projectId));
     const web = toWebRequest(request, publicUrl);
-    if (web instanceof Response) return web;
+    if (!web.ok) return web.error;
     const forwardedFor = header(request, "x-forwarded-for");
     const client = clientOf(forwardedFor, request.socket.remoteAddress, loadBalancers);
-    return await pick(server)(web, log, client);
+    return await pick(server)(web.value, log, client);
   } catch (error) {
     logFailed(log, error);
     return refusal(500);
@@ -175,10 +176,10 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function toWebRequest(request: ExpressRequest, publicUrl: string): Request | Response {
+function toWebRequest(request: ExpressRequest, publicUrl: string): Result<Request, Response> {
   const method = request.method ?? "GET";
   const { rawBody } = request;
-  if (rawBody !== undefined && rawBody.length > BODY_BYTES_MAX) return refusal(413);
+  if (rawBody !== undefined && rawBody.length > BODY_BYTES_MAX) return err(refusal(413));
   // Only the path and the query: an absolute or a protocol-relative form names another host.
   const path = `/${request.url.replace(/^[/\\]+/, "")}`;
   const headers = new Headers();
@@ -191,14 +192,11 @@ function toWebRequest(request: ExpressRequest, publicUrl: string): Request | Res
   try {
     const url = new URL(`${publicUrl}${path}`);
     // Dots that lead out of the base path: no page of the receiver is there.
-    if (!url.href.startsWith(`${publicUrl}/`)) return refusal(404);
-    return new Request(url, {
-      method,
-      headers,
-      ...(hasBody && { body: new Uint8Array(rawBody) }),
-    });
+    if (!url.href.startsWith(`${publicUrl}/`)) return err(refusal(404));
+    const body = hasBody ? { body: new Uint8Array(rawBody) } : {};
+    return ok(new Request(url, { method, headers, ...body }));
   } catch {
-    return refusal(400);
+    return err(refusal(400));
   }
 }
 

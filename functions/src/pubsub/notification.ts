@@ -1,9 +1,9 @@
 import { type EmailAddress, parseEmailAddress } from "../domain/email-address.ts";
 import { type HistoryId, parseHistoryId } from "../domain/history-id.ts";
+import { type Result, err, ok } from "../domain/result.ts";
 
 /** Gmail's notification that a mailbox changed (Gmail push guide, "Receive notifications"). */
 export interface Notification {
-  kind: "notification";
   emailAddress: EmailAddress;
   historyId: HistoryId;
   /**
@@ -25,9 +25,6 @@ export type Malformed =
   | "no_history_id"
   | "bad_history_id";
 
-/** The result of {@link parseNotification}. */
-export type ParsedNotification = Notification | { kind: "malformed"; why: Malformed };
-
 /** Gmail's messages have about 100 bytes. The bound makes a stranger's 10 MB cheap. */
 const DATA_CHARACTERS_MAX = 16_384;
 const MESSAGE_ID_CHARACTERS_MAX = 255;
@@ -48,40 +45,35 @@ interface Envelope {
  * CloudEvent, of functions-framework or firebase-functions. Never throws: what is malformed now is
  * malformed on redelivery, too.
  */
-export function parseNotification(data: unknown): ParsedNotification {
+export function parseNotification(data: unknown): Result<Notification, Malformed> {
   const message = (data as Envelope | null | undefined)?.message;
-  if (typeof message !== "object" || message === null) return malformed("no_message");
+  if (typeof message !== "object" || message === null) return err("no_message");
   const { data: encoded } = message;
-  if (typeof encoded !== "string" || encoded === "") return malformed("no_data");
-  if (encoded.length > DATA_CHARACTERS_MAX) return malformed("too_long");
+  if (typeof encoded !== "string" || encoded === "") return err("no_data");
+  if (encoded.length > DATA_CHARACTERS_MAX) return err("too_long");
 
   const bytes = decode(encoded);
-  if (bytes === undefined) return malformed("not_base64");
+  if (bytes === undefined) return err("not_base64");
   const content = parseContent(bytes);
-  if (content === undefined) return malformed("not_json");
+  if (content === undefined) return err("not_json");
 
-  if (content.emailAddress === undefined) return malformed("no_email_address");
+  if (content.emailAddress === undefined) return err("no_email_address");
   const emailAddress = parseEmailAddress(content.emailAddress);
-  if (emailAddress === undefined) return malformed("bad_email_address");
-  if (content.historyId === undefined) return malformed("no_history_id");
+  if (emailAddress === undefined) return err("bad_email_address");
+  if (content.historyId === undefined) return err("no_history_id");
   // A number at this point was not written as plain digits.
   const historyId =
     typeof content.historyId === "string" ? parseHistoryId(content.historyId) : undefined;
-  if (historyId === undefined) return malformed("bad_history_id");
+  if (historyId === undefined) return err("bad_history_id");
 
   const messageId = parseMessageId(message.messageId ?? message.message_id);
   const publishedAt = parseTimestamp(message.publishTime ?? message.publish_time);
-  return {
-    kind: "notification",
+  return ok({
     emailAddress,
     historyId,
     ...(publishedAt !== undefined && { publishedAt }),
     ...(messageId !== undefined && { messageId }),
-  };
-}
-
-function malformed(why: Malformed): ParsedNotification {
-  return { kind: "malformed", why };
+  });
 }
 
 function decode(encoded: string): Buffer | undefined {

@@ -38,8 +38,8 @@ export function withoutKey(json: string, id: string): string {
  */
 export function checkRing(json: string): KeyRing {
   const parsed = parseKeyRing(json);
-  if (parsed.kind === "key_ring") return parsed.ring;
-  throw usageError(["this is no key ring:", ...parsed.problems].join("\n  "));
+  if (parsed.ok) return parsed.value;
+  throw usageError(["this is no key ring:", ...parsed.error].join("\n  "));
 }
 
 interface RingText {

@@ -80,11 +80,11 @@ export async function tokenKeys(it: Deployment): Promise<Result> {
   const wrap = `put the right ring into the secret (npm run -s keys -- --help), then: ${await it.redeploy()}`;
   if (json === undefined) return failed("Cloud KMS does not open TOKEN_KEYS", wrap);
   const parsed = parseKeyRing(json);
-  if (parsed.kind === "unusable") {
-    const problems = parsed.problems.map((what) => ({ what: `TOKEN_KEYS: ${what}`, fix: wrap }));
+  if (!parsed.ok) {
+    const problems = parsed.error.map((what) => ({ what: `TOKEN_KEYS: ${what}`, fix: wrap }));
     return unlessAny(problems, "");
   }
-  const { ring } = parsed;
+  const ring = parsed.value;
   const fields = ["grant.refreshToken", "grant.accessToken"];
   const users = await readUsers(it, { fields, limit: SAMPLE_USERS });
   const used = users

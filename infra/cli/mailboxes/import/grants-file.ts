@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import * as z from "zod";
 import type { OfferedGrant } from "../../../../functions/src/connect/adoption.ts";
 import { parseHistoryId } from "../../../../functions/src/domain/history-id.ts";
+import { type Result, err, ok } from "../../../../functions/src/domain/result.ts";
 import { TAGS } from "../../../../functions/src/domain/tags.ts";
 import { CommandError, usageError } from "../../errors.ts";
 
@@ -42,12 +43,12 @@ export async function readGrantsFile(
     const number = index + 1;
     if (line.trim() === "") continue;
     const parsed = parseLine(line, number);
-    const earlier = typeof parsed === "string" ? undefined : numbers.get(parsed.digest);
-    if (typeof parsed === "string") problems.push(`line ${number}: ${parsed}`);
+    const earlier = parsed.ok ? numbers.get(parsed.value.digest) : undefined;
+    if (!parsed.ok) problems.push(`line ${number}: ${parsed.error}`);
     else if (earlier !== undefined) problems.push(`line ${number}: the token of line ${earlier}`);
     else {
-      numbers.set(parsed.digest, number);
-      grants.push(parsed);
+      numbers.set(parsed.value.digest, number);
+      grants.push(parsed.value);
     }
   }
   if (problems.length > 0) throw unusable(file, problems);
@@ -73,25 +74,25 @@ async function readText(file: string, warn: (text: string) => void): Promise<str
 }
 
 /** Returns the grant of a line, or why there is none. The text never contains a part of the line. */
-function parseLine(line: string, number: number): GrantLine | string {
+function parseLine(line: string, number: number): Result<GrantLine, string> {
   let content: unknown;
   try {
     content = JSON.parse(line);
   } catch {
-    return "not JSON";
+    return err("not JSON");
   }
   const { data, error } = LINE.safeParse(content);
-  if (error !== undefined) return describe(error);
+  if (error !== undefined) return err(describe(error));
   const { refreshToken, historyId: given, tags } = data;
   const historyId = parseHistoryId(given);
-  if (given !== undefined && historyId === undefined) return "historyId is not a history id";
-  return {
+  if (given !== undefined && historyId === undefined) return err("historyId is not a history id");
+  return ok({
     number,
     digest: createHash("sha256").update(refreshToken).digest("hex"),
     refreshToken,
     ...(historyId !== undefined && { historyId }),
     ...(tags !== undefined && { tags }),
-  };
+  });
 }
 
 function describe({ issues: [issue] }: z.ZodError): string {
