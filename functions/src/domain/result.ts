@@ -1,7 +1,4 @@
-/**
- * A value, or why there is none. Every function with these two outcomes returns it; where there are
- * more, a union by `kind` names them.
- */
+/** A value, or why there is none. */
 export type Result<T, E> = Ok<T> | Err<E>;
 
 interface Ok<T> {

@@ -17,14 +17,14 @@ import { users } from "./checks/users.ts";
 import { FUNCTION_NAMES } from "../functions.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Endpoints } from "./endpoints.ts";
-import { type Result, Unchecked } from "./result.ts";
+import { type Verdict, Unchecked } from "./verdict.ts";
 
 /** One question about a deployment. It changes nothing. */
 export interface Check {
   name: string;
   /** Whether the local stack has what this check looks at. */
   isLocal: boolean;
-  run(it: Deployment): Promise<Result>;
+  run(it: Deployment): Promise<Verdict>;
 }
 
 /** Returns every check, in the order of a deployment. */
@@ -65,7 +65,7 @@ export function allChecks(endpoints: Endpoints, watching: Watching | undefined):
 }
 
 /** The result of one check, with the check's name. */
-export type Finding = { check: string } & Result;
+export type Finding = { check: string } & Verdict;
 
 /**
  * Returns the checks of these names and those below them (`functions` has one for each function);
@@ -93,7 +93,7 @@ export function runChecks(checks: readonly Check[], it: Deployment): Promise<Fin
 }
 
 /** Returns what one check finds. */
-export async function findingOf(check: string, run: () => Promise<Result>): Promise<Finding> {
+export async function findingOf(check: string, run: () => Promise<Verdict>): Promise<Finding> {
   try {
     return { check, ...(await run()) };
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Api, Endpoints } from "./endpoints.ts";
 import { CommandError } from "../errors.ts";
 import { networkReason, parseJson } from "../http.ts";
 import { googleCredentials } from "../credentials.ts";
-import { Unchecked, gcloud } from "./result.ts";
+import { Unchecked, gcloud } from "./verdict.ts";
 
 /** A request that changes nothing. */
 export interface Question<T> {

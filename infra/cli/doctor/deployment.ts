@@ -3,7 +3,7 @@ import type { Config } from "../../../functions/src/config/config.ts";
 import { FUNCTIONS, type FunctionName } from "../functions.ts";
 import type { Environment } from "../session.ts";
 import type { Cloud } from "./cloud.ts";
-import { Unchecked } from "./result.ts";
+import { Unchecked } from "./verdict.ts";
 import { Policy } from "./iam.ts";
 import {
   type SecretName,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Cloud } from "./cloud.ts";
-import { Unchecked } from "./result.ts";
+import { Unchecked } from "./verdict.ts";
 
 /** IAM's policy of one resource. */
 export const Policy = z.object({

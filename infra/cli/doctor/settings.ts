@@ -4,7 +4,7 @@ import type { Environment } from "../session.ts";
 import { standInFor } from "../stand-ins.ts";
 import type { Cloud } from "./cloud.ts";
 import type { CloudFunction } from "./deployment.ts";
-import { Unchecked } from "./result.ts";
+import { Unchecked } from "./verdict.ts";
 
 /** The settings that the functions were deployed with. */
 export interface Settings {

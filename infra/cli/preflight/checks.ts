@@ -3,7 +3,7 @@ import SERVICES from "../../services.json" with { type: "json" };
 import type { Cloud } from "../doctor/cloud.ts";
 import { isAllowed, readPolicy } from "../doctor/iam.ts";
 import { SHARING, isSharingRestricted, readRules } from "../doctor/org-policies.ts";
-import { Unchecked, failed, gcloud, ok, type Result, warning } from "../doctor/result.ts";
+import { Unchecked, failed, gcloud, passed, type Verdict, warning } from "../doctor/verdict.ts";
 import { GMAIL } from "../doctor/checks/topics.ts";
 import { FUNCTIONS } from "../functions.ts";
 
@@ -19,7 +19,7 @@ export interface Target {
 /** One question about a project, before anything is created in it. It changes nothing. */
 export interface PreflightCheck {
   name: string;
-  run(target: Target): Promise<Result>;
+  run(target: Target): Promise<Verdict>;
 }
 
 /** Every check, in the order in which a deployment would stop. */
@@ -77,62 +77,62 @@ const QuotaInfo = z.object({
     .default([]),
 });
 
-async function project({ cloud, projectId }: Target): Promise<Result> {
+async function project({ cloud, projectId }: Target): Promise<Verdict> {
   const found = await readProject(cloud, projectId);
   if (found === undefined) return failed(`you see no project ${projectId}`, "gcloud projects list");
   return found.state === "ACTIVE"
-    ? ok(`${projectId} (${found.name})`)
+    ? passed(`${projectId} (${found.name})`)
     : failed(`the project is ${found.state}`, `gcloud projects undelete ${projectId}`);
 }
 
 /** Gmail publishes only to topics of the project that owns the OAuth client. */
-async function oauthClient({ cloud, projectId, clientId }: Target): Promise<Result> {
+async function oauthClient({ cloud, projectId, clientId }: Target): Promise<Verdict> {
   const number = (await readProject(cloud, projectId))?.name.replace("projects/", "");
   const [, owner] = /^(\d+)-/.exec(clientId) ?? [];
   if (owner === undefined || number === undefined) {
     throw new Unchecked("whose client it is: the id does not begin with a project's number");
   }
-  if (owner === number) return ok("it is of this project");
+  if (owner === number) return passed("it is of this project");
   return failed(
     `it is of the project ${owner}, and this one is ${number}: Gmail would not publish here`,
     `create one at https://console.cloud.google.com/auth/clients?project=${projectId}`,
   );
 }
 
-async function billing({ cloud, projectId }: Target): Promise<Result> {
+async function billing({ cloud, projectId }: Target): Promise<Verdict> {
   const path = `projects/${projectId}/billingInfo`;
   const role = "roles/billing.viewer";
   const info = await cloud.ask({ api: "cloudbilling", path, shape: BillingInfo, role });
-  if (info?.billingEnabled === true) return ok("a billing account is linked");
+  if (info?.billingEnabled === true) return passed("a billing account is linked");
   return failed(
     "no billing account is linked",
     `gcloud billing projects link ${projectId} --billing-account=ACCOUNT`,
   );
 }
 
-async function rights({ cloud, projectId }: Target): Promise<Result> {
+async function rights({ cloud, projectId }: Target): Promise<Verdict> {
   const path = `projects/${projectId}:testIamPermissions`;
   const body = { permissions: PERMISSIONS };
   const question = { api: "cloudresourcemanager", path, shape: Permissions, body } as const;
   const has = (await cloud.ask({ ...question, role: "roles/browser" }))?.permissions ?? [];
   const lacking = PERMISSIONS.filter((permission) => !has.includes(permission));
-  if (lacking.length === 0) return ok("you may create everything");
+  if (lacking.length === 0) return passed("you may create everything");
   return failed(
     `you lack ${lacking.join(", ")}`,
     `gcloud projects add-iam-policy-binding ${projectId} --member=user:YOU --role=roles/owner --condition=None`,
   );
 }
 
-async function apis({ cloud, projectId }: Target): Promise<Result> {
+async function apis({ cloud, projectId }: Target): Promise<Verdict> {
   const names = SERVICES.map((name) => `names=projects/${projectId}/services/${name}`).join("&");
   const path = `projects/${projectId}/services:batchGet?${names}`;
   const role = "roles/serviceusage.serviceUsageViewer";
   const found = await cloud.ask({ api: "serviceusage", path, shape: Services, role });
   const enabled = (found?.services ?? []).filter(({ state }) => state === "ENABLED").length;
-  return ok(`${enabled} are enabled, and deploy.sh enables ${SERVICES.length - enabled}`);
+  return passed(`${enabled} are enabled, and deploy.sh enables ${SERVICES.length - enabled}`);
 }
 
-async function region({ cloud, projectId, region: wanted }: Target): Promise<Result> {
+async function region({ cloud, projectId, region: wanted }: Target): Promise<Verdict> {
   const question = {
     api: "cloudfunctions",
     path: `projects/${projectId}/locations`,
@@ -140,7 +140,7 @@ async function region({ cloud, projectId, region: wanted }: Target): Promise<Res
   } as const;
   const Location = z.object({ locationId: z.string() });
   const locations = await cloud.askAll(question, "locations", Location);
-  if (locations?.some(({ locationId }) => locationId === wanted)) return ok(wanted);
+  if (locations?.some(({ locationId }) => locationId === wanted)) return passed(wanted);
   return failed(
     `there are no functions in ${wanted}`,
     gcloud(projectId, "functions", "regions", "list"),
@@ -148,9 +148,10 @@ async function region({ cloud, projectId, region: wanted }: Target): Promise<Res
 }
 
 /** The policy is asked only when a right is given, so an exception for a moment is enough. */
-async function memberPolicy(target: Target): Promise<Result> {
+async function memberPolicy(target: Target): Promise<Verdict> {
   const { cloud, projectId } = target;
-  if (!(await isSharingRestricted(cloud, projectId))) return ok("Gmail's account can be let in");
+  if (!(await isSharingRestricted(cloud, projectId)))
+    return passed("Gmail's account can be let in");
   const topic = `projects/${projectId}/topics/gmail-notifications`;
   const policy = await readPolicy(cloud, "pubsub", topic, "roles/pubsub.admin").catch(
     (error: unknown) => {
@@ -159,7 +160,7 @@ async function memberPolicy(target: Target): Promise<Result> {
     },
   );
   if (policy !== undefined && isAllowed("publish", GMAIL, [policy])) {
-    return ok("Gmail's account was let in already");
+    return passed("Gmail's account was let in already");
   }
   return failed(
     "the organization lets only its own accounts in, and Gmail publishes with one of Google's: an administrator of " +
@@ -168,7 +169,7 @@ async function memberPolicy(target: Target): Promise<Result> {
   );
 }
 
-async function regionPolicy(target: Target): Promise<Result> {
+async function regionPolicy(target: Target): Promise<Verdict> {
   const { projectId, region: wanted } = target;
   const constraint = "gcp.resourceLocations";
   const rules = await readRules(target, constraint);
@@ -179,7 +180,7 @@ async function regionPolicy(target: Target): Promise<Result> {
   if (rules.some(({ denyAll }) => denyAll) || isNamed(denied)) {
     return failed(`the organization does not allow ${wanted}`, show);
   }
-  if (allowed.length === 0 || isNamed(allowed)) return ok(`${wanted} is allowed`);
+  if (allowed.length === 0 || isNamed(allowed)) return passed(`${wanted} is allowed`);
   const groups = allowed.filter((value) => value.startsWith("in:"));
   if (groups.length > 0) {
     throw new Unchecked(`whether ${wanted} is in ${groups.join(", ")}`, { fix: show });
@@ -187,7 +188,7 @@ async function regionPolicy(target: Target): Promise<Result> {
   return failed(`the organization allows only ${allowed.join(", ")}`, show);
 }
 
-async function ingressPolicy(target: Target): Promise<Result> {
+async function ingressPolicy(target: Target): Promise<Verdict> {
   const constraints = [
     ["run.allowedIngress", "all"],
     ["cloudfunctions.allowedIngressSettings", "ALLOW_ALL"],
@@ -203,17 +204,17 @@ async function ingressPolicy(target: Target): Promise<Result> {
       return failed(`the organization allows no function that the internet reaches`, fix);
     }
   }
-  return ok("functions may be public");
+  return passed("functions may be public");
 }
 
 /** Cloud Run can leave the question who calls out, where a policy refuses everybody a right. */
-async function publicPolicy(target: Target): Promise<Result> {
+async function publicPolicy(target: Target): Promise<Verdict> {
   const { cloud, projectId } = target;
-  if (!(await isSharingRestricted(cloud, projectId))) return ok("allUsers can be let in");
+  if (!(await isSharingRestricted(cloud, projectId))) return passed("allUsers can be let in");
   const constraint = "run.managed.requireInvokerIam";
   const rules = await readRules(target, constraint);
   if (!rules.some(({ enforce }) => enforce)) {
-    return ok(
+    return passed(
       "the organization refuses allUsers: deploy.sh opens the pages without, the Firebase CLI with INVOKER_IAM_CHECK=false " +
         `in infra/.env.${projectId}, Terraform with invoker_iam_check = false`,
     );
@@ -224,10 +225,10 @@ async function publicPolicy(target: Target): Promise<Result> {
   );
 }
 
-async function accountPolicy(target: Target): Promise<Result> {
+async function accountPolicy(target: Target): Promise<Verdict> {
   const constraint = "iam.disableServiceAccountCreation";
   const rules = await readRules(target, constraint);
-  if (!rules.some(({ enforce }) => enforce)) return ok("service accounts can be created");
+  if (!rules.some(({ enforce }) => enforce)) return passed("service accounts can be created");
   const fix = gcloud(target.projectId, "org-policies", "reset", constraint);
   return failed("the organization allows no new service accounts", fix);
 }
@@ -236,7 +237,7 @@ async function accountPolicy(target: Target): Promise<Result> {
  * Cloud Run rejects a function whose instances together could take more CPUs than the quota. A
  * warning, because Cloud Run decides; it says so at the first function.
  */
-async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<Result> {
+async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<Verdict> {
   const path = `projects/${projectId}/locations/global/services/run.googleapis.com/quotaInfos/CpuAllocPerProjectRegion`;
   const role = "roles/cloudquotas.viewer";
   const info = await cloud.ask({ api: "cloudquotas", path, shape: QuotaInfo, role });
@@ -246,7 +247,7 @@ async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<R
   if (quota === undefined) throw new Unchecked(`the quota of CPUs in ${wanted}`);
   const cpus = Number(quota.details.value) / MILLI;
   const most = Math.max(...Object.values(FUNCTIONS).map((its) => its.maxInstances * its.cpu));
-  if (cpus >= most) return ok(`${cpus} CPUs in ${wanted}; a function takes ${most} at most`);
+  if (cpus >= most) return passed(`${cpus} CPUs in ${wanted}; a function takes ${most} at most`);
   return warning(
     `the project may use ${cpus} CPUs in ${wanted}, and a function could take ${most}`,
     "ask for more at https://console.cloud.google.com/iam-admin/quotas (Cloud Run Admin API, Total CPU allocation), " +
@@ -255,7 +256,7 @@ async function cpuQuota({ cloud, projectId, region: wanted }: Target): Promise<R
 }
 const MILLI = 1_000;
 
-async function firestore({ cloud, projectId, databaseId }: Target): Promise<Result> {
+async function firestore({ cloud, projectId, databaseId }: Target): Promise<Verdict> {
   const path = `projects/${projectId}/databases/${databaseId}`;
   const shape = z.object({
     type: z.string().default(""),
@@ -263,10 +264,10 @@ async function firestore({ cloud, projectId, databaseId }: Target): Promise<Resu
   });
   const role = "roles/datastore.viewer";
   const found = await cloud.ask({ api: "firestore", path, shape, role });
-  if (found === undefined) return ok(`${databaseId} will be created`);
+  if (found === undefined) return passed(`${databaseId} will be created`);
   const { type, databaseEdition } = found;
   if (type === "FIRESTORE_NATIVE" && databaseEdition === "STANDARD") {
-    return ok(`${databaseId} exists; its rules say whether it is the receiver's`);
+    return passed(`${databaseId} exists; its rules say whether it is the receiver's`);
   }
   return failed(
     `the database ${databaseId} is ${type}, ${databaseEdition}`,
@@ -275,12 +276,12 @@ async function firestore({ cloud, projectId, databaseId }: Target): Promise<Resu
 }
 
 /** Only the Firebase CLI needs it. */
-async function firebase({ cloud, projectId }: Target): Promise<Result> {
+async function firebase({ cloud, projectId }: Target): Promise<Verdict> {
   const path = `projects/${projectId}`;
   const role = "roles/firebase.viewer";
   const found = await cloud.ask({ api: "firebase", path, shape: z.object({}), role });
-  if (found !== undefined) return ok("it is a Firebase project");
-  return ok(
+  if (found !== undefined) return passed("it is a Firebase project");
+  return passed(
     `not a Firebase project: only the Firebase CLI needs one (npx firebase projects:addfirebase ${projectId})`,
   );
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Deployment, lastPart } from "../deployment.ts";
-import { type Problem, type Result, Unchecked, gcloud, ok, unlessAny } from "../result.ts";
+import { type Problem, type Verdict, Unchecked, gcloud, passed, unlessAny } from "../verdict.ts";
 import { withoutRight } from "../iam.ts";
 
 /** Artifact Registry v1, `projects.locations.repositories`. */
@@ -13,7 +13,7 @@ const SHARED = "gcf-artifacts";
  * Checks that the account that builds the functions may store their images. The Firebase CLI builds as
  * the default compute account, which has no role in organizations that were created since May 2024.
  */
-export async function builds(it: Deployment): Promise<Result> {
+export async function builds(it: Deployment): Promise<Verdict> {
   const configs = await buildConfigsOf(it);
   const { number } = await it.project();
   const accounts = configs.map(({ serviceAccount }) => {
@@ -30,7 +30,7 @@ export async function builds(it: Deployment): Promise<Result> {
 }
 
 /** Warns of a repository that keeps the image of every deployment for ever. */
-export async function images(it: Deployment): Promise<Result> {
+export async function images(it: Deployment): Promise<Verdict> {
   const repositories = (await buildConfigsOf(it)).map(({ dockerRepository }) => {
     return (
       dockerRepository || `projects/${it.projectId}/locations/${it.region}/repositories/${SHARED}`
@@ -56,7 +56,7 @@ export async function images(it: Deployment): Promise<Result> {
     problems.push({ what, fix: gcloud(it.projectId, ...words, ...flags) });
   }
   if (problems.length > 0) return { kind: "warning", problems };
-  return ok("old images are deleted");
+  return passed("old images are deleted");
 }
 
 async function buildConfigsOf(it: Deployment) {

@@ -9,7 +9,7 @@ import {
 } from "../../firestore-fields.ts";
 import exempt from "../../../firestore.exempt.json" with { type: "json" };
 import { DEFAULT_DATABASE, type Deployment, accountsOf } from "../deployment.ts";
-import { type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+import { type Verdict, Unchecked, failed, gcloud, passed, unlessAny } from "../verdict.ts";
 import { isAllowed, isAllowedIf, onlyOn, withoutRight } from "../iam.ts";
 
 const Database = z.object({
@@ -26,7 +26,7 @@ const VIEWER = "roles/datastore.viewer";
  * Checks the database of `FIRESTORE_DATABASE`: native and standard, and the functions may use it.
  * Warns when they may use every other database of the project, too.
  */
-export async function database(it: Deployment): Promise<Result> {
+export async function database(it: Deployment): Promise<Verdict> {
   const id = await it.databaseId();
   const path = await databaseOf(it);
   const found = await it.cloud.ask({ api: "firestore", path, shape: Database, role: VIEWER });
@@ -89,11 +89,11 @@ export async function database(it: Deployment): Promise<Result> {
     });
     return { kind: "warning", problems };
   }
-  return ok(`${id}: native, standard, and the functions may use no other`);
+  return passed(`${id}: native, standard, and the functions may use no other`);
 }
 
 /** Checks that each field of `firestore.indexes.json` has exactly the indexes it needs, ready. */
-export async function indexes(it: Deployment): Promise<Result> {
+export async function indexes(it: Deployment): Promise<Verdict> {
   const ofDatabase = `--database=${await it.databaseId()}`;
   // Terraform cannot exempt all fields of a collection at once.
   const alone = Object.entries(exempt).flatMap(([collectionGroup, paths]) =>
@@ -134,7 +134,7 @@ export async function indexes(it: Deployment): Promise<Result> {
 }
 
 /** Checks that Firestore's TTL policies delete expired documents. */
-export async function ttl(it: Deployment): Promise<Result> {
+export async function ttl(it: Deployment): Promise<Verdict> {
   const ofDatabase = `--database=${await it.databaseId()}`;
   const problems = await eachField(it, (override, field) => {
     const { collectionGroup, fieldPath, ttl: isMeant = false } = override;
@@ -160,7 +160,7 @@ export async function ttl(it: Deployment): Promise<Result> {
  * Checks that the published rules are the receiver's, which let no client in (Firebase Rules v1,
  * `projects.releases`).
  */
-export async function rules(it: Deployment): Promise<Result> {
+export async function rules(it: Deployment): Promise<Verdict> {
   const id = await it.databaseId();
   const fix = `gcloud auth print-access-token | npx tsx infra/firestore-rules.ts ${it.projectId} '${id}'`;
   const role = "roles/firebaserules.viewer";
@@ -176,7 +176,7 @@ export async function rules(it: Deployment): Promise<Result> {
   const ours = readFileSync(new URL("../../../firestore.rules", import.meta.url), "utf8");
   const isOurs = rulesOf(ruleset?.source.files[0]?.content ?? "") === rulesOf(ours);
   return isOurs
-    ? ok("no client is let in")
+    ? passed("no client is let in")
     : failed("the published rules are not firestore.rules", fix);
 }
 

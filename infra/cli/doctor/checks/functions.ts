@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FUNCTIONS, type FunctionName } from "../../functions.ts";
 import { type CloudFunction, type Deployment, lastPart } from "../deployment.ts";
 import { isSharingRestricted } from "../org-policies.ts";
-import { type Problem, type Result, Unchecked, failed, gcloud, unlessAny } from "../result.ts";
+import { type Problem, type Verdict, Unchecked, failed, gcloud, unlessAny } from "../verdict.ts";
 import { EVERYBODY, isAllowed, readPolicy } from "../iam.ts";
 
 /** Cloud Run v2, `projects.locations.services`. */
@@ -15,7 +15,7 @@ const Runtime = z.object({ name: z.string(), stage: z.string().optional() });
  * Checks a function (Cloud Functions v2): deployed, running, configured as `functions.json` says,
  * and callable only by those that should call it.
  */
-export function deployedFunction(name: FunctionName): (it: Deployment) => Promise<Result> {
+export function deployedFunction(name: FunctionName): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const functions = await it.functions();
     const found = functions[name];

@@ -2,7 +2,15 @@ import { z } from "zod";
 import { keyIdOf, parseKeyRing } from "../../../../functions/src/crypto/sealing.ts";
 import { type Deployment, accountsOf, lastPart } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
-import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+import {
+  type Problem,
+  type Verdict,
+  Unchecked,
+  failed,
+  gcloud,
+  passed,
+  unlessAny,
+} from "../verdict.ts";
 import { readPolicy, withoutRight } from "../iam.ts";
 
 const CryptoKey = z.object({
@@ -20,10 +28,10 @@ const SAMPLE_USERS = 200;
  * Checks that the key that encrypts `TOKEN_KEYS` is enabled, and that every function may decrypt
  * with it.
  */
-export async function kmsKey(it: Deployment): Promise<Result> {
+export async function kmsKey(it: Deployment): Promise<Verdict> {
   const { sealing } = await it.config();
   const name = sealing.kmsKey;
-  if (name === undefined) return ok("TOKEN_KEYS is not wrapped");
+  if (name === undefined) return passed("TOKEN_KEYS is not wrapped");
   const found = await it.cloud.ask({ api: "cloudkms", path: name, shape: CryptoKey, role: VIEWER });
   const { id, ring, location, projectId } = partsOf(name);
   const place = [`--keyring=${ring}`, `--location=${location}`];
@@ -71,7 +79,7 @@ export async function kmsKey(it: Deployment): Promise<Result> {
  * Checks that `TOKEN_KEYS` can be decrypted, and that its keys are those of the stored tokens. No
  * token is decrypted: a sealed value names its key.
  */
-export async function tokenKeys(it: Deployment): Promise<Result> {
+export async function tokenKeys(it: Deployment): Promise<Verdict> {
   const { sealing } = await it.configWith("TOKEN_KEYS");
   const json =
     sealing.kmsKey === undefined || it.kind === "local"
@@ -98,7 +106,7 @@ export async function tokenKeys(it: Deployment): Promise<Result> {
       "npm run -s keys -- verify, and put the missing keys back on the ring",
     );
   }
-  return ok(
+  return passed(
     `${ring.keys.size} on the ring, ${ring.primary} seals; ${users.length} users looked at`,
   );
 }

@@ -1,16 +1,16 @@
 import { verifyMailServer } from "../../../../functions/src/notices/smtp.ts";
 import type { Deployment } from "../deployment.ts";
-import { type Result, Unchecked, failed, ok } from "../result.ts";
+import { type Verdict, Unchecked, failed, passed } from "../verdict.ts";
 
 /** Checks that the mail server accepts the login. Sends no mail. */
-export async function mailServer(it: Deployment): Promise<Result> {
+export async function mailServer(it: Deployment): Promise<Verdict> {
   const { notices } = await it.configWith("NOTICE_SMTP_URL");
-  if (notices === undefined) return ok("no mail is sent: NOTICE_SMTP_URL is not set");
+  if (notices === undefined) return passed("no mail is sent: NOTICE_SMTP_URL is not set");
   const { host } = new URL(notices.smtpUrl);
   const outcome = await verifyMailServer(notices);
   switch (outcome.kind) {
     case "accepted":
-      return ok(`${host} takes the login`);
+      return passed(`${host} takes the login`);
     case "misconfigured":
     case "refused":
       return failed(

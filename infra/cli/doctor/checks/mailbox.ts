@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseEmailAddress } from "../../../../functions/src/domain/email-address.ts";
 import type { Deployment } from "../deployment.ts";
 import { readUsers } from "../documents.ts";
-import { type Result, Unchecked, failed, ok } from "../result.ts";
+import { type Verdict, Unchecked, failed, passed } from "../verdict.ts";
 
 /** A mailbox to watch until one of its changes arrives. */
 export interface Watching {
@@ -25,7 +25,7 @@ export function mailbox({
   emailAddress,
   waitMs,
   say,
-}: Watching): (it: Deployment) => Promise<Result> {
+}: Watching): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const address = parseEmailAddress(emailAddress);
     if (address === undefined) throw new Unchecked(`${emailAddress} is no address`);
@@ -41,7 +41,7 @@ export function mailbox({
       await pause(POLL_MS);
       const now = await read(it, address);
       if (now?.notified !== before.notified) {
-        return ok(`a change of ${address} came through after ${seconds(Date.now() - start)} s`);
+        return passed(`a change of ${address} came through after ${seconds(Date.now() - start)} s`);
       }
     }
     const after = await read(it, address);

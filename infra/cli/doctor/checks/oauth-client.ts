@@ -2,7 +2,7 @@ import { z } from "zod";
 import { networkReason } from "../../http.ts";
 import type { Deployment } from "../deployment.ts";
 import type { Endpoints } from "../endpoints.ts";
-import { type Result, Unchecked, failed, ok } from "../result.ts";
+import { type Verdict, Unchecked, failed, passed } from "../verdict.ts";
 
 const TIMEOUT_MS = 15_000;
 const Refusal = z.object({ error: z.string() });
@@ -11,7 +11,7 @@ const Refusal = z.object({ error: z.string() });
  * Checks the OAuth client at Google's token endpoint (RFC 6749 §5.2) with a made-up refresh token:
  * Google reports problems of the client before those of the token. No grant is affected.
  */
-export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
+export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const { oauth } = await it.configWith("OAUTH_CLIENT_SECRET");
     const { token } = endpoints.google;
@@ -33,7 +33,7 @@ export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<R
     const redeploy = await it.redeploy();
     switch (error) {
       case "invalid_grant":
-        return ok("Google knows the client and its secret");
+        return passed("Google knows the client and its secret");
       case "invalid_client":
         return failed(
           "Google does not know OAUTH_CLIENT_ID, or OAUTH_CLIENT_SECRET is not its secret",
@@ -59,7 +59,7 @@ export function oauthClient(endpoints: Endpoints): (it: Deployment) => Promise<R
 /**
  * Checks that the client belongs to the project of the Gmail topic: Gmail publishes to no other.
  */
-export async function oauthProject(it: Deployment): Promise<Result> {
+export async function oauthProject(it: Deployment): Promise<Verdict> {
   const { oauth, gmail } = await it.config();
   const { number } = await it.project();
   const [, owner] = /^(\d+)-/.exec(oauth.clientId) ?? [];
@@ -73,7 +73,7 @@ export async function oauthProject(it: Deployment): Promise<Result> {
     );
   }
   return owner === number
-    ? ok(`client and topic are of the project ${number}`)
+    ? passed(`client and topic are of the project ${number}`)
     : failed(
         `the OAuth client is of the project ${owner}, the topic of ${number}`,
         `make a client at https://console.cloud.google.com/auth/clients?project=${it.projectId}`,

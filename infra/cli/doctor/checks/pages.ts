@@ -1,9 +1,18 @@
+import { type Result, err, ok } from "../../../../functions/src/domain/result.ts";
 import { isLoopback } from "../../../../functions/src/config/formats.ts";
 import { HEADERS } from "../../../../functions/src/platform/http.ts";
 import { networkReason } from "../../http.ts";
 import { type Deployment, deployed, lastPart } from "../deployment.ts";
 import type { Endpoints } from "../endpoints.ts";
-import { type Problem, type Result, Unchecked, failed, ok, unlessAny, warning } from "../result.ts";
+import {
+  type Problem,
+  type Verdict,
+  Unchecked,
+  failed,
+  passed,
+  unlessAny,
+  warning,
+} from "../verdict.ts";
 
 const TIMEOUT_MS = 20_000;
 /** All functions of a project in a region are paths of this host. */
@@ -20,7 +29,7 @@ const OAUTH_ERROR =
  * Checks that `PUBLIC_URL/` is the receiver's page, with its headers, at an origin that serves
  * nothing else.
  */
-export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
+export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const { publicUrl: url } = await it.config();
     const redeploy = await it.redeploy();
@@ -33,13 +42,14 @@ export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Res
     if (endpoints.needsCredentials && it.kind === "cloud" && isLoopback(new URL(url).hostname)) {
       return failed(`PUBLIC_URL is this machine: ${url}`, `set it, then: ${redeploy}`);
     }
-    const response = await read(`${url}/`);
-    if (response instanceof Error) {
-      const reason = networkReason(response);
+    const read = await fetched(`${url}/`);
+    if (!read.ok) {
+      const reason = read.error;
       if (UNTRUSTED.test(reason))
         return failed(`${url}: ${reason}`, "fix the certificate of PUBLIC_URL");
       throw new Unchecked(`${url} does not answer here (${reason})`);
     }
+    const response = read.value;
     const page = await response.text();
     if (response.status !== 200 || !page.includes(`href="${url}/start"`)) {
       return failed(
@@ -79,17 +89,18 @@ export function publicUrl(endpoints: Endpoints): (it: Deployment) => Promise<Res
  * whether the flow's cookie arrived. It never calls Google, and stores nothing.
  */
 async function losesCookies(url: string): Promise<boolean> {
-  const start = await read(`${url}/start`);
+  const start = await fetched(`${url}/start`);
   // Where a start needs more than that, or is limited for now, the check cannot tell.
-  if (start instanceof Error || start.status !== 303) return false;
-  const location = start.headers.get("location") ?? "";
+  if (!start.ok || start.value.status !== 303) return false;
+  const { headers } = start.value;
+  const location = headers.get("location") ?? "";
   const state = URL.canParse(location) ? new URL(location).searchParams.get("state") : null;
   if (state === null) return false;
-  const cookie = start.headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
+  const cookie = headers.getSetCookie().map((line) => line.split(";")[0] ?? "");
   const query = new URLSearchParams({ state, error: "access_denied" });
-  const back = await read(`${url}/callback?${query}`, { cookie: cookie.join("; ") });
-  if (back instanceof Error) return false;
-  return back.headers.get("location")?.includes("/refused/session_lost") === true;
+  const back = await fetched(`${url}/callback?${query}`, { cookie: cookie.join("; ") });
+  if (!back.ok) return false;
+  return back.value.headers.get("location")?.includes("/refused/session_lost") === true;
 }
 
 function hasPath(url: string): boolean {
@@ -115,7 +126,7 @@ async function moveTo(it: Deployment, redeploy: string): Promise<string> {
  * page that it shows has no contract, so everything else than the rejection or the question for the
  * account counts as unchecked.
  */
-export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
+export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const { oauth, publicUrl: url, gmail } = await it.config();
     const registered = `${url}/callback`;
@@ -127,10 +138,9 @@ export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<R
       scope: ["openid", "email", ...gmail.scopes].join(" "),
       access_type: "offline",
     }).toString();
-    const response = await read(address.href);
-    if (response instanceof Error) {
-      throw new Unchecked(`${address.host} does not answer (${networkReason(response)})`);
-    }
+    const read = await fetched(address.href);
+    if (!read.ok) throw new Unchecked(`${address.host} does not answer (${read.error})`);
+    const response = read.value;
     const location = response.headers.get("location") ?? "";
     const page = await response.text();
     const error = OAUTH_ERROR.exec(page)?.[0] ?? errorIn(location);
@@ -142,7 +152,7 @@ export function redirectUri(endpoints: Endpoints): (it: Deployment) => Promise<R
     }
     if (error !== undefined) throw new Unchecked(`Google answers ${error} (see oauth-client)`);
     const isAsking = response.status === 200 ? page.includes("<form") : SIGN_IN.test(location);
-    if (isAsking) return ok(`${registered} is registered`);
+    if (isAsking) return passed(`${registered} is registered`);
     throw new Unchecked(
       `Google's answer is not understood (${response.status}): open ${url}/start`,
     );
@@ -158,7 +168,13 @@ function errorIn(location: string): string | undefined {
   return OAUTH_ERROR.exec(Buffer.from(hidden ?? "", "base64").toString("latin1"))?.[0];
 }
 
-async function read(url: string, headers: Record<string, string> = {}): Promise<Response | Error> {
+/** Returns the response, or why there is none. */
+function fetched(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<Result<Response, string>> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  return fetch(url, { headers, redirect: "manual", signal }).catch((error: Error) => error);
+  return fetch(url, { headers, redirect: "manual", signal }).then(ok, (error: unknown) =>
+    err(networkReason(error)),
+  );
 }

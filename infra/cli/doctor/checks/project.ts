@@ -3,7 +3,15 @@ import SERVICES from "../../../services.json" with { type: "json" };
 import { SIGN_IN } from "../cloud.ts";
 import type { Deployment } from "../deployment.ts";
 import type { Endpoints } from "../endpoints.ts";
-import { type Problem, type Result, Unchecked, failed, gcloud, ok, unlessAny } from "../result.ts";
+import {
+  type Problem,
+  type Verdict,
+  Unchecked,
+  failed,
+  gcloud,
+  passed,
+  unlessAny,
+} from "../verdict.ts";
 
 const Services = z.object({
   services: z
@@ -18,12 +26,12 @@ const Services = z.object({
 });
 
 /** Checks that there are credentials to call Google with. */
-export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
+export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<Verdict> {
   return async ({ cloud }) => {
-    if (!endpoints.needsCredentials) return ok("the emulator asks for none");
+    if (!endpoints.needsCredentials) return passed("the emulator asks for none");
     try {
       await cloud.authorize();
-      return ok("the application default credentials bring an access token");
+      return passed("the application default credentials bring an access token");
     } catch (error) {
       if (!(error instanceof Unchecked)) throw error;
       return failed(error.message, SIGN_IN);
@@ -32,7 +40,7 @@ export function credentials(endpoints: Endpoints): (it: Deployment) => Promise<R
 }
 
 /** Checks every setting as the functions do when they start. */
-export async function configuration(it: Deployment): Promise<Result> {
+export async function configuration(it: Deployment): Promise<Verdict> {
   const { problems, unread } = await it.settings();
   const redeploy = await it.redeploy();
   if (problems.length > 0) {
@@ -46,11 +54,11 @@ export async function configuration(it: Deployment): Promise<Result> {
     const names = unread.map(({ name }) => name).join(", ");
     throw new Unchecked(`all is well but what could not be read: ${names} (${first.why})`);
   }
-  return ok("every setting is usable");
+  return passed("every setting is usable");
 }
 
 /** Checks the project by `projects.get` (Resource Manager v3). */
-export async function project(it: Deployment): Promise<Result> {
+export async function project(it: Deployment): Promise<Verdict> {
   const { projectId, cloud } = it;
   const found = await cloud.ask({
     api: "cloudresourcemanager",
@@ -61,12 +69,12 @@ export async function project(it: Deployment): Promise<Result> {
   if (found === undefined)
     return failed(`there is no project ${projectId}`, "gcloud projects list");
   return found.state === "ACTIVE"
-    ? ok(`${projectId} (${found.name})`)
+    ? passed(`${projectId} (${found.name})`)
     : failed(`the project is ${found.state}`, `gcloud projects undelete ${projectId}`);
 }
 
 /** Checks by `services.batchGet` (Service Usage v1) that each API of a deployment is enabled. */
-export async function apis({ projectId, cloud }: Deployment): Promise<Result> {
+export async function apis({ projectId, cloud }: Deployment): Promise<Verdict> {
   const names = SERVICES.map((name) => `names=projects/${projectId}/services/${name}`).join("&");
   const answer = await cloud.ask({
     api: "serviceusage",

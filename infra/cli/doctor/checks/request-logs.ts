@@ -1,7 +1,7 @@
 import { z } from "zod";
 import exclusion from "../../../log-exclusion.json" with { type: "json" };
 import { type Deployment, deployed, lastPart } from "../deployment.ts";
-import { type Result, failed, gcloud, ok } from "../result.ts";
+import { type Verdict, failed, gcloud, passed } from "../verdict.ts";
 
 /** Cloud Logging v2, `projects.sinks`. */
 const Sink = z.object({
@@ -22,7 +22,7 @@ const Sink = z.object({
  * Checks that the project's request log excludes URLs of `connect` that contain authorization codes
  * or re-authorization links.
  */
-export async function requestLogs(it: Deployment): Promise<Result> {
+export async function requestLogs(it: Deployment): Promise<Verdict> {
   const { serviceConfig } = await deployed(it, "connect");
   const service = lastPart(serviceConfig.service);
   const sink = await it.cloud.ask({
@@ -31,11 +31,11 @@ export async function requestLogs(it: Deployment): Promise<Result> {
     shape: Sink,
     role: "roles/logging.viewer",
   });
-  if (sink === undefined || sink.disabled) return ok("the sink _Default keeps no log");
+  if (sink === undefined || sink.disabled) return passed("the sink _Default keeps no log");
   const filter = exclusion.filter.replace('"connect"', `"${service}"`);
   const found = sink.exclusions.find(({ name }) => name === exclusion.name);
   const isMeant = found?.disabled === false && found.filter === filter;
-  if (isMeant) return ok("URLs with codes and links are not logged");
+  if (isMeant) return passed("URLs with codes and links are not logged");
   const words = Object.entries({
     ...exclusion,
     filter,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { FUNCTIONS } from "../../functions.ts";
 import { type Deployment, addressesOf, deployed, lastPart } from "../deployment.ts";
-import { type Problem, type Result, failed, gcloud, unlessAny } from "../result.ts";
+import { type Problem, type Verdict, failed, gcloud, unlessAny } from "../verdict.ts";
 import { isAt, mayCall } from "./subscription.ts";
 
 /** Cloud Scheduler v1, `projects.locations.jobs`. */
@@ -25,7 +25,7 @@ const Job = z.object({
 /** Checks the job that runs a function on its schedule, found by the URL that it calls. */
 export function schedule(
   name: "watchRenewal" | "mailboxReconciliation",
-): (it: Deployment) => Promise<Result> {
+): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const { number } = await it.project();
     const addresses = addressesOf(await deployed(it, name), number, it.region);

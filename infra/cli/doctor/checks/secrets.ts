@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { FunctionName } from "../../functions.ts";
 import type { CloudFunction, Deployment } from "../deployment.ts";
-import { type Problem, type Result, Unchecked, gcloud, ok } from "../result.ts";
+import { type Problem, type Verdict, Unchecked, gcloud, passed } from "../verdict.ts";
 import { readPolicy, withoutRight } from "../iam.ts";
 
 /** Secret Manager v1, `projects.secrets.versions`. */
@@ -11,19 +11,19 @@ const VIEWER = "roles/secretmanager.viewer";
 /**
  * Checks that each secret version that a function uses exists, and that the function may read it.
  */
-export async function secrets(it: Deployment): Promise<Result> {
+export async function secrets(it: Deployment): Promise<Verdict> {
   const used = usedSecrets(await it.functions());
   if (used.length === 0) throw new Unchecked("no function is deployed (see functions)");
   const problems = await Promise.all(used.map((each) => describe(it, each)));
   const all = problems.flat();
   if (all.length > 0) return { kind: "failed", problems: all };
-  return ok([...new Set(used.map(({ secret, version }) => `${secret} ${version}`))].join(", "));
+  return passed([...new Set(used.map(({ secret, version }) => `${secret} ${version}`))].join(", "));
 }
 
 /**
  * Warns of a newer secret version that no function uses, because it was added without a deployment.
  */
-export async function newestSecrets(it: Deployment): Promise<Result> {
+export async function newestSecrets(it: Deployment): Promise<Verdict> {
   const problems: Problem[] = [];
   for (const { secret, version, owner } of usedSecrets(await it.functions())) {
     const path = `projects/${owner}/secrets/${secret}/versions`;
@@ -38,7 +38,9 @@ export async function newestSecrets(it: Deployment): Promise<Result> {
       problems.push({ what, fix: await it.redeploy() });
     }
   }
-  return problems.length > 0 ? { kind: "warning", problems } : ok("the functions hold the newest");
+  return problems.length > 0
+    ? { kind: "warning", problems }
+    : passed("the functions hold the newest");
 }
 
 interface UsedSecret {

@@ -3,7 +3,7 @@ import { EVENTS, riscCredentials, riscStream } from "../../risc/stream.ts";
 import { networkReason } from "../../http.ts";
 import { type Deployment, addressesOf, deployed } from "../deployment.ts";
 import type { Endpoints } from "../endpoints.ts";
-import { type Problem, type Result, Unchecked, ok, warning } from "../result.ts";
+import { type Problem, type Verdict, Unchecked, passed, warning } from "../verdict.ts";
 
 const TIMEOUT_MS = 20_000;
 
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 20_000;
  * Checks Cross-Account Protection (RISC API v1beta): Google posts every kind of event to
  * `securityEvent`, under any URL of a domain of its own. Having no stream is allowed.
  */
-export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promise<Result> {
+export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promise<Verdict> {
   return async (it) => {
     const { number } = await it.project();
     const own = addressesOf(await deployed(it, "securityEvent"), number, it.region);
@@ -34,7 +34,7 @@ export function securityEvents(endpoints: Endpoints): (it: Deployment) => Promis
       const names = missing.map((event) => event.slice(event.lastIndexOf("/") + 1)).join(", ");
       problems.push({ what: `not asked for: ${names}`, fix: register });
     }
-    return problems.length > 0 ? { kind: "failed", problems } : ok(stream.url);
+    return problems.length > 0 ? { kind: "failed", problems } : passed(stream.url);
   };
 }
 

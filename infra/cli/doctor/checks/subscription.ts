@@ -3,14 +3,14 @@ import { FUNCTIONS } from "../../functions.ts";
 import { type Deployment, addressesOf, deployed, lastPart } from "../deployment.ts";
 import {
   type Problem,
-  type Result,
+  type Verdict,
   Unchecked,
   failed,
   gcloud,
-  ok,
+  passed,
   unlessAny,
   warning,
-} from "../result.ts";
+} from "../verdict.ts";
 import { readPolicy, withoutRight } from "../iam.ts";
 
 /** Pub/Sub v1, `projects.subscriptions`. */
@@ -40,7 +40,7 @@ const DELETED_TOPIC = "_deleted-topic_";
  * Checks the subscription that calls `gmailNotification`, created by Eventarc or Terraform and
  * found by its push URL.
  */
-export async function notifications(it: Deployment): Promise<Result> {
+export async function notifications(it: Deployment): Promise<Verdict> {
   const { subscription, addresses } = await findSubscription(it);
   const redeploy = await it.redeploy();
   if (subscription === undefined) {
@@ -95,7 +95,7 @@ export async function notifications(it: Deployment): Promise<Result> {
 }
 
 /** Checks that undeliverable messages are kept where an operator can read them. */
-export async function deadLetters(it: Deployment): Promise<Result> {
+export async function deadLetters(it: Deployment): Promise<Verdict> {
   const { subscription } = await findSubscription(it);
   if (subscription === undefined) throw new Unchecked("no subscription (see notifications)");
   const name = lastPart(subscription.name);
@@ -150,7 +150,7 @@ export async function deadLetters(it: Deployment): Promise<Result> {
       });
     }
   }
-  return problems.length > 0 ? { kind: "failed", problems } : ok(lastPart(topic));
+  return problems.length > 0 ? { kind: "failed", problems } : passed(lastPart(topic));
 }
 
 /** Returns whether this account may call one of the private functions. */

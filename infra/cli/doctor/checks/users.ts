@@ -2,7 +2,7 @@ import { OVERDUE_MS } from "../../overdue.ts";
 import { defaultConfig } from "../../stand-ins.ts";
 import type { Deployment } from "../deployment.ts";
 import { countUsers, readUsers } from "../documents.ts";
-import { type Problem, type Result, Unchecked, gcloud, ok } from "../result.ts";
+import { type Problem, type Verdict, Unchecked, gcloud, passed } from "../verdict.ts";
 
 const MINUTE_MS = 60_000;
 const WHAT = {
@@ -15,7 +15,7 @@ const LAPSED_READ_MAX = 100;
 /**
  * Checks that no user waits for long, no mailbox is incomplete for long, and no watch has expired.
  */
-export async function users(it: Deployment): Promise<Result> {
+export async function users(it: Deployment): Promise<Verdict> {
   const now = Date.now();
   const log = it.kind === "local" ? "see the log of npm run emulators" : readLog(it.projectId);
   const lists = Object.keys(OVERDUE_MS) as (keyof typeof OVERDUE_MS)[];
@@ -58,7 +58,7 @@ export async function users(it: Deployment): Promise<Result> {
     const what = `${lapsed}${overdue.length === LAPSED_READ_MAX ? " or more" : ""} watches have ended`;
     return { kind: "failed", problems: [{ what, fix: log }, ...problems] };
   }
-  return problems.length > 0 ? { kind: "warning", problems } : ok("no user is overdue");
+  return problems.length > 0 ? { kind: "warning", problems } : passed("no user is overdue");
 }
 
 /** After how many milliseconds the receiver itself reports an incomplete mailbox. */

@@ -7,8 +7,8 @@ export interface Problem {
   fix: string;
 }
 
-/** The result of one check. */
-export type Result =
+/** What one check says. */
+export type Verdict =
   | { kind: "ok"; said: string }
   /** It works, but not as intended, or not for long. */
   | { kind: "warning"; problems: readonly Problem[] }
@@ -30,24 +30,24 @@ export class Unchecked extends CommandError {
   }
 }
 
-/** Returns the result of a check that found nothing wrong. */
-export function ok(said: string): Result {
+/** Returns the verdict of a check that found nothing wrong. */
+export function passed(said: string): Verdict {
   return { kind: "ok", said };
 }
 
-/** Returns a failed result with one problem and its fix. */
-export function failed(what: string, fix: string): Result {
+/** Returns a failed verdict with one problem and its fix. */
+export function failed(what: string, fix: string): Verdict {
   return { kind: "failed", problems: [{ what, fix }] };
 }
 
 /** Returns a warning with one problem and its fix. */
-export function warning(what: string, fix: string): Result {
+export function warning(what: string, fix: string): Verdict {
   return { kind: "warning", problems: [{ what, fix }] };
 }
 
-/** Returns a failed result if there are problems, else `ok`. */
-export function unlessAny(problems: readonly Problem[], said: string): Result {
-  return problems.length > 0 ? { kind: "failed", problems } : ok(said);
+/** Returns a failed verdict if there are problems, else a passed one. */
+export function unlessAny(problems: readonly Problem[], said: string): Verdict {
+  return problems.length > 0 ? { kind: "failed", problems } : passed(said);
 }
 
 /** Returns a gcloud command for a project, quoted for a shell. */
