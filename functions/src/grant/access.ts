@@ -1,5 +1,5 @@
 import type { GrantContext } from "./context.ts";
-import { FailedCall, attempt, type Call } from "../domain/failure.ts";
+import { FailedCall, attempt } from "../domain/failure.ts";
 import { type Clock, backoffMs, jittered, later } from "../domain/clock.ts";
 import type { Access, ObtainedToken, Unanswered } from "../domain/access.ts";
 import { type Result, err } from "../domain/result.ts";
@@ -67,17 +67,13 @@ export function openAccess(
     isCacheTrusted = false;
   }
 
-  function call<T>(
-    method: Call,
-    request: (accessToken: string) => Promise<T>,
-  ): Promise<Result<T, Unanswered>> {
-    return repeated((token) => {
+  const call: Access["call"] = (method, request) =>
+    repeated((token) => {
       // Google's responses about a mailbox that is known to be unavailable say nothing about our
       // configuration.
       if (user.status === "mailbox_unavailable") return request(token);
       return context.circuit.call(method, user.id, () => request(token));
     });
-  }
 
   async function repeated<T>(
     request: (accessToken: string) => Promise<T>,

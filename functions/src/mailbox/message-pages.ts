@@ -195,15 +195,12 @@ export async function readNew(
 
 /** Returns the drafts; none where drafts are published like other messages. */
 export async function readDrafts(run: Run): Promise<Result<ReadonlySet<string>, Unanswered>> {
+  const listing = { labelId: "DRAFT" };
   const drafts = new Set<string>();
   if (run.context.config.changes.publishDrafts) return ok(drafts);
   let token: string | undefined;
   for (let pages = 0; pages < DRAFT_PAGES_MAX; pages++) {
-    const listed: Result<MessagePage, Unanswered> = await listPage(
-      run,
-      { labelId: "DRAFT" },
-      token,
-    );
+    const listed: Result<MessagePage, Unanswered> = await listPage(run, listing, token);
     if (!listed.ok) return listed;
     for (const { id } of listed.value.messages) drafts.add(id);
     token = listed.value.nextPageToken;
