@@ -199,6 +199,33 @@ describe("a recorded response, thrown by gaxios itself", () => {
       expect(classify("token.refresh", error, NOW)).toEqual(network);
     }
   });
+
+  it.each([
+    ["before it answers", ""],
+    ["within a header", "HTTP/1.1 200 OK\r\ncontent-le"],
+    ["within the body", `HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"historyId":`],
+    ["within a refusal", `HTTP/1.1 400 Bad Request\r\ncontent-length: 99\r\n\r\n{"error":"inv`],
+    ["after what is no HTTP", "220 mail.example.com ESMTP\r\n"],
+  ])("is transient when the server closes the connection %s", async (_, sent) => {
+    const closing = createServer().listen(0, "127.0.0.1");
+    closing.on("connection", (socket) => {
+      socket.removeAllListeners("data");
+      socket.once("data", () => socket.end(sent));
+    });
+    await new Promise((resolve) => closing.once("listening", resolve));
+    const url = `http://127.0.0.1:${(closing.address() as AddressInfo).port}`;
+    const errors = [
+      await request("", { url }),
+      await request("", { url, fetchImplementation: fetch }),
+    ];
+    closing.close();
+    for (const error of errors) {
+      expect(classify("token.refresh", error, NOW)).toEqual({
+        kind: "transient",
+        reason: "network",
+      });
+    }
+  });
 });
 
 const answer = (status: number, data: unknown, headers: object = {}) => ({
