@@ -31,6 +31,9 @@ export default defineConfig({
           name: "thorough",
           include: filesAt(thoroughPaths),
           globalSetup: "test/support/shared-emulators.ts",
+          // Many start programs, which take several times as long on a busy machine.
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
         },
       },
       {
