@@ -38,7 +38,7 @@ export function judge({ settings, entries }: Recording): Verdict {
   const from = settings.from ?? firstEvent ?? Infinity;
   const gmail = rememberGmail();
   const hasTruth = entries.some(({ kind }) => kind === "gmail");
-  const ledgers = createLedgers(gmail, settings);
+  const ledgers = createLedgers((sub) => gmail.account(sub).history, settings);
   const statuses = createStatusChecks(court);
   const documents = createDocumentChecks(court, ledgers, from);
   const cursors = hasTruth

@@ -1,4 +1,4 @@
-import type { HistoryTruth, MailboxTruth, PublishedEvent } from "./evidence.ts";
+import type { HistoryTruth, PublishedEvent } from "./evidence.ts";
 
 /** One record of Gmail's history, and what has to be heard of it. */
 export interface RecordTruth {
@@ -94,7 +94,7 @@ export function createLedger(sub: string, rules: Rules): MailboxLedger {
 }
 
 /** Takes in what has happened to the mailbox since. */
-export function refresh(ledger: MailboxLedger, { history }: MailboxTruth): void {
+export function refresh(ledger: MailboxLedger, history: readonly HistoryTruth[]): void {
   const { records } = ledger;
   for (const [index, truth] of history.entries()) {
     const known = records[index];

@@ -1,4 +1,4 @@
-import type { GmailTruth } from "./evidence.ts";
+import type { HistoryTruth } from "./evidence.ts";
 import { type MailboxLedger, type Rules, createLedger, refresh } from "./ledger.ts";
 
 /** The ledgers of all mailboxes. */
@@ -12,7 +12,10 @@ export interface Ledgers {
 }
 
 /** Opens the ledgers of what has happened at Gmail, to be told as these rules say. */
-export function createLedgers(gmail: Pick<GmailTruth, "account">, rules: Rules): Ledgers {
+export function createLedgers(
+  historyOf: (sub: string) => readonly HistoryTruth[],
+  rules: Rules,
+): Ledgers {
   const ledgers = new Map<string, MailboxLedger>();
   const dirty = new Set<string>();
 
@@ -31,7 +34,7 @@ export function createLedgers(gmail: Pick<GmailTruth, "account">, rules: Rules):
       const ledger = ledgerOf(sub);
       if (!dirty.delete(sub)) return ledger;
       const { length } = ledger.records;
-      refresh(ledger, gmail.account(sub));
+      refresh(ledger, historyOf(sub));
       const made = ledger.records.length - length;
       if (made > 0) ledgersOfAll.onRecords(sub, made);
       return ledger;

@@ -62,7 +62,14 @@ import {
 import { createSigner, type Signer } from "./signing.ts";
 import { answerRevoke, answerToken, answerTokenInfo } from "./token-endpoint.ts";
 import { endAccessTokens, endGrant, endMailTokens, endRefreshTokens } from "./tokens.ts";
-import { type AccountTruth, type MessageTruth, messageTruth, truthOf } from "./truth.ts";
+import {
+  type AccountTruth,
+  type HistoryTruth,
+  type MessageTruth,
+  historyOf,
+  messageTruth,
+  truthOf,
+} from "./truth.ts";
 
 /** An OAuth client to start with. */
 export interface NewClient {
@@ -295,6 +302,8 @@ export function createGmailModel(options: ModelOptions = {}) {
       const { head, floor } = account(address).mailbox;
       return { head, oldest: floor };
     },
+    /** The history of `account`. */
+    history: (address: string): HistoryTruth[] => historyOf(google, account(address)),
     /** One message of `account`. */
     message: (address: string, id: string): MessageTruth | undefined => {
       const found = account(address).mailbox.messages.get(id);

@@ -85,7 +85,7 @@ export function truthOf(google: Google, account: Account): AccountTruth {
     adminPolicyEnforced,
     historyId: String(mailbox.head),
     oldestHistoryId: String(mailbox.floor),
-    history: mailbox.history.map((record) => historyTruth(google, account, record)),
+    history: historyOf(google, account),
     messages: [...mailbox.messages.values()].map(messageTruth),
     refreshTokens: refreshTokens
       .filter((token) => isLive(google, token))
@@ -98,6 +98,10 @@ export function truthOf(google: Google, account: Account): AccountTruth {
       active: isActive(google, { ...watch, stopped: _ }),
     })),
   };
+}
+
+export function historyOf(google: Google, account: Account): HistoryTruth[] {
+  return account.mailbox.history.map((record) => historyTruth(google, account, record));
 }
 
 export function messageTruth(message: Message): MessageTruth {

@@ -39,7 +39,7 @@ export function createChecks(world: World, google: SimulatedGoogle): Checks {
   const { scheduler, parameters, count, violate } = world;
   const court: Court = { now: scheduler.now, count, violate };
   const { model } = google;
-  const ledgers = createLedgers(model, rulesOf(parameters));
+  const ledgers = createLedgers(model.history, rulesOf(parameters));
   const grants = createGrantChecks(world, google);
   const statuses = createStatusChecks(court);
   const documents = createDocumentChecks(court, ledgers);

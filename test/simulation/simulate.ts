@@ -384,6 +384,7 @@ function healingMs(parameters: Parameters, users: readonly User[]): number {
 
 function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
   const { rude } = parameters;
+  const atATime = String(Math.min(parameters.mailboxes, 8));
   const config = readConfig({
     GOOGLE_CLOUD_PROJECT: PROJECT,
     GMAIL_TOPIC,
@@ -396,6 +397,9 @@ function configured(parameters: Parameters): { config: Config; ring: KeyRing } {
     RECONCILE_AFTER_MS: String(parameters.quietMs),
     WATCH_RENEW_AFTER_MS: String(parameters.renewAfterMs),
     SYNC_PAGES_MAX: String(parameters.pagesMax),
+    // As many as there are mailboxes: more would wait for nothing in each of thousands of runs.
+    RENEWAL_CONCURRENCY: atATime,
+    RECONCILIATION_CONCURRENCY: atATime,
     // A few pages in each run: live changes and everything else come in between.
     ...(rude.has("snapshots") && {
       SNAPSHOT_DAYS: String(SNAPSHOT_MS / (24 * HOUR)),

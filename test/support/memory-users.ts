@@ -300,9 +300,13 @@ function dateOf({ watch, sync, followUp }: StoredUser, list: DueList): Date | un
 
 /** What two versions share, as most of a document that is patched, need not be compared. */
 function isSame(user: Omit<StoredUser, "revision">, stored: StoredUser): boolean {
-  const before = new Map<string, unknown>(Object.entries(stored));
-  const after = Object.entries({ ...user, revision: stored.revision });
-  const isUnchanged = ([name, value]: [string, unknown]) =>
-    before.has(name) && (before.get(name) === value || isDeepStrictEqual(before.get(name), value));
-  return after.length === before.size && after.every(isUnchanged);
+  const before: Readonly<Record<string, unknown>> = { ...stored };
+  const after: Readonly<Record<string, unknown>> = { ...user, revision: stored.revision };
+  const names = Object.keys(after);
+  if (names.length !== Object.keys(before).length) return false;
+  return names.every(
+    (name) =>
+      Object.hasOwn(before, name) &&
+      (before[name] === after[name] || isDeepStrictEqual(before[name], after[name])),
+  );
 }
