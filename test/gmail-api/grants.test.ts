@@ -299,6 +299,21 @@ describe("a message that Gmail does not show yet", () => {
     expect(scenario.emulator.countCalls("messages.get")).toBe(3);
   });
 
+  it("is not asked for again for a person who has connected again in the meantime", async () => {
+    const { messageId } = scenario.emulator.deliver(ADA, {});
+    await scenario.settled();
+    const body = { error: { code: 404, message: "", errors: [{ reason: "accountDeleted" }] } };
+    scenario.emulator.faults.failNext({ method: "messages.get", status: 404, body });
+    const hold = scenario.emulator.faults.hold("messages.get", { count: 1 });
+    const pending = message(messageId);
+    await hold.arrived;
+    await scenario.connect(ADA, { exists: true });
+    hold.release();
+    const { status, reason } = await pending;
+    expect([status, reason]).toEqual([503, "backendError"]);
+    expect(scenario.emulator.countCalls("messages.get")).toBe(1);
+  });
+
   it("is missing for good in the end", async () => {
     scenario.emulator.deliver(ADA, {});
     await scenario.settled();

@@ -135,7 +135,7 @@ function afterFailure({ kind, reason }: Failure): Extract<Adoption, { reason: st
   }
 }
 
-/** A grant may lack the scope `email`. */
+/** Whose grant it is. There is no address if the grant lacks the scope `email`. */
 type Identified = Pick<Identity, "userId" | "hostedDomain"> & Partial<Identity>;
 
 /** Reads whose grant it is. */

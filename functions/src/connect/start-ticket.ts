@@ -45,7 +45,7 @@ const CLAIMS = z.object({
  * Verifies a start ticket: a JWT (RFC 7519) that the application signs with `RETURN_TO_SECRET`
  * (HS256), with `typ: connect-ticket+jwt`, `iss` an origin of `RETURN_TO_URLS`, `aud` `PUBLIC_URL`,
  * and at most ten minutes between `iat` and `exp`. The caller checks whether it was used before.
- * Returns a stable code or the name of a claim for a ticket that is refused.
+ * The error is a stable code, or the name of the claim that is wrong.
  */
 export async function readTicket(
   compact: string,

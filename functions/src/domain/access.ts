@@ -8,7 +8,7 @@ import type { Grant, Status } from "./user.ts";
  */
 export type Unanswered = FailedCall | "superseded";
 
-/** Returns whether a call failed, and its failure is of this kind. */
+/** Returns whether a call failed with a failure of this kind. */
 export function hasFailed<K extends Failure["kind"]>(
   why: Unanswered,
   kind: K,

@@ -51,6 +51,7 @@ export type Call =
  */
 export class FailedCall extends Error {
   override name = "FailedCall";
+  /** The call that failed: the refresh of the token, or the call itself. */
   readonly call: Call;
   readonly failure: Failure;
 

@@ -92,6 +92,7 @@ export async function passOn(
       const { status, contentType, body: stream } = answer.value;
       return { response: { status, headers: typed(contentType), body: stream } };
     }
+    if (answer.error === "superseded") return own(changed());
     const waitMs = FRESH_WAITS_MS[tries];
     const isMissing = failed?.status === 404 && READS_ONE.has(method.name);
     if (waitMs === undefined || !isMissing || !(await isFresh(user, context))) {
@@ -136,7 +137,7 @@ export function refusalFor(user: User, links: ReauthorizationLinks): OwnResponse
   }
 }
 
-/** A failed call: flags the user where the failure proves that the grant or the mailbox has ended. */
+/** A call without a value: flags the user if its failure proves that the grant or the mailbox has ended. */
 async function fail(
   user: User,
   failed: Unanswered,

@@ -18,7 +18,7 @@ export interface PassedRequest {
   signal: AbortSignal;
 }
 
-/** A success of Gmail. The body has to be read or destroyed. */
+/** A successful response of Gmail. The body has to be read or destroyed. */
 export interface PassedResponse {
   status: number;
   contentType?: string;

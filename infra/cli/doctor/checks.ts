@@ -64,7 +64,7 @@ export function allChecks(endpoints: Endpoints, watching: Watching | undefined):
   ];
 }
 
-/** The result of one check, with the check's name. */
+/** The verdict of one check, with the check's name. */
 export type Finding = { check: string } & Verdict;
 
 /**
