@@ -1,3 +1,4 @@
+import { hasFailed } from "../domain/access.ts";
 import { type SyncOutcome } from "./report.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type Recovery, storeNow } from "../domain/user.ts";
@@ -84,11 +85,10 @@ async function confirmLoss(
     if (!isAfter(expired.from, listed.value.head)) return { kind: "unconfirmed" };
     return confirmRewind(run, { from: expired.from, reason: "history_rewound" });
   }
-  if (listed.error === "superseded") return ended(await endUnanswered(run, listed.error));
-  const { failure } = listed.error;
-  const isExpired = failure.kind === "history_expired" || isSame(failure);
-  if (isExpired) return { kind: "confirmed", ...expired };
-  return ended(await endUnanswered(run, listed.error));
+  const why = listed.error;
+  const isExpired =
+    hasFailed(why, "history_expired") || (why !== "superseded" && isSame(why.failure));
+  return isExpired ? { kind: "confirmed", ...expired } : ended(await endUnanswered(run, why));
 }
 
 /** Asks Gmail again, because one server may be behind: a lower head is accepted if it stays low. */

@@ -26,7 +26,7 @@ import {
   wasMissed,
 } from "./cursor.ts";
 import { isUntold, tellCaughtUp } from "./delay.ts";
-import { giveUp, holdNotified, unfinished } from "./ending.ts";
+import { endUnanswered, giveUp, holdNotified, unfinished } from "./ending.ts";
 import { type ExpiredCursor, confirmExpiry, confirmRefusal, isOfCursor } from "./expiry.ts";
 import { beginRecovery, recover } from "./recovery.ts";
 import {
@@ -234,12 +234,12 @@ async function listOnce(run: Run): Promise<Listing> {
     );
     if (!answer.ok) {
       const why = answer.error;
-      if (why === "superseded") return ended({ kind: why, changes: run.changes });
+      if (why === "superseded") return ended(await endUnanswered(run, why));
       const { failure } = why;
       const isOfToken = failure.kind === "history_expired" || failure.kind === "bad_request";
       if (isOfToken && pageToken !== undefined) return { kind: "restart" };
       if (isOfCursor(failure)) return { kind: "refused", from: start, failure };
-      if (failure.kind !== "history_expired") return ended(await giveUp(run, failure, why.call));
+      if (failure.kind !== "history_expired") return ended(await endUnanswered(run, why));
       return { kind: "expired", from: start, reason: "history_expired" };
     }
     const readAt = storeNow(run.user, context.clock);
