@@ -7,7 +7,7 @@
 // requests of an instance some time.
 import { createSecretKey, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, request } from "node:http";
+import { type IncomingMessage, type ServerResponse, createServer, request } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import { text } from "node:stream/consumers";
@@ -26,8 +26,7 @@ const RING: KeyRing = {
   keys: new Map([["rehearsal", createSecretKey(KEY, "base64")]]),
 };
 
-/** A handler of events, or one of requests. */
-type Handler = (...args: unknown[]) => unknown;
+type Handler = (request: IncomingMessage & { body?: unknown }, response: ServerResponse) => unknown;
 
 /** A request to one of the functions, and the status that it is answered with. */
 interface Call {
@@ -204,19 +203,26 @@ async function load(): Promise<(name: string) => Promise<Handler | undefined>> {
     METADATA_SERVER_DETECTION: "none",
   });
   const { default: exported } = await import(INDEX);
-  // With gcloud the functions-framework holds the functions, and the bundle exports none.
-  return async (name) => exported[name] ?? (await import(FRAMEWORK)).default.getFunction(name);
+  return async (name) => {
+    // With gcloud the functions-framework holds the functions, and the bundle exports none.
+    const handler = exported[name] ?? (await import(FRAMEWORK)).default.getFunction(name);
+    return name in exported && name === "gmailNotification" ? handlerOfEvents(handler) : handler;
+  };
+}
+
+/** Returns how the functions-framework would serve a function that takes CloudEvents. */
+function handlerOfEvents(handle: (event: object) => Promise<void>): Handler {
+  return async ({ body }, response) => {
+    await handle({ specversion: "1.0", id: "1", data: body });
+    response.writeHead(204).end();
+  };
 }
 
 /** Serves one function for one call, and resolves to the status of its answer. */
 async function answerTo({ path, body, headers }: Call, handler: Handler): Promise<number> {
   const server = createServer(async (received, response) => {
-    if (body === undefined) {
-      await handler(received, response);
-    } else {
-      await handler({ specversion: "1.0", id: "1", data: JSON.parse(await text(received)) });
-      response.writeHead(204).end();
-    }
+    const read = body === undefined ? undefined : JSON.parse(await text(received));
+    await handler(Object.assign(received, { body: read }), response);
   });
   const sent = request(`http://${await listen(server)}${path}`, {
     method: body === undefined ? "GET" : "POST",

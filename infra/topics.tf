@@ -31,8 +31,7 @@ module "notifications" {
   name           = "gmail-notifications"
   topic          = google_pubsub_topic.gmail.id
   push = {
-    # The functions-framework makes a CloudEvent of a push, and takes its source from this path.
-    endpoint        = "${google_cloudfunctions2_function.function["gmailNotification"].service_config[0].uri}/${google_pubsub_topic.gmail.id}"
+    endpoint        = google_cloudfunctions2_function.function["gmailNotification"].service_config[0].uri
     audience        = google_cloudfunctions2_function.function["gmailNotification"].service_config[0].uri
     service_account = google_service_account.pubsub.email
   }

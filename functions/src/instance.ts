@@ -32,6 +32,13 @@ export function getBodyReading(): "held" | "left" {
   return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
 }
 
+const REPEATED = ["gmailNotification", "watchRenewal", "mailboxReconciliation"];
+
+/** Returns whether this instance's function is one whose failed calls Pub/Sub or Cloud Scheduler repeats. */
+export function areCallsRepeated(): boolean {
+  return REPEATED.includes(process.env["FUNCTION_TARGET"] ?? "");
+}
+
 /** Returns whether `connect` is behind a load balancer, for the Firebase CLI; see {@link getPublicInvoker}. */
 export function isBalanced(): boolean {
   return Number(process.env["LOAD_BALANCERS"] ?? 0) > 0;

@@ -6,7 +6,7 @@ import { mailboxReconciliation } from "./functions/mailbox-reconciliation.ts";
 import { securityEvent } from "./functions/security-event.ts";
 import { watchRenewal } from "./functions/watch-renewal.ts";
 import { GMAIL_API_LIMITS, gmailApi } from "./functions/gmail-api.ts";
-import type { HttpHandler, ServeOptions } from "./platform/http.ts";
+import type { HttpHandler, Push, ServeOptions } from "./platform/http.ts";
 import type { StreamEnd, StreamHandler, StreamLimits } from "./platform/http-stream.ts";
 import { type Log, parseTraceHeader } from "./platform/log.ts";
 import { sampleRepeats } from "./platform/log-sampling.ts";
@@ -14,16 +14,10 @@ import { rateLimit } from "./platform/rate-limit.ts";
 import { type Span } from "./platform/telemetry/telemetry.ts";
 import type { Context } from "./context.ts";
 
-/** A Pub/Sub message, as a CloudEvent delivers it. */
-export interface NotificationEvent {
-  data: unknown;
-  traceparent?: string | undefined;
-}
-
 /** The six deployed functions, without the tools that serve them. */
 export interface Receiver {
   /** Resolves to acknowledge the message, rejects to redeliver it. */
-  gmailNotification(event: NotificationEvent): Promise<void>;
+  gmailNotification(push: Push): Promise<void>;
   watchRenewal(traceparent?: string): Promise<void>;
   mailboxReconciliation(traceparent?: string): Promise<void>;
   connect: HttpHandler;

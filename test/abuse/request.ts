@@ -11,6 +11,8 @@ export interface PlainRequest {
   url: string;
   headers: Record<string, string>;
   body?: Buffer;
+  /** What a parser has made of the body. */
+  parsed?: unknown;
 }
 
 export interface PlainAnswer {
@@ -25,7 +27,7 @@ type Served = (request: IncomingMessage, response: ServerResponse) => Promise<vo
 
 /** Calls a registered HTTP function with Node's own request and response, without a connection. */
 export async function send(name: string, plain: PlainRequest): Promise<PlainAnswer> {
-  const { method, url, headers, body } = plain;
+  const { method, url, headers, body, parsed } = plain;
   const socket = new Socket();
   const request = Object.assign(new IncomingMessage(socket), { method, url, headers });
   const rawBody = body === undefined || body.length === 0 ? {} : { rawBody: body };
@@ -38,9 +40,17 @@ export async function send(name: string, plain: PlainRequest): Promise<PlainAnsw
     },
   });
   response.assignSocket(wire as Socket);
-  await (getFunction(name) as unknown as Served)(Object.assign(request, rawBody), response);
+  const received = Object.assign(request, rawBody, { body: parsed });
+  await (getFunction(name) as unknown as Served)(received, response);
   socket.destroy();
   return parseAnswer(Buffer.concat(chunks).toString("latin1"), method);
+}
+
+/** Pushes a message to `gmailNotification`: 204 acknowledges it, 500 has it delivered again. */
+export async function push(parsed: unknown): Promise<204 | 500> {
+  const answer = await send("gmailNotification", { method: "POST", url: "/", headers: {}, parsed });
+  expectSafe(answer, [204, 500]);
+  return answer.status as 204 | 500;
 }
 
 /** Reads a response off the wire: bytes beyond its length would belong to another response. */

@@ -101,8 +101,7 @@ const NOTHING = JSON.stringify({ message: { data: "e30=", messageId: "1" }, subs
 /** What comes to `gmailNotification`. */
 export const EVENTS: readonly [string, number, Buffer][] = [
   ["in binary mode", 204, written("POST /", [...BINARY, JSON_TYPE], NOTHING)],
-  // The framework expects a body that it can read, which Eventarc always sends.
-  ["without a type of its content", 500, written("POST /", BINARY, NOTHING)],
+  ["without a type of its content", 204, written("POST /", BINARY, NOTHING)],
   [
     "of another type",
     204,
@@ -134,6 +133,14 @@ export const EVENTS: readonly [string, number, Buffer][] = [
     written("POST /", ["content-type: application/cloudevents-batch+json"], "[]"),
   ],
   ["with a body that is no JSON", 400, written("POST /", [...BINARY, JSON_TYPE], "{")],
+  ["as text", 204, written("POST /", [...BINARY, "content-type: text/plain"], NOTHING)],
+  [
+    "as text with a trace",
+    204,
+    written("POST /", ["content-type: text/plain", "traceparent: a"], NOTHING),
+  ],
+  ["in structured mode, as null", 400, written("POST /", [STRUCTURED], "null")],
+  ["without anything", 204, written("POST /")],
   ["with an empty body", 204, written("POST /", [...BINARY, JSON_TYPE], "")],
   [
     "with deep JSON",
@@ -155,5 +162,5 @@ export const EVENTS: readonly [string, number, Buffer][] = [
     204,
     written("POST /", [...BINARY, JSON_TYPE], '{"__proto__":{"message":{"data":"e30="}}}'),
   ],
-  ["as a GET", 500, written("GET /")],
+  ["as a GET", 405, written("GET /")],
 ];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { getFunction } from "@google-cloud/functions-framework/testing";
 import { parseHistoryId } from "../../functions/src/domain/history-id.ts";
 import { RUNS_FACTOR } from "./entry.ts";
 import { oneReplaced } from "./inputs.ts";
+import { push } from "./request.ts";
 import { type Subject, startSubject } from "./subject.ts";
 
 /**
@@ -56,11 +56,10 @@ const ACTS = {
 };
 type Act = keyof typeof ACTS;
 
-function notify(): Promise<void> {
+async function notify(): Promise<void> {
   const { historyId } = subject.emulator.account(ADA);
   const data = Buffer.from(JSON.stringify({ emailAddress: ADA, historyId })).toString("base64");
-  const served = getFunction("gmailNotification") as (event: object) => Promise<void>;
-  return served({ data: { message: { data, messageId: "1" } } });
+  assert.equal(await push({ message: { data, messageId: "1" } }), 204);
 }
 
 function publishedIds(): Set<string> {

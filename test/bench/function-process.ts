@@ -78,6 +78,7 @@ export async function startFunction(
         PATH: process.env["PATH"],
         NODE_ENV: "production",
         METADATA_SERVER_DETECTION: "none",
+        FUNCTION_TARGET: target,
         ...env,
       },
       stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -21,7 +21,7 @@ export async function gmailApi({ runs, note }: BenchOptions): Promise<Row[]> {
   try {
     await stage.store(MAILBOXES, { scope: "gmail.readonly" });
     const source = { ...OURS, target: "gmailApi", signatureType: "http" } as const;
-    const started = await startFunction(source, { ...stage.env, FUNCTION_TARGET: "gmailApi" });
+    const started = await startFunction(source, stage.env);
     const idToken = localIdToken("bench@demo-bench.iam.gserviceaccount.com");
     const through = (mailbox: number, path: string) =>
       read(

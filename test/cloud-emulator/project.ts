@@ -259,7 +259,7 @@ function addTopics({ resources, policies }: CloudState, madeBy: MadeBy, accounts
     : `eventarc-${REGION}-gmailnotification-123456-sub-789`;
   const uri = uriOf("gmailNotification", madeBy);
   const caller = callerOf(settings.gmailNotification, madeBy).replace("serviceAccount:", "");
-  const below = isTerraform ? topic("gmail-notifications") : "?__GCP_CloudEventsMode=CUSTOM_PUBSUB";
+  const below = isTerraform ? "" : "/?__GCP_CloudEventsMode=CUSTOM_PUBSUB";
   const name = `projects/${PROJECT}/subscriptions/${id}`;
   resources.set(`v1/${name}`, {
     name,
@@ -273,7 +273,7 @@ function addTopics({ resources, policies }: CloudState, madeBy: MadeBy, accounts
       deadLetterPolicy: { deadLetterTopic: topic(deadLetters), maxDeliveryAttempts: 20 },
     }),
     pushConfig: {
-      pushEndpoint: `${uri}/${below}`,
+      pushEndpoint: `${uri}${below}`,
       oidcToken: { serviceAccountEmail: caller, audience: uri },
     },
   });

@@ -9,7 +9,7 @@ import { type Scenario, startScenario } from "../support/scenario.ts";
 const ADA = "ada@example.com";
 const TOPIC = `projects/${PROJECT}/topics/gmail-notifications`;
 
-/** Terraform has Pub/Sub push straight to the function, without Eventarc, at the topic's name. */
+/** Terraform has Pub/Sub push straight to the function, without Eventarc. */
 describe("a push of Pub/Sub to gmailNotification", () => {
   let scenario: Scenario;
   let endpoint: string;
@@ -17,7 +17,7 @@ describe("a push of Pub/Sub to gmailNotification", () => {
   beforeEach(async () => {
     // Nothing arrives but what is pushed here.
     scenario = await startScenario({ emulator: { push: { kind: "none" } } });
-    endpoint = `${scenario.urls.gmailNotification}/${TOPIC}`;
+    endpoint = scenario.urls.gmailNotification;
     await scenario.connect(ADA);
   });
   afterEach(() => scenario.close());
@@ -47,6 +47,7 @@ describe("a push of Pub/Sub to gmailNotification", () => {
     });
     expect(response.status).toBe(204);
     expect(published()).toEqual([messageId]);
+    expect(scenario.logged("mailbox_synced")).toMatchObject([{ pubsubMessageId: "11032" }]);
     expect(warned.mock.calls).toEqual([]);
     warned.mockRestore();
   });

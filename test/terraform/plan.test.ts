@@ -273,7 +273,7 @@ describe.skipIf(!isHad(terraform))("what Terraform creates", () => {
       topic: "projects/acme-mail/topics/gmail-notifications",
       push_config: [
         {
-          push_endpoint: `${uri}/projects/acme-mail/topics/gmail-notifications`,
+          push_endpoint: uri,
           oidc_token: [
             {
               audience: uri,

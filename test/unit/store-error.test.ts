@@ -2,7 +2,7 @@ import { FailedCall } from "../../functions/src/domain/failure.ts";
 import { describe, expect, it } from "vitest";
 import { ReceiverError } from "../../functions/src/platform/log.ts";
 import { isStoreError } from "../../functions/src/platform/store-error.ts";
-import { Redeliver } from "../../functions/src/functions/gmail-notification.ts";
+import { Redeliver } from "../../functions/src/platform/http.ts";
 
 const coded = (code: unknown) => Object.assign(new Error("said by a client"), { code });
 

@@ -22,7 +22,7 @@ import {
   libraryLog,
 } from "../instance.ts";
 import settings from "./functions.json" with { type: "json" };
-import { leaveDomain } from "./leave-domain.ts";
+import { leaveDomain } from "./domains.ts";
 import { limitBodies } from "./limit-bodies.ts";
 import { logPrinting } from "../platform/console-capture.ts";
 import { readTraceparent } from "../platform/log.ts";

@@ -1,19 +1,15 @@
-import { type CloudEvent, cloudEvent, http } from "@google-cloud/functions-framework";
+import { http } from "@google-cloud/functions-framework";
 import type { After } from "../domain/clock.ts";
-import { leaveDomain } from "./leave-domain.ts";
-import { serve, serveScheduled } from "../platform/http.ts";
+import { serve, servePush, serveScheduled } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
-import { readTraceparent } from "../platform/log.ts";
 
 /** Registers the six functions with the functions-framework under their deployed names. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
-  // One declared parameter: with two the framework waits for a callback.
-  cloudEvent("gmailNotification", async ({ data, ...event }: CloudEvent<unknown>) => {
-    leaveDomain();
-    const receiver = await getReceiver();
-    await receiver.gmailNotification({ data, traceparent: readTraceparent(event) });
-  });
+  // Not `cloudEvent`: the framework answers 500 to a body that it cannot read, and needs a domain.
+  http("gmailNotification", (request, response) =>
+    servePush(request, response, getReceiver, (receiver, push) => receiver.gmailNotification(push)),
+  );
   http("watchRenewal", (request, response) =>
     serveScheduled(request, response, getReceiver, (receiver, traceparent) =>
       receiver.watchRenewal(traceparent),

@@ -2,15 +2,10 @@ import { type SyncOutcome, reportSync } from "../mailbox/report.ts";
 import type { MailboxContext } from "../mailbox/context.ts";
 import { type Log, describeUnknown } from "../platform/log.ts";
 import { latestOf } from "../domain/history-id.ts";
+import { Redeliver } from "../platform/http.ts";
 import { parseNotification } from "../pubsub/notification.ts";
 import { sync } from "../mailbox/sync.ts";
 import { mayPass } from "../platform/store-error.ts";
-
-/** Thrown to make Pub/Sub redeliver the message later. Contains nothing of the cause. */
-export class Redeliver extends Error {
-  override name = "Redeliver";
-  readonly isLoggable = true;
-}
 
 /**
  * Syncs a mailbox after Gmail's notification. Returning acknowledges the message, throwing

@@ -106,6 +106,53 @@ export function serveScheduled<T extends { http: ServeOptions }>(
   });
 }
 
+/** A message that Pub/Sub pushed, whatever it is, and the trace that it belongs to. */
+export interface Push {
+  /** `{ message, subscription }` of a well-formed one. */
+  data: unknown;
+  traceparent?: string | undefined;
+}
+
+/** Thrown to have Pub/Sub deliver a message again. The failure is logged; contains nothing of it. */
+export class Redeliver extends Error implements Loggable {
+  override name = "Redeliver";
+  readonly isLoggable = true;
+}
+
+/**
+ * Serves a message that Pub/Sub pushes itself, or Eventarc as a CloudEvent (HTTP binding, binary or
+ * structured mode): 204 acknowledges it, 500 has it delivered again. A body that was not read is a
+ * malformed message and not a refused request, which would be repeated.
+ */
+export async function servePush<T extends { http: ServeOptions }>(
+  request: ExpressRequest,
+  response: ServerResponse,
+  getServer: () => Promise<T>,
+  run: (server: T, push: Push) => Promise<void>,
+): Promise<void> {
+  if (request.method !== "POST") return send(refusal(405, { allow: "POST" }), response);
+  let log: Log | undefined;
+  try {
+    const server = await getServer();
+    log = server.http.log;
+    await run(server, pushOf(request));
+  } catch (error) {
+    if (!(error instanceof Redeliver)) logFailed(log, error);
+    return send(refusal(500), response);
+  }
+  response.writeHead(204).end();
+}
+
+/** The body that Pub/Sub sent: the data of a CloudEvent in structured mode, else the whole body. */
+function pushOf(request: ExpressRequest): Push {
+  const { body } = request;
+  const type = header(request, "content-type") ?? "";
+  const isStructured = /^application\/cloudevents\+json\b/i.test(type);
+  const data = isStructured ? (body as { data?: unknown } | undefined)?.data : body;
+  const traceparent = header(request, "traceparent") ?? header(request, "ce-traceparent");
+  return { data, traceparent };
+}
+
 /**
  * Thrown when a scheduled run has failed and the failure is logged. Contains nothing of the cause.
  */
