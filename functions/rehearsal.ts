@@ -7,7 +7,7 @@
 // requests of an instance some time.
 import { createSecretKey, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { type IncomingMessage, type ServerResponse, createServer, request } from "node:http";
+import { createServer, request } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo, Server } from "node:net";
 import { text } from "node:stream/consumers";
@@ -26,7 +26,8 @@ const RING: KeyRing = {
   keys: new Map([["rehearsal", createSecretKey(KEY, "base64")]]),
 };
 
-type Handler = (request: IncomingMessage & { body?: unknown }, response: ServerResponse) => unknown;
+/** A handler of requests, or of events. */
+type Handler = (...args: unknown[]) => unknown;
 
 /** A request to one of the functions, and the status that it is answered with. */
 interface Call {
@@ -185,8 +186,8 @@ function gmailStub(): Server {
 const INDEX: string = "./index.cjs";
 const FRAMEWORK: string = "@google-cloud/functions-framework/testing";
 
-/** Loads the functions of this folder with an environment that is made up, and returns how to find one. */
-async function load(): Promise<(name: string) => Promise<Handler | undefined>> {
+/** Loads the functions of this folder with an environment that is made up, and returns what serves one. */
+async function load(): Promise<(call: Call) => Promise<Server | undefined>> {
   const [grpc, gmail] = [await listen(grpcStub()), await listen(gmailStub())];
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, {
@@ -203,27 +204,27 @@ async function load(): Promise<(name: string) => Promise<Handler | undefined>> {
     METADATA_SERVER_DETECTION: "none",
   });
   const { default: exported } = await import(INDEX);
-  return async (name) => {
+  return async (call) => {
+    if (call.name in exported) return serverOf(exported[call.name], call);
     // With gcloud the functions-framework holds the functions, and the bundle exports none.
-    const handler = exported[name] ?? (await import(FRAMEWORK)).default.getFunction(name);
-    return name in exported && name === "gmailNotification" ? handlerOfEvents(handler) : handler;
+    const { default: framework } = await import(FRAMEWORK);
+    return framework.getFunction(call.name) && framework.getTestServer(call.name);
   };
 }
 
-/** Returns how the functions-framework would serve a function that takes CloudEvents. */
-function handlerOfEvents(handle: (event: object) => Promise<void>): Handler {
-  return async ({ body }, response) => {
-    await handle({ specversion: "1.0", id: "1", data: body });
-    response.writeHead(204).end();
-  };
-}
-
-/** Serves one function for one call, and resolves to the status of its answer. */
-async function answerTo({ path, body, headers }: Call, handler: Handler): Promise<number> {
-  const server = createServer(async (received, response) => {
-    const read = body === undefined ? undefined : JSON.parse(await text(received));
-    await handler(Object.assign(received, { body: read }), response);
+function serverOf(handler: Handler, { body }: Call): Server {
+  return createServer(async (received, response) => {
+    if (body === undefined) {
+      await handler(received, response);
+    } else {
+      await handler({ specversion: "1.0", id: "1", data: JSON.parse(await text(received)) });
+      response.writeHead(204).end();
+    }
   });
+}
+
+/** Resolves to the status of the answer to one call. */
+async function answerTo({ path, body, headers }: Call, server: Server): Promise<number> {
   const sent = request(`http://${await listen(server)}${path}`, {
     method: body === undefined ? "GET" : "POST",
     headers: { ...headers, "content-type": "application/json" },
@@ -252,9 +253,9 @@ async function rehearse(): Promise<void> {
   };
   const answered = [];
   for (const call of CALLS) {
-    const handler = await find(call.name);
-    if (handler === undefined) continue;
-    const status = await answerTo(call, handler);
+    const server = await find(call);
+    if (server === undefined) continue;
+    const status = await answerTo(call, server);
     if (status !== call.status) return fail(`${call.name} answered ${status} to ${call.path}`);
     answered.push(`${call.name} ${call.path}`);
   }
