@@ -27,16 +27,14 @@ export const clock: Clock = {
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
+/** Returns whether this instance serves `gmailNotification`. Google's build says what it serves. */
+export function isNotified(): boolean {
+  return process.env["FUNCTION_TARGET"] === "gmailNotification";
+}
+
 /** Returns how this instance's function reads bodies: `gmailApi` streams them. */
 export function getBodyReading(): "held" | "left" {
   return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
-}
-
-const REPEATED = ["gmailNotification", "watchRenewal", "mailboxReconciliation"];
-
-/** Returns whether this instance's function is one whose failed calls Pub/Sub or Cloud Scheduler repeats. */
-export function areCallsRepeated(): boolean {
-  return REPEATED.includes(process.env["FUNCTION_TARGET"] ?? "");
 }
 
 /** Returns whether `connect` is behind a load balancer, for the Firebase CLI; see {@link getPublicInvoker}. */

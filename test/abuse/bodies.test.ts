@@ -180,3 +180,9 @@ describe("gmailNotification acknowledges", () => {
     expect(scenario.logged("notification_malformed")).toHaveLength(before + 1);
   });
 });
+
+it("gmailNotification ends the connection of another method whose body it did not read", async () => {
+  const request = kept("PUT /", [GZIP, "content-length: 1000000"]);
+  const { status, text } = await sendRaw(scenario.urls.gmailNotification, request);
+  expect([status, text]).toEqual([405, expect.stringMatching(/^connection: close\r$/im)]);
+});

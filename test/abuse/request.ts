@@ -11,8 +11,6 @@ export interface PlainRequest {
   url: string;
   headers: Record<string, string>;
   body?: Buffer;
-  /** What a parser has made of the body. */
-  parsed?: unknown;
 }
 
 export interface PlainAnswer {
@@ -27,7 +25,7 @@ type Served = (request: IncomingMessage, response: ServerResponse) => Promise<vo
 
 /** Calls a registered HTTP function with Node's own request and response, without a connection. */
 export async function send(name: string, plain: PlainRequest): Promise<PlainAnswer> {
-  const { method, url, headers, body, parsed } = plain;
+  const { method, url, headers, body } = plain;
   const socket = new Socket();
   const request = Object.assign(new IncomingMessage(socket), { method, url, headers });
   const rawBody = body === undefined || body.length === 0 ? {} : { rawBody: body };
@@ -40,15 +38,16 @@ export async function send(name: string, plain: PlainRequest): Promise<PlainAnsw
     },
   });
   response.assignSocket(wire as Socket);
-  const received = Object.assign(request, rawBody, { body: parsed });
-  await (getFunction(name) as unknown as Served)(received, response);
+  await (getFunction(name) as unknown as Served)(Object.assign(request, rawBody), response);
   socket.destroy();
   return parseAnswer(Buffer.concat(chunks).toString("latin1"), method);
 }
 
-/** Pushes a message to `gmailNotification`: 204 acknowledges it, 500 has it delivered again. */
-export async function push(parsed: unknown): Promise<204 | 500> {
-  const answer = await send("gmailNotification", { method: "POST", url: "/", headers: {}, parsed });
+/** Pushes JSON or bytes to `gmailNotification`: 204 acknowledges them, 500 has them delivered again. */
+export async function push(data: unknown): Promise<204 | 500> {
+  const body = data instanceof Uint8Array ? data : (JSON.stringify(data) ?? "");
+  const pushed = { method: "POST", url: "/", headers: {}, body: Buffer.from(body) };
+  const answer = await send("gmailNotification", pushed);
   expectSafe(answer, [204, 500]);
   return answer.status as 204 | 500;
 }

@@ -132,14 +132,21 @@ export const EVENTS: readonly [string, number, Buffer][] = [
     204,
     written("POST /", ["content-type: application/cloudevents-batch+json"], "[]"),
   ],
-  ["with a body that is no JSON", 400, written("POST /", [...BINARY, JSON_TYPE], "{")],
+  ["with a body that is no JSON", 204, written("POST /", [...BINARY, JSON_TYPE], "{")],
+  ["as JSON without an object", 204, written("POST /", [JSON_TYPE], "1")],
+  ["in an unknown charset", 204, written("POST /", [`${JSON_TYPE}; charset=foo`], NOTHING)],
+  [
+    "as a form of 2,000 fields",
+    204,
+    written("POST /", ["content-type: application/x-www-form-urlencoded"], "a=b&".repeat(2_000)),
+  ],
   ["as text", 204, written("POST /", [...BINARY, "content-type: text/plain"], NOTHING)],
   [
     "as text with a trace",
     204,
     written("POST /", ["content-type: text/plain", "traceparent: a"], NOTHING),
   ],
-  ["in structured mode, as null", 400, written("POST /", [STRUCTURED], "null")],
+  ["in structured mode, as null", 204, written("POST /", [STRUCTURED], "null")],
   ["without anything", 204, written("POST /")],
   ["with an empty body", 204, written("POST /", [...BINARY, JSON_TYPE], "")],
   [

@@ -8,7 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import type { After, Clock } from "../../functions/src/domain/clock.ts";
 import { type Config, readConfig } from "../../functions/src/config/config.ts";
-import { limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
+import { type Reading, limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
 import { registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
@@ -72,6 +72,10 @@ export interface LocalStackOptions {
 
 const LOOPBACK = "127.0.0.1";
 const KEEP_ALIVE_MS = 60_000;
+const READINGS: Partial<Record<FunctionName, Reading>> = {
+  gmailNotification: "raw",
+  gmailApi: "left",
+};
 /** Exporters run by real time, not by the receiver's clock. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 
@@ -104,7 +108,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const urls = {} as Record<FunctionName, string>;
   for (const name of FUNCTIONS) {
     const server = getTestServer(name);
-    limitBodiesOf(server, after, name === "gmailApi" ? "left" : "held");
+    limitBodiesOf(server, after, READINGS[name]);
     // Client and server share a process: one that is busy must not find its connection closed.
     server.keepAliveTimeout = KEEP_ALIVE_MS;
     // The others answer for themselves what a browser is refused.

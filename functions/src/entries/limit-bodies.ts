@@ -9,7 +9,7 @@ const BODY_MS_MAX = 10_000;
 /** Cloud Run's limit for an HTTP/1 server, and so the limit of a body that is left to its function. */
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Replaces a body that was not read, for an event function: a message without data. */
+/** Replaces a body that was not read, for a CloudEvent function: a message without data. */
 const UNREAD_BODY = '{"message":{}}';
 
 /**
@@ -27,8 +27,8 @@ export function limitBodies(after: After, reading: Reading = "held"): void {
   });
 }
 
-/** Whether a body is held until it is complete, or left to the function that reads it as it comes. */
-export type Reading = "held" | "left";
+/** Whether a body is held until it is complete, then parsed or not, or left to the function, which streams it. */
+export type Reading = "held" | "raw" | "left";
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -36,10 +36,11 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
  * Puts the limits in front of the request handlers of one server:
  *
  * - A body with any `Content-Encoding`, or longer than {@link BODY_BYTES_MAX}, is not read. The
- *   request goes on without it, marked with the status to refuse it by. Only an HTTP function
- *   refuses it: every message of Pub/Sub has to be acknowledged, or it is redelivered for ever.
+ *   request goes on without it, marked with the status to refuse it by. `gmailNotification` does not
+ *   refuse it: every message of Pub/Sub has to be acknowledged, or it is redelivered for ever.
  * - A body that is not there after {@link BODY_MS_MAX} ends its connection, with 408.
- * - Any other body is held until it is complete, then read as usual.
+ * - Any other body is held until it is complete, then read as usual. In its `raw` form it becomes the
+ *   request's `rawBody` at once, and no parser can refuse it.
  *
  * A body that is `left` to its function may be longer. Only the function reads it, because the headers
  * that a body parser looks for are removed. The function limits its time.
@@ -74,8 +75,8 @@ function limit(
     withoutBody(request, refused);
     handle(request, response);
   } else if (hasBody(request)) {
-    if (reading === "held") hold(request, response, handle, after);
-    else leave(request, response, handle);
+    if (reading === "left") leave(request, response, handle);
+    else hold(request, response, handle, after, reading);
   } else {
     handle(request, response);
   }
@@ -84,7 +85,7 @@ function limit(
 /** Returns why the headers alone reject a body. Node has checked that a length is a number. */
 function refusalOf({ headers }: IncomingMessage, reading: Reading): BodyRefusal | undefined {
   if (headers["content-encoding"] !== undefined) return 415;
-  const bytesMax = reading === "held" ? BODY_BYTES_MAX : UNREAD_BYTES_MAX;
+  const bytesMax = reading === "left" ? UNREAD_BYTES_MAX : BODY_BYTES_MAX;
   return Number(headers["content-length"] ?? 0) > bytesMax ? 413 : undefined;
 }
 
@@ -101,6 +102,7 @@ function hold(
   response: ServerResponse,
   handle: Listener,
   after: After,
+  reading: "held" | "raw",
 ): void {
   const push = request.push.bind(request);
   // One buffer, since a chunk of one byte costs hundreds.
@@ -121,7 +123,9 @@ function hold(
     inTime();
     request.push = push;
     if (chunk === null) {
-      push(body.subarray(0, bytes));
+      const whole = body.subarray(0, bytes);
+      if (reading === "raw") hide(request, { rawBody: whole });
+      else push(whole);
       push(null);
     } else {
       endUnread(request, response, after);
@@ -135,23 +139,21 @@ function hold(
 /** Hides a body from every parser, and leaves it in the request. */
 function leave(request: IncomingMessage, response: ServerResponse, handle: Listener): void {
   const length = request.headers["content-length"];
-  for (const name of BODY_HEADERS) delete request.headers[name];
-  const unreadBody = length === undefined ? {} : { bytes: Number(length) };
-  Object.assign(request, { unreadBody } satisfies Partial<ExpressRequest>);
+  hide(request, { unreadBody: length === undefined ? {} : { bytes: Number(length) } });
   handle(request, response);
 }
 
 const BODY_HEADERS = ["content-encoding", "content-length", "transfer-encoding"];
 
-/** Removes everything by which a parser would look for a body. */
 function withoutBody(request: IncomingMessage, bodyRefusal: BodyRefusal): void {
-  for (const name of BODY_HEADERS) delete request.headers[name];
   const body: unknown = JSON.parse(UNREAD_BODY);
-  Object.assign(request, {
-    bodyRefusal,
-    body,
-    rawBody: Buffer.from(UNREAD_BODY),
-  } satisfies Partial<ExpressRequest>);
+  hide(request, { bodyRefusal, body, rawBody: Buffer.from(UNREAD_BODY) });
+}
+
+/** Removes everything by which a parser would look for a body, and says what there is instead. */
+function hide(request: IncomingMessage, instead: Partial<ExpressRequest>): void {
+  for (const name of BODY_HEADERS) delete request.headers[name];
+  Object.assign(request, instead);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Receiver } from "../receiver.ts";
 
 /** Registers the six functions with the functions-framework under their deployed names. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
-  // Not `cloudEvent`: the framework answers 500 to a body that it cannot read, and needs a domain.
+  // Not `cloudEvent`: the framework would refuse what it cannot read, and would need a domain.
   http("gmailNotification", (request, response) =>
     servePush(request, response, getReceiver, (receiver, push) => receiver.gmailNotification(push)),
   );

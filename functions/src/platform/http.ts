@@ -1,6 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Result, err, ok } from "../domain/result.ts";
-import { type Log, type Loggable, describeUnknown, parseTraceHeader } from "./log.ts";
+import {
+  type Log,
+  type Loggable,
+  describeUnknown,
+  parseTraceHeader,
+  readTraceparent,
+} from "./log.ts";
 import { clientOf } from "./rate-limit.ts";
 import { isStoreError } from "./store-error.ts";
 
@@ -10,7 +16,7 @@ export interface ExpressRequest extends IncomingMessage {
   url: string;
   rawBody?: Buffer;
   body?: unknown;
-  /** The body was not read: the status that an HTTP function answers instead. */
+  /** The body was not read: the status by which it is refused, except a message of Pub/Sub. */
   bodyRefusal?: BodyRefusal;
   /** The body is left to the function, which reads it from the request itself. */
   unreadBody?: { bytes?: number };
@@ -121,8 +127,8 @@ export class Redeliver extends Error implements Loggable {
 
 /**
  * Serves a message that Pub/Sub pushes itself, or Eventarc as a CloudEvent (HTTP binding, binary or
- * structured mode): 204 acknowledges it, 500 has it delivered again. A body that was not read is a
- * malformed message and not a refused request, which would be repeated.
+ * structured mode): 204 acknowledges it, 500 has it delivered again. So a body that cannot be parsed,
+ * or was too long to be read, is a malformed message and not a refused request.
  */
 export async function servePush<T extends { http: ServeOptions }>(
   request: ExpressRequest,
@@ -130,7 +136,9 @@ export async function servePush<T extends { http: ServeOptions }>(
   getServer: () => Promise<T>,
   run: (server: T, push: Push) => Promise<void>,
 ): Promise<void> {
-  if (request.method !== "POST") return send(refusal(405, { allow: "POST" }), response);
+  // The rest of a body that was not read may still arrive.
+  const closing = request.bodyRefusal !== undefined && { connection: "close" };
+  if (request.method !== "POST") return send(refusal(405, { allow: "POST", ...closing }), response);
   let log: Log | undefined;
   try {
     const server = await getServer();
@@ -138,19 +146,26 @@ export async function servePush<T extends { http: ServeOptions }>(
     await run(server, pushOf(request));
   } catch (error) {
     if (!(error instanceof Redeliver)) logFailed(log, error);
-    return send(refusal(500), response);
+    return send(refusal(500, { ...closing }), response);
   }
   response.writeHead(204).end();
 }
 
-/** The body that Pub/Sub sent: the data of a CloudEvent in structured mode, else the whole body. */
+/** Parses a push: a CloudEvent in structured mode has a `specversion`, and what Pub/Sub sent as its data. */
 function pushOf(request: ExpressRequest): Push {
-  const { body } = request;
-  const type = header(request, "content-type") ?? "";
-  const isStructured = /^application\/cloudevents\+json\b/i.test(type);
-  const data = isStructured ? (body as { data?: unknown } | undefined)?.data : body;
-  const traceparent = header(request, "traceparent") ?? header(request, "ce-traceparent");
-  return { data, traceparent };
+  const body = parseBody(request);
+  const event = typeof body === "object" && body !== null && "specversion" in body ? body : {};
+  const data = "data" in event ? event.data : body;
+  const inHeader = header(request, "traceparent") || header(request, "ce-traceparent");
+  return { data, traceparent: inHeader || readTraceparent(event) };
+}
+
+function parseBody({ rawBody }: ExpressRequest): unknown {
+  try {
+    return JSON.parse(String(rawBody));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -41,9 +41,8 @@ interface Envelope {
 }
 
 /**
- * Parses Pub/Sub's envelope, `{ message: { data, messageId, publishTime } }`, from the data of a
- * CloudEvent, of functions-framework or firebase-functions. Never throws: what is malformed now is
- * malformed on redelivery, too.
+ * Parses Pub/Sub's envelope, `{ message: { data, messageId, publishTime } }`, as Pub/Sub pushes it or
+ * firebase-functions hands it over. Never throws: what is malformed now is malformed on redelivery, too.
  */
 export function parseNotification(data: unknown): Result<Notification, Malformed> {
   const message = (data as Envelope | null | undefined)?.message;
