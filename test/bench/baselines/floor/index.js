@@ -1,5 +1,6 @@
 // The same remote operations as a notification of ours, in the same order, and nothing else: nothing
-// is checked, sealed, settled, retried or logged. What this needs, nobody can save.
+// is checked, sealed, settled, retried or logged. What this needs, nobody can save, except the domain
+// in which the functions-framework runs it.
 import { Firestore } from "@google-cloud/firestore";
 import { cloudEvent } from "@google-cloud/functions-framework";
 import { PubSub } from "@google-cloud/pubsub";
