@@ -27,14 +27,9 @@ export const clock: Clock = {
   sleep: (ms) => new Promise((resolve) => void setTimeout(resolve, ms)),
 };
 
-/** Returns whether this instance serves `gmailNotification`. Google's build says what it serves. */
-export function isNotified(): boolean {
-  return process.env["FUNCTION_TARGET"] === "gmailNotification";
-}
-
-/** Returns how this instance's function reads bodies: `gmailApi` streams them. */
-export function getBodyReading(): "held" | "left" {
-  return process.env["FUNCTION_TARGET"] === "gmailApi" ? "left" : "held";
+/** Returns the name of the function that this instance serves, as Google's build sets it; else "". */
+export function getTarget(): string {
+  return process.env["FUNCTION_TARGET"] ?? "";
 }
 
 /** Returns whether `connect` is behind a load balancer, for the Firebase CLI; see {@link getPublicInvoker}. */

@@ -8,8 +8,8 @@ import { setTimeout } from "node:timers/promises";
 import { getTestServer } from "@google-cloud/functions-framework/testing";
 import type { After, Clock } from "../../functions/src/domain/clock.ts";
 import { type Config, readConfig } from "../../functions/src/config/config.ts";
-import { type Reading, limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
-import { registerFunctions } from "../../functions/src/entries/register.ts";
+import { limitBodiesOf } from "../../functions/src/entries/limit-bodies.ts";
+import { READINGS, registerFunctions } from "../../functions/src/entries/register.ts";
 import { googleEndpoints } from "../../functions/src/google/endpoints.ts";
 import { googleClients } from "../../functions/src/google-clients.ts";
 import { createLog } from "../../functions/src/platform/log.ts";
@@ -72,10 +72,6 @@ export interface LocalStackOptions {
 
 const LOOPBACK = "127.0.0.1";
 const KEEP_ALIVE_MS = 60_000;
-const READINGS: Partial<Record<FunctionName, Reading>> = {
-  gmailNotification: "raw",
-  gmailApi: "left",
-};
 /** Exporters run by real time, not by the receiver's clock. */
 const REAL_CLOCK: Clock = { now: () => new Date(), sleep: (ms) => setTimeout(ms) };
 

@@ -12,6 +12,7 @@ import { createLog } from "../../functions/src/platform/log.ts";
 
 /** Goal: each answer to Pub/Sub acknowledges a message or asks for it again, and says nothing else. */
 
+const FAILED = [500, '{"error":"something went wrong"}'];
 const BODY = { message: { data: "e30=" } };
 const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -79,20 +80,14 @@ it.each<[string, string | undefined, Record<string, string>, Push]>([
 it("a message that is to come again is answered 500, and not logged again", async () => {
   failure = new Redeliver("the store did not answer");
   const response = await push(JSON.stringify(BODY));
-  expect([response.status, await response.text()]).toEqual([
-    500,
-    '{"error":"something went wrong"}',
-  ]);
+  expect([response.status, await response.text()]).toEqual(FAILED);
   expect(logs).toEqual([]);
 });
 
 it("a failure that nobody has logged is logged without its message", async () => {
   failure = new Error("ya29.secret");
   const response = await push(JSON.stringify(BODY));
-  expect([response.status, await response.text()]).toEqual([
-    500,
-    '{"error":"something went wrong"}',
-  ]);
+  expect([response.status, await response.text()]).toEqual(FAILED);
   expect(logs.map((line) => JSON.parse(line).event)).toEqual(["request_failed"]);
   expect(logs.join()).not.toContain("ya29");
 });

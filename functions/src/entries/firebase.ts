@@ -15,9 +15,9 @@ import { runScheduled, serve } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
 import {
   after,
-  getBodyReading,
   getPublicInvoker,
   getReceiver,
+  getTarget,
   isBalanced,
   libraryLog,
 } from "../instance.ts";
@@ -122,7 +122,7 @@ function scheduleOf(name: "watchRenewal" | "mailboxReconciliation") {
 }
 
 logPrinting(console, libraryLog);
-limitBodies(after, getBodyReading());
+limitBodies(after, getTarget() === "gmailApi" ? "left" : "held");
 
 /** Syncs a mailbox after Gmail's notification. */
 export const gmailNotification = onMessagePublished(

@@ -9,7 +9,7 @@ const BODY_MS_MAX = 10_000;
 /** Cloud Run's limit for an HTTP/1 server, and so the limit of a body that is left to its function. */
 const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Replaces a body that was not read, for a CloudEvent function: a message without data. */
+/** Replaces a body that was not read, for `gmailNotification`: a message without data. */
 const UNREAD_BODY = '{"message":{}}';
 
 /**
@@ -39,8 +39,8 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
  *   request goes on without it, marked with the status to refuse it by. `gmailNotification` does not
  *   refuse it: every message of Pub/Sub has to be acknowledged, or it is redelivered for ever.
  * - A body that is not there after {@link BODY_MS_MAX} ends its connection, with 408.
- * - Any other body is held until it is complete, then read as usual. In its `raw` form it becomes the
- *   request's `rawBody` at once, and no parser can refuse it.
+ * - Any other body is held until it is complete, then parsed as usual. One that is read `raw` becomes
+ *   the request's `rawBody`, and no parser sees it.
  *
  * A body that is `left` to its function may be longer. Only the function reads it, because the headers
  * that a body parser looks for are removed. The function limits its time.

@@ -1,8 +1,15 @@
 import { http } from "@google-cloud/functions-framework";
 import type { After } from "../domain/clock.ts";
+import type { Reading } from "./limit-bodies.ts";
 import { serve, servePush, serveScheduled } from "../platform/http.ts";
 import { serveStream } from "../platform/http-stream.ts";
 import type { Receiver } from "../receiver.ts";
+
+/** How the functions that are registered here read a body, unless it is held and parsed. */
+export const READINGS: Readonly<Partial<Record<string, Reading>>> = {
+  gmailNotification: "raw",
+  gmailApi: "left",
+};
 
 /** Registers the six functions with the functions-framework under their deployed names. */
 export function registerFunctions(getReceiver: () => Promise<Receiver>, after: After): void {
